@@ -1,0 +1,82 @@
+"""x, r and o from parameters, stimulus and noise: one interface, two engines (torch, and fused for the CPU)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ratecore.network import NOISE_SD, X0_SD, activation_function
+
+
+def draw_noise(batch: int, T: int, N: int, rng, dtype=torch.float32, device="cpu"):
+    """The randomness of a batch of trials (SPEC 1).
+
+    Args:
+        batch, T, N: trials, steps, units.
+        rng: numpy generator, seed, or None.
+
+    Returns:
+        x0 (B, N) ~ N(0, 0.01^2), noise (B, T-1, N) ~ N(0, 0.1^2); noise[:, t-1] is added to x[t].
+    """
+    rng = np.random.default_rng(rng)
+    precision = np.float64 if dtype == torch.float64 else np.float32
+    x0 = rng.standard_normal((batch, N), dtype=precision) * precision(X0_SD)
+    noise = rng.standard_normal((batch, T - 1, N), dtype=precision) * precision(NOISE_SD)
+    return torch.from_numpy(x0).to(device), torch.from_numpy(noise).to(device)
+
+
+def torch_engine(W, drive, alpha, phi, x0, noise, w_out, b_out):
+    """The equations of SPEC 1, step by step in torch.
+
+    Args:
+        W: effective weights (N, N).   drive: W_in u (B, T-1, N), of u[0] .. u[T-2].   alpha: (N,).   phi: activation.
+        x0: (B, N).   noise: (B, T-1, N).   w_out: (1, N).   b_out: (1,).
+
+    Returns:
+        x, r (B, T, N), o (B, T-1).
+    """
+    x, r = [x0], [phi(x0)]
+    keep, W_t = 1 - alpha, W.T
+    # Without the recurrent part, so that each step is one matrix product and one sum.
+    outside = alpha * drive + noise
+    for t in range(drive.shape[1]):
+        x.append(keep * x[-1] + alpha * (r[-1] @ W_t) + outside[:, t])
+        r.append(phi(x[-1]))
+    x, r = torch.stack(x, 1), torch.stack(r, 1)
+    return x, r, r[:, 1:] @ w_out[0] + b_out
+
+
+def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1):
+    """Runs a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
+
+    Args:
+        net: a network with `effective_weights`, `time_constants`, w_in, w_out, b_out.
+        stim: (B, n_in, T).   x0: (B, N).   noise: (B, T-1, N); both drawn from `rng` when None.
+        taus: one or two time constants in steps in place of the network's.
+        activation: name in place of the network's.
+        DeltaT: step of integration; alpha = DeltaT / tau.
+
+    Returns:
+        x (B, T, N), r (B, T, N), o (B, T-1).
+
+    Raises:
+        ValueError: a shape that does not fit, or a time constant below DeltaT.
+    """
+    w = net.w
+    if stim.ndim != 3 or stim.shape[1] != net.w_in.shape[1] or stim.shape[2] < 2:
+        raise ValueError(f"stim has shape {tuple(stim.shape)}; it must be (B, {net.w_in.shape[1]}, T) with T >= 2")
+    B, _, T = stim.shape
+    if x0 is None or noise is None:
+        drawn_x0, drawn_noise = draw_noise(B, T, net.N, rng, w.dtype, w.device)
+        x0, noise = drawn_x0 if x0 is None else x0, drawn_noise if noise is None else noise
+    x0, noise = (torch.as_tensor(v, dtype=w.dtype, device=w.device) for v in (x0, noise))
+    for key, value, shape in (("x0", x0, (B, net.N)), ("noise", noise, (B, T - 1, net.N))):
+        if tuple(value.shape) != shape:
+            raise ValueError(f"{key} has shape {tuple(value.shape)}; it must be {shape}")
+    tau = net.time_constants(taus)
+    shortest = float(tau.detach().min())
+    if DeltaT <= 0 or shortest < DeltaT:
+        raise ValueError(f"DeltaT = {DeltaT}; it must be above 0 and at most the smallest tau, {shortest:g}")
+    drive = stim[:, :, : T - 1].transpose(1, 2) @ net.w_in.T
+    phi = activation_function(activation or net.activation)
+    return torch_engine(net.effective_weights(), drive, DeltaT / tau, phi, x0, noise, net.w_out, net.b_out)

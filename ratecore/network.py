@@ -1,0 +1,243 @@
+"""The rate network of SPEC 1 (Kim, Li & Sejnowski, PNAS 2019, Eqs. 1-5): parameters, masks, tau transform."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from torch import nn
+
+from ratecore.config import ACTIVATIONS, NetworkSettings
+
+NOISE_SD = 0.1  # of the noise added to x at every step
+X0_SD = 0.01  # of the state at the first step
+
+
+def activation_function(name: str):
+    """phi of SPEC 1 as a function of a tensor. Raises ValueError for an unknown name."""
+    if name == "sigmoid":
+        return torch.sigmoid
+    if name == "clipped_relu":
+        return lambda x: x.clamp(0.0, 20.0)
+    if name == "softplus":
+        return lambda x: nn.functional.softplus(x).clamp(max=20.0)
+    raise ValueError(f"unknown activation '{name}'; allowed: {', '.join(ACTIVATIONS)}")
+
+
+class AbstractRateRNN(nn.Module, ABC):
+    """What every rate network offers; `FR_RNN_dale` is the network of the paper."""
+
+    @abstractmethod
+    def initialize_W(self):
+        """Draws the recurrent weights: w (N, N), mask (N, N), som_mask (N, N)."""
+
+    @abstractmethod
+    def effective_weights(self) -> torch.Tensor:
+        """The matrix (N, N) that multiplies r."""
+
+    @abstractmethod
+    def time_constants(self, taus=None) -> torch.Tensor:
+        """Synaptic decay time constants tau (N,) in steps."""
+
+
+class FR_RNN_dale(AbstractRateRNN):
+    """A network of N rate units that obeys Dale's law unless told not to.
+
+    Everything that the network is lives in its parameters and buffers: `state_dict` restores it alone.
+
+    Args:
+        N: number of units.
+        P_inh: probability that a unit is inhibitory.
+        P_rec: probability that a recurrent connection is present at the start.
+        w_in: input weights (N, n_in), fixed.
+        som_N: number of SST (somatostatin) units, taken from the inhibitory ones.
+        w_dist: 'gaus' or 'gamma', the distribution of the starting weights.
+        gain: scale of the starting weights (`gaus`).
+        apply_dale: whether Dale's law holds.
+        w_out: readout weights (1, N), trained.
+        device: torch device.
+        taus: (tau,) or (tau_min, tau_max) in steps of 5 ms; two make `taus_gaus` a trained parameter.
+        activation: 'sigmoid', 'clipped_relu' or 'softplus'.
+        rng: numpy generator of all that is drawn here; fresh entropy when None. The global generators are not touched.
+
+    Raises:
+        ValueError: names the argument, its value and what is allowed.
+    """
+
+    def __init__(self, N, P_inh, P_rec, w_in, som_N, w_dist, gain, apply_dale, w_out, device="cpu",
+                 *, taus=(4, 20), activation="sigmoid", rng=None):  # fmt: skip
+        super().__init__()
+        settings = NetworkSettings(
+            N=N, P_inh=P_inh, P_rec=P_rec, som_N=som_N, w_dist=w_dist, gain=gain, apply_dale=apply_dale,
+            taus=tuple(taus), activation=activation,
+        )  # fmt: skip
+        self.settings = settings
+        self.N, self.P_inh, self.P_rec, self.som_N = settings.N, settings.P_inh, settings.P_rec, settings.som_N
+        self.w_dist, self.gain, self.apply_dale = settings.w_dist, settings.gain, settings.apply_dale
+        self.activation = settings.activation
+        self._rng = np.random.default_rng(rng)
+        w_in, w_out = torch.as_tensor(w_in), torch.as_tensor(w_out)
+        if w_in.ndim != 2 or w_in.shape[0] != self.N:
+            raise ValueError(f"w_in has shape {tuple(w_in.shape)}; it must be (N, n_in) with N = {self.N}")
+        if tuple(w_out.shape) != (1, self.N):
+            raise ValueError(f"w_out has shape {tuple(w_out.shape)}; it must be (1, {self.N})")
+        dtype = w_in.dtype if w_in.is_floating_point() else torch.float32
+        inh, exc, _, _, _ = self.assign_exc_inh()
+        self.register_buffer("inh", torch.as_tensor(inh))
+        self.register_buffer("exc", torch.as_tensor(exc))
+        w, m, som_m = self.initialize_W()
+        taus_gaus = self._rng.standard_normal((self.N, 1))
+        self.register_buffer("w_in", w_in.to(dtype).clone())
+        self.register_buffer("m", torch.as_tensor(m, dtype=dtype))
+        self.register_buffer("som_m", torch.as_tensor(som_m, dtype=dtype))
+        self.register_buffer("taus", torch.tensor(settings.taus, dtype=torch.float64))
+        self.w = nn.Parameter(torch.as_tensor(w, dtype=dtype))
+        self.w_out = nn.Parameter(w_out.to(dtype).clone())
+        self.b_out = nn.Parameter(torch.zeros(1, dtype=dtype))
+        self.taus_gaus = nn.Parameter(torch.as_tensor(taus_gaus, dtype=dtype), requires_grad=len(settings.taus) == 2)
+        self.to(device)
+
+    @classmethod
+    def from_settings(cls, settings: NetworkSettings, n_in: int, rng=None, device="cpu", dtype=torch.float32):
+        """A network with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too (SPEC 1)."""
+        rng = np.random.default_rng(rng)
+        s = settings
+        w_in = torch.as_tensor(rng.standard_normal((s.N, n_in)), dtype=dtype)
+        w_out = torch.as_tensor(rng.standard_normal((1, s.N)) / 100, dtype=dtype)
+        return cls(s.N, s.P_inh, s.P_rec, w_in, s.som_N, s.w_dist, s.gain, s.apply_dale, w_out, device,
+                   taus=s.taus, activation=s.activation, rng=rng)  # fmt: skip
+
+    def assign_exc_inh(self):
+        """Draws each unit's type.
+
+        Returns:
+            inh (N,) bool, exc (N,) bool, NI, NE, som_inh (som_N,): indices of the SST units, the first inhibitory ones.
+
+        Raises:
+            ValueError: fewer inhibitory units than `som_N`.
+        """
+        inh = self._rng.random(self.N) < self.P_inh if self.apply_dale else np.zeros(self.N, bool)
+        NI = int(inh.sum())
+        if self.som_N > NI:
+            raise ValueError(
+                f"som_N = {self.som_N}; it must be at most the number of inhibitory units, which is {NI} here"
+            )
+        return inh, ~inh, NI, self.N - NI, np.flatnonzero(inh)[: self.som_N]
+
+    def initialize_W(self):
+        """Draws the starting weights for the units' types.
+
+        Returns:
+            w (N, N), mask (N, N) diagonal of signs, som_mask (N, N).
+        """
+        N = self.N
+        inh = self.inh.cpu().numpy()
+        present = self._rng.random((N, N)) < self.P_rec
+        if self.w_dist == "gaus":
+            w = self._rng.standard_normal((N, N)) * self.gain / np.sqrt(N * self.P_rec) if self.P_rec else 0.0
+        else:
+            w = self._rng.gamma(2.0, 0.003, (N, N))
+        w = present * w
+        if self.apply_dale:
+            w = np.abs(w)
+        mask = np.diag(np.where(inh, -1.0, 1.0))
+        som_mask = np.ones((N, N))
+        som_mask[np.ix_(np.flatnonzero(inh)[: self.som_N], inh)] = 0
+        return w, mask, som_mask
+
+    def rectified_w(self) -> torch.Tensor:
+        """w (N, N) without the values that Dale's law silences."""
+        return torch.relu(self.w) if self.apply_dale else self.w
+
+    def effective_weights(self) -> torch.Tensor:
+        """W (N, N) of SPEC 1; `m` is diagonal, so it scales columns instead of costing a product."""
+        return self.rectified_w() * self.m.diagonal() * self.som_m
+
+    def time_constants(self, taus=None) -> torch.Tensor:
+        """tau (N,) in steps: the sigmoid transform of `taus_gaus`, or the one value that all units share.
+
+        Args:
+            taus: (tau,) or (tau_min, tau_max) in place of the network's own.
+
+        Raises:
+            ValueError: not one or two increasing values.
+        """
+        bounds = self.taus.tolist() if taus is None else [float(t) for t in np.ravel(taus)]
+        if len(bounds) == 1:
+            return self.w.new_full((self.N,), bounds[0])
+        if len(bounds) != 2 or not bounds[0] < bounds[1]:
+            raise ValueError(f"taus = {bounds}; give one value, or a minimum below a maximum")
+        low, high = bounds
+        return torch.sigmoid(self.taus_gaus[:, 0]) * (high - low) + low
+
+    def live_synapses(self) -> torch.Tensor:
+        """(N, N) bool: the connections whose effective weight is not zero."""
+        return self.effective_weights() != 0
+
+    def _lesion(self, candidates: torch.Tensor, fraction: float, rng: np.random.Generator) -> int:
+        index = torch.nonzero(candidates).cpu().numpy()
+        chosen = index[rng.permutation(len(index))[: round(fraction * len(index))]]
+        with torch.no_grad():
+            self.w[chosen[:, 0], chosen[:, 1]] = 0
+        return len(chosen)
+
+    def lesion_w(self, fraction: float, seed=None) -> int:
+        """Sets a fraction of the live synapses to zero, chosen at random. Returns how many.
+
+        Raises:
+            ValueError: fraction outside [0, 1].
+        """
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"fraction = {fraction}; it must be in [0, 1]")
+        return self._lesion(self.live_synapses(), fraction, np.random.default_rng(seed))
+
+    def lesion_w_by_type(self, fraction: float, seed=None) -> dict[str, int]:
+        """Lesions the same fraction of the live E-E, E-I, I-E and I-I synapses (from-to). Returns the counts."""
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"fraction = {fraction}; it must be in [0, 1]")
+        rng, live, units = np.random.default_rng(seed), self.live_synapses(), {"E": self.exc, "I": self.inh}
+        return {
+            f"{pre}-{post}": self._lesion(live & units[post][:, None] & units[pre][None, :], fraction, rng)
+            for pre in "EI"
+            for post in "EI"
+        }
+
+    def display(self) -> str:
+        """Prints and returns a summary of the network."""
+        n_inh = int(self.inh.sum())
+        text = (
+            f"FR_RNN_dale: N = {self.N} ({self.N - n_inh} excitatory, {n_inh} inhibitory, {self.som_N} SST), "
+            f"{self.w_in.shape[1]} inputs\n"
+            f"  Dale's law {'on' if self.apply_dale else 'off'}, {self.w_dist} weights, gain {self.gain}, "
+            f"P_rec {self.P_rec}; {int(self.live_synapses().sum())} live synapses\n"
+            f"  taus {', '.join(f'{t:g}' for t in self.taus.tolist())} steps; activation {self.activation}"
+        )
+        print(text)
+        return text
+
+    def forward(self, stim, taus=None, training_params=None, settings=None, *, x0=None, noise=None, rng=None):
+        """Runs trials with noise (SPEC 1); the seed package's call.
+
+        Args:
+            stim: (n_in, T), or (B, n_in, T) for a batch of trials.
+            taus: one or two values in steps; the network's own when None or equal.
+            training_params: `activation` is taken from it when given.
+            settings: `DeltaT` (default 1) is taken from it.
+            x0, noise: (B, N), (B, T-1, N), to run a trial with known randomness; drawn when None.
+            rng: seed or generator of what is drawn.
+
+        Returns:
+            stim, x, r (T entries of (N, 1)), o (T - 1 entries), w, w_in, m, som_m, w_out, b_out, taus_gaus. With a
+            batch x, r are (B, T, N) and o is (B, T - 1).
+        """
+        from ratecore.dynamics import run
+
+        stim = torch.as_tensor(stim, dtype=self.w.dtype, device=self.w.device)
+        x, r, o = run(
+            self, stim if stim.ndim == 3 else stim[None], x0=x0, noise=noise, rng=rng, taus=taus,
+            activation=(training_params or {}).get("activation"), DeltaT=(settings or {}).get("DeltaT", 1),
+        )  # fmt: skip
+        if stim.ndim == 2:
+            x, r, o = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]], list(o[0])
+        return stim, x, r, o, self.w, self.w_in, self.m, self.som_m, self.w_out, self.b_out, self.taus_gaus

@@ -1,0 +1,171 @@
+"""What a task is: a stimulus, a target, a criterion; and the registry that finds a task by name."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+
+class AbstractTask(ABC):
+    """One cognitive task. Subclass it and register the class to add a task.
+
+    A task holds only its timing; all randomness comes through an explicit generator.
+
+    Args:
+        settings: any of the task's settings (see `defaults`); steps are of 5 ms. Keys of the seed package that
+            belong to the network (`taus`, `DeltaT`, `task`) are accepted and ignored here.
+
+    Raises:
+        ValueError: an unknown key, or a stimulus that does not fit the trial.
+    """
+
+    name: ClassVar[str]
+    n_inputs: ClassVar[int]
+    defaults: ClassVar[dict[str, float]]
+    trial_types: ClassVar[tuple[str, ...]]
+    min_trials: ClassVar[int] = 0  # the stopping rule is not applied before this many trials (SPEC 3)
+    _network_keys: ClassVar[frozenset[str]] = frozenset({"taus", "DeltaT", "task"})
+
+    def __init__(self, settings: dict | None = None):
+        given = dict(settings or {})
+        for key in given.keys() - self.defaults.keys() - self._network_keys:
+            raise ValueError(f"{self.name}: unknown setting '{key}'; allowed: {', '.join(self.defaults)}")
+        self.settings = {**self.defaults, **{k: v for k, v in given.items() if k in self.defaults}}
+        self.validate_settings()
+
+    def validate_settings(self) -> None:
+        """Checks that counts of steps are whole and the response comes before the trial ends.
+
+        Raises:
+            ValueError: names the key, its value and what is allowed.
+        """
+        for key, default in self.defaults.items():
+            value = self.settings[key]
+            if isinstance(default, int):
+                low = 2 if key == "T" else 0
+                if isinstance(value, bool) or int(value) != value or value < low:
+                    raise ValueError(f"{self.name}: {key} = {value!r}; it must be a whole number of steps >= {low}")
+                self.settings[key] = int(value)
+            elif not np.isfinite(value):
+                raise ValueError(f"{self.name}: {key} = {value!r}; it must be a finite number")
+        if self.settings.get("stim_dur", 1) < 1:
+            raise ValueError(f"{self.name}: stim_dur = {self.settings['stim_dur']}; it must be >= 1 step")
+        if self.stimulus_end >= self.T:
+            raise ValueError(
+                f"{self.name}: the stimulus ends at step {self.stimulus_end}, outside a trial of T = {self.T} steps; "
+                "lengthen T or shorten stim_on, stim_dur or delay"
+            )
+
+    @property
+    def T(self) -> int:
+        """Length of a trial in steps."""
+        return self.settings["T"]
+
+    @property
+    def stimulus_end(self) -> int:
+        """First step after the (last) stimulus."""
+        return self.settings["stim_on"] + self.settings["stim_dur"]
+
+    @property
+    def response_window(self) -> slice:
+        """Steps of the trial in which the output is scored (SPEC 2)."""
+        return slice(self.stimulus_end, self.T)
+
+    @abstractmethod
+    def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[np.ndarray, object]:
+        """A stimulus u (n_inputs, T) of the given trial type, and its label."""
+
+    @abstractmethod
+    def generate_target(self, label) -> np.ndarray:
+        """The target output z (T,) for a label."""
+
+    @abstractmethod
+    def is_correct(self, o: np.ndarray, label) -> bool:
+        """Whether output o (T,), o[t] of step t, answers the trial (SPEC 2)."""
+
+    def draw_trial_type(self, rng: np.random.Generator) -> str:
+        """A trial type, each as likely."""
+        return self.trial_types[rng.integers(len(self.trial_types))]
+
+    def generate_stimulus(self, trial_type: str | None = None, seed=None):
+        """A stimulus and its label.
+
+        Args:
+            trial_type: one of `trial_types`; drawn when None.
+            seed: int, `numpy.random.Generator` or None (fresh entropy).
+
+        Returns:
+            u (n_inputs, T), label.
+
+        Raises:
+            ValueError: unknown trial type.
+        """
+        rng = np.random.default_rng(seed)
+        if trial_type is None:
+            trial_type = self.draw_trial_type(rng)
+        elif trial_type not in self.trial_types:
+            raise ValueError(f"{self.name}: unknown trial type {trial_type!r}; allowed: {', '.join(self.trial_types)}")
+        return self.draw_trial(trial_type, rng)
+
+    def simulate_trial(self, trial_type: str | None = None, seed=None):
+        """A whole trial: u (n_inputs, T), z (T,), label."""
+        u, label = self.generate_stimulus(trial_type, seed)
+        return u, self.generate_target(label), label
+
+    def generate_batch(self, generators: list[np.random.Generator]):
+        """Trials, one from each generator, so that any of them can be drawn again alone.
+
+        Returns:
+            u (B, n_inputs, T), z (B, T), list of B labels.
+        """
+        trials = [self.simulate_trial(seed=rng) for rng in generators]
+        u, z, labels = zip(*trials, strict=True)
+        return np.stack(u), np.stack(z), list(labels)
+
+
+class TaskFactory:
+    """The registry of tasks. Names ignore case and take `_` for `-`: `go_nogo` is `go-nogo`."""
+
+    _tasks: ClassVar[dict[str, type[AbstractTask]]] = {}
+
+    @staticmethod
+    def _key(name: str) -> str:
+        return str(name).lower().replace("_", "-")
+
+    @classmethod
+    def register_task(cls, name: str, task: type[AbstractTask]) -> None:
+        """Makes `task` available as `name`.
+
+        Raises:
+            TypeError: `task` is no subclass of AbstractTask.
+            ValueError: the name belongs to another class.
+        """
+        if not (isinstance(task, type) and issubclass(task, AbstractTask)):
+            raise TypeError(f"register_task: {task!r} is not a subclass of AbstractTask")
+        known = cls._tasks.get(cls._key(name))
+        if known is not None and known is not task:
+            raise ValueError(f"register_task: '{name}' is already the task {known.__module__}.{known.__qualname__}")
+        cls._tasks[cls._key(name)] = task
+
+    @classmethod
+    def task_class(cls, name: str) -> type[AbstractTask]:
+        """The class registered as `name`. Raises ValueError with the nearest name."""
+        key = cls._key(name)
+        if key not in cls._tasks:
+            near = difflib.get_close_matches(key, cls._tasks, 1)
+            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            raise ValueError(f"unknown task '{name}'{hint}; available: {', '.join(cls.list_available_tasks())}")
+        return cls._tasks[key]
+
+    @classmethod
+    def create_task(cls, name: str, settings: dict | None = None) -> AbstractTask:
+        """The task `name` with `settings` over its defaults."""
+        return cls.task_class(name)(settings)
+
+    @classmethod
+    def list_available_tasks(cls) -> list[str]:
+        """Names of all registered tasks, sorted."""
+        return sorted(cls._tasks)

@@ -1,0 +1,36 @@
+"""Go-NoGo: respond to a pulse, stay silent without one (SPEC 2; Kim et al. 2019, Fig. 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ratecore.tasks.base import AbstractTask, TaskFactory
+
+
+class GoNogoTask(AbstractTask):
+    """Go trials (p = 1/2) have input 1 during the stimulus; label 1 is Go, 0 is NoGo."""
+
+    name = "go-nogo"
+    n_inputs = 1
+    defaults = {"T": 200, "stim_on": 50, "stim_dur": 25}
+    trial_types = ("go", "nogo")
+    min_trials = 1500
+
+    def draw_trial(self, trial_type, rng):
+        u = np.zeros((1, self.T))
+        if trial_type == "go":
+            u[0, self.settings["stim_on"] : self.stimulus_end] = 1
+        return u, 1 if trial_type == "go" else 0
+
+    def generate_target(self, label):
+        z = np.zeros(self.T)
+        if label == 1:
+            z[self.stimulus_end :] = 1
+        return z
+
+    def is_correct(self, o, label):
+        response = o[self.response_window]
+        return bool(response.max() > 0.7) if label == 1 else bool(np.abs(response).max() < 0.3)
+
+
+TaskFactory.register_task(GoNogoTask.name, GoNogoTask)

@@ -1,0 +1,47 @@
+"""Context-dependent sensory integration (SPEC 2; Mante et al. 2013; Kim et al. 2019, Fig. 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ratecore.tasks.base import AbstractTask, TaskFactory
+
+
+class ManteTask(AbstractTask):
+    """Inputs 0 (motion) and 1 (colour) are noise with an offset; inputs 2 and 3 say which counts.
+
+    The label is the sign of the cued modality's offset, +1 or -1. Trial types name the cued modality.
+    """
+
+    name = "mante"
+    n_inputs = 4
+    defaults = {"T": 500, "stim_on": 50, "stim_dur": 200, "offset": 0.5}
+    trial_types = ("motion", "color")
+    score_dur = 200  # the last steps, in which the output is scored
+
+    @property
+    def response_window(self):
+        return slice(max(self.T - self.score_dur, 0), self.T)
+
+    def draw_trial(self, trial_type, rng):
+        s = self.settings
+        u = np.zeros((4, self.T))
+        signs = rng.choice((-1.0, 1.0), size=2)
+        window = slice(s["stim_on"], self.stimulus_end)
+        # White noise during the stimulus only: SPEC 2 gives 0 outside it.
+        u[:2, window] = rng.standard_normal((2, s["stim_dur"])) + (s["offset"] * signs)[:, None]
+        cued = self.trial_types.index(trial_type)
+        u[2 + cued] = 1
+        return u, int(signs[cued])
+
+    def generate_target(self, label):
+        z = np.zeros(self.T)
+        z[self.stimulus_end :] = label
+        return z
+
+    def is_correct(self, o, label):
+        response = o[self.response_window]
+        return bool(response.max() > 0.7) if label == 1 else bool(response.min() < -0.7)
+
+
+TaskFactory.register_task(ManteTask.name, ManteTask)

@@ -1,0 +1,41 @@
+"""The independent truth: SPEC 1 and 3 written out step by step in float64, with nothing of ratecore.
+
+Every function also takes complex numbers, on which it acts by the real part's branch: a step of 1e-30 i then gives
+derivatives to rounding (the complex-step method; Squire & Trapp, SIAM Review 40:110, 1998).
+"""
+
+import numpy as np
+
+
+def phi(x, activation):
+    if activation == "sigmoid":
+        return 1 / (1 + np.exp(-x))
+    if activation == "clipped_relu":
+        return np.where(x.real > 20, 20, np.where(x.real > 0, x, 0))
+    y = np.log(1 + np.exp(x))
+    return np.where(y.real > 20, 20, y)
+
+
+def forward(p, u, x0, noise):
+    """x (T, N), r (T, N), o (T-1,) of a trial; p has w, m, som_m, w_in, w_out, b_out, taus, taus_gaus, dale, act."""
+    w = np.where(p["w"].real > 0, p["w"], 0) if p["dale"] else p["w"]
+    W = (w @ p["m"]) * p["som_m"]
+    if len(p["taus"]) == 2:
+        low, high = p["taus"]
+        tau = 1 / (1 + np.exp(-p["taus_gaus"][:, 0])) * (high - low) + low
+    else:
+        tau = np.full(len(W), p["taus"][0])
+    alpha = 1 / tau
+    x, r, o = [x0], [phi(x0, p["act"])], []
+    for t in range(1, u.shape[1]):
+        drive = W @ r[t - 1] + p["w_in"] @ u[:, t - 1]
+        x.append((1 - alpha) * x[t - 1] + alpha * drive + noise[t - 1])
+        r.append(phi(x[t], p["act"]))
+        o.append(p["w_out"][0] @ r[t] + p["b_out"][0])
+    return np.array(x), np.array(r), np.array(o)
+
+
+def loss(o, z, loss_fn):
+    """Loss of one trial: o[t] for t = 1 .. T-1 against z[t-1]."""
+    error = o - z[: len(o)]
+    return np.sqrt(np.sum(error**2)) if loss_fn == "l2" else np.sum(error * np.sign(error.real))
