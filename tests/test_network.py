@@ -36,31 +36,33 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("engine", ["torch", "fused"])
 @pytest.mark.parametrize("batch", [1, 7])
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, c.values())))
-def test_forward_is_the_reference(case, batch):
+def test_forward_is_the_reference(case, batch, engine):
     rng = np.random.default_rng(7)
     for dtype, bound in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
         net = make(P_inh=0.4, dtype=dtype, **case)
         u = torch.as_tensor(rng.standard_normal((batch, 2, 40)), dtype=dtype)
         x0, noise = draw_noise(batch, 40, net.N, 3, dtype)
-        x, r, o = run(net, u, x0=x0, noise=noise)
+        x, r, o = run(net, u, x0=x0, noise=noise, engine=engine)
         for k in range(batch):
             truth = reference.forward(parameters(net), *(v[k].double().numpy() for v in (u, x0, noise)))
             for mine, true in zip((x[k], r[k], o[k]), truth, strict=True):
                 assert relative(mine.detach(), true) < bound
 
 
+@pytest.mark.parametrize("engine", ["torch", "fused"])
 @pytest.mark.parametrize("batch", [1, 7])
 @pytest.mark.parametrize("loss_fn", ["l2", "l1"])
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, c.values())))
-def test_gradients_are_those_of_the_reference(case, loss_fn, batch):
+def test_gradients_are_those_of_the_reference(case, loss_fn, batch, engine):
     for dtype, bound in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
         net = make(N=10, P_inh=0.4, P_rec=0.5, dtype=dtype, **case)
         rng = np.random.default_rng(5)
         u, z = (torch.as_tensor(rng.standard_normal(shape), dtype=dtype) for shape in ((batch, 2, 16), (batch, 16)))
         x0, noise = draw_noise(batch, 16, 10, 3, dtype)
-        _, _, o = run(net, u, x0=x0, noise=noise)
+        _, _, o = run(net, u, x0=x0, noise=noise, engine=engine)
         loss_op(o, z, {"loss_fn": loss_fn}).backward()
         trials = [[v[k].double().numpy() for v in (u, z, x0, noise)] for k in range(batch)]
         p = parameters(net)
@@ -174,3 +176,17 @@ def test_bad_shapes_are_named():
         run(net, torch.zeros(1, 2, 10, dtype=torch.float64), noise=np.zeros((1, 10, 30)))
     with pytest.raises(ValueError, match="DeltaT = 5; it must be above 0 and at most the smallest tau, 4"):
         net.forward(torch.zeros(2, 10), [4], None, {"DeltaT": 5})
+
+
+def test_engines_agree_on_gradients_through_the_states():
+    grads = []
+    for engine in ("torch", "fused"):
+        net = make(N=15, P_rec=0.5)
+        rng = np.random.default_rng(2)
+        u = torch.as_tensor(rng.standard_normal((3, 2, 20))).requires_grad_()
+        x0, noise = (v.requires_grad_() for v in draw_noise(3, 20, 15, 3, torch.float64))
+        x, r, o = run(net, u, x0=x0, noise=noise, engine=engine)
+        (x.square().sum() + (r[:, 3:9] * 2).sum() + o.sum()).backward()
+        grads.append([v.grad for v in (net.w, net.w_out, net.b_out, net.taus_gaus, u, x0, noise)])
+    for a, b in zip(*grads, strict=True):
+        assert relative(a, b) < 1e-12

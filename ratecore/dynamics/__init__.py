@@ -25,16 +25,18 @@ def draw_noise(batch: int, T: int, N: int, rng, dtype=torch.float32, device="cpu
     return torch.from_numpy(x0).to(device), torch.from_numpy(noise).to(device)
 
 
-def torch_engine(W, drive, alpha, phi, x0, noise, w_out, b_out):
+def torch_engine(W, drive, alpha, activation, x0, noise, w_out, b_out):
     """The equations of SPEC 1, step by step in torch.
 
     Args:
-        W: effective weights (N, N).   drive: W_in u (B, T-1, N), of u[0] .. u[T-2].   alpha: (N,).   phi: activation.
+        W: effective weights (N, N).   drive: W_in u (B, T-1, N), of u[0] .. u[T-2].   alpha: (N,).
+        activation: name of phi.
         x0: (B, N).   noise: (B, T-1, N).   w_out: (1, N).   b_out: (1,).
 
     Returns:
         x, r (B, T, N), o (B, T-1).
     """
+    phi = activation_function(activation)
     x, r = [x0], [phi(x0)]
     keep, W_t = 1 - alpha, W.T
     # Without the recurrent part, so that each step is one matrix product and one sum.
@@ -46,7 +48,7 @@ def torch_engine(W, drive, alpha, phi, x0, noise, w_out, b_out):
     return x, r, r[:, 1:] @ w_out[0] + b_out
 
 
-def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1):
+def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1, engine=None):
     """Runs a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
 
     Args:
@@ -55,6 +57,7 @@ def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None,
         taus: one or two time constants in steps in place of the network's.
         activation: name in place of the network's.
         DeltaT: step of integration; alpha = DeltaT / tau.
+        engine: 'torch', 'fused' (CPU only) or None, the fastest for the network's device.
 
     Returns:
         x (B, T, N), r (B, T, N), o (B, T-1).
@@ -78,5 +81,12 @@ def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None,
     if DeltaT <= 0 or shortest < DeltaT:
         raise ValueError(f"DeltaT = {DeltaT}; it must be above 0 and at most the smallest tau, {shortest:g}")
     drive = stim[:, :, : T - 1].transpose(1, 2) @ net.w_in.T
-    phi = activation_function(activation or net.activation)
-    return torch_engine(net.effective_weights(), drive, DeltaT / tau, phi, x0, noise, net.w_out, net.b_out)
+    activation = activation or net.activation
+    activation_function(activation)  # names an unknown one before any work
+    if engine not in (None, "torch", "fused"):
+        raise ValueError(f"unknown engine '{engine}'; allowed: torch, fused")
+    if engine == "fused" or (engine is None and w.device.type == "cpu"):
+        from ratecore.dynamics.fused import fused_engine as simulate  # compiled on first use
+    else:
+        simulate = torch_engine
+    return simulate(net.effective_weights(), drive, DeltaT / tau, activation, x0, noise, net.w_out, net.b_out)
