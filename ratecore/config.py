@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import importlib.util
+import json
 import math
+from pathlib import Path
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -78,10 +82,75 @@ class TrainingSettings(Settings):
     """How a network is trained and when it counts as trained (SPEC 3)."""
 
     n_trials: int = Field(6000, ge=1, description="most trials")
-    batch_size: int = Field(1, ge=1, description="trials an update")
+    batch_size: int = Field(1, ge=1, description="trials an update; 1 reproduces the paper")
     learning_rate: float = Field(0.01, gt=0, description="of Adam")
     loss_fn: LossFunction = Field("l2", description="loss of a trial")
     loss_threshold: float = Field(7.0, gt=0, description="mean test loss below which training may stop")
     accuracy_threshold: float = Field(0.95, ge=0, le=1, description="test accuracy above which training may stop")
     eval_freq: int = Field(100, ge=1, description="trials between tests")
     eval_tr: int = Field(100, ge=1, description="trials of a test")
+
+
+class EvaluationSettings(Settings):
+    """How a trained network is scored."""
+
+    n_trials: int = Field(100, ge=1, description="fresh trials")
+
+
+class RunSettings(Settings):
+    """Everything that can change the numbers of one run: one network, one seed."""
+
+    task: str = Field("go-nogo", description="name of a registered task")
+    task_file: str | None = Field(None, description="Python file that registers the task, when it is your own")
+    task_settings: dict[str, float] = Field({}, description="settings of the task over its defaults, in steps of 5 ms")
+    seed: int = Field(0, ge=0, description="seed of everything random in the run")
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="after")
+    def _check_task(self):
+        self.create_task()
+        return self
+
+    def create_task(self):
+        """The task of this run. Raises ValueError: an unknown task, or settings it cannot have."""
+        from ratecore.tasks import TaskFactory
+
+        if self.task_file:
+            load_task_file(self.task_file)
+        return TaskFactory.create_task(self.task, self.task_settings)
+
+    def identity(self, *stages: str) -> str:
+        """Hash of every setting that can change the numbers of the given stages (default: all)."""
+        names = stages or ("training", "evaluation")
+        values = self.model_dump(mode="json", exclude={"training", "evaluation"} - set(names))
+        values["task"] = self.task.lower().replace("_", "-")
+        values["task_settings"] = self.create_task().settings
+        if values.pop("task_file"):
+            values["task_code"] = hashlib.sha256(Path(self.task_file).read_bytes()).hexdigest()
+        text = json.dumps(values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_loaded: dict[Path, object] = {}
+
+
+def load_task_file(path) -> None:
+    """Runs a user's Python file once, so that it registers its task.
+
+    Raises:
+        SettingsError: the file is not there or cannot be run.
+    """
+    path = Path(path).resolve()
+    if path in _loaded:
+        return
+    if not path.is_file():
+        raise SettingsError(f"task_file = {str(path)!r}: there is no such file")
+    spec = importlib.util.spec_from_file_location(f"ratecore_user_task_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SettingsError(f"task_file = {str(path)!r}: {type(error).__name__}: {error}") from error
+    _loaded[path] = module

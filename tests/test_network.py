@@ -189,4 +189,4 @@ def test_engines_agree_on_gradients_through_the_states():
         (x.square().sum() + (r[:, 3:9] * 2).sum() + o.sum()).backward()
         grads.append([v.grad for v in (net.w, net.w_out, net.b_out, net.taus_gaus, u, x0, noise)])
     for a, b in zip(*grads, strict=True):
-        assert relative(a, b) < 1e-12
+        assert relative(a.numpy(), b.numpy()) < 1e-12

@@ -85,7 +85,9 @@ def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None,
     activation_function(activation)  # names an unknown one before any work
     if engine not in (None, "torch", "fused"):
         raise ValueError(f"unknown engine '{engine}'; allowed: torch, fused")
-    if engine == "fused" or (engine is None and w.device.type == "cpu"):
+    # Without gradients many trials together are cheaper as one matrix product a step than one after another.
+    batched = B >= 8 and not torch.is_grad_enabled()
+    if engine == "fused" or (engine is None and w.device.type == "cpu" and not batched):
         from ratecore.dynamics.fused import fused_engine as simulate  # compiled on first use
     else:
         simulate = torch_engine

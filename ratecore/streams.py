@@ -1,0 +1,19 @@
+"""Named random streams of a run: every draw can be made again alone, whatever else was drawn before it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Numbers, not hashes of the names: they are part of every result and must never change.
+STREAMS = {"initialisation": 0, "trial": 1, "test": 2, "evaluation": 3, "example": 4, "lif_trial": 5}
+
+
+def stream(seed: int, name: str, k: int = 0) -> np.random.Generator:
+    """The generator of the k-th draw of stream `name` of the run with this seed.
+
+    Args:
+        seed: the run's seed, >= 0.
+        name: one of `STREAMS`.
+        k: index within the stream, for instance the number of the trial.
+    """
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, STREAMS[name], k))))
