@@ -7,10 +7,15 @@ import hashlib
 import importlib.util
 import json
 import math
+import re
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ratecore.streams import draw_inhibitory, stream
 
 Activation = Literal["sigmoid", "clipped_relu", "softplus"]
 LossFunction = Literal["l2", "l1"]
@@ -19,30 +24,73 @@ LOSS_FUNCTIONS = get_args(LossFunction)
 
 
 class SettingsError(ValueError):
-    """Settings that cannot be used; the message names each key, its value and what is allowed."""
+    """Settings that cannot be used; the message names each key, its value and what is allowed.
+
+    Attributes:
+        problems: one (path of keys, message) for each thing that is wrong. The path goes where the message says
+            `{key}`, or in front of it.
+    """
+
+    def __init__(self, problems: str | list[tuple[tuple[str, ...], str]]):
+        self.problems = [((), problems)] if isinstance(problems, str) else problems
+        super().__init__("; ".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """One sentence for each problem."""
+        return [
+            message.replace("{key}", ".".join(path)) if "{key}" in message else ".".join(path) + message
+            for path, message in self.problems
+        ]
 
 
 class Settings(BaseModel):
     """Base of all settings: frozen, no unknown key, errors in plain words."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
     def __init__(self, **values):
+        # Strict, so that YAML's `N: true` is no number; numpy's scalars are what they stand for.
+        values = {key: v.item() if isinstance(v, np.generic) else v for key, v in values.items()}
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise SettingsError("; ".join(self._explain(e) for e in error.errors())) from None
+            raise SettingsError([p for e in error.errors() for p in self._problems(e)]) from None
 
     @classmethod
-    def _explain(cls, error: dict) -> str:
-        key = ".".join(str(part) for part in error["loc"] if part not in ("float", "int"))
+    def _problems(cls, error: dict) -> list[tuple[tuple[str, ...], str]]:
+        """What pydantic found wrong, as problems in our words; those of nested settings get their key in front."""
+        path = tuple(str(part) for part in error["loc"] if part not in ("float", "int", "str", "bool"))
+        cause = error.get("ctx", {}).get("error")
+        if isinstance(cause, SettingsError):
+            return [(path + inner, message) for inner, message in cause.problems]
         if error["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, cls.model_fields, 1)
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
-            return f"unknown setting '{key}'{hint}; allowed: {', '.join(cls.model_fields)}"
-        if not key:
-            return error["msg"].removeprefix("Value error, ")
-        return f"{key} = {error.get('input')!r}: {error['msg'].removeprefix('Value error, ')}"
+            hint, allowed = did_you_mean(path[-1], cls.model_fields), ", ".join(cls.model_fields)
+            return [(path, f"unknown setting '{{key}}'{hint}; allowed: {allowed}")]
+        said = error["msg"].removeprefix("Value error, ")
+        if not path:
+            return [((), said)]
+        hint = ""
+        if error["type"] == "literal_error":
+            hint = did_you_mean(error["input"], re.findall(r"'([^']+)'", error["ctx"]["expected"]))
+        return [(path, f" = {error.get('input')!r}: {said}{hint}")]
+
+
+def task_key(name: str) -> str:
+    """The one spelling of a task's name: 'Go_NoGo' is 'go-nogo'."""
+    return str(name).lower().replace("_", "-")
+
+
+def did_you_mean(given, names) -> str:
+    """' (did you mean ...?)' when one of `names` is near what was given, '' otherwise."""
+    near = difflib.get_close_matches(str(given), list(names), 1)
+    return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def _as_tuple(taus):
+    return tuple(taus) if isinstance(taus, list | tuple) else (taus,)
+
+
+Taus = Annotated[tuple[float, ...], BeforeValidator(_as_tuple, json_schema_input_type=float | tuple[float, ...])]
 
 
 class NetworkSettings(Settings):
@@ -55,7 +103,7 @@ class NetworkSettings(Settings):
     gain: float = Field(1.5, gt=0, description="scale of the starting weights (gaus)")
     apply_dale: bool = Field(True, description="whether Dale's law holds")
     w_dist: Literal["gaus", "gamma"] = Field("gaus", description="distribution of the starting weights")
-    taus: tuple[float, ...] = Field((4.0, 20.0), description="tau or tau_min, tau_max, in steps of 5 ms")
+    taus: Taus = Field((4.0, 20.0), description="tau or tau_min, tau_max, in steps of 5 ms")
     activation: Activation = Field("sigmoid", description="phi")
 
     @field_validator("taus")
@@ -95,6 +143,9 @@ class EvaluationSettings(Settings):
     """How a trained network is scored."""
 
     n_trials: int = Field(100, ge=1, description="fresh trials")
+    psychometric_trials: int = Field(
+        25, ge=0, description="trials at each strength of evidence and context, for tasks that grade their evidence"
+    )
 
 
 class RunSettings(Settings):
@@ -108,9 +159,23 @@ class RunSettings(Settings):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
+    @field_validator("task")
+    @classmethod
+    def _one_spelling(cls, task):
+        return task_key(task)
+
     @model_validator(mode="after")
-    def _check_task(self):
+    def _check(self):
         self.create_task()
+        net = self.network
+        if net.som_N and net.som_N <= net.N:
+            # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
+            n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
+            if net.som_N > n_inh:
+                raise ValueError(
+                    f"network.som_N = {net.som_N}: it must be at most the number of inhibitory units, which is "
+                    f"{n_inh} with N = {net.N}, P_inh = {net.P_inh:g}, seed = {self.seed}"
+                )
         return self
 
     def create_task(self):
@@ -122,15 +187,139 @@ class RunSettings(Settings):
         return TaskFactory.create_task(self.task, self.task_settings)
 
     def identity(self, *stages: str) -> str:
-        """Hash of every setting that can change the numbers of the given stages (default: all)."""
+        """Hash (16 hex digits) of every setting that can change the numbers of the given stages (default: all).
+
+        Args:
+            stages: names among 'training' and 'evaluation'. The network, its task and the seed are always part of it.
+        """
         names = stages or ("training", "evaluation")
         values = self.model_dump(mode="json", exclude={"training", "evaluation"} - set(names))
-        values["task"] = self.task.lower().replace("_", "-")
         values["task_settings"] = self.create_task().settings
         if values.pop("task_file"):
             values["task_code"] = hashlib.sha256(Path(self.task_file).read_bytes()).hexdigest()
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class TrackingSettings(Settings):
+    """Where the runs are mirrored."""
+
+    uri: str | None = Field(
+        None,
+        description="MLflow tracking URI; the environment's MLFLOW_TRACKING_URI comes first, and without either it "
+        "is a SQLite file in the results folder",
+    )
+
+
+class FigureSettings(Settings):
+    """What is drawn for the report."""
+
+    grid_points: int = Field(50, ge=0, description="grid points that get figures of their own, the first of the grid")
+
+
+class ExperimentSettings(Settings):
+    """A whole experiment: the file `config/config.yaml`."""
+
+    experiment: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="name of the experiment: of its folder in the results and of the experiment in MLflow",
+    )
+    results: str = Field("results", min_length=1, description="folder of all results")
+    grid: dict[str, Annotated[list, Field(min_length=1)] | str] = Field(
+        {}, description="axis: list of values. Any setting can be an axis; `seed` can also be a range, '0..99'"
+    )
+    seeds_per_job: int = Field(10, ge=1, description="seeds of one grid point that one job takes")
+    device: Literal["cpu", "cuda", "auto"] = Field(
+        "cpu", description="where networks are trained; 'auto' is a GPU when there is one"
+    )
+    task: str = Field("go-nogo", description="task of every run, unless it is an axis")
+    task_file: str | None = Field(None, description="Python file that registers your own task")
+    task_settings: dict[str, float | dict[str, float]] = Field(
+        {}, description="settings over the task's defaults, in steps of 5 ms; under a task's name: of that task only"
+    )
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    figures: FigureSettings = FigureSettings()
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _check_axes(cls, grid):
+        if not isinstance(grid, dict):
+            raise ValueError("it must be a mapping of axis: list of values")
+        empty = [axis for axis, values in grid.items() if not isinstance(values, str) and not values]
+        if empty:
+            raise SettingsError([((axis,), f" = {grid[axis]!r}: an axis needs at least one value") for axis in empty])
+        wrong = [axis for axis, values in grid.items() if not isinstance(values, list | str)]
+        if wrong:
+            raise SettingsError([((axis,), f" = {grid[axis]!r}: it must be a list of values") for axis in wrong])
+        return grid
+
+
+def load_yaml(path) -> dict:
+    """The mapping in a YAML file. Raises SettingsError: not there, not YAML, or not a mapping."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: not a readable YAML file: {error}") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path}: it must be a mapping of settings, not {type(values).__name__}")
+    return values
+
+
+def schema_yaml() -> str:
+    """The JSON schema of `config/config.yaml`, as YAML; `make schema` writes it to workflow/schemas/."""
+    import yaml
+
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ExperimentSettings.model_json_schema()}
+    head = "# Generated from ratecore/config.py by `make schema`; a test fails when the two drift.\n"
+    return head + yaml.safe_dump(schema, sort_keys=False, width=120)
+
+
+@dataclass
+class RNNConfig:
+    """Parameters of a network, as in the seed package.
+
+    Attributes:
+        N: number of units.   P_inh: probability that a unit is inhibitory.   P_rec: of a connection at the start.
+        som_N: number of SST units.   gain: scale of the starting weights.   apply_dale: whether Dale's law holds.
+        w_dist: 'gaus' or 'gamma'.   device: torch device.
+    """
+
+    N: int
+    P_inh: float
+    P_rec: float
+    som_N: int = 0
+    gain: float = 1.5
+    apply_dale: bool = True
+    w_dist: str = "gaus"
+    device: str = "cpu"
+
+    def network_settings(self, **more) -> NetworkSettings:
+        """The same as validated settings, with what else a network has (`taus`, `activation`) from `more`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "device"}
+        return NetworkSettings(**values, **more)
+
+
+def validate_config(config: RNNConfig) -> None:
+    """Raises ValueError with every problem of `config`: key, value and what is allowed."""
+    config.network_settings()
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", str(config.device)):
+        raise SettingsError(f"device = {config.device!r}: it must be 'cpu', 'cuda' or 'cuda:<index>'")
+
+
+def create_default_config(**changes) -> RNNConfig:
+    """The default network's configuration with `changes`, validated. Raises ValueError, also for an unknown key."""
+    known = [f.name for f in fields(RNNConfig)]
+    for key in changes.keys() - set(known):
+        raise SettingsError(f"unknown setting '{key}'{did_you_mean(key, known)}; allowed: {', '.join(known)}")
+    default = NetworkSettings()
+    config = RNNConfig(**{"N": default.N, "P_inh": default.P_inh, "P_rec": default.P_rec, **changes})
+    validate_config(config)
+    return config
 
 
 _loaded: dict[Path, object] = {}

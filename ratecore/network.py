@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from ratecore.config import ACTIVATIONS, NetworkSettings
+from ratecore.config import ACTIVATIONS, NetworkSettings, RNNConfig, did_you_mean, validate_config
+from ratecore.streams import draw_inhibitory
 
 NOISE_SD = 0.1  # of the noise added to x at every step
 X0_SD = 0.01  # of the state at the first step
@@ -28,6 +30,15 @@ def activation_function(name: str):
 class AbstractRateRNN(nn.Module, ABC):
     """What every rate network offers; `FR_RNN_dale` is the network of the paper."""
 
+    @classmethod
+    def from_config(cls, config: RNNConfig, **more):
+        """A network from the seed package's configuration; by default the constructor takes it."""
+        return cls(config, **more)
+
+    @abstractmethod
+    def assign_exc_inh(self):
+        """Draws each unit's type: inh (N,) bool, exc (N,) bool, NI, NE, som_inh (som_N,)."""
+
     @abstractmethod
     def initialize_W(self):
         """Draws the recurrent weights: w (N, N), mask (N, N), som_mask (N, N)."""
@@ -40,11 +51,22 @@ class AbstractRateRNN(nn.Module, ABC):
     def time_constants(self, taus=None) -> torch.Tensor:
         """Synaptic decay time constants tau (N,) in steps."""
 
+    @abstractmethod
+    def load_net(self, path):
+        """Becomes the network saved in a file. Returns self."""
+
+    def display(self) -> str:
+        """Prints and returns a summary of the network."""
+        text = f"{type(self).__name__}: {sum(p.numel() for p in self.parameters())} parameters"
+        print(text)
+        return text
+
 
 class FR_RNN_dale(AbstractRateRNN):
     """A network of N rate units that obeys Dale's law unless told not to.
 
-    Everything that the network is lives in its parameters and buffers: `state_dict` restores it alone.
+    Everything that the network is lives in its parameters and buffers and, by its settings, in the extra state of
+    `state_dict`, which therefore restores it alone.
 
     Args:
         N: number of units.
@@ -65,17 +87,15 @@ class FR_RNN_dale(AbstractRateRNN):
         ValueError: names the argument, its value and what is allowed.
     """
 
+    parameter_names = ("w", "w_out", "b_out", "taus_gaus")
+
     def __init__(self, N, P_inh, P_rec, w_in, som_N, w_dist, gain, apply_dale, w_out, device="cpu",
                  *, taus=(4, 20), activation="sigmoid", rng=None):  # fmt: skip
         super().__init__()
-        settings = NetworkSettings(
+        self._adopt(NetworkSettings(
             N=N, P_inh=P_inh, P_rec=P_rec, som_N=som_N, w_dist=w_dist, gain=gain, apply_dale=apply_dale,
             taus=tuple(taus), activation=activation,
-        )  # fmt: skip
-        self.settings = settings
-        self.N, self.P_inh, self.P_rec, self.som_N = settings.N, settings.P_inh, settings.P_rec, settings.som_N
-        self.w_dist, self.gain, self.apply_dale = settings.w_dist, settings.gain, settings.apply_dale
-        self.activation = settings.activation
+        ))  # fmt: skip
         self._rng = np.random.default_rng(rng)
         w_in, w_out = torch.as_tensor(w_in), torch.as_tensor(w_out)
         if w_in.ndim != 2 or w_in.shape[0] != self.N:
@@ -84,29 +104,104 @@ class FR_RNN_dale(AbstractRateRNN):
             raise ValueError(f"w_out has shape {tuple(w_out.shape)}; it must be (1, {self.N})")
         dtype = w_in.dtype if w_in.is_floating_point() else torch.float32
         inh, exc, _, _, _ = self.assign_exc_inh()
-        self.register_buffer("inh", torch.as_tensor(inh))
-        self.register_buffer("exc", torch.as_tensor(exc))
+        self._register(inh=inh, exc=exc)
         w, m, som_m = self.initialize_W()
         taus_gaus = self._rng.standard_normal((self.N, 1))
-        self.register_buffer("w_in", w_in.to(dtype).clone())
-        self.register_buffer("m", torch.as_tensor(m, dtype=dtype))
-        self.register_buffer("som_m", torch.as_tensor(som_m, dtype=dtype))
-        self.register_buffer("taus", torch.tensor(settings.taus, dtype=torch.float64))
-        self.w = nn.Parameter(torch.as_tensor(w, dtype=dtype))
-        self.w_out = nn.Parameter(w_out.to(dtype).clone())
-        self.b_out = nn.Parameter(torch.zeros(1, dtype=dtype))
-        self.taus_gaus = nn.Parameter(torch.as_tensor(taus_gaus, dtype=dtype), requires_grad=len(settings.taus) == 2)
+        self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=np.zeros(1), taus_gaus=taus_gaus)
         self.to(device)
+
+    def _adopt(self, settings: NetworkSettings) -> None:
+        """Takes over what a network is besides its arrays."""
+        self.settings = s = settings
+        self.N, self.P_inh, self.P_rec, self.som_N = s.N, s.P_inh, s.P_rec, s.som_N
+        self.w_dist, self.gain, self.apply_dale, self.activation = s.w_dist, s.gain, s.apply_dale, s.activation
+        self.register_buffer("taus", torch.tensor(s.taus, dtype=torch.float64))
+        if "taus_gaus" in self._parameters:
+            self.taus_gaus.requires_grad_(len(s.taus) == 2)
+
+    def _register(self, dtype=None, **arrays) -> None:
+        """Makes a parameter or buffer of each array, with its own copy of the numbers."""
+        for name, value in arrays.items():
+            value = torch.as_tensor(value, dtype=dtype).detach().clone()
+            if name in self.parameter_names:
+                trained = name != "taus_gaus" or len(self.settings.taus) == 2
+                self.register_parameter(name, nn.Parameter(value, requires_grad=trained))
+            else:
+                self.register_buffer(name, value)
+
+    def get_extra_state(self) -> dict:
+        """What `state_dict` holds besides arrays: the settings, so that it restores the network alone."""
+        return self.settings.model_dump(mode="json")
+
+    def set_extra_state(self, state: dict) -> None:
+        self._adopt(NetworkSettings(**state))
 
     @classmethod
     def from_settings(cls, settings: NetworkSettings, n_in: int, rng=None, device="cpu", dtype=torch.float32):
-        """A network with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too (SPEC 1)."""
+        """A network with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too, last (SPEC 1)."""
         rng = np.random.default_rng(rng)
         s = settings
-        w_in = torch.as_tensor(rng.standard_normal((s.N, n_in)), dtype=dtype)
-        w_out = torch.as_tensor(rng.standard_normal((1, s.N)) / 100, dtype=dtype)
-        return cls(s.N, s.P_inh, s.P_rec, w_in, s.som_N, s.w_dist, s.gain, s.apply_dale, w_out, device,
-                   taus=s.taus, activation=s.activation, rng=rng)  # fmt: skip
+        empty_in, empty_out = torch.zeros(s.N, n_in, dtype=dtype), torch.zeros(1, s.N, dtype=dtype)
+        net = cls(s.N, s.P_inh, s.P_rec, empty_in, s.som_N, s.w_dist, s.gain, s.apply_dale, empty_out, device,
+                  taus=s.taus, activation=s.activation, rng=rng)  # fmt: skip
+        with torch.no_grad():
+            net.w_in.copy_(torch.as_tensor(rng.standard_normal((s.N, n_in))))
+            net.w_out.copy_(torch.as_tensor(rng.standard_normal((1, s.N)) / 100))
+        return net
+
+    @classmethod
+    def from_config(cls, config: RNNConfig, w_in, w_out, **more):
+        """A network from the seed package's configuration; `more` as in the constructor."""
+        c = config
+        return cls(c.N, c.P_inh, c.P_rec, w_in, c.som_N, c.w_dist, c.gain, c.apply_dale, w_out, c.device, **more)
+
+    @classmethod
+    def from_arrays(cls, settings: NetworkSettings, arrays: dict, device="cpu", dtype=torch.float32):
+        """The network that has these numbers.
+
+        Args:
+            settings: what it is besides its arrays.
+            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc, in the shapes of SPEC 4.
+
+        Raises:
+            ValueError: an array is missing, has another shape or is not finite.
+        """
+        N, net = settings.N, cls.__new__(cls)
+        n_in = np.shape(arrays["w_in"])[-1] if np.ndim(arrays.get("w_in", ())) == 2 else 1
+        shapes = {"w": (N, N), "w_in": (N, n_in), "w_out": (1, N), "b_out": (1,), "taus_gaus": (N, 1), "m": (N, N),
+                  "som_m": (N, N), "inh": (N,), "exc": (N,)}  # fmt: skip
+        for name, shape in shapes.items():
+            if name not in arrays:
+                raise ValueError(f"{name} is missing")
+            if tuple(arrays[name].shape) != shape:
+                raise ValueError(f"{name} has shape {tuple(arrays[name].shape)}; it must be {shape}")
+            if not np.isfinite(np.asarray(arrays[name])).all():
+                raise ValueError(f"{name} holds NaN or infinity")
+        signs = np.asarray(arrays["m"])
+        if not (np.abs(signs) == np.eye(N)).all():
+            raise ValueError("m is not a diagonal of +1 and -1")
+        nn.Module.__init__(net)
+        net._adopt(settings)
+        net._rng = np.random.default_rng()
+        net._register(torch.bool, **{k: arrays[k] for k in ("inh", "exc")})
+        net._register(dtype, **{k: arrays[k] for k in shapes if k not in ("inh", "exc")})
+        return net.to(device)
+
+    def load_net(self, path):
+        """Becomes the network saved in a `.mat` or `.pth` file, whatever this one was; optimizers must be made anew.
+
+        Returns:
+            self.
+
+        Raises:
+            ratecore.formats.FormatError: the file is damaged or holds no such network; this network stays as it was.
+        """
+        from ratecore.formats import load_network
+
+        loaded = load_network(path, device=self.w.device, dtype=self.w.dtype)
+        self._adopt(loaded.settings)
+        self._register(**dict(loaded.named_buffers()), **dict(loaded.named_parameters()))
+        return self
 
     def assign_exc_inh(self):
         """Draws each unit's type.
@@ -117,7 +212,7 @@ class FR_RNN_dale(AbstractRateRNN):
         Raises:
             ValueError: fewer inhibitory units than `som_N`.
         """
-        inh = self._rng.random(self.N) < self.P_inh if self.apply_dale else np.zeros(self.N, bool)
+        inh = draw_inhibitory(self.N, self.P_inh, self.apply_dale, self._rng)
         NI = int(inh.sum())
         if self.som_N > NI:
             raise ValueError(
@@ -241,3 +336,48 @@ class FR_RNN_dale(AbstractRateRNN):
         if stim.ndim == 2:
             x, r, o = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]], list(o[0])
         return stim, x, r, o, self.w, self.w_in, self.m, self.som_m, self.w_out, self.b_out, self.taus_gaus
+
+
+class RateRNNFactory:
+    """The registry of kinds of rate networks."""
+
+    _kinds: ClassVar[dict[str, type[AbstractRateRNN]]] = {}
+
+    @classmethod
+    def register(cls, name: str, rnn_class: type[AbstractRateRNN]) -> None:
+        """Makes `rnn_class` available as `name`.
+
+        Raises:
+            TypeError: no subclass of AbstractRateRNN.
+            ValueError: the name belongs to another class.
+        """
+        if not (isinstance(rnn_class, type) and issubclass(rnn_class, AbstractRateRNN)):
+            raise TypeError(f"register: {rnn_class!r} is not a subclass of AbstractRateRNN")
+        known = cls._kinds.get(name)
+        if known is not None and known is not rnn_class:
+            raise ValueError(f"register: '{name}' is already {known.__module__}.{known.__qualname__}")
+        cls._kinds[name] = rnn_class
+
+    @classmethod
+    def create(cls, name: str, config: RNNConfig, **more) -> AbstractRateRNN:
+        """A network of kind `name` from a validated configuration.
+
+        Args:
+            more: what else the kind needs; `FR_RNN_dale`: w_in (N, n_in), w_out (1, N), and if wanted taus, activation
+
+        Raises:
+            ValueError: unknown kind, with the nearest name, or a bad configuration.
+        """
+        if name not in cls._kinds:
+            available = ", ".join(cls.list_available())
+            raise ValueError(f"unknown network '{name}'{did_you_mean(name, cls._kinds)}; available: {available}")
+        validate_config(config)
+        return cls._kinds[name].from_config(config, **more)
+
+    @classmethod
+    def list_available(cls) -> list[str]:
+        """Names of all registered kinds, sorted."""
+        return sorted(cls._kinds)
+
+
+RateRNNFactory.register("FR_RNN_dale", FR_RNN_dale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 # Numbers, not hashes of the names: they are part of every result and must never change.
-STREAMS = {"initialisation": 0, "trial": 1, "test": 2, "evaluation": 3, "example": 4, "lif_trial": 5}
+STREAMS = {"initialisation": 0, "trial": 1, "test": 2, "evaluation": 3, "example": 4, "lif_trial": 5, "psychometric": 6}
 
 
 def stream(seed: int, name: str, k: int = 0) -> np.random.Generator:
@@ -17,3 +17,8 @@ def stream(seed: int, name: str, k: int = 0) -> np.random.Generator:
         k: index within the stream, for instance the number of the trial.
     """
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, STREAMS[name], k))))
+
+
+def draw_inhibitory(N: int, P_inh: float, apply_dale: bool, rng: np.random.Generator) -> np.ndarray:
+    """(N,) bool: the inhibitory units, each with probability `P_inh`; none without Dale's law (SPEC 1)."""
+    return rng.random(N) < P_inh if apply_dale else np.zeros(N, bool)

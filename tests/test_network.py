@@ -7,7 +7,7 @@ import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.dynamics import draw_noise, run
-from ratecore.training import loss_op
+from ratecore.losses import loss_op
 
 
 def make(N=30, seed=0, dtype=torch.float64, n_in=2, **changes):

@@ -90,7 +90,7 @@ def test_scores(task, o, label, correct):
 
 def test_same_seed_same_trial_alone_or_in_a_batch():
     task = ManteTask()
-    u, z, labels = task.generate_batch([np.random.default_rng(s) for s in (3, 4)])
+    u, z, labels, _ = task.generate_batch([np.random.default_rng(s) for s in (3, 4)])
     alone_u, alone_z, alone_label = task.simulate_trial(seed=4)
     assert (u[1] == alone_u).all() and (z[1] == alone_z).all() and labels[1] == alone_label
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
+
+from ratecore.config import did_you_mean, task_key
+
+
+class Trials(NamedTuple):
+    """A batch of trials: u (B, n_inputs, T), z (B, T), B labels, B names of conditions."""
+
+    u: np.ndarray
+    z: np.ndarray
+    labels: list
+    conditions: list[str]
 
 
 class AbstractTask(ABC):
@@ -26,13 +37,15 @@ class AbstractTask(ABC):
     n_inputs: ClassVar[int]
     defaults: ClassVar[dict[str, float]]
     trial_types: ClassVar[tuple[str, ...]]
+    evidence_levels: ClassVar[tuple[float, ...]] = ()  # of the psychometric curve, for `draw_graded_trial`
     min_trials: ClassVar[int] = 0  # the stopping rule is not applied before this many trials (SPEC 3)
     _network_keys: ClassVar[frozenset[str]] = frozenset({"taus", "DeltaT", "task"})
 
     def __init__(self, settings: dict | None = None):
         given = dict(settings or {})
         for key in given.keys() - self.defaults.keys() - self._network_keys:
-            raise ValueError(f"{self.name}: unknown setting '{key}'; allowed: {', '.join(self.defaults)}")
+            hint, allowed = did_you_mean(key, self.defaults), ", ".join(self.defaults)
+            raise ValueError(f"{self.name}: unknown setting '{key}'{hint}; allowed: {allowed}")
         self.settings = {**self.defaults, **{k: v for k, v in given.items() if k in self.defaults}}
         self.validate_settings()
 
@@ -68,6 +81,11 @@ class AbstractTask(ABC):
     def stimulus_end(self) -> int:
         """First step after the (last) stimulus."""
         return self.settings["stim_on"] + self.settings["stim_dur"]
+
+    @property
+    def stimulus_windows(self) -> list[tuple[int, int]]:
+        """(first step, first step after) of each stimulus, for figures."""
+        return [(self.settings["stim_on"], self.stimulus_end)] if "stim_on" in self.settings else []
 
     @property
     def response_window(self) -> slice:
@@ -119,11 +137,24 @@ class AbstractTask(ABC):
         """Trials, one from each generator, so that any of them can be drawn again alone.
 
         Returns:
-            u (B, n_inputs, T), z (B, T), list of B labels.
+            Trials.
         """
-        trials = [self.simulate_trial(seed=rng) for rng in generators]
-        u, z, labels = zip(*trials, strict=True)
-        return np.stack(u), np.stack(z), list(labels)
+        return self.collect(self._draw_any(rng) for rng in generators)
+
+    def _draw_any(self, rng):
+        trial_type = self.draw_trial_type(rng)
+        return trial_type, *self.generate_stimulus(trial_type, rng)
+
+    def collect(self, drawn) -> Trials:
+        """Trials from (trial type, u, label) of each."""
+        types, u, labels = zip(*drawn, strict=True)
+        z = np.stack([self.generate_target(label) for label in labels])
+        conditions = [self.condition(kind, label) for kind, label in zip(types, labels, strict=True)]
+        return Trials(np.stack(u), z, list(labels), conditions)
+
+    def condition(self, trial_type: str, label) -> str:
+        """Name of the condition under which the trial is counted and drawn in figures; the trial type by default."""
+        return trial_type
 
 
 class TaskFactory:
@@ -131,33 +162,30 @@ class TaskFactory:
 
     _tasks: ClassVar[dict[str, type[AbstractTask]]] = {}
 
-    @staticmethod
-    def _key(name: str) -> str:
-        return str(name).lower().replace("_", "-")
-
     @classmethod
     def register_task(cls, name: str, task: type[AbstractTask]) -> None:
         """Makes `task` available as `name`.
 
         Raises:
             TypeError: `task` is no subclass of AbstractTask.
-            ValueError: the name belongs to another class.
+            ValueError: the name cannot be part of a path, or belongs to another class.
         """
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", task_key(name)):
+            raise ValueError(f"register_task: {name!r}; a name is made of letters, digits, '-', '_' and '.'")
         if not (isinstance(task, type) and issubclass(task, AbstractTask)):
             raise TypeError(f"register_task: {task!r} is not a subclass of AbstractTask")
-        known = cls._tasks.get(cls._key(name))
+        known = cls._tasks.get(task_key(name))
         if known is not None and known is not task:
             raise ValueError(f"register_task: '{name}' is already the task {known.__module__}.{known.__qualname__}")
-        cls._tasks[cls._key(name)] = task
+        cls._tasks[task_key(name)] = task
 
     @classmethod
     def task_class(cls, name: str) -> type[AbstractTask]:
         """The class registered as `name`. Raises ValueError with the nearest name."""
-        key = cls._key(name)
+        key = task_key(name)
         if key not in cls._tasks:
-            near = difflib.get_close_matches(key, cls._tasks, 1)
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
-            raise ValueError(f"unknown task '{name}'{hint}; available: {', '.join(cls.list_available_tasks())}")
+            available = ", ".join(cls.list_available_tasks())
+            raise ValueError(f"unknown task '{name}'{did_you_mean(key, cls._tasks)}; available: {available}")
         return cls._tasks[key]
 
     @classmethod

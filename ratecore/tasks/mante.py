@@ -17,22 +17,39 @@ class ManteTask(AbstractTask):
     n_inputs = 4
     defaults = {"T": 500, "stim_on": 50, "stim_dur": 200, "offset": 0.5}
     trial_types = ("motion", "color")
+    evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)
     score_dur = 200  # the last steps, in which the output is scored
+
+    def validate_settings(self):
+        super().validate_settings()
+        if self.settings["offset"] <= 0:
+            raise ValueError(f"{self.name}: offset = {self.settings['offset']!r}; it must be above 0")
 
     @property
     def response_window(self):
         return slice(max(self.T - self.score_dur, 0), self.T)
 
     def draw_trial(self, trial_type, rng):
+        return self._draw(trial_type, rng.choice((-1.0, 1.0), size=2), rng)
+
+    def draw_graded_trial(self, trial_type, evidence, rng):
+        """A trial whose cued modality has `evidence` times the offset; u (4, T) and its label, the evidence's sign."""
+        evidences = rng.choice((-1.0, 1.0), size=2)
+        evidences[self.trial_types.index(trial_type)] = evidence
+        return self._draw(trial_type, evidences, rng)
+
+    def _draw(self, trial_type, evidences, rng):
         s = self.settings
         u = np.zeros((4, self.T))
-        signs = rng.choice((-1.0, 1.0), size=2)
         window = slice(s["stim_on"], self.stimulus_end)
         # White noise during the stimulus only: SPEC 2 gives 0 outside it.
-        u[:2, window] = rng.standard_normal((2, s["stim_dur"])) + (s["offset"] * signs)[:, None]
+        u[:2, window] = rng.standard_normal((2, s["stim_dur"])) + (s["offset"] * evidences)[:, None]
         cued = self.trial_types.index(trial_type)
         u[2 + cued] = 1
-        return u, int(signs[cued])
+        return u, int(np.sign(evidences[cued]))
+
+    def condition(self, trial_type, label):
+        return f"{trial_type} {'+' if label > 0 else '-'}"
 
     def generate_target(self, label):
         z = np.zeros(self.T)

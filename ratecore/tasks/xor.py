@@ -27,6 +27,10 @@ class XORTask(AbstractTask):
         return self.second_on + self.settings["stim_dur"]
 
     @property
+    def stimulus_windows(self):
+        return [(on, on + self.settings["stim_dur"]) for on in (self.settings["stim_on"], self.second_on)]
+
+    @property
     def response_window(self):
         return slice(self.stimulus_end + self.response_delay, self.T)
 

@@ -1,0 +1,196 @@
+"""From trials to scores: accuracy and loss, outputs by condition, psychometric curves (SPEC 2 and 3)."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ratecore.config import EvaluationSettings
+from ratecore.dynamics import draw_noise, run
+from ratecore.losses import trial_losses
+from ratecore.streams import stream
+
+CHUNK = 100  # trials run at once, so that memory does not grow with their number
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Torch on one thread, then as before: the order of every sum, and so every bit, is the same on any load."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def draw_trials(task, net, generators, trials=None):
+    """Trials with their noise, each from its own generator.
+
+    Args:
+        task: an AbstractTask.   net: gives N, dtype and device.   generators: B of them, see `ratecore.streams`.
+        trials: Trials drawn already from the same generators; drawn here when None.
+
+    Returns:
+        Trials with u (B, n_in, T) and z (B, T) as tensors, x0 (B, N), noise (B, T-1, N).
+    """
+    trials = trials or task.generate_batch(generators)
+    like = dict(dtype=net.w.dtype, device=net.w.device)
+    drawn = [draw_noise(1, task.T, net.N, g, **like) for g in generators]
+    x0, noise = (torch.cat([d[i] for d in drawn]) if len(drawn) > 1 else drawn[0][i] for i in (0, 1))
+    u, z = (torch.as_tensor(v, **like) for v in (trials.u, trials.z))
+    return trials._replace(u=u, z=z), x0, noise
+
+
+@dataclass
+class Scores:
+    """What trials gave.
+
+    Attributes:
+        losses: (B,).   correct: (B,) bool.   outputs: (B, T), of step t in column t; column 0 is the readout of r[0].
+        labels: B labels.   conditions: (B,) names.
+    """
+
+    losses: np.ndarray
+    correct: np.ndarray
+    outputs: np.ndarray
+    labels: list
+    conditions: np.ndarray
+
+    @property
+    def loss(self) -> float:
+        return float(self.losses.mean())
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.correct.mean())
+
+    def by_condition(self) -> dict[str, dict]:
+        """Condition: n, accuracy, loss, output_mean (T,), output_sd (T,); conditions in alphabetical order."""
+        table = {}
+        for name in sorted(set(self.conditions.tolist())):
+            of = self.conditions == name
+            outputs = self.outputs[of]
+            table[name] = {
+                "n": int(of.sum()),
+                "accuracy": float(self.correct[of].mean()),
+                "loss": float(self.losses[of].mean()),
+                "output_mean": outputs.mean(0),
+                "output_sd": outputs.std(0),
+            }
+        return table
+
+
+def score_trials(task, net, loss_fn: str, generators, trials=None) -> Scores:
+    """Runs trials without gradients and scores them; arguments as `draw_trials`."""
+    trials, x0, noise = draw_trials(task, net, generators, trials)
+    with torch.no_grad():
+        _, r, o = run(net, trials.u, x0=x0, noise=noise)
+        first = r[:, :1] @ net.w_out[0] + net.b_out
+        losses = trial_losses(o, trials.z, loss_fn).double().cpu().numpy()
+    outputs = torch.cat([first, o], 1).double().cpu().numpy()
+    correct = np.array([task.is_correct(row, label) for row, label in zip(outputs, trials.labels, strict=True)])
+    return Scores(losses, correct, outputs, trials.labels, np.array(trials.conditions))
+
+
+def _together(parts: list[Scores]) -> Scores:
+    return Scores(
+        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("losses", "correct", "outputs")),
+        [label for p in parts for label in p.labels],
+        np.concatenate([p.conditions for p in parts]),
+    )
+
+
+def _chunks(n: int):
+    return (range(k, min(k + CHUNK, n)) for k in range(0, n, CHUNK))
+
+
+@dataclass
+class Evaluation:
+    """Scores of a trained network on fresh trials.
+
+    Attributes:
+        scores: of the trials.
+        psychometric: a row for each trial type and strength of evidence, for tasks that grade it: trial_type,
+            evidence (signed, as a multiple of the task's offset), n, accuracy, p_positive (share of trials with a
+            positive mean output in the response window).
+        response: (start, stop) of the response window in steps.
+    """
+
+    scores: Scores
+    response: tuple[int, int]
+    psychometric: list[dict] = field(default_factory=list)
+
+    def summary(self) -> dict:
+        """The scores in plain numbers, for people and JSON."""
+        window = slice(*self.response)
+        conditions = {
+            name: {
+                **{key: row[key] for key in ("n", "accuracy", "loss")},
+                "response_mean": float(row["output_mean"][window].mean()),
+                "response_sd": float(row["output_sd"][window].mean()),
+            }
+            for name, row in self.scores.by_condition().items()
+        }
+        s = self.scores
+        return {"n_trials": len(s.losses), "accuracy": s.accuracy, "loss": s.loss, "conditions": conditions,
+                "psychometric": self.psychometric}  # fmt: skip
+
+
+def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = "l2") -> Evaluation:
+    """Scores a network on fresh trials of the run's own evaluation stream.
+
+    Args:
+        task: an AbstractTask.   net: the trained network.   seed: of the run.   loss_fn: 'l2' or 'l1'.
+    """
+    with one_thread():
+        parts = [
+            score_trials(task, net, loss_fn, [stream(seed, "evaluation", k) for k in chunk])
+            for chunk in _chunks(settings.n_trials)
+        ]
+        window = task.response_window
+        result = Evaluation(_together(parts), (window.start, window.stop))
+        if task.evidence_levels and settings.psychometric_trials:
+            result.psychometric = psychometric_curve(task, net, seed, settings.psychometric_trials, loss_fn)
+    return result
+
+
+def psychometric_curve(task, net, seed: int, n_trials: int, loss_fn: str = "l2") -> list[dict]:
+    """Choice and accuracy against signed evidence in each context (Kim et al. 2019, Fig. 3; Mante et al. 2013).
+
+    Args:
+        task: a task with `evidence_levels` and `draw_graded_trial`.   n_trials: at each level of each trial type.
+
+    Returns:
+        rows as in `Evaluation.psychometric`.
+    """
+    points = [(kind, level) for kind in task.trial_types for level in task.evidence_levels]
+    rows = []
+    for i, (kind, level) in enumerate(points):
+        parts = []
+        for chunk in _chunks(n_trials):
+            generators = [stream(seed, "psychometric", i * n_trials + k) for k in chunk]
+            trials = task.collect((kind, *task.draw_graded_trial(kind, level, rng)) for rng in generators)
+            parts.append(score_trials(task, net, loss_fn, generators, trials))
+        scores = _together(parts)
+        chosen = scores.outputs[:, task.response_window].mean(1) > 0
+        rows.append({"trial_type": kind, "evidence": level, "n": n_trials, "accuracy": scores.accuracy,
+                     "p_positive": float(chosen.mean())})  # fmt: skip
+    return rows
+
+
+def eval_rnn(net, settings: dict, u, device="cpu"):
+    """Runs one trial without gradients; the seed package's call.
+
+    Args:
+        net: FR_RNN_dale.   settings: `taus` and `DeltaT` of it are used when there.   u: stimulus (n_in, T).
+
+    Returns:
+        o: T - 1 outputs; r, x: T entries of (N, 1).
+    """
+    with torch.no_grad():
+        _, x, r, o, *_ = net.to(device).forward(u, settings.get("taus"), None, settings)
+    return o, r, x

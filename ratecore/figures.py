@@ -1,0 +1,216 @@
+"""Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from matplotlib.figure import Figure
+
+STEP_MS = 5
+# Okabe & Ito's palette, which colour-blind readers can tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+STYLE = {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "font.size": 9}
+
+
+def _figure(width=5.0, height=3.2, rows=1, columns=1, **options):
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(rows, columns, **options)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file, the same for the same data."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _color(i: int) -> str:
+    return COLORS[i % len(COLORS)]
+
+
+def of_run(settings, result, evaluation) -> dict[str, Figure]:
+    """The figures of one network, by name.
+
+    Args:
+        settings: RunSettings.   result: TrainingResult.   evaluation: Evaluation.
+    """
+    task, by_condition = settings.create_task(), evaluation.scores.by_condition()
+    outputs = {name: (row["output_mean"], row["output_sd"]) for name, row in by_condition.items()}
+    figures = {
+        "loss": training_curve(result.losses, result.tests, settings.training),
+        "outputs": outputs_by_condition(outputs, task.stimulus_windows, evaluation.response, settings.task),
+        "weights": weight_matrix(result.net),
+    }
+    figures["taus"] = tau_distribution(*taus_before_and_after(result), settings.network.taus)
+    if evaluation.psychometric:
+        figures["psychometric"] = psychometric(evaluation.psychometric)
+    return figures
+
+
+def taus_before_and_after(result):
+    """Time constants (N,) in ms before and after training; of a `TrainingResult`."""
+    import torch
+
+    with torch.no_grad():
+        after = result.net.time_constants().cpu().numpy() * STEP_MS
+        result.net.taus_gaus.data, trained = result.initial["taus_gaus"], result.net.taus_gaus.data
+        before = result.net.time_constants().cpu().numpy() * STEP_MS
+        result.net.taus_gaus.data = trained
+    return before, after
+
+
+def training_curve(losses, tests, training) -> Figure:
+    """Loss of every update with the test losses and the threshold, and the test accuracy under it."""
+    figure, (top, bottom) = _figure(5, 4, rows=2, sharex=True, height_ratios=(2, 1))
+    trials = np.minimum(np.arange(1, len(losses) + 1) * training.batch_size, tests[-1]["trial"] if tests else np.inf)
+    top.plot(trials, losses, color="0.8", lw=0.6, label="training, each update")
+    at = [test["trial"] for test in tests]
+    top.plot(at, [t["loss"] for t in tests], "o-", ms=3, color=COLORS[0], label="test, mean of fresh trials")
+    top.axhline(training.loss_threshold, color=COLORS[1], ls="--", lw=1, label="threshold")
+    top.set(ylabel=f"loss ({training.loss_fn})", ylim=(0, None))
+    top.legend(fontsize=8)
+    bottom.plot(at, [t["accuracy"] for t in tests], "o-", ms=3, color=COLORS[0])
+    bottom.axhline(training.accuracy_threshold, color=COLORS[1], ls="--", lw=1)
+    bottom.set(xlabel="trial", ylabel="test accuracy", ylim=(-0.03, 1.03))
+    return figure
+
+
+def outputs_by_condition(outputs, stimulus_windows, response, title="") -> Figure:
+    """Mean output of each condition with a band of one SD.
+
+    Args:
+        outputs: condition: (mean (T,), SD (T,)).   stimulus_windows: (start, stop) in steps, shaded.
+        response: (start, stop) of the response window in steps, marked at the bottom.
+    """
+    figure, axis = _figure()
+    for i, (name, (mean, sd)) in enumerate(outputs.items()):
+        time = np.arange(len(mean)) * STEP_MS
+        axis.plot(time, mean, color=_color(i), lw=1.5, label=name)
+        axis.fill_between(time, mean - sd, mean + sd, color=_color(i), alpha=0.2, lw=0)
+    for k, (start, stop) in enumerate(stimulus_windows):
+        axis.axvspan(start * STEP_MS, stop * STEP_MS, color="0.9", zorder=0, lw=0, label="" if k else "stimulus")
+    low, high = axis.get_ylim()
+    axis.plot(np.array(response) * STEP_MS, [low, low], color="k", lw=3, solid_capstyle="butt", label="response window",
+              clip_on=False)  # fmt: skip
+    axis.set(xlabel="time (ms)", ylabel="output (mean, SD)", title=title, ylim=(low, high))
+    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def tau_distribution(before, after, bounds) -> Figure:
+    """Histogram of the synaptic decay time constants (ms) before and after training.
+
+    Args:
+        before, after: (n,) in ms.   bounds: (tau_min, tau_max) in steps, or the one tau that all units share.
+    """
+    figure, axis = _figure(4, 3)
+    low, high = (bounds[0], bounds[-1]) if len(bounds) == 2 else (bounds[0] - 1, bounds[0] + 1)
+    bins = np.linspace(low * STEP_MS, high * STEP_MS, 26)
+    axis.hist(before, bins, density=True, color="0.75", label="before training")
+    axis.hist(after, bins, density=True, histtype="step", color=COLORS[0], lw=1.5, label="after training")
+    axis.set(xlabel="synaptic decay time constant (ms)", ylabel="density")
+    axis.legend(fontsize=8)
+    return figure
+
+
+def weight_matrix(net) -> Figure:
+    """The effective matrix W (rows postsynaptic), excitatory units first, and the weights' distribution."""
+    W = net.effective_weights().detach().cpu().double().numpy()
+    order = np.argsort(net.inh.cpu().numpy(), kind="stable")
+    n_exc = int(net.exc.sum())
+    figure, (left, right) = _figure(7, 3.2, columns=2, width_ratios=(1.2, 1))
+    live = W[W != 0]
+    limit = float(np.quantile(np.abs(live), 0.98)) if live.size else 1.0
+    image = left.imshow(W[np.ix_(order, order)], cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    if 0 < n_exc < len(W):
+        left.axvline(n_exc - 0.5, color="k", lw=0.6)
+        left.axhline(n_exc - 0.5, color="k", lw=0.6)
+    left.set(xlabel="presynaptic unit (E, then I)", ylabel="postsynaptic unit")
+    figure.colorbar(image, ax=left, label="effective weight", shrink=0.8)
+    bins = np.linspace(-limit, limit, 41)
+    for sign, color, name in ((1, COLORS[1], "positive"), (-1, COLORS[0], "negative")):
+        chosen = live[np.sign(live) == sign]
+        right.hist(np.clip(chosen, -limit, limit), bins, color=color, alpha=0.8, label=f"{name}: {len(chosen)}")
+    right.set(xlabel="effective weight (ends clipped)", ylabel="connections", yscale="log")
+    right.set_title(f"{100 * live.size / W.size:.1f} % of N² alive", fontsize=9)
+    right.legend(fontsize=8)
+    return figure
+
+
+def psychometric(rows) -> Figure:
+    """Choice and accuracy against signed evidence of the cued modality; rows as in `Evaluation.psychometric`."""
+    figure, axes = _figure(6.5, 3, columns=2)
+    for axis, key, label in zip(
+        axes, ("p_positive", "accuracy"), ("share of positive choices", "accuracy"), strict=True
+    ):
+        for i, kind in enumerate(dict.fromkeys(row["trial_type"] for row in rows)):
+            points = [(row["evidence"], row[key]) for row in rows if row["trial_type"] == kind]
+            axis.plot(*zip(*points, strict=True), "o-", ms=4, color=_color(i), label=f"{kind} cued")
+        axis.set(xlabel="evidence (multiple of the offset)", ylabel=label, ylim=(-0.03, 1.03))
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+# ----------------------------------------------------------------------------------------------- over many networks
+
+
+def loss_curves(curves, threshold: float, title="") -> Figure:
+    """Test loss over trials of several networks.
+
+    Args:
+        curves: name: (trials, losses, trained).   threshold: of the stopping rule.
+    """
+    figure, axis = _figure(5, 3)
+    named = len(curves) <= len(COLORS)  # more cannot be told apart
+    for i, (name, (trials, losses, trained)) in enumerate(curves.items()):
+        color, alpha = (_color(i), 1.0) if named else (COLORS[0], 0.4)
+        axis.plot(trials, losses, lw=1, color=color, alpha=alpha, label=name)
+        axis.plot(trials[-1:], losses[-1:], "o" if trained else "x", ms=5, color=color)
+    axis.axhline(threshold, color="0.4", ls="--", lw=1)
+    axis.set(xlabel="trial", ylabel="test loss", ylim=(0, None), title=title)
+    if named:
+        axis.legend(fontsize=8, title="● trained   × not trained", title_fontsize=8)
+    return figure
+
+
+def against_axes(table, value: str, label: str, limits=None) -> Figure:
+    """A score against N and against tau: a point each network, a line through the means, a colour each task.
+
+    Args:
+        table: one row a network, with columns task, N, taus and `value`.   value: column.   label: of the y axis.
+    """
+    figure, axes = _figure(7.5, 3.2, columns=2, sharey=True)
+    tasks = list(dict.fromkeys(table["task"]))
+    for axis, column, name in zip(axes, ("N", "taus"), ("N (units)", "taus (steps of 5 ms)"), strict=True):
+        ticks = list(dict.fromkeys(table.sort_values(column, key=_as_numbers)[column]))
+        for i, task in enumerate(tasks):
+            rows = table[table["task"] == task].dropna(subset=[value])
+            shift = 0.12 * (i - (len(tasks) - 1) / 2)  # so that tasks stand side by side
+            x = rows[column].map(ticks.index) + shift
+            axis.plot(x, rows[value], "o", ms=4, alpha=0.5, color=_color(i), mew=0)
+            means = rows.groupby(x.values)[value].mean()
+            axis.plot(means.index, means.values, "-_", ms=12, lw=1, color=_color(i), label=task)
+        axis.set_xticks(range(len(ticks)), ticks)
+        axis.set_xlim(-0.5, len(ticks) - 0.5)
+        axis.set_xlabel(name)
+    axes[0].set_ylabel(label)
+    if limits:
+        axes[0].set_ylim(*limits)
+    axes[1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _as_numbers(column):
+    return column.map(lambda v: [float(part) for part in str(v).split("_")])
+
+
+def note(text: str) -> Figure:
+    """A figure that holds nothing but a sentence."""
+    figure, axis = _figure(5, 2)
+    axis.set_axis_off()
+    axis.text(0.5, 0.5, text, ha="center", va="center")
+    return figure

@@ -1,0 +1,281 @@
+"""An experiment's grid: from the configuration to cells (grid points), blocks of seeds and single runs."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ratecore.config import (
+    EvaluationSettings,
+    ExperimentSettings,
+    NetworkSettings,
+    RunSettings,
+    SettingsError,
+    TrainingSettings,
+    did_you_mean,
+    task_key,
+)
+
+SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluation": EvaluationSettings}
+# Axes that every grid has, swept or not, so that a path always says what a network is.
+FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
+
+
+def format_value(value) -> str:
+    """A setting's value as part of a path: 4.0 is '4', (4.0, 20.0) is '4_20'. Raises SettingsError."""
+    if isinstance(value, list | tuple):
+        return "_".join(format_value(v) for v in value)
+    text = str(value)
+    if isinstance(value, float) and text.endswith(".0"):
+        text = text[:-2]
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*|-?[0-9.e+-]+", text):
+        raise SettingsError(f"{value!r} cannot be a value of a grid axis: it would have to be part of a path")
+    return text
+
+
+def axis_path(name: str) -> tuple[str, ...]:
+    """The path of keys of a grid axis: 'gain' or 'network.gain' is ('network', 'gain').
+
+    Raises:
+        SettingsError: unknown, with the nearest name; or a short name that two sections have.
+    """
+    plain = ("task", "seed")
+    places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in plain}
+    for section, model in SECTIONS.items():
+        for key in model.model_fields:
+            places.setdefault(key, []).append((section, key))
+    if name in places:
+        if len(places[name]) == 1:
+            return places[name][0]
+        full = " or ".join(".".join(path) for path in places[name])
+        raise SettingsError(f"grid: axis '{name}' could be {full}; say which")
+    section, _, key = name.partition(".")
+    if (section == "task_settings" and key) or key in getattr(SECTIONS.get(section), "model_fields", ()):
+        return section, key
+    known = [*places, *(f"{section}.{key}" for section, model in SECTIONS.items() for key in model.model_fields)]
+    allowed = "task, seed, any setting of network, training and evaluation, or task_settings.<key>"
+    raise SettingsError(f"grid: unknown axis '{name}'{did_you_mean(name, known)}; allowed: {allowed}")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the grid: its column in tables and paths, the path of its setting, its values."""
+
+    column: str
+    path: tuple[str, ...]
+    values: tuple
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A grid point without its seed.
+
+    Attributes:
+        values: column: value as part of a path.   settings: of its first seed; the others differ in the seed alone.
+    """
+
+    values: dict[str, str]
+    settings: RunSettings
+
+    @property
+    def path(self) -> str:
+        """One folder an axis: task~xor/N~200/taus~4_20."""
+        return "/".join(f"{column}~{value}" for column, value in self.values.items())
+
+    def run(self, seed: int) -> RunSettings:
+        """The settings of one run. Raises SettingsError where the seed decides, as for som_N."""
+        if seed == self.settings.seed:
+            return self.settings
+        fields = {name: getattr(self.settings, name) for name in RunSettings.model_fields}
+        return RunSettings(**{**fields, "seed": seed})
+
+
+class Experiment:
+    """Everything that a configuration asks for.
+
+    Args:
+        settings: of the experiment.
+
+    Raises:
+        SettingsError: with every problem of the grid: unknown axes, empty axes, values out of range, grid points that
+            are the same run.
+    """
+
+    def __init__(self, settings: ExperimentSettings):
+        self.settings = settings
+        grid = dict(settings.grid)
+        self.seeds = _seeds(grid.pop("seed", [0]))
+        self.axes = self._axes(grid)
+        self.cells = self._make_cells()
+        self._refuse_duplicates()
+
+    @classmethod
+    def from_config(cls, config: dict) -> Experiment:
+        """From the mapping in `config/config.yaml`. Raises SettingsError."""
+        return cls(ExperimentSettings(**config))
+
+    def _axes(self, grid: dict) -> list[Axis]:
+        problems, paths = [], {}
+        for name, values in grid.items():
+            try:
+                path = axis_path(name)
+            except SettingsError as error:
+                problems.append(str(error))
+                continue
+            if isinstance(values, str):
+                problems.append(f"grid.{name} = {values!r}: it must be a list of values")
+            elif path in paths:
+                problems.append(f"grid: axis '{'.'.join(path)}' is there twice")
+            paths[path] = values
+        if problems:
+            raise SettingsError("; ".join(problems))
+        axes = []
+        for column, path in FIRST_AXES.items():
+            axes.append(Axis(column, path, tuple(paths.pop(path, [self._base_value(path)]))))
+        for path, values in paths.items():
+            taken = {axis.column for axis in axes} | {p[-1] for p in paths if p != path}
+            column = path[-1] if path[-1] not in taken else "_".join(path)
+            axes.append(Axis(column, path, tuple(values)))
+        return axes
+
+    def _base_value(self, path):
+        value = self.settings
+        for key in path:
+            value = getattr(value, key)
+        return value
+
+    def _run_values(self, overrides: dict[tuple[str, ...], object], seed: int) -> dict:
+        """Arguments of RunSettings: the base settings with the values of a grid point."""
+        s = self.settings
+        values = {"task": s.task, "task_file": s.task_file, "seed": seed}
+        values |= {name: getattr(s, name).model_dump() for name in SECTIONS}
+        task = overrides.get(("task",), s.task)
+        values["task_settings"] = self._task_settings(str(task))
+        for path, value in overrides.items():
+            place = values
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = copy.copy(value)
+        return values
+
+    def _task_settings(self, task: str) -> dict:
+        """Settings for every task, then those under the task's own name."""
+        given = self.settings.task_settings
+        merged = {k: v for k, v in given.items() if not isinstance(v, dict)}
+        for name, own in given.items():
+            if isinstance(own, dict) and task_key(name) == task_key(task):
+                merged |= own
+        return merged
+
+    def _make_cells(self) -> list[Cell]:
+        cells, problems = [], {}
+        for point in itertools.product(*(axis.values for axis in self.axes)):
+            overrides = {axis.path: value for axis, value in zip(self.axes, point, strict=True)}
+            try:
+                cell = self._cell(RunSettings(**self._run_values(overrides, self.seeds[0])))
+                for seed in self.seeds[1:] if cell.settings.network.som_N else ():
+                    cell.run(seed)
+                cells.append(cell)
+            except SettingsError as error:
+                problems |= {problem: None for problem in error.problems}  # each once, in order
+            if len(problems) >= 20:
+                break
+        self._check_task_names(problems)
+        if problems:
+            raise SettingsError(list(problems))
+        return cells
+
+    def _cell(self, run: RunSettings) -> Cell:
+        values = {}
+        for axis in self.axes:
+            value = run.create_task().settings if axis.path[0] == "task_settings" else run
+            for key in axis.path[axis.path[0] == "task_settings" :]:
+                value = value[key] if isinstance(value, dict) else getattr(value, key)
+            values[axis.column] = format_value(value)
+        return Cell(values, run)
+
+    def _check_task_names(self, problems: dict) -> None:
+        """`task_settings` under a name that no task of the grid has is a mistake."""
+        tasks = {task_key(t) for t in self.axes[0].values}
+        for name, own in self.settings.task_settings.items():
+            if isinstance(own, dict) and task_key(name) not in tasks:
+                message = (
+                    f"'{name}' is no task of this grid{did_you_mean(name, tasks)}; tasks: {', '.join(sorted(tasks))}"
+                )
+                problems[("task_settings",), ": " + message] = None
+
+    def _refuse_duplicates(self) -> None:
+        seen: dict[str, str] = {}
+        for cell in self.cells:
+            identity = cell.settings.identity()
+            if identity in seen:
+                raise SettingsError(f"grid: {seen[identity]} and {cell.path} are the same grid point; name it once")
+            seen[identity] = cell.path
+        if len({cell.path for cell in self.cells}) < len(self.cells):
+            raise SettingsError("grid: two grid points have the same path")
+
+    @cached_property
+    def by_path(self) -> dict[str, Cell]:
+        """The cell of each path."""
+        return {cell.path: cell for cell in self.cells}
+
+    @cached_property
+    def blocks(self) -> dict[str, tuple[int, ...]]:
+        """Name: seeds of each job, the same for every cell."""
+        k = self.settings.seeds_per_job
+        parts = [tuple(self.seeds[i : i + k]) for i in range(0, len(self.seeds), k)]
+        return {block_name(seeds): seeds for seeds in parts}
+
+    @cached_property
+    def _swept_after_training(self) -> tuple[str, ...]:
+        return tuple(sorted({axis.path[0] for axis in self.axes} - {"task", "network", "training", "task_settings"}))
+
+    def identity(self, run: RunSettings) -> str:
+        """Identity of a run: what its network depends on, and later settings where the grid sweeps them."""
+        return run.identity("training", *self._swept_after_training)
+
+    @property
+    def root(self) -> Path:
+        """Folder of the experiment's results."""
+        return Path(self.settings.results, self.settings.experiment)
+
+    def folder(self, run: RunSettings) -> Path:
+        """Folder of one run. It depends on nothing but the run, so another layout of the grid finds it again."""
+        net = run.network
+        parts = {"task": run.task, "N": net.N, "taus": net.taus, "seed": run.seed}
+        named = [f"{key}~{format_value(value)}" for key, value in parts.items()]
+        return self.root.joinpath("runs", *named, self.identity(run))
+
+
+def _seeds(given) -> tuple[int, ...]:
+    if isinstance(given, str):
+        match = re.fullmatch(r"(\d+)\.\.(\d+)", given)
+        if not match or int(match[1]) > int(match[2]):
+            raise SettingsError(f"grid.seed = {given!r}: a range of seeds is written 'first..last', as '0..99'")
+        given = range(int(match[1]), int(match[2]) + 1)
+    for seed in given:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise SettingsError(f"grid.seed = {seed!r}: it must be a whole number >= 0")
+    twice = sorted({s for s in given if given.count(s) > 1}) if isinstance(given, list) else []
+    if twice:
+        raise SettingsError(f"grid.seed: {', '.join(map(str, twice))} is there more than once")
+    return tuple(given)
+
+
+def block_name(seeds: tuple[int, ...]) -> str:
+    """Name of a block of seeds: '0-9', '0-3+7', and for long ones the first, the last and a hash of all."""
+    runs = []
+    for seed in seeds:
+        if runs and seed == runs[-1][1] + 1:
+            runs[-1][1] = seed
+        else:
+            runs.append([seed, seed])
+    name = "+".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+    if len(name) <= 60:
+        return name
+    return f"{seeds[0]}-{seeds[-1]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -1,0 +1,39 @@
+"""The losses of SPEC 3."""
+
+from __future__ import annotations
+
+import torch
+
+from ratecore.config import LOSS_FUNCTIONS, did_you_mean
+
+
+def loss_op(o, z, training_params):
+    """Loss of a trial, or the mean over a batch: o[t] for t = 1 .. T-1 against z[t-1], as in the original code.
+
+    Args:
+        o: T - 1 outputs, a sequence or (T-1,); or (B, T-1).
+        z: target (T,) or (B, T).
+        training_params: `loss_fn`, 'l2' (default) or 'l1', in any case.
+
+    Returns:
+        scalar tensor.
+
+    Raises:
+        ValueError: unknown loss, or lengths that do not belong together.
+    """
+    if not isinstance(o, torch.Tensor):
+        o = torch.stack([torch.as_tensor(v).reshape(()) for v in o])
+    z = torch.as_tensor(z, dtype=o.dtype, device=o.device)
+    if z.shape[:-1] != o.shape[:-1] or z.shape[-1] != o.shape[-1] + 1:
+        raise ValueError(f"o has shape {tuple(o.shape)} and z {tuple(z.shape)}; z must have one step more than o")
+    return trial_losses(o, z, (training_params or {}).get("loss_fn", "l2")).mean()
+
+
+def trial_losses(o, z, loss_fn):
+    """Losses (B,) of trials with outputs o (B, T-1) and targets z (B, T). Raises ValueError for an unknown loss."""
+    name = str(loss_fn).lower()
+    if name not in LOSS_FUNCTIONS:
+        hint, allowed = did_you_mean(name, LOSS_FUNCTIONS), ", ".join(LOSS_FUNCTIONS)
+        raise ValueError(f"unknown loss_fn '{loss_fn}'{hint}; allowed: {allowed}")
+    error = o - z[..., :-1]
+    return error.square().sum(-1).sqrt() if name == "l2" else error.abs().sum(-1)

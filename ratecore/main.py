@@ -1,0 +1,194 @@
+"""The command line of the seed: `python -m ratecore.main` trains one network, or scores a saved one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from ratecore.config import (
+    ACTIVATIONS,
+    LOSS_FUNCTIONS,
+    EvaluationSettings,
+    NetworkSettings,
+    RunSettings,
+    TrainingSettings,
+)
+
+
+def restricted_float(x) -> float:
+    """A number in [0, 1]. Raises argparse.ArgumentTypeError for any other."""
+    try:
+        value = float(x)
+    except (TypeError, ValueError):
+        raise argparse.ArgumentTypeError(f"{x!r} is not a number") from None
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{x} is not in the range [0, 1]")
+    return value
+
+
+def str2bool(v) -> bool:
+    """Truth in words: yes, true, t, y, 1 or no, false, f, n, 0. Raises argparse.ArgumentTypeError for any other."""
+    if isinstance(v, bool):
+        return v
+    if str(v).lower() in ("yes", "true", "t", "y", "1"):
+        return True
+    if str(v).lower() in ("no", "false", "f", "n", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{v!r} is not a truth value; allowed: true, false")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments, with their defaults and ranges."""
+    net, training = NetworkSettings(), TrainingSettings()
+    p = argparse.ArgumentParser(
+        prog="python -m ratecore.main", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = p.add_argument
+    add(
+        "--mode",
+        type=str.lower,
+        choices=("train", "eval"),
+        default="train",
+        help="train a network or score a saved one",
+    )
+    add("--output_dir", required=True, help="networks are saved under <output_dir>/models/<task>")
+    add("--task", type=str.lower, required=True, help="task: go-nogo, xor, mante, or one of --task_file")
+    add("--N", type=int, default=argparse.SUPPRESS, help="number of units; required but for eval with --model")
+    add("--decay_taus", type=float, nargs="+", default=argparse.SUPPRESS,
+        help="minimum and maximum time constant in steps of 5 ms, or one for all units; required like --N")  # fmt: skip
+    add("--n_trials", type=int, default=200, help="most trials of training")
+    add("--gain", type=float, default=net.gain, help="scale of the starting weights")
+    add("--P_inh", type=restricted_float, default=net.P_inh, help="proportion of inhibitory units, in [0, 1]")
+    add("--P_rec", type=restricted_float, default=net.P_rec, help="starting connection probability, in [0, 1]")
+    add("--som_N", type=int, default=net.som_N, help="number of SST units")
+    add("--apply_dale", type=str2bool, default=net.apply_dale, help="apply Dale's law")
+    add("--w_dist", type=str.lower, default=net.w_dist, help="distribution of the starting weights: gaus, gamma")
+    add("--act", type=str.lower, default=net.activation, help=f"activation function: {', '.join(ACTIVATIONS)}")
+    add("--loss_fn", type=str.lower, default=training.loss_fn, help=f"loss: {', '.join(LOSS_FUNCTIONS)}")
+    add("--learning_rate", type=float, default=training.learning_rate, help="of Adam")
+    add("--batch_size", type=int, default=training.batch_size, help="trials an update")
+    add("--seed", type=int, default=argparse.SUPPRESS, help="seed of everything random (default: drawn and printed)")
+    add("--gpu", default="0", help="index of the GPU among the visible ones; the CPU is used when there is none")
+    add("--gpu_frac", type=restricted_float, default=0.4, help="fraction of the GPU's memory, in (0, 1]")
+    add("--task_file", default=argparse.SUPPRESS, help="Python file that registers a task of your own")
+    add("--model", default=argparse.SUPPRESS,
+        help="eval: the .mat or .pth file (default: the newest in --output_dir that fits)")  # fmt: skip
+    add("--eval_trials", type=int, default=EvaluationSettings().n_trials, help="fresh trials to score on")
+    return p
+
+
+def run_settings(args) -> RunSettings:
+    """The settings of a run from parsed arguments. Raises SettingsError."""
+    return RunSettings(
+        task=args.task,
+        task_file=getattr(args, "task_file", None),
+        seed=args.seed,
+        network=dict(
+            N=args.N,
+            P_inh=args.P_inh,
+            P_rec=args.P_rec,
+            som_N=args.som_N,
+            gain=args.gain,
+            w_dist=args.w_dist,
+            apply_dale=args.apply_dale,
+            taus=args.decay_taus,
+            activation=args.act,
+        ),  # fmt: skip
+        training=dict(
+            n_trials=args.n_trials, loss_fn=args.loss_fn, learning_rate=args.learning_rate, batch_size=args.batch_size
+        ),  # fmt: skip
+        evaluation=dict(n_trials=args.eval_trials),
+    )
+
+
+def train_command(settings: RunSettings, output_dir: str, device) -> int:
+    """Trains, scores and saves one network; prints where."""
+    from ratecore.evaluation import evaluate
+    from ratecore.files import ensure_writable
+    from ratecore.formats import export
+    from ratecore.progress import ProgressBar
+    from ratecore.training import train
+
+    ensure_writable(output_dir)
+    with ProgressBar(settings) as bar:
+        result = train(settings, device, bar.update)
+    if result.trained:
+        print(f"trained after {result.n_trials} trials, {result.seconds:.1f} s")
+    else:
+        print(f"not trained within {result.n_trials} trials; the network is kept")
+    evaluation = evaluate(
+        settings.create_task(), result.net, settings.seed, settings.evaluation, settings.training.loss_fn
+    )
+    print(f"accuracy {evaluation.scores.accuracy:.3f}, loss {evaluation.scores.loss:.3f} on fresh trials")
+    for path in export(output_dir, settings, result, evaluation.scores):
+        print(path)
+    return 0
+
+
+def newest_network(output_dir: str, settings: RunSettings) -> Path:
+    """The network file that was saved last and fits the settings. Raises FileNotFoundError with what was sought."""
+    from ratecore.formats import export_stem
+
+    stem = export_stem(output_dir, settings)
+    # The name ends in the time at which training finished, and in _2, _3 ... for networks of one second.
+    found = sorted(stem.parent.glob(f"{stem.name}_*.pth"), key=lambda p: (p.stat().st_mtime, p.name))
+    if not found:
+        raise FileNotFoundError(f"no saved network {stem.parent}/{stem.name}_*.pth; name a file with --model")
+    return found[-1]
+
+
+def eval_command(settings: RunSettings, output_dir: str, model: str | None, device) -> int:
+    """Scores a saved network on fresh trials; prints the scores and saves them as JSON beside it."""
+    from ratecore.evaluation import evaluate
+    from ratecore.files import write_atomic
+    from ratecore.formats import FormatError, load_network
+
+    path = Path(model) if model else newest_network(output_dir, settings)
+    net, task = load_network(path, device), settings.create_task()
+    if net.w_in.shape[1] != task.n_inputs:
+        raise FormatError(
+            f"{path}: the network has {net.w_in.shape[1]} inputs; task {settings.task} has {task.n_inputs}"
+        )
+    net.display()
+    result = evaluate(task, net, settings.seed, settings.evaluation, settings.training.loss_fn).summary()
+    result = {"network": str(path), "task": settings.task, "seed": settings.seed, **result}
+    print(f"accuracy {result['accuracy']:.3f}, loss {result['loss']:.3f} on {result['n_trials']} fresh trials")
+    for name, row in result["conditions"].items():
+        print(f"  {name}: accuracy {row['accuracy']:.3f} of {row['n']} trials, loss {row['loss']:.3f}")
+    scores = path.with_name(f"{path.stem}_eval_{time.strftime('%Y_%m_%d_%H%M%S')}.json")
+    write_atomic(scores, json.dumps(result, indent=2).encode())
+    print(scores)
+    return 0
+
+
+def main(argv=None) -> int:
+    """Runs the command line. Returns the exit status: 2 for arguments that cannot be used."""
+    p = parser()
+    args = p.parse_args(argv)
+    if args.mode == "eval" and hasattr(args, "model"):
+        # The file says what the network is.
+        args.N, args.decay_taus = getattr(args, "N", 1), getattr(args, "decay_taus", [1.0])
+    elif missing := [f"--{key}" for key in ("N", "decay_taus") if not hasattr(args, key)]:
+        p.error(f"the following arguments are required: {', '.join(missing)}")
+    if not hasattr(args, "seed"):
+        args.seed = secrets.randbelow(2**32)
+        print(f"seed {args.seed}")
+    try:
+        settings = run_settings(args)
+        from ratecore.devices import set_gpu
+
+        device = set_gpu(args.gpu, args.gpu_frac)
+        if args.mode == "train":
+            return train_command(settings, args.output_dir, device)
+        return eval_command(settings, args.output_dir, getattr(args, "model", None), device)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The seed package's import path: `from ratecore.model import ...` finds the task functions, losses and the network.
+
+A stimulus drawn without `seed` comes from fresh entropy; the global generators are neither read nor reset.
+"""
+
+from __future__ import annotations
+
+from ratecore.evaluation import eval_rnn
+from ratecore.losses import loss_op
+from ratecore.network import FR_RNN_dale
+from ratecore.tasks import GoNogoTask, ManteTask, XORTask
+
+__all__ = [
+    "FR_RNN_dale",
+    "eval_rnn",
+    "generate_input_stim_go_nogo",
+    "generate_input_stim_mante",
+    "generate_input_stim_xor",
+    "generate_target_continuous_go_nogo",
+    "generate_target_continuous_mante",
+    "generate_target_continuous_xor",
+    "loss_op",
+]
+
+
+def generate_input_stim_go_nogo(settings: dict, seed=None):
+    """A Go-NoGo stimulus u (1, T) and its label, 1 (Go) or 0 (NoGo)."""
+    return GoNogoTask(settings).generate_stimulus(seed=seed)
+
+
+def generate_target_continuous_go_nogo(settings: dict, label):
+    """The target z (T,) of a Go-NoGo trial."""
+    return GoNogoTask(settings).generate_target(label)
+
+
+def generate_input_stim_xor(settings: dict, seed=None):
+    """An XOR stimulus u (2, T) and its label, 'same' or 'diff'."""
+    return XORTask(settings).generate_stimulus(seed=seed)
+
+
+def generate_target_continuous_xor(settings: dict, label):
+    """The target z (T,) of an XOR trial."""
+    return XORTask(settings).generate_target(label)
+
+
+def generate_input_stim_mante(settings: dict, seed=None):
+    """A Mante stimulus u (4, T) and its label, +1 or -1."""
+    return ManteTask(settings).generate_stimulus(seed=seed)
+
+
+def generate_target_continuous_mante(settings: dict, label):
+    """The target z (T,) of a Mante trial."""
+    return ManteTask(settings).generate_target(label)

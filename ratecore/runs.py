@@ -1,0 +1,90 @@
+"""A run's folder: its files, its record, and whether a stage of it is done."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from ratecore.config import RunSettings
+from ratecore.files import sha256_of
+from ratecore.grid import Cell, Experiment, format_value
+from ratecore.tracking import Record
+
+# What the numbers of each stage depend on, as arguments of `RunSettings.identity`.
+DEPENDS_ON = {"train": ("training",), "evaluate": ("training", "evaluation"), "export": ("training", "evaluation")}
+FINAL = ("done", "failed")  # an `end` with one of these is not tried again; 'broken' is
+
+
+@dataclass
+class Run:
+    """One network and everything that the workflow knows of it.
+
+    Attributes:
+        folder: of the run.   root: of the experiment's results.   settings: of the run.
+        labels: `name`, `grid`, `cell`, for people and MLflow.
+    """
+
+    folder: Path
+    root: Path
+    settings: RunSettings
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, experiment: Experiment, cell: Cell, seed: int) -> Run:
+        """The run of one seed of a grid point."""
+        settings = cell.run(seed)
+        values = {**cell.values, "seed": seed}
+        name = f"{values.pop('task')} " + " ".join(f"{key}={value}" for key, value in values.items())
+        labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path}
+        return cls(experiment.folder(settings), experiment.root, settings, labels)
+
+    @property
+    def network(self) -> Path:
+        """The trained network, as `formats.save_pth` writes it."""
+        return self.folder / "network.pth"
+
+    @property
+    def evaluation(self) -> Path:
+        """The scores as arrays (`.npz`)."""
+        return self.folder / "evaluation.npz"
+
+    @property
+    def scores(self) -> Path:
+        """The scores as JSON, to be read."""
+        return self.folder / "scores.json"
+
+    @cached_property
+    def record(self) -> Record:
+        return Record(self.folder / "record.jsonl")
+
+    def identity(self, stage: str) -> str:
+        """Hash of what the stage's numbers depend on."""
+        return self.settings.identity(*DEPENDS_ON[stage])
+
+    def outcome(self, stage: str, verify: bool = True) -> dict | None:
+        """The stage's `end` event if the stage is whole: final, of this identity, all its files there and unchanged.
+
+        Args:
+            verify: whether the files' contents are checked against the record, too.
+        """
+        end = self.record.last("end", stage)
+        if end is None or end["identity"] != self.identity(stage) or end["status"] not in FINAL:
+            return None
+        for path, sha256 in end.get("files", {}).items():
+            file = self.root / path
+            if not file.is_file() or (verify and sha256_of(file) != sha256):
+                return None
+        return end
+
+    def relative(self, path, start=None) -> str:
+        """The path as the record names it: from the experiment's folder, or from `start`."""
+        return Path(os.path.relpath(path, start or self.root)).as_posix()
+
+    def params(self) -> dict[str, object]:
+        """What the network depends on, as flat names and values: MLflow's params."""
+        s = self.settings
+        flat = {"task": s.task, "seed": s.seed, **s.network.model_dump(), **s.training.model_dump()}
+        flat |= {f"task.{key}": value for key, value in s.create_task().settings.items()}
+        return {key: format_value(value) if key == "taus" else value for key, value in flat.items()}

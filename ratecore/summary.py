@@ -1,0 +1,134 @@
+"""One row a network: what a grid gave, from the run records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ratecore.files import write_atomic
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+from ratecore.tracking.mlflow import read_state
+
+
+class IncompleteError(RuntimeError):
+    """Runs that are not whole; the message names them."""
+
+
+def all_runs(experiment: Experiment):
+    """Every run of the grid, in the order of its cells and seeds."""
+    return (Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds)
+
+
+def summary_row(run: Run, columns: dict[str, str]) -> dict:
+    """A run's row of summary.csv; `columns` are the grid's axes."""
+    train, evaluate, export = (run.outcome(stage, verify=False) for stage in ("train", "evaluate", "export"))
+    if train is None:
+        raise IncompleteError(f"{run.labels['name']}: not trained")
+    failed = train["status"] == "failed"
+    if not failed and (evaluate is None or export is None):
+        raise IncompleteError(f"{run.labels['name']}: not {'evaluated' if evaluate is None else 'exported'}")
+    evaluate, export = evaluate or {}, export or {}
+    place = {key: (run.root / export[key]).as_posix() if key in export else None for key in ("mat", "pth")}
+    return {
+        **columns,
+        "seed": run.settings.seed,
+        "status": "failed" if failed else "trained" if train["trained"] else "not trained",
+        "trained": bool(train.get("trained", False)),
+        "n_trials": train.get("n_trials"),
+        "accuracy": evaluate.get("accuracy"),
+        "loss": evaluate.get("loss"),
+        "seconds": train.get("seconds"),
+        "mlflow_run_id": read_state(run.folder).get("run_id"),
+        **place,
+        "folder": run.folder.as_posix(),
+        "error": train.get("error"),
+    }
+
+
+def summarize(experiment: Experiment):
+    """The table of the whole grid (a pandas DataFrame), one row a network.
+
+    Raises:
+        IncompleteError: names the runs that are not whole.
+    """
+    import pandas as pd
+
+    rows, missing = [], []
+    for cell in experiment.cells:
+        for seed in experiment.seeds:
+            try:
+                rows.append(summary_row(Run.of(experiment, cell, seed), cell.values))
+            except IncompleteError as error:
+                missing.append(str(error))
+    if missing:
+        more = f"\n  ... and {len(missing) - 20} more" if len(missing) > 20 else ""
+        raise IncompleteError(
+            f"{len(missing)} of {len(missing) + len(rows)} runs are not whole; `snakemake --forcerun train` does "
+            "what is missing and nothing else:\n  " + "\n  ".join(missing[:20]) + more
+        )
+    return pd.DataFrame(rows)
+
+
+def write_summary(table, path) -> None:
+    """Writes the table as CSV, whole."""
+    write_atomic(path, table.to_csv(index=False).encode())
+
+
+def loss_curve(run: Run) -> tuple[list, list, bool]:
+    """Trials and test losses of the run's training, from its record, and whether it was trained."""
+    trials, losses, trained = [], [], False
+    for event in run.record.events():
+        if event["stage"] != "train":
+            continue
+        if event["event"] == "start":
+            trials, losses = [], []
+        elif event["event"] == "metrics":
+            trials.append(event["step"])
+            losses.append(event["values"]["train/test_loss"])
+        elif event["event"] == "end":
+            trained = bool(event.get("trained", False))
+    return trials, losses, trained
+
+
+def cell_figures(experiment: Experiment, cell) -> dict:
+    """The figures of one grid point over its seeds: loss curves, outputs, taus, weights (of the first seed).
+
+    Returns:
+        name: matplotlib figure; 'loss_curves' alone when every run of the cell failed.
+    """
+    import numpy as np
+
+    from ratecore import figures
+    from ratecore.formats import load_scores, result_from_pth
+
+    runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
+    settings = cell.settings
+    curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
+    made = {"loss_curves": figures.loss_curves(curves, settings.training.loss_threshold, cell.path)}
+    whole = [run for run in runs if run.evaluation.is_file()]
+    task = settings.create_task()
+    pooled, before, after, first = {}, [], [], None
+    for run in whole:
+        for name, row in load_scores(run.evaluation).by_condition().items():
+            pooled.setdefault(name, []).append(row["output_mean"])
+        _, result = result_from_pth(run.network)
+        first = first or result.net
+        for values, new in zip((before, after), figures.taus_before_and_after(result), strict=True):
+            values.append(new)
+    if first is None:
+        return made
+    outputs = {name: (np.mean(means, 0), np.std(means, 0)) for name, means in sorted(pooled.items())}
+    window = (task.response_window.start, task.response_window.stop)
+    made["outputs"] = figures.outputs_by_condition(outputs, task.stimulus_windows, window, cell.path)
+    made["taus"] = figures.tau_distribution(np.concatenate(before), np.concatenate(after), settings.network.taus)
+    made["weights"] = figures.weight_matrix(first)
+    return made
+
+
+def write_figures(made: dict, paths: dict[str, str | Path]) -> None:
+    """Writes each figure to its path; a page that says why for one that could not be made."""
+    from ratecore import figures
+
+    for name, path in paths.items():
+        figure = made.get(name) or figures.note("no network of this grid point could be trained")
+        write_atomic(path, figures.png(figure))

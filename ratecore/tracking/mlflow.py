@@ -1,0 +1,178 @@
+"""MLflow as a mirror of run records: one MLflow run for each network; replaying a record again changes nothing.
+
+`mlflow` is imported when it is first needed, since that takes seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from ratecore.files import write_atomic
+from ratecore.tracking.record import Record
+
+RUN_TAG = "ratecore.run"  # the run's identity: finds the MLflow run of a network again
+BATCH = 1000  # entries that MLflow takes in one call
+# A tracking server must never hold up an exit for minutes; what it misses is replayed later.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+
+def tracking_uri(configured: str | None, results) -> str:
+    """The MLflow tracking URI: of the environment, of the configuration, or a SQLite file in the results folder."""
+    default = f"sqlite:///{Path(results).resolve()}/mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or configured or default
+
+
+def without_secrets(text: str) -> str:
+    """The text with user names and passwords taken out of every URI in it."""
+    return re.sub(r"(\w[\w+.-]*://)[^/\s]*@", r"\1***@", text)
+
+
+class Mirror:
+    """An MLflow experiment and the means to bring runs into it.
+
+    Args:
+        uri: tracking URI.   experiment: name of the MLflow experiment; made when it is not there.
+        results: folder of all results; artifacts go to `mlartifacts` in it when the store is a local file.
+
+    Raises:
+        MlflowException: the store cannot be reached.
+    """
+
+    def __init__(self, uri: str, experiment: str, results):
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        local = uri.startswith("sqlite:")
+        if local:
+            path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            uri += "" if "?" in uri else "?timeout=60"  # wait for a database that another job has locked
+        self.client = MlflowClient(uri)
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            place = str(Path(results).resolve() / "mlartifacts" / experiment) if local else None
+            try:
+                self.experiment_id = self.client.create_experiment(experiment, artifact_location=place)
+            except MlflowException:  # another process made it in between
+                found = self.client.get_experiment_by_name(experiment)
+                if found is None:
+                    raise
+        if found is not None:
+            if found.lifecycle_stage == "deleted":
+                self.client.restore_experiment(found.experiment_id)
+            self.experiment_id = found.experiment_id
+        # Names the store in the state beside each record, so that another store gets everything from the start.
+        self.store = hashlib.sha256(f"{without_secrets(uri)}|{self.experiment_id}".encode()).hexdigest()[:16]
+
+    def replay(self, folder) -> str | None:
+        """Brings what the record of one run says, and MLflow has not yet, into MLflow.
+
+        Args:
+            folder: of the run.
+
+        Returns:
+            the MLflow run's id; None when nothing is recorded yet.
+        """
+        folder = Path(folder)
+        with _locked(folder / "record.jsonl") as data:
+            if not data:
+                return None
+            state = read_state(folder)
+            if state.get("store") != self.store:
+                state = {"store": self.store, "run_id": None, "bytes": 0}
+            end = data.rfind(b"\n") + 1
+            if end > state["bytes"]:
+                record = Record(folder / "record.jsonl")
+                events = record.parse(data[state["bytes"] : end])
+                state["run_id"] = state["run_id"] or self._find_or_create(folder, record.parse(data[:end])[0])
+                self._send(state["run_id"], folder, events)
+                state["bytes"] = end
+                write_atomic(folder / "mirror.json", json.dumps(state).encode())
+            return state["run_id"]
+
+    def _find_or_create(self, folder: Path, first: dict) -> str:
+        found = self.client.search_runs([self.experiment_id], f"tags.`{RUN_TAG}` = '{folder.name}'", max_results=1)
+        if found:
+            return found[0].info.run_id
+        tags = {RUN_TAG: folder.name, "mlflow.source.type": "JOB", "mlflow.source.name": "ratecore"}
+        run = self.client.create_run(
+            self.experiment_id, start_time=_milliseconds(first), tags=tags, run_name=first["labels"]["name"]
+        )
+        return run.info.run_id
+
+    def _send(self, run_id: str, folder: Path, events: list[dict]) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        metrics, params, tags, status = [], {}, {}, None
+        for event in events:
+            when = _milliseconds(event)
+            params |= event.get("params", {})
+            tags |= event.get("tags", {})
+            values = [(name, event.get("step", 0), value) for name, value in event.get("values", {}).items()]
+            values += [(name, step, value) for name, curve in event.get("curves", {}).items() for step, value in curve]
+            metrics += [Metric(metric_name(name), value, when, step) for name, step, value in values]
+            if event["event"] == "artifact":
+                self._send_artifact(run_id, folder, event)
+            elif event["event"] == "start":
+                status = ("RUNNING", None)
+            elif event["event"] == "end":
+                status = ("FINISHED" if event["status"] == "done" else "FAILED", when)
+        for k in range(0, len(metrics), BATCH):
+            self.client.log_batch(run_id, metrics=metrics[k : k + BATCH])
+        params = [Param(key, str(value)) for key, value in params.items()]
+        tags = [RunTag(key, str(value)) for key, value in tags.items() if value is not None]
+        for k in range(0, max(len(params), len(tags)), 100):
+            self.client.log_batch(run_id, params=params[k : k + 100], tags=tags[k : k + 100])
+        if status and status[1] is None:
+            self.client.update_run(run_id, status="RUNNING")
+        elif status:
+            self.client.set_terminated(run_id, status=status[0], end_time=status[1])
+
+    def _send_artifact(self, run_id: str, folder: Path, event: dict) -> None:
+        path = folder / event["path"]
+        if path.is_file():
+            self.client.log_artifact(run_id, str(path), event["folder"] or None)
+        else:
+            print(f"tracking: {path} is recorded and not there any more; it is left out of MLflow", file=sys.stderr)
+
+
+def _milliseconds(event: dict) -> int:
+    return round(event["time"] * 1000)
+
+
+def metric_name(name: str) -> str:
+    """The name with what MLflow does not allow spelled out: 'eval/accuracy/+-' is 'eval/accuracy/plus_minus'."""
+    words = re.sub(r"([+-])(?=[+-])", r"\1_", name)
+    words = re.sub(r"(?<![A-Za-z0-9])-|-$", "minus", words.replace("+", "plus"))
+    return re.sub(r"[^\w ./-]", "_", words).replace(" ", "_")
+
+
+def read_state(folder) -> dict:
+    """How far the mirror of a run has come: `store`, `run_id`, `bytes`; empty before its first replay."""
+    try:
+        return json.loads((Path(folder) / "mirror.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}  # then the record is replayed from the start, which changes nothing that is there
+
+
+@contextlib.contextmanager
+def _locked(path: Path):
+    """The bytes of a record, while no other process mirrors it; b'' when there is none."""
+    try:
+        file = open(path, "rb")
+    except FileNotFoundError:
+        yield b""
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.read()

@@ -1,0 +1,49 @@
+"""What the scripts of block jobs share: from Snakemake's job to ratecore's runs and back."""
+
+import json
+import sys
+from contextlib import contextmanager
+
+from ratecore.files import write_atomic
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+from ratecore.stages import run_block
+from ratecore.tracking.follow import Follower
+from ratecore.tracking.mlflow import tracking_uri
+
+
+@contextmanager
+def logging_to(path):
+    """Standard output and error in the job's log."""
+    with open(path, "w", buffering=1) as log:
+        before = sys.stdout, sys.stderr
+        sys.stdout = sys.stderr = log
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
+
+
+def cell_of(experiment, wildcards):
+    """The grid point that a job's wildcards name."""
+    columns = (axis.column for axis in experiment.axes)
+    return experiment.by_path["/".join(f"{column}~{wildcards[column]}" for column in columns)]
+
+
+def do_block(snakemake, stage, work):
+    """Does a stage for the block of a job, mirrored in MLflow meanwhile, and writes what came out as its output.
+
+    Args:
+        stage: 'train', 'evaluate' or 'export'.   work: does it for one run, see `ratecore.stages`.
+    """
+    with logging_to(snakemake.log[0]):
+        experiment = Experiment.from_config(snakemake.config)
+        cell = cell_of(experiment, snakemake.wildcards)
+        runs = [Run.of(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
+        settings = experiment.settings
+        uri = tracking_uri(settings.tracking.uri, settings.results)
+        with Follower(uri, settings.experiment, settings.results, [run.folder for run in runs]):
+            outcomes = run_block(stage, runs, work)
+        rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder), "identity": o["identity"],
+                 "status": o["status"]} for run, o in zip(runs, outcomes, strict=True)]  # fmt: skip
+        write_atomic(snakemake.output[0], json.dumps(rows, indent=1).encode())

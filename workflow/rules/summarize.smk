@@ -1,0 +1,19 @@
+# One table with a row a network.
+rule summarize:
+    input:
+        all_blocks("export"),
+    output:
+        report(
+            f"{ROOT}/summary.csv",
+            caption="../report/summary.rst",
+            category="Summary",
+            labels={"table": "all networks"},
+        ),
+    log:
+        f"{ROOT}/logs/summarize.log",
+    benchmark:
+        f"{ROOT}/benchmarks/summarize.tsv"
+    conda:
+        "../envs/ratecore.yaml"
+    script:
+        "../../scripts/summarize.py"
