@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 STEP_MS = 5
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-STYLE = {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "font.size": 9}
+STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
 
 
 def _figure(width=5.0, height=3.2, rows=1, columns=1, **options):
@@ -26,6 +26,10 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _legend(axis, **options):
+    axis.legend(fontsize=8, frameon=False, **options)
 
 
 def _color(i: int) -> str:
@@ -72,7 +76,7 @@ def training_curve(losses, tests, training) -> Figure:
     top.plot(at, [t["loss"] for t in tests], "o-", ms=3, color=COLORS[0], label="test, mean of fresh trials")
     top.axhline(training.loss_threshold, color=COLORS[1], ls="--", lw=1, label="threshold")
     top.set(ylabel=f"loss ({training.loss_fn})", ylim=(0, None))
-    top.legend(fontsize=8)
+    _legend(top)
     bottom.plot(at, [t["accuracy"] for t in tests], "o-", ms=3, color=COLORS[0])
     bottom.axhline(training.accuracy_threshold, color=COLORS[1], ls="--", lw=1)
     bottom.set(xlabel="trial", ylabel="test accuracy", ylim=(-0.03, 1.03))
@@ -97,7 +101,7 @@ def outputs_by_condition(outputs, stimulus_windows, response, title="") -> Figur
     axis.plot(np.array(response) * STEP_MS, [low, low], color="k", lw=3, solid_capstyle="butt", label="response window",
               clip_on=False)  # fmt: skip
     axis.set(xlabel="time (ms)", ylabel="output (mean, SD)", title=title, ylim=(low, high))
-    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    _legend(axis, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -113,7 +117,7 @@ def tau_distribution(before, after, bounds) -> Figure:
     axis.hist(before, bins, density=True, color="0.75", label="before training")
     axis.hist(after, bins, density=True, histtype="step", color=COLORS[0], lw=1.5, label="after training")
     axis.set(xlabel="synaptic decay time constant (ms)", ylabel="density")
-    axis.legend(fontsize=8)
+    _legend(axis)
     return figure
 
 
@@ -137,7 +141,7 @@ def weight_matrix(net) -> Figure:
         right.hist(np.clip(chosen, -limit, limit), bins, color=color, alpha=0.8, label=f"{name}: {len(chosen)}")
     right.set(xlabel="effective weight (ends clipped)", ylabel="connections", yscale="log")
     right.set_title(f"{100 * live.size / W.size:.1f} % of N² alive", fontsize=9)
-    right.legend(fontsize=8)
+    _legend(right)
     return figure
 
 
@@ -151,7 +155,7 @@ def psychometric(rows) -> Figure:
             points = [(row["evidence"], row[key]) for row in rows if row["trial_type"] == kind]
             axis.plot(*zip(*points, strict=True), "o-", ms=4, color=_color(i), label=f"{kind} cued")
         axis.set(xlabel="evidence (multiple of the offset)", ylabel=label, ylim=(-0.03, 1.03))
-    axes[0].legend(fontsize=8)
+    _legend(axes[0])
     return figure
 
 
@@ -173,7 +177,7 @@ def loss_curves(curves, threshold: float, title="") -> Figure:
     axis.axhline(threshold, color="0.4", ls="--", lw=1)
     axis.set(xlabel="trial", ylabel="test loss", ylim=(0, None), title=title)
     if named:
-        axis.legend(fontsize=8, title="● trained   × not trained", title_fontsize=8)
+        _legend(axis, title="● trained   × not trained", title_fontsize=8)
     return figure
 
 
@@ -200,7 +204,7 @@ def against_axes(table, value: str, label: str, limits=None) -> Figure:
     axes[0].set_ylabel(label)
     if limits:
         axes[0].set_ylim(*limits)
-    axes[1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    _legend(axes[1], loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

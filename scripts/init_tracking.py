@@ -18,5 +18,7 @@ with logging_to(snakemake.log[0]):  # noqa: F821
     except Exception as error:
         if uri.startswith("sqlite:"):
             raise  # a file of our own that cannot be made is no passing outage
-        print(without_secrets(f"MLflow cannot be reached; runs are recorded and mirrored later: {error}"), file=sys.stderr)
+        print(
+            without_secrets(f"MLflow cannot be reached; runs are recorded and mirrored later: {error}"), file=sys.stderr
+        )
     write_atomic(snakemake.output[0], json.dumps(place, indent=1).encode())  # noqa: F821

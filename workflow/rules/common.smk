@@ -1,6 +1,5 @@
-# What every rule needs: the experiment of the configuration, and where its files are.
+# What all stages need: the experiment of the configuration, and where its files are.
 import csv
-import os
 import sys
 from pathlib import Path
 
@@ -14,20 +13,24 @@ from ratecore.config import SettingsError
 from ratecore.devices import visible_gpus
 from ratecore.files import check_writable
 from ratecore.grid import Experiment
+from ratecore.tracking.mlflow import tracking_uri, without_secrets
 
 try:
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
 except SettingsError as error:
-    raise WorkflowError("The configuration cannot be used:\n  " + "\n  ".join(error.lines()))
+    raise WorkflowError(
+        "The configuration cannot be used:\n  " + "\n  ".join(error.lines())
+    )
 except OSError as error:
     raise WorkflowError(f"The results cannot be written: {error}")
 validate(config, "../schemas/config.schema.yaml")
 
+uri = tracking_uri(experiment.settings.tracking.uri, experiment.settings.results)
 ROOT = experiment.root.as_posix()
 CELLS = Paramspace(pd.DataFrame([cell.values for cell in experiment.cells]))
 CELL = CELLS.wildcard_pattern  # task~{task}/N~{N}/taus~{taus}/...
-BLOCK = CELL + "/seeds~{seeds}"
+BLOCK = f"{CELL}/seeds~{{seeds}}"
 PLOTS = ("loss_curves", "outputs", "taus", "weights")
 SUMMARY_PLOTS = ("accuracy", "trials_to_criterion", "trained")
 
@@ -47,7 +50,10 @@ def identities(*stages):
 
     def of_block(wildcards):
         cell = cell_of(wildcards)
-        return [cell.run(seed).identity(*stages) for seed in experiment.blocks[wildcards.seeds]]
+        return [
+            cell.run(seed).identity(*stages)
+            for seed in experiment.blocks[wildcards.seeds]
+        ]
 
     return of_block
 
@@ -61,7 +67,9 @@ def gpus(wildcards):
 def blocks_of(stage):
     """A function of wildcards: what a stage leaves for every block of a grid point."""
     pattern = f"{ROOT}/jobs/{stage}/{BLOCK}.json"
-    return lambda wildcards: [pattern.format(**wildcards, seeds=name) for name in experiment.blocks]
+    return lambda wildcards: [
+        pattern.format(**wildcards, seeds=name) for name in experiment.blocks
+    ]
 
 
 def all_blocks(stage):
@@ -84,7 +92,9 @@ def closing_words():
     with open(f"{ROOT}/summary.csv", newline="") as file:
         states = [row["status"] for row in csv.DictReader(file)]
     counts = ", ".join(
-        f"{states.count(s)} {s}" for s in ("trained", "not trained", "failed") if s in states
+        f"{states.count(s)} {s}"
+        for s in ("trained", "not trained", "failed")
+        if s in states
     )
     return "\n".join(
         [

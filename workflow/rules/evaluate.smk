@@ -2,19 +2,18 @@
 rule evaluate:
     input:
         f"{ROOT}/jobs/train/{BLOCK}.json",
-        tracking=ancient(f"{ROOT}/tracking.json"),
     output:
         f"{ROOT}/jobs/evaluate/{BLOCK}.json",
-    params:
-        identities=identities("training", "evaluation"),
     log:
         f"{ROOT}/logs/evaluate/{BLOCK}.log",
     benchmark:
         f"{ROOT}/benchmarks/evaluate/{BLOCK}.tsv"
+    conda:
+        "../envs/ratecore.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-    conda:
-        "../envs/ratecore.yaml"
+    params:
+        identities=identities("training", "evaluation"),
     script:
         "../../scripts/evaluate.py"

@@ -2,19 +2,18 @@
 rule export:
     input:
         f"{ROOT}/jobs/evaluate/{BLOCK}.json",
-        tracking=ancient(f"{ROOT}/tracking.json"),
     output:
         f"{ROOT}/jobs/export/{BLOCK}.json",
-    params:
-        identities=identities("training", "evaluation"),
     log:
         f"{ROOT}/logs/export/{BLOCK}.log",
     benchmark:
         f"{ROOT}/benchmarks/export/{BLOCK}.tsv"
+    conda:
+        "../envs/ratecore.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-    conda:
-        "../envs/ratecore.yaml"
+    params:
+        identities=identities("training", "evaluation"),
     script:
         "../../scripts/export.py"

@@ -1,4 +1,6 @@
-# The MLflow database and the experiment are made once, before any job works in parallel.
+# The MLflow database and the experiment are made once, before any job works in parallel. Another store makes every
+# stage run again: it finds its networks whole and mirrors their records there. No ancient() downstream: when a rule above
+# an ancient input runs again, Snakemake 9.27 forgets to look at everything below it.
 rule init_tracking:
     output:
         f"{ROOT}/tracking.json",
@@ -8,5 +10,7 @@ rule init_tracking:
         f"{ROOT}/benchmarks/init_tracking.tsv"
     conda:
         "../envs/ratecore.yaml"
+    params:
+        uri=without_secrets(uri),
     script:
         "../../scripts/init_tracking.py"

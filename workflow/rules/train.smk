@@ -1,20 +1,20 @@
 # Trains a block of seeds of one grid point. A network that is whole already is left alone.
 rule train:
     input:
-        ancient(f"{ROOT}/tracking.json"),
+        f"{ROOT}/tracking.json",
     output:
         f"{ROOT}/jobs/train/{BLOCK}.json",
-    params:
-        identities=identities("training"),
     log:
         f"{ROOT}/logs/train/{BLOCK}.log",
     benchmark:
         f"{ROOT}/benchmarks/train/{BLOCK}.tsv"
+    conda:
+        "../envs/ratecore.yaml"
     threads: 1
     resources:
         gpu=gpus,
         mem_mb=2000,
-    conda:
-        "../envs/ratecore.yaml"
+    params:
+        identities=identities("training"),
     script:
         "../../scripts/train.py"
