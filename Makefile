@@ -1,8 +1,11 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each makes .venv when it is not there.
 PYTHON ?= python3
 BIN := .venv/bin
+CORES ?= all
+PORT ?= 5000
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install test lint
+.PHONY: install demo ui test lint schema
 
 install: .venv/installed
 
@@ -13,9 +16,22 @@ install: .venv/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	touch $@
 
+demo: install
+	$(BIN)/snakemake --cores $(CORES)
+
+ui: install
+	@echo "MLflow on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
+	  --backend-store-uri sqlite:///$(CURDIR)/results/mlflow.db
+
 test: install
 	$(BIN)/python -m pytest
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+schema: install
+	$(BIN)/python -c "from ratecore.config import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml

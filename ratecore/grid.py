@@ -33,7 +33,7 @@ def format_value(value) -> str:
     text = str(value)
     if isinstance(value, float) and text.endswith(".0"):
         text = text[:-2]
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*|-?[0-9.e+-]+", text):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*|-?[0-9.e+-]+", text):
         raise SettingsError(f"{value!r} cannot be a value of a grid axis: it would have to be part of a path")
     return text
 

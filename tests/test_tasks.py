@@ -98,12 +98,17 @@ def test_same_seed_same_trial_alone_or_in_a_batch():
 @pytest.mark.parametrize(
     ("cls", "settings", "message"),
     [
-        (GoNogoTask, {"stim_onn": 3}, "unknown setting 'stim_onn'; allowed: T, stim_on, stim_dur"),
+        (
+            GoNogoTask,
+            {"stim_onn": 3},
+            r"unknown setting 'stim_onn' \(did you mean 'stim_on'\?\); allowed: T, stim_on, stim_dur",
+        ),
         (GoNogoTask, {"stim_on": 190}, "ends at step 215, outside a trial of T = 200"),
         (GoNogoTask, {"stim_dur": 0}, "stim_dur = 0; it must be >= 1"),
         (GoNogoTask, {"stim_on": -1}, "stim_on = -1; it must be a whole number"),
         (GoNogoTask, {"T": 99.5}, "T = 99.5; it must be a whole number"),
         (XORTask, {"T": 170}, "response starts at step 170, outside a trial of T = 170"),
+        (ManteTask, {"offset": 0}, "offset = 0; it must be above 0"),
         (ManteTask, {"offset": float("nan")}, "offset = nan; it must be a finite number"),
     ],
 )
@@ -119,6 +124,8 @@ def test_bad_names_and_types():
         GoNogoTask().simulate_trial("stop")
     with pytest.raises(TypeError, match="is not a subclass of AbstractTask"):
         TaskFactory.register_task("mine", int)
+    with pytest.raises(ValueError, match="a name is made of letters, digits"):
+        TaskFactory.register_task("../mine", XORTask)
     with pytest.raises(ValueError, match="'go-nogo' is already the task"):
         TaskFactory.register_task("go-nogo", XORTask)
 
@@ -128,3 +135,21 @@ def test_registry():
     assert isinstance(TaskFactory.create_task("go_nogo"), GoNogoTask)
     with pytest.raises(TypeError):
         AbstractTask()
+
+
+def test_conditions_and_graded_evidence():
+    task = ManteTask()
+    rng = np.random.default_rng(0)
+    sums = []
+    for _ in range(300):
+        u, label = task.draw_graded_trial("color", -0.5, rng)
+        assert label == -1 and u[3].all() and not u[2].any()
+        sums.append(u[1, 50:250].mean())
+    # Half the offset of 0.5 with the other sign; 300 x 200 samples of SD 1.
+    assert abs(np.mean(sums) + 0.25) < 4 / np.sqrt(300 * 200)
+    batch = task.generate_batch([np.random.default_rng(s) for s in range(40)])
+    for u, label, condition in zip(batch.u, batch.labels, batch.conditions, strict=True):
+        assert condition == f"{'motion' if u[2].all() else 'color'} {'+' if label > 0 else '-'}"
+    xor = XORTask().generate_batch([np.random.default_rng(s) for s in range(40)])
+    for u, condition in zip(xor.u, xor.conditions, strict=True):
+        assert condition == "".join("+" if row.sum() > 0 else "-" for row in u)

@@ -1,13 +1,9 @@
 # What all stages need: the experiment of the configuration, and where its files are.
 import csv
-import sys
-from pathlib import Path
 
 import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
-
-sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from ratecore.config import SettingsError
 from ratecore.devices import visible_gpus

@@ -1,0 +1,27 @@
+"""What tests share: small settings that train in a second or two, and one trained network for a whole session."""
+
+import pytest
+
+from ratecore.config import RunSettings
+
+
+def small_settings(**changes) -> RunSettings:
+    """A Go-NoGo network of 20 units with 200 trials: quick, and not trained to criterion."""
+    values = dict(
+        task_settings={"T": 60, "stim_on": 10, "stim_dur": 10},
+        network=dict(N=20, P_inh=0.3, taus=(4, 20)),
+        training=dict(n_trials=200, eval_freq=100, eval_tr=20),
+        evaluation=dict(n_trials=20, psychometric_trials=3),
+    )
+    return RunSettings(**{**values, **changes})
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """Settings and TrainingResult of a small network, with its evaluation. Tests must not change them."""
+    from ratecore.evaluation import evaluate
+    from ratecore.training import train
+
+    settings = small_settings()
+    result = train(settings)
+    return settings, result, evaluate(settings.create_task(), result.net, settings.seed, settings.evaluation)

@@ -1,0 +1,217 @@
+"""From a configuration to runs: axes, paths, blocks, identities, and an error for everything that is wrong."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ratecore.config import ExperimentSettings, RunSettings, SettingsError, load_yaml, schema_yaml
+from ratecore.files import check_writable
+from ratecore.grid import Experiment, block_name, format_value
+
+ROOT = Path(__file__).parents[1]
+
+
+def experiment(grid=None, **changes):
+    return Experiment.from_config({"experiment": "test", "grid": grid or {}, **changes})
+
+
+def test_the_grid_is_the_product_of_its_axes():
+    e = experiment({"task": ["xor", "go_nogo"], "taus": [[4, 20], 10], "gain": [0.5, 1.5], "seed": "3..5"})
+    assert [cell.path for cell in e.cells[:3]] == [
+        "task~xor/N~200/taus~4_20/gain~0.5",
+        "task~xor/N~200/taus~4_20/gain~1.5",
+        "task~xor/N~200/taus~10/gain~0.5",
+    ]
+    assert len(e.cells) == 8 and e.seeds == (3, 4, 5)
+    run = e.by_path["task~go-nogo/N~200/taus~10/gain~1.5"].run(5)
+    assert (run.task, run.network.taus, run.network.gain, run.seed) == ("go-nogo", (10.0,), 1.5, 5)
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "read"),
+    [
+        ("gain", 2.5, lambda r: r.network.gain),
+        ("activation", "softplus", lambda r: r.network.activation),
+        ("P_rec", 0.4, lambda r: r.network.P_rec),
+        ("P_inh", 0.3, lambda r: r.network.P_inh),
+        ("som_N", 5, lambda r: r.network.som_N),
+        ("apply_dale", False, lambda r: r.network.apply_dale),
+        ("w_dist", "gamma", lambda r: r.network.w_dist),
+        ("learning_rate", 0.001, lambda r: r.training.learning_rate),
+        ("batch_size", 4, lambda r: r.training.batch_size),
+        ("loss_fn", "l1", lambda r: r.training.loss_fn),
+        ("training.n_trials", 50, lambda r: r.training.n_trials),
+        ("evaluation.n_trials", 50, lambda r: r.evaluation.n_trials),
+        ("psychometric_trials", 3, lambda r: r.evaluation.psychometric_trials),
+        ("task_settings.stim_dur", 30, lambda r: r.create_task().settings["stim_dur"]),
+    ],
+)
+def test_any_setting_can_be_an_axis(axis, value, read):
+    e = experiment({axis: [value]})
+    assert read(e.cells[0].settings) == value
+    assert e.cells[0].path.split("/")[-1] == f"{axis.split('.')[-1]}~{format_value(value)}"
+
+
+def test_two_axes_of_one_name_are_told_apart():
+    e = experiment({"training.n_trials": [10], "evaluation.n_trials": [20]})
+    assert e.cells[0].path.endswith("training_n_trials~10/evaluation_n_trials~20")
+
+
+def test_task_settings_of_one_task_alone():
+    e = experiment({"task": ["go-nogo", "xor"]}, task_settings={"stim_on": 40, "xor": {"delay": 30}})
+    go, xor = (cell.settings.create_task().settings for cell in e.cells)
+    assert go["stim_on"] == xor["stim_on"] == 40 and xor["delay"] == 30 and "delay" not in go
+
+
+def test_identity_is_what_the_numbers_depend_on():
+    base = RunSettings()
+    same = [RunSettings(task="Go_NoGo"), RunSettings(task_settings={"T": 200}), RunSettings(network=dict(N=200))]
+    assert {run.identity() for run in same} == {base.identity()}
+    other = [RunSettings(seed=1), RunSettings(network=dict(gain=1.4)), RunSettings(training=dict(learning_rate=0.02)),
+             RunSettings(task="xor"), RunSettings(task_settings={"stim_on": 51})]  # fmt: skip
+    assert len({run.identity("training") for run in [base, *other]}) == len(other) + 1
+    scored = RunSettings(evaluation=dict(n_trials=7))
+    assert scored.identity("training") == base.identity("training") and scored.identity() != base.identity()
+
+
+def test_a_tasks_code_is_part_of_the_identity(tmp_path):
+    path = tmp_path / "mine.py"
+    code = (ROOT / "tests" / "data" / "my_task.py").read_text()
+    path.write_text(code)
+    run = RunSettings(task="count-pulses", task_file=str(path))
+    before = run.identity()
+    path.write_text(code + "\n# changed\n")
+    assert run.identity() != before
+
+
+def test_folders_do_not_depend_on_the_layout_of_the_grid():
+    few = experiment({"task": ["xor"], "seed": [0, 1]}, seeds_per_job=1)
+    many = experiment({"gain": [1.5, 2.0], "N": [50, 200], "task": ["go-nogo", "xor"], "seed": "0..9"})
+    assert few.folder(few.cells[0].run(1)) == many.folder(many.by_path["task~xor/N~200/taus~4_20/gain~1.5"].run(1))
+    # What comes after training belongs to the run where the grid sweeps it.
+    swept = experiment({"evaluation.n_trials": [10, 20]})
+    assert len({swept.folder(cell.settings) for cell in swept.cells}) == 2
+
+
+def test_blocks():
+    e = experiment({"seed": "0..24"}, seeds_per_job=10)
+    assert list(e.blocks) == ["0-9", "10-19", "20-24"] and e.blocks["20-24"] == (20, 21, 22, 23, 24)
+    assert block_name((0, 1, 2, 7, 9, 10)) == "0-2+7+9-10"
+    long = [block_name(tuple(range(start, 9000, 17))) for start in (0, 1)]
+    assert len(set(long)) == 2 and all(len(name) < 60 for name in long)
+
+
+BAD = [
+    ({"grid": {"task": ["go-nog"]}}, "unknown task 'go-nog' (did you mean 'go-nogo'?)"),
+    ({"grid": {"gian": [1]}}, "grid: unknown axis 'gian' (did you mean 'gain'?)"),
+    ({"grid": {"network.gian": [1]}}, "grid: unknown axis 'network.gian' (did you mean 'network.gain'?)"),
+    ({"grid": {"n_trials": [1]}}, "axis 'n_trials' could be training.n_trials or evaluation.n_trials; say which"),
+    ({"grid": {"N": []}}, "grid.N = []: an axis needs at least one value"),
+    ({"grid": {"N": 200}}, "grid.N = 200: it must be a list of values"),
+    ({"grid": {"N": "10..20"}}, "grid.N = '10..20': it must be a list of values"),
+    ({"grid": {"N": [0]}}, "network.N = 0: Input should be greater than or equal to 1"),
+    ({"grid": {"P_inh": [1.5]}}, "network.P_inh = 1.5: Input should be less than or equal to 1"),
+    ({"grid": {"P_rec": [-0.1]}}, "network.P_rec = -0.1: Input should be greater than or equal to 0"),
+    ({"grid": {"taus": [[20, 4]]}}, "network.taus = [20, 4]: the minimum must be below the maximum"),
+    ({"grid": {"taus": [0.5]}}, "network.taus = 0.5: each time constant must be at least one step"),
+    ({"grid": {"taus": [[4, 10, 20]]}}, "give one time constant, or a minimum and a maximum"),
+    ({"grid": {"taus": [10, [10]]}}, "task~go-nogo/N~200/taus~10 and task~go-nogo/N~200/taus~10 are the same"),
+    ({"grid": {"task": ["xor", "XOR"]}}, "are the same grid point; name it once"),
+    ({"grid": {"gain": [1.5], "network.gain": [2.0]}}, "grid: axis 'network.gain' is there twice"),
+    ({"grid": {"seed": [1, 1]}}, "grid.seed: 1 is there more than once"),
+    ({"grid": {"seed": [-1]}}, "grid.seed = -1: it must be a whole number >= 0"),
+    ({"grid": {"seed": "9..0"}}, "grid.seed = '9..0': a range of seeds is written 'first..last'"),
+    ({"grid": {"som_N": [60]}}, "network.som_N = 60: it must be at most the number of inhibitory units, which is"),
+    ({"grid": {"som_N": [5], "apply_dale": [False]}}, "som_N = 5: without Dale's law there are 0 inhibitory units"),
+    ({"grid": {"task_settings.stim_on": [190]}}, "the stimulus ends at step 215, outside a trial of T = 200"),
+    ({"grid": {"task_settings.delay": [5]}}, "go-nogo: unknown setting 'delay'; allowed: T, stim_on, stim_dur"),
+    ({"grid": {"activation": ["sigmod"]}}, "'clipped_relu' or 'softplus' (did you mean 'sigmoid'?)"),
+    ({"grid": {"loss_fn": ["l3"]}}, "training.loss_fn = 'l3': Input should be 'l2' or 'l1'"),
+    ({"network": {"activation": "relu"}}, "network.activation = 'relu': Input should be"),
+    ({"network": {"gian": 2}}, "unknown setting 'network.gian' (did you mean 'gain'?)"),
+    ({"network": {"N": "200"}}, "network.N = '200': Input should be a valid integer"),
+    ({"network": {"N": True}}, "network.N = True: Input should be a valid integer"),
+    ({"network": {"gain": float("nan")}}, "network.gain = nan: Input should be a finite number"),
+    ({"training": {"learning_rate": 0}}, "training.learning_rate = 0: Input should be greater than 0"),
+    ({"sedes_per_job": 3}, "unknown setting 'sedes_per_job' (did you mean 'seeds_per_job'?)"),
+    ({"seeds_per_job": 0}, "seeds_per_job = 0: Input should be greater than or equal to 1"),
+    ({"device": "gpu"}, "device = 'gpu': Input should be 'cpu', 'cuda' or 'auto'"),
+    ({"experiment": "../outside"}, "experiment = '../outside': String should match pattern"),
+    ({"task_file": "nowhere.py"}, "nowhere.py': there is no such file"),
+    ({"task_settings": {"xor": {"delay": 3}}}, "task_settings: 'xor' is no task of this grid"),
+    ({"grid": [1]}, "it must be a mapping of axis: list of values"),
+]
+
+
+@pytest.mark.parametrize(("config", "message"), BAD, ids=[m[:40] for _, m in BAD])
+def test_bad_input_is_one_clear_error(config, message):
+    with pytest.raises(SettingsError) as error:
+        Experiment.from_config({"experiment": "test", **config})
+    assert message in str(error.value)
+
+
+def test_every_problem_is_named_at_once():
+    with pytest.raises(SettingsError) as error:
+        Experiment.from_config({"experiment": "test", "grid": {"N": [0, 10], "activation": ["sigmod", "sigmoid"]},
+                                "training": {}})  # fmt: skip
+    assert len(error.value.lines()) == 2
+    with pytest.raises(SettingsError) as error:
+        ExperimentSettings(experiment="test", network={"N": 0, "gain": -1}, training={"n_trials": 0}, devise="cpu")
+    assert len(error.value.lines()) == 4
+
+
+def test_schema_is_that_of_the_settings():
+    assert (ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text() == schema_yaml(), "run `make schema`"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("config/**/*.yaml")), ids=lambda p: p.name)
+def test_configurations_of_the_repository_can_be_used(path):
+    import jsonschema
+
+    config = load_yaml(path)
+    assert Experiment.from_config(copy.deepcopy(config)).cells
+    jsonschema.Draft202012Validator(yaml.safe_load(schema_yaml())).validate(config)
+
+
+# What a JSON schema can see: not NaN, not files, not which tasks the grid has.
+IN_SCHEMA = [c for c, message in BAD if "grid" not in c and not re.search("finite|such file|no task of", message)]
+
+
+@pytest.mark.parametrize("config", IN_SCHEMA, ids=str)
+def test_the_schema_refuses_wrong_values_too(config):
+    import jsonschema
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(yaml.safe_load(schema_yaml())).validate({"experiment": "test", **config})
+
+
+def test_every_key_is_explained():
+    text = (ROOT / "config" / "README.md").read_text()
+    for name, field in ExperimentSettings.model_fields.items():
+        assert f"`{name}`" in text, name
+        for key in getattr(field.annotation, "model_fields", {}):
+            assert f"`{key}`" in text, f"{name}.{key}"
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [1", "not a readable YAML"), ("- 1", "must be a mapping")])
+def test_a_bad_yaml_file_is_named(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        load_yaml(tmp_path / "c.yaml")
+
+
+def test_folders_that_cannot_be_written_are_named(tmp_path):
+    check_writable(tmp_path / "new" / "deep")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"this is a file, not a folder to write in: .*file"):
+        check_writable(tmp_path / "file" / "results")
+
+
+def test_a_task_file_that_cannot_run_is_named(tmp_path):
+    (tmp_path / "broken.py").write_text("import numpy\nraise RuntimeError('half-written')\n")
+    with pytest.raises(SettingsError, match=r"broken.py': RuntimeError: half-written"):
+        RunSettings(task="mine", task_file=str(tmp_path / "broken.py"))

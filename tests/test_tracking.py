@@ -1,0 +1,203 @@
+"""Run records survive what happens to files; MLflow mirrors them and a second replay changes nothing."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ratecore.tracking import Record, RecordError
+from ratecore.tracking.follow import Follower, follow
+from ratecore.tracking.mlflow import Mirror, metric_name, read_state, tracking_uri, without_secrets
+
+pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
+
+
+def test_events_come_back_in_order(tmp_path):
+    record = Record(tmp_path / "deep" / "record.jsonl")
+    assert record.events() == []
+    record.append("start", "train", identity="a")
+    record.append("metrics", "train", step=100, values={"train/loss": 1.25}, sync=True)
+    record.append("end", "train", status="done")
+    assert [e["event"] for e in record.events()] == ["start", "metrics", "end"]
+    assert record.events()[1]["values"] == {"train/loss": 1.25}
+    assert record.last("start", "train")["identity"] == "a" and record.last("end", "export") is None
+
+
+def test_a_torn_last_line_is_dropped_wherever_it_is_torn(tmp_path):
+    record = Record(tmp_path / "record.jsonl")
+    record.append("start", "train", identity="a")
+    whole = record.path.read_bytes()
+    record.append("end", "train", status="done")
+    both = record.path.read_bytes()
+    for cut in range(len(whole), len(both)):
+        record.path.write_bytes(both[:cut])
+        assert [e["event"] for e in record.events()] == ["start"], cut
+        record.append("end", "train", status="again")
+        assert [e.get("status") for e in record.events()] == [None, "again"], cut
+
+
+def test_every_flipped_bit_is_seen(tmp_path):
+    record = Record(tmp_path / "record.jsonl")
+    record.append("start", "train", identity="a")
+    record.append("end", "train", status="done")
+    data = record.path.read_bytes()
+    before = record.events()
+    for position in range(len(data)):
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << (position % 8)
+        record.path.write_bytes(flipped)
+        try:
+            events = record.events()
+        except RecordError as error:
+            assert "record.jsonl, line" in str(error)
+        else:  # the newline at the end: then the last line is a torn one
+            assert position == len(data) - 1 and events == before[:1]
+
+
+def test_names_that_mlflow_allows():
+    assert metric_name("eval/accuracy/+-") == "eval/accuracy/plus_minus"
+    assert metric_name("eval/accuracy/--") == "eval/accuracy/minus_minus"
+    assert metric_name("eval/output_mean/motion -") == "eval/output_mean/motion_minus"
+    assert metric_name("eval/accuracy/go-nogo: a") == "eval/accuracy/go-nogo__a"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:secret@host:5000/x", "http://***@host:5000/x"),
+        (
+            "cannot reach postgresql+psycopg://me:p@ss@db/mlflow now",
+            "cannot reach postgresql+psycopg://***@db/mlflow now",
+        ),
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+    ],
+)
+def test_secrets_are_taken_out(text, shown):
+    assert without_secrets(text) == shown
+
+
+def test_which_store(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracking_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert tracking_uri("http://host", tmp_path) == "http://host"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://other")
+    assert tracking_uri("http://host", tmp_path) == "http://other"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    return results, f"sqlite:///{results}/mlflow.db"
+
+
+def write_run(folder, name="go-nogo seed=0"):
+    record = Record(folder / "record.jsonl")
+    record.append("start", "train", identity="i", labels={"name": name}, tags={"task": "go-nogo", "git_commit": None},
+                  params={"N": 20, "taus": "4_20"})  # fmt: skip
+    for step in range(100, 2600, 100):
+        record.append("metrics", "train", step=step, values={"train/test_loss": 1000 / step, "train/loss": 3.0})
+    (folder / "scores.json").write_text("{}")
+    record.append("artifact", "evaluate", path="scores.json", sha256="-", folder="evaluation")
+    return record
+
+
+def everything(mirror, run_id):
+    run = mirror.client.get_run(run_id)
+    histories = {
+        name: sorted((m.step, m.timestamp, m.value) for m in mirror.client.get_metric_history(run_id, name))
+        for name in run.data.metrics
+    }
+    artifacts = sorted(f.path for f in mirror.client.list_artifacts(run_id, "evaluation"))
+    return run.info.status, run.info.end_time, run.data.params, run.data.tags, histories, artifacts
+
+
+def test_a_run_is_mirrored_while_it_grows_and_once(store, tmp_path):
+    results, uri = store
+    record = write_run(tmp_path / "one")
+    mirror = Mirror(uri, "growing", results)
+    assert mirror.replay(tmp_path / "nothing") is None
+    run_id = mirror.replay(tmp_path / "one")
+    status, _, params, tags, histories, artifacts = everything(mirror, run_id)
+    assert status == "RUNNING" and params == {"N": "20", "taus": "4_20"} and tags["task"] == "go-nogo"
+    assert "git_commit" not in tags
+    assert [h[0] for h in histories["train/test_loss"]] == list(range(100, 2600, 100))
+    assert histories["train/test_loss"][3][2] == 2.5 and artifacts == ["evaluation/scores.json"]
+    record.append("end", "train", status="done", identity="i", values={"train/n_trials": 2500}, tags={"trained": True})
+    assert mirror.replay(tmp_path / "one") == run_id
+    first = everything(mirror, run_id)
+    assert first[0] == "FINISHED" and first[3]["trained"] == "True"
+    # Replays: from the state, without it, and as another process with its own Mirror.
+    for _ in range(2):
+        mirror.replay(tmp_path / "one")
+        (tmp_path / "one" / "mirror.json").unlink()
+        assert Mirror(uri, "growing", results).replay(tmp_path / "one") == run_id
+    assert everything(mirror, run_id) == first
+    assert len(mirror.client.search_runs([mirror.experiment_id])) == 1
+    # A later stage adds to the same run, and a failure is told.
+    record.append("start", "evaluate", identity="j", labels={"name": "-"})
+    mirror.replay(tmp_path / "one")
+    assert mirror.client.get_run(run_id).info.status == "RUNNING"
+    record.append("end", "evaluate", status="broken", identity="j", tags={"error": "OSError: disk full"})
+    mirror.replay(tmp_path / "one")
+    run = mirror.client.get_run(run_id)
+    assert run.info.status == "FAILED" and run.data.tags["error"] == "OSError: disk full"
+
+
+def test_two_processes_that_replay_at_once_make_one_run(store, tmp_path):
+    results, uri = store
+    folders = [tmp_path / f"run{k}" for k in range(3)]
+    for folder in folders:
+        write_run(folder)
+    Mirror(uri, "together", results)
+    job = json.dumps({"experiment": "together", "results": str(results), "folders": [str(f) for f in folders]})
+    command = [sys.executable, "-m", "ratecore.tracking.follow"]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, "MLFLOW_TRACKING_URI": uri}, text=True)
+        for _ in range(2)
+    ]
+    for process in processes:
+        process.communicate(job + "\n", timeout=120)
+        assert process.returncode == 0
+    mirror = Mirror(uri, "together", results)
+    assert len(mirror.client.search_runs([mirror.experiment_id])) == 3
+    run_id = read_state(folders[0])["run_id"]
+    assert len(mirror.client.get_metric_history(run_id, "train/loss")) == 25
+
+
+def test_another_store_gets_everything_from_the_start(store, tmp_path):
+    results, uri = store
+    write_run(tmp_path / "moved")
+    first = Mirror(uri, "before", results).replay(tmp_path / "moved")
+    other = Mirror(uri, "after", results)
+    second = other.replay(tmp_path / "moved")
+    assert first != second
+    assert len(other.client.get_metric_history(second, "train/loss")) == 25
+
+
+def test_a_dead_server_is_said_once_and_stops_nothing(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    write_run(tmp_path / "run")
+    looks = iter([False, False, True])
+    job = {"experiment": "x", "results": str(tmp_path), "folders": [str(tmp_path / "run")]}
+    assert not follow(job, "http://me:secret@127.0.0.1:9", lambda seconds: next(looks))
+    said = capfd.readouterr().err
+    assert said.count("MLflow cannot be reached, the run goes on") == 1 and "secret" not in said
+    assert read_state(tmp_path / "run") == {}
+
+
+def test_a_follower_that_hangs_is_left_behind(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "sleeper"))
+    (tmp_path / "sleeper").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "sleeper").chmod(0o755)
+    start = time.monotonic()
+    with Follower("sqlite:///x", "x", tmp_path, [], grace=0.5):
+        pass
+    assert time.monotonic() - start < 30
+    assert "the rest is replayed later" in capfd.readouterr().err
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    with Follower("sqlite:///x", "x", tmp_path, []):
+        pass
+    assert "replayed later" in capfd.readouterr().err
