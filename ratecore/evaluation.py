@@ -125,19 +125,26 @@ class Evaluation:
     psychometric: list[dict] = field(default_factory=list)
 
     def summary(self) -> dict:
-        """The scores in plain numbers, for people and JSON."""
+        """The scores in plain numbers to six decimals, for people and JSON."""
         window = slice(*self.response)
         conditions = {
             name: {
-                **{key: row[key] for key in ("n", "accuracy", "loss")},
-                "response_mean": float(row["output_mean"][window].mean()),
-                "response_sd": float(row["output_sd"][window].mean()),
+                "n": row["n"],
+                "accuracy": round(row["accuracy"], 6),
+                "loss": round(row["loss"], 6),
+                "response_mean": round(float(row["output_mean"][window].mean()), 6),
+                "response_sd": round(float(row["output_sd"][window].mean()), 6),
             }
             for name, row in self.scores.by_condition().items()
         }
         s = self.scores
-        return {"n_trials": len(s.losses), "accuracy": s.accuracy, "loss": s.loss, "conditions": conditions,
-                "psychometric": self.psychometric}  # fmt: skip
+        return {
+            "n_trials": len(s.losses),
+            "accuracy": round(s.accuracy, 6),
+            "loss": round(s.loss, 6),
+            "conditions": conditions,
+            "psychometric": self.psychometric,
+        }
 
 
 def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = "l2") -> Evaluation:

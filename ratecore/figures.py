@@ -194,9 +194,9 @@ def against_axes(table, value: str, label: str, limits=None) -> Figure:
         for i, task in enumerate(tasks):
             rows = table[table["task"] == task].dropna(subset=[value])
             shift = 0.12 * (i - (len(tasks) - 1) / 2)  # so that tasks stand side by side
-            x = rows[column].map(ticks.index) + shift
+            x = np.array([ticks.index(v) for v in rows[column]], float) + shift
             axis.plot(x, rows[value], "o", ms=4, alpha=0.5, color=_color(i), mew=0)
-            means = rows.groupby(x.values)[value].mean()
+            means = rows[value].astype(float).groupby(x).mean()
             axis.plot(means.index, means.values, "-_", ms=12, lw=1, color=_color(i), label=task)
         axis.set_xticks(range(len(ticks)), ticks)
         axis.set_xlim(-0.5, len(ticks) - 0.5)

@@ -200,14 +200,14 @@ class Experiment:
         return Cell(values, run)
 
     def _check_task_names(self, problems: dict) -> None:
-        """`task_settings` under a name that no task of the grid has is a mistake."""
-        tasks = {task_key(t) for t in self.axes[0].values}
+        """`task_settings` under a name that no task has is a mistake; a task that this grid leaves out is none."""
+        from ratecore.tasks import TaskFactory
+
+        tasks = TaskFactory.list_available_tasks()
         for name, own in self.settings.task_settings.items():
             if isinstance(own, dict) and task_key(name) not in tasks:
-                message = (
-                    f"'{name}' is no task of this grid{did_you_mean(name, tasks)}; tasks: {', '.join(sorted(tasks))}"
-                )
-                problems[("task_settings",), ": " + message] = None
+                message = f": '{name}' is no task{did_you_mean(task_key(name), tasks)}; available: {', '.join(tasks)}"
+                problems[("task_settings",), message] = None
 
     def _refuse_duplicates(self) -> None:
         seen: dict[str, str] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import colorsys
 import os
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,8 +37,9 @@ class Run:
     def of(cls, experiment: Experiment, cell: Cell, seed: int) -> Run:
         """The run of one seed of a grid point."""
         settings = cell.run(seed)
-        values = {**cell.values, "seed": seed}
-        name = f"{values.pop('task')} " + " ".join(f"{key}={value}" for key, value in values.items())
+        swept = [a.column for a in experiment.axes if len(a.values) > 1 and a.column != "task"]
+        parts = [*(f"{column}={cell.values[column]}" for column in swept), f"seed={seed}"]
+        name = " ".join([cell.values["task"], *parts])
         labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path}
         return cls(experiment.folder(settings), experiment.root, settings, labels)
 
@@ -81,6 +84,12 @@ class Run:
     def relative(self, path, start=None) -> str:
         """The path as the record names it: from the experiment's folder, or from `start`."""
         return Path(os.path.relpath(path, start or self.root)).as_posix()
+
+    def color(self) -> str:
+        """A colour for MLflow's charts: the hue of the grid point, a shade of the seed."""
+        hue = zlib.crc32(self.labels["cell"].encode()) / 2**32
+        shade = (self.settings.seed * 0.618) % 1
+        return "#" + "".join(f"{round(255 * c):02x}" for c in colorsys.hls_to_rgb(hue, 0.35 + 0.25 * shade, 0.7))
 
     def params(self) -> dict[str, object]:
         """What the network depends on, as flat names and values: MLflow's params."""

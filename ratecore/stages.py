@@ -92,7 +92,7 @@ def _do(stage: str, run: Run, work, log) -> dict:
 def _tags(run: Run) -> dict:
     s = run.settings
     return {"grid": run.labels["grid"], "cell": run.labels["cell"], "seed": s.seed, "task": s.task, "N": s.network.N,
-            "taus": run.params()["taus"], "config_hash": s.identity()}  # fmt: skip
+            "taus": run.params()["taus"], "config_hash": s.identity(), "mlflow.runColor": run.color()}  # fmt: skip
 
 
 def _record_file(run: Run, stage: str, path, sha256: str, folder: str = "") -> None:
@@ -172,20 +172,22 @@ def evaluate_run(run: Run) -> dict:
 def _score_values(summary: dict) -> dict[str, float]:
     values = {"eval/accuracy": summary["accuracy"], "eval/loss": summary["loss"]}
     for name, row in summary["conditions"].items():
-        values |= {f"eval/{key}/{name}": row[key] for key in ("accuracy", "loss", "response_mean", "response_sd")}
+        values |= {
+            f"eval_by_condition/{key}/{name}": row[key] for key in ("accuracy", "loss", "response_mean", "response_sd")
+        }
     return values
 
 
 def _score_curves(evaluation) -> dict[str, list]:
-    """Curves for MLflow: the output over the steps of a trial, and choice over evidence in percent of the offset."""
+    """Curves for MLflow: output over the steps of a trial; choice over evidence in thousandths of the offset."""
     curves = {}
     for name, row in evaluation.scores.by_condition().items():
         for key in ("output_mean", "output_sd"):
             curve = row[key]
-            curves[f"eval/{key}/{name}"] = [[t, float(curve[t])] for t in range(0, len(curve), CURVE_STEP)]
+            curves[f"eval_curves/{key}/{name}"] = [[t, float(curve[t])] for t in range(0, len(curve), CURVE_STEP)]
     for row in evaluation.psychometric:
         for key in ("accuracy", "p_positive"):
-            points = curves.setdefault(f"eval/psychometric_{key}/{row['trial_type']}", [])
+            points = curves.setdefault(f"eval_curves/psychometric_{key}/{row['trial_type']}", [])
             points.append([round(1000 * row["evidence"]), row[key]])
     return curves
 

@@ -1,5 +1,6 @@
 # What all stages need: the experiment of the configuration, and where its files are.
 import csv
+import os
 
 import pandas as pd
 from snakemake.exceptions import WorkflowError
@@ -84,7 +85,9 @@ def cell_figures():
 
 
 def closing_words():
-    """Where to look once everything is done."""
+    """Where to look once everything is done, or what is there so far."""
+    if not os.path.exists(f"{ROOT}/summary.csv"):
+        return f"\nDone so far: {ROOT}/runs/"
     with open(f"{ROOT}/summary.csv", newline="") as file:
         states = [row["status"] for row in csv.DictReader(file)]
     counts = ", ".join(

@@ -1,0 +1,267 @@
+"""The workflow end to end on a grid of small networks: what it leaves, what it does again, what it refuses."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "experiment": "small",
+    "grid": {"task": ["go-nogo", "mante"], "seed": [0, 1]},
+    "seeds_per_job": 2,
+    "network": {"N": 12, "P_inh": 0.3},
+    "training": {"n_trials": 20, "eval_freq": 10, "eval_tr": 5},
+    "evaluation": {"n_trials": 10, "psychometric_trials": 2},
+    "task_settings": {"go-nogo": {"T": 60, "stim_on": 10, "stim_dur": 10}, "mante": {"T": 260, "stim_dur": 20}},
+}
+
+
+class Checkout:
+    """A copy of the workflow in which `snakemake` runs as a user runs it."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        for name in ("workflow", "scripts", "config"):
+            shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def configure(self, **changes):
+        (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump({**SMALL, **changes}))
+
+    def snakemake(self, *arguments, check=True):
+        env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=2", *arguments],
+            cwd=self.folder, capture_output=True, text=True, timeout=500, env=env,
+        )  # fmt: skip
+        if check and done.returncode:
+            pytest.fail(done.stdout[-3000:] + done.stderr[-6000:])
+        return done
+
+    def planned(self, *arguments) -> dict[str, int]:
+        """Jobs of each rule that a dry run plans."""
+        out = self.snakemake("--dry-run", *arguments)
+        stats = (out.stdout + out.stderr).rpartition("Job stats:")[2]
+        return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", stats, re.M) if rule != "total"}
+
+    def rows(self):
+        with open(self.folder / "results/small/summary.csv", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def networks(self) -> dict[str, torch.Tensor]:
+        """Trained w of every run, by the run's folder."""
+        files = (self.folder / "results/small/runs").rglob("network.pth")
+        return {p.parent.name: torch.load(p, weights_only=True)["model_state_dict"]["w"] for p in files}
+
+    def written(self) -> dict[Path, int]:
+        return {p: p.stat().st_mtime_ns for p in (self.folder / "results/small/runs").rglob("network.pth")}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    checkout.configure()
+    checkout.output = checkout.snakemake()
+    return checkout
+
+
+def runs_in_mlflow(checkout):
+    code = """
+import json, sys
+from mlflow.tracking import MlflowClient
+c = MlflowClient("sqlite:///results/mlflow.db")
+runs = c.search_runs([c.get_experiment_by_name("small").experiment_id], max_results=1000)
+print(json.dumps([{
+    "id": r.info.run_id, "status": r.info.status,
+    "tags": r.data.tags, "params": r.data.params, "metrics": r.data.metrics,
+    "history": len(c.get_metric_history(r.info.run_id, "train/test_loss")),
+    "artifacts": [f.path for d in ("model", "figures", "evaluation") for f in c.list_artifacts(r.info.run_id, d)],
+} for r in runs]))
+"""
+    out = subprocess.run([sys.executable, "-c", code], cwd=checkout.folder, capture_output=True, text=True, check=True,
+                         env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"})  # fmt: skip
+    return {run["id"]: run for run in json.loads(out.stdout.splitlines()[-1])}
+
+
+def test_summary_has_a_row_a_network(done):
+    rows = done.rows()
+    assert len(rows) == 4
+    columns = "task N taus seed trained n_trials accuracy loss mlflow_run_id mat pth".split()
+    assert set(columns) <= set(rows[0])
+    assert {(r["task"], r["taus"], r["seed"]) for r in rows} == {
+        (task, "4_20", seed) for task in ("go-nogo", "mante") for seed in "01"
+    }
+    for row in rows:
+        assert (row["trained"], row["status"], row["n_trials"]) == ("False", "not trained", "20")
+        assert 0 <= float(row["accuracy"]) <= 1 and float(row["loss"]) > 0
+        for key in ("mat", "pth"):
+            assert (done.folder / row[key]).is_file()
+        files = {p.name for p in (done.folder / row["folder"]).rglob("*") if p.is_file()}
+        named = {
+            "record.jsonl",
+            "network.pth",
+            "evaluation.npz",
+            "scores.json",
+            "loss.png",
+            "outputs.png",
+            "weights.png",
+        }
+        assert named <= files and (row["task"] != "mante" or "psychometric.png" in files)
+    assert len({row["mat"] for row in rows}) == 4
+    said = done.output.stdout + done.output.stderr
+    assert "4 networks: 4 not trained." in said and "results/small/summary.csv" in said
+
+
+def test_mlflow_has_one_run_a_network_through_all_stages(done):
+    runs = runs_in_mlflow(done)
+    assert set(runs) == {row["mlflow_run_id"] for row in done.rows()} and len(runs) == 4
+    by_id = {row["mlflow_run_id"]: row for row in done.rows()}
+    for run_id, run in runs.items():
+        row, tags = by_id[run_id], run["tags"]
+        assert run["status"] == "FINISHED" and tags["trained"] == "False"
+        assert run["metrics"]["eval/accuracy"] == float(row["accuracy"])
+        assert run["metrics"]["train/n_trials"] == 20 and run["history"] == 2
+        assert run["params"]["N"] == "12" and run["params"]["taus"] == row["taus"]
+        assert run["params"]["learning_rate"] == "0.01" and run["params"]["seed"] == row["seed"]
+        assert {"grid", "cell", "seed", "task", "N", "taus", "config_hash", "code_hash"} <= set(tags)
+        names = {Path(p).name for p in run["artifacts"]}
+        assert {Path(row["mat"]).name, Path(row["pth"]).name, "outputs.png", "scores.json"} <= names
+        conditions = {k.rpartition("/")[2] for k in run["metrics"] if k.startswith("eval_by_condition/accuracy/")}
+        of_task = {
+            "go-nogo": {"go", "nogo"},
+            "mante": {f"{c}_{s}" for c in ("motion", "color") for s in ("plus", "minus")},
+        }
+        assert conditions and conditions <= of_task[row["task"]]
+
+
+def test_nothing_is_done_twice(done):
+    assert done.planned() == {}
+
+
+def test_each_stage_can_be_made_again_alone(done):
+    before = done.written()
+    assert set(done.planned("--forcerun", "evaluate", "--until", "evaluate")) == {"evaluate"}
+    runs = runs_in_mlflow(done)
+    done.snakemake("--forcerun", "train", "--until", "train")
+    assert done.written() == before, "whole networks were trained again"
+    assert set(runs_in_mlflow(done)) == set(runs)
+    done.snakemake()
+
+
+@pytest.mark.parametrize(
+    ("changes", "again", "not_again"),
+    [
+        ({"evaluation": {"n_trials": 11}}, {"evaluate", "export", "summarize"}, {"train", "init_tracking"}),
+        (
+            {"training": {**SMALL["training"], "learning_rate": 0.02}},
+            {"train", "evaluate", "export"},
+            {"init_tracking"},
+        ),
+        ({"figures": {"grid_points": 1}}, set(), {"train", "evaluate", "export", "summarize"}),
+        ({"grid": {**SMALL["grid"], "taus": [[4, 20], 10]}}, {"train"}, {"init_tracking"}),
+    ],
+    ids=["evaluation", "learning_rate", "figures", "grid_point"],
+)
+def test_a_changed_value_makes_what_depends_on_it_again(done, changes, again, not_again):
+    done.configure(**changes)
+    try:
+        planned = done.planned()
+    finally:
+        done.configure()
+    assert again <= set(planned) and not not_again & set(planned)
+    if "grid" in changes:
+        assert planned["train"] == 2  # the new grid points alone
+
+
+def test_more_seeds_and_other_blocks_train_only_what_is_new(done):
+    before, networks, runs = done.written(), done.networks(), runs_in_mlflow(done)
+    done.configure(grid={**SMALL["grid"], "seed": [0, 1, 2]}, seeds_per_job=3)
+    done.snakemake()
+    after = done.written()
+    assert {p: t for p, t in after.items() if p in before} == before and len(after) == 6
+    assert len(done.rows()) == 6 and len(runs_in_mlflow(done)) == 6
+    assert {r["mlflow_run_id"] for r in done.rows()} >= set(runs)
+    # Results do not depend on the block: seed 2 alone, in a job of its own, elsewhere.
+    all_networks = done.networks()
+    done.configure(grid={"task": ["go-nogo"], "seed": [2, 0]}, seeds_per_job=1, results="elsewhere")
+    done.snakemake("--until", "train")
+    done.configure()
+    alone = {p.parent.name: torch.load(p, weights_only=True)["model_state_dict"]["w"]
+             for p in (done.folder / "elsewhere").rglob("network.pth")}  # fmt: skip
+    assert len(alone) == 2 and set(alone) <= set(all_networks) and len(set(alone) - set(networks)) == 1
+    assert all(torch.equal(w, all_networks[name]) for name, w in alone.items())
+
+
+def test_report(done):
+    done.snakemake("--report", "report.html")
+    html = (done.folder / "report.html").read_text()
+    for words in ("Synaptic decay time constants of all units", "Trials that training needed", "Grid points", "mante"):
+        assert words in html
+
+
+def test_bad_configurations_are_refused_before_any_work(done):
+    done.configure(results="fresh", grid={"task": ["go-nog"], "N": [0], "gian": [1]})
+    try:
+        out = done.snakemake(check=False)
+        assert out.returncode != 0 and "grid: unknown axis 'gian' (did you mean 'gain'?)" in out.stderr + out.stdout
+        done.configure(results="fresh", grid={"task": ["go-nog"]}, network={"N": 12, "taus": [20, 4]})
+        out = done.snakemake("--dry-run", check=False)
+        assert out.returncode != 0 and "the minimum must be below the maximum" in out.stderr + out.stdout
+        assert "Traceback" not in out.stderr + out.stdout
+        (done.folder / "file").write_text("")
+        done.configure(results="file")
+        out = done.snakemake(check=False)
+        assert out.returncode != 0 and "this is a file, not a folder to write in" in out.stderr + out.stdout
+        assert not (done.folder / "fresh").exists()
+    finally:
+        done.configure()
+
+
+def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
+    # One grid: a task of the user's in one file outside the package; and a learning rate at which losses overflow.
+    checkout = Checkout(tmp_path)
+    shutil.copy(ROOT / "tests/data/my_task.py", tmp_path / "my_task.py")
+    checkout.configure(
+        grid={"learning_rate": [0.01, 1e38], "seed": [0]},
+        task="count-pulses",
+        task_file="my_task.py",
+        task_settings={},
+        network={"N": 12, "activation": "clipped_relu"},
+    )  # fmt: skip
+    out = checkout.snakemake()
+    rows = {row["learning_rate"]: row for row in checkout.rows()}
+    assert rows["0.01"]["status"] == "not trained" and (tmp_path / rows["0.01"]["mat"]).is_file()
+    assert "/models/count-pulses/" in rows["0.01"]["mat"]
+    failed = rows["1e+38"]
+    assert failed["status"] == "failed" and "try a smaller learning_rate" in failed["error"] and not failed["mat"]
+    assert "2 networks: 1 not trained, 1 failed." in out.stdout + out.stderr
+    runs = runs_in_mlflow(checkout)
+    assert runs[failed["mlflow_run_id"]]["status"] == "FAILED"
+    assert "smaller learning_rate" in runs[failed["mlflow_run_id"]]["tags"]["error"]
+
+
+def test_without_a_server_the_grid_is_done_and_mirrored_later(tmp_path, monkeypatch):
+    checkout = Checkout(tmp_path)
+    checkout.configure(grid={"seed": [0]}, task_settings=SMALL["task_settings"]["go-nogo"],
+                       tracking={"uri": "http://someone:secret@127.0.0.1:9"})  # fmt: skip
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    checkout.snakemake()
+    assert checkout.rows()[0]["mlflow_run_id"] == "" and checkout.rows()[0]["status"] == "not trained"
+    logs = "".join(p.read_text() for p in (tmp_path / "results/small").rglob("*.log"))
+    assert "is mirrored later" in logs
+    for path in [*(tmp_path / "results").rglob("*.json*"), *(tmp_path / "results").rglob("*.log")]:
+        assert "secret" not in path.read_text(), path
+    before = checkout.written()
+    checkout.configure(grid={"seed": [0]}, task_settings=SMALL["task_settings"]["go-nogo"])
+    checkout.snakemake()
+    assert checkout.written() == before
+    (run,) = runs_in_mlflow(checkout).values()
+    assert run["status"] == "FINISHED" and run["id"] == checkout.rows()[0]["mlflow_run_id"] and run["history"] == 2
