@@ -71,6 +71,7 @@ def _failed_before(stage: str, run: Run) -> dict | None:
 def _do(stage: str, run: Run, work, log) -> dict:
     start = {"identity": run.identity(stage), "labels": run.labels, "tags": _tags(run)}
     if stage == "train":
+        start["tags"]["config"] = run.settings.model_dump_json()
         start |= {"params": run.params(), "settings": run.settings.model_dump(mode="json"), "provenance": provenance()}
         start["tags"] |= {"git_commit": provenance()["git_commit"], "code_hash": provenance()["code_hash"],
                           "mlflow.source.git.commit": provenance()["git_commit"]}  # fmt: skip

@@ -1,7 +1,9 @@
 """What the scripts of block jobs share: from Snakemake's job to ratecore's runs and back."""
 
 import json
+import os
 import sys
+import traceback
 from contextlib import contextmanager
 
 from ratecore.files import write_atomic
@@ -14,14 +16,24 @@ from ratecore.tracking.mlflow import tracking_uri
 
 @contextmanager
 def logging_to(path):
-    """Standard output and error in the job's log."""
+    """Standard output and error in the job's log, those of processes that it starts too; an error in both places."""
     with open(path, "w", buffering=1) as log:
-        before = sys.stdout, sys.stderr
-        sys.stdout = sys.stderr = log
+        before = [(number, os.dup(number)) for number in (1, 2)]
         try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number in (1, 2):
+                os.dup2(log.fileno(), number)
             yield
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
-            sys.stdout, sys.stderr = before
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, saved in before:
+                os.dup2(saved, number)
+                os.close(saved)
 
 
 def cell_of(experiment, wildcards):

@@ -132,6 +132,7 @@ def test_mlflow_has_one_run_a_network_through_all_stages(done):
         assert run["params"]["N"] == "12" and run["params"]["taus"] == row["taus"]
         assert run["params"]["learning_rate"] == "0.01" and run["params"]["seed"] == row["seed"]
         assert {"grid", "cell", "seed", "task", "N", "taus", "config_hash", "code_hash"} <= set(tags)
+        assert json.loads(tags["config"])["network"]["N"] == 12
         names = {Path(p).name for p in run["artifacts"]}
         assert {Path(row["mat"]).name, Path(row["pth"]).name, "outputs.png", "scores.json"} <= names
         conditions = {k.rpartition("/")[2] for k in run["metrics"] if k.startswith("eval_by_condition/accuracy/")}
@@ -200,6 +201,12 @@ def test_more_seeds_and_other_blocks_train_only_what_is_new(done):
     assert all(torch.equal(w, all_networks[name]) for name, w in alone.items())
 
 
+def test_another_configfile_takes_the_place_of_the_default(done):
+    (done.folder / "other.yaml").write_text(yaml.safe_dump({**SMALL, "experiment": "other", "grid": {"seed": [5]}}))
+    assert done.planned("--configfile", "other.yaml")["train"] == 1
+    assert done.planned("--config", "seeds_per_job=1")["train"] == 4
+
+
 def test_report(done):
     done.snakemake("--report", "report.html")
     html = (done.folder / "report.html").read_text()
@@ -255,8 +262,8 @@ def test_without_a_server_the_grid_is_done_and_mirrored_later(tmp_path, monkeypa
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     checkout.snakemake()
     assert checkout.rows()[0]["mlflow_run_id"] == "" and checkout.rows()[0]["status"] == "not trained"
-    logs = "".join(p.read_text() for p in (tmp_path / "results/small").rglob("*.log"))
-    assert "is mirrored later" in logs
+    log = next((tmp_path / "results/small/logs/train").rglob("*.log")).read_text()
+    assert log.count("MLflow cannot be reached, the run goes on and is mirrored later") == 1
     for path in [*(tmp_path / "results").rglob("*.json*"), *(tmp_path / "results").rglob("*.log")]:
         assert "secret" not in path.read_text(), path
     before = checkout.written()

@@ -1,0 +1,138 @@
+"""The README as a newcomer follows it: every command and code block, in order, in a copy of the checkout."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ratecore")
+    git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(git, capture_output=True, text=True, check=True).stdout.split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)  # with its time, so that make sees the environment as installed
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
+
+
+def run(checkout, command, timeout=900, **options):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PYTEST"))}
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=timeout, env=env, **options)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def block(language, containing):
+    found = [text for kind, text in BLOCKS if kind == language and containing in text]
+    assert len(found) == 1, f"{len(found)} {language} blocks with {containing!r}"
+    return found[0]
+
+
+def test_every_block_is_run_by_a_test_below():
+    covered = {("bash", "make demo"), ("bash", "--dry-run"), ("bash", "--report"), ("bash", "make ui"),
+               ("bash", "ratecore.main"), ("yaml", "experiment: gains"), ("python", "set_gpu"), ("python", "read_csv"),
+               ("python", "class Delayed"), ("bibtex", "Kim_2019")}  # fmt: skip
+    for kind, text in BLOCKS:
+        assert sum(kind == k and part in text for k, part in covered) == 1, text
+    assert len(BLOCKS) == len(covered)
+
+
+def test_the_two_commands(checkout):
+    demo, test = block("bash", "make demo").split("\n")[:2]
+    said = run(checkout, ["bash", "-c", demo])
+    # The demo ends in networks that are trained, and says where to look.
+    counts = re.search(r"12 networks: (\d+) trained", said)
+    assert counts and int(counts[1]) >= 11
+    for place in ("results/demo/summary.csv", "results/demo/figures/", "make ui"):
+        assert place in said
+    assert (checkout / "results/demo/summary.csv").is_file()
+    assert "pytest" in run(checkout, ["make", "-n", *test.split()[1:]])  # running it here would run this test again
+
+
+def test_the_grid_of_the_readme(checkout):
+    (checkout / "gains.yaml").write_text(block("yaml", "experiment: gains"))
+    said = run(checkout, ["bash", "-c", "source .venv/bin/activate && snakemake -n --configfile gains.yaml"])
+    assert re.search(r"^train +24$", said, re.M)  # 24 grid points, 10 seeds in one job
+    assert yaml.safe_load((checkout / "gains.yaml").read_text())["grid"]["seed"] == "0..9"
+
+
+def test_the_workstation_command_repeats_nothing(checkout):
+    said = run(checkout, ["bash", "-euc", block("bash", "--dry-run")])
+    assert said.count("Nothing to be done") == 2
+
+
+def test_report(checkout):
+    run(checkout, ["bash", "-euc", "source .venv/bin/activate\n" + block("bash", "--report")])
+    assert (checkout / "report.html").stat().st_size > 100_000
+
+
+def test_ui_shows_the_runs(checkout):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        block("bash", "make ui").split(),
+        cwd=checkout,
+        env={**os.environ, "PORT": str(port)},
+        start_new_session=True,
+        **quiet,
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                page = urllib.request.urlopen(address, timeout=5).read()
+                break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < deadline, "no answer from `make ui`"
+                time.sleep(1)
+        assert b"MLflow" in page
+        code = (
+            "import sys; from mlflow.tracking import MlflowClient; c = MlflowClient(sys.argv[1]);"
+            "e = c.get_experiment_by_name('demo'); runs = c.search_runs([e.experiment_id]);"
+            "print(len(runs), len(c.list_artifacts(runs[0].info.run_id)))"
+        )
+        assert "12 3" in run(checkout, [sys.executable, "-c", code, address])
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
+def test_command_line(checkout):
+    said = run(checkout, ["bash", "-euc", "source .venv/bin/activate\n" + block("bash", "ratecore.main")])
+    assert "trained after" in said and said.count("on 100 fresh trials") == 1
+
+
+@pytest.mark.parametrize("part", ["set_gpu", "read_csv"])
+def test_python(checkout, part):
+    run(checkout, [sys.executable, "-c", block("python", part)])
+
+
+def test_own_task(checkout):
+    (checkout / "my_task.py").write_text(block("python", "class Delayed"))
+    grid = {"task_settings.delay": [10, 30, 50], "seed": [0]}
+    config = {"experiment": "own", "task": "delayed", "task_file": "my_task.py", "grid": grid,
+              "network": {"N": 10}, "training": {"n_trials": 20, "eval_tr": 5}}  # fmt: skip
+    (checkout / "own.yaml").write_text(yaml.safe_dump(config))
+    run(
+        checkout, ["bash", "-c", "source .venv/bin/activate && snakemake --cores 2 --configfile own.yaml --until train"]
+    )
+    assert len(list((checkout / "results/own/runs").rglob("network.pth"))) == 3
