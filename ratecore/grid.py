@@ -77,10 +77,12 @@ class Cell:
 
     Attributes:
         values: column: value as part of a path.   settings: of its first seed; the others differ in the seed alone.
+        number: its place in the grid.
     """
 
     values: dict[str, str]
     settings: RunSettings
+    number: int = 0
 
     @property
     def path(self) -> str:
@@ -177,7 +179,7 @@ class Experiment:
         for point in itertools.product(*(axis.values for axis in self.axes)):
             overrides = {axis.path: value for axis, value in zip(self.axes, point, strict=True)}
             try:
-                cell = self._cell(RunSettings(**self._run_values(overrides, self.seeds[0])))
+                cell = self._cell(RunSettings(**self._run_values(overrides, self.seeds[0])), len(cells))
                 for seed in self.seeds[1:] if cell.settings.network.som_N else ():
                     cell.run(seed)
                 cells.append(cell)
@@ -190,14 +192,14 @@ class Experiment:
             raise SettingsError(list(problems))
         return cells
 
-    def _cell(self, run: RunSettings) -> Cell:
+    def _cell(self, run: RunSettings, number: int) -> Cell:
         values = {}
         for axis in self.axes:
             value = run.create_task().settings if axis.path[0] == "task_settings" else run
             for key in axis.path[axis.path[0] == "task_settings" :]:
                 value = value[key] if isinstance(value, dict) else getattr(value, key)
             values[axis.column] = format_value(value)
-        return Cell(values, run)
+        return Cell(values, run, number)
 
     def _check_task_names(self, problems: dict) -> None:
         """`task_settings` under a name that no task has is a mistake; a task that this grid leaves out is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import colorsys
 import os
-import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +24,7 @@ class Run:
 
     Attributes:
         folder: of the run.   root: of the experiment's results.   settings: of the run.
-        labels: `name`, `grid`, `cell`, for people and MLflow.
+        labels: `name`, `grid`, `cell`, `color`, for people and MLflow.
     """
 
     folder: Path
@@ -40,7 +39,8 @@ class Run:
         swept = [a.column for a in experiment.axes if len(a.values) > 1 and a.column != "task"]
         parts = [*(f"{column}={cell.values[column]}" for column in swept), f"seed={seed}"]
         name = " ".join([cell.values["task"], *parts])
-        labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path}
+        labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path,
+                  "color": _color(cell.number, seed)}  # fmt: skip
         return cls(experiment.folder(settings), experiment.root, settings, labels)
 
     @property
@@ -85,15 +85,16 @@ class Run:
         """The path as the record names it: from the experiment's folder, or from `start`."""
         return Path(os.path.relpath(path, start or self.root)).as_posix()
 
-    def color(self) -> str:
-        """A colour for MLflow's charts: the hue of the grid point, a shade of the seed."""
-        hue = zlib.crc32(self.labels["cell"].encode()) / 2**32
-        shade = (self.settings.seed * 0.618) % 1
-        return "#" + "".join(f"{round(255 * c):02x}" for c in colorsys.hls_to_rgb(hue, 0.35 + 0.25 * shade, 0.7))
-
     def params(self) -> dict[str, object]:
         """What the network depends on, as flat names and values: MLflow's params."""
         s = self.settings
         flat = {"task": s.task, "seed": s.seed, **s.network.model_dump(), **s.training.model_dump()}
         flat |= {f"task.{key}": value for key, value in s.create_task().settings.items()}
         return {key: format_value(value) if key == "taus" else value for key, value in flat.items()}
+
+
+def _color(cell: int, seed: int) -> str:
+    """A colour for MLflow's charts: a hue of the grid point, far from its neighbours', and a shade of the seed."""
+    golden = 0.618034
+    rgb = colorsys.hls_to_rgb(cell * golden % 1, 0.35 + 0.25 * (seed * golden % 1), 0.7)
+    return "#" + "".join(f"{round(255 * c):02x}" for c in rgb)

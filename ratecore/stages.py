@@ -93,7 +93,7 @@ def _do(stage: str, run: Run, work, log) -> dict:
 def _tags(run: Run) -> dict:
     s = run.settings
     return {"grid": run.labels["grid"], "cell": run.labels["cell"], "seed": s.seed, "task": s.task, "N": s.network.N,
-            "taus": run.params()["taus"], "config_hash": s.identity(), "mlflow.runColor": run.color()}  # fmt: skip
+            "taus": run.params()["taus"], "config_hash": s.identity(), "mlflow.runColor": run.labels["color"]}  # fmt: skip
 
 
 def _record_file(run: Run, stage: str, path, sha256: str, folder: str = "") -> None:
