@@ -92,8 +92,16 @@ def _do(stage: str, run: Run, work, log) -> dict:
 
 def _tags(run: Run) -> dict:
     s = run.settings
-    return {"grid": run.labels["grid"], "cell": run.labels["cell"], "seed": s.seed, "task": s.task, "N": s.network.N,
-            "taus": run.params()["taus"], "config_hash": s.identity(), "mlflow.runColor": run.labels["color"]}  # fmt: skip
+    return {
+        "grid": run.labels["grid"],
+        "cell": run.labels["cell"],
+        "seed": s.seed,
+        "task": s.task,
+        "N": s.network.N,
+        "taus": run.params()["taus"],
+        "config_hash": s.identity(),
+        "mlflow.runColor": run.labels["color"],
+    }
 
 
 def _record_file(run: Run, stage: str, path, sha256: str, folder: str = "") -> None:

@@ -16,6 +16,16 @@ def small_settings(**changes) -> RunSettings:
     return RunSettings(**{**values, **changes})
 
 
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch):
+    """Tasks that a test registers, and files that it loads, are gone after it."""
+    from ratecore import config
+    from ratecore.tasks import TaskFactory
+
+    monkeypatch.setattr(TaskFactory, "_tasks", dict(TaskFactory._tasks))
+    monkeypatch.setattr(config, "_loaded", dict(config._loaded))
+
+
 @pytest.fixture(scope="session")
 def trained():
     """Settings and TrainingResult of a small network, with its evaluation. Tests must not change them."""
