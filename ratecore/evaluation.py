@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ratecore.config import EvaluationSettings
-from ratecore.dynamics import draw_noise, run
+from ratecore.dynamics import run, trial_noise
 from ratecore.losses import trial_losses
 from ratecore.streams import stream
 
@@ -39,8 +39,7 @@ def draw_trials(task, net, generators, trials=None):
     """
     trials = trials or task.generate_batch(generators)
     like = dict(dtype=net.w.dtype, device=net.w.device)
-    drawn = [draw_noise(1, task.T, net.N, g, **like) for g in generators]
-    x0, noise = (torch.cat([d[i] for d in drawn]) if len(drawn) > 1 else drawn[0][i] for i in (0, 1))
+    x0, noise = trial_noise(generators, task.T, net.N, **like)
     u, z = (torch.as_tensor(v, **like) for v in (trials.u, trials.z))
     return trials._replace(u=u, z=z), x0, noise
 

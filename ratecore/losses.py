@@ -36,4 +36,8 @@ def trial_losses(o, z, loss_fn):
         hint, allowed = did_you_mean(name, LOSS_FUNCTIONS), ", ".join(LOSS_FUNCTIONS)
         raise ValueError(f"unknown loss_fn '{loss_fn}'{hint}; allowed: {allowed}")
     error = o - z[..., :-1]
-    return error.square().sum(-1).sqrt() if name == "l2" else error.abs().sum(-1)
+    if name == "l1":
+        return error.abs().sum(-1)
+    squares = error.square().sum(-1)
+    # Without any error the root has no slope; its gradient is taken as 0.
+    return torch.where(squares > 0, torch.where(squares > 0, squares, 1).sqrt(), squares)

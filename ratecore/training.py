@@ -8,14 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from ratecore.config import RunSettings
-from ratecore.dynamics import run
 from ratecore.evaluation import Scores, draw_trials, one_thread, score_trials
-from ratecore.losses import trial_losses
 from ratecore.network import FR_RNN_dale
 from ratecore.streams import stream
+from ratecore.updates import make_updates
 
 
 @dataclass
@@ -66,31 +64,23 @@ def train(settings: RunSettings, device="cpu", on_test: Callable[[TrainingResult
     """
     net = initial_network(settings, device)
     result = TrainingResult(net, copy.deepcopy(net.state_dict()))
-    parameters = [p for p in net.parameters() if p.requires_grad]
-    # fused: one pass over each parameter, on CPU and GPU alike.
-    optimizer = torch.optim.Adam(parameters, lr=settings.training.learning_rate, fused=True)
+    updates = make_updates(net, settings.training)
     with one_thread():
-        _train(result, settings, optimizer, on_test or (lambda result: None))
-    result.optimizer, result.finished = optimizer.state_dict(), time.time()
+        _train(result, settings, updates, on_test or (lambda result: None))
+    result.optimizer, result.finished = updates.state_dict(), time.time()
     return result
 
 
-def _train(result, settings, optimizer, on_test):
+def _train(result, settings, updates, on_test):
     task, training, seed = settings.create_task(), settings.training, settings.seed
     start, next_test = time.perf_counter(), training.eval_freq
     while result.n_trials < training.n_trials and not result.trained:
         last = min(result.n_trials + training.batch_size, training.n_trials)
         generators = [stream(seed, "trial", k) for k in range(result.n_trials, last)]
         trials, x0, noise = draw_trials(task, result.net, generators)
-        _, _, o = run(result.net, trials.u, x0=x0, noise=noise)
-        loss = trial_losses(o, trials.z, training.loss_fn).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        result.losses.append(float(loss.detach()))
+        result.losses.append(updates.update(trials.u, trials.z, x0, noise))
         result.n_trials = last
-        if not np.isfinite(result.losses[-1]):
-            raise FloatingPointError(f"the loss is {result.losses[-1]} at trial {last}; try a smaller learning_rate")
+        _check_finite(result.losses[-1], last)
         if last >= next_test or last == training.n_trials:
             next_test = (last // training.eval_freq + 1) * training.eval_freq
             _test(result, task, settings)
@@ -98,12 +88,19 @@ def _train(result, settings, optimizer, on_test):
             on_test(result)
 
 
+def _check_finite(loss: float, trial: int) -> None:
+    if not np.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss} at trial {trial}; try a smaller learning_rate")
+
+
 def _test(result, task, settings):
     """Tests the network on fresh trials of its own stream and applies the stopping rule."""
     training = settings.training
     first = len(result.tests) * training.eval_tr
     generators = [stream(settings.seed, "test", k) for k in range(first, first + training.eval_tr)]
+    # A last update can break a network whose loss was still finite before it.
     result.last_test = scores = score_trials(task, result.net, training.loss_fn, generators)
+    _check_finite(scores.loss, result.n_trials)
     done = len(result.losses)
     recent = result.losses[result.tests[-1]["updates"] if result.tests else 0 : done]
     result.tests.append({"trial": result.n_trials, "updates": done, "train_loss": float(np.mean(recent)),

@@ -8,21 +8,30 @@ import torch
 from ratecore.network import NOISE_SD, X0_SD, activation_function
 
 
-def draw_noise(batch: int, T: int, N: int, rng, dtype=torch.float32, device="cpu"):
-    """The randomness of a batch of trials (SPEC 1).
+def trial_noise(generators, T: int, N: int, dtype=torch.float32, device="cpu"):
+    """The randomness of trials (SPEC 1), each from its own generator.
 
     Args:
-        batch, T, N: trials, steps, units.
-        rng: numpy generator, seed, or None.
+        generators: B numpy generators.   T, N: steps, units.
 
     Returns:
-        x0 (B, N) ~ N(0, 0.01^2), noise (B, T-1, N) ~ N(0, 0.1^2); noise[:, t-1] is added to x[t].
+        x0 (B, N) ~ N(0, 0.01^2), noise (B, T-1, N) ~ N(0, 0.1^2); noise[:, t-1] is added to x[t]. The same numbers,
+        to single precision, for every dtype.
     """
+    from ratecore.dynamics.noise import normal  # compiled on first use
+
+    B = len(generators)
+    x0, noise = np.empty((B, N), np.float32), np.empty((B, T - 1, N), np.float32)
+    for b, rng in enumerate(generators):
+        normal(rng, X0_SD, x0[b])
+        normal(rng, NOISE_SD, noise[b])
+    return tuple(torch.from_numpy(v).to(device=device, dtype=dtype) for v in (x0, noise))
+
+
+def draw_noise(batch: int, T: int, N: int, rng=None, dtype=torch.float32, device="cpu"):
+    """The randomness of a batch of trials from one numpy generator or seed (None: fresh entropy), as `trial_noise`."""
     rng = np.random.default_rng(rng)
-    precision = np.float64 if dtype == torch.float64 else np.float32
-    x0 = rng.standard_normal((batch, N), dtype=precision) * precision(X0_SD)
-    noise = rng.standard_normal((batch, T - 1, N), dtype=precision) * precision(NOISE_SD)
-    return torch.from_numpy(x0).to(device), torch.from_numpy(noise).to(device)
+    return trial_noise([rng] * batch, T, N, dtype, device)
 
 
 def torch_engine(W, drive, alpha, activation, x0, noise, w_out, b_out):

@@ -14,10 +14,10 @@ class _Trials(torch.autograd.Function):
         x, r = (drive.new_empty(B, steps + 1, N) for _ in range(2))
         h = torch.empty_like(drive)
         x[:, 0] = x0
-        arrays = [v.detach().contiguous().numpy() for v in (W, drive, noise, alpha, x, r, h)]
-        W_, drive_, noise_, alpha_, x_, r_, h_ = arrays
+        arrays = [v.detach().contiguous().numpy() for v in (W.T, drive, noise, alpha, x, r, h)]
+        W_t, drive_, noise_, alpha_, x_, r_, h_ = arrays
         for b in range(B):
-            kernels.forward(W_, drive_[b], noise_[b], alpha_, code, x_[b], r_[b], h_[b])
+            kernels.forward(W_t, drive_[b], noise_[b], alpha_, code, x_[b], r_[b], h_[b])
         ctx.save_for_backward(W, alpha, x, r, h, w_out)
         ctx.code = code
         ctx.set_materialize_grads(False)
@@ -35,10 +35,10 @@ class _Trials(torch.autograd.Function):
             gx = gr = none
         go = x.new_zeros(B, T - 1) if go is None else go
         a, g_alpha, g_x0 = torch.empty_like(h), x.new_zeros(N), x.new_empty(B, N)
-        arrays = (W.T, alpha, x, r, h, w_out[0], go, gx, gr, a, g_alpha, g_x0)
-        W_t, al, x_, r_, h_, wo, go_, gx_, gr_, a_, ga_, g0_ = (v.contiguous().numpy() for v in arrays)
+        arrays = (W, alpha, x, r, h, w_out[0], go, gx, gr, a, g_alpha, g_x0)
+        W_, al, x_, r_, h_, wo, go_, gx_, gr_, a_, ga_, g0_ = (v.contiguous().numpy() for v in arrays)
         for b in range(B):
-            kernels.backward(W_t, al, ctx.code, x_[b], r_[b], h_[b], wo, go_[b], gx_[b], gr_[b], with_states,
+            kernels.backward(W_, al, ctx.code, x_[b], r_[b], h_[b], wo, go_[b], gx_[b], gr_[b], with_states,
                              a_[b], ga_, g0_[b])  # fmt: skip
         need = ctx.needs_input_grad
         g_W = a.reshape(-1, N).T @ r[:, :-1].reshape(-1, N) if need[0] else None

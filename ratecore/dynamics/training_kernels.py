@@ -1,0 +1,110 @@
+"""Compiled loops of one training update: forward, loss, backward through all steps, and Adam over every parameter."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ratecore.dynamics.kernels import backward, forward
+from ratecore.dynamics.scalar import OPTIONS
+
+L2, L1 = 0, 1
+LOSS_CODES = {"l2": L2, "l1": L1}
+
+
+@njit(**OPTIONS)
+def _gradient_of_loss(z, code, share, o, go):
+    """Loss of one trial's outputs o (T-1,) against z (T,); go (T-1,) receives its gradient times `share`. SPEC 3."""
+    total = o.dtype.type(0)
+    for t in range(o.size):
+        error = o[t] - z[t]
+        go[t] = error
+        total += error * error if code == L2 else abs(error)
+    if code == L2:
+        total = np.sqrt(total)
+        scale = share / total if total > 0 else o.dtype.type(0)  # without any error no direction is better
+        for t in range(o.size):
+            go[t] *= scale
+    else:
+        zero = o.dtype.type(0)
+        for t in range(o.size):
+            go[t] = share if go[t] > zero else -share if go[t] < zero else zero
+    return total
+
+
+@njit(**OPTIONS)
+def trial_gradients(W, W_t, w_in, alpha, w_out, b_out, phi, loss, share, u, z, noise, x, r, h, o, go, a,
+                    g_alpha, g_w_out, g_b_out, nothing):  # fmt: skip
+    """Forward and backward of one trial. Returns its loss.
+
+    W, W_t (N, N): effective weights and their transpose.   w_in (N, n_in), alpha, w_out (N,), b_out (1,).
+    share: 1 / trials of the update.   u (n_in, T), z (T,), noise (T-1, N).   x, r (T, N), x[0] given; h, a (T-1, N);
+    o, go (T-1,).   a receives alpha * dL/dx[t]; g_alpha, g_w_out (N,), g_b_out (1,) are added to.   nothing: (0, 0).
+    """
+    T, N = x.shape
+    h[:] = 0
+    for t in range(T - 1):
+        for k in range(u.shape[0]):
+            v = u[k, t]
+            if v != 0:
+                for i in range(N):
+                    h[t, i] += w_in[i, k] * v
+    forward(W_t, h, noise, alpha, phi, x, r, h)
+    for t in range(T - 1):
+        total = b_out[0]
+        for i in range(N):
+            total += w_out[i] * r[t + 1, i]
+        o[t] = total
+    value = _gradient_of_loss(z, loss, share, o, go)
+    for t in range(T - 1):
+        g_b_out[0] += go[t]
+        for i in range(N):
+            g_w_out[i] += go[t] * r[t + 1, i]
+    g_x0 = np.empty(N, x.dtype)
+    backward(W, alpha, phi, x, r, h, w_out, go, nothing, nothing, False, a, g_alpha, g_x0)
+    return value
+
+
+@njit(**OPTIONS)
+def adam(p, g, m, v, rate, root_correction, beta1, beta2, eps):
+    """One step of Adam on p (n,) with gradient g (n,), as torch's; m, v (n,) are its moments (Kingma & Ba 2015).
+
+    rate: learning rate / (1 - beta1^k).   root_correction: sqrt(1 - beta2^k), at step k.
+    """
+    one = p.dtype.type(1)
+    for i in range(p.size):
+        m[i] = beta1 * m[i] + (one - beta1) * g[i]
+        v[i] = beta2 * v[i] + (one - beta2) * g[i] * g[i]
+        p[i] -= rate * m[i] / (np.sqrt(v[i]) / root_correction + eps)
+
+
+@njit(**OPTIONS)
+def adam_of_weights(w, g_W, scale, dale, m, v, rate, root_correction, beta1, beta2, eps, W):
+    """Adam on w (N, N) in one pass that goes from the gradient g_W of W to w, and writes the new W.
+
+    scale (N, N) or (1, N): W = relu(w) * scale with Dale's law, w * scale without.
+    """
+    N = w.shape[0]
+    zero, one = w.dtype.type(0), w.dtype.type(1)
+    for i in range(N):
+        factor = scale[i if scale.shape[0] > 1 else 0]
+        wi, gi, mi, vi, Wi = w[i], g_W[i], m[i], v[i], W[i]
+        for j in range(N):
+            g = gi[j] * factor[j]
+            if dale:
+                g = g if wi[j] > zero else zero
+            mi[j] = beta1 * mi[j] + (one - beta1) * g
+            vi[j] = beta2 * vi[j] + (one - beta2) * g * g
+            wi[j] -= rate * mi[j] / (np.sqrt(vi[j]) / root_correction + eps)
+            Wi[j] = (max(wi[j], zero) if dale else wi[j]) * factor[j]
+
+
+@njit(**OPTIONS)
+def transpose(A, out):
+    """out = A^T for (N, N), in tiles that stay in the first-level cache."""
+    N = A.shape[0]
+    for i0 in range(0, N, 16):
+        for j0 in range(0, N, 16):
+            for i in range(i0, min(i0 + 16, N)):
+                for j in range(j0, min(j0 + 16, N)):
+                    out[j, i] = A[i, j]

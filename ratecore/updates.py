@@ -1,0 +1,160 @@
+"""One update of a network by Adam (SPEC 3): by torch's autograd, or on the CPU by compiled loops that do the same.
+
+Both hold Adam's state in the layout of `torch.optim.Adam.state_dict`, so that either goes on where the other stopped.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from ratecore.config import TrainingSettings
+from ratecore.dynamics import run
+from ratecore.losses import trial_losses
+
+BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
+
+
+class TorchUpdates:
+    """Updates by autograd, for every device and every kind of network."""
+
+    def __init__(self, net, training: TrainingSettings):
+        self.net, self.loss_fn = net, training.loss_fn
+        parameters = [p for p in net.parameters() if p.requires_grad]
+        # fused: one pass over each parameter, on CPU and GPU alike.
+        self.optimizer = torch.optim.Adam(parameters, lr=training.learning_rate, betas=BETAS, eps=EPS, fused=True)
+
+    def update(self, u, z, x0, noise) -> float:
+        """One step on a batch of trials u (B, n_in, T), z (B, T), x0 (B, N), noise (B, T-1, N). Returns its loss."""
+        _, _, o = run(self.net, u, x0=x0, noise=noise)
+        loss = trial_losses(o, z, self.loss_fn).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def state_dict(self) -> dict:
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state: dict) -> None:
+        self.optimizer.load_state_dict(state)
+
+
+class FusedUpdates:
+    """Updates of an `FR_RNN_dale` on the CPU: no graph, no allocation and a handful of calls a trial.
+
+    The network's own parameters are updated in place. They must not be changed by others between two updates, except
+    that `reload` is called afterwards.
+    """
+
+    def __init__(self, net, training: TrainingSettings):
+        from ratecore.dynamics import kernels, training_kernels
+
+        self.net, self.training, self._kernels = net, training, training_kernels
+        self._phi, self._loss = kernels.CODES[net.activation], training_kernels.LOSS_CODES[training.loss_fn]
+        names = [name for name, p in net.named_parameters() if p.requires_grad]
+        self._p = {name: getattr(net, name).detach().numpy() for name in names}
+        self._m, self._v = ({name: np.zeros_like(p) for name, p in self._p.items()} for _ in range(2))
+        self._step, self._buffers = 0, {}
+        self._dtype = self._p["w"].dtype.type
+        self._w_in = net.w_in.numpy()
+        signs, som_m = net.m.diagonal().numpy(), net.som_m.numpy()
+        self._scale = np.ascontiguousarray(signs * som_m if net.som_N else signs[None])
+        self._W, self._W_t = np.empty_like(self._p["w"]), np.empty_like(self._p["w"])
+        self.reload()
+
+    def reload(self) -> None:
+        """Takes over the network's weights as they are now."""
+        self._W[:] = self.net.effective_weights().detach().numpy()
+        self._kernels.transpose(self._W, self._W_t)
+
+    def _buffer(self, B: int, T: int) -> dict[str, np.ndarray]:
+        if (B, T) not in self._buffers:
+            N, dtype = self.net.N, self._dtype
+            shapes = {"x": (B, T, N), "r": (B, T, N), "h": (T - 1, N), "a": (B, T - 1, N), "o": (T - 1,),
+                      "go": (T - 1,), "nothing": (0, 0), "g_alpha": (N,), "g_w_out": (N,), "g_b_out": (1,), "g_W": (N, N)}  # fmt: skip
+            self._buffers = {(B, T): {name: np.zeros(shape, dtype) for name, shape in shapes.items()}}
+        return self._buffers[B, T]
+
+    def update(self, u, z, x0, noise) -> float:
+        """As `TorchUpdates.update`."""
+        u, z, x0, noise = (v.numpy() for v in (u, z, x0, noise))
+        B, _, T = u.shape
+        b, dtype = self._buffer(B, T), self._dtype
+        for name in ("g_alpha", "g_w_out", "g_b_out"):
+            b[name][:] = 0
+        tau = self.net.time_constants().detach().numpy()
+        alpha = 1 / tau
+        w_out, b_out = self.net.w_out.detach().numpy()[0], self.net.b_out.detach().numpy()
+        loss = 0.0
+        for k in range(B):
+            b["x"][k, 0] = x0[k]
+            loss += self._kernels.trial_gradients(
+                self._W, self._W_t, self._w_in, alpha, w_out, b_out, self._phi, self._loss, dtype(1 / B), u[k], z[k],
+                noise[k], b["x"][k], b["r"][k], b["h"], b["o"], b["go"], b["a"][k],
+                b["g_alpha"], b["g_w_out"], b["g_b_out"], b["nothing"],
+            )  # fmt: skip
+        self._product(b)
+        self._adam(b, tau, alpha)
+        return loss / B
+
+    @staticmethod
+    def _product(b) -> None:
+        """The gradient of W: the sum over trials and steps of a[t] r[t-1]^T, by BLAS."""
+        g_W = torch.from_numpy(b["g_W"])
+        for k, (a, r) in enumerate(zip(torch.from_numpy(b["a"]), torch.from_numpy(b["r"]), strict=True)):
+            if k == 0:
+                torch.mm(a.T, r[:-1], out=g_W)
+            else:
+                g_W.addmm_(a.T, r[:-1])
+
+    def _adam(self, b, tau, alpha) -> None:
+        self._step += 1
+        beta1, beta2 = BETAS
+        rate = self.training.learning_rate / (1 - beta1**self._step)
+        with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
+            constants = [self._dtype(c) for c in (rate, math.sqrt(1 - beta2**self._step), beta1, beta2, EPS)]
+        gradients = {"w_out": b["g_w_out"], "b_out": b["g_b_out"]}
+        if "taus_gaus" in self._p:
+            low, high = self.net.settings.taus
+            share = (tau - self._dtype(low)) / self._dtype(high - low)  # the sigmoid of taus_gaus
+            # dL/dtau = -alpha / tau dL/dalpha, dtau/dtaus_gaus = (high - low) share (1 - share)
+            gradients["taus_gaus"] = -b["g_alpha"] * alpha / tau * self._dtype(high - low) * share * (1 - share)
+        for name, g in gradients.items():
+            p, m, v = (arrays[name].reshape(-1) for arrays in (self._p, self._m, self._v))
+            self._kernels.adam(p, g, m, v, *constants)
+        self._kernels.adam_of_weights(
+            self._p["w"], b["g_W"], self._scale, self.net.apply_dale, self._m["w"], self._v["w"], *constants, self._W
+        )
+        self._kernels.transpose(self._W, self._W_t)
+
+    def state_dict(self) -> dict:
+        """Adam's state in torch's layout; the tensors are copies."""
+        layout = TorchUpdates(self.net, self.training).state_dict()
+        if self._step:
+            layout["state"] = {
+                i: {"step": torch.tensor(float(self._step)), "exp_avg": torch.from_numpy(self._m[name].copy()),
+                    "exp_avg_sq": torch.from_numpy(self._v[name].copy())}
+                for i, name in enumerate(self._p)
+            }  # fmt: skip
+        return layout
+
+    def load_state_dict(self, state: dict) -> None:
+        """Goes on from a state of this class or of torch's Adam, with the network's weights as they are now."""
+        for i, name in enumerate(self._p):
+            if i in state["state"]:
+                entry = state["state"][i]
+                self._step = int(entry["step"])
+                self._m[name][:] = entry["exp_avg"].cpu().numpy()
+                self._v[name][:] = entry["exp_avg_sq"].cpu().numpy()
+        self.reload()
+
+
+def make_updates(net, training: TrainingSettings):
+    """The fastest updates for the network: fused for an `FR_RNN_dale` on the CPU, torch's otherwise."""
+    from ratecore.network import FR_RNN_dale
+
+    kind = FusedUpdates if type(net) is FR_RNN_dale and net.w.device.type == "cpu" else TorchUpdates
+    return kind(net, training)
