@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 PORT ?= 5000
+RESULTS ?= results
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: install demo ui test lint schema
@@ -11,7 +12,7 @@ install: .venv/installed
 
 # torch first and by its exact version, so that a CPU build on a local wheel path is taken when there is one.
 .venv/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install -q "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	touch $@
@@ -20,9 +21,10 @@ demo: install
 	$(BIN)/snakemake --cores $(CORES)
 
 ui: install
+	@test -f $(RESULTS)/mlflow.db || { echo "no $(RESULTS)/mlflow.db: run the workflow first, or name RESULTS=<folder>"; exit 1; }
 	@echo "MLflow on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
-	  --backend-store-uri sqlite:///$(CURDIR)/results/mlflow.db
+	  --backend-store-uri sqlite:///$(abspath $(RESULTS))/mlflow.db
 
 test: install
 	$(BIN)/python -m pytest

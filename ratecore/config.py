@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib.util
 import json
 import math
 import re
@@ -72,6 +71,8 @@ class Settings(BaseModel):
         hint = ""
         if error["type"] == "literal_error":
             hint = did_you_mean(error["input"], re.findall(r"'([^']+)'", error["ctx"]["expected"]))
+        elif isinstance(error.get("input"), str) and re.fullmatch(r"[+-]?\d+e[+-]?\d+", error["input"]):
+            hint = f" (YAML reads this as text; write {error['input'].replace('e', '.0e')})"
         return [(path, f" = {error.get('input')!r}: {said}{hint}")]
 
 
@@ -195,8 +196,9 @@ class RunSettings(Settings):
         names = stages or ("training", "evaluation")
         values = self.model_dump(mode="json", exclude={"training", "evaluation"} - set(names))
         values["task_settings"] = self.create_task().settings
-        if values.pop("task_file"):
-            values["task_code"] = hashlib.sha256(Path(self.task_file).read_bytes()).hexdigest()
+        del values["task_file"]
+        if code := task_code(type(self.create_task())):
+            values["task_code"] = code
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -298,10 +300,9 @@ class RNNConfig:
     w_dist: str = "gaus"
     device: str = "cpu"
 
-    def network_settings(self, **more) -> NetworkSettings:
-        """The same as validated settings, with what else a network has (`taus`, `activation`) from `more`."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "device"}
-        return NetworkSettings(**values, **more)
+    def network_settings(self) -> NetworkSettings:
+        """The same as validated settings."""
+        return NetworkSettings(**{f.name: getattr(self, f.name) for f in fields(self) if f.name != "device"})
 
 
 def validate_config(config: RNNConfig) -> None:
@@ -322,7 +323,7 @@ def create_default_config(**changes) -> RNNConfig:
     return config
 
 
-_loaded: dict[Path, object] = {}
+_loaded: dict[Path, tuple[str, str]] = {}  # path: name of the module, SHA-256 of the code that runs
 
 
 def load_task_file(path) -> None:
@@ -336,10 +337,15 @@ def load_task_file(path) -> None:
         return
     if not path.is_file():
         raise SettingsError(f"task_file = {str(path)!r}: there is no such file")
-    spec = importlib.util.spec_from_file_location(f"ratecore_user_task_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
+    name = f"ratecore_user_task_{len(_loaded)}_{path.stem}"
     try:
-        spec.loader.exec_module(module)
+        code = path.read_bytes()
+        exec(compile(code, path, "exec"), {"__name__": name, "__file__": str(path)})
     except Exception as error:
         raise SettingsError(f"task_file = {str(path)!r}: {type(error).__name__}: {error}") from error
-    _loaded[path] = module
+    _loaded[path] = (name, hashlib.sha256(code).hexdigest())
+
+
+def task_code(task_class: type) -> str | None:
+    """SHA-256 of the user's file that a task comes from, as it was when it was run; None for a task of the package."""
+    return next((code for name, code in _loaded.values() if task_class.__module__ == name), None)

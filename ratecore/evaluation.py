@@ -157,8 +157,7 @@ def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = 
             score_trials(task, net, loss_fn, [stream(seed, "evaluation", k) for k in chunk])
             for chunk in _chunks(settings.n_trials)
         ]
-        window = task.response_window
-        result = Evaluation(_together(parts), (window.start, window.stop))
+        result = Evaluation(_together(parts), task.response_steps)
         if task.evidence_levels and settings.psychometric_trials:
             result.psychometric = psychometric_curve(task, net, seed, settings.psychometric_trials, loss_fn)
     return result

@@ -53,7 +53,8 @@ def pth_bytes(settings: RunSettings, result) -> bytes:
         "trial": result.n_trials,
         "tests": result.tests,
         "trained": result.trained,
-        "run_settings": settings.model_dump(mode="json"),
+        # Without the evaluation's: the same network is the same file, however it is scored.
+        "run_settings": settings.model_dump(mode="json", exclude={"evaluation"}),
         "finished": result.finished,
     }
     buffer = io.BytesIO()
@@ -81,17 +82,16 @@ def load_pth(path, device="cpu") -> dict:
 
 
 def result_from_pth(path, device="cpu"):
-    """The settings and `TrainingResult` in a `.pth` file."""
+    """The `TrainingResult` in a `.pth` file. Settings in it stay data: a task file that they name is not run."""
     from ratecore.training import TrainingResult
 
     content = load_pth(path, device)
     try:
-        result = TrainingResult(
+        return TrainingResult(
             _network_from_state(content["model_state_dict"], device), content["initial_state_dict"],
             content["optimizer_state_dict"], content["losses"].tolist(), content["tests"],
             trained=content["trained"], n_trials=content["trial"], finished=content["finished"],
         )  # fmt: skip
-        return RunSettings(**content["run_settings"]), result
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FormatError(f"{path}: {_first_line(error)}") from error
 
@@ -100,6 +100,20 @@ def _network_from_state(state, device, dtype=None) -> FR_RNN_dale:
     settings = NetworkSettings(**state["_extra_state"])
     arrays = {k: v.cpu() for k, v in state.items() if isinstance(v, torch.Tensor)}
     return FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
+
+
+def saved_task_settings(path, task: str) -> dict:
+    """Settings of the task that a network was trained with; none in a `.mat`, which does not hold them.
+
+    Raises:
+        FormatError: it was trained on another task.
+    """
+    if Path(path).suffix != ".pth":
+        return {}
+    settings = dict(load_pth(path)["settings"])
+    if settings.pop("task") != task:
+        raise FormatError(f"{path}: the network was not trained on {task}")
+    return {key: value for key, value in settings.items() if key not in ("DeltaT", "taus")}
 
 
 # ----------------------------------------------------------------------------------------------------------- .mat
@@ -150,7 +164,7 @@ def mat_bytes(settings: RunSettings, result, scores) -> bytes:
         **after, "w": net.rectified_w().detach().cpu().double().numpy(),
         "inh": after["inh"][:, None], "exc": after["exc"][:, None],
         "N": float(net.N), "som_N": float(net.som_N), "taus": np.array([s.taus]), "activation": net.activation,
-        **{key: example[key] for key in ("u", "target", "o", "x", "r")}, "label": example["label"],
+        **{key: example[key] for key in ("u", "target", "o", "x", "r")}, "label": _as_matlab(example["label"]),
         "losses": np.array(result.losses), "tr": float(result.n_trials), "trained": float(result.trained),
         "eval_perf_mean": scores.accuracy, "eval_loss_mean": scores.loss, "eval_os": scores.outputs,
         "eval_labels": np.array(labels, dtype=object if isinstance(labels[0], str) else float),
@@ -161,6 +175,10 @@ def mat_bytes(settings: RunSettings, result, scores) -> bytes:
     buffer = io.BytesIO()
     scipy.io.savemat(buffer, content, do_compression=True, oned_as="row")
     return buffer.getvalue()
+
+
+def _as_matlab(label):
+    return label if isinstance(label, str) else float(label)
 
 
 def load_mat(path) -> dict:
@@ -294,6 +312,8 @@ def export(output_dir, settings: RunSettings, result, scores) -> tuple[Path, Pat
     for k in itertools.count(1):
         name = stem if k == 1 else f"{stem}_{k}"
         mat_path, pth_path = Path(f"{name}.mat"), Path(f"{name}.pth")
+        if mat_path.exists() and not pth_path.exists():
+            continue  # of a network whose .pth was moved away
         try:
             write_new(pth_path, pth)  # whose .pth it is has the name
         except FileExistsError:

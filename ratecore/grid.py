@@ -18,11 +18,15 @@ from ratecore.config import (
     SettingsError,
     TrainingSettings,
     did_you_mean,
+    load_yaml,
     task_key,
 )
 
 SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluation": EvaluationSettings}
 # Axes that every grid has, swept or not, so that a path always says what a network is.
+# Columns of summary.csv and wildcards of the workflow that no axis may take.
+RESERVED = {"seed", "seeds", "status", "trained", "n_trials", "accuracy", "loss", "seconds", "device", "mlflow_run_id",
+            "mat", "pth", "folder", "error"}  # fmt: skip
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
 
 
@@ -121,6 +125,11 @@ class Experiment:
         """From the mapping in `config/config.yaml`. Raises SettingsError."""
         return cls(ExperimentSettings(**config))
 
+    @classmethod
+    def from_yaml(cls, path) -> Experiment:
+        """From a configuration file. Raises SettingsError."""
+        return cls.from_config(load_yaml(path))
+
     def _axes(self, grid: dict) -> list[Axis]:
         problems, paths = [], {}
         for name, values in grid.items():
@@ -140,7 +149,7 @@ class Experiment:
         for column, path in FIRST_AXES.items():
             axes.append(Axis(column, path, tuple(paths.pop(path, [self._base_value(path)]))))
         for path, values in paths.items():
-            taken = {axis.column for axis in axes} | {p[-1] for p in paths if p != path}
+            taken = RESERVED | {axis.column for axis in axes} | {p[-1] for p in paths if p != path}
             column = path[-1] if path[-1] not in taken else "_".join(path)
             axes.append(Axis(column, path, tuple(values)))
         return axes
@@ -225,6 +234,10 @@ class Experiment:
     def by_path(self) -> dict[str, Cell]:
         """The cell of each path."""
         return {cell.path: cell for cell in self.cells}
+
+    def cell_of(self, values) -> Cell:
+        """The grid point of column: value, as Snakemake's wildcards have them."""
+        return self.by_path["/".join(f"{axis.column}~{values[axis.column]}" for axis in self.axes)]
 
     @cached_property
     def blocks(self) -> dict[str, tuple[int, ...]]:

@@ -6,7 +6,6 @@ import argparse
 import json
 import secrets
 import sys
-import time
 from pathlib import Path
 
 from ratecore.config import (
@@ -57,27 +56,32 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--output_dir", required=True, help="networks are saved under <output_dir>/models/<task>")
     add("--task", type=str.lower, required=True, help="task: go-nogo, xor, mante, or one of --task_file")
-    add("--N", type=int, default=argparse.SUPPRESS, help="number of units; required but for eval with --model")
+    add("--N", type=int, default=argparse.SUPPRESS, help="number of units, >= 1; required but for eval with --model")
     add("--decay_taus", type=float, nargs="+", default=argparse.SUPPRESS,
-        help="minimum and maximum time constant in steps of 5 ms, or one for all units; required like --N")  # fmt: skip
-    add("--n_trials", type=int, default=200, help="most trials of training")
-    add("--gain", type=float, default=net.gain, help="scale of the starting weights")
+        help="minimum and maximum time constant, or one for all, >= 1 step of 5 ms; required like --N")  # fmt: skip
+    add("--n_trials", type=int, default=200, help="most trials of training, >= 1")
+    add("--gain", type=float, default=net.gain, help="scale of the starting weights, > 0")
     add("--P_inh", type=restricted_float, default=net.P_inh, help="proportion of inhibitory units, in [0, 1]")
     add("--P_rec", type=restricted_float, default=net.P_rec, help="starting connection probability, in [0, 1]")
-    add("--som_N", type=int, default=net.som_N, help="number of SST units")
+    add("--som_N", type=int, default=net.som_N, help="number of SST units, 0 to the number of inhibitory units")
     add("--apply_dale", type=str2bool, default=net.apply_dale, help="apply Dale's law")
     add("--w_dist", type=str.lower, default=net.w_dist, help="distribution of the starting weights: gaus, gamma")
     add("--act", type=str.lower, default=net.activation, help=f"activation function: {', '.join(ACTIVATIONS)}")
     add("--loss_fn", type=str.lower, default=training.loss_fn, help=f"loss: {', '.join(LOSS_FUNCTIONS)}")
-    add("--learning_rate", type=float, default=training.learning_rate, help="of Adam")
-    add("--batch_size", type=int, default=training.batch_size, help="trials an update")
-    add("--seed", type=int, default=argparse.SUPPRESS, help="seed of everything random (default: drawn and printed)")
+    add("--learning_rate", type=float, default=training.learning_rate, help="of Adam, > 0")
+    add("--batch_size", type=int, default=training.batch_size, help="trials an update, >= 1")
+    add(
+        "--seed",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="seed of everything random, >= 0 (default: drawn and printed)",
+    )
     add("--gpu", default="0", help="index of the GPU among the visible ones; the CPU is used when there is none")
     add("--gpu_frac", type=restricted_float, default=0.4, help="fraction of the GPU's memory, in (0, 1]")
     add("--task_file", default=argparse.SUPPRESS, help="Python file that registers a task of your own")
     add("--model", default=argparse.SUPPRESS,
         help="eval: the .mat or .pth file (default: the newest in --output_dir that fits)")  # fmt: skip
-    add("--eval_trials", type=int, default=EvaluationSettings().n_trials, help="fresh trials to score on")
+    add("--eval_trials", type=int, default=EvaluationSettings().n_trials, help="fresh trials to score on, >= 1")
     return p
 
 
@@ -145,10 +149,14 @@ def eval_command(settings: RunSettings, output_dir: str, model: str | None, devi
     """Scores a saved network on fresh trials; prints the scores and saves them as JSON beside it."""
     from ratecore.evaluation import evaluate
     from ratecore.files import write_atomic
-    from ratecore.formats import FormatError, load_network
+    from ratecore.formats import FormatError, load_network, saved_task_settings
+    from ratecore.tasks import TaskFactory
 
     path = Path(model) if model else newest_network(output_dir, settings)
-    net, task = load_network(path, device), settings.create_task()
+    net, task = (
+        load_network(path, device),
+        TaskFactory.create_task(settings.task, saved_task_settings(path, settings.task)),
+    )
     if net.w_in.shape[1] != task.n_inputs:
         raise FormatError(
             f"{path}: the network has {net.w_in.shape[1]} inputs; task {settings.task} has {task.n_inputs}"
@@ -159,7 +167,7 @@ def eval_command(settings: RunSettings, output_dir: str, model: str | None, devi
     print(f"accuracy {result['accuracy']:.3f}, loss {result['loss']:.3f} on {result['n_trials']} fresh trials")
     for name, row in result["conditions"].items():
         print(f"  {name}: accuracy {row['accuracy']:.3f} of {row['n']} trials, loss {row['loss']:.3f}")
-    scores = path.with_name(f"{path.stem}_eval_{time.strftime('%Y_%m_%d_%H%M%S')}.json")
+    scores = path.with_name(f"{path.stem}_eval_seed_{settings.seed}_trials_{result['n_trials']}.json")
     write_atomic(scores, json.dumps(result, indent=2).encode())
     print(scores)
     return 0
@@ -171,7 +179,7 @@ def main(argv=None) -> int:
     args = p.parse_args(argv)
     if args.mode == "eval" and hasattr(args, "model"):
         # The file says what the network is.
-        args.N, args.decay_taus = getattr(args, "N", 1), getattr(args, "decay_taus", [1.0])
+        args.N, args.decay_taus, args.som_N = 1, [1.0], 0
     elif missing := [f"--{key}" for key in ("N", "decay_taus") if not hasattr(args, key)]:
         p.error(f"the following arguments are required: {', '.join(missing)}")
     if not hasattr(args, "seed"):

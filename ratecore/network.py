@@ -94,7 +94,7 @@ class FR_RNN_dale(AbstractRateRNN):
         super().__init__()
         self._adopt(NetworkSettings(
             N=N, P_inh=P_inh, P_rec=P_rec, som_N=som_N, w_dist=w_dist, gain=gain, apply_dale=apply_dale,
-            taus=tuple(taus), activation=activation,
+            taus=taus, activation=activation,
         ))  # fmt: skip
         self._rng = np.random.default_rng(rng)
         w_in, w_out = torch.as_tensor(w_in), torch.as_tensor(w_out)
@@ -115,9 +115,13 @@ class FR_RNN_dale(AbstractRateRNN):
         self.settings = s = settings
         self.N, self.P_inh, self.P_rec, self.som_N = s.N, s.P_inh, s.P_rec, s.som_N
         self.w_dist, self.gain, self.apply_dale, self.activation = s.w_dist, s.gain, s.apply_dale, s.activation
-        self.register_buffer("taus", torch.tensor(s.taus, dtype=torch.float64))
         if "taus_gaus" in self._parameters:
             self.taus_gaus.requires_grad_(len(s.taus) == 2)
+
+    @property
+    def taus(self) -> torch.Tensor:
+        """(tau,) or (tau_min, tau_max) in steps, float64."""
+        return torch.tensor(self.settings.taus, dtype=torch.float64)
 
     def _register(self, dtype=None, **arrays) -> None:
         """Makes a parameter or buffer of each array, with its own copy of the numbers."""
@@ -135,6 +139,20 @@ class FR_RNN_dale(AbstractRateRNN):
 
     def set_extra_state(self, state: dict) -> None:
         self._adopt(NetworkSettings(**state))
+
+    def load_state_dict(self, state_dict, strict=True, assign=False):
+        """Takes over arrays and settings of a network of the same shapes; `load_net` takes any.
+
+        Raises:
+            ValueError: an array has another shape; this network stays as it was.
+        """
+        for name, own in self.state_dict().items():
+            given = state_dict.get(name)
+            if isinstance(given, torch.Tensor) and given.shape != own.shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(given.shape)}; it must be {tuple(own.shape)} for this network"
+                )
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     @classmethod
     def from_settings(cls, settings: NetworkSettings, n_in: int, rng=None, device="cpu", dtype=torch.float32):

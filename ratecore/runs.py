@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import colorsys
+import contextlib
+import fcntl
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,9 +14,12 @@ from ratecore.config import RunSettings
 from ratecore.files import sha256_of
 from ratecore.grid import Cell, Experiment, format_value
 from ratecore.tracking import Record
+from ratecore.tracking.provenance import code_hash
 
 # What the numbers of each stage depend on, as arguments of `RunSettings.identity`.
 DEPENDS_ON = {"train": ("training",), "evaluate": ("training", "evaluation"), "export": ("training", "evaluation")}
+# The files that each stage reads: it is done only for these very files.
+READS = {"train": (), "evaluate": ("network",), "export": ("network", "evaluation")}
 FINAL = ("done", "failed")  # an `end` with one of these is not tried again; 'broken' is
 
 
@@ -67,19 +72,44 @@ class Run:
         return self.settings.identity(*DEPENDS_ON[stage])
 
     def outcome(self, stage: str, verify: bool = True) -> dict | None:
-        """The stage's `end` event if the stage is whole: final, of this identity, all its files there and unchanged.
+        """The stage's `end` event if the stage is whole: final, of this identity, its files there and unchanged.
+
+        What other code has scored, written or failed is not whole: it is quickly done again. A network that other code
+        has trained is: training it again would take long and replace it.
 
         Args:
-            verify: whether the files' contents are checked against the record, too.
+            verify: whether the files' contents and the code are checked against the record, too.
         """
         end = self.record.last("end", stage)
         if end is None or end["identity"] != self.identity(stage) or end["status"] not in FINAL:
             return None
-        for path, sha256 in end.get("files", {}).items():
+        lasting = stage == "train" and end["status"] == "done"
+        if verify and not lasting and end.get("code_hash") != code_hash():
+            return None
+        for path, sha256 in {**end.get("files", {}), **end.get("reads", {})}.items():
             file = self.root / path
             if not file.is_file() or (verify and sha256_of(file) != sha256):
                 return None
         return end
+
+    def reads(self, stage: str) -> dict[str, str]:
+        """Path: SHA-256 of the files that a stage reads, as they are now."""
+        return {self.relative(file): sha256_of(file) for file in (getattr(self, name) for name in READS[stage])}
+
+    @contextlib.contextmanager
+    def locked(self):
+        """No other process works on this run meanwhile; the lock ends with the process, however it ends.
+
+        Raises:
+            BlockingIOError: another process is at work.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / "lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BlockingIOError(error.errno, "another process is at work on this run", str(self.folder)) from None
+            yield
 
     def relative(self, path, start=None) -> str:
         """The path as the record names it: from the experiment's folder, or from `start`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ratecore.files import write_atomic
 from ratecore.runs import Run
-from ratecore.tracking.provenance import provenance
+from ratecore.tracking.provenance import code_hash, provenance
 
 CURVE_STEP = 10  # every tenth step of an output curve goes to the record; all of them are in the .npz
 
@@ -46,7 +46,8 @@ def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None
             if outcome is not None:
                 print(f"{name}: {stage} is done already", file=log, flush=True)
             else:
-                outcome = _do(stage, run, work, log)
+                with run.locked():
+                    outcome = _do(stage, run, work, log)
         except Exception as error:  # passed on below, once the other runs of the block have had their turn
             print(f"{name}: {stage} broke\n{traceback.format_exc()}", file=log, flush=True)
             broken.append(f"{name}: {type(error).__name__}: {error}")
@@ -71,14 +72,14 @@ def _failed_before(stage: str, run: Run) -> dict | None:
 def _do(stage: str, run: Run, work, log) -> dict:
     start = {"identity": run.identity(stage), "labels": run.labels, "tags": _tags(run)}
     if stage == "train":
-        start["tags"]["config"] = run.settings.model_dump_json()
         start |= {"params": run.params(), "settings": run.settings.model_dump(mode="json"), "provenance": provenance()}
-        start["tags"] |= {"git_commit": provenance()["git_commit"], "code_hash": provenance()["code_hash"],
-                          "mlflow.source.git.commit": provenance()["git_commit"]}  # fmt: skip
+        commit = provenance()["git_commit"]
+        start["tags"] |= {"git_commit": commit, "mlflow.source.git.commit": commit, "code_hash": code_hash()}
     run.record.append("start", stage, **start)
-    end = {"identity": run.identity(stage)}
+    end = {"identity": run.identity(stage), "code_hash": code_hash()}
     try:
-        end |= {"status": "done", **work(run)}
+        end |= {"reads": run.reads(stage), "status": "done", **work(run)}
+        end["tags"] = {"error": "", **end["tags"]}
     except FloatingPointError as error:
         end |= {"status": "failed", "error": str(error), "tags": {"error": str(error)}}
         print(f"{run.labels['name']}: {stage} failed: {error}", file=log, flush=True)
@@ -100,6 +101,7 @@ def _tags(run: Run) -> dict:
         "N": s.network.N,
         "taus": run.params()["taus"],
         "config_hash": s.identity(),
+        "config": s.model_dump_json(),
         "mlflow.runColor": run.labels["color"],
     }
 
@@ -137,7 +139,7 @@ def train_run(run: Run, device: str = "cpu", log=None) -> dict:
         "seconds": round(result.seconds, 3),
         "device": device,
         "files": {run.relative(run.network): sha256},
-        "tags": {"trained": result.trained, "device": device, "error": ""},
+        "tags": {"trained": result.trained, "device": device},
         "values": {"train/n_trials": result.n_trials, "train/trained": int(result.trained),
                    "train/seconds": round(result.seconds, 3)},  # fmt: skip
     }  # fmt: skip
@@ -153,7 +155,7 @@ def evaluate_run(run: Run) -> dict:
     from ratecore.formats import evaluation_bytes, result_from_pth
 
     s = run.settings
-    _, result = result_from_pth(run.network)
+    result = result_from_pth(run.network)
     task = s.create_task()
     evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.loss_fn)
     summary = evaluation.summary()
@@ -174,8 +176,14 @@ def evaluate_run(run: Run) -> dict:
         "files": {run.relative(path): sha256 for path, sha256 in files.items()},
         "tags": {"evaluation": json.dumps(s.evaluation.model_dump())},
         "values": _score_values(summary),
-        "curves": _score_curves(evaluation),
+        "curves": _score_curves(evaluation, _evaluated_before(run)),
     }
+
+
+def _evaluated_before(run: Run) -> int:
+    """Number of other settings under which the run was evaluated."""
+    ends = [e for e in run.record.events() if (e["event"], e["stage"]) == ("end", "evaluate")]
+    return len({e["identity"] for e in ends} - {run.identity("evaluate")})
 
 
 def _score_values(summary: dict) -> dict[str, float]:
@@ -187,16 +195,20 @@ def _score_values(summary: dict) -> dict[str, float]:
     return values
 
 
-def _score_curves(evaluation) -> dict[str, list]:
-    """Curves for MLflow: output over the steps of a trial; choice over evidence in thousandths of the offset."""
+def _score_curves(evaluation, number: int = 0) -> dict[str, list]:
+    """Curves for MLflow: output over the steps of a trial; choice over evidence in thousandths of the offset.
+
+    Curves of another evaluation of the same network get a `number`, since MLflow would draw both as one line.
+    """
+    group = f"eval_curves_{number + 1}" if number else "eval_curves"
     curves = {}
     for name, row in evaluation.scores.by_condition().items():
         for key in ("output_mean", "output_sd"):
             curve = row[key]
-            curves[f"eval_curves/{key}/{name}"] = [[t, float(curve[t])] for t in range(0, len(curve), CURVE_STEP)]
+            curves[f"{group}/{key}/{name}"] = [[t, float(curve[t])] for t in range(0, len(curve), CURVE_STEP)]
     for row in evaluation.psychometric:
         for key in ("accuracy", "p_positive"):
-            points = curves.setdefault(f"eval_curves/psychometric_{key}/{row['trial_type']}", [])
+            points = curves.setdefault(f"{group}/psychometric_{key}/{row['trial_type']}", [])
             points.append([round(1000 * row["evidence"]), row[key]])
     return curves
 
@@ -209,7 +221,7 @@ def export_run(run: Run) -> dict:
     from ratecore.files import sha256_of
     from ratecore.formats import export, load_scores, result_from_pth
 
-    _, result = result_from_pth(run.network)
+    result = result_from_pth(run.network)
     mat, pth = export(run.root, run.settings, result, load_scores(run.evaluation))
     files = {path: sha256_of(path) for path in (mat, pth)}
     for path, sha256 in files.items():

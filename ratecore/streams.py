@@ -16,7 +16,8 @@ def stream(seed: int, name: str, k: int = 0) -> np.random.Generator:
         name: one of `STREAMS`.
         k: index within the stream, for instance the number of the trial.
     """
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, STREAMS[name], k))))
+    sequence = np.random.SeedSequence(seed, spawn_key=(STREAMS[name], k))  # as spawned children: no two can collide
+    return np.random.Generator(np.random.SFC64(sequence))
 
 
 def draw_inhibitory(N: int, P_inh: float, apply_dale: bool, rng: np.random.Generator) -> np.ndarray:

@@ -38,6 +38,7 @@ def summary_row(run: Run, columns: dict[str, str]) -> dict:
         "accuracy": evaluate.get("accuracy"),
         "loss": evaluate.get("loss"),
         "seconds": train.get("seconds"),
+        "device": train.get("device"),
         "mlflow_run_id": read_state(run.folder).get("run_id"),
         **place,
         "folder": run.folder.as_posix(),
@@ -66,7 +67,7 @@ def summarize(experiment: Experiment):
             f"{len(missing)} of {len(missing) + len(rows)} runs are not whole; `snakemake --forcerun train` does "
             "what is missing and nothing else:\n  " + "\n  ".join(missing[:20]) + more
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"n_trials": "Int64"})
 
 
 def write_summary(table, path) -> None:
@@ -111,15 +112,14 @@ def cell_figures(experiment: Experiment, cell) -> dict:
     for run in whole:
         for name, row in load_scores(run.evaluation).by_condition().items():
             pooled.setdefault(name, []).append(row["output_mean"])
-        _, result = result_from_pth(run.network)
+        result = result_from_pth(run.network)
         first = first or result.net
         for values, new in zip((before, after), figures.taus_before_and_after(result), strict=True):
             values.append(new)
     if first is None:
         return made
     outputs = {name: (np.mean(means, 0), np.std(means, 0)) for name, means in sorted(pooled.items())}
-    window = (task.response_window.start, task.response_window.stop)
-    made["outputs"] = figures.outputs_by_condition(outputs, task.stimulus_windows, window, cell.path)
+    made["outputs"] = figures.outputs_by_condition(outputs, task.stimulus_windows, task.response_steps, cell.path)
     made["taus"] = figures.tau_distribution(np.concatenate(before), np.concatenate(after), settings.network.taus)
     made["weights"] = figures.weight_matrix(first)
     return made

@@ -74,7 +74,8 @@ class FusedUpdates:
         if (B, T) not in self._buffers:
             N, dtype = self.net.N, self._dtype
             shapes = {"x": (B, T, N), "r": (B, T, N), "h": (T - 1, N), "a": (B, T - 1, N), "o": (T - 1,),
-                      "go": (T - 1,), "nothing": (0, 0), "g_alpha": (N,), "g_w_out": (N,), "g_b_out": (1,), "g_W": (N, N)}  # fmt: skip
+                      "go": (T - 1,), "nothing": (0, 0), "g_alpha": (N,), "g_w_out": (N,), "g_b_out": (1,),
+                      "g_W": (N, N)}  # fmt: skip
             self._buffers = {(B, T): {name: np.zeros(shape, dtype) for name, shape in shapes.items()}}
         return self._buffers[B, T]
 

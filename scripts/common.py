@@ -2,9 +2,13 @@
 
 import json
 import os
+import signal
 import sys
 import traceback
 from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the ratecore of this checkout, in whatever environment
 
 from ratecore.files import write_atomic
 from ratecore.grid import Experiment
@@ -19,6 +23,8 @@ def logging_to(path):
     """Standard output and error in the job's log, those of processes that it starts too; an error in both places."""
     with open(path, "w", buffering=1) as log:
         before = [(number, os.dup(number)) for number in (1, 2)]
+        # A scheduler's SIGTERM ends the job as an error does, so that the run's record says so.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -36,12 +42,6 @@ def logging_to(path):
                 os.close(saved)
 
 
-def cell_of(experiment, wildcards):
-    """The grid point that a job's wildcards name."""
-    columns = (axis.column for axis in experiment.axes)
-    return experiment.by_path["/".join(f"{column}~{wildcards[column]}" for column in columns)]
-
-
 def do_block(snakemake, stage, work):
     """Does a stage for the block of a job, mirrored in MLflow meanwhile, and writes what came out as its output.
 
@@ -50,7 +50,7 @@ def do_block(snakemake, stage, work):
     """
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)
-        cell = cell_of(experiment, snakemake.wildcards)
+        cell = experiment.cell_of(snakemake.wildcards)
         runs = [Run.of(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
         settings = experiment.settings
         uri = tracking_uri(settings.tracking.uri, settings.results)

@@ -4,13 +4,14 @@ from common import logging_to
 
 from ratecore.grid import Experiment
 from ratecore.summary import all_runs, summarize, write_summary
-from ratecore.tracking.follow import follow
+from ratecore.tracking.follow import Follower
 from ratecore.tracking.mlflow import tracking_uri
 
 with logging_to(snakemake.log[0]):  # noqa: F821
     experiment = Experiment.from_config(snakemake.config)  # noqa: F821
     settings = experiment.settings
-    job = {"experiment": settings.experiment, "results": settings.results,
-           "folders": [run.folder for run in all_runs(experiment)]}  # fmt: skip
-    follow(job, tracking_uri(settings.tracking.uri, settings.results), finished=lambda seconds: True)
+    folders = [run.folder for run in all_runs(experiment)]
+    uri = tracking_uri(settings.tracking.uri, settings.results)
+    with Follower(uri, settings.experiment, settings.results, folders, grace=300):
+        pass
     write_summary(summarize(experiment), snakemake.output[0])  # noqa: F821

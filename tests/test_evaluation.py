@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from conftest import small_settings
 
 from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.config import EvaluationSettings
@@ -89,5 +88,3 @@ def test_seed_package_eval_rnn():
     o, r, x = eval_rnn(net, {"taus": [4, 20], "DeltaT": 1, "task": "go-nogo"}, u, "cpu")
     assert len(o) == 199 and len(r) == len(x) == 200 and x[0].shape == (7, 1)
     assert not o[0].requires_grad
-    small = small_settings()
-    assert small.create_task().T == 60

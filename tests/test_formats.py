@@ -6,11 +6,12 @@ import pickle
 import numpy as np
 import pytest
 import scipy.io
+import scipy.stats
 import torch
 from conftest import small_settings
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.config import RunSettings
+from ratecore.config import EvaluationSettings, RunSettings
 from ratecore.dynamics import run
 from ratecore.evaluation import evaluate
 from ratecore.formats import FormatError, export, load_network, mat_bytes, result_from_pth, save_pth
@@ -79,8 +80,9 @@ def test_initial_state_is_that_of_the_first_training_trial(exported, trained):
     np.testing.assert_allclose(mat["r0"], 1 / (1 + np.exp(-mat["x0"])))
     rng = stream(settings.seed, "trial", 0)
     settings.create_task().generate_stimulus(seed=rng)
-    drawn = rng.standard_normal(20, dtype=np.float32) * np.float32(0.01)
-    np.testing.assert_array_equal(mat["x0"][:, 0], drawn.astype(float))
+    words = rng.bit_generator.random_raw(10).view(np.uint32)
+    drawn = 0.01 * scipy.stats.norm.ppf(((words >> 9) + 0.5) / 2**23)
+    np.testing.assert_allclose(mat["x0"][:, 0], drawn, rtol=1e-5)
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["mat", "pth"])
@@ -108,10 +110,30 @@ def test_state_dict_restores_what_is_no_array():
     assert b.activation == "softplus" and not b.apply_dale
 
 
+def test_state_dict_of_one_tau_and_of_other_shapes():
+    one = FR_RNN_dale.from_settings(NetworkSettings(N=8, taus=(7,)), 2, 1)
+    other = FR_RNN_dale.from_settings(NetworkSettings(N=8), 2, 2)
+    other.load_state_dict(one.state_dict())
+    assert other.taus.tolist() == [7] and not other.taus_gaus.requires_grad and torch.equal(other.w, one.w)
+    small = FR_RNN_dale.from_settings(NetworkSettings(N=5), 2, 2)
+    with pytest.raises(ValueError, match=r"w has shape \(8, 8\); it must be \(5, 5\)"):
+        small.load_state_dict(one.state_dict())
+    assert small.N == 5 and small.taus.tolist() == [4, 20]
+
+
+def test_settings_in_a_file_run_no_code(exported, tmp_path):
+    content = torch.load(exported[1], weights_only=True)
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    content["run_settings"]["task_file"] = str(tmp_path / "evil.py")
+    torch.save(content, tmp_path / "a.pth")
+    result_from_pth(tmp_path / "a.pth")
+    load_network(tmp_path / "a.pth")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_result_comes_back_whole(exported, trained):
-    settings, result, _ = trained
-    loaded_settings, loaded = result_from_pth(exported[1])
-    assert loaded_settings == settings
+    result = trained[1]
+    loaded = result_from_pth(exported[1])
     assert loaded.losses == result.losses and loaded.tests == result.tests and loaded.n_trials == 200
     assert torch.equal(loaded.initial["w"], result.initial["w"])
     adam, before = loaded.optimizer["state"], result.optimizer["state"]
@@ -140,6 +162,15 @@ def test_networks_of_one_second_keep_both_files(tmp_path):
     # The same network again is the same file.
     again = export(tmp_path, *results[1], results[1][1].last_test)
     assert again == paths[1]
+    # Scored in another way it still is, with the new scores in the .mat.
+    settings, result = results[1]
+    scored = settings.model_copy(update={"evaluation": EvaluationSettings(n_trials=7)})
+    scores = evaluate(scored.create_task(), result.net, 1, scored.evaluation).scores
+    assert export(tmp_path, scored, result, scores) == paths[1]
+    assert scipy.io.loadmat(paths[1][0])["eval_os"].shape[0] == 7
+    # The name of a network whose .pth was moved away is still taken.
+    paths[2][1].rename(tmp_path / "moved.pth")
+    assert export(tmp_path, *results[2], results[2][1].last_test)[0].stem == paths[0][0].stem + "_4"
     assert [load_network(p[0]).w_in[0].item() for p in paths] == [r.net.w_in[0].item() for _, r in results]
 
 

@@ -9,7 +9,9 @@ import yaml
 
 from ratecore.config import ExperimentSettings, RunSettings, SettingsError, load_yaml, schema_yaml
 from ratecore.files import check_writable
-from ratecore.grid import Experiment, block_name, format_value
+from ratecore.grid import RESERVED, Experiment, block_name, format_value
+from ratecore.streams import stream
+from ratecore.tasks import TaskFactory
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,12 +54,15 @@ def test_the_grid_is_the_product_of_its_axes():
 def test_any_setting_can_be_an_axis(axis, value, read):
     e = experiment({axis: [value]})
     assert read(e.cells[0].settings) == value
-    assert e.cells[0].path.split("/")[-1] == f"{axis.split('.')[-1]}~{format_value(value)}"
+    column = axis.replace(".", "_") if axis.endswith("n_trials") else axis.split(".")[-1]
+    assert e.cells[0].path.split("/")[-1] == f"{column}~{format_value(value)}"
 
 
 def test_two_axes_of_one_name_are_told_apart():
     e = experiment({"training.n_trials": [10], "evaluation.n_trials": [20]})
     assert e.cells[0].path.endswith("training_n_trials~10/evaluation_n_trials~20")
+    assert e.cell_of({"task": "go-nogo", "N": "200", "taus": "4_20", "training_n_trials": "10",
+                      "evaluation_n_trials": "20"}) is e.cells[0]  # fmt: skip
 
 
 def test_task_settings_of_one_task_alone():
@@ -83,8 +88,16 @@ def test_a_tasks_code_is_part_of_the_identity(tmp_path):
     path.write_text(code)
     run = RunSettings(task="count-pulses", task_file=str(path))
     before = run.identity()
+    assert run.identity("training") == RunSettings(task="count-pulses", task_file=str(path)).identity("training")
+    # A task of the package does not depend on the file beside it.
+    assert RunSettings(task_file=str(path)).identity() == RunSettings().identity()
+    # What counts is the code that runs, not the file that was edited meanwhile.
     path.write_text(code + "\n# changed\n")
-    assert run.identity() != before
+    assert run.identity() == before
+    other = tmp_path / "other.py"
+    other.write_text(code + "\n# changed\n")
+    TaskFactory._tasks.pop("count-pulses")
+    assert RunSettings(task="count-pulses", task_file=str(other)).identity() != before
 
 
 def test_folders_do_not_depend_on_the_layout_of_the_grid():
@@ -133,6 +146,7 @@ BAD = [
     ({"network": {"activation": "relu"}}, "network.activation = 'relu': Input should be"),
     ({"network": {"gian": 2}}, "unknown setting 'network.gian' (did you mean 'gain'?)"),
     ({"network": {"N": "200"}}, "network.N = '200': Input should be a valid integer"),
+    ({"training": {"learning_rate": "1e-3"}}, "= '1e-3': Input should be a valid number (YAML reads this as text"),
     ({"network": {"N": True}}, "network.N = True: Input should be a valid integer"),
     ({"network": {"gain": float("nan")}}, "network.gain = nan: Input should be a finite number"),
     ({"training": {"learning_rate": 0}}, "training.learning_rate = 0: Input should be greater than 0"),
@@ -215,3 +229,16 @@ def test_a_task_file_that_cannot_run_is_named(tmp_path):
     (tmp_path / "broken.py").write_text("import numpy\nraise RuntimeError('half-written')\n")
     with pytest.raises(SettingsError, match=r"broken.py': RuntimeError: half-written"):
         RunSettings(task="mine", task_file=str(tmp_path / "broken.py"))
+
+
+def test_no_axis_takes_the_column_of_a_result():
+    for axis in ("training.n_trials", "evaluation.n_trials"):
+        assert not set(experiment({axis: [10, 20]}).cells[0].values) & RESERVED
+
+
+def test_streams_of_different_seeds_never_meet():
+    # As numbers in one sequence, seed 5 + 2^32 of stream 0 would be seed 5 of stream 1.
+    names, numbers = ("initialisation", "trial"), (0, 1, 2**31)
+    seeds = (0, 5, 2**32 + 5, 2**62)
+    draws = [stream(seed, name, k).integers(2**63) for seed in seeds for name in names for k in numbers]
+    assert len(set(draws)) == len(draws)

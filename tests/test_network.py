@@ -109,8 +109,19 @@ def test_starting_weights_have_the_stated_distribution(dale):
 def test_gamma_weights():
     live = make(N=300, w_dist="gamma").w.detach().numpy()
     live = live[live != 0]
-    # Gamma(2, 0.003): mean 0.006, SD 0.003 sqrt(2).
-    assert abs(live.mean() - 0.006) < 4 * 0.00425 / np.sqrt(len(live))
+    # Gamma(2, 0.003): mean 0.006, SD 0.003 sqrt(2), kurtosis 6: the SD's error is SD sqrt((kurtosis + 2) / 4n).
+    sd, n = 0.003 * np.sqrt(2), len(live)
+    assert abs(live.mean() - 0.006) < 4 * sd / np.sqrt(n)
+    assert abs(live.std() - sd) < 4 * sd * np.sqrt((3 + 2) / (4 * n))
+
+
+def test_other_starting_values_have_the_stated_distribution():
+    nets = [make(N=500, seed=s, n_in=4) for s in range(4)]
+    for name, sd in (("w_in", 1.0), ("w_out", 0.01), ("taus_gaus", 1.0)):
+        values = np.concatenate([getattr(net, name).detach().numpy().ravel() for net in nets]) / sd
+        n = len(values)
+        assert abs(values.mean()) < 4 / np.sqrt(n) and abs(values.std() - 1) < 4 / np.sqrt(2 * n), name
+    assert all(float(net.b_out.detach()) == 0 for net in nets)
 
 
 def test_sst_units_receive_no_inhibition():

@@ -117,7 +117,8 @@ def test_words_and_fractions():
             call(bad)
 
 
-def test_set_gpu_without_a_gpu():
+def test_set_gpu_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert rate.set_gpu("0", 0.4) == torch.device("cpu")
     for gpu, frac, message in (("0", 0, "gpu_frac = 0"), ("0", 1.5, "gpu_frac = 1.5"), ("first", 0.5, "gpu = 'first'")):
         with pytest.raises(ValueError, match=message):
@@ -230,12 +231,33 @@ def test_the_wrong_network_for_a_task(tmp_path, capsys):
     path = next(tmp_path.rglob("*.pth"))
     arguments = ["--mode", "eval", "--task", "xor", "--output_dir", str(tmp_path), "--model", str(path)]
     assert main(arguments) == 2
+    assert "the network was not trained on xor" in capsys.readouterr().err
+    mat = next(tmp_path.rglob("*.mat"))
+    assert main([*arguments[:-1], str(mat)]) == 2
     assert "the network has 1 inputs; task xor has 2" in capsys.readouterr().err
+
+
+def test_a_saved_network_is_scored_on_the_task_that_it_was_trained_with(tmp_path, capsys):
+    from conftest import small_settings
+
+    from ratecore.formats import export
+    from ratecore.training import train
+
+    settings = small_settings(training=dict(n_trials=2, eval_tr=2))  # trials of 60 steps, not of 200
+    result = train(settings)
+    _, pth = export(tmp_path, settings, result, result.last_test)
+    arguments = ["--mode", "eval", "--task", "go-nogo", "--output_dir", str(tmp_path), "--model", str(pth)]
+    assert main([*arguments, "--seed", "1", "--som_N", "3"]) == 0
+    scores = json.loads(Path(capsys.readouterr().out.splitlines()[-1]).read_text())
+    from ratecore.config import EvaluationSettings
+
+    again = rate.evaluate(settings.create_task(), result.net, 1, EvaluationSettings())
+    assert scores["loss"] == round(again.scores.loss, 6)
 
 
 def test_arrays_and_tensors_are_both_accepted():
     w_in, w_out = np.ones((6, 1)), np.zeros((1, 6))
-    net = rate.FR_RNN_dale(6, 0.2, 0.2, w_in, 0, "gaus", 1.5, True, w_out, "cpu")
+    net = rate.FR_RNN_dale(6, 0.2, 0.2, w_in, 0, "gaus", 1.5, True, w_out, "cpu", taus=10)
     o, r, x = rate.eval_rnn(net, {"taus": [10]}, np.ones((1, 9)), "cpu")
     assert float(rate.loss_op(np.array([0.0, 0.0]), np.array([1.0, 1.0, 5.0]), {})) == pytest.approx(2**0.5)
     assert len(o) == 8 and net.w.dtype == torch.float64

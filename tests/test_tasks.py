@@ -130,6 +130,29 @@ def test_bad_names_and_types():
         TaskFactory.register_task("go-nogo", XORTask)
 
 
+def test_tasks_that_cannot_be_are_named():
+    class Nameless(GoNogoTask):
+        name = "nameless"
+        defaults = {"T": 20}
+
+    with pytest.raises(ValueError, match="without the settings stim_on and stim_dur must define `stimulus_end`"):
+        Nameless()
+
+    class Odd(GoNogoTask):
+        name = "odd"
+
+        def draw_trial(self, trial_type, rng):
+            return np.zeros((1, self.T)), None
+
+    with pytest.raises(ValueError, match="odd: the label None must be a number or a word"):
+        Odd().generate_batch([np.random.default_rng(0)])
+
+    class Open(GoNogoTask):
+        response_window = slice(180, None)
+
+    assert Open().response_steps == (180, 200)
+
+
 def test_registry():
     assert TaskFactory.list_available_tasks()[:3] == ["go-nogo", "mante", "xor"]
     assert isinstance(TaskFactory.create_task("go_nogo"), GoNogoTask)

@@ -73,6 +73,7 @@ def test_names_that_mlflow_allows():
             "cannot reach postgresql+psycopg://***@db/mlflow now",
         ),
         ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+        ("postgresql://db/x?user=me&password=pw&a=1", "postgresql://db/x?user=***&password=***&a=1"),
     ],
 )
 def test_secrets_are_taken_out(text, shown):
@@ -201,3 +202,53 @@ def test_a_follower_that_hangs_is_left_behind(tmp_path, capfd, monkeypatch):
     with Follower("sqlite:///x", "x", tmp_path, []):
         pass
     assert "replayed later" in capfd.readouterr().err
+
+
+def test_a_run_deleted_by_hand_does_not_hold_up_the_others(store, tmp_path, capfd):
+    results, uri = store
+    for name in ("gone", "damaged", "fine"):
+        write_run(tmp_path / name)
+    mirror = Mirror(uri, "deleted", results)
+    mirror.client.delete_run(mirror.replay(tmp_path / "gone"))
+    write_run(tmp_path / "gone")
+    data = bytearray((tmp_path / "damaged" / "record.jsonl").read_bytes())
+    data[50] ^= 1
+    (tmp_path / "damaged" / "record.jsonl").write_bytes(data)
+    job = {
+        "experiment": "deleted",
+        "results": str(results),
+        "folders": [str(tmp_path / n) for n in ("gone", "damaged", "fine")],
+    }
+    assert not follow(job, uri, lambda seconds: True)
+    said = capfd.readouterr().err
+    assert "gone is not mirrored: its MLflow run" in said and "line 1: the checksum" in said
+    assert read_state(tmp_path / "fine")["run_id"]
+
+
+def test_a_store_made_anew_gets_everything(tmp_path):
+    write_run(tmp_path / "run")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    first = Mirror(uri, "x", tmp_path).replay(tmp_path / "run")
+    (tmp_path / "mlflow.db").rename(tmp_path / "old.db")
+    # The client keeps a connection to each file that it has seen: the new one is seen by a new process.
+    code = """
+import sys
+from ratecore.tracking.mlflow import Mirror
+mirror = Mirror(sys.argv[1], "x", sys.argv[2])
+run_id = mirror.replay(sys.argv[2] + "/run")
+print(run_id, len(mirror.client.get_metric_history(run_id, "train/loss")))
+"""
+    out = subprocess.run([sys.executable, "-c", code, uri, str(tmp_path)], capture_output=True, text=True, check=True)
+    run_id, points = out.stdout.split()[-2:]
+    assert run_id != first and points == "25"
+
+
+def test_a_training_done_again_shows_each_point_once(store, tmp_path):
+    results, uri = store
+    write_run(tmp_path / "again")
+    mirror = Mirror(uri, "again", results)
+    mirror.replay(tmp_path / "again")
+    write_run(tmp_path / "again")  # killed, and from the start once more
+    run_id = mirror.replay(tmp_path / "again")
+    steps = [m.step for m in mirror.client.get_metric_history(run_id, "train/loss")]
+    assert steps == list(range(100, 2600, 100))

@@ -111,6 +111,11 @@ def test_a_loss_that_is_not_finite_is_an_error_with_advice():
         train(settings)
 
 
+def test_a_network_that_the_last_update_broke_is_seen():
+    with pytest.raises(FloatingPointError, match="the loss is nan at trial 1"):
+        train(small_settings(training=dict(n_trials=1, eval_tr=2, learning_rate=1e38)))
+
+
 @pytest.mark.slow
 def test_go_nogo_trains_in_nine_of_ten_seeds():
     # SPEC 7 and 8: at least 9 of 10 seeds within 6,000 trials, mostly near 1,500 to 2,000.

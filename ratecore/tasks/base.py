@@ -80,6 +80,10 @@ class AbstractTask(ABC):
     @property
     def stimulus_end(self) -> int:
         """First step after the (last) stimulus."""
+        if not {"stim_on", "stim_dur"} <= self.settings.keys():
+            raise ValueError(
+                f"{self.name}: a task without the settings stim_on and stim_dur must define `stimulus_end`"
+            )
         return self.settings["stim_on"] + self.settings["stim_dur"]
 
     @property
@@ -103,6 +107,11 @@ class AbstractTask(ABC):
     @abstractmethod
     def is_correct(self, o: np.ndarray, label) -> bool:
         """Whether output o (T,), o[t] of step t, answers the trial (SPEC 2)."""
+
+    @property
+    def response_steps(self) -> tuple[int, int]:
+        """First step of the response window and first step after it."""
+        return self.response_window.indices(self.T)[:2]
 
     def draw_trial_type(self, rng: np.random.Generator) -> str:
         """A trial type, each as likely."""
@@ -148,6 +157,11 @@ class AbstractTask(ABC):
     def collect(self, drawn) -> Trials:
         """Trials from (trial type, u, label) of each."""
         types, u, labels = zip(*drawn, strict=True)
+        for label in labels:
+            if not isinstance(label, str | int | float | np.integer | np.floating):
+                raise ValueError(
+                    f"{self.name}: the label {label!r} must be a number or a word, so that files can hold it"
+                )
         z = np.stack([self.generate_target(label) for label in labels])
         conditions = [self.condition(kind, label) for kind, label in zip(types, labels, strict=True)]
         return Trials(np.stack(u), z, list(labels), conditions)

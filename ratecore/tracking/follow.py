@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 INTERVAL = 5.0  # seconds between two looks at the records
 
@@ -22,7 +24,7 @@ class Follower:
         grace: seconds.
     """
 
-    def __init__(self, uri: str, experiment: str, results, folders, grace: float = 60.0):
+    def __init__(self, uri: str, experiment: str, results, folders, grace: float = 20.0):
         self._job = {"experiment": experiment, "results": str(results), "folders": [str(f) for f in folders]}
         self._uri, self._grace, self._process = uri, grace, None
 
@@ -30,13 +32,18 @@ class Follower:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ratecore.tracking.follow"], stdin=subprocess.PIPE, text=True,
-                env={**os.environ, "MLFLOW_TRACKING_URI": self._uri},
+                env={**os.environ, "MLFLOW_TRACKING_URI": self._uri, "PYTHONPATH": self._python_path()},
             )  # fmt: skip
             self._process.stdin.write(json.dumps(self._job) + "\n")
             self._process.stdin.flush()
         except OSError as error:
             print(f"tracking: not mirrored now, but replayed later: {error}", file=sys.stderr)
         return self
+
+    @staticmethod
+    def _python_path() -> str:
+        """Where the process finds this very ratecore, installed or not."""
+        return os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
 
     def __exit__(self, *error):
         if self._process is None:
@@ -59,23 +66,30 @@ def follow(job: dict, uri: str, finished) -> bool:
     Returns:
         whether all was mirrored in the end.
     """
-    from ratecore.tracking.mlflow import Mirror, without_secrets
+    from ratecore.tracking.mlflow import GoneError, Mirror, without_secrets
+    from ratecore.tracking.record import RecordError
 
-    mirror, complained = None, False
+    mirror, said = None, set()
+
+    def say(about, text: str) -> None:
+        if about not in said:
+            said.add(about)
+            print(f"tracking: {text}", file=sys.stderr, flush=True)
+
     while True:
-        last = finished(INTERVAL)
+        last, whole = finished(INTERVAL), True
         try:
             mirror = mirror or Mirror(uri, job["experiment"], job["results"])
             for folder in job["folders"]:
-                mirror.replay(folder)
-            whole = True
+                try:
+                    mirror.replay(folder)
+                except (RecordError, GoneError) as error:  # of this run alone: the others go on
+                    say(folder, f"{folder} is not mirrored: {error}")
+                    whole = False
         except Exception as error:  # whatever is wrong with a server, the run goes on and this is said once
             whole = False
-            if not complained:
-                message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0])
-                print(f"tracking: MLflow cannot be reached, the run goes on and is mirrored later ({message})",
-                      file=sys.stderr, flush=True)  # fmt: skip
-                complained = True
+            message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0])
+            say("server", f"MLflow cannot be reached, the run goes on and is mirrored later ({message})")
         if last:
             return whole
 
@@ -87,6 +101,7 @@ def _standard_input_closed(seconds: float) -> bool:
 def main() -> int:
     """Reads the job from the first line of standard input; its end is the sign to finish."""
     os.nice(10)  # the training beside it comes first
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the job, whose end is still to be mirrored
     line = sys.stdin.readline()
     if not line:
         return 0

@@ -34,7 +34,12 @@ def tracking_uri(configured: str | None, results) -> str:
 
 def without_secrets(text: str) -> str:
     """The text with user names and passwords taken out of every URI in it."""
-    return re.sub(r"(\w[\w+.-]*://)[^/\s]*@", r"\1***@", text)
+    text = re.sub(r"(\w[\w+.-]*://)[^/\s]*@", r"\1***@", text)
+    return re.sub(r"(?i)([?&](?:password|passwd|token|secret|user)=)[^&\s]+", r"\1***", text)
+
+
+class GoneError(RuntimeError):
+    """A run that was deleted in MLflow by hand."""
 
 
 class Mirror:
@@ -49,7 +54,6 @@ class Mirror:
     """
 
     def __init__(self, uri: str, experiment: str, results):
-        from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
         local = uri.startswith("sqlite:")
@@ -58,9 +62,21 @@ class Mirror:
             path.parent.mkdir(parents=True, exist_ok=True)
             uri += "" if "?" in uri else "?timeout=60"  # wait for a database that another job has locked
         self.client = MlflowClient(uri)
+        # The first use of a SQLite file makes its tables, which two processes at once would break.
+        with _exclusive(Path(results) / ".mlflow.lock") if local else contextlib.nullcontext():
+            self._take_experiment(
+                experiment, str(Path(results).resolve() / "mlartifacts" / experiment) if local else None
+            )
+        created = self.client.get_experiment(self.experiment_id).creation_time
+        # Names the store in the state beside each record: another store, or this one made anew, gets everything.
+        place = f"{without_secrets(uri)}|{self.experiment_id}|{created}"
+        self.store = hashlib.sha256(place.encode()).hexdigest()[:16]
+
+    def _take_experiment(self, experiment: str, place: str | None) -> None:
+        from mlflow.exceptions import MlflowException
+
         found = self.client.get_experiment_by_name(experiment)
         if found is None:
-            place = str(Path(results).resolve() / "mlartifacts" / experiment) if local else None
             try:
                 self.experiment_id = self.client.create_experiment(experiment, artifact_location=place)
             except MlflowException:  # another process made it in between
@@ -71,8 +87,6 @@ class Mirror:
             if found.lifecycle_stage == "deleted":
                 self.client.restore_experiment(found.experiment_id)
             self.experiment_id = found.experiment_id
-        # Names the store in the state beside each record, so that another store gets everything from the start.
-        self.store = hashlib.sha256(f"{without_secrets(uri)}|{self.experiment_id}".encode()).hexdigest()[:16]
 
     def replay(self, folder) -> str | None:
         """Brings what the record of one run says, and MLflow has not yet, into MLflow.
@@ -94,8 +108,10 @@ class Mirror:
             if end > state["bytes"]:
                 record = Record(folder / "record.jsonl")
                 events = record.parse(data[state["bytes"] : end])
-                state["run_id"] = state["run_id"] or self._find_or_create(folder, record.parse(data[:end])[0])
-                self._send(state["run_id"], folder, events)
+                earlier = record.parse(data[: state["bytes"]])
+                state["run_id"] = state["run_id"] or self._find_or_create(folder, (earlier + events)[0])
+                self._see_that_it_is_there(state["run_id"])
+                self._send(state["run_id"], folder, events, known=_points(earlier))
                 state["bytes"] = end
                 write_atomic(folder / "mirror.json", json.dumps(state).encode())
             return state["run_id"]
@@ -110,7 +126,19 @@ class Mirror:
         )
         return run.info.run_id
 
-    def _send(self, run_id: str, folder: Path, events: list[dict]) -> None:
+    def _see_that_it_is_there(self, run_id: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            gone = self.client.get_run(run_id).info.lifecycle_stage == "deleted"
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            gone = True
+        if gone:
+            raise GoneError(f"its MLflow run {run_id} was deleted")
+
+    def _send(self, run_id: str, folder: Path, events: list[dict], known: set) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
         metrics, params, tags, status = [], {}, {}, None
@@ -119,6 +147,10 @@ class Mirror:
             params |= event.get("params", {})
             tags |= event.get("tags", {})
             values = [(name, event.get("step", 0), value) for name, value in event.get("values", {}).items()]
+            if event["event"] == "metrics":
+                # A training that was killed and done again has the same points; MLflow would show each twice.
+                values = [point for point in values if point[:2] not in known]
+                known |= {point[:2] for point in values}
             values += [(name, step, value) for name, curve in event.get("curves", {}).items() for step, value in curve]
             metrics += [Metric(metric_name(name), value, when, step) for name, step, value in values]
             if event["event"] == "artifact":
@@ -146,6 +178,11 @@ class Mirror:
             print(f"tracking: {path} is recorded and not there any more; it is left out of MLflow", file=sys.stderr)
 
 
+def _points(events: list[dict]) -> set:
+    """(name, step) of every point of a curve that was sent while the run trained."""
+    return {(name, e["step"]) for e in events if e["event"] == "metrics" for name in e["values"]}
+
+
 def _milliseconds(event: dict) -> int:
     return round(event["time"] * 1000)
 
@@ -169,10 +206,18 @@ def read_state(folder) -> dict:
 def _locked(path: Path):
     """The bytes of a record, while no other process mirrors it; b'' when there is none."""
     try:
-        file = open(path, "rb")
+        file = open(path, "r+b")  # some network file systems lock only what could be written
     except FileNotFoundError:
         yield b""
         return
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file.read()
+
+
+@contextlib.contextmanager
+def _exclusive(path: Path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

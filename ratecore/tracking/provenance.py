@@ -10,6 +10,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from ratecore import __version__
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -41,12 +43,12 @@ def git_commit() -> str | None:
 @cache
 def provenance() -> dict:
     """Git commit, code hash, versions of what the numbers depend on, and the machine."""
-    versions = {name: metadata.version(name) for name in ("ratecore", "torch", "numpy", "numba")}
+    versions = {name: metadata.version(name) for name in ("torch", "numpy", "numba")}
     return {
         "git_commit": git_commit(),
         "code_hash": code_hash(),
         "python": sys.version.split()[0],
-        "versions": versions,
+        "versions": {"ratecore": __version__, **versions},
         "platform": platform.platform(),
         "host": platform.node(),
     }

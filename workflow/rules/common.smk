@@ -37,16 +37,11 @@ wildcard_constraints:
     seeds="[0-9a-f+-]+",
 
 
-def cell_of(wildcards):
-    """The grid point that a job's wildcards name."""
-    return experiment.by_path[CELL.format(**wildcards)]
-
-
 def identities(*stages):
     """A function of wildcards: the identity of each of a block's runs. What changes it makes the job run again."""
 
     def of_block(wildcards):
-        cell = cell_of(wildcards)
+        cell = experiment.cell_of(wildcards)
         return [
             cell.run(seed).identity(*stages)
             for seed in experiment.blocks[wildcards.seeds]

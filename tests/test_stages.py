@@ -1,0 +1,154 @@
+"""Blocks of runs: each succeeds or fails alone, nothing whole is done twice, nothing stale passes for whole."""
+
+import io
+
+import pytest
+
+from ratecore import stages
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+from ratecore.stages import StageError, evaluate_run, export_run, run_block, train_run
+from ratecore.summary import IncompleteError, cell_figures, loss_curve, summarize
+
+CONFIG = {
+    "experiment": "blocks",
+    "grid": {"seed": [0, 1, 2]},
+    "network": {"N": 10},
+    "training": {"n_trials": 20, "eval_freq": 10, "eval_tr": 4},
+    "evaluation": {"n_trials": 6},
+    "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
+}
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    return Experiment.from_config({**CONFIG, "results": str(tmp_path)})
+
+
+def runs_of(experiment) -> list[Run]:
+    return [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+
+
+def do(stage, runs, log=None):
+    work = {
+        "train": lambda run: train_run(run, log=log or io.StringIO()),
+        "evaluate": evaluate_run,
+        "export": export_run,
+    }
+    return run_block(stage, runs, work[stage], log or io.StringIO())
+
+
+def test_all_stages_and_nothing_twice(experiment):
+    runs = runs_of(experiment)
+    with pytest.raises(IncompleteError, match="3 of 3 runs are not whole"):
+        summarize(experiment)
+    with pytest.raises(StageError, match="(?s)3 of 3 runs broke in evaluate:.*the network is not trained"):
+        do("evaluate", runs)
+    for stage in ("train", "evaluate", "export"):
+        assert [o["status"] for o in do(stage, runs)] == ["done"] * 3
+    table = summarize(experiment)
+    assert list(table["seed"]) == [0, 1, 2] and list(table["status"]) == ["not trained"] * 3
+    assert list(table["n_trials"]) == [20] * 3 and set(table["device"]) == {"cpu"}
+    lengths = [len(run.record.events()) for run in runs]
+    log = io.StringIO()
+    for stage in ("train", "evaluate", "export"):
+        do(stage, runs, log)
+    assert log.getvalue().count("is done already") == 9
+    assert [len(run.record.events()) for run in runs] == lengths
+    assert set(cell_figures(experiment, experiment.cells[0])) == {"loss_curves", "outputs", "taus", "weights"}
+    assert loss_curve(runs[0])[0] == [10, 20] and not loss_curve(runs[0])[2]
+
+
+def test_a_run_that_breaks_does_not_hold_up_the_others_and_is_tried_again(experiment):
+    runs, tried = runs_of(experiment), []
+
+    def work(run):
+        tried.append(run.settings.seed)
+        if run.settings.seed == 1 and len(tried) < 4:
+            raise OSError("No space left on device")
+        return train_run(run, log=io.StringIO())
+
+    log = io.StringIO()
+    with pytest.raises(StageError, match=r"1 of 3 runs broke in train:\n  go-nogo seed=1: OSError: No space left"):
+        run_block("train", runs, work, log)
+    assert tried == [0, 1, 2] and "Traceback" in log.getvalue()
+    end = runs[1].record.last("end", "train")
+    assert end["status"] == "broken" and end["tags"]["error"] == "OSError: No space left on device"
+    assert [o["status"] for o in run_block("train", runs, work, log)] == ["done"] * 3
+    assert tried == [0, 1, 2, 1]
+    assert runs[1].record.last("end", "train")["tags"]["error"] == ""
+
+
+def test_a_run_that_was_killed_starts_again(experiment):
+    (run, *_) = runs_of(experiment)
+    run.record.append("start", "train", identity=run.identity("train"), labels=run.labels)
+    run.record.append("metrics", "train", step=10, values={"train/test_loss": 9.0})
+    assert run.outcome("train") is None
+    do("train", [run])
+    assert run.outcome("train") and loss_curve(run)[0] == [10, 20]
+
+
+def test_a_failed_network_is_a_result_that_later_stages_pass_on(experiment, monkeypatch):
+    runs = runs_of(experiment)[:1]
+
+    def work(run):
+        raise FloatingPointError("the loss is nan at trial 3; try a smaller learning_rate")
+
+    assert run_block("train", runs, work, io.StringIO())[0]["status"] == "failed"
+    monkeypatch.setattr(stages, "train_run", None)  # not tried again
+    assert do("evaluate", runs)[0]["status"] == "failed" == do("export", runs)[0]["status"]
+    # Other code may not fail.
+    monkeypatch.setattr("ratecore.runs.code_hash", lambda: "other")
+    assert runs[0].outcome("train") is None
+
+
+def test_what_was_changed_is_not_whole(experiment, monkeypatch):
+    (run, *_) = runs_of(experiment)
+    for stage in ("train", "evaluate", "export"):
+        do(stage, [run])
+    assert all(run.outcome(stage) for stage in ("train", "evaluate", "export"))
+    # Another network in the place of the one that was scored and exported.
+    network = run.network.read_bytes()
+    run.network.unlink()
+    assert run.outcome("train") is None and run.outcome("evaluate") is None
+    do("train", [run])
+    assert run.outcome("train") and run.outcome("evaluate") is None and run.outcome("export") is None
+    do("evaluate", [run])
+    run.evaluation.write_bytes(b"damaged")
+    assert run.outcome("evaluate") is None and run.outcome("export") is None
+    run.network.write_bytes(network[:-1])
+    assert run.outcome("train") is None and run.outcome("train", verify=False)
+    # Other code scores again, and trains nothing again.
+    run.network.write_bytes(network)
+    do("train", [run])
+    do("evaluate", [run])
+    monkeypatch.setattr("ratecore.runs.code_hash", lambda: "other")
+    assert run.outcome("train") and run.outcome("evaluate") is None
+
+
+def test_another_evaluation_adds_to_the_run(experiment, tmp_path):
+    (run, *_) = runs_of(experiment)
+    for stage in ("train", "evaluate", "export"):
+        do(stage, [run])
+    other = Experiment.from_config({**CONFIG, "results": str(tmp_path), "evaluation": {"n_trials": 7}})
+    (again, *_) = runs_of(other)
+    assert again.folder == run.folder and again.outcome("train") and again.outcome("evaluate") is None
+    for stage in ("train", "evaluate", "export"):
+        do(stage, [again])
+    assert len(list((tmp_path / "blocks" / "models").rglob("*.mat"))) == 1
+    curves = again.record.last("end", "evaluate")["curves"]
+    assert curves and all(name.startswith("eval_curves_2/") for name in curves)
+
+
+def test_two_processes_never_work_on_one_run(experiment):
+    (run, *_) = runs_of(experiment)
+    with run.locked(), pytest.raises(StageError, match="another process is at work on this run"):
+        do("train", [run])
+    do("train", [run])
+
+
+def test_colours_and_names():
+    experiment = Experiment.from_config({"experiment": "x", "grid": {"gain": [1.0, 2.0], "seed": [0, 1]}})
+    labels = [Run.of(experiment, cell, seed).labels for cell in experiment.cells for seed in experiment.seeds]
+    assert [label["name"] for label in labels][:2] == ["go-nogo gain=1 seed=0", "go-nogo gain=1 seed=1"]
+    assert len({label["color"] for label in labels}) == 4
