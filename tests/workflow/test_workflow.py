@@ -151,10 +151,15 @@ def test_each_stage_can_be_made_again_alone(done):
     before = done.written()
     assert set(done.planned("--forcerun", "evaluate", "--until", "evaluate")) == {"evaluate"}
     runs = runs_in_mlflow(done)
-    done.snakemake("--forcerun", "train", "--until", "train")
-    assert done.written() == before, "whole networks were trained again"
+    # A network that was deleted is trained again, to the same bits; whole ones are left alone, and no run is new.
+    networks, (lost, *_) = done.networks(), before
+    lost.unlink()
+    done.snakemake("--forcerun", "train")
+    after = done.written()
+    assert {p for p in before if after[p] != before[p]} == {lost}, "whole networks were trained again"
+    assert all(torch.equal(w, networks[name]) for name, w in done.networks().items())
     assert set(runs_in_mlflow(done)) == set(runs)
-    done.snakemake()
+    assert {run["history"] for run in runs_in_mlflow(done).values()} == {2}
 
 
 @pytest.mark.parametrize(
@@ -205,6 +210,10 @@ def test_another_configfile_takes_the_place_of_the_default(done):
     (done.folder / "other.yaml").write_text(yaml.safe_dump({**SMALL, "experiment": "other", "grid": {"seed": [5]}}))
     assert done.planned("--configfile", "other.yaml")["train"] == 1
     assert done.planned("--config", "seeds_per_job=1")["train"] == 4
+    assert done.planned("--config", "experiment=renamed")["train"] == 2
+    (done.folder / "nameless.yaml").write_text("grid: {seed: [5]}\n")
+    out = done.snakemake("--configfile", "nameless.yaml", "--dry-run", check=False)
+    assert out.returncode != 0 and "experiment" in out.stdout + out.stderr and "required" in out.stdout + out.stderr
 
 
 def test_report(done):
@@ -242,6 +251,7 @@ def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
         task_file="my_task.py",
         task_settings={},
         network={"N": 12, "activation": "clipped_relu"},
+        training={**SMALL["training"], "loss_threshold": 1e-6},
     )  # fmt: skip
     out = checkout.snakemake()
     rows = {row["learning_rate"]: row for row in checkout.rows()}
