@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ratecore.config import EvaluationSettings
-from ratecore.dynamics import run, trial_noise
+from ratecore.dynamics import outputs, trial_noise
 from ratecore.losses import trial_losses
 from ratecore.streams import stream
 
@@ -86,13 +86,11 @@ class Scores:
 def score_trials(task, net, loss_fn: str, generators, trials=None) -> Scores:
     """Runs trials without gradients and scores them; arguments as `draw_trials`."""
     trials, x0, noise = draw_trials(task, net, generators, trials)
-    with torch.no_grad():
-        _, r, o = run(net, trials.u, x0=x0, noise=noise)
-        first = r[:, :1] @ net.w_out[0] + net.b_out
-        losses = trial_losses(o, trials.z, loss_fn).double().cpu().numpy()
-    outputs = torch.cat([first, o], 1).double().cpu().numpy()
-    correct = np.array([task.is_correct(row, label) for row, label in zip(outputs, trials.labels, strict=True)])
-    return Scores(losses, correct, outputs, trials.labels, np.array(trials.conditions))
+    o = outputs(net, trials.u, x0, noise)
+    losses = trial_losses(o[:, 1:], trials.z, loss_fn).double().cpu().numpy()
+    o = o.double().cpu().numpy()
+    correct = np.array([task.is_correct(row, label) for row, label in zip(o, trials.labels, strict=True)])
+    return Scores(losses, correct, o, trials.labels, np.array(trials.conditions))
 
 
 def _together(parts: list[Scores]) -> Scores:

@@ -59,7 +59,7 @@ class FusedUpdates:
         self._m, self._v = ({name: np.zeros_like(p) for name, p in self._p.items()} for _ in range(2))
         self._step, self._buffers = 0, {}
         self._dtype = self._p["w"].dtype.type
-        self._w_in = net.w_in.numpy()
+        self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
         signs, som_m = net.m.diagonal().numpy(), net.som_m.numpy()
         self._scale = np.ascontiguousarray(signs * som_m if net.som_N else signs[None])
         self._W, self._W_t = np.empty_like(self._p["w"]), np.empty_like(self._p["w"])
@@ -68,7 +68,7 @@ class FusedUpdates:
     def reload(self) -> None:
         """Takes over the network's weights as they are now."""
         self._W[:] = self.net.effective_weights().detach().numpy()
-        self._kernels.transpose(self._W, self._W_t)
+        np.copyto(self._W_t, self._W.T)
 
     def _buffer(self, B: int, T: int) -> dict[str, np.ndarray]:
         if (B, T) not in self._buffers:
@@ -93,7 +93,7 @@ class FusedUpdates:
         for k in range(B):
             b["x"][k, 0] = x0[k]
             loss += self._kernels.trial_gradients(
-                self._W, self._W_t, self._w_in, alpha, w_out, b_out, self._phi, self._loss, dtype(1 / B), u[k], z[k],
+                self._W, self._W_t, self._w_in_t, alpha, w_out, b_out, self._phi, self._loss, dtype(1 / B), u[k], z[k],
                 noise[k], b["x"][k], b["r"][k], b["h"], b["o"], b["go"], b["a"][k],
                 b["g_alpha"], b["g_w_out"], b["g_b_out"], b["nothing"],
             )  # fmt: skip
@@ -129,7 +129,7 @@ class FusedUpdates:
         self._kernels.adam_of_weights(
             self._p["w"], b["g_W"], self._scale, self.net.apply_dale, self._m["w"], self._v["w"], *constants, self._W
         )
-        self._kernels.transpose(self._W, self._W_t)
+        np.copyto(self._W_t, self._W.T)
 
     def state_dict(self) -> dict:
         """Adam's state in torch's layout; the tensors are copies."""

@@ -6,7 +6,7 @@ import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.config import EvaluationSettings
-from ratecore.dynamics import run
+from ratecore.dynamics import draw_noise, outputs, run
 from ratecore.evaluation import draw_trials, eval_rnn, evaluate, psychometric_curve
 from ratecore.losses import loss_op
 from ratecore.streams import stream
@@ -88,3 +88,20 @@ def test_seed_package_eval_rnn():
     o, r, x = eval_rnn(net, {"taus": [4, 20], "DeltaT": 1, "task": "go-nogo"}, u, "cpu")
     assert len(o) == 199 and len(r) == len(x) == 200 and x[0].shape == (7, 1)
     assert not o[0].requires_grad
+
+
+@pytest.mark.parametrize("dale", [True, False])
+@pytest.mark.parametrize("activation", ["sigmoid", "clipped_relu", "softplus"])
+def test_outputs_of_many_trials_are_those_of_the_equations(activation, dale):
+    # Without Dale's law a dense product is used, unless few connections are there.
+    for P_rec, batch in ((0.1, 1), (0.2, 49), (0.9, 100)):
+        for dtype, bound in ((torch.float64, 1e-11), (torch.float32, 2e-5)):
+            settings = NetworkSettings(N=21, P_inh=0.4, P_rec=P_rec, apply_dale=dale, activation=activation)
+            net = FR_RNN_dale.from_settings(settings, 2, 1, dtype=dtype)
+            u = torch.as_tensor(np.random.default_rng(0).standard_normal((batch, 2, 30)), dtype=dtype)
+            x0, noise = draw_noise(batch, 30, 21, 3, dtype)
+            _, r, o = run(net, u, x0=x0, noise=noise, engine="torch")
+            truth = torch.cat([r[:, :1] @ net.w_out[0] + net.b_out, o], 1).detach()
+            found = outputs(net, u, x0, noise)
+            assert found.dtype == dtype and not found.requires_grad
+            assert float((found - truth).norm() / truth.norm()) < bound

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ratecore.network import NOISE_SD, X0_SD, activation_function
+from ratecore.network import NOISE_SD, X0_SD, FR_RNN_dale, activation_function
 
 
 def trial_noise(generators, T: int, N: int, dtype=torch.float32, device="cpu"):
@@ -55,6 +55,26 @@ def torch_engine(W, drive, alpha, activation, x0, noise, w_out, b_out):
         r.append(phi(x[-1]))
     x, r = torch.stack(x, 1), torch.stack(r, 1)
     return x, r, r[:, 1:] @ w_out[0] + b_out
+
+
+def outputs(net, stim, x0, noise):
+    """Outputs of a batch of trials without gradients; the states are not kept.
+
+    Args:
+        net, stim (B, n_in, T), x0 (B, N), noise (B, T-1, N): as in `run`.
+
+    Returns:
+        o (B, T) tensor, o[:, 0] the readout of r[0].
+    """
+    with torch.no_grad():
+        if type(net) is FR_RNN_dale and net.w.device.type == "cpu":
+            from ratecore.dynamics.batch import live_outputs  # compiled on first use
+
+            o = live_outputs(net, *(v.contiguous().numpy() for v in (stim, x0, noise)))
+            if o is not None:
+                return torch.from_numpy(o)
+        _, r, o = run(net, stim, x0=x0, noise=noise)
+        return torch.cat([r[:, :1] @ net.w_out[0] + net.b_out, o], 1)
 
 
 def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1, engine=None):

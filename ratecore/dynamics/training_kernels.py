@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ratecore.dynamics.kernels import backward, forward
+from ratecore.dynamics.kernels import add_product, backward, forward
 from ratecore.dynamics.scalar import OPTIONS
 
 L2, L1 = 0, 1
@@ -33,33 +33,34 @@ def _gradient_of_loss(z, code, share, o, go):
 
 
 @njit(**OPTIONS)
-def trial_gradients(W, W_t, w_in, alpha, w_out, b_out, phi, loss, share, u, z, noise, x, r, h, o, go, a,
+def trial_gradients(W, W_t, w_in_t, alpha, w_out, b_out, phi, loss, share, u, z, noise, x, r, h, o, go, a,
                     g_alpha, g_w_out, g_b_out, nothing):  # fmt: skip
     """Forward and backward of one trial. Returns its loss.
 
-    W, W_t (N, N): effective weights and their transpose.   w_in (N, n_in), alpha, w_out (N,), b_out (1,).
+    W, W_t (N, N): effective weights and their transpose.   w_in_t (n_in, N), alpha, w_out (N,), b_out (1,).
     share: 1 / trials of the update.   u (n_in, T), z (T,), noise (T-1, N).   x, r (T, N), x[0] given; h, a (T-1, N);
     o, go (T-1,).   a receives alpha * dL/dx[t]; g_alpha, g_w_out (N,), g_b_out (1,) are added to.   nothing: (0, 0).
     """
     T, N = x.shape
-    h[:] = 0
+    zero = x.dtype.type(0)
     for t in range(T - 1):
+        drive = h[t]
+        drive[:] = zero
         for k in range(u.shape[0]):
-            v = u[k, t]
-            if v != 0:
+            v, w = u[k, t], w_in_t[k]
+            if v != zero:
                 for i in range(N):
-                    h[t, i] += w_in[i, k] * v
+                    drive[i] += w[i] * v
     forward(W_t, h, noise, alpha, phi, x, r, h)
     for t in range(T - 1):
-        total = b_out[0]
+        total, now = b_out[0], r[t + 1]
         for i in range(N):
-            total += w_out[i] * r[t + 1, i]
+            total += w_out[i] * now[i]
         o[t] = total
     value = _gradient_of_loss(z, loss, share, o, go)
     for t in range(T - 1):
         g_b_out[0] += go[t]
-        for i in range(N):
-            g_w_out[i] += go[t] * r[t + 1, i]
+    add_product(r[1:], go, g_w_out)
     g_x0 = np.empty(N, x.dtype)
     backward(W, alpha, phi, x, r, h, w_out, go, nothing, nothing, False, a, g_alpha, g_x0)
     return value
@@ -97,14 +98,3 @@ def adam_of_weights(w, g_W, scale, dale, m, v, rate, root_correction, beta1, bet
             vi[j] = beta2 * vi[j] + (one - beta2) * g * g
             wi[j] -= rate * mi[j] / (np.sqrt(vi[j]) / root_correction + eps)
             Wi[j] = (max(wi[j], zero) if dale else wi[j]) * factor[j]
-
-
-@njit(**OPTIONS)
-def transpose(A, out):
-    """out = A^T for (N, N), in tiles that stay in the first-level cache."""
-    N = A.shape[0]
-    for i0 in range(0, N, 16):
-        for j0 in range(0, N, 16):
-            for i in range(i0, min(i0 + 16, N)):
-                for j in range(j0, min(j0 + 16, N)):
-                    out[j, i] = A[i, j]
