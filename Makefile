@@ -6,7 +6,7 @@ PORT ?= 5000
 RESULTS ?= results
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo ui test lint schema
+.PHONY: install demo ui test lint schema bench
 
 install: .venv/installed
 
@@ -34,6 +34,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+
+bench: install
+	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/trial.py
 
 schema: install
 	$(BIN)/python -c "from ratecore.config import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml

@@ -57,8 +57,13 @@ class FusedUpdates:
         names = [name for name, p in net.named_parameters() if p.requires_grad]
         self._p = {name: getattr(net, name).detach().numpy() for name in names}
         self._m, self._v = ({name: np.zeros_like(p) for name, p in self._p.items()} for _ in range(2))
+        self._flat = {name: [d[name].reshape(-1) for d in (self._p, self._m, self._v)] for name in names}
         self._step, self._buffers = 0, {}
         self._dtype = self._p["w"].dtype.type
+        self._low, self._span = (
+            self._dtype(net.settings.taus[0]),
+            self._dtype(net.settings.taus[-1] - net.settings.taus[0]),
+        )
         self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
         signs, som_m = net.m.diagonal().numpy(), net.som_m.numpy()
         self._scale = np.ascontiguousarray(signs * som_m if net.som_N else signs[None])
@@ -76,7 +81,10 @@ class FusedUpdates:
             shapes = {"x": (B, T, N), "r": (B, T, N), "h": (T - 1, N), "a": (B, T - 1, N), "o": (T - 1,),
                       "go": (T - 1,), "nothing": (0, 0), "g_alpha": (N,), "g_w_out": (N,), "g_b_out": (1,),
                       "g_W": (N, N)}  # fmt: skip
-            self._buffers = {(B, T): {name: np.zeros(shape, dtype) for name, shape in shapes.items()}}
+            b = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
+            a, r = torch.from_numpy(b["a"]), torch.from_numpy(b["r"])
+            b["of_product"] = torch.from_numpy(b["g_W"]), [(a[k].T, r[k, :-1]) for k in range(B)]
+            self._buffers = {(B, T): b}
         return self._buffers[B, T]
 
     def update(self, u, z, x0, noise) -> float:
@@ -86,9 +94,9 @@ class FusedUpdates:
         b, dtype = self._buffer(B, T), self._dtype
         for name in ("g_alpha", "g_w_out", "g_b_out"):
             b[name][:] = 0
-        tau = self.net.time_constants().detach().numpy()
-        alpha = 1 / tau
-        w_out, b_out = self.net.w_out.detach().numpy()[0], self.net.b_out.detach().numpy()
+        share = self._share_of_span()
+        alpha = 1 / (share * self._span + self._low)
+        w_out, b_out = self._flat["w_out"][0], self._flat["b_out"][0]
         loss = 0.0
         for k in range(B):
             b["x"][k, 0] = x0[k]
@@ -97,34 +105,37 @@ class FusedUpdates:
                 noise[k], b["x"][k], b["r"][k], b["h"], b["o"], b["go"], b["a"][k],
                 b["g_alpha"], b["g_w_out"], b["g_b_out"], b["nothing"],
             )  # fmt: skip
-        self._product(b)
-        self._adam(b, tau, alpha)
+        self._product(*b["of_product"])
+        self._adam(b, share, alpha)
         return loss / B
 
-    @staticmethod
-    def _product(b) -> None:
-        """The gradient of W: the sum over trials and steps of a[t] r[t-1]^T, by BLAS."""
-        g_W = torch.from_numpy(b["g_W"])
-        for k, (a, r) in enumerate(zip(torch.from_numpy(b["a"]), torch.from_numpy(b["r"]), strict=True)):
-            if k == 0:
-                torch.mm(a.T, r[:-1], out=g_W)
-            else:
-                g_W.addmm_(a.T, r[:-1])
+    def _share_of_span(self) -> np.ndarray:
+        """sigmoid(taus_gaus) (N,): where each tau lies between the bounds; 0 for the one tau that all units share."""
+        if "taus_gaus" not in self._flat:
+            return np.zeros(self.net.N, self._dtype)
+        half = self._dtype(0.5)
+        return half + half * np.tanh(half * self._flat["taus_gaus"][0])
 
-    def _adam(self, b, tau, alpha) -> None:
+    @staticmethod
+    def _product(g_W, pairs) -> None:
+        """The gradient of W: the sum over trials and steps of a[t] r[t-1]^T, by BLAS."""
+        (a, r), *more = pairs
+        torch.mm(a, r, out=g_W)
+        for a, r in more:
+            g_W.addmm_(a, r)
+
+    def _adam(self, b, share, alpha) -> None:
         self._step += 1
         beta1, beta2 = BETAS
         rate = self.training.learning_rate / (1 - beta1**self._step)
         with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
             constants = [self._dtype(c) for c in (rate, math.sqrt(1 - beta2**self._step), beta1, beta2, EPS)]
         gradients = {"w_out": b["g_w_out"], "b_out": b["g_b_out"]}
-        if "taus_gaus" in self._p:
-            low, high = self.net.settings.taus
-            share = (tau - self._dtype(low)) / self._dtype(high - low)  # the sigmoid of taus_gaus
-            # dL/dtau = -alpha / tau dL/dalpha, dtau/dtaus_gaus = (high - low) share (1 - share)
-            gradients["taus_gaus"] = -b["g_alpha"] * alpha / tau * self._dtype(high - low) * share * (1 - share)
+        if "taus_gaus" in self._flat:
+            # dL/dtau = -alpha^2 dL/dalpha, dtau/dtaus_gaus = span share (1 - share)
+            gradients["taus_gaus"] = -b["g_alpha"] * alpha * alpha * self._span * share * (1 - share)
         for name, g in gradients.items():
-            p, m, v = (arrays[name].reshape(-1) for arrays in (self._p, self._m, self._v))
+            p, m, v = self._flat[name]
             self._kernels.adam(p, g, m, v, *constants)
         self._kernels.adam_of_weights(
             self._p["w"], b["g_W"], self._scale, self.net.apply_dale, self._m["w"], self._v["w"], *constants, self._W
