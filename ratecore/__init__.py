@@ -13,10 +13,11 @@ _HOMES = {
     "devices": ("set_gpu",),
     "dynamics": ("run",),
     "evaluation": ("eval_rnn", "evaluate"),
+    "factory": ("RateRNNFactory",),
     "formats": ("load_network",),
     "losses": ("loss_op",),
     "main": ("restricted_float", "str2bool"),
-    "network": ("AbstractRateRNN", "FR_RNN_dale", "RateRNNFactory"),
+    "network": ("AbstractRateRNN", "FR_RNN_dale"),
     "tasks": ("AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "XORTask"),
     "training": ("train",),
 }  # fmt: skip
