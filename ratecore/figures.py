@@ -60,11 +60,8 @@ def taus_before_and_after(result):
     import torch
 
     with torch.no_grad():
-        after = result.net.time_constants().cpu().numpy() * STEP_MS
-        result.net.taus_gaus.data, trained = result.initial["taus_gaus"], result.net.taus_gaus.data
-        before = result.net.time_constants().cpu().numpy() * STEP_MS
-        result.net.taus_gaus.data = trained
-    return before, after
+        both = (result.initial["taus_gaus"], result.net.taus_gaus)
+        return tuple(result.net.time_constants(taus_gaus=gaus).cpu().numpy() * STEP_MS for gaus in both)
 
 
 def training_curve(losses, tests, training) -> Figure:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -67,6 +69,20 @@ def check_writable(folder) -> None:
         raise NotADirectoryError(errno.ENOTDIR, "this is a file, not a folder to write in", str(place))
     if not os.access(place, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "cannot write in this folder", str(place))
+
+
+@contextlib.contextmanager
+def locked(path, wait: bool = True):
+    """Holds a lock on a file made for it; the lock ends with the process, however it ends.
+
+    Raises:
+        BlockingIOError: without `wait`, when another process holds it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
 
 
 def sha256_of(path) -> str:

@@ -23,10 +23,10 @@ from ratecore.config import (
 )
 
 SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluation": EvaluationSettings}
-# Axes that every grid has, swept or not, so that a path always says what a network is.
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "n_trials", "accuracy", "loss", "seconds", "device", "mlflow_run_id",
             "mat", "pth", "folder", "error"}  # fmt: skip
+# Axes that every grid has, swept or not, so that a path always says what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
 
 

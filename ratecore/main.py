@@ -101,10 +101,10 @@ def run_settings(args) -> RunSettings:
             apply_dale=args.apply_dale,
             taus=args.decay_taus,
             activation=args.act,
-        ),  # fmt: skip
+        ),
         training=dict(
             n_trials=args.n_trials, loss_fn=args.loss_fn, learning_rate=args.learning_rate, batch_size=args.batch_size
-        ),  # fmt: skip
+        ),
         evaluation=dict(n_trials=args.eval_trials),
     )
 
@@ -153,10 +153,8 @@ def eval_command(settings: RunSettings, output_dir: str, model: str | None, devi
     from ratecore.tasks import TaskFactory
 
     path = Path(model) if model else newest_network(output_dir, settings)
-    net, task = (
-        load_network(path, device),
-        TaskFactory.create_task(settings.task, saved_task_settings(path, settings.task)),
-    )
+    net = load_network(path, device)
+    task = TaskFactory.create_task(settings.task, saved_task_settings(path, settings.task))
     if net.w_in.shape[1] != task.n_inputs:
         raise FormatError(
             f"{path}: the network has {net.w_in.shape[1]} inputs; task {settings.task} has {task.n_inputs}"

@@ -47,7 +47,7 @@ class AbstractRateRNN(nn.Module, ABC):
         """The matrix (N, N) that multiplies r."""
 
     @abstractmethod
-    def time_constants(self, taus=None) -> torch.Tensor:
+    def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
         """Synaptic decay time constants tau (N,) in steps."""
 
     @abstractmethod
@@ -266,11 +266,12 @@ class FR_RNN_dale(AbstractRateRNN):
         """W (N, N) of SPEC 1; `m` is diagonal, so it scales columns instead of costing a product."""
         return self.rectified_w() * self.m.diagonal() * self.som_m
 
-    def time_constants(self, taus=None) -> torch.Tensor:
+    def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
         """tau (N,) in steps: the sigmoid transform of `taus_gaus`, or the one value that all units share.
 
         Args:
             taus: (tau,) or (tau_min, tau_max) in place of the network's own.
+            taus_gaus: (N, 1) in place of the network's own, such as those before training.
 
         Raises:
             ValueError: not one or two increasing values.
@@ -281,7 +282,7 @@ class FR_RNN_dale(AbstractRateRNN):
         if len(bounds) != 2 or not bounds[0] < bounds[1]:
             raise ValueError(f"taus = {bounds}; give one value, or a minimum below a maximum")
         low, high = bounds
-        return torch.sigmoid(self.taus_gaus[:, 0]) * (high - low) + low
+        return torch.sigmoid((self.taus_gaus if taus_gaus is None else taus_gaus)[:, 0]) * (high - low) + low
 
     def live_synapses(self) -> torch.Tensor:
         """(N, N) bool: the connections whose effective weight is not zero."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import colorsys
 import contextlib
-import fcntl
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from ratecore.config import RunSettings
-from ratecore.files import sha256_of
+from ratecore.files import locked, sha256_of
 from ratecore.grid import Cell, Experiment, format_value
 from ratecore.tracking import Record
 from ratecore.tracking.provenance import code_hash
@@ -98,15 +97,14 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self):
-        """No other process works on this run meanwhile; the lock ends with the process, however it ends.
+        """No other process works on this run meanwhile.
 
         Raises:
             BlockingIOError: another process is at work.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "lock", "w") as file:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(locked(self.folder / "lock", wait=False))
             except BlockingIOError as error:
                 raise BlockingIOError(error.errno, "another process is at work on this run", str(self.folder)) from None
             yield

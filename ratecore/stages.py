@@ -87,8 +87,7 @@ def _do(stage: str, run: Run, work, log) -> dict:
         message = f"{type(error).__name__}: {error}"
         run.record.append("end", stage, status="broken", error=message, tags={"error": message}, sync=True, **end)
         raise
-    run.record.append("end", stage, sync=True, **end)
-    return run.record.last("end", stage)
+    return run.record.append("end", stage, sync=True, **end)
 
 
 def _tags(run: Run) -> dict:
@@ -141,7 +140,7 @@ def train_run(run: Run, device: str = "cpu", log=None) -> dict:
         "files": {run.relative(run.network): sha256},
         "tags": {"trained": result.trained, "device": device},
         "values": {"train/n_trials": result.n_trials, "train/trained": int(result.trained),
-                   "train/seconds": round(result.seconds, 3)},  # fmt: skip
+                   "train/seconds": round(result.seconds, 3)},
     }  # fmt: skip
 
 

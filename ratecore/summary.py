@@ -15,8 +15,8 @@ class IncompleteError(RuntimeError):
 
 
 def all_runs(experiment: Experiment):
-    """Every run of the grid, in the order of its cells and seeds."""
-    return (Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds)
+    """(cell, run) of every run of the grid, in the order of its cells and seeds."""
+    return ((cell, Run.of(experiment, cell, seed)) for cell in experiment.cells for seed in experiment.seeds)
 
 
 def summary_row(run: Run, columns: dict[str, str]) -> dict:
@@ -55,12 +55,11 @@ def summarize(experiment: Experiment):
     import pandas as pd
 
     rows, missing = [], []
-    for cell in experiment.cells:
-        for seed in experiment.seeds:
-            try:
-                rows.append(summary_row(Run.of(experiment, cell, seed), cell.values))
-            except IncompleteError as error:
-                missing.append(str(error))
+    for cell, run in all_runs(experiment):
+        try:
+            rows.append(summary_row(run, cell.values))
+        except IncompleteError as error:
+            missing.append(str(error))
     if missing:
         more = f"\n  ... and {len(missing) - 20} more" if len(missing) > 20 else ""
         raise IncompleteError(

@@ -10,7 +10,7 @@ from ratecore.tracking.mlflow import tracking_uri
 with logging_to(snakemake.log[0]):  # noqa: F821
     experiment = Experiment.from_config(snakemake.config)  # noqa: F821
     settings = experiment.settings
-    folders = [run.folder for run in all_runs(experiment)]
+    folders = [run.folder for _, run in all_runs(experiment)]
     uri = tracking_uri(settings.tracking.uri, settings.results)
     with Follower(uri, settings.experiment, settings.results, folders, grace=300):
         pass

@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from ratecore.files import write_atomic
+from ratecore.files import locked, write_atomic
 from ratecore.tracking.record import Record
 
 RUN_TAG = "ratecore.run"  # the run's identity: finds the MLflow run of a network again
@@ -63,7 +63,7 @@ class Mirror:
             uri += "" if "?" in uri else "?timeout=60"  # wait for a database that another job has locked
         self.client = MlflowClient(uri)
         # The first use of a SQLite file makes its tables, which two processes at once would break.
-        with _exclusive(Path(results) / ".mlflow.lock") if local else contextlib.nullcontext():
+        with locked(Path(results) / ".mlflow.lock") if local else contextlib.nullcontext():
             self._take_experiment(
                 experiment, str(Path(results).resolve() / "mlartifacts" / experiment) if local else None
             )
@@ -98,7 +98,7 @@ class Mirror:
             the MLflow run's id; None when nothing is recorded yet.
         """
         folder = Path(folder)
-        with _locked(folder / "record.jsonl") as data:
+        with _record_locked(folder / "record.jsonl") as data:
             if not data:
                 return None
             state = read_state(folder)
@@ -203,7 +203,7 @@ def read_state(folder) -> dict:
 
 
 @contextlib.contextmanager
-def _locked(path: Path):
+def _record_locked(path: Path):
     """The bytes of a record, while no other process mirrors it; b'' when there is none."""
     try:
         file = open(path, "r+b")  # some network file systems lock only what could be written
@@ -213,11 +213,3 @@ def _locked(path: Path):
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file.read()
-
-
-@contextlib.contextmanager
-def _exclusive(path: Path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -34,9 +34,10 @@ class Record:
     def __init__(self, path):
         self.path = Path(path)
 
-    def append(self, event: str, stage: str, *, sync: bool = False, **data) -> None:
-        """Adds one event in one write; `sync` waits until it is on disk."""
-        text = json.dumps({"event": event, "stage": stage, "time": round(time.time(), 3), **data}, allow_nan=False)
+    def append(self, event: str, stage: str, *, sync: bool = False, **data) -> dict:
+        """Adds one event in one write; `sync` waits until it is on disk. Returns the event."""
+        whole = {"event": event, "stage": stage, "time": round(time.time(), 3), **data}
+        text = json.dumps(whole, allow_nan=False)
         line = f"{zlib.crc32(text.encode()):08x} {text}\n".encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -49,6 +50,7 @@ class Record:
                 os.fsync(handle)
         finally:
             os.close(handle)
+        return whole
 
     def events(self) -> list[dict]:
         """All events, oldest first; none when there is no file. Raises RecordError."""
