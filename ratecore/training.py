@@ -18,7 +18,7 @@ from ratecore.updates import make_updates
 
 @dataclass
 class TrainingResult:
-    """What training a network gave.
+    """What training a network gave, or has given so far.
 
     Attributes:
         net: the trained network.   initial: its state_dict before training.   optimizer: Adam's state_dict.
@@ -47,10 +47,85 @@ def initial_network(settings: RunSettings, device="cpu") -> FR_RNN_dale:
     return FR_RNN_dale.from_settings(settings.network, n_inputs, stream(settings.seed, "initialisation"), device)
 
 
+class Training:
+    """One network under way: which trials come next, when it is tested and when it is over.
+
+    What the network has become depends on the settings alone: not on other networks, on the number of cores, on what
+    ran before or on where it was interrupted.
+
+    Args:
+        settings: of the run.   device: torch device.
+        result: what an earlier training with these settings had come to, to go on from there.
+    """
+
+    def __init__(self, settings: RunSettings, device="cpu", result: TrainingResult | None = None):
+        self.settings, self.task = settings, settings.create_task()
+        if result is None:
+            net = initial_network(settings, device)
+            result = TrainingResult(net, copy.deepcopy(net.state_dict()))
+        self.result = result
+        self._started = time.perf_counter() - result.seconds
+
+    @property
+    def over(self) -> bool:
+        """Whether the criterion is met or all trials are used."""
+        return self.result.trained or self.result.n_trials >= self.settings.training.n_trials
+
+    @property
+    def upcoming(self) -> range:
+        """Numbers of the trials of the next update."""
+        training, done = self.settings.training, self.result.n_trials
+        return range(done, min(done + training.batch_size, training.n_trials))
+
+    @property
+    def test_due(self) -> bool:
+        """Whether the network is to be tested before the next update."""
+        result, every = self.result, self.settings.training.eval_freq
+        tested = result.tests[-1]["trial"] if result.tests else 0
+        return result.n_trials // every > tested // every or (self.over and result.n_trials > tested)
+
+    def draw(self):
+        """The next update's trials, as `draw_trials`: each from its own stream."""
+        generators = [stream(self.settings.seed, "trial", k) for k in self.upcoming]
+        return draw_trials(self.task, self.result.net, generators)
+
+    def took(self, loss: float) -> None:
+        """Counts an update over the upcoming trials. Raises FloatingPointError: its loss is not finite."""
+        n_trials = self.upcoming.stop
+        self.result.losses.append(loss)
+        self.result.n_trials = n_trials
+        self._check_finite(loss)
+
+    def test(self) -> None:
+        """Tests the network on fresh trials of its own stream and applies the stopping rule.
+
+        Raises:
+            FloatingPointError: its loss is not finite.
+        """
+        result, training = self.result, self.settings.training
+        first = len(result.tests) * training.eval_tr
+        generators = [stream(self.settings.seed, "test", k) for k in range(first, first + training.eval_tr)]
+        # A last update can break a network whose loss was still finite before it.
+        result.last_test = scores = score_trials(self.task, result.net, training.loss_fn, generators)
+        self._check_finite(scores.loss)
+        done = len(result.losses)
+        recent = result.losses[result.tests[-1]["updates"] if result.tests else 0 : done]
+        result.tests.append({"trial": result.n_trials, "updates": done, "train_loss": float(np.mean(recent)),
+                             "loss": scores.loss, "accuracy": scores.accuracy})  # fmt: skip
+        result.trained = (
+            scores.loss < training.loss_threshold
+            and scores.accuracy > training.accuracy_threshold
+            and result.n_trials >= self.task.min_trials
+        )
+        result.seconds = time.perf_counter() - self._started
+
+    def _check_finite(self, loss: float) -> None:
+        if not np.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} at trial {self.result.n_trials}; try a smaller learning_rate")
+
+
 def train(settings: RunSettings, device="cpu", on_test: Callable[[TrainingResult], None] | None = None):
     """Trains one network until it meets the criterion of SPEC 3 or has used `n_trials`.
-
-    The result depends on the settings alone: not on other networks, on the number of cores or on what ran before.
 
     Args:
         settings: of the run.   device: torch device.
@@ -62,51 +137,16 @@ def train(settings: RunSettings, device="cpu", on_test: Callable[[TrainingResult
     Raises:
         FloatingPointError: the loss is no longer finite.
     """
-    net = initial_network(settings, device)
-    result = TrainingResult(net, copy.deepcopy(net.state_dict()))
-    updates = make_updates(net, settings.training)
+    training = Training(settings, device)
+    result = training.result
+    updates = make_updates(result.net, settings.training)
     with one_thread():
-        _train(result, settings, updates, on_test or (lambda result: None))
+        while not training.over:
+            trials, x0, noise = training.draw()
+            training.took(updates.update(trials.u, trials.z, x0, noise))
+            if training.test_due:
+                training.test()
+                if on_test:
+                    on_test(result)
     result.optimizer, result.finished = updates.state_dict(), time.time()
     return result
-
-
-def _train(result, settings, updates, on_test):
-    task, training, seed = settings.create_task(), settings.training, settings.seed
-    start, next_test = time.perf_counter(), training.eval_freq
-    while result.n_trials < training.n_trials and not result.trained:
-        last = min(result.n_trials + training.batch_size, training.n_trials)
-        generators = [stream(seed, "trial", k) for k in range(result.n_trials, last)]
-        trials, x0, noise = draw_trials(task, result.net, generators)
-        result.losses.append(updates.update(trials.u, trials.z, x0, noise))
-        result.n_trials = last
-        _check_finite(result.losses[-1], last)
-        if last >= next_test or last == training.n_trials:
-            next_test = (last // training.eval_freq + 1) * training.eval_freq
-            _test(result, task, settings)
-            result.seconds = time.perf_counter() - start
-            on_test(result)
-
-
-def _check_finite(loss: float, trial: int) -> None:
-    if not np.isfinite(loss):
-        raise FloatingPointError(f"the loss is {loss} at trial {trial}; try a smaller learning_rate")
-
-
-def _test(result, task, settings):
-    """Tests the network on fresh trials of its own stream and applies the stopping rule."""
-    training = settings.training
-    first = len(result.tests) * training.eval_tr
-    generators = [stream(settings.seed, "test", k) for k in range(first, first + training.eval_tr)]
-    # A last update can break a network whose loss was still finite before it.
-    result.last_test = scores = score_trials(task, result.net, training.loss_fn, generators)
-    _check_finite(scores.loss, result.n_trials)
-    done = len(result.losses)
-    recent = result.losses[result.tests[-1]["updates"] if result.tests else 0 : done]
-    result.tests.append({"trial": result.n_trials, "updates": done, "train_loss": float(np.mean(recent)),
-                         "loss": scores.loss, "accuracy": scores.accuracy})  # fmt: skip
-    result.trained = (
-        scores.loss < training.loss_threshold
-        and scores.accuracy > training.accuracy_threshold
-        and result.n_trials >= task.min_trials
-    )
