@@ -5,6 +5,7 @@ Both hold Adam's state in the layout of `torch.optim.Adam.state_dict`, so that e
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -15,6 +16,7 @@ from ratecore.dynamics import run
 from ratecore.losses import trial_losses
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
+LANES_PAY = 6  # from so many trials on, running them side by side costs less than one by one
 
 
 class TorchUpdates:
@@ -50,9 +52,10 @@ class FusedUpdates:
     """
 
     def __init__(self, net, training: TrainingSettings):
-        from ratecore.dynamics import kernels, training_kernels
+        from ratecore.dynamics import kernels, lanes, training_kernels
 
-        self.net, self.training, self._kernels = net, training, training_kernels
+        self.net, self.training, self._kernels, self._lanes = net, training, training_kernels, lanes
+        self._clipped = kernels.CLIPPED_RELU
         self._phi, self._loss = kernels.CODES[net.activation], training_kernels.LOSS_CODES[training.loss_fn]
         names = [name for name, p in net.named_parameters() if p.requires_grad]
         self._p = {name: getattr(net, name).detach().numpy() for name in names}
@@ -64,6 +67,11 @@ class FusedUpdates:
             self._dtype(net.settings.taus[0]),
             self._dtype(net.settings.taus[-1] - net.settings.taus[0]),
         )
+        N = net.N
+        self._g = {name: np.zeros(shape, self._dtype) for name, shape in
+                   {"W": (N, N), "alpha": (N,), "w_out": (N,), "b_out": (1,)}.items()}  # fmt: skip
+        self._g_W = torch.from_numpy(self._g["W"])
+        self._w_in = np.ascontiguousarray(net.w_in.numpy())
         self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
         signs, som_m = net.m.diagonal().numpy(), net.som_m.numpy()
         self._scale = np.ascontiguousarray(signs * som_m if net.som_N else signs[None])
@@ -75,39 +83,70 @@ class FusedUpdates:
         self._W[:] = self.net.effective_weights().detach().numpy()
         np.copyto(self._W_t, self._W.T)
 
-    def _buffer(self, B: int, T: int) -> dict[str, np.ndarray]:
-        if (B, T) not in self._buffers:
-            N, dtype = self.net.N, self._dtype
-            shapes = {"x": (B, T, N), "r": (B, T, N), "h": (T - 1, N), "a": (B, T - 1, N), "o": (T - 1,),
-                      "go": (T - 1,), "nothing": (0, 0), "g_alpha": (N,), "g_w_out": (N,), "g_b_out": (1,),
-                      "g_W": (N, N)}  # fmt: skip
-            b = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
-            a, r = torch.from_numpy(b["a"]), torch.from_numpy(b["r"])
-            b["of_product"] = torch.from_numpy(b["g_W"]), [(a[k].T, r[k, :-1]) for k in range(B)]
-            self._buffers = {(B, T): b}
-        return self._buffers[B, T]
+    def _buffer(self, kind: str, T: int) -> dict[str, np.ndarray]:
+        """Arrays that are reused from update to update, of trials one by one ('single') or side by side ('lanes')."""
+        if (kind, T) not in self._buffers:
+            N, L = self.net.N, self._lanes.LANES
+            shapes = {
+                "single": {"x": (T, N), "r": (T, N), "h": (T - 1, N), "a": (T - 1, N), "o": (T - 1,), "go": (T - 1,),
+                           "nothing": (0, 0)},
+                "lanes": {"X": (N, T, L) if self._phi == self._clipped else (0, 0, 0), "R": (N, T, L),
+                          "A": (N, T - 1, L), "o": (T, L), "go": (T - 1, L)},
+            }[kind]  # fmt: skip
+            b = {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}
+            if kind == "single":
+                b["of_product"] = torch.from_numpy(b["a"]).T, torch.from_numpy(b["r"])[:-1]
+            else:
+                A, R = (torch.from_numpy(b[name].reshape(N, -1)) for name in ("A", "R"))
+                b["of_product"] = A, R[:, :-L].T
+            self._buffers[kind, T] = b
+        return self._buffers[kind, T]
 
     def update(self, u, z, x0, noise) -> float:
         """As `TorchUpdates.update`."""
-        u, z, x0, noise = (v.numpy() for v in (u, z, x0, noise))
-        B, _, T = u.shape
-        b, dtype = self._buffer(B, T), self._dtype
-        for name in ("g_alpha", "g_w_out", "g_b_out"):
-            b[name][:] = 0
+        trials = tuple(v.numpy() for v in (u, z, x0, noise))
+        for g in self._g.values():
+            g[:] = 0
         share = self._share_of_span()
         alpha = 1 / (share * self._span + self._low)
-        w_out, b_out = self._flat["w_out"][0], self._flat["b_out"][0]
+        B, L = len(u), self._lanes.LANES
+        common = alpha, self._flat["w_out"][0], self._flat["b_out"][0], self._phi, self._loss, self._dtype(1 / B)
         loss = 0.0
-        for k in range(B):
-            b["x"][k, 0] = x0[k]
-            loss += self._kernels.trial_gradients(
-                self._W, self._W_t, self._w_in_t, alpha, w_out, b_out, self._phi, self._loss, dtype(1 / B), u[k], z[k],
-                noise[k], b["x"][k], b["r"][k], b["h"], b["o"], b["go"], b["a"][k],
-                b["g_alpha"], b["g_w_out"], b["g_b_out"], b["nothing"],
-            )  # fmt: skip
-        self._product(*b["of_product"])
-        self._adam(b, share, alpha)
+        for first in range(0, B, L):
+            group = tuple(v[first : first + L] for v in trials)
+            pays = len(group[0]) >= LANES_PAY
+            loss += (self._side_by_side if pays else self._one_by_one)(common, *group)
+        self._adam(share, alpha)
         return loss / B
+
+    def _one_by_one(self, common, u, z, x0, noise) -> float:
+        b, loss = self._buffer("single", u.shape[2]), 0.0
+        for k in range(len(u)):
+            b["x"][0] = x0[k]
+            loss += self._kernels.trial_gradients(
+                self._W, self._W_t, self._w_in_t, *common, u[k], z[k], noise[k], b["x"], b["r"], b["h"], b["o"],
+                b["go"], b["a"], self._g["alpha"], self._g["w_out"], self._g["b_out"], b["nothing"],
+            )  # fmt: skip
+            self._product(*b["of_product"])
+        return loss
+
+    def _side_by_side(self, common, u, z, x0, noise) -> float:
+        b = self._buffer("lanes", u.shape[2])
+        live, live_t = self._live
+        loss = self._kernels.gradients_side_by_side(
+            *live.take(self._W).parts, *live_t.take(self._W_t).parts, self._w_in, *common, u, z, x0, noise, b["o"],
+            b["go"], b["X"], b["R"], b["A"], self._g["alpha"], self._g["w_out"], self._g["b_out"],
+        )  # fmt: skip
+        self._product(*b["of_product"])
+        return loss
+
+    def _product(self, a, r) -> None:
+        """Adds to the gradient of W the sum over steps of a[t] r[t-1]^T, by BLAS."""
+        self._g_W.addmm_(a, r)
+
+    @functools.cached_property
+    def _live(self):
+        return [self._lanes.LiveMatrix(self.net.N, self._dtype) for _ in range(2)]
 
     def _share_of_span(self) -> np.ndarray:
         """sigmoid(taus_gaus) (N,): where each tau lies between the bounds; 0 for the one tau that all units share."""
@@ -116,29 +155,28 @@ class FusedUpdates:
         half = self._dtype(0.5)
         return half + half * np.tanh(half * self._flat["taus_gaus"][0])
 
-    @staticmethod
-    def _product(g_W, pairs) -> None:
-        """The gradient of W: the sum over trials and steps of a[t] r[t-1]^T, by BLAS."""
-        (a, r), *more = pairs
-        torch.mm(a, r, out=g_W)
-        for a, r in more:
-            g_W.addmm_(a, r)
-
-    def _adam(self, b, share, alpha) -> None:
+    def _adam(self, share, alpha) -> None:
         self._step += 1
         beta1, beta2 = BETAS
         rate = self.training.learning_rate / (1 - beta1**self._step)
         with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
             constants = [self._dtype(c) for c in (rate, math.sqrt(1 - beta2**self._step), beta1, beta2, EPS)]
-        gradients = {"w_out": b["g_w_out"], "b_out": b["g_b_out"]}
+        gradients = {"w_out": self._g["w_out"], "b_out": self._g["b_out"]}
         if "taus_gaus" in self._flat:
             # dL/dtau = -alpha^2 dL/dalpha, dtau/dtaus_gaus = span share (1 - share)
-            gradients["taus_gaus"] = -b["g_alpha"] * alpha * alpha * self._span * share * (1 - share)
+            gradients["taus_gaus"] = -self._g["alpha"] * alpha * alpha * self._span * share * (1 - share)
         for name, g in gradients.items():
             p, m, v = self._flat[name]
             self._kernels.adam(p, g, m, v, *constants)
         self._kernels.adam_of_weights(
-            self._p["w"], b["g_W"], self._scale, self.net.apply_dale, self._m["w"], self._v["w"], *constants, self._W
+            self._p["w"],
+            self._g["W"],
+            self._scale,
+            self.net.apply_dale,
+            self._m["w"],
+            self._v["w"],
+            *constants,
+            self._W,
         )
         np.copyto(self._W_t, self._W.T)
 

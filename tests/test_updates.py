@@ -30,7 +30,7 @@ def network(case, dtype):
     return FR_RNN_dale.from_settings(NetworkSettings(N=14, P_inh=0.4, P_rec=0.5, **case), 2, 1, dtype=dtype)
 
 
-@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("batch", [1, 5, 19])  # one by one; 16 side by side and 3 one by one
 @pytest.mark.parametrize("loss_fn", ["l2", "l1"])
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, c.values())))
 def test_fused_updates_are_those_of_torch(case, loss_fn, batch):
@@ -72,7 +72,7 @@ def test_either_goes_on_where_the_other_stopped(first, second):
 def test_trials_of_other_lengths_follow_each_other():
     nets = [network(CASES[0], torch.float64) for _ in range(2)]
     fused, torch_updates = FusedUpdates(nets[0], TrainingSettings()), TorchUpdates(nets[1], TrainingSettings())
-    for batch, T in ((1, 18), (3, 25), (2, 7), (1, 18)):
+    for batch, T in ((1, 18), (22, 9), (3, 25), (7, 18), (1, 18)):
         drawn = trials(batch, torch.float64, T, T=T)
         assert fused.update(*drawn) == pytest.approx(torch_updates.update(*drawn), rel=1e-9)
 

@@ -7,6 +7,8 @@ import torch
 
 from ratecore.network import NOISE_SD, X0_SD, FR_RNN_dale, activation_function
 
+DENSE = 0.5  # with more of the connections alive, dense matrix products are faster in large networks
+
 
 def trial_noise(generators, T: int, N: int, dtype=torch.float32, device="cpu"):
     """The randomness of trials (SPEC 1), each from its own generator.
@@ -68,11 +70,11 @@ def outputs(net, stim, x0, noise):
     """
     with torch.no_grad():
         if type(net) is FR_RNN_dale and net.w.device.type == "cpu":
-            from ratecore.dynamics.batch import live_outputs  # compiled on first use
+            from ratecore.dynamics.lanes import LiveMatrix, outputs_over  # compiled on first use
 
-            o = live_outputs(net, *(v.contiguous().numpy() for v in (stim, x0, noise)))
-            if o is not None:
-                return torch.from_numpy(o)
+            live = LiveMatrix.of(net.effective_weights())
+            if live.share < DENSE:
+                return torch.from_numpy(outputs_over(live, net, *(v.contiguous().numpy() for v in (stim, x0, noise))))
         _, r, o = run(net, stim, x0=x0, noise=noise)
         return torch.cat([r[:, :1] @ net.w_out[0] + net.b_out, o], 1)
 

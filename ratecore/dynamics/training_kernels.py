@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ratecore.dynamics import lanes
 from ratecore.dynamics.kernels import add_product, backward, forward
 from ratecore.dynamics.scalar import OPTIONS
 
@@ -64,6 +65,30 @@ def trial_gradients(W, W_t, w_in_t, alpha, w_out, b_out, phi, loss, share, u, z,
     g_x0 = np.empty(N, x.dtype)
     backward(W, alpha, phi, x, r, h, w_out, go, nothing, nothing, False, a, g_alpha, g_x0)
     return value
+
+
+_forward_side_by_side, _backward_side_by_side = lanes.forward, lanes.backward  # globals that numba can call
+
+
+@njit(**OPTIONS)
+def gradients_side_by_side(start, index, value, start_t, index_t, value_t, w_in, alpha, w_out, b_out, phi, loss, share,
+                           u, z, x0, noise, o, go, X, R, A, g_alpha, g_w_out, g_b_out):  # fmt: skip
+    """Forward and backward of up to `lanes.LANES` trials. Returns the sum of their losses.
+
+    start, index, value: entries of W, and of its transpose.   u (B, n_in, T), z (B, T), x0 (B, N), noise (B, T-1, N).
+    share: 1 / trials of the update.   o (T, LANES), go (T-1, LANES), X, R, A: see `lanes.forward` and `backward`.
+    """
+    B, _, T = u.shape
+    _forward_side_by_side(start, index, value, w_in, alpha, w_out, b_out, phi, u, x0, noise, o, True, X, R, A)
+    total = o.dtype.type(0)
+    one, g = np.empty(T - 1, o.dtype), np.empty(T - 1, o.dtype)
+    go[:] = o.dtype.type(0)
+    for b in range(B):
+        one[:] = o[1:, b]
+        total += _gradient_of_loss(z[b], loss, share, one, g)
+        go[:, b] = g
+    _backward_side_by_side(start_t, index_t, value_t, alpha, w_out, phi, X, R, A, go, g_alpha, g_w_out, g_b_out)
+    return total
 
 
 @njit(**OPTIONS)
