@@ -12,11 +12,10 @@ import numpy as np
 import torch
 
 from ratecore.config import TrainingSettings
-from ratecore.dynamics import run
+from ratecore.dynamics import LANES_PAY, run
 from ratecore.losses import trial_losses
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
-LANES_PAY = 6  # from so many trials on, running them side by side costs less than one by one
 
 
 class TorchUpdates:
