@@ -11,8 +11,11 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomic(path, data: bytes) -> str:
+def write_atomic(path, data: bytes, keep=None) -> str:
     """Writes a file beside its place, syncs it to disk and renames it there. Returns the SHA-256 of its bytes.
+
+    Args:
+        keep: where to move what stood at `path`, once the new file is whole on disk.
 
     Raises:
         OSError: the disk is full, the folder unwritable ...; what stood at `path` is as it was.
@@ -20,6 +23,8 @@ def write_atomic(path, data: bytes) -> str:
     path = Path(path)
     temporary = _written_beside(path, data)
     try:
+        if keep is not None and path.exists():
+            os.replace(path, keep)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ Files of others are read as data alone: no code in them runs, and a file is take
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import time
@@ -18,13 +19,19 @@ from ratecore.dynamics import draw_noise, run
 from ratecore.files import write_atomic, write_new
 from ratecore.network import FR_RNN_dale, activation_function
 from ratecore.streams import stream
+from ratecore.tracking.provenance import code_hash
 
 PTH_FORMAT = "ratecore-1"
+CHECKPOINT_FORMAT = b"ratecore-checkpoint-1"
 ACCURACY_AMPLITUDE = 0.7  # `eval_amp_threh` of the seed package (SPEC 9)
 
 
 class FormatError(ValueError):
     """A file that is damaged or is not what it should be; the message names the file and what is wrong."""
+
+
+class DamagedError(FormatError):
+    """A checkpoint that cannot be gone on from; the message names the file and why."""
 
 
 # ----------------------------------------------------------------------------------------------------------- .pth
@@ -38,7 +45,7 @@ def training_params(settings: RunSettings) -> dict:
             "loss_fn": t.loss_fn, "P_rec": settings.network.P_rec}  # fmt: skip
 
 
-def pth_bytes(settings: RunSettings, result) -> bytes:
+def pth_bytes(settings: RunSettings, result, **extra) -> bytes:
     """A `.pth` file of plain values and tensors alone; a `TrainingResult` and the settings that led to it."""
     task = {**settings.create_task().settings, "DeltaT": 1, "taus": list(settings.network.taus), "task": settings.task}
     content = {
@@ -58,7 +65,7 @@ def pth_bytes(settings: RunSettings, result) -> bytes:
         "finished": result.finished,
     }
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save(content | extra, buffer)
     return buffer.getvalue()
 
 
@@ -69,8 +76,12 @@ def save_pth(path, settings: RunSettings, result) -> str:
 
 def load_pth(path, device="cpu") -> dict:
     """The content of a `.pth` file as written here. Raises FormatError for any other."""
+    return _content_of_pth(path, Path(path).read_bytes(), device)
+
+
+def _content_of_pth(path, data: bytes, device) -> dict:
     try:
-        content = torch.load(io.BytesIO(Path(path).read_bytes()), map_location=device, weights_only=True)
+        content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
     except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
         raise FormatError(f"{path}: not a readable .pth file: {_first_line(error)}") from error
     if not isinstance(content, dict) or content.get("format") != PTH_FORMAT:
@@ -83,17 +94,47 @@ def load_pth(path, device="cpu") -> dict:
 
 def result_from_pth(path, device="cpu"):
     """The `TrainingResult` in a `.pth` file. Settings in it stay data: a task file that they name is not run."""
+    return _result(path, load_pth(path, device), device)
+
+
+def _result(path, content: dict, device):
     from ratecore.training import TrainingResult
 
-    content = load_pth(path, device)
     try:
         return TrainingResult(
             _network_from_state(content["model_state_dict"], device), content["initial_state_dict"],
             content["optimizer_state_dict"], content["losses"].tolist(), content["tests"],
-            trained=content["trained"], n_trials=content["trial"], finished=content["finished"],
+            trained=content["trained"], n_trials=content["trial"], seconds=content.get("seconds", 0.0),
+            finished=content["finished"],
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FormatError(f"{path}: {_first_line(error)}") from error
+
+
+def checkpoint_bytes(settings: RunSettings, result) -> bytes:
+    """A training under way: a line with the SHA-256 of the rest, and a `.pth` file with the identity of the run."""
+    data = pth_bytes(settings, result, seconds=result.seconds, identity=settings.identity("training"), code=code_hash())
+    return CHECKPOINT_FORMAT + b" " + hashlib.sha256(data).hexdigest().encode() + b"\n" + data
+
+
+def result_from_checkpoint(path, settings: RunSettings, device="cpu"):
+    """The `TrainingResult` in a checkpoint of these settings.
+
+    Raises:
+        DamagedError: not whole, or written by other code, whose next update might be another.
+        FormatError: it is whole, and of other settings.
+    """
+    head, _, data = Path(path).read_bytes().partition(b"\n")
+    if head != CHECKPOINT_FORMAT + b" " + hashlib.sha256(data).hexdigest().encode():
+        raise DamagedError(f"{path}: not a whole checkpoint, its checksum does not match")
+    content = _content_of_pth(path, data, device)
+    if content.get("identity") != settings.identity("training"):
+        raise FormatError(
+            f"{path}: a checkpoint of other settings than this run's; move it away to train from the start"
+        )
+    if content.get("code") != code_hash():
+        raise DamagedError(f"{path}: a checkpoint of another version of ratecore")
+    return _result(path, content, device)
 
 
 def _network_from_state(state, device, dtype=None) -> FR_RNN_dale:

@@ -14,6 +14,7 @@ from ratecore.files import locked, sha256_of
 from ratecore.grid import Cell, Experiment, format_value
 from ratecore.tracking import Record
 from ratecore.tracking.provenance import code_hash
+from ratecore.tracking.queue import note_open
 
 # What the numbers of each stage depend on, as arguments of `RunSettings.identity`.
 DEPENDS_ON = {"train": ("training",), "evaluate": ("training", "evaluation"), "export": ("training", "evaluation")}
@@ -94,6 +95,10 @@ class Run:
     def reads(self, stage: str) -> dict[str, str]:
         """Path: SHA-256 of the files that a stage reads, as they are now."""
         return {self.relative(file): sha256_of(file) for file in (getattr(self, name) for name in READS[stage])}
+
+    def note_open(self) -> None:
+        """Notes that the record has grown or will: see `tracking.queue`."""
+        note_open(self.root, self.folder)
 
     @contextlib.contextmanager
     def locked(self):

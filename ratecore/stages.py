@@ -85,6 +85,7 @@ def _do(stage: str, run: Run, work, log) -> dict:
         start |= {"params": run.params(), "settings": run.settings.model_dump(mode="json"), "provenance": provenance()}
         commit = provenance()["git_commit"]
         start["tags"] |= {"git_commit": commit, "mlflow.source.git.commit": commit, "code_hash": code_hash()}
+    run.note_open()
     run.record.append("start", stage, **start)
     end = {"identity": run.identity(stage), "code_hash": code_hash()}
     try:
@@ -94,10 +95,22 @@ def _do(stage: str, run: Run, work, log) -> dict:
         end |= {"status": "failed", "error": str(error), "tags": {"error": str(error)}}
         print(f"{run.labels['name']}: {stage} failed: {error}", file=log, flush=True)
     except BaseException as error:
-        message = f"{type(error).__name__}: {error}"
-        run.record.append("end", stage, status="broken", error=message, tags={"error": message}, sync=True, **end)
+        told_to_end = isinstance(error, SystemExit | KeyboardInterrupt)
+        end |= {"status": "interrupted" if told_to_end else "broken", "error": f"{type(error).__name__}: {error}"}
+        _end(run, stage, {**end, "tags": {"error": end["error"]}})
         raise
-    return run.record.append("end", stage, sync=True, **end)
+    outcome = _end(run, stage, end)
+    if stage == "train":
+        from ratecore.checkpoints import remove_checkpoints
+
+        remove_checkpoints(run.folder)
+    return outcome
+
+
+def _end(run: Run, stage: str, end: dict) -> dict:
+    event = run.record.append("end", stage, sync=True, **end)
+    run.note_open()
+    return event
 
 
 def _tags(run: Run) -> dict:
@@ -122,26 +135,38 @@ def _record_file(run: Run, stage: str, path, sha256: str, folder: str = "") -> N
 # ---------------------------------------------------------------------------------------------------------- train
 
 
+def _recorded_tests(run: Run) -> dict[int, dict]:
+    """Trial: values of the tests that were recorded before the run was interrupted."""
+    events = run.record.events()
+    return {e["step"]: e["values"] for e in events if (e["event"], e["stage"]) == ("metrics", "train")}
+
+
 def train_run(run: Run, device: str = "cpu", log=None) -> dict:
     """Trains the run's network and saves it; loss and accuracy go to the record while it trains."""
+    from ratecore.checkpoints import Checkpoints, waiting_signals
     from ratecore.formats import save_pth
     from ratecore.progress import ProgressLog
     from ratecore.training import train
 
     progress = ProgressLog(run.labels["name"], run.settings, file=log)
+    recorded = _recorded_tests(run)
 
     def on_test(result):
-        test = result.tests[-1]
-        values = {
-            "train/loss": test["train_loss"],
-            "train/test_loss": test["loss"],
-            "train/test_accuracy": test["accuracy"],
-        }
-        run.record.append("metrics", "train", step=test["trial"], values=values)
+        # All of them, since a cut of the power can lose lines of the record that a checkpoint has seen.
+        for test in result.tests:
+            values = {
+                "train/loss": test["train_loss"],
+                "train/test_loss": test["loss"],
+                "train/test_accuracy": test["accuracy"],
+            }
+            if recorded.get(test["trial"]) != values:
+                recorded[test["trial"]] = values
+                run.record.append("metrics", "train", step=test["trial"], values=values)
         progress.update(result)
 
-    result = train(run.settings, device, on_test)
-    sha256 = save_pth(run.network, run.settings, result)
+    with waiting_signals() as signals:
+        result = train(run.settings, device, on_test, Checkpoints(run.folder, run.settings, signals, log=log))
+        sha256 = save_pth(run.network, run.settings, result)
     return {
         "trained": result.trained,
         "n_trials": result.n_trials,

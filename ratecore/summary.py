@@ -76,18 +76,14 @@ def write_summary(table, path) -> None:
 
 def loss_curve(run: Run) -> tuple[list, list, bool]:
     """Trials and test losses of the run's training, from its record, and whether it was trained."""
-    trials, losses, trained = [], [], False
+    tests, end = {}, {}
     for event in run.record.events():
-        if event["stage"] != "train":
-            continue
-        if event["event"] == "start":
-            trials, losses = [], []
-        elif event["event"] == "metrics":
-            trials.append(event["step"])
-            losses.append(event["values"]["train/test_loss"])
-        elif event["event"] == "end":
-            trained = bool(event.get("trained", False))
-    return trials, losses, trained
+        if (event["event"], event["stage"]) == ("metrics", "train"):
+            tests[event["step"]] = event["values"]["train/test_loss"]  # of the last, if it was trained more than once
+        elif (event["event"], event["stage"]) == ("end", "train"):
+            end = event
+    trials = [trial for trial in sorted(tests) if trial <= end.get("n_trials", trial)]
+    return trials, [tests[trial] for trial in trials], bool(end.get("trained", False))
 
 
 def cell_figures(experiment: Experiment, cell) -> dict:

@@ -121,36 +121,53 @@ class Training:
         )
         result.seconds = time.perf_counter() - self._started
 
+    def pause(self, updates) -> None:
+        """Brings the result up to date with what is elsewhere: Adam's state and the time."""
+        self.result.optimizer = updates.state_dict()
+        self.result.seconds = time.perf_counter() - self._started
+
     def _check_finite(self, loss: float) -> None:
         if not np.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at trial {self.result.n_trials}; try a smaller learning_rate")
 
 
-def train(settings: RunSettings, device="cpu", on_test: Callable[[TrainingResult], None] | None = None):
+def train(
+    settings: RunSettings, device="cpu", on_test: Callable[[TrainingResult], None] | None = None, checkpoints=None
+):
     """Trains one network until it meets the criterion of SPEC 3 or has used `n_trials`.
 
     Args:
         settings: of the run.   device: torch device.
         on_test: called with the result so far after every test, for progress and records.
+        checkpoints: a `Checkpoints`: where training goes on from, and is saved to now and then.
 
     Returns:
         TrainingResult; `trained` is False when the criterion was not met, which is a result and not an error.
 
     Raises:
         FloatingPointError: the loss is no longer finite.
+        Interrupted: the process was told to end; a checkpoint is written.
     """
-    training = Training(settings, device)
+    training = Training(settings, device, checkpoints and checkpoints.load(device))
     result = training.result
     updates = make_updates(result.net, settings.training)
+    if result.optimizer:
+        updates.load_state_dict(result.optimizer)
     with one_thread():
-        while not training.over:
-            trials, x0, noise = training.draw()
-            training.took(updates.update(trials.u, trials.z, x0, noise))
+        while True:
             if training.test_due:
                 training.test()
                 if on_test:
                     on_test(result)
-    result.optimizer, result.finished = updates.state_dict(), time.time()
+            if training.over:
+                break
+            if checkpoints is not None and checkpoints.due():
+                training.pause(updates)
+                checkpoints.save(result)
+            trials, x0, noise = training.draw()
+            training.took(updates.update(trials.u, trials.z, x0, noise))
+    training.pause(updates)
+    result.finished = time.time()
     return result
 
 

@@ -14,8 +14,6 @@ from ratecore.files import write_atomic
 from ratecore.grid import Experiment
 from ratecore.runs import Run
 from ratecore.stages import run_block
-from ratecore.tracking.follow import Follower
-from ratecore.tracking.mlflow import tracking_uri
 
 
 @contextmanager
@@ -43,7 +41,7 @@ def logging_to(path):
 
 
 def do_block(snakemake, stage, work, prepare=lambda runs: None, workers=1):
-    """Does a stage for the block of a job, mirrored in MLflow meanwhile, and writes what came out as its output.
+    """Does a stage for the block of a job and writes what came out as its output.
 
     Args:
         stage: 'train', 'evaluate' or 'export'.   work: does it for one run, see `ratecore.stages`.
@@ -53,11 +51,8 @@ def do_block(snakemake, stage, work, prepare=lambda runs: None, workers=1):
         experiment = Experiment.from_config(snakemake.config)
         cell = experiment.cell_of(snakemake.wildcards)
         runs = [Run.of(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
-        settings = experiment.settings
-        uri = tracking_uri(settings.tracking.uri, settings.results)
-        with Follower(uri, settings.experiment, settings.results, [run.folder for run in runs]):
-            prepare(runs)
-            outcomes = run_block(stage, runs, work, workers=workers)
+        prepare(runs)
+        outcomes = run_block(stage, runs, work, workers=workers)
         rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder), "identity": o["identity"],
                  "status": o["status"]} for run, o in zip(runs, outcomes, strict=True)]  # fmt: skip
         write_atomic(snakemake.output[0], json.dumps(rows, indent=1).encode())

@@ -3,15 +3,13 @@
 from common import logging_to
 
 from ratecore.grid import Experiment
-from ratecore.summary import all_runs, summarize, write_summary
+from ratecore.summary import summarize, write_summary
 from ratecore.tracking.follow import Follower
 from ratecore.tracking.mlflow import tracking_uri
 
 with logging_to(snakemake.log[0]):  # noqa: F821
     experiment = Experiment.from_config(snakemake.config)  # noqa: F821
     settings = experiment.settings
-    folders = [run.folder for _, run in all_runs(experiment)]
     uri = tracking_uri(settings.tracking.uri, settings.results)
-    with Follower(uri, settings.experiment, settings.results, folders, grace=300):
-        pass
+    Follower(uri, settings.experiment, settings.results, whole=True).start().stop(grace=300)
     write_summary(summarize(experiment), snakemake.output[0])  # noqa: F821

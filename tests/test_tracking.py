@@ -8,9 +8,12 @@ import time
 
 import pytest
 
+from ratecore import cli
+from ratecore.files import locked
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.follow import Follower, follow
 from ratecore.tracking.mlflow import Mirror, metric_name, read_state, tracking_uri, without_secrets
+from ratecore.tracking.queue import close, note_deaths, note_open, open_runs
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
@@ -147,13 +150,22 @@ def test_a_run_is_mirrored_while_it_grows_and_once(store, tmp_path):
     assert run.info.status == "FAILED" and run.data.tags["error"] == "OSError: disk full"
 
 
-def test_two_processes_that_replay_at_once_make_one_run(store, tmp_path):
-    results, uri = store
-    folders = [tmp_path / f"run{k}" for k in range(3)]
-    for folder in folders:
-        write_run(folder)
-    Mirror(uri, "together", results)
-    job = json.dumps({"experiment": "together", "results": str(results), "folders": [str(f) for f in folders]})
+def open_run(results, experiment, name):
+    """A run of an experiment, under way, with its note among the open ones."""
+    folder = results / experiment / "runs" / name
+    record = write_run(folder, name)
+    note_open(results / experiment, folder)
+    return folder, record
+
+
+def job_of(results, experiment, whole=False):
+    return {"experiment": experiment, "results": str(results), "whole": whole}
+
+
+def test_two_processes_that_replay_at_once_make_one_run(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    folders = [open_run(tmp_path, "together", f"run{k}")[0] for k in range(3)]
+    job = json.dumps(job_of(tmp_path, "together"))
     command = [sys.executable, "-m", "ratecore.tracking.follow"]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, "MLFLOW_TRACKING_URI": uri}, text=True)
@@ -162,10 +174,70 @@ def test_two_processes_that_replay_at_once_make_one_run(store, tmp_path):
     for process in processes:
         process.communicate(job + "\n", timeout=120)
         assert process.returncode == 0
-    mirror = Mirror(uri, "together", results)
+    mirror = Mirror(uri, "together", tmp_path)
     assert len(mirror.client.search_runs([mirror.experiment_id])) == 3
     run_id = read_state(folders[0])["run_id"]
     assert len(mirror.client.get_metric_history(run_id, "train/loss")) == 25
+
+
+def test_open_runs_are_closed_once_mlflow_has_all_of_them(store, capfd):
+    results, uri = store
+    (going, _), (ended, record) = (open_run(results, "open", name) for name in ("going", "ended"))
+    record.append("end", "train", status="done", identity="i")
+    assert follow(job_of(results, "open"), uri, lambda seconds: True)
+    root = results / "open"
+    assert list(open_runs(root)) == [going] and read_state(ended)["run_id"]
+    # Noted again in between: not taken away.
+    note_open(root, ended)
+    note = open_runs(root)[ended]
+    note_open(root, ended)
+    close(root, ended, note)
+    assert ended in open_runs(root)
+    close(root, ended, open_runs(root)[ended])
+    assert ended not in open_runs(root)
+    # A note that leads out of the experiment, or is none, is no run.
+    (root / "open" / "x").write_text('{"folder": "../../elsewhere"}')
+    (root / "open" / "y").write_text("[1")
+    assert list(open_runs(root)) == [going]
+
+
+def test_a_run_whose_process_is_gone_is_killed_until_it_goes_on(store):
+    results, uri = store
+    (dead, record), (alive, _), (ended, third) = (open_run(results, "dead", k) for k in ("dead", "alive", "ended"))
+    third.append("end", "train", status="done", identity="i")
+    with locked(alive / "lock"):
+        assert note_deaths(results / "dead") == [dead] and note_deaths(results / "dead") == []
+    mirror = Mirror(uri, "dead", results)
+    run_id = mirror.replay(dead)
+    run = mirror.client.get_run(run_id)
+    assert run.info.status == "KILLED" and run.data.tags["error"] == "its process was killed"
+    record.append("start", "train", identity="i", labels={"name": "dead"})
+    assert mirror.replay(dead) == run_id and mirror.client.get_run(run_id).info.status == "RUNNING"
+    record.append("end", "train", status="done", identity="i", tags={"error": ""})
+    mirror.replay(dead)
+    assert mirror.client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_the_whole_database_is_made_anew_from_the_results(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("a", "b"):
+        folder, record = open_run(tmp_path, "demo", name)
+        record.append("end", "train", status="done", identity="i", values={"train/n_trials": 2500}, tags={"x": name})
+    assert cli.main(["replay", str(tmp_path)]) == 0
+    assert "demo: all of its runs are in sqlite:///" in capsys.readouterr().out
+    first, second = Mirror(f"sqlite:///{tmp_path}/mlflow.db", "demo", tmp_path), f"sqlite:///{tmp_path}/again.db"
+    assert cli.main(["replay", str(tmp_path / "demo"), "--uri", second]) == 0
+    assert cli.main(["replay", str(tmp_path), "--uri", second]) == 0
+    again = Mirror(second, "demo", tmp_path)
+    shown = [
+        sorted((everything(m, run.info.run_id) for run in m.client.search_runs([m.experiment_id])), key=str)
+        for m in (first, again)
+    ]
+    assert len(shown[0]) == 2 and shown[0] == shown[1]
+    assert cli.main(["replay", str(tmp_path / "nothing")]) == 2
+    (tmp_path / "demo" / "tracking.json").write_text('{"uri": "postgresql://***@db/mlflow"}')
+    assert cli.main(["replay", str(tmp_path)]) == 2
+    assert "give the URI with its password in MLFLOW_TRACKING_URI" in capsys.readouterr().err
 
 
 def test_another_store_gets_everything_from_the_start(store, tmp_path):
@@ -180,13 +252,12 @@ def test_another_store_gets_everything_from_the_start(store, tmp_path):
 
 def test_a_dead_server_is_said_once_and_stops_nothing(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    write_run(tmp_path / "run")
+    folder, _ = open_run(tmp_path, "x", "run")
     looks = iter([False, False, True])
-    job = {"experiment": "x", "results": str(tmp_path), "folders": [str(tmp_path / "run")]}
-    assert not follow(job, "http://me:secret@127.0.0.1:9", lambda seconds: next(looks))
+    assert not follow(job_of(tmp_path, "x"), "http://me:secret@127.0.0.1:9", lambda seconds: next(looks))
     said = capfd.readouterr().err
-    assert said.count("MLflow cannot be reached, the run goes on") == 1 and "secret" not in said
-    assert read_state(tmp_path / "run") == {}
+    assert said.count("MLflow cannot be reached, the runs go on") == 1 and "secret" not in said
+    assert read_state(folder) == {} and folder in open_runs(tmp_path / "x")
 
 
 def test_a_follower_that_hangs_is_left_behind(tmp_path, capfd, monkeypatch):
@@ -194,35 +265,27 @@ def test_a_follower_that_hangs_is_left_behind(tmp_path, capfd, monkeypatch):
     (tmp_path / "sleeper").write_text("#!/bin/sh\nexec sleep 600\n")
     (tmp_path / "sleeper").chmod(0o755)
     start = time.monotonic()
-    with Follower("sqlite:///x", "x", tmp_path, [], grace=0.5):
-        pass
+    assert not Follower("sqlite:///x", "x", tmp_path).start().stop(grace=0.5)
     assert time.monotonic() - start < 30
     assert "the rest is replayed later" in capfd.readouterr().err
     monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
-    with Follower("sqlite:///x", "x", tmp_path, []):
-        pass
+    assert not Follower("sqlite:///x", "x", tmp_path).start().stop()
     assert "replayed later" in capfd.readouterr().err
 
 
-def test_a_run_deleted_by_hand_does_not_hold_up_the_others(store, tmp_path, capfd):
+def test_a_run_deleted_by_hand_does_not_hold_up_the_others(store, capfd):
     results, uri = store
-    for name in ("gone", "damaged", "fine"):
-        write_run(tmp_path / name)
+    folders = {name: open_run(results, "deleted", name)[0] for name in ("gone", "damaged", "fine")}
     mirror = Mirror(uri, "deleted", results)
-    mirror.client.delete_run(mirror.replay(tmp_path / "gone"))
-    write_run(tmp_path / "gone")
-    data = bytearray((tmp_path / "damaged" / "record.jsonl").read_bytes())
+    mirror.client.delete_run(mirror.replay(folders["gone"]))
+    write_run(folders["gone"])
+    data = bytearray((folders["damaged"] / "record.jsonl").read_bytes())
     data[50] ^= 1
-    (tmp_path / "damaged" / "record.jsonl").write_bytes(data)
-    job = {
-        "experiment": "deleted",
-        "results": str(results),
-        "folders": [str(tmp_path / n) for n in ("gone", "damaged", "fine")],
-    }
-    assert not follow(job, uri, lambda seconds: True)
+    (folders["damaged"] / "record.jsonl").write_bytes(data)
+    assert not follow(job_of(results, "deleted", whole=True), uri, lambda seconds: True)
     said = capfd.readouterr().err
     assert "gone is not mirrored: its MLflow run" in said and "line 1: the checksum" in said
-    assert read_state(tmp_path / "fine")["run_id"]
+    assert read_state(folders["fine"])["run_id"]
 
 
 def test_a_store_made_anew_gets_everything(tmp_path):

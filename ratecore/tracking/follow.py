@@ -1,4 +1,4 @@
-"""Mirroring while a job runs: a process of its own, so that no tracking server can hold up or break the work."""
+"""Mirroring while a workflow runs: one process of its own, so that no tracking server holds up or breaks the work."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-INTERVAL = 5.0  # seconds between two looks at the records
+INTERVAL = 5.0  # seconds between two looks at the open runs
 
 
 class Follower:
-    """Mirrors runs in a process beside the job, from `with` to its end.
+    """Mirrors the open runs of an experiment in a process beside the work, from `start` to `stop`.
 
-    At the end the process gets `grace` seconds to bring what is left; what it does not is replayed by a later stage.
+    What it does not bring is brought by the next one, or by `ratecore replay`.
 
     Args:
         uri: tracking URI; handed on in the environment, where no process list shows it.
-        experiment: name of the MLflow experiment.   results: folder of all results.   folders: of the runs.
-        grace: seconds.
+        experiment: name of the MLflow experiment.   results: folder of all results.
+        whole: whether all runs are looked at once in the end, and not the open ones alone.
     """
 
-    def __init__(self, uri: str, experiment: str, results, folders, grace: float = 20.0):
-        self._job = {"experiment": experiment, "results": str(results), "folders": [str(f) for f in folders]}
-        self._uri, self._grace, self._process = uri, grace, None
+    def __init__(self, uri: str, experiment: str, results, whole: bool = False):
+        self._job = {"experiment": experiment, "results": str(results), "whole": whole}
+        self._uri, self._process = uri, None
 
-    def __enter__(self):
+    def start(self) -> Follower:
+        """Starts the process."""
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ratecore.tracking.follow"], stdin=subprocess.PIPE, text=True,
@@ -45,31 +46,37 @@ class Follower:
         """Where the process finds this very ratecore, installed or not."""
         return os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
 
-    def __exit__(self, *error):
+    def stop(self, grace: float = 60.0) -> bool:
+        """Has the process bring what is left, within `grace` seconds. Returns whether it has."""
         if self._process is None:
-            return
+            return False
         try:
             self._process.stdin.close()  # the sign to finish
         except BrokenPipeError:
             pass  # it ended by itself and has said why
         try:
-            self._process.wait(self._grace)
+            return self._process.wait(grace) == 0
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            print(f"tracking: not done after {self._grace:g} s; the rest is replayed later", file=sys.stderr)
+            print(f"tracking: not done after {grace:g} s; the rest is replayed later", file=sys.stderr)
+            return False
 
 
 def follow(job: dict, uri: str, finished) -> bool:
-    """Mirrors records as they grow until `finished(seconds)`, which waits at most so long, says that no more comes.
+    """Mirrors open runs as they grow until `finished(seconds)`, which waits at most so long, says that no more comes.
+
+    Args:
+        job: experiment, results, whole, as in `Follower`.
 
     Returns:
         whether all was mirrored in the end.
     """
     from ratecore.tracking.mlflow import GoneError, Mirror, without_secrets
+    from ratecore.tracking.queue import close, open_runs
     from ratecore.tracking.record import RecordError
 
-    mirror, said = None, set()
+    root, mirror, said = Path(job["results"], job["experiment"]), None, set()
 
     def say(about, text: str) -> None:
         if about not in said:
@@ -78,18 +85,22 @@ def follow(job: dict, uri: str, finished) -> bool:
 
     while True:
         last, whole = finished(INTERVAL), True
+        notes = open_runs(root)
+        every = sorted(path.parent for path in root.glob("runs/**/record.jsonl")) if last and job["whole"] else []
         try:
-            mirror = mirror or Mirror(uri, job["experiment"], job["results"])
-            for folder in job["folders"]:
+            if mirror is None and (notes or every):
+                mirror = Mirror(uri, job["experiment"], job["results"])
+            for folder in dict.fromkeys([*notes, *every]):
                 try:
-                    mirror.replay(folder)
+                    if mirror.replay(folder) and folder in notes and mirror.has_all(folder):
+                        close(root, folder, notes[folder])
                 except (RecordError, GoneError) as error:  # of this run alone: the others go on
                     say(folder, f"{folder} is not mirrored: {error}")
                     whole = False
-        except Exception as error:  # whatever is wrong with a server, the run goes on and this is said once
+        except Exception as error:  # whatever is wrong with a server, the work goes on and this is said once
             whole = False
             message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0])
-            say("server", f"MLflow cannot be reached, the run goes on and is mirrored later ({message})")
+            say("server", f"MLflow cannot be reached, the runs go on and are mirrored later ({message})")
         if last:
             return whole
 
@@ -101,7 +112,7 @@ def _standard_input_closed(seconds: float) -> bool:
 def main() -> int:
     """Reads the job from the first line of standard input; its end is the sign to finish."""
     os.nice(10)  # the training beside it comes first
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the job, whose end is still to be mirrored
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the jobs, whose end is still to be mirrored
     line = sys.stdin.readline()
     if not line:
         return 0
@@ -110,4 +121,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # taking down all that MLflow has imported takes most of a second

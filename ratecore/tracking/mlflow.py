@@ -18,6 +18,7 @@ from ratecore.files import locked, write_atomic
 from ratecore.tracking.record import Record
 
 RUN_TAG = "ratecore.run"  # the run's identity: finds the MLflow run of a network again
+STATUS = {"done": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}  # of an `end`; all others are FAILED
 BATCH = 1000  # entries that MLflow takes in one call
 # A tracking server must never hold up an exit for minutes; what it misses is replayed later.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -98,6 +99,8 @@ class Mirror:
             the MLflow run's id; None when nothing is recorded yet.
         """
         folder = Path(folder)
+        if self._seen_whole(folder):
+            return read_state(folder)["run_id"]
         with _record_locked(folder / "record.jsonl") as data:
             if not data:
                 return None
@@ -112,9 +115,22 @@ class Mirror:
                 state["run_id"] = state["run_id"] or self._find_or_create(folder, (earlier + events)[0])
                 self._see_that_it_is_there(state["run_id"])
                 self._send(state["run_id"], folder, events, known=_points(earlier))
-                state["bytes"] = end
+                state["bytes"], state["open"] = end, (earlier + events)[-1]["event"] != "end"
                 write_atomic(folder / "mirror.json", json.dumps(state).encode())
             return state["run_id"]
+
+    def _seen_whole(self, folder: Path) -> bool:
+        """Whether the record is as long as it was when it was replayed last."""
+        state = read_state(folder)
+        try:
+            size = (folder / "record.jsonl").stat().st_size
+        except FileNotFoundError:
+            return False
+        return state.get("store") == self.store and state["bytes"] == size
+
+    def has_all(self, folder) -> bool:
+        """Whether MLflow has the whole record of a run, and no stage of it is under way."""
+        return self._seen_whole(Path(folder)) and not read_state(folder).get("open", True)
 
     def _find_or_create(self, folder: Path, first: dict) -> str:
         found = self.client.search_runs([self.experiment_id], f"tags.`{RUN_TAG}` = '{folder.name}'", max_results=1)
@@ -158,7 +174,7 @@ class Mirror:
             elif event["event"] == "start":
                 status = ("RUNNING", None)
             elif event["event"] == "end":
-                status = ("FINISHED" if event["status"] == "done" else "FAILED", when)
+                status = (STATUS.get(event["status"], "FAILED"), when)
         for k in range(0, len(metrics), BATCH):
             self.client.log_batch(run_id, metrics=metrics[k : k + BATCH])
         params = [Param(key, str(value)) for key, value in params.items()]

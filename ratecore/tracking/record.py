@@ -8,7 +8,8 @@ Events (all have `event`, `stage` and `time`, in seconds since 1970):
 - `start`: a stage begins; `identity`, and for training `settings`, `labels` and `provenance`.
 - `metrics`: `step` and `values`, numbers by name (`train/loss`); or `curves`: name: [[step, value], ...].
 - `artifact`: a file of the run; `path` (relative to the run's folder), `sha256`, `folder` in MLflow.
-- `end`: a stage ends; `identity`, `status` (`done`, `failed`), its results, and the `error` if it failed.
+- `end`: a stage ends; `identity`, `status`, its results, and the `error` if there was one. `done` and `failed` (a loss
+  that is not finite) are final; `broken`, `interrupted` (told to end) and `killed` (found dead) are tried again.
 """
 
 from __future__ import annotations

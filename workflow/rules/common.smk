@@ -10,7 +10,9 @@ from ratecore.config import SettingsError
 from ratecore.devices import visible_gpus
 from ratecore.files import check_writable
 from ratecore.grid import Experiment
+from ratecore.tracking.follow import Follower
 from ratecore.tracking.mlflow import tracking_uri, without_secrets
+from ratecore.tracking.queue import note_deaths
 
 try:
     experiment = Experiment.from_config(config)
@@ -24,6 +26,7 @@ except OSError as error:
 validate(config, "../schemas/config.schema.yaml")
 
 uri = tracking_uri(experiment.settings.tracking.uri, experiment.settings.results)
+follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()
 CELLS = Paramspace(pd.DataFrame([cell.values for cell in experiment.cells]))
 CELL = CELLS.wildcard_pattern  # task~{task}/N~{N}/taus~{taus}/...

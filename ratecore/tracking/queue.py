@@ -1,0 +1,86 @@
+"""Open runs: those under way, and those whose record has something that MLflow has not.
+
+A stage leaves a small file in the experiment's folder `open` before it writes to a run's record and once it has ended.
+It is removed by who has brought the whole record to MLflow. So neither the mirror nor the search for runs that died
+has to look at every run of a large grid.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from ratecore.files import locked, write_atomic
+from ratecore.tracking.record import Record, RecordError
+
+
+def note_open(root, folder) -> None:
+    """Notes that a run is open.
+
+    Args:
+        root: folder of the experiment's results.   folder: of the run, in it.
+    """
+    note = {"folder": Path(folder).relative_to(root).as_posix(), "token": time.time_ns()}
+    write_atomic(Path(root, "open", Path(folder).name), json.dumps(note).encode())
+
+
+def open_runs(root) -> dict[Path, dict]:
+    """Folder of each open run of an experiment: its note."""
+    notes = (_read(root, path) for path in sorted(Path(root).glob("open/[!.]*")))  # [!.]: a note that is being written
+    return {Path(root, note["folder"]): note for note in notes if note}
+
+
+def _read(root, path: Path) -> dict | None:
+    """A note; None when it was taken away in between or is not one of ours."""
+    try:
+        note = json.loads(path.read_text())
+        inside = Path(root, note["folder"]).resolve().is_relative_to(Path(root).resolve())
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return note if inside else None
+
+
+def close(root, folder, note: dict) -> None:
+    """Takes the note of a run away, unless it was noted again since `note` was read."""
+    path = Path(root, "open", Path(folder).name)
+    if _read(root, path) == note:
+        path.unlink(missing_ok=True)
+
+
+def note_deaths(root) -> list[Path]:
+    """Adds an `end` with status `killed` to the record of every run whose process is gone without one.
+
+    Returns:
+        the folders of these runs.
+    """
+    dead = []
+    for folder in open_runs(root):
+        try:
+            with locked(folder / "lock", wait=False):
+                if (start := _unended(folder)) is not None:
+                    message = "its process was killed"
+                    end = {
+                        "identity": start["identity"],
+                        "status": "killed",
+                        "error": message,
+                        "tags": {"error": message},
+                    }
+                    Record(folder / "record.jsonl").append("end", start["stage"], sync=True, **end)
+                    note_open(root, folder)
+                    dead.append(folder)
+        except BlockingIOError:
+            pass  # its process lives
+        except RecordError as error:
+            print(error, file=sys.stderr)
+    return dead
+
+
+def _unended(folder: Path) -> dict | None:
+    """The `start` of the stage that a record ends within."""
+    start = None
+    for event in Record(folder / "record.jsonl").events():
+        if event["event"] in ("start", "end"):
+            start = event if event["event"] == "start" else None
+    return start
