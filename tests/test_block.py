@@ -158,7 +158,10 @@ def test_each_network_has_its_own_count_of_steps_and_of_trials():
 def test_networks_leave_and_the_others_go_on():
     training = TrainingSettings()
     nets, alone = networks(MAIN_CASE), networks(MAIN_CASE)
-    together, singles = BlockUpdates(StackedNetworks(nets), training), [TorchUpdates(net, training) for net in alone]
+    singles = [TorchUpdates(net, training) for net in alone]
+    singles[1].update(*trials(2, torch.float64, 50))  # so that its count of steps is another
+    nets[1].load_state_dict(alone[1].state_dict())
+    together = BlockUpdates(StackedNetworks(nets), training, [single.state_dict() for single in singles])
     places = [0, 1, 2]
     for k, keep in enumerate(([0, 1, 2], [1, 2], [1], [])):
         together.networks.write_back()
@@ -314,7 +317,7 @@ def test_networks_that_meet_the_criterion_leave(monkeypatch):
 
 
 def test_a_network_whose_loss_is_not_finite_leaves_as_failed():
-    settings = runs()
+    settings = runs(n_trials=20, eval_freq=1, eval_tr=3)
     results = [starting(s) for s in settings]
     with torch.no_grad():
         results[1].net.w_out[0, 0] = float("inf")
@@ -322,6 +325,7 @@ def test_a_network_whose_loss_is_not_finite_leaves_as_failed():
     assert order == [1, 0, 2]
     assert isinstance(outcomes[1], FloatingPointError)
     assert "at trial 1; try a smaller learning_rate" in str(outcomes[1])
+    assert results[1].last_test is None  # as alone: it is not tested any more
     for k in (0, 2):
         assert_same_result(outcomes[k], train_alone(settings[k]))
 
