@@ -38,6 +38,7 @@ lint: install
 bench: install
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/trial.py
+	$(BIN)/python benchmarks/job.py
 
 schema: install
 	$(BIN)/python -c "from ratecore.config import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml

@@ -3,7 +3,8 @@
     python benchmarks/trial.py [--quick] [--out FILE]
 
 Stimuli and noise are drawn before; drawing them is a column of its own. A ratio is the median over rounds of a
-contender's time divided by ratecore's in the same round.
+contender's time divided by ratecore's in the same round. Each size has a process of its own, so that its peak memory is
+that of no other.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import argparse  # noqa: E402
+import importlib.util  # noqa: E402
 import json  # noqa: E402
+import multiprocessing  # noqa: E402
 import platform  # noqa: E402
 import resource  # noqa: E402
 import time  # noqa: E402
+from concurrent.futures import ProcessPoolExecutor  # noqa: E402
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -61,10 +65,14 @@ def case(task: str, N: int, batch: int, seconds: float, with_jax: bool) -> dict:
     settings = RunSettings(task=task, network={"N": N})
     net, generators = initial_network(settings), lambda: [stream(0, "trial", k) for k in range(batch)]
     trials, x0, noise = draw_trials(settings.create_task(), net, generators())
-    kinds = [Fused, TorchLoop, *([JaxScan] if with_jax else []), Floor]
+    kinds = [TorchLoop, *([JaxScan] if with_jax else []), Floor]
     if N <= 400 and batch == 1:
-        kinds.insert(2, Textbook)  # minutes a trial beyond
-    made = [kind(settings, trials.u, trials.z, x0, noise) for kind in kinds]
+        kinds.insert(1, Textbook)  # minutes a trial beyond
+    ours = Fused(settings, trials.u, trials.z, x0, noise)
+    ours.train()
+    ours.forward()
+    memory = {Fused.name: peak_memory()}  # before the others are there
+    made = [ours, *(kind(settings, trials.u, trials.z, x0, noise) for kind in kinds)]
     row = {"task": task, "N": N, "batch": batch}
     for what in ("train", "forward"):
         times = rounds_of({c.name: getattr(c, what) for c in made}, seconds)
@@ -75,8 +83,19 @@ def case(task: str, N: int, batch: int, seconds: float, with_jax: bool) -> dict:
     row["draw_ms"] = float(np.median(draw["draw"]))
     if batch == 1:
         row["evaluation_trial"] = evaluation(settings, net, seconds)
-    row["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    row["peak_memory_mb"] = {**memory, "all": peak_memory()}
     return row
+
+
+def peak_memory() -> float:
+    """MiB that this process has held at most, its imports included."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def in_own_process(*arguments) -> dict:
+    """`case` in a new process, which starts from nothing: a forked one would begin with the memory of this one."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(case, *arguments).result()
 
 
 def evaluation(settings, net, seconds: float) -> dict:
@@ -114,6 +133,8 @@ def table(rows: list[dict]) -> str:
             )
         if e := row.get("evaluation_trial"):
             lines.append(f"    a test's trial {e['of_100_ms']:.3f} ms, {e['ratio']:.1f} x cheaper than a single one")
+        memory = row["peak_memory_mb"]
+        lines.append(f"    peak memory {memory['ratecore']:.0f} MiB, of all ways together {memory['all']:.0f} MiB")
     return "\n".join(lines)
 
 
@@ -122,18 +143,14 @@ def main() -> None:
     p.add_argument("--quick", action="store_true", help="N = 10, 50, 200 of go-nogo, a second each")
     p.add_argument("--out", default="benchmarks/results/trial.json")
     args = p.parse_args()
-    try:
-        import jax  # noqa: F401
-
-        with_jax = True
-    except ImportError:
-        with_jax = False
+    with_jax = importlib.util.find_spec("jax") is not None  # not imported: this process is to stay small
+    if not with_jax:
         print("without JAX: pip install 'ratecore[bench]' adds it")
     cases = [("go-nogo", N) for N in (10, 50, 200)] if args.quick else CASES
     rows = []
     for task, N in cases:
         for batch in (1,) if args.quick else (1, 16):
-            rows.append(case(task, N, batch, 1.0 if args.quick else 4.0, with_jax))
+            rows.append(in_own_process(task, N, batch, 1.0 if args.quick else 4.0, with_jax))
             print(table(rows[-1:]), flush=True)
     print("\n" + table(rows))
     os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)

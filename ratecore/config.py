@@ -231,6 +231,9 @@ class ExperimentSettings(Settings):
         {}, description="axis: list of values. Any setting can be an axis; `seed` can also be a range, '0..99'"
     )
     seeds_per_job: int = Field(10, ge=1, description="seeds of one grid point that one job takes")
+    threads_per_job: int = Field(
+        1, ge=1, description="cores that a training job takes: so many of its seeds are trained at once"
+    )
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu", description="where networks are trained; 'auto' is a GPU when there is one"
     )

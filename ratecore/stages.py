@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 
 from ratecore.files import write_atomic
+from ratecore.processes import side_by_side
 from ratecore.runs import Run
 from ratecore.tracking.provenance import code_hash, provenance
 
@@ -21,7 +22,7 @@ class StageError(RuntimeError):
     """Some runs of a block broke; the message names them."""
 
 
-def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None) -> list[dict]:
+def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None, workers: int = 1) -> list[dict]:
     """Does one stage for every run that it is not done for.
 
     A run that fails for what it is (its loss is not finite) is recorded as failed and is not tried again: the same
@@ -31,6 +32,7 @@ def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None
     Args:
         stage: 'train', 'evaluate' or 'export'.   runs: of the block.   work: does the stage for one run and returns
             the fields of its `end` event.   log: file for messages, standard error when None.
+        workers: runs that are worked on at once, each in a process of its own.
 
     Returns:
         the `end` event of each run; of an earlier stage for runs that failed there.
@@ -38,24 +40,32 @@ def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None
     Raises:
         StageError: some runs broke; all others are done.
     """
-    log, outcomes, broken = log or sys.stderr, [], []
-    for run in runs:
-        name = run.labels["name"]
-        try:
-            outcome = run.outcome(stage) or _failed_before(stage, run)
-            if outcome is not None:
-                print(f"{name}: {stage} is done already", file=log, flush=True)
-            else:
-                with run.locked():
-                    outcome = _do(stage, run, work, log)
-        except Exception as error:  # passed on below, once the other runs of the block have had their turn
-            print(f"{name}: {stage} broke\n{traceback.format_exc()}", file=log, flush=True)
-            broken.append(f"{name}: {type(error).__name__}: {error}")
-            continue
-        outcomes.append(outcome)
+    log = log or sys.stderr
+
+    def do(run):
+        return _outcome_or_error(stage, run, work, log)
+
+    found = side_by_side(do, runs, workers) if workers > 1 and len(runs) > 1 else [do(run) for run in runs]
+    broken = [error for _, error in found if error]
     if broken:
         raise StageError(f"{len(broken)} of {len(runs)} runs broke in {stage}:\n  " + "\n  ".join(broken))
-    return outcomes
+    return [outcome for outcome, _ in found]
+
+
+def _outcome_or_error(stage: str, run: Run, work, log) -> tuple[dict | None, str]:
+    """The `end` event of a run's stage, or what broke; the other runs of the block still have their turn."""
+    name = run.labels["name"]
+    try:
+        outcome = run.outcome(stage) or _failed_before(stage, run)
+        if outcome is not None:
+            print(f"{name}: {stage} is done already", file=log, flush=True)
+        else:
+            with run.locked():
+                outcome = _do(stage, run, work, log)
+    except Exception as error:
+        print(f"{name}: {stage} broke\n{traceback.format_exc()}", file=log, flush=True)
+        return None, f"{name}: {type(error).__name__}: {error}"
+    return outcome, ""
 
 
 def _failed_before(stage: str, run: Run) -> dict | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ratecore.config import RunSettings
+from ratecore.dynamics import LANES_PAY
 from ratecore.evaluation import Scores, draw_trials, one_thread, score_trials
 from ratecore.network import FR_RNN_dale
 from ratecore.streams import stream
@@ -159,3 +161,11 @@ def train(settings: RunSettings, device="cpu", on_test: Callable[[TrainingResult
                     on_test(result)
     result.optimizer, result.finished = updates.state_dict(), time.time()
     return result
+
+
+def warm_up(settings: RunSettings) -> None:
+    """Imports and compiles what training on the CPU needs, by one update and one test of a network thrown away."""
+    brief = {"n_trials": settings.training.batch_size, "eval_freq": settings.training.batch_size, "eval_tr": LANES_PAY}
+    training = settings.training.model_copy(update=brief)
+    with contextlib.suppress(FloatingPointError):  # that the run itself will meet
+        train(settings.model_copy(update={"training": training}))

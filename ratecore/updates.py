@@ -12,11 +12,10 @@ import numpy as np
 import torch
 
 from ratecore.config import TrainingSettings
-from ratecore.dynamics import run
+from ratecore.dynamics import LANES_PAY, run
 from ratecore.losses import trial_losses
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
-LANES_PAY = 6  # from so many trials on, running them side by side costs less than one by one
 
 
 class TorchUpdates:
@@ -182,14 +181,16 @@ class FusedUpdates:
 
     def state_dict(self) -> dict:
         """Adam's state in torch's layout; the tensors are copies."""
-        layout = TorchUpdates(self.net, self.training).state_dict()
-        if self._step:
-            layout["state"] = {
-                i: {"step": torch.tensor(float(self._step)), "exp_avg": torch.from_numpy(self._m[name].copy()),
-                    "exp_avg_sq": torch.from_numpy(self._v[name].copy())}
-                for i, name in enumerate(self._p)
-            }  # fmt: skip
-        return layout
+        state = {
+            i: {"step": torch.tensor(float(self._step)), "exp_avg": torch.from_numpy(self._m[name].copy()),
+                "exp_avg_sq": torch.from_numpy(self._v[name].copy())}
+            for i, name in enumerate(self._p)
+        }  # fmt: skip
+        # Written out, since making an Adam of torch's imports its compiler, which takes a second.
+        group = {"lr": self.training.learning_rate, "betas": BETAS, "eps": EPS, "weight_decay": 0, "amsgrad": False,
+                 "maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": True,
+                 "decoupled_weight_decay": False, "params": list(range(len(self._p)))}  # fmt: skip
+        return {"state": state if self._step else {}, "param_groups": [group]}
 
     def load_state_dict(self, state: dict) -> None:
         """Goes on from a state of this class or of torch's Adam, with the network's weights as they are now."""

@@ -42,11 +42,12 @@ def logging_to(path):
                 os.close(saved)
 
 
-def do_block(snakemake, stage, work):
+def do_block(snakemake, stage, work, prepare=lambda runs: None, workers=1):
     """Does a stage for the block of a job, mirrored in MLflow meanwhile, and writes what came out as its output.
 
     Args:
         stage: 'train', 'evaluate' or 'export'.   work: does it for one run, see `ratecore.stages`.
+        prepare: called with the runs beforehand.   workers: runs that are worked on at once.
     """
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)
@@ -55,7 +56,8 @@ def do_block(snakemake, stage, work):
         settings = experiment.settings
         uri = tracking_uri(settings.tracking.uri, settings.results)
         with Follower(uri, settings.experiment, settings.results, [run.folder for run in runs]):
-            outcomes = run_block(stage, runs, work)
+            prepare(runs)
+            outcomes = run_block(stage, runs, work, workers=workers)
         rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder), "identity": o["identity"],
                  "status": o["status"]} for run, o in zip(runs, outcomes, strict=True)]  # fmt: skip
         write_atomic(snakemake.output[0], json.dumps(rows, indent=1).encode())

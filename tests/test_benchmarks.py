@@ -1,8 +1,15 @@
-"""The benchmark compares ways that do the same: the contenders' losses and outputs agree over a few updates."""
+"""The benchmarks: contenders' losses and outputs agree over a few updates; a job is taken apart without a rest."""
 
+import functools
+import importlib
 import importlib.util
+import json
+import math
+import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +19,8 @@ from ratecore.evaluation import draw_trials
 from ratecore.streams import stream
 from ratecore.training import initial_network
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
 import contenders  # noqa: E402
 
 KINDS = [contenders.TorchLoop, contenders.Textbook]
@@ -38,3 +46,56 @@ def test_the_floor_has_the_products_of_a_trial():
     floor = contenders.Floor(settings, trials.u, trials.z, x0, noise)
     assert floor.steps == 59 and floor.train().shape == (20, 20)
     np.testing.assert_allclose(floor.train(), floor.a.T @ floor.b)
+
+
+@pytest.fixture(scope="module")
+def probe():
+    """What the benchmark of a job puts into the job's processes; without its variable it changes nothing here."""
+    spec = importlib.util.spec_from_file_location("job_probe", BENCHMARKS / "probe" / "sitecustomize.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_the_probe_times_is_in_the_package(probe):
+    for name, parts in probe.TIMED.items():
+        module = importlib.import_module(name)
+        for path in parts:
+            assert callable(functools.reduce(getattr, path.split("."), module))
+
+
+def test_the_probe_names_what_is_gone(probe):
+    unfitted = probe.Probe.__new__(probe.Probe)
+    with pytest.raises(RuntimeError, match="home has no 'Gone.update' any more, which is timed as 'product'"):
+        unfitted._fit_out(SimpleNamespace(__name__="home"), "Gone.update", "product")
+
+
+def test_the_time_of_a_part_is_its_own(probe):
+    clock = probe.Clock()
+    start = time.perf_counter()
+    clock.enter("evaluation/scores")
+    clock.enter("noise")
+    time.sleep(0.05)
+    clock.leave()
+    clock.leave()
+    took = time.perf_counter() - start
+    inner, outer = clock.parts["evaluation/noise"], clock.parts["evaluation/scores"]
+    assert inner[0] >= 0.05 > outer[0] > 0 and inner[0] + outer[0] == pytest.approx(took, abs=0.01)
+    assert inner[1] < 0.04  # who sleeps is not on the core
+
+
+@pytest.mark.slow
+def test_a_job_is_taken_apart(tmp_path):
+    out = tmp_path / "job.json"
+    command = [sys.executable, str(BENCHMARKS / "job.py"), "--quick", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(out.read_text())
+    parts = result["parts"]
+    assert result["trials"] == 400 and "of them imports" in done.stdout
+    assert math.isclose(sum(part["share"] for part in parts.values()), 1, abs_tol=1e-6)
+    assert math.isclose(sum(part["seconds"] for part in parts.values()), result["whole_s"], abs_tol=1e-3)
+    assert parts["other"]["seconds"] >= 0
+    assert parts["waiting"]["seconds"] > -0.05  # the clocks of the wall and of the core agree to some milliseconds
+    assert all(part["seconds"] > 0 for name, part in parts.items() if name not in ("other", "waiting"))
+    assert result["peak_memory_mb"]["job"] > 100 and result["peak_memory_mb"]["follower"] > 50

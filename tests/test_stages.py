@@ -1,8 +1,11 @@
 """Blocks of runs: each succeeds or fails alone, nothing whole is done twice, nothing stale passes for whole."""
 
 import io
+import os
+import signal
 
 import pytest
+import torch
 
 from ratecore import stages
 from ratecore.grid import Experiment
@@ -77,6 +80,28 @@ def test_a_run_that_breaks_does_not_hold_up_the_others_and_is_tried_again(experi
     assert [o["status"] for o in run_block("train", runs, work, log)] == ["done"] * 3
     assert tried == [0, 1, 2, 1]
     assert runs[1].record.last("end", "train")["tags"]["error"] == ""
+
+
+def test_runs_side_by_side_are_the_runs_one_by_one(experiment, tmp_path, capfd):
+    from ratecore.formats import load_network
+
+    other = Experiment.from_config({**CONFIG, "results": str(tmp_path / "other")})
+    do("train", runs_of(experiment))
+
+    def work(run):
+        if run.settings.seed == 1 and not (tmp_path / "killed").exists():
+            (tmp_path / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return train_run(run)
+
+    with pytest.raises(StageError, match="1 of 3 runs broke in train:\n.*item 2: its process ended with exit code -9"):
+        run_block("train", runs_of(other), work, workers=2)
+    outcomes = run_block("train", runs_of(other), work, workers=2)
+    assert [o["status"] for o in outcomes] == ["done"] * 3
+    for one, two in zip(runs_of(experiment), runs_of(other), strict=True):
+        a, b = (load_network(run.network).state_dict() for run in (one, two))
+        assert all(torch.equal(a[name], b[name]) for name in a if name != "_extra_state")
+    assert "train is done already" in capfd.readouterr().err
 
 
 def test_a_run_that_was_killed_starts_again(experiment):

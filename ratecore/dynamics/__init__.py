@@ -7,6 +7,7 @@ import torch
 
 from ratecore.network import NOISE_SD, X0_SD, FR_RNN_dale, activation_function
 
+LANES_PAY = 6  # from so many trials on, running them side by side costs less than one by one
 DENSE = 0.5  # with more of the connections alive, dense matrix products are faster in large networks
 
 
@@ -107,7 +108,7 @@ def outputs(net, stim, x0, noise):
         o (B, T) tensor, o[:, 0] the readout of r[0].
     """
     with torch.no_grad():
-        if type(net) is FR_RNN_dale and net.w.device.type == "cpu":
+        if type(net) is FR_RNN_dale and net.w.device.type == "cpu" and len(stim) >= LANES_PAY:
             from ratecore.dynamics.lanes import LiveMatrix, outputs_over  # compiled on first use
 
             live = LiveMatrix.of(net.effective_weights())

@@ -7,15 +7,15 @@ in a loop would make float32 arithmetic float64.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ratecore.dynamics.scalar import OPTIONS, exp_of_negative, log1p_of_fraction
+from ratecore.dynamics.compilation import compiled
+from ratecore.dynamics.scalar import exp_of_negative, log1p_of_fraction
 
 SIGMOID, CLIPPED_RELU, SOFTPLUS = 0, 1, 2
 CODES = {"sigmoid": SIGMOID, "clipped_relu": CLIPPED_RELU, "softplus": SOFTPLUS}
 
 
-@njit(**OPTIONS)
+@compiled
 def apply_phi(x, code, r):
     """r = phi(x), (n,) each; SPEC 1."""
     zero, one, twenty = x.dtype.type(0), x.dtype.type(1), x.dtype.type(20)
@@ -33,22 +33,22 @@ def apply_phi(x, code, r):
             r[i] = min(max(x[i], zero) + log1p_of_fraction(exp_of_negative(-abs(x[i]))), twenty)
 
 
-@njit(**OPTIONS)
-def apply_slope(x, r, code, g):
-    """g *= phi'(x), (n,) each; at the corners of the clipped functions the slope that torch gives them."""
+@compiled
+def slope_of_phi(x, r, code, s):
+    """s = phi'(x), (n,) each; at the corners of the clipped functions the slope that torch gives them."""
     zero, one, twenty = x.dtype.type(0), x.dtype.type(1), x.dtype.type(20)
     if code == SIGMOID:
         for i in range(x.size):
-            g[i] *= r[i] * (one - r[i])
+            s[i] = r[i] * (one - r[i])
     elif code == CLIPPED_RELU:
         for i in range(x.size):
-            g[i] *= one if zero <= x[i] <= twenty else zero
+            s[i] = one if zero <= x[i] <= twenty else zero
     else:
         for i in range(x.size):
-            g[i] *= one - exp_of_negative(-r[i]) if r[i] < twenty else zero
+            s[i] = one - exp_of_negative(-r[i]) if r[i] < twenty else zero
 
 
-@njit(**OPTIONS)
+@compiled
 def add_product(A, v, y):
     """y += v @ A for A (n, N), v (n,), y (N,): eight rows of A at a time.
 
@@ -71,7 +71,7 @@ def add_product(A, v, y):
             y[i] += aj[i] * vj
 
 
-@njit(**OPTIONS)
+@compiled
 def forward(W_t, drive, noise, alpha, code, x, r, h):
     """All steps of one trial (SPEC 1).
 
@@ -89,7 +89,7 @@ def forward(W_t, drive, noise, alpha, code, x, r, h):
         apply_phi(now, code, r[t])
 
 
-@njit(**OPTIONS)
+@compiled
 def backward(W, alpha, code, x, r, h, w_out, go, gx, gr, with_states, a, g_alpha, g_x0):
     """Back through all steps of one trial.
 
@@ -97,29 +97,26 @@ def backward(W, alpha, code, x, r, h, w_out, go, gx, gr, with_states, a, g_alpha
     a (T-1, N) receives alpha * dL/dx[t], t = 1 .. T-1; g_alpha (N,) is added to; g_x0 (N,) receives dL/dx[0].
     """
     T, N = x.shape
-    one = x.dtype.type(1)
+    zero, one = x.dtype.type(0), x.dtype.type(1)
     g = np.zeros(N, x.dtype)  # dL/dx[t+1]
-    to_r = np.zeros(N, x.dtype)  # dL/dr[t], W^T (alpha * dL/dx[t+1]) at first
+    to_r = np.zeros(N, x.dtype)  # dL/dr[t] without the output's part: W^T (alpha * dL/dx[t+1])
+    slope = np.empty(N, x.dtype)
     for t in range(T - 1, -1, -1):
-        if t > 0:
-            out = go[t - 1]
-            for i in range(N):
-                to_r[i] += w_out[i] * out
+        slope_of_phi(x[t], r[t], code, slope)
+        out = go[t - 1] if t > 0 else zero
         if with_states:
             for i in range(N):
-                to_r[i] += gr[t, i]
-        apply_slope(x[t], r[t], code, to_r)
-        for i in range(N):
-            g[i] = (one - alpha[i]) * g[i] + to_r[i]
-        if with_states:
+                to_here = to_r[i] + w_out[i] * out + gr[t, i]
+                g[i] = (one - alpha[i]) * g[i] + to_here * slope[i] + gx[t, i]
+        else:
             for i in range(N):
-                g[i] += gx[t, i]
+                g[i] = (one - alpha[i]) * g[i] + (to_r[i] + w_out[i] * out) * slope[i]
         if t == 0:
             break
         now, total, before = a[t - 1], h[t - 1], x[t - 1]
         for i in range(N):
             now[i] = alpha[i] * g[i]
             g_alpha[i] += g[i] * (total[i] - before[i])
-        to_r[:] = x.dtype.type(0)
+            to_r[i] = zero
         add_product(W, now, to_r)
     g_x0[:] = g

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ratecore.dynamics.kernels import CLIPPED_RELU, CODES, apply_phi, apply_slope
-from ratecore.dynamics.scalar import OPTIONS
+from ratecore.dynamics.compilation import compiled
+from ratecore.dynamics.kernels import CLIPPED_RELU, CODES, apply_phi, slope_of_phi
 
 LANES = 16  # trials at once; a row of them is one cache line in float32
 _AT_ONCE = 4  # sums side by side, since one sum alone would wait for each of its additions
@@ -72,7 +72,7 @@ def _add_row(typing_context, index, value, first, last, R, h, place):
     return types.void(index, value, first, last, R, h, place), generate
 
 
-@njit(**OPTIONS)
+@compiled
 def live_entries(W, start, index, value):
     """The entries of W (N, N) that are not zero, row by row.
 
@@ -88,14 +88,14 @@ def live_entries(W, start, index, value):
     start[len(W)] = n
 
 
-@njit(**OPTIONS)
+@compiled
 def _add_product(start, index, value, R, H):
     """H (N * LANES,) += W R for W by its live entries, R (N * LANES,)."""
     for i in range(len(start) - 1):
         _add_row(index, value, start[i], start[i + 1], R, H, i * LANES)
 
 
-@njit(**OPTIONS)
+@compiled
 def forward(start, index, value, w_in, alpha, w_out, b_out, code, u, x0, noise, o, keep, X, R, D):
     """All steps of up to LANES trials (SPEC 1). Lanes without a trial run along as a trial of zeros.
 
@@ -158,7 +158,7 @@ def forward(start, index, value, w_in, alpha, w_out, b_out, code, u, x0, noise, 
                 out[b] += w * r[i, b]
 
 
-@njit(**OPTIONS)
+@compiled
 def backward(start, index, value, alpha, w_out, code, X, R, A, go, g_alpha, g_w_out, g_b_out):
     """Back through all steps of up to LANES trials.
 
@@ -170,10 +170,10 @@ def backward(start, index, value, alpha, w_out, code, X, R, A, go, g_alpha, g_w_
     dtype = alpha.dtype
     one = dtype.type(1)
     g, to_r, now = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype)
-    x, r = np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype)
+    x, r, slope = np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype), np.empty((N, LANES), dtype)
     of_alpha, of_w_out = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype)
     to_r_flat, now_flat = to_r.reshape(N * LANES), now.reshape(N * LANES)
-    x_flat, r_flat = x.reshape(N * LANES), r.reshape(N * LANES)
+    x_flat, r_flat, slope_flat = x.reshape(N * LANES), r.reshape(N * LANES), slope.reshape(N * LANES)
     for t in range(T - 1, 0, -1):
         out = go[t - 1]
         for i in range(N):
@@ -186,11 +186,11 @@ def backward(start, index, value, alpha, w_out, code, X, R, A, go, g_alpha, g_w_
             for i in range(N):
                 for b in range(LANES):
                     x[i, b] = X[i, t, b]
-        apply_slope(x_flat, r_flat, code, to_r_flat)
+        slope_of_phi(x_flat, r_flat, code, slope_flat)
         for i in range(N):
             a = alpha[i]
             for b in range(LANES):
-                g[i, b] = (one - a) * g[i, b] + to_r[i, b]
+                g[i, b] = (one - a) * g[i, b] + to_r[i, b] * slope[i, b]
                 of_alpha[i, b] += g[i, b] * A[i, t - 1, b]
                 now[i, b] = a * g[i, b]
                 A[i, t - 1, b] = now[i, b]

@@ -7,12 +7,12 @@ the normal distribution (Giles, GPU Computing Gems 2, 2011, single precision), p
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ratecore.dynamics.scalar import OPTIONS, log32
+from ratecore.dynamics.compilation import compiled
+from ratecore.dynamics.scalar import log32
 
 
-@njit(**OPTIONS)
+@compiled
 def normal_of_word(word):
     """A standard normal float32 of a word of 32 random bits (uint32): sqrt(2) erfinv(x), x uniform in (-1, 1)."""
     f32 = np.float32
@@ -42,7 +42,7 @@ def normal_of_word(word):
     return f32(1.41421356) * x * (p if w < f32(5.0) else q)
 
 
-@njit(**OPTIONS)
+@compiled
 def fill_normal(words, scale, out):
     """out (n,) = scale times the standard normal numbers of words (n,) uint32."""
     for i in range(out.size):

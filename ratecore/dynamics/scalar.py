@@ -9,13 +9,10 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, overload
 
-# `fastmath` without `nnan` and `ninf`: sums may be reordered, but NaN and infinity keep their meaning, so that a
-# diverged network is seen and not hidden.
-FAST = {"reassoc", "contract", "arcp", "nsz"}
-OPTIONS = {"cache": True, "nogil": True, "fastmath": FAST, "error_model": "numpy", "boundscheck": False}
+from ratecore.dynamics.compilation import FAST, compiled
 
 
 @intrinsic
@@ -54,7 +51,7 @@ def _mantissa(typing_context, x):
     return types.float32(types.float32), generate
 
 
-@njit(**OPTIONS)
+@compiled
 def _exp32(x):
     """e^x for x <= 0: 2^k e^f with |f| <= ln(2)/2, e^f by its Taylor polynomial of degree 7."""
     f32 = np.float32
@@ -72,7 +69,7 @@ def _exp32(x):
     return p * _power_of_two(k)
 
 
-@njit(**OPTIONS)
+@compiled
 def _log1p32(x):
     """log(1 + x) for 0 <= x <= 1: 2 atanh(s) with s = x / (2 + x) <= 1/3, by its series to s^15."""
     f32 = np.float32
@@ -89,7 +86,7 @@ def _log1p32(x):
     return f32(2.0) * s * p
 
 
-@njit(**OPTIONS)
+@compiled
 def log32(x):
     """log of a positive normal float32: the exponent's part and 2 atanh((m - 1) / (m + 1)) of the mantissa m."""
     f32 = np.float32

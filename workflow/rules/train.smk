@@ -10,7 +10,7 @@ rule train:
         f"{ROOT}/benchmarks/train/{BLOCK}.tsv"
     conda:
         "../envs/ratecore.yaml"
-    threads: 1
+    threads: experiment.settings.threads_per_job
     resources:
         gpu=gpus,
         mem_mb=2000,

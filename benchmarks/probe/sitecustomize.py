@@ -1,0 +1,200 @@
+"""Times the parts of a training job from inside; Python imports this by itself with its folder on PYTHONPATH.
+
+Only in the job of the rule `train`, in processes that it starts and in its follower, and only with `RATECORE_PROBE` in
+the environment, the folder that each of them leaves a report in (`<role>-<pid>.json`). The package knows nothing of
+it: functions are found by name and replaced, once their module is there, by themselves between two looks at the clock.
+
+The time of a part is its own: what it calls that is a part, too, is taken out of it. It is kept as time of the clock
+and as time on the core, so that waiting for the core is no part's cost.
+"""
+
+import _thread
+import atexit
+import functools
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+
+BORN = time.time() - time.process_time()  # of the process, but for what it waited until here
+
+# Module: what is timed in it, and as what. A part's name may have details after a slash.
+TIMED = {
+    "numba.core.dispatcher": {"Dispatcher.compile": "compilation"},  # reading the cache on disk, too
+    "ratecore.tasks.base": {"AbstractTask.generate_batch": "stimuli/tasks"},
+    "ratecore.dynamics": {"trial_noise": "noise"},
+    "ratecore.training": {
+        "initial_network": "other/initial networks",
+        "Training.draw": "stimuli/streams and tensors",
+        "Training.test": "evaluation/scores",
+    },
+    "ratecore.updates": {
+        "FusedUpdates.update": "gradients",  # forward and backward are one kernel; the benchmark divides its time
+        "FusedUpdates._product": "product",
+        "FusedUpdates._adam": "optimizer",
+    },
+    "ratecore.tracking.record": {"Record.append": "records/record"},
+    "ratecore.tracking.provenance": {"code_hash": "records/code hash", "provenance": "records/git and versions"},
+    "ratecore.formats": {"save_pth": "records/pth"},
+    "ratecore.tracking.follow": {"Follower.__enter__": "MLflow/start", "Follower.__exit__": "MLflow/end"},
+}
+WITHIN_EVALUATION = ("stimuli", "noise")  # the trials of a test are a part of the test
+
+
+class Clock:
+    """Own time of nested parts, on one thread: {name: [seconds by the clock, seconds on the core, times]}."""
+
+    def __init__(self):
+        self.parts, self.first, self._open = {}, {}, []
+
+    def enter(self, name):
+        if self._open and self._open[-1][0].startswith("evaluation") and name.startswith(WITHIN_EVALUATION):
+            name = f"evaluation/{name.partition('/')[0]}"
+        self.first.setdefault(name, time.time())
+        # The clock last here and first in `leave`: to ask for the time on the core is a system call, at which the core
+        # is readily given to another process.
+        core = time.thread_time()
+        self._open.append([name, time.perf_counter(), core, 0.0, 0.0])
+
+    def leave(self):
+        wall = time.perf_counter()
+        core = time.thread_time()
+        name, start, core_start, inner, inner_core = self._open.pop()
+        wall, core = wall - start, core - core_start
+        part = self.parts.setdefault(name, [0.0, 0.0, 0])
+        part[0] += wall - inner
+        part[1] += core - inner_core
+        part[2] += 1
+        if self._open:
+            self._open[-1][3] += wall
+            self._open[-1][4] += core
+
+
+class Probe:
+    """The clock of a process and what it wraps; a child that is forked gets a clock and a report of its own."""
+
+    def __init__(self, role, folder):
+        self.role, self.folder, self.born, self.clock = role, folder, BORN, Clock()
+        self.thread, self.timed = _thread.get_ident(), dict(TIMED) if role != "follower" else {}
+        self.clock.parts["imports/python"] = [time.time() - BORN, time.process_time(), 1]
+        self._time_imports()
+        atexit.register(self.report)
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self):
+        self.role, self.born, self.clock, self.thread = "worker", time.time(), Clock(), _thread.get_ident()
+        leave = os._exit
+
+        def exit_with_report(code):  # a forked child ends without Python's exit functions
+            self.report()
+            leave(code)
+
+        os._exit = exit_with_report
+
+    def wrap(self, function, name):
+        """`function`, timed as `name` on the main thread."""
+
+        @functools.wraps(function)
+        def timed(*args, **kwargs):
+            if _thread.get_ident() != self.thread:
+                return function(*args, **kwargs)
+            clock = self.clock
+            clock.enter(name)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                clock.leave()
+
+        return timed
+
+    def _time_imports(self):
+        """Every module's own time, by its package; a module of TIMED is fitted out as soon as it is there."""
+        bootstrap, loading = importlib._bootstrap, set()
+        load = bootstrap._find_and_load  # called for modules that are not there yet
+
+        def find_and_load(name, *rest):
+            if name in loading or _thread.get_ident() != self.thread:
+                return load(name, *rest)
+            loading.add(name)
+            clock = self.clock
+            clock.enter(f"imports/{name.partition('.')[0]}")
+            try:
+                module = load(name, *rest)
+            finally:
+                clock.leave()
+                loading.discard(name)
+            for path, part in self.timed.pop(name, {}).items():
+                self._fit_out(module, path, part)
+            return module
+
+        bootstrap._find_and_load = find_and_load
+
+    def _fit_out(self, module, path, part):
+        *owners, name = path.split(".")
+        try:
+            owner = functools.reduce(getattr, owners, module)
+            found = vars(owner)[name]
+        except (AttributeError, KeyError):
+            raise RuntimeError(
+                f"{__file__}: {module.__name__} has no '{path}' any more, which is timed as '{part}'; "
+                "name in TIMED what does this now"
+            ) from None
+        static = isinstance(found, staticmethod)
+        timed = self.wrap(found.__func__ if static else found, part)
+        setattr(owner, name, staticmethod(timed) if static else timed)
+
+    def report(self):
+        """Writes what this process has spent; parts that are still open are not in it."""
+        ended = time.time()
+        own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        content = {
+            "role": self.role, "born": self.born, "ended": ended, "core_s": time.process_time(),
+            "waited_for_core_s": _waited_for_core(), "peak_memory_mb": _peak_memory(own),
+            "children": {"core_s": children.ru_utime + children.ru_stime, "peak_memory_mb": children.ru_maxrss / 1024},
+            "parts": self.clock.parts, "first": self.clock.first, "timers_s": self._cost_of_timers(),
+        }  # fmt: skip
+        with open(os.path.join(self.folder, f"{self.role}-{os.getpid()}.json"), "w") as file:
+            json.dump(content, file)
+
+    def _cost_of_timers(self):
+        """About how much of the time went into looking at the clock."""
+        entries, self.clock, n = sum(part[2] for part in self.clock.parts.values()), Clock(), 1000
+        nothing = self.wrap(lambda: None, "nothing")
+        start = time.perf_counter()
+        for _ in range(n):
+            nothing()
+        return entries * (time.perf_counter() - start) / n
+
+
+def _waited_for_core():
+    """Seconds in which the main thread could have run and something else did; None where the kernel does not say."""
+    try:
+        with open("/proc/self/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return None
+
+
+def _peak_memory(usage):
+    """MiB. Linux counts in `ru_maxrss` what the process was forked from; the peak in /proc begins with its program."""
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+    except (OSError, StopIteration):
+        return usage.ru_maxrss / 1024
+
+
+def _role():
+    """'job', 'follower', 'worker' (a Python process that the job starts otherwise), or None: not to be timed."""
+    if "ratecore.tracking.follow" in sys.orig_argv:
+        return "follower"
+    if any(argument.endswith(".train.py") for argument in sys.orig_argv):  # as Snakemake names a script
+        return "job"
+    return "worker" if "RATECORE_PROBE_JOB" in os.environ else None
+
+
+if "RATECORE_PROBE" in os.environ and _role():
+    probe = Probe(_role(), os.environ["RATECORE_PROBE"])
+    os.environ["RATECORE_PROBE_JOB"] = str(os.getpid())

@@ -1,0 +1,63 @@
+"""How the loops are compiled: by Numba on first use, then read from a cache on disk by every later process."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+
+from numba import config, njit
+
+from ratecore.files import locked
+
+# `fastmath` without `nnan` and `ninf`: sums may be reordered, but NaN and infinity keep their meaning, so that a
+# diverged network is seen and not hidden.
+FAST = {"reassoc", "contract", "arcp", "nsz"}
+OPTIONS = {"nogil": True, "fastmath": FAST, "error_model": "numpy", "boundscheck": False}
+
+
+def compiled(function):
+    """The function, compiled on first use for the types that it is called with.
+
+    Numba alone would look at the file of this function only and take machine code from its cache whose inner loops,
+    of another file, have changed since; and two processes that fill a fresh cache at once could mix up the code for
+    two types. Here the cache is one of these very sources, and is written by one process at a time.
+    """
+    folder = cache_folder()
+    if folder is None:
+        return njit(**OPTIONS)(function)
+    before, config.CACHE_DIR = config.CACHE_DIR, str(folder)  # read by numba now, while the function is decorated
+    try:
+        dispatcher = njit(cache=True, **OPTIONS)(function)
+    finally:
+        config.CACHE_DIR = before
+    save = dispatcher._cache.save_overload
+
+    def save_alone(*args):
+        with locked(folder / "lock"):
+            save(*args)
+
+    dispatcher._cache.save_overload = save_alone
+    return dispatcher
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Where the machine code of these sources is kept: under NUMBA_CACHE_DIR, beside the sources or in the user's
+    cache, the first of them that can be written; None when none can.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ratecore")
+    places = [os.environ.get("NUMBA_CACHE_DIR"), Path(__file__).parent / "__pycache__", user]
+    for place in filter(None, places):
+        folder = Path(place, f"kernels-{digest.hexdigest()[:16]}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue  # a read-only installation or home; the next place may do
+        if os.access(folder, os.W_OK):
+            return folder
+    return None

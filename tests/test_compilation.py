@@ -1,0 +1,59 @@
+"""The kernels' cache on disk: filled by many processes at once, read by those after, and never out of date."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import ratecore.dynamics
+from ratecore.dynamics import compilation
+
+USE = """
+import sys
+import numpy as np
+from ratecore.dynamics.kernels import apply_phi
+kind = np.dtype(sys.argv[1])
+x = np.linspace(-3, 3, 50).astype(kind)
+r = np.empty_like(x)
+apply_phi(x, 0, r)
+assert r.dtype == kind and np.allclose(r, 1 / (1 + np.exp(-x.astype(float))), atol=1e-6), r
+print(sum(apply_phi.stats.cache_misses.values()))
+"""
+
+
+def start(kind, cache):
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    return subprocess.Popen([sys.executable, "-c", USE, kind], env=env, stdout=subprocess.PIPE, text=True)
+
+
+def test_many_processes_fill_a_fresh_cache_at_once(tmp_path):
+    together = [start(kind, tmp_path) for kind in ("float32", "float64") * 3]
+    for process in together:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    for kind in ("float32", "float64"):
+        after = start(kind, tmp_path)
+        assert after.communicate(timeout=120)[0].strip() == "0" and after.returncode == 0
+
+
+def test_other_sources_have_another_cache(tmp_path, monkeypatch):
+    sources = Path(ratecore.dynamics.__file__).parent
+    for source in sources.glob("*.py"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(compilation, "__file__", str(tmp_path / "compilation.py"))
+    before = compilation.cache_folder.__wrapped__()
+    assert before.parent == tmp_path / "cache" and compilation.cache_folder.__wrapped__() == before
+    with open(tmp_path / "kernels.py", "a") as file:
+        file.write("# another\n")
+    assert compilation.cache_folder.__wrapped__() not in (before, None)
+
+
+def test_without_a_place_for_a_cache_nothing_is_cached(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "file" / name))
+    monkeypatch.setattr(compilation, "__file__", str(tmp_path / "file" / "compilation.py"))
+    assert compilation.cache_folder.__wrapped__() is None
+    monkeypatch.setattr(compilation, "cache_folder", lambda: None)
+    assert compilation.compiled(lambda x: x + 1)(2) == 3
