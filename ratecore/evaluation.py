@@ -86,14 +86,19 @@ class Scores:
 def score_trials(task, net, loss_fn: str, generators, trials=None) -> Scores:
     """Runs trials without gradients and scores them; arguments as `draw_trials`."""
     trials, x0, noise = draw_trials(task, net, generators, trials)
-    o = outputs(net, trials.u, x0, noise)
+    return scores_of(task, trials, outputs(net, trials.u, x0, noise), loss_fn)
+
+
+def scores_of(task, trials, o, loss_fn: str) -> Scores:
+    """Scores of trials with the outputs o (B, T), o[:, 0] the readout of r[0]; `trials` as `draw_trials` gives them."""
     losses = trial_losses(o[:, 1:], trials.z, loss_fn).double().cpu().numpy()
     o = o.double().cpu().numpy()
     correct = np.array([task.is_correct(row, label) for row, label in zip(o, trials.labels, strict=True)])
     return Scores(losses, correct, o, trials.labels, np.array(trials.conditions))
 
 
-def _together(parts: list[Scores]) -> Scores:
+def together(parts: list[Scores]) -> Scores:
+    """The scores of all trials of the parts, in their order."""
     return Scores(
         *(np.concatenate([getattr(p, name) for p in parts]) for name in ("losses", "correct", "outputs")),
         [label for p in parts for label in p.labels],
@@ -155,7 +160,7 @@ def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = 
             score_trials(task, net, loss_fn, [stream(seed, "evaluation", k) for k in chunk])
             for chunk in _chunks(settings.n_trials)
         ]
-        result = Evaluation(_together(parts), task.response_steps)
+        result = Evaluation(together(parts), task.response_steps)
         if task.evidence_levels and settings.psychometric_trials:
             result.psychometric = psychometric_curve(task, net, seed, settings.psychometric_trials, loss_fn)
     return result
@@ -178,7 +183,7 @@ def psychometric_curve(task, net, seed: int, n_trials: int, loss_fn: str = "l2")
             generators = [stream(seed, "psychometric", i * n_trials + k) for k in chunk]
             trials = task.collect((kind, *task.draw_graded_trial(kind, level, rng)) for rng in generators)
             parts.append(score_trials(task, net, loss_fn, generators, trials))
-        scores = _together(parts)
+        scores = together(parts)
         chosen = scores.outputs[:, task.response_window].mean(1) > 0
         rows.append({"trial_type": kind, "evidence": level, "n": n_trials, "accuracy": scores.accuracy,
                      "p_positive": float(chosen.mean())})  # fmt: skip

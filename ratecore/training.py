@@ -98,17 +98,26 @@ class Training:
         self.result.n_trials = n_trials
         self._check_finite(loss)
 
+    def test_generators(self) -> list[np.random.Generator]:
+        """The generators of the next test's trials, `eval_tr` of the network's own test stream."""
+        n = self.settings.training.eval_tr
+        first = len(self.result.tests) * n
+        return [stream(self.settings.seed, "test", k) for k in range(first, first + n)]
+
     def test(self) -> None:
-        """Tests the network on fresh trials of its own stream and applies the stopping rule.
+        """Tests the network on fresh trials and applies the stopping rule; errors as `tested`."""
+        loss_fn = self.settings.training.loss_fn
+        self.tested(score_trials(self.task, self.result.net, loss_fn, self.test_generators()))
+
+    def tested(self, scores: Scores) -> None:
+        """Takes the scores of a test on `test_generators` and applies the stopping rule.
 
         Raises:
             FloatingPointError: its loss is not finite.
         """
         result, training = self.result, self.settings.training
-        first = len(result.tests) * training.eval_tr
-        generators = [stream(self.settings.seed, "test", k) for k in range(first, first + training.eval_tr)]
         # A last update can break a network whose loss was still finite before it.
-        result.last_test = scores = score_trials(self.task, result.net, training.loss_fn, generators)
+        result.last_test = scores
         self._check_finite(scores.loss)
         done = len(result.losses)
         recent = result.losses[result.tests[-1]["updates"] if result.tests else 0 : done]

@@ -37,27 +37,65 @@ def draw_noise(batch: int, T: int, N: int, rng=None, dtype=torch.float32, device
     return trial_noise([rng] * batch, T, N, dtype, device)
 
 
-def torch_engine(W, drive, alpha, activation, x0, noise, w_out, b_out):
-    """The equations of SPEC 1, step by step in torch.
+def readout(r, w_out, b_out):
+    """o (B, T) of rates r (B, T, N) by w_out (1, N), b_out (1,); of K networks all have a leading K."""
+    if w_out.ndim == 2:
+        return r @ w_out[0] + b_out
+    return (r @ w_out[:, None].mT)[..., 0] + b_out[..., None]
+
+
+def stacked_step(activation):
+    """One step of stacked networks as a function that `torch.compile` can take.
+
+    Args:
+        activation: name of phi.
+
+    Returns:
+        step(x, r, outside, keep, W_t) -> x, r of the next step: x, r, outside (K, B, N); keep = 1 - alpha (K, 1, N);
+        W_t (K, N, N), the transposed effective weights with each unit's alpha in its column.
+    """
+    phi = activation_function(activation)
+
+    def step(x, r, outside, keep, W_t):
+        x = torch.baddbmm(torch.addcmul(outside, keep, x), r, W_t)
+        return x, phi(x)
+
+    return step
+
+
+def torch_engine(W, drive, alpha, activation, x0, noise, w_out, b_out, step=None):
+    """The equations of SPEC 1, step by step in torch: of one network, or of K networks in one batched program.
 
     Args:
         W: effective weights (N, N).   drive: W_in u (B, T-1, N), of u[0] .. u[T-2].   alpha: (N,).
         activation: name of phi.
         x0: (B, N).   noise: (B, T-1, N).   w_out: (1, N).   b_out: (1,).
+            Of K networks each of these has a leading K, such as W (K, N, N).
+        step: `stacked_step(activation)`, or the same compiled; used with K networks only.
 
     Returns:
-        x, r (B, T, N), o (B, T-1).
+        x, r (B, T, N), o (B, T-1); of K networks with a leading K.
     """
-    phi = activation_function(activation)
-    x, r = [x0], [phi(x0)]
-    keep, W_t = 1 - alpha, W.T
-    # Without the recurrent part, so that each step is one matrix product and one sum.
-    outside = alpha * drive + noise
-    for t in range(drive.shape[1]):
-        x.append(keep * x[-1] + alpha * (r[-1] @ W_t) + outside[:, t])
-        r.append(phi(x[-1]))
-    x, r = torch.stack(x, 1), torch.stack(r, 1)
-    return x, r, r[:, 1:] @ w_out[0] + b_out
+    phi, stacked = activation_function(activation), W.ndim == 3
+    if stacked:
+        alpha, step = alpha[:, None], step or stacked_step(activation)
+        # With alpha in the weights a step is a product that adds, and phi: the calls are what a GPU waits for.
+        W_t = (alpha.mT * W).mT
+    else:
+        W_t = W.T
+    x, r, keep = [x0], [phi(x0)], 1 - alpha
+    # Without the recurrent part, so that each step is one matrix product and one sum. Taken apart at once: a slice a
+    # step would cost a gradient of all steps a step.
+    for outside in (alpha.unsqueeze(-2) * drive + noise).unbind(-2):
+        if stacked:
+            next_x, next_r = step(x[-1], r[-1], outside, keep, W_t)
+        else:
+            next_x = keep * x[-1] + alpha * (r[-1] @ W_t) + outside
+            next_r = phi(next_x)
+        x.append(next_x)
+        r.append(next_r)
+    x, r = torch.stack(x, -2), torch.stack(r, -2)
+    return x, r, readout(r[..., 1:, :], w_out, b_out)
 
 
 def outputs(net, stim, x0, noise):
@@ -77,7 +115,7 @@ def outputs(net, stim, x0, noise):
             if live.share < DENSE:
                 return torch.from_numpy(outputs_over(live, net, *(v.contiguous().numpy() for v in (stim, x0, noise))))
         _, r, o = run(net, stim, x0=x0, noise=noise)
-        return torch.cat([r[:, :1] @ net.w_out[0] + net.b_out, o], 1)
+        return torch.cat([readout(r[:, :1], net.w_out, net.b_out), o], 1)
 
 
 def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1, engine=None):
