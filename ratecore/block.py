@@ -79,8 +79,8 @@ def check_agree(settings: list[RunSettings]) -> None:
 class _Block:
     """The networks of a block under way; `outcomes` trains them."""
 
-    def __init__(self, trainings: list[Training], device, on_test, compile_step: bool):
-        self._on_test = on_test
+    def __init__(self, trainings: list[Training], device, on_test, checkpoints, compile_step: bool):
+        self._on_test, self._checkpoints = on_test, checkpoints
         self._going = list(enumerate(trainings))  # (index in the block, Training) in the order of the stack
         results = [t.result for t in trainings]
         stack = StackedNetworks([r.net for r in results], device)
@@ -97,8 +97,22 @@ class _Block:
                 ended = self._leave(failed)
             yield from ended
             if self._going:
+                self._save()
                 with one_thread():
                     failed = self._update()
+
+    def _save(self) -> None:
+        """Checkpoints of all networks once one of them is due: bringing them from the device takes the same for all."""
+        kept = [self._checkpoints[index] for index, _ in self._going] if self._checkpoints else []
+        if not any(checkpoints.due() for checkpoints in kept):
+            return
+        self._updates.networks.write_back()
+        states = self._updates.state_dicts()
+        for checkpoints, (_, training), state in zip(kept, self._going, states, strict=True):
+            training.result.optimizer = state
+            checkpoints.write(training.result)
+        for checkpoints in kept:
+            checkpoints.signals.check()
 
     def _update(self) -> dict[int, FloatingPointError]:
         """Updates every network; gives those whose loss is not finite."""
@@ -156,6 +170,7 @@ def train_block(
     device="cpu",
     on_test: Callable[[int, TrainingResult], None] | None = None,
     results: list[TrainingResult | None] | None = None,
+    checkpoints: list | None = None,
     compile_step: bool = False,
 ) -> Iterator[tuple[int, TrainingResult | FloatingPointError]]:
     """Trains the networks of a block together, each as `train` does alone (SPEC 3).
@@ -166,6 +181,7 @@ def train_block(
         on_test: called with a network's index and its result so far after every test of it. The result's network and
             optimizer are then those of the test, so that it can be saved as a checkpoint.
         results: what an earlier training of each run had come to, None for a run that starts.
+        checkpoints: a `Checkpoints` of each run, to which all are saved now and then.
         compile_step: as in `BlockUpdates`.
 
     Returns:
@@ -175,6 +191,7 @@ def train_block(
 
     Raises:
         ValueError: runs that do not belong in one block; raised by the call, before any work.
+        Interrupted: the process was told to end; checkpoints are written.
     """
     if not settings:
         return iter(())
@@ -185,4 +202,4 @@ def train_block(
     trainings = [Training(s, "cpu", result) for s, result in zip(settings, given, strict=True)]
     for training in trainings:
         training.result.net.to("cpu")  # of a result that was loaded onto a GPU; trials are drawn where the network is
-    return _Block(trainings, device, on_test, compile_step).outcomes()
+    return _Block(trainings, device, on_test, checkpoints, compile_step).outcomes()

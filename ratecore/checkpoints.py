@@ -89,13 +89,17 @@ class Checkpoints:
         Raises:
             Interrupted: a signal had come; the checkpoint is written.   OSError: it cannot be written.
         """
+        self.write(result)
+        self.signals.check()
+
+    def write(self, result) -> None:
+        """As `save`, whether a signal has come or not."""
         start = time.monotonic()
         if result.n_trials:
             newest = self.folder / NEWEST
             write_atomic(newest, checkpoint_bytes(self.settings, result), keep=self.folder / PREVIOUS)
         end = time.monotonic()
         self._next = end + max(self._every, (end - start) / SHARE)
-        self.signals.check()
 
 
 def remove_checkpoints(folder) -> None:

@@ -5,6 +5,7 @@ Each run of a block succeeds or fails alone. What is whole already is left as it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import traceback
@@ -43,29 +44,37 @@ def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None
     log = log or sys.stderr
 
     def do(run):
-        return _outcome_or_error(stage, run, work, log)
+        return _one(stage, run, lambda: _outcome(stage, run, work, log), log)
 
     found = side_by_side(do, runs, workers) if workers > 1 and len(runs) > 1 else [do(run) for run in runs]
+    return _all_or_error(stage, found)
+
+
+def _all_or_error(stage: str, found: list[tuple[dict | None, str]]) -> list[dict]:
     broken = [error for _, error in found if error]
     if broken:
-        raise StageError(f"{len(broken)} of {len(runs)} runs broke in {stage}:\n  " + "\n  ".join(broken))
+        raise StageError(f"{len(broken)} of {len(found)} runs broke in {stage}:\n  " + "\n  ".join(broken))
     return [outcome for outcome, _ in found]
 
 
-def _outcome_or_error(stage: str, run: Run, work, log) -> tuple[dict | None, str]:
-    """The `end` event of a run's stage, or what broke; the other runs of the block still have their turn."""
+def _one(stage: str, run: Run, work, log) -> tuple[dict | None, str]:
+    """What `work()` gives for one run, or what broke; the other runs of the block still have their turn."""
     name = run.labels["name"]
     try:
-        outcome = run.outcome(stage) or _failed_before(stage, run)
-        if outcome is not None:
-            print(f"{name}: {stage} is done already", file=log, flush=True)
-        else:
-            with run.locked():
-                outcome = _do(stage, run, work, log)
+        return work(), ""
     except Exception as error:
         print(f"{name}: {stage} broke\n{traceback.format_exc()}", file=log, flush=True)
         return None, f"{name}: {type(error).__name__}: {error}"
-    return outcome, ""
+
+
+def _outcome(stage: str, run: Run, work, log) -> dict:
+    """The `end` event of a run's stage, which is done if it is not whole."""
+    outcome = run.outcome(stage) or _failed_before(stage, run)
+    if outcome is not None:
+        print(f"{run.labels['name']}: {stage} is done already", file=log, flush=True)
+        return outcome
+    with run.locked():
+        return _do(stage, run, work, log)
 
 
 def _failed_before(stage: str, run: Run) -> dict | None:
@@ -80,6 +89,14 @@ def _failed_before(stage: str, run: Run) -> dict | None:
 
 
 def _do(stage: str, run: Run, work, log) -> dict:
+    with _recorded(stage, run, log) as end:
+        end |= work(run)
+    return end
+
+
+@contextlib.contextmanager
+def _recorded(stage: str, run: Run, log):
+    """The stage's `start` and `end` in the run's record; what is put into the dict given is part of the `end`."""
     start = {"identity": run.identity(stage), "labels": run.labels, "tags": _tags(run)}
     if stage == "train":
         start |= {"params": run.params(), "settings": run.settings.model_dump(mode="json"), "provenance": provenance()}
@@ -89,22 +106,23 @@ def _do(stage: str, run: Run, work, log) -> dict:
     run.record.append("start", stage, **start)
     end = {"identity": run.identity(stage), "code_hash": code_hash()}
     try:
-        end |= {"reads": run.reads(stage), "status": "done", **work(run)}
+        end |= {"reads": run.reads(stage), "status": "done", "tags": {}}
+        yield end
         end["tags"] = {"error": "", **end["tags"]}
     except FloatingPointError as error:
         end |= {"status": "failed", "error": str(error), "tags": {"error": str(error)}}
         print(f"{run.labels['name']}: {stage} failed: {error}", file=log, flush=True)
     except BaseException as error:
         told_to_end = isinstance(error, SystemExit | KeyboardInterrupt)
-        end |= {"status": "interrupted" if told_to_end else "broken", "error": f"{type(error).__name__}: {error}"}
-        _end(run, stage, {**end, "tags": {"error": end["error"]}})
+        message = f"{type(error).__name__}: {error}"
+        end |= {"status": "interrupted" if told_to_end else "broken", "error": message, "tags": {"error": message}}
+        _end(run, stage, end)
         raise
-    outcome = _end(run, stage, end)
+    end |= _end(run, stage, end)
     if stage == "train":
         from ratecore.checkpoints import remove_checkpoints
 
         remove_checkpoints(run.folder)
-    return outcome
 
 
 def _end(run: Run, stage: str, end: dict) -> dict:
@@ -141,15 +159,11 @@ def _recorded_tests(run: Run) -> dict[int, dict]:
     return {e["step"]: e["values"] for e in events if (e["event"], e["stage"]) == ("metrics", "train")}
 
 
-def train_run(run: Run, device: str = "cpu", log=None) -> dict:
-    """Trains the run's network and saves it; loss and accuracy go to the record while it trains."""
-    from ratecore.checkpoints import Checkpoints, waiting_signals
-    from ratecore.formats import save_pth
+def _on_test(run: Run, log):
+    """What is done with the result so far after every test: its numbers go to the record and the log."""
     from ratecore.progress import ProgressLog
-    from ratecore.training import train
 
-    progress = ProgressLog(run.labels["name"], run.settings, file=log)
-    recorded = _recorded_tests(run)
+    progress, recorded = ProgressLog(run.labels["name"], run.settings, file=log), _recorded_tests(run)
 
     def on_test(result):
         # All of them, since a cut of the power can lose lines of the record that a checkpoint has seen.
@@ -164,9 +178,14 @@ def train_run(run: Run, device: str = "cpu", log=None) -> dict:
                 run.record.append("metrics", "train", step=test["trial"], values=values)
         progress.update(result)
 
-    with waiting_signals() as signals:
-        result = train(run.settings, device, on_test, Checkpoints(run.folder, run.settings, signals, log=log))
-        sha256 = save_pth(run.network, run.settings, result)
+    return on_test
+
+
+def _save(run: Run, result, device: str) -> dict:
+    """Saves a network; gives the fields of its `end`."""
+    from ratecore.formats import save_pth
+
+    sha256 = save_pth(run.network, run.settings, result)
     return {
         "trained": result.trained,
         "n_trials": result.n_trials,
@@ -177,6 +196,59 @@ def train_run(run: Run, device: str = "cpu", log=None) -> dict:
         "values": {"train/n_trials": result.n_trials, "train/trained": int(result.trained),
                    "train/seconds": round(result.seconds, 3)},
     }  # fmt: skip
+
+
+def train_run(run: Run, device: str = "cpu", log=None) -> dict:
+    """Trains the run's network and saves it; loss and accuracy go to the record while it trains."""
+    from ratecore.checkpoints import Checkpoints, waiting_signals
+    from ratecore.training import train
+
+    with waiting_signals() as signals:
+        checkpoints = Checkpoints(run.folder, run.settings, signals, log=log)
+        return _save(run, train(run.settings, device, _on_test(run, log), checkpoints), device)
+
+
+def train_together(runs: list[Run], device: str, log=None) -> list[dict]:
+    """Stage 'train' for a block of runs as one batched program on a device, see `block.train_block`.
+
+    Arguments, what is returned and what is raised as `run_block`.
+    """
+    from ratecore.block import train_block
+    from ratecore.checkpoints import Checkpoints, waiting_signals
+
+    log, found, going = log or sys.stderr, {}, []
+    with contextlib.ExitStack() as block, waiting_signals() as signals:
+        for run in runs:
+            stack = block.enter_context(contextlib.ExitStack())
+
+            def begin(run=run, stack=stack):
+                if outcome := run.outcome("train"):
+                    print(f"{run.labels['name']}: train is done already", file=log, flush=True)
+                    return outcome
+                stack.enter_context(run.locked())
+                checkpoints = Checkpoints(run.folder, run.settings, signals, log=log)
+                earlier = checkpoints.load()
+                end = stack.enter_context(_recorded("train", run, log))
+                going.append((run, stack, end, checkpoints, _on_test(run, log), earlier))
+                return None
+
+            found[run.folder] = _one("train", run, begin, log)
+        if going:
+            started, _, _, checkpoints, on_tests, results = zip(*going, strict=True)
+            settings = [run.settings for run in started]
+            trained = train_block(settings, device, lambda k, r: on_tests[k](r), list(results), list(checkpoints))
+        for k, outcome in trained if going else ():
+            run, stack, end, *_ = going[k]
+
+            def finish(run=run, stack=stack, end=end, outcome=outcome):
+                with stack.pop_all():
+                    if isinstance(outcome, FloatingPointError):
+                        raise outcome
+                    end.update(_save(run, outcome, device))
+                return end
+
+            found[run.folder] = _one("train", run, finish, log)
+    return _all_or_error("train", [found[run.folder] for run in runs])
 
 
 # ------------------------------------------------------------------------------------------------------- evaluate

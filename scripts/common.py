@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the ratecore of this check
 from ratecore.files import write_atomic
 from ratecore.grid import Experiment
 from ratecore.runs import Run
-from ratecore.stages import run_block
 
 
 @contextmanager
@@ -40,19 +39,17 @@ def logging_to(path):
                 os.close(saved)
 
 
-def do_block(snakemake, stage, work, prepare=lambda runs: None, workers=1):
+def do_block(snakemake, stage):
     """Does a stage for the block of a job and writes what came out as its output.
 
     Args:
-        stage: 'train', 'evaluate' or 'export'.   work: does it for one run, see `ratecore.stages`.
-        prepare: called with the runs beforehand.   workers: runs that are worked on at once.
+        stage: does it for a list of runs and returns the `end` event of each.
     """
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)
         cell = experiment.cell_of(snakemake.wildcards)
         runs = [Run.of(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
-        prepare(runs)
-        outcomes = run_block(stage, runs, work, workers=workers)
+        outcomes = stage(runs)
         rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder), "identity": o["identity"],
                  "status": o["status"]} for run, o in zip(runs, outcomes, strict=True)]  # fmt: skip
         write_atomic(snakemake.output[0], json.dumps(rows, indent=1).encode())

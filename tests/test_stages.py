@@ -10,7 +10,7 @@ import torch
 from ratecore import stages
 from ratecore.grid import Experiment
 from ratecore.runs import Run
-from ratecore.stages import StageError, evaluate_run, export_run, run_block, train_run
+from ratecore.stages import StageError, evaluate_run, export_run, run_block, train_run, train_together
 from ratecore.summary import IncompleteError, cell_figures, loss_curve, summarize
 
 CONFIG = {
@@ -102,6 +102,60 @@ def test_runs_side_by_side_are_the_runs_one_by_one(experiment, tmp_path, capfd):
         a, b = (load_network(run.network).state_dict() for run in (one, two))
         assert all(torch.equal(a[name], b[name]) for name in a if name != "_extra_state")
     assert "train is done already" in capfd.readouterr().err
+
+
+def test_runs_trained_together_are_recorded_as_those_alone(experiment, tmp_path, monkeypatch):
+    # With a batch of one program on CPU tensors; its numbers are held to those of single networks in test_block.py.
+    alone, runs = Experiment.from_config({**CONFIG, "results": str(tmp_path / "alone")}), runs_of(experiment)
+    do("train", runs_of(alone))
+    saved = stages._save
+
+    def full(run, result, device):
+        if run.settings.seed == 1:
+            raise OSError("No space left on device")
+        return saved(run, result, device)
+
+    log = io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "_save", full)
+        with pytest.raises(StageError, match="1 of 3 runs broke in train:\n  go-nogo seed=1: OSError: No space left"):
+            train_together(runs, "cpu", log)
+    assert [run.record.events()[-1]["status"] for run in runs] == ["done", "broken", "done"]
+    assert [o["status"] for o in train_together(runs, "cpu", log)] == ["done"] * 3
+    assert log.getvalue().count("train is done already") == 2
+    for one, two in zip(runs_of(alone), runs, strict=True):
+        assert loss_curve(one)[0] == loss_curve(two)[0] == [10, 20]
+        assert loss_curve(two)[1] == pytest.approx(loss_curve(one)[1], rel=1e-3)
+    assert [o["status"] for o in do("evaluate", runs)] == ["done"] * 3
+
+
+def test_a_block_that_is_told_to_end_goes_on_where_it_was(experiment, tmp_path, monkeypatch):
+    from ratecore import block, checkpoints
+
+    whole = Experiment.from_config({**CONFIG, "results": str(tmp_path / "whole")})
+    train_together(runs_of(whole), "cpu", io.StringIO())
+    update, runs, updates = block._Block._update, runs_of(experiment), []
+
+    def then_ends(self):
+        updates.append(1)
+        if len(updates) == 14:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return update(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(block._Block, "_update", then_ends)
+        with pytest.raises(checkpoints.Interrupted):
+            train_together(runs, "cpu", io.StringIO())
+    assert len(updates) == 14 and {run.record.events()[-1]["status"] for run in runs} == {"interrupted"}
+    train_together(runs, "cpu", io.StringIO())
+    for one, two in zip(runs_of(whole), runs, strict=True):
+        a, b = (torch.load(run.network, weights_only=True) for run in (one, two))
+        assert all(torch.equal(a["model_state_dict"][k], b["model_state_dict"][k]) for k in ("w", "w_out", "taus_gaus"))
+        assert torch.equal(a["losses"], b["losses"]) and a["tests"] == b["tests"]
+        points = [
+            [(e["step"], e["values"]) for e in run.record.events() if e["event"] == "metrics"] for run in (one, two)
+        ]
+        assert points[0] == points[1] and not (two.folder / "checkpoint.pth").exists()
 
 
 def test_a_run_that_was_killed_starts_again(experiment):
