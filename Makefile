@@ -39,6 +39,7 @@ bench: install
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/trial.py
 	$(BIN)/python benchmarks/job.py
+	$(BIN)/python benchmarks/block.py
 
 schema: install
 	$(BIN)/python -c "from ratecore.config import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml

@@ -3,10 +3,9 @@
     python benchmarks/job.py [--quick] [--out FILE]
 
 The job is the real one: `snakemake` runs the rule `train` for one block of networks in a folder of its own, on one
-core, mirrored into MLflow's SQLite. `probe/sitecustomize.py`, which Python imports by itself in the job, looks at the
-clock around functions of the package. The parts are seconds on the core, those of records and MLflow seconds by the
-clock; what the job's processes waited for the core or the disk meanwhile is a part of its own. So they add up to the
-whole, the time of the call of `snakemake`.
+core, mirrored into MLflow's SQLite by the workflow's follower, on the same core. `probe/sitecustomize.py`, which Python
+imports by itself in the job, looks at the clock around functions of the package. The parts are seconds on the core,
+those of records seconds by the clock; what is left of the whole, the time of the call of `snakemake`, is waiting.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import inspect
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -26,7 +26,7 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 ARITHMETIC = ("stimuli", "noise", "forward", "backward", "product", "optimizer", "evaluation")
-BY_THE_CLOCK = ("records", "MLflow")  # the job waits for the disk or another process, and that is what they cost
+BY_THE_CLOCK = ("records",)  # the job waits for the disk, and that is what they cost
 ROWS = {
     "imports": "imports",
     "compilation": "compilation (kernels from the cache)",
@@ -38,10 +38,10 @@ ROWS = {
     "optimizer": "optimizer",
     "evaluation": "evaluation (tests)",
     "records": "records and .pth",
-    "MLflow": "MLflow (the job waits)",
-    "Snakemake": "Snakemake",
+    "MLflow": "MLflow (once a workflow)",
+    "Snakemake": "Snakemake (once a workflow)",
     "exit": "start and exit of the process",
-    "waiting": "waiting (core, disk)",
+    "waiting": "waiting (disk, other processes)",
     "other": "other",
 }
 TASK = {"grid": {"task": ["go-nogo"], "taus": [[4, 20]]}}
@@ -52,6 +52,12 @@ QUICK = {
     "training": {"n_trials": 200, "eval_freq": 100, "eval_tr": 20},
     "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
 }
+
+
+def _children_core() -> float:
+    """Seconds on the core of all processes that were started from here and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 class Workplace:
@@ -81,18 +87,18 @@ class Workplace:
         if kernels:
             self._environment["NUMBA_CACHE_DIR"] = str(kernels)
 
-    def snakemake(self, target, **environment) -> tuple[float, float]:
-        """Makes one file of the workflow. Returns when the call began and ended."""
+    def snakemake(self, target, **environment) -> tuple[float, float, float]:
+        """Makes one file of the workflow. Returns when the call began and ended, and seconds on the core."""
         command = [sys.executable, "-m", "snakemake", str(target), "--snakefile", str(ROOT / "workflow" / "Snakefile"),
                    "--configfile", "config.yaml", "--cores", "1", "--show-failed-logs"]  # fmt: skip
-        began = time.time()
+        began, used = time.time(), _children_core()
         done = subprocess.run(
             command, cwd=self.folder, env={**self._environment, **environment}, capture_output=True, text=True
         )
         ended = time.time()
         if done.returncode:
             raise SystemExit(f"snakemake could not make {target}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
-        return began, ended
+        return began, ended, _children_core() - used
 
     def train(self) -> dict:
         """Makes MLflow's database, then runs the job. Returns its reports and times."""
@@ -106,7 +112,7 @@ class Workplace:
         seconds = float(dict(zip(header.split("\t"), values.split("\t"), strict=True))["s"])
         return {
             "call": call, "job": jobs[0], "job_s": seconds, "init_tracking_s": before[1] - before[0],
-            "follower": next((report for report in reports if report["role"] == "follower"), None),
+            "follower": next(report for report in reports if report["role"] == "follower"),
             "workers": [report for report in reports if report["role"] == "worker"],
         }  # fmt: skip
 
@@ -177,10 +183,12 @@ def parts_of(done: dict, share: float) -> tuple[dict, dict]:
     # What the processes did on the core outside of all that is timed.
     parts["other"] += sum(process["core_s"] for process in processes) - on_core
     whole = done["call"][1] - done["call"][0]
-    parts["Snakemake"] = whole - done["job_s"]
+    parts["MLflow"] = done["follower"]["core_s"]
     # bash and Python before the probe; after its report, taking down what torch and Numba have set up
     parts["exit"] = max(0.0, done["job_s"] - (done["job"]["ended"] - done["job"]["born"]))
-    parts["waiting"] = done["job_s"] - sum(seconds for row, seconds in parts.items() if row != "Snakemake")
+    of_others = sum(process["core_s"] for process in [*processes, done["follower"]]) + parts["exit"]
+    parts["Snakemake"] = max(0.0, done["call"][2] - of_others)
+    parts["waiting"] = whole - sum(parts.values())
     return parts, details
 
 
@@ -188,9 +196,7 @@ def result_of(done: dict, share: float, networks: int) -> dict:
     """All that the benchmark has found, as it goes into the JSON file."""
     parts, details = parts_of(done, share)
     whole, job = done["call"][1] - done["call"][0], done["job"]
-    follower = done["follower"] or {"peak_memory_mb": None, "parts": {}}
-    # By what the job's ended children have used, so with the follower's exit (and git's few milliseconds).
-    beside = job["children"]["core_s"] - sum(process["core_s"] for process in done["workers"])
+    follower = done["follower"]
     imports = {name: core for name, (_, core, _) in follower["parts"].items()}
     return {
         "machine": platform.processor() or platform.machine(),
@@ -204,12 +210,12 @@ def result_of(done: dict, share: float, networks: int) -> dict:
         "details": dict(sorted(details.items(), key=lambda item: -item[1]["seconds"])),
         "forward_share_of_kernel": share,
         "job_s": done["job_s"],
-        "until_work_s": job["first"]["MLflow/start"] - job["born"],
+        "until_work_s": job["first"]["other/blocks"] - job["born"],
         "snakemake_before_s": job["born"] - done["call"][0],
-        "snakemake_after_s": parts["Snakemake"] - (job["born"] - done["call"][0]),
+        "snakemake_after_s": done["call"][1] - done["call"][0] - (job["born"] - done["call"][0]) - done["job_s"],
         "waited_for_core_s": job["waited_for_core_s"],
         "timers_s": sum(process["timers_s"] for process in (job, *done["workers"])),
-        "follower": {"core_s": beside, "imports_s": sum(imports.values())},
+        "follower": {"core_s": follower["core_s"], "imports_s": sum(imports.values())},
         "peak_memory_mb": {"job": job["peak_memory_mb"], "follower": follower["peak_memory_mb"],
                            "workers": [process["peak_memory_mb"] for process in done["workers"]]},
         "init_tracking_s": done["init_tracking_s"],
@@ -224,10 +230,9 @@ def table(result: dict) -> str:
         lines.append(f"{label:40}{part['seconds']:10.3f}{part['per_network']:11.4f}{part['share']:8.1%}")
     lines.append(f"{'whole':40}{result['whole_s']:10.3f}{result['network_s']:11.4f}{1:8.1%}\n")
     memory, follower, waited = (result[key] for key in ("peak_memory_mb", "follower", "waited_for_core_s"))
-    of_follower = f"{memory['follower']:.0f}" if memory["follower"] else "unknown, it was killed"
     lines += [
         f"a network costs {result['network_s']:.3f} s in all; not arithmetic: {1 - result['arithmetic_share']:.1%}",
-        f"peak memory (MiB): job {memory['job']:.0f}, its follower {of_follower}"
+        f"peak memory (MiB): job {memory['job']:.0f}, the follower {memory['follower']:.0f}"
         + "".join(f", worker {m:.0f}" for m in memory["workers"]),
         f"{result['trials']} updates; the job is at work after {result['until_work_s']:.2f} s"
         + (f", and waited {waited:.2f} s for the core" if waited is not None else ""),

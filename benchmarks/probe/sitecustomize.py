@@ -38,7 +38,7 @@ TIMED = {
     "ratecore.tracking.record": {"Record.append": "records/record"},
     "ratecore.tracking.provenance": {"code_hash": "records/code hash", "provenance": "records/git and versions"},
     "ratecore.formats": {"save_pth": "records/pth"},
-    "ratecore.tracking.follow": {"Follower.__enter__": "MLflow/start", "Follower.__exit__": "MLflow/end"},
+    "ratecore.stages": {"run_block": "other/blocks"},
 }
 WITHIN_EVALUATION = ("stimuli", "noise")  # the trials of a test are a part of the test
 
@@ -80,14 +80,21 @@ class Probe:
         self.thread, self.timed = _thread.get_ident(), dict(TIMED) if role != "follower" else {}
         self.clock.parts["imports/python"] = [time.time() - BORN, time.process_time(), 1]
         self._time_imports()
-        atexit.register(self.report)
+        if role == "follower":
+            self._report_at_hard_exit()
+        else:
+            atexit.register(self.report)
         os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self):
         self.role, self.born, self.clock, self.thread = "worker", time.time(), Clock(), _thread.get_ident()
+        self._report_at_hard_exit()
+
+    def _report_at_hard_exit(self):
+        """For the follower and for forked children, which end without Python's exit functions."""
         leave = os._exit
 
-        def exit_with_report(code):  # a forked child ends without Python's exit functions
+        def exit_with_report(code):
             self.report()
             leave(code)
 
