@@ -6,7 +6,7 @@ PORT ?= 5000
 RESULTS ?= results
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo ui test lint schema bench
+.PHONY: install demo ui test faults lint schema bench
 
 install: .venv/installed
 
@@ -28,6 +28,10 @@ ui: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# Real faults, as often as docs/reliability.md says; FAULTS='name --quick' takes some of them.
+faults: install
+	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,0 +1,7 @@
+"""Real faults: see `python -m faults --help`."""
+
+from faults.harness import FAULTS, Fault, Tally, fault, inflict, save, table
+
+from faults import data, processes, servers  # isort: skip  # each registers its faults
+
+__all__ = ["FAULTS", "Fault", "Tally", "data", "fault", "inflict", "processes", "save", "servers", "table"]

@@ -1,0 +1,33 @@
+"""Inflicts real faults and prints what held: `make faults`, or
+
+PYTHONPATH=tests python -m faults [name ...] [--quick] [--seed N] [--out FILE]
+"""
+
+import argparse
+import sys
+
+from faults import FAULTS, inflict, save, table
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("names", nargs="*", metavar="name", help=f"of faults (default: all): {', '.join(FAULTS)}")
+    p.add_argument("--quick", action="store_true", help="only as often as `make test` does")
+    p.add_argument("--seed", type=int, default=0, help="of the random instants and places")
+    p.add_argument("--out", default="tests/faults/results/faults.json")
+    args = p.parse_args()
+    if unknown := set(args.names) - set(FAULTS):
+        p.error(f"unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(FAULTS)}")
+    tallies = []
+    for name in args.names or FAULTS:
+        one = FAULTS[name]
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        tallies.append(inflict(one, one.quick if args.quick else one.times, args.seed))
+        print(table(tallies[-1:]).split("\n", 1)[1], flush=True)
+    print("\n" + table(tallies))
+    save(tallies, args.out)
+    return 0 if all(t.held for t in tallies) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Faults of data: damaged and hostile files, configurations that cannot be."""

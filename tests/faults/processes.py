@@ -1,0 +1,1 @@
+"""Faults of processes: training jobs, Snakemake and the disk under them."""
