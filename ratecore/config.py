@@ -237,6 +237,10 @@ class ExperimentSettings(Settings):
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu", description="where networks are trained; 'auto' is a GPU when there is one"
     )
+    jobs_per_gpu: int = Field(1, ge=1, description="jobs that may share a GPU")
+    gpu_frac: float | None = Field(
+        None, gt=0, le=1, description="fraction of a GPU's memory that a job may take; by default its share of the GPU"
+    )
     task: str = Field("go-nogo", description="task of every run, unless it is an axis")
     task_file: str | None = Field(None, description="Python file that registers your own task")
     task_settings: dict[str, float | dict[str, float]] = Field(

@@ -198,14 +198,20 @@ def _save(run: Run, result, device: str) -> dict:
     }  # fmt: skip
 
 
-def train_run(run: Run, device: str = "cpu", log=None) -> dict:
-    """Trains the run's network and saves it; loss and accuracy go to the record while it trains."""
+def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None) -> dict:
+    """Trains the run's network and saves it; loss and accuracy go to the record while it trains.
+
+    no_gpu: why it is trained on the CPU where a GPU was to be taken, for the record.
+    """
     from ratecore.checkpoints import Checkpoints, waiting_signals
     from ratecore.training import train
 
     with waiting_signals() as signals:
         checkpoints = Checkpoints(run.folder, run.settings, signals, log=log)
-        return _save(run, train(run.settings, device, _on_test(run, log), checkpoints), device)
+        end = _save(run, train(run.settings, device, _on_test(run, log), checkpoints), device)
+    if no_gpu:
+        end["tags"]["no_gpu"] = no_gpu
+    return end
 
 
 def train_together(runs: list[Run], device: str, log=None) -> list[dict]:

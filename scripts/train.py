@@ -2,21 +2,22 @@
 
 from common import do_block
 
-from ratecore.devices import choose_device
+from ratecore.devices import job_device
 from ratecore.stages import run_block, train_run, train_together
 from ratecore.training import warm_up
 
-wanted, threads = snakemake.config.get("device", "cpu"), snakemake.threads  # noqa: F821
+config, threads = snakemake.config, snakemake.threads  # noqa: F821
 
 
 def train(runs):
     """The `end` events of the runs."""
-    device = choose_device(wanted)
-    if device != "cpu":
-        return train_together(runs, device)
-    if threads > 1 and len(runs) > 1:
-        warm_up(runs[0].settings)  # what every process would otherwise import and compile for itself
-    return run_block("train", runs, train_run, workers=threads)
+    wanted = config.get("device", "cpu")
+    with job_device(wanted, config.get("jobs_per_gpu", 1), config.get("gpu_frac")) as (device, no_gpu):
+        if device != "cpu":
+            return train_together(runs, device)
+        if threads > 1 and len(runs) > 1:
+            warm_up(runs[0].settings)  # what every process would otherwise import and compile for itself
+        return run_block("train", runs, lambda run: train_run(run, no_gpu=no_gpu), workers=threads)
 
 
 do_block(snakemake, train)  # noqa: F821

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
 
 from ratecore.config import SettingsError
-from ratecore.devices import visible_gpus
+from ratecore.devices import device_pool
 from ratecore.files import check_writable
 from ratecore.grid import Experiment
 from ratecore.tracking.follow import Follower
@@ -56,7 +56,7 @@ def identities(*stages):
 def gpus(wildcards):
     """GPUs that a training job takes: none on the CPU."""
     wanted = experiment.settings.device
-    return int(wanted == "cuda" or (wanted == "auto" and visible_gpus() > 0))
+    return int(wanted == "cuda" or (wanted == "auto" and bool(device_pool())))
 
 
 def blocks_of(stage):
