@@ -6,7 +6,7 @@ PORT ?= 5000
 RESULTS ?= results
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo ui test faults lint schema bench
+.PHONY: install demo ui test cluster-test faults lint schema bench
 
 install: .venv/installed
 
@@ -28,6 +28,11 @@ ui: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# As root on Debian: a SLURM of two nodes on this machine, ended and taken away again afterwards.
+cluster-test: install
+	which slurmctld munged > /dev/null || apt-get install -y -qq slurm-wlm munge
+	$(BIN)/python -m pytest -n 0 tests/cluster
 
 # Real faults, as often as docs/reliability.md says; FAULTS='name --quick' takes some of them.
 faults: install

@@ -90,6 +90,42 @@ def locked(path, wait: bool = True):
         yield
 
 
+NETWORK_FILE_SYSTEMS = (
+    "nfs",
+    "nfs4",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "cifs",
+    "smb3",
+    "ceph",
+    "glusterfs",
+    "fuse.sshfs",
+    "9p",
+)
+
+
+def network_file_system(path, mounts: str | None = None) -> str | None:
+    """Kind of the network file system that a path is on (Linux); None for a local one, or where that is not known.
+
+    Args:
+        mounts: the text of /proc/mounts, read when None.
+    """
+    if mounts is None:
+        try:
+            mounts = Path("/proc/mounts").read_text()
+        except OSError:
+            return None
+    place = Path(path).absolute()
+    found = Path("/"), ""
+    for line in mounts.splitlines():
+        _, point, kind, *_ = line.split(" ")
+        point = Path(point.encode().decode("unicode_escape"))  # a space is written as \\040
+        if place.is_relative_to(point) and len(point.parts) >= len(found[0].parts):
+            found = point, kind
+    return found[1] if found[1] in NETWORK_FILE_SYSTEMS else None
+
+
 def sha256_of(path) -> str:
     """SHA-256 of a file's bytes."""
     with open(path, "rb") as file:

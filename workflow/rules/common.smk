@@ -7,8 +7,9 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
 
 from ratecore.config import SettingsError
+from ratecore.costs import scoring_minutes, training_memory, training_minutes
 from ratecore.devices import device_pool
-from ratecore.files import check_writable
+from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
 from ratecore.tracking.follow import Follower
 from ratecore.tracking.mlflow import tracking_uri, without_secrets
@@ -59,6 +60,28 @@ def gpus(wildcards):
     return int(wanted == "cuda" or (wanted == "auto" and bool(device_pool())))
 
 
+def first_run(wildcards):
+    """Settings of the first run of a job's block, and how many the block has."""
+    seeds = experiment.blocks[wildcards.seeds]
+    return experiment.cell_of(wildcards).run(seeds[0]), len(seeds)
+
+
+# What a scheduler is asked for; a job that ran out of it gets more at its next attempt, where it goes on.
+def memory(wildcards, attempt, threads):
+    """MB of a training job."""
+    return training_memory(first_run(wildcards)[0], threads) * attempt
+
+
+def minutes(wildcards, attempt, threads):
+    """Minutes of a training job."""
+    return training_minutes(*first_run(wildcards), threads) * attempt
+
+
+def minutes_to_score(wildcards, attempt):
+    """Minutes of a job that evaluates or exports."""
+    return scoring_minutes(*first_run(wildcards)) * attempt
+
+
 def blocks_of(stage):
     """A function of wildcards: what a stage leaves for every block of a grid point."""
     pattern = f"{ROOT}/jobs/{stage}/{BLOCK}.json"
@@ -80,6 +103,18 @@ def cell_figures():
     """The figures of the grid points, as many as the configuration asks for."""
     paths = list(CELLS.instance_patterns)[: experiment.settings.figures.grid_points]
     return [f"{ROOT}/figures/{path}/{name}.png" for path in paths for name in PLOTS]
+
+
+def warn_of_shared_sqlite():
+    """SQLite's locks do not hold on network file systems, where two writers at once break its file."""
+    if uri.startswith("sqlite:"):
+        file = uri.removeprefix("sqlite:///").partition("?")[0]
+        if kind := network_file_system(file):
+            print(
+                f"WARNING: MLflow's database {file} is on a network file system ({kind}), where SQLite can break. "
+                "Say tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
+                "Nothing is lost: `ratecore replay` makes the database anew from the results."
+            )
 
 
 def closing_words():

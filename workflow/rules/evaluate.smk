@@ -12,7 +12,8 @@ rule evaluate:
         "../envs/ratecore.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory,
+        runtime=minutes_to_score,
     params:
         identities=identities("training", "evaluation"),
     script:

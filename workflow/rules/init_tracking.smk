@@ -8,6 +8,7 @@ rule init_tracking:
         f"{ROOT}/logs/init_tracking.log",
     benchmark:
         f"{ROOT}/benchmarks/init_tracking.tsv"
+    localrule: True  # only the machine on which `snakemake` runs talks to MLflow
     conda:
         "../envs/ratecore.yaml"
     params:

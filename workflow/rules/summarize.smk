@@ -13,6 +13,7 @@ rule summarize:
         f"{ROOT}/logs/summarize.log",
     benchmark:
         f"{ROOT}/benchmarks/summarize.tsv"
+    localrule: True  # only the machine on which `snakemake` runs talks to MLflow
     conda:
         "../envs/ratecore.yaml"
     script:

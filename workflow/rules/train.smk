@@ -13,7 +13,8 @@ rule train:
     threads: experiment.settings.threads_per_job
     resources:
         gpu=gpus,
-        mem_mb=2000,
+        mem_mb=memory,
+        runtime=minutes,
     params:
         identities=identities("training"),
     script:

@@ -1,0 +1,18 @@
+# docker build -t ratecore .
+# docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" ratecore --cores 4 --configfile config/config.yaml
+# With GPUs: --gpus all, and `--resources gpu=2` behind the other arguments.
+FROM python:3.11-slim-bookworm
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git=1:2.39* \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/ratecore
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY ratecore ratecore
+RUN pip install --no-cache-dir --constraint constraints.txt ".[workflow]"
+COPY workflow workflow
+COPY scripts scripts
+# Whoever runs it has no home of their own here.
+ENV HOME=/tmp NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib PYTHONUNBUFFERED=1
+WORKDIR /work
+ENTRYPOINT ["snakemake", "--snakefile", "/opt/ratecore/workflow/Snakefile"]
+CMD ["--help"]

@@ -1,0 +1,37 @@
+"""What a job will take, from what was measured (docs/speed.md): for the requests that a scheduler is given."""
+
+from __future__ import annotations
+
+import math
+
+from ratecore.config import RunSettings
+
+BASE_MB = 700  # Python with torch, Numba's kernels and figures: 390 MiB measured
+MARGIN = 2.0  # over the measured times, for older and busier machines
+
+
+def training_memory(settings: RunSettings, threads: int = 1) -> int:
+    """MB of a training job with so many networks at once.
+
+    Per network about twenty N x N arrays (w, Adam's moments, W and its transpose, their entries, checkpoints) and, of a
+    batch's or a test's trials, stimulus, states and noise.
+    """
+    N, T, training = settings.network.N, settings.create_task().T, settings.training
+    per_network = 20 * 4 * N**2 + 6 * 4 * N * T * (min(training.batch_size, 16) + 2 * training.eval_tr / 3)
+    return math.ceil(BASE_MB + threads * per_network / 1e6)
+
+
+def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
+    """Minutes of a job that trains so many networks, each for all of its trials.
+
+    A trial takes about 0.35 ns N^2 T on a core, and 0.2 ms that do not depend on N; one of a test a third of it.
+    """
+    N, T, training = settings.network.N, settings.create_task().T, settings.training
+    a_trial = 0.35e-9 * N**2 * T + 0.2e-3
+    trials = training.n_trials * (1 + training.eval_tr / training.eval_freq / 3)
+    return math.ceil(5 + MARGIN * math.ceil(networks / threads) * trials * a_trial / 60)
+
+
+def scoring_minutes(settings: RunSettings, networks: int) -> int:
+    """Minutes of a job that scores and draws, or exports, so many networks: 3 s each were measured at N = 200."""
+    return math.ceil(5 + MARGIN * networks * (3 + 3e-5 * settings.network.N**2) / 60)

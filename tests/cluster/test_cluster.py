@@ -1,0 +1,193 @@
+"""The slurm profile on a real SLURM of two nodes: a whole grid, and one in which everything happens that happens.
+
+`make cluster-test` installs SLURM and runs this; without SLURM, or not as root, it is skipped.
+"""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from cluster.slurm import NODES, Slurm, missing
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+from ratecore.training import train
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing()), reason=f"a SLURM cluster needs {', '.join(missing())}"),
+]
+QUICK = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3",
+         "--seconds-between-status-checks", "3", "--latency-wait", "5")  # fmt: skip
+
+
+class Cluster(Slurm):
+    """The cluster and a checkout on its shared file system, which here is the machine's own."""
+
+    def checkout(self, name: str, **changes) -> Path:
+        folder = self.folder / name
+        for part in ("workflow", "scripts", "config"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        config = yaml.safe_load((folder / "config" / "config.yaml").read_text())
+        (folder / "config" / "config.yaml").write_text(yaml.safe_dump({**config, **changes}))
+        return folder
+
+    def workflow(self, folder: Path, *arguments: str) -> subprocess.Popen:
+        """`snakemake` on the login node; its output goes to a file in the folder."""
+        # A login node that has GPUs like the nodes, so that `auto` asks for them.
+        env = {**self.env, "CUDA_VISIBLE_DEVICES": "0,1", "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/slurm", *QUICK, *arguments]
+        with open(folder / "snakemake.out", "ab") as out:
+            return subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out, start_new_session=True)
+
+    def finish(self, process: subprocess.Popen, folder: Path, seconds: float = 420) -> int:
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            pytest.fail(f"not done after {seconds} s\n{said(folder)}\n{self.jobs()}\n{self.last_words()}")
+
+    def training(self) -> dict[str, dict]:
+        """Wildcards: job of every training job that SLURM runs now."""
+        jobs = [job for job in self.jobs() if job["state"] == "RUNNING" and "rule_train" in job["comment"]]
+        return {job["comment"]: job for job in jobs}
+
+
+def said(folder: Path) -> str:
+    return (folder / "snakemake.out").read_text(errors="replace")[-6000:]
+
+
+def experiment_of(folder: Path) -> Experiment:
+    config = yaml.safe_load((folder / "config" / "config.yaml").read_text())
+    return Experiment.from_config({**config, "results": str(folder / config.get("results", "results"))})
+
+
+def events(run: Run, event: str, stage: str) -> list[dict]:
+    return [e for e in run.record.events() if (e["event"], e["stage"]) == (event, stage)]
+
+
+def assert_as_trained_here(runs) -> None:
+    """Every network is the one that this process trains from the same settings, to the bit."""
+    for run in runs:
+        here = train(run.settings)
+        there = torch.load(run.network, weights_only=True)
+        for name, value in here.net.state_dict().items():
+            assert name == "_extra_state" or torch.equal(there["model_state_dict"][name], value), (run.folder, name)
+        assert there["losses"].tolist() == here.losses and there["tests"] == here.tests
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+def test_a_grid_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
+    small = {"n_trials": 600, "eval_freq": 100, "eval_tr": 20}
+    folder = cluster.checkout("grid", device="auto", training=small, network={"N": 100})
+    process, seen, together = cluster.workflow(folder), set(), 0
+
+    def look():
+        nonlocal together
+        while process.poll() is None:
+            nodes = [job["node"] for job in cluster.training().values()]
+            seen.update(nodes)
+            together = max(together, max((nodes.count(node) for node in NODES), default=0))
+            time.sleep(0.5)
+
+    watch = threading.Thread(target=look)
+    watch.start()
+    code = cluster.finish(process, folder)
+    watch.join()
+    assert code == 0, said(folder)
+    assert seen == set(NODES) and together == 1
+    with open(folder / "results/demo/summary.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 12 and all(row["mlflow_run_id"] for row in rows)
+    experiment = experiment_of(folder)
+    runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    # There is no GPU behind the pretend one: the jobs have said so, and worked on.
+    assert all("cannot use GPU 0" in events(run, "end", "train")[-1]["tags"]["no_gpu"] for run in runs)
+    assert_as_trained_here(runs[::5])
+
+
+def test_a_grid_in_which_everything_happens(cluster):
+    """A requeued job, one over its time limit, one cancelled by hand, and a node that dies; then the same command."""
+    # No network meets this criterion, so that each trains on; one for longer than the shortest time limit, a minute.
+    training = {"eval_freq": 1000, "eval_tr": 20, "accuracy_threshold": 1.0, "loss_threshold": 0.001}
+    grid = {"training.n_trials": [9000, 9001, 9002, 60000], "seed": [0]}
+    folder = cluster.checkout("faults", grid=grid, training=training, network={"N": 200}, device="auto")
+    process, experiment = cluster.workflow(folder), experiment_of(folder)
+    runs = {str(cell.run(0).training.n_trials): Run.of(experiment, cell, 0) for cell in experiment.cells}
+
+    def under_way(wanted):
+        """A training job that has written a checkpoint."""
+        for comment, job in cluster.training().items():
+            found = next((n for n in wanted if f"_{n}_" in comment), None)
+            if found and (runs[found].folder / "checkpoint.pth").exists():
+                return found, job
+        return None
+
+    def one(*wanted):
+        return cluster.wait_for(lambda: under_way(wanted), f"training of {wanted}", 200)
+
+    short = ["9000", "9001", "9002"]
+    for _ in range(2):
+        found, job = one(*short)
+        short.remove(found)
+        cluster.run(*(["scontrol", "requeue"] if len(short) == 2 else ["scancel"]), job["id"])
+    _, job = one("60000")
+    cluster.run("scontrol", "update", f"JobId={job['id']}", "TimeLimit=1")
+    _, job = one(*short)
+    kill_node(cluster, job)
+    code = cluster.finish(process, folder)
+    cluster.start_node(job["node"])
+    cluster.wait_for(lambda: cluster.nodes()[job["node"]] in ("idle", "mix", "alloc"), "the node is back", 90)
+    if code != 0:  # jobs that were lost more often than they are tried again
+        code = cluster.finish(cluster.workflow(folder), folder)
+    assert code == 0, said(folder)
+    for name, run in runs.items():
+        assert [e["status"] for e in events(run, "end", "train")][-1] == "done"
+        assert len(events(run, "start", "train")) >= 2, f"nothing happened to {name}"
+    assert_as_trained_here(runs.values())
+
+
+def kill_node(cluster, job: dict) -> None:
+    """The node's daemon and all that runs on it, at once, as when its power is cut."""
+    pids = cluster.run("scontrol", "listpids", job["id"], check=False).stdout.split()
+    found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
+    steps = [int(line.split()[0]) for line in found if f"slurmstepd: [{job['id']}." in line]
+    daemon = cluster.daemons.pop(job["node"])
+    daemon.kill()
+    daemon.wait()
+    for pid in [*descendants(steps), *steps]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    assert steps, pids
+
+
+def descendants(pids: list[int]) -> list[int]:
+    out = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout.splitlines()[1:]
+    children = {}
+    for line in out:
+        pid, parent = map(int, line.split())
+        children.setdefault(parent, []).append(pid)
+    found, waiting = [], list(pids)
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
