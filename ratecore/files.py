@@ -7,6 +7,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -88,6 +89,38 @@ def locked(path, wait: bool = True):
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
+
+
+def read_bounded(path, most: int) -> bytes:
+    """The bytes of a file that may be anybody's.
+
+    Raises:
+        FileNotFoundError: there is none.   ValueError: it is no regular file or has more than `most` bytes.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody writes to would be waited for
+    with open(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path}: this is no regular file")
+        if status.st_size > most:
+            raise ValueError(f"{path}: it has {status.st_size:,} bytes; at most {most:,} are read")
+        return file.read(most)
+
+
+def inside(root, path, links: bool = True) -> Path:
+    """A path that a file names, seen from `root`.
+
+    Args:
+        links: whether symbolic links are followed, too.
+
+    Raises:
+        ValueError: it leads out of `root`.
+    """
+    place = os.path.realpath if links else os.path.abspath
+    whole, top = place(os.path.join(root, path)), place(root)
+    if whole != top and not whole.startswith(top.rstrip(os.sep) + os.sep):
+        raise ValueError(f"the path {str(path)[:200]!r} leads out of {root}")
+    return Path(root, path)
 
 
 def sha256_of(path) -> str:
