@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from ratecore.files import read_bounded
+
 
 def parser() -> argparse.ArgumentParser:
     """The subcommands and their arguments."""
@@ -39,7 +41,13 @@ def uri_of(root: Path, given: str | None) -> str:
 
     used = None
     if (root / "tracking.json").is_file():
-        used = json.loads((root / "tracking.json").read_text()).get("uri")
+        try:
+            used = json.loads(read_bounded(root / "tracking.json", 2**16))["uri"]
+            if used is not None and not isinstance(used, str):
+                raise ValueError("'uri' is no text")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            message = f"{root / 'tracking.json'}: not readable; give the store with --uri"
+            raise ValueError(f"{message} ({type(error).__name__}: {error})") from error
         if used and "***" in used and not (given or os.environ.get("MLFLOW_TRACKING_URI")):
             raise ValueError(f"{root}: its MLflow is at {used}; give the URI with its password in MLFLOW_TRACKING_URI")
     return given or tracking_uri(used, root.parent)
@@ -47,15 +55,16 @@ def uri_of(root: Path, given: str | None) -> str:
 
 def replay_command(results, uri: str | None) -> int:
     """Replays all runs. Returns 0 when MLflow has everything."""
+    from ratecore.redaction import redact_output, without_secrets
     from ratecore.tracking.follow import follow
-    from ratecore.tracking.mlflow import without_secrets
 
+    redact_output(uri or "")  # MLflow and what it imports write to standard error, too
     whole = True
     for root in experiments_in(results):
         place = uri_of(root, uri)
         job = {"experiment": root.name, "results": str(root.parent), "whole": True}
         done = follow(job, place, lambda seconds: True)
-        print(f"{root.name}: {'all' if done else 'not all'} of its runs are in {without_secrets(place)}")
+        print(f"{root.name}: {'all' if done else 'not all'} of its runs are in {without_secrets(place, place)}")
         whole = whole and done
     return 0 if whole else 1
 

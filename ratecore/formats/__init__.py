@@ -15,7 +15,7 @@ import torch
 from ratecore.config import RunSettings
 from ratecore.files import write_atomic, write_new
 from ratecore.formats.errors import DamagedError, FormatError, first_line
-from ratecore.formats.mat import example_trial, load_mat, mat_bytes, network_from_mat
+from ratecore.formats.mat import NETWORK, example_trial, load_mat, mat_bytes, network_from_mat
 from ratecore.formats.npz import evaluation_bytes, load_scores
 from ratecore.formats.pth import (
     ACCURACY_AMPLITUDE,
@@ -71,7 +71,7 @@ def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
         raise FormatError(f"{path}: a network is saved as .mat or .pth, not {path.suffix or 'without a suffix'}")
     try:
         if path.suffix == ".mat":
-            return network_from_mat(load_mat(path), device, dtype)
+            return network_from_mat(load_mat(path, NETWORK), device, dtype)
         return network_from_state(load_pth(path, device)["model_state_dict"], device, dtype)
     except FormatError:
         raise

@@ -98,8 +98,11 @@ def _check_seal(data: bytes) -> None:
         raise ValueError("its bytes are not those that ratecore wrote, its checksum does not match: it was damaged")
 
 
-def read_mat(data: bytes, names) -> dict[str, np.ndarray]:
-    """Arrays of numbers and text of a MATLAB file (format 5, that of MATLAB 5 to 7), those of `names` that are there.
+def read_mat(data: bytes, names=None) -> dict[str, np.ndarray]:
+    """Arrays of numbers and text of a MATLAB file (format 5, that of MATLAB 5 to 7).
+
+    Args:
+        names: of those that are wanted if they are there; None for all, and then what else is there is passed over.
 
     Raises:
         ValueError, zlib.error, struct.error: it is damaged, of another format, or one of `names` is of another kind.
@@ -139,7 +142,8 @@ def _variable(body: bytes, compressed: bool, order: str, names) -> tuple[str, np
     _, dims, place = _part(head, place, order)
     _, name, place = _part(head, place, order)
     name = name.decode("latin-1")
-    if name not in names:
+    of_class = struct.unpack(f"{order}I", flags[:4])[0] & 0xFF
+    if name not in names if names is not None else of_class != _CHAR and of_class not in _NUMERIC:
         return name, None
     shape = struct.unpack(f"{order}{len(dims) // 4}i", dims)
     kind, begin, length = _numbers_at(name, head, place, order, struct.unpack(f"{order}I", flags[:4])[0], shape)
@@ -169,8 +173,8 @@ def _numbers_at(name: str, head: bytes, place: int, order: str, flags: int, shap
     if any(n < 0 for n in shape) or count * 8 > LARGEST:
         raise ValueError(f"{name} has shape {shape}; at most {LARGEST:,} bytes are read")
     if of_class == _CHAR:
-        if kind not in _TEXT or length > 4 * count or count > 1000:
-            raise ValueError(f"{name} has shape {shape} and {length:,} bytes of text; at most 1,000 letters are read")
+        if kind not in _TEXT or length > 4 * count or count > 100_000:
+            raise ValueError(f"{name} has shape {shape} and {length:,} bytes of text; at most 100,000 letters are read")
         return _TEXT[kind], begin, length
     if kind not in _NUMBERS or count * int(_NUMBERS[kind][1]) != length:
         raise ValueError(f"{name} has shape {shape} and {length:,} bytes of data")

@@ -78,14 +78,18 @@ def _as_matlab(label):
 
 
 _ARRAYS = ("w", "w_in", "w_out", "b_out", "taus_gaus", "m", "som_m", "exc", "inh", "som_N", "taus")
-_MORE = ("P_inh", "P_rec", "gain", "w_dist", "apply_dale")  # what files of others need not have
+NETWORK = (*_ARRAYS, "activation", "P_inh", "P_rec", "gain", "w_dist", "apply_dale")
 
 
-def load_mat(path) -> dict:
-    """What makes a network in a `.mat` file (MATLAB 5 to 7). Raises FormatError when it cannot be read."""
+def load_mat(path, names=None) -> dict:
+    """Arrays of numbers and text in a `.mat` file (MATLAB 5 to 7), those of `names` or all.
+
+    Raises:
+        FormatError: it cannot be read; one of `names` is of another kind.
+    """
     data = bytes_of(path)
     try:
-        return read_mat(data, (*_ARRAYS, "activation", *_MORE))
+        return read_mat(data, names)
     except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
         raise FormatError(f"{path}: not a readable .mat file: {first_line(error)}") from error
 

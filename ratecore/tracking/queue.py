@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from ratecore.files import locked, write_atomic
+from ratecore.files import inside, locked, read_bounded, write_atomic
 from ratecore.tracking.record import Record, RecordError
 
 
@@ -35,11 +35,12 @@ def open_runs(root) -> dict[Path, dict]:
 def _read(root, path: Path) -> dict | None:
     """A note; None when it was taken away in between or is not one of ours."""
     try:
-        note = json.loads(path.read_text())
-        inside = Path(root, note["folder"]).resolve().is_relative_to(Path(root).resolve())
-    except (OSError, ValueError, TypeError, KeyError):
+        note = json.loads(read_bounded(path, 2**16))
+        inside(root, note["folder"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return note if inside else None
+    # A damaged note must not make a run of a folder that is none; whose note it was is found with all other runs.
+    return note if Path(note["folder"]).name == path.name and Path(root, note["folder"]).is_dir() else None
 
 
 def close(root, folder, note: dict) -> None:
@@ -62,7 +63,7 @@ def note_deaths(root) -> list[Path]:
                 if (start := _unended(folder)) is not None:
                     message = "its process was killed"
                     end = {
-                        "identity": start["identity"],
+                        "identity": start.get("identity"),
                         "status": "killed",
                         "error": message,
                         "tags": {"error": message},
