@@ -17,15 +17,17 @@ from ratecore.tracking.queue import note_deaths
 try:
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
+    uri = tracking_uri(experiment.settings.tracking.uri, experiment.settings.results)
 except SettingsError as error:
     raise WorkflowError(
         "The configuration cannot be used:\n  " + "\n  ".join(error.lines())
     )
 except OSError as error:
     raise WorkflowError(f"The results cannot be written: {error}")
+except ValueError as error:
+    raise WorkflowError(f"MLflow cannot be used: {error}")
 validate(config, "../schemas/config.schema.yaml")
 
-uri = tracking_uri(experiment.settings.tracking.uri, experiment.settings.results)
 follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()
 CELLS = Paramspace(pd.DataFrame([cell.values for cell in experiment.cells]))
