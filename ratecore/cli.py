@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
-from ratecore.files import read_bounded
+from ratecore.files import read_sealed_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,13 +40,9 @@ def uri_of(root: Path, given: str | None) -> str:
 
     used = None
     if (root / "tracking.json").is_file():
-        try:
-            used = json.loads(read_bounded(root / "tracking.json", 2**16))["uri"]
-            if used is not None and not isinstance(used, str):
-                raise ValueError("'uri' is no text")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            message = f"{root / 'tracking.json'}: not readable; give the store with --uri"
-            raise ValueError(f"{message} ({type(error).__name__}: {error})") from error
+        used = read_sealed_json(root / "tracking.json", unsealed=True).get("uri")
+        if not isinstance(used, str | None):
+            raise ValueError(f"{root / 'tracking.json'}: its 'uri' is no text; name the store with --uri")
         if used and "***" in used and not (given or os.environ.get("MLFLOW_TRACKING_URI")):
             raise ValueError(f"{root}: its MLflow is at {used}; give the URI with its password in MLFLOW_TRACKING_URI")
     return given or tracking_uri(used, root.parent)

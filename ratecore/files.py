@@ -6,9 +6,11 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import stat
 import tempfile
+import zlib
 from pathlib import Path
 
 
@@ -105,6 +107,34 @@ def read_bounded(path, most: int) -> bytes:
         if status.st_size > most:
             raise ValueError(f"{path}: it has {status.st_size:,} bytes; at most {most:,} are read")
         return file.read(most)
+
+
+def sealed_json(values: dict) -> bytes:
+    """A small JSON file with a checksum of its values in it."""
+    return json.dumps({**values, "checksum": _checksum(values)}).encode()
+
+
+def read_sealed_json(path, unsealed: bool = False) -> dict:
+    """The values in a file of `sealed_json`.
+
+    Args:
+        unsealed: whether a file without a checksum is taken, too.
+
+    Raises:
+        FileNotFoundError: there is none.   ValueError: it is damaged or something else.
+    """
+    try:
+        values = json.loads(read_bounded(path, 2**16))
+        whole = isinstance(values, dict) and (unsealed or "checksum" in values)
+        if whole and values.pop("checksum", None) in (_checksum(values), *[None] * unsealed):
+            return values
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: it cannot be read: {error}") from error
+    raise ValueError(f"{path}: its checksum does not match: it was damaged")
+
+
+def _checksum(values: dict) -> int:
+    return zlib.crc32(json.dumps(values, sort_keys=True).encode())
 
 
 def inside(root, path, links: bool = True) -> Path:

@@ -47,8 +47,11 @@ def format_value(value) -> str:
     return text
 
 
-def _check_extent(values) -> None:
-    """Raises SettingsError for a mapping that is too large to look at, as YAML's aliases make it of a few lines."""
+def _check_mapping(values) -> None:
+    """Raises SettingsError for a mapping with keys that are no text, or too large to be looked at.
+
+    A few lines of YAML with aliases can stand for more values than there are atoms, or for a list that holds itself.
+    """
     left, seen = [((), values)], 0
     while left:
         path, value = left.pop()
@@ -60,7 +63,9 @@ def _check_extent(values) -> None:
         if seen > MOST_VALUES:
             raise SettingsError([(path[:1], f": more than {MOST_VALUES:,} values; so many are allowed")])
         if isinstance(value, dict):
-            left += [((*path, shown(key)[:50]), inner) for key, inner in value.items()]
+            if wrong := [key for key in value if not isinstance(key, str)]:
+                raise SettingsError([((*path, shown(wrong[0])), ": unknown setting; its name must be text")])
+            left += [((*path, key[:50]), inner) for key, inner in value.items()]
         elif isinstance(value, list | tuple | set | frozenset):
             left += [((*path, ""), inner) for inner in value]
 
@@ -149,11 +154,7 @@ class Experiment:
         """From the mapping in `config/config.yaml`. Raises SettingsError."""
         if not isinstance(config, dict):
             raise SettingsError(f"the configuration is {type(config).__name__}; it must be a mapping of settings")
-        if wrong := [key for key in config if not isinstance(key, str)]:
-            raise SettingsError(
-                f"unknown setting {shown(wrong[0])}; allowed: {', '.join(ExperimentSettings.model_fields)}"
-            )
-        _check_extent(config)
+        _check_mapping(config)
         return cls(ExperimentSettings(**config))
 
     @classmethod

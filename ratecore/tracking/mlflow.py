@@ -8,14 +8,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import sys
-import zlib
 from pathlib import Path
 
-from ratecore.files import inside, locked, read_bounded, write_atomic
+from ratecore.files import inside, locked, read_sealed_json, sealed_json, write_atomic
 from ratecore.redaction import without_secrets
 from ratecore.tracking.record import LARGEST, Record, RecordError
 
@@ -118,7 +116,7 @@ class Mirror:
                 self._see_that_it_is_there(state["run_id"])
                 self._send(state["run_id"], folder, events, known=_points(earlier))
                 state["bytes"], state["open"] = end, (earlier + events)[-1]["event"] != "end"
-                write_atomic(folder / "mirror.json", json.dumps({**state, "checksum": _checksum(state)}).encode())
+                write_state(folder, state)
             return state["run_id"]
 
     def _seen_whole(self, folder: Path) -> bool:
@@ -223,16 +221,14 @@ def metric_name(name: str) -> str:
 def read_state(folder) -> dict:
     """How far the mirror of a run has come: `store`, `run_id`, `bytes`; empty before its first replay."""
     try:
-        state = json.loads(read_bounded(Path(folder) / "mirror.json", 2**16))
-        if state.pop("checksum") == _checksum(state):
-            return state
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass
-    return {}  # not there or damaged: the record is replayed from the start, which changes nothing that is there
+        return read_sealed_json(Path(folder) / "mirror.json")
+    except (FileNotFoundError, ValueError):
+        return {}  # not there or damaged: the record is replayed from the start, which changes nothing that is there
 
 
-def _checksum(state: dict) -> int:
-    return zlib.crc32(json.dumps(state, sort_keys=True).encode())
+def write_state(folder, state: dict) -> None:
+    """Writes what `read_state` reads."""
+    write_atomic(Path(folder) / "mirror.json", sealed_json(state))
 
 
 @contextlib.contextmanager

@@ -7,12 +7,11 @@ has to look at every run of a large grid.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
 
-from ratecore.files import inside, locked, read_bounded, write_atomic
+from ratecore.files import inside, locked, read_sealed_json, sealed_json, write_atomic
 from ratecore.tracking.record import Record, RecordError
 
 
@@ -23,7 +22,7 @@ def note_open(root, folder) -> None:
         root: folder of the experiment's results.   folder: of the run, in it.
     """
     note = {"folder": Path(folder).relative_to(root).as_posix(), "token": time.time_ns()}
-    write_atomic(Path(root, "open", Path(folder).name), json.dumps(note).encode())
+    write_atomic(Path(root, "open", Path(folder).name), sealed_json(note))
 
 
 def open_runs(root) -> dict[Path, dict]:
@@ -35,11 +34,10 @@ def open_runs(root) -> dict[Path, dict]:
 def _read(root, path: Path) -> dict | None:
     """A note; None when it was taken away in between or is not one of ours."""
     try:
-        note = json.loads(read_bounded(path, 2**16))
+        note = read_sealed_json(path)
         inside(root, note["folder"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-    # A damaged note must not make a run of a folder that is none; whose note it was is found with all other runs.
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # whose note it was is found with all other runs, in the end
     return note if Path(note["folder"]).name == path.name and Path(root, note["folder"]).is_dir() else None
 
 

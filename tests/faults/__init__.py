@@ -2,6 +2,6 @@
 
 from faults.harness import FAULTS, Fault, Tally, fault, inflict, save, table
 
-from faults import data, processes, servers  # isort: skip  # each registers its faults
+from faults import configs, data, processes, servers  # isort: skip  # each registers its faults
 
-__all__ = ["FAULTS", "Fault", "Tally", "data", "fault", "inflict", "processes", "save", "servers", "table"]
+__all__ = ["FAULTS", "Fault", "Tally", "configs", "data", "fault", "inflict", "processes", "save", "servers", "table"]

@@ -10,8 +10,9 @@ from ratecore.config import SettingsError
 from ratecore.devices import visible_gpus
 from ratecore.files import check_writable
 from ratecore.grid import Experiment
+from ratecore.redaction import without_secrets
 from ratecore.tracking.follow import Follower
-from ratecore.tracking.mlflow import tracking_uri, without_secrets
+from ratecore.tracking.mlflow import tracking_uri
 from ratecore.tracking.queue import note_deaths
 
 try:
