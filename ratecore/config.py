@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -37,16 +38,15 @@ class SettingsError(ValueError):
     """
 
     def __init__(self, problems: str | list[tuple[tuple[str, ...], str]]):
-        problems = [((), problems)] if isinstance(problems, str) else problems
-        # A wrong value is shown, and a tracking URI in the wrong place may hold a password.
-        self.problems = [(tuple(map(str, path)), without_secrets(message)) for path, message in problems]
+        self.problems = [((), problems)] if isinstance(problems, str) else problems
         super().__init__("; ".join(self.lines()))
 
     def lines(self) -> list[str]:
-        """One sentence for each problem."""
+        """One sentence for each problem, without the password of a tracking URI in the wrong place."""
+        keys = [".".join(map(str, path)) for path, _ in self.problems]
         return [
-            message.replace("{key}", ".".join(path)) if "{key}" in message else ".".join(path) + message
-            for path, message in self.problems
+            without_secrets(message.replace("{key}", key) if "{key}" in message else key + message)
+            for key, (_, message) in zip(keys, self.problems, strict=True)
         ]
 
 
@@ -92,7 +92,7 @@ def task_key(name: str) -> str:
 def shown(value) -> str:
     """A value for a message: cut where it is long, and not spelled out where it is a number of thousands of digits."""
     try:
-        text = repr(value)
+        text = without_secrets(repr(value))  # before it is cut, for half a URI does not look like one
     except ValueError:
         return "a whole number of more than 4,300 digits"
     return text if len(text) <= 200 else f"{text[:200]} ..."
@@ -294,7 +294,14 @@ def load_yaml(path) -> dict:
     import yaml
 
     try:
-        values = yaml.safe_load(read_bounded(path, LARGEST_FILE).decode("utf-8"))
+        text = read_bounded(path, LARGEST_FILE).decode("utf-8")
+        depth = itertools.accumulate({"[": 1, "{": 1, "]": -1, "}": -1}.get(letter, 0) for letter in text)
+        if max(depth, default=0) > 100:  # which takes the reader of YAML hours
+            raise ValueError("more than 100 brackets are open at once")
+        values = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:  # without the text around it, which may hold a password
+        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise SettingsError(f"{path}: not a readable YAML file: {where}{error.problem}") from None
     # ValueError: too large, not UTF-8, or a value such as a number of 5,000 digits or the 30th of February.
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: not a readable YAML file: {error}") from error

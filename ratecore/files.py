@@ -100,13 +100,16 @@ def read_bounded(path, most: int) -> bytes:
         FileNotFoundError: there is none.   ValueError: it is no regular file or has more than `most` bytes.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody writes to would be waited for
-    with open(handle, "rb") as file:
+    try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{path}: this is no regular file")
         if status.st_size > most:
             raise ValueError(f"{path}: it has {status.st_size:,} bytes; at most {most:,} are read")
-        return file.read(most)
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()  # not read(most), which would take so much memory at once
+    finally:
+        os.close(handle)
 
 
 def sealed_json(values: dict) -> bytes:

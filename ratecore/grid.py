@@ -29,7 +29,7 @@ SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluatio
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "n_trials", "accuracy", "loss", "seconds", "device", "mlflow_run_id",
             "mat", "pth", "folder", "error"}  # fmt: skip
-MOST_VALUES, DEEPEST = 1_000_000, 20  # of a configuration
+MOST_VALUES, DEEPEST = 200_000, 20  # of a configuration
 MOST_POINTS, MOST_RUNS = 1_000_000, 10_000_000  # every grid point is looked at before any work starts
 # Axes that every grid has, swept or not, so that a path always says what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}

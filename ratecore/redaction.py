@@ -27,6 +27,7 @@ def secrets_in(uri: str) -> set[str]:
     found |= {value for key, value in parse_qsl(query) if re.fullmatch(_WORDS, key, re.I) and "user" not in key.lower()}
     found |= set(re.findall(r"(?i)(?:password|pwd|token|secret)=([^;&]+)", unquote_plus(query)))
     spellings = (str, unquote, unquote_plus, quote, quote_plus, lambda s: quote(s, safe=""), lambda s: repr(s)[1:-1])
+    found |= {unquote(secret) for secret in found}
     return {spell(secret) for secret in found for spell in spellings if len(secret) >= 4}
 
 
