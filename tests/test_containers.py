@@ -34,6 +34,17 @@ def test_a_flipped_bit_is_never_another_network(exported, tmp_path, which):
     assert refused > (150 if which == 0 else 60)
 
 
+def test_a_mat_that_ends_early_is_no_whole_one(exported, tmp_path):
+    # Cut between two variables, it would be a file without a gain, which then were the default.
+    data, place, refused = exported[0].read_bytes(), 128, 0
+    while place < len(data):
+        (tmp_path / "a.mat").write_bytes(data[:place])
+        with pytest.raises(FormatError, match="a.mat: .*its checksum does not match"):
+            load_network(tmp_path / "a.mat")
+        place, refused = place + 8 + struct.unpack_from("<I", data, place + 4)[0], refused + 1
+    assert place == len(data) and refused > 30
+
+
 def test_a_mat_that_others_wrote_again_is_read(exported, tmp_path):
     mat, _, content = exported
     kept = {k: v for k, v in content.items() if not k.startswith("__")}
