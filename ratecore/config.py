@@ -100,7 +100,8 @@ def shown(value) -> str:
 
 def did_you_mean(given, names) -> str:
     """' (did you mean ...?)' when one of `names` is near what was given, '' otherwise."""
-    near = difflib.get_close_matches(str(given)[:100], list(names), 1)
+    given = given if isinstance(given, str) else shown(given)
+    near = difflib.get_close_matches(given[:100], list(names), 1)
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 

@@ -206,7 +206,7 @@ class Experiment:
         values = {"task": s.task, "task_file": s.task_file, "seed": seed}
         values |= {name: getattr(s, name).model_dump() for name in SECTIONS}
         task = overrides.get(("task",), s.task)
-        values["task_settings"] = self._task_settings(str(task))
+        values["task_settings"] = self._task_settings(task if isinstance(task, str) else shown(task))
         for path, value in overrides.items():
             place = values
             for key in path[:-1]:

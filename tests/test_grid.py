@@ -164,6 +164,8 @@ BAD = [
     ({"grid": {"gain": [k / 8 for k in range(1, 1002)], "seed": "0..9999"}}, "are 10,010,000 runs; at most"),
     ({"grid": {"gain": [1.0] * 1001, "N": [5] * 1000}}, "grid: 1,001,000 grid points with 1 seeds each"),
     ({"grid": {"N": [10**9], "som_N": [1]}}, "network.N = 1000000000: Input should be less than or equal to 100000"),
+    ({"grid": {"task": [10**5000]}}, "task = a whole number of more than 4,300 digits"),
+    ({"grid": {"loss_fn": [10**5000]}}, "training.loss_fn = a whole number of more than 4,300 digits"),
     ({"grid": {"N": [10**5000]}}, "network.N = a whole number of more than 4,300 digits"),
     ({"grid": {"task_settings.T": [1e300]}}, "T = 1e+300; it must be a whole number of steps from 2 to 1,000,000"),
     ({"grid": {"training.n_trials": [10**10]}}, "less than or equal to 1000000000"),
