@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
+
+from ratecore.files import read_sealed_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +40,9 @@ def uri_of(root: Path, given: str | None) -> str:
 
     used = None
     if (root / "tracking.json").is_file():
-        used = json.loads((root / "tracking.json").read_text()).get("uri")
+        used = read_sealed_json(root / "tracking.json", unsealed=True).get("uri")
+        if not isinstance(used, str | None):
+            raise ValueError(f"{root / 'tracking.json'}: its 'uri' is no text; name the store with --uri")
         if used and "***" in used and not (given or os.environ.get("MLFLOW_TRACKING_URI")):
             raise ValueError(f"{root}: its MLflow is at {used}; give the URI with its password in MLFLOW_TRACKING_URI")
     return given or tracking_uri(used, root.parent)
@@ -47,15 +50,16 @@ def uri_of(root: Path, given: str | None) -> str:
 
 def replay_command(results, uri: str | None) -> int:
     """Replays all runs. Returns 0 when MLflow has everything."""
+    from ratecore.redaction import redact_output, without_secrets
     from ratecore.tracking.follow import follow
-    from ratecore.tracking.mlflow import without_secrets
 
+    redact_output(uri or "")  # MLflow and what it imports write to standard error, too
     whole = True
     for root in experiments_in(results):
         place = uri_of(root, uri)
         job = {"experiment": root.name, "results": str(root.parent), "whole": True}
         done = follow(job, place, lambda seconds: True)
-        print(f"{root.name}: {'all' if done else 'not all'} of its runs are in {without_secrets(place)}")
+        print(f"{root.name}: {'all' if done else 'not all'} of its runs are in {without_secrets(place, place)}")
         whole = whole and done
     return 0 if whole else 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -14,7 +15,13 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ratecore.files import read_bounded
+from ratecore.redaction import without_secrets
 from ratecore.streams import draw_inhibitory, stream
+
+MOST_UNITS = 100_000  # the weights alone are 40 GB then
+MOST = 1_000_000_000  # of anything that is counted: more is a slip, and no job would end
+LARGEST_FILE = 2 * 2**20  # bytes of a configuration
 
 Activation = Literal["sigmoid", "clipped_relu", "softplus"]
 LossFunction = Literal["l2", "l1"]
@@ -35,10 +42,11 @@ class SettingsError(ValueError):
         super().__init__("; ".join(self.lines()))
 
     def lines(self) -> list[str]:
-        """One sentence for each problem."""
+        """One sentence for each problem, without the password of a tracking URI in the wrong place."""
+        keys = [".".join(map(str, path)) for path, _ in self.problems]
         return [
-            message.replace("{key}", ".".join(path)) if "{key}" in message else ".".join(path) + message
-            for path, message in self.problems
+            without_secrets(message.replace("{key}", key) if "{key}" in message else key + message)
+            for key, (_, message) in zip(keys, self.problems, strict=True)
         ]
 
 
@@ -47,7 +55,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
-    def __init__(self, **values):
+    def __init__(self, /, **values):
         # Strict, so that YAML's `N: true` is no number; numpy's scalars are what they stand for.
         values = {key: v.item() if isinstance(v, np.generic) else v for key, v in values.items()}
         try:
@@ -73,7 +81,7 @@ class Settings(BaseModel):
             hint = did_you_mean(error["input"], re.findall(r"'([^']+)'", error["ctx"]["expected"]))
         elif isinstance(error.get("input"), str) and re.fullmatch(r"[+-]?\d+e[+-]?\d+", error["input"]):
             hint = f" (YAML reads this as text; write {error['input'].replace('e', '.0e')})"
-        return [(path, f" = {error.get('input')!r}: {said}{hint}")]
+        return [(path, f" = {shown(error.get('input'))}: {said}{hint}")]
 
 
 def task_key(name: str) -> str:
@@ -81,9 +89,19 @@ def task_key(name: str) -> str:
     return str(name).lower().replace("_", "-")
 
 
+def shown(value) -> str:
+    """A value for a message: cut where it is long, and not spelled out where it is a number of thousands of digits."""
+    try:
+        text = without_secrets(repr(value))  # before it is cut, for half a URI does not look like one
+    except ValueError:
+        return "a whole number of more than 4,300 digits"
+    return text if len(text) <= 200 else f"{text[:200]} ..."
+
+
 def did_you_mean(given, names) -> str:
     """' (did you mean ...?)' when one of `names` is near what was given, '' otherwise."""
-    near = difflib.get_close_matches(str(given), list(names), 1)
+    given = given if isinstance(given, str) else shown(given)
+    near = difflib.get_close_matches(given[:100], list(names), 1)
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 
@@ -97,10 +115,10 @@ Taus = Annotated[tuple[float, ...], BeforeValidator(_as_tuple, json_schema_input
 class NetworkSettings(Settings):
     """What a network is before training (SPEC 1)."""
 
-    N: int = Field(200, ge=1, description="number of units")
+    N: int = Field(200, ge=1, le=MOST_UNITS, description="number of units")
     P_inh: float = Field(0.2, ge=0, le=1, description="probability that a unit is inhibitory")
     P_rec: float = Field(0.2, ge=0, le=1, description="probability that a connection is present at the start")
-    som_N: int = Field(0, ge=0, description="number of SST units, taken from the inhibitory ones")
+    som_N: int = Field(0, ge=0, le=MOST_UNITS, description="number of SST units, taken from the inhibitory ones")
     gain: float = Field(1.5, gt=0, description="scale of the starting weights (gaus)")
     apply_dale: bool = Field(True, description="whether Dale's law holds")
     w_dist: Literal["gaus", "gamma"] = Field("gaus", description="distribution of the starting weights")
@@ -130,22 +148,25 @@ class NetworkSettings(Settings):
 class TrainingSettings(Settings):
     """How a network is trained and when it counts as trained (SPEC 3)."""
 
-    n_trials: int = Field(6000, ge=1, description="most trials")
-    batch_size: int = Field(1, ge=1, description="trials an update; 1 reproduces the paper")
+    n_trials: int = Field(6000, ge=1, le=MOST, description="most trials")
+    batch_size: int = Field(1, ge=1, le=MOST, description="trials an update; 1 reproduces the paper")
     learning_rate: float = Field(0.01, gt=0, description="of Adam")
     loss_fn: LossFunction = Field("l2", description="loss of a trial")
     loss_threshold: float = Field(7.0, gt=0, description="mean test loss below which training may stop")
     accuracy_threshold: float = Field(0.95, ge=0, le=1, description="test accuracy above which training may stop")
-    eval_freq: int = Field(100, ge=1, description="trials between tests")
-    eval_tr: int = Field(100, ge=1, description="trials of a test")
+    eval_freq: int = Field(100, ge=1, le=MOST, description="trials between tests")
+    eval_tr: int = Field(100, ge=1, le=MOST, description="trials of a test")
 
 
 class EvaluationSettings(Settings):
     """How a trained network is scored."""
 
-    n_trials: int = Field(100, ge=1, description="fresh trials")
+    n_trials: int = Field(100, ge=1, le=MOST, description="fresh trials")
     psychometric_trials: int = Field(
-        25, ge=0, description="trials at each strength of evidence and context, for tasks that grade their evidence"
+        25,
+        ge=0,
+        le=MOST,
+        description="trials at each strength of evidence and context, for tasks that grade their evidence",
     )
 
 
@@ -155,7 +176,7 @@ class RunSettings(Settings):
     task: str = Field("go-nogo", description="name of a registered task")
     task_file: str | None = Field(None, description="Python file that registers the task, when it is your own")
     task_settings: dict[str, float] = Field({}, description="settings of the task over its defaults, in steps of 5 ms")
-    seed: int = Field(0, ge=0, description="seed of everything random in the run")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random in the run")
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -216,7 +237,9 @@ class TrackingSettings(Settings):
 class FigureSettings(Settings):
     """What is drawn for the report."""
 
-    grid_points: int = Field(50, ge=0, description="grid points that get figures of their own, the first of the grid")
+    grid_points: int = Field(
+        50, ge=0, le=MOST, description="grid points that get figures of their own, the first of the grid"
+    )
 
 
 class ExperimentSettings(Settings):
@@ -224,15 +247,18 @@ class ExperimentSettings(Settings):
 
     experiment: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
         description="name of the experiment: of its folder in the results and of the experiment in MLflow",
     )
-    results: str = Field("results", min_length=1, description="folder of all results")
+    results: str = Field(
+        "results", min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$", description="folder of all results"
+    )
     grid: dict[str, Annotated[list, Field(min_length=1)] | str] = Field(
         {}, description="axis: list of values. Any setting can be an axis; `seed` can also be a range, '0..99'"
     )
-    seeds_per_job: int = Field(10, ge=1, description="seeds of one grid point that one job takes")
+    seeds_per_job: int = Field(10, ge=1, le=MOST, description="seeds of one grid point that one job takes")
     threads_per_job: int = Field(
-        1, ge=1, description="cores that a training job takes: so many of its seeds are trained at once"
+        1, ge=1, le=MOST, description="cores that a training job takes: so many of its seeds are trained at once"
     )
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu", description="where networks are trained; 'auto' is a GPU when there is one"
@@ -255,14 +281,16 @@ class ExperimentSettings(Settings):
     @field_validator("grid", mode="before")
     @classmethod
     def _check_axes(cls, grid):
-        if not isinstance(grid, dict):
+        if not isinstance(grid, dict) or not all(isinstance(axis, str) for axis in grid):
             raise ValueError("it must be a mapping of axis: list of values")
         empty = [axis for axis, values in grid.items() if not isinstance(values, str) and not values]
         if empty:
-            raise SettingsError([((axis,), f" = {grid[axis]!r}: an axis needs at least one value") for axis in empty])
+            raise SettingsError(
+                [((axis,), f" = {shown(grid[axis])}: an axis needs at least one value") for axis in empty]
+            )
         wrong = [axis for axis, values in grid.items() if not isinstance(values, list | str)]
         if wrong:
-            raise SettingsError([((axis,), f" = {grid[axis]!r}: it must be a list of values") for axis in wrong])
+            raise SettingsError([((axis,), f" = {shown(grid[axis])}: it must be a list of values") for axis in wrong])
         return grid
 
 
@@ -271,8 +299,16 @@ def load_yaml(path) -> dict:
     import yaml
 
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = read_bounded(path, LARGEST_FILE).decode("utf-8")
+        depth = itertools.accumulate({"[": 1, "{": 1, "]": -1, "}": -1}.get(letter, 0) for letter in text)
+        if max(depth, default=0) > 100:  # which takes the reader of YAML hours
+            raise ValueError("more than 100 brackets are open at once")
+        values = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:  # without the text around it, which may hold a password
+        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise SettingsError(f"{path}: not a readable YAML file: {where}{error.problem}") from None
+    # ValueError: too large, not UTF-8, or a value such as a number of 5,000 digits or the 30th of February.
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: not a readable YAML file: {error}") from error
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: it must be a mapping of settings, not {type(values).__name__}")
@@ -339,11 +375,15 @@ def load_task_file(path) -> None:
     Raises:
         SettingsError: the file is not there or cannot be run.
     """
-    path = Path(path).resolve()
+    try:
+        path = Path(path).resolve()
+        there = path in _loaded or path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, links in a circle
+        raise SettingsError(f"task_file = {shown(str(path))}: it is no path: {error}") from error
     if path in _loaded:
         return
-    if not path.is_file():
-        raise SettingsError(f"task_file = {str(path)!r}: there is no such file")
+    if not there:
+        raise SettingsError(f"task_file = {shown(str(path))}: there is no such file")
     name = f"ratecore_user_task_{len(_loaded)}_{path.stem}"
     try:
         code = path.read_bytes()

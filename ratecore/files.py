@@ -6,8 +6,11 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import json
 import os
+import stat
 import tempfile
+import zlib
 from pathlib import Path
 
 
@@ -124,6 +127,69 @@ def network_file_system(path, mounts: str | None = None) -> str | None:
         if place.is_relative_to(point) and len(point.parts) >= len(found[0].parts):
             found = point, kind
     return found[1] if found[1] in NETWORK_FILE_SYSTEMS else None
+
+
+def read_bounded(path, most: int) -> bytes:
+    """The bytes of a file that may be anybody's.
+
+    Raises:
+        FileNotFoundError: there is none.   ValueError: it is no regular file or has more than `most` bytes.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody writes to would be waited for
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path}: this is no regular file")
+        if status.st_size > most:
+            raise ValueError(f"{path}: it has {status.st_size:,} bytes; at most {most:,} are read")
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()  # not read(most), which would take so much memory at once
+    finally:
+        os.close(handle)
+
+
+def sealed_json(values: dict) -> bytes:
+    """A small JSON file with a checksum of its values in it."""
+    return json.dumps({**values, "checksum": _checksum(values)}).encode()
+
+
+def read_sealed_json(path, unsealed: bool = False) -> dict:
+    """The values in a file of `sealed_json`.
+
+    Args:
+        unsealed: whether a file without a checksum is taken, too.
+
+    Raises:
+        FileNotFoundError: there is none.   ValueError: it is damaged or something else.
+    """
+    try:
+        values = json.loads(read_bounded(path, 2**16))
+        whole = isinstance(values, dict) and (unsealed or "checksum" in values)
+        if whole and values.pop("checksum", None) in (_checksum(values), *[None] * unsealed):
+            return values
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: it cannot be read: {error}") from error
+    raise ValueError(f"{path}: its checksum does not match: it was damaged")
+
+
+def _checksum(values: dict) -> int:
+    return zlib.crc32(json.dumps(values, sort_keys=True).encode())
+
+
+def inside(root, path, links: bool = True) -> Path:
+    """A path that a file names, seen from `root`.
+
+    Args:
+        links: whether symbolic links are followed, too.
+
+    Raises:
+        ValueError: it leads out of `root`.
+    """
+    place = os.path.realpath if links else os.path.abspath
+    whole, top = place(os.path.join(root, path)), place(root)
+    if whole != top and not whole.startswith(top.rstrip(os.sep) + os.sep):
+        raise ValueError(f"the path {str(path)[:200]!r} leads out of {root}")
+    return Path(root, path)
 
 
 def sha256_of(path) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
+import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +21,7 @@ from ratecore.config import (
     TrainingSettings,
     did_you_mean,
     load_yaml,
+    shown,
     task_key,
 )
 
@@ -26,6 +29,8 @@ SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluatio
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "n_trials", "accuracy", "loss", "seconds", "device", "mlflow_run_id",
             "mat", "pth", "folder", "error"}  # fmt: skip
+MOST_VALUES, DEEPEST = 200_000, 20  # of a configuration
+MOST_POINTS, MOST_RUNS = 1_000_000, 10_000_000  # every grid point is looked at before any work starts
 # Axes that every grid has, swept or not, so that a path always says what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
 
@@ -38,8 +43,31 @@ def format_value(value) -> str:
     if isinstance(value, float) and text.endswith(".0"):
         text = text[:-2]
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*|-?[0-9.e+-]+", text):
-        raise SettingsError(f"{value!r} cannot be a value of a grid axis: it would have to be part of a path")
+        raise SettingsError(f"{shown(value)} cannot be a value of a grid axis: it would have to be part of a path")
     return text
+
+
+def _check_mapping(values) -> None:
+    """Raises SettingsError for a mapping with keys that are no text, or too large to be looked at.
+
+    A few lines of YAML with aliases can stand for more values than there are atoms, or for a list that holds itself.
+    """
+    left, seen = [((), values)], 0
+    while left:
+        path, value = left.pop()
+        seen += 1
+        if len(path) > DEEPEST:
+            raise SettingsError(
+                [(path[:2], f": values are nested more than {DEEPEST} deep; they may be {DEEPEST} deep")]
+            )
+        if seen > MOST_VALUES:
+            raise SettingsError([(path[:1], f": more than {MOST_VALUES:,} values; so many are allowed")])
+        if isinstance(value, dict):
+            if wrong := [key for key in value if not isinstance(key, str)]:
+                raise SettingsError([((*path, shown(wrong[0])), ": unknown setting; its name must be text")])
+            left += [((*path, key[:50]), inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            left += [((*path, ""), inner) for inner in value]
 
 
 def axis_path(name: str) -> tuple[str, ...]:
@@ -117,12 +145,16 @@ class Experiment:
         grid = dict(settings.grid)
         self.seeds = _seeds(grid.pop("seed", [0]))
         self.axes = self._axes(grid)
+        self._refuse_too_many()
         self.cells = self._make_cells()
         self._refuse_duplicates()
 
     @classmethod
     def from_config(cls, config: dict) -> Experiment:
         """From the mapping in `config/config.yaml`. Raises SettingsError."""
+        if not isinstance(config, dict):
+            raise SettingsError(f"the configuration is {type(config).__name__}; it must be a mapping of settings")
+        _check_mapping(config)
         return cls(ExperimentSettings(**config))
 
     @classmethod
@@ -139,7 +171,7 @@ class Experiment:
                 problems.append(str(error))
                 continue
             if isinstance(values, str):
-                problems.append(f"grid.{name} = {values!r}: it must be a list of values")
+                problems.append(f"grid.{name} = {shown(values)}: it must be a list of values")
             elif path in paths:
                 problems.append(f"grid: axis '{'.'.join(path)}' is there twice")
             paths[path] = values
@@ -154,6 +186,14 @@ class Experiment:
             axes.append(Axis(column, path, tuple(values)))
         return axes
 
+    def _refuse_too_many(self) -> None:
+        points, seeds = math.prod(len(axis.values) for axis in self.axes), len(self.seeds)
+        if points > MOST_POINTS or points * seeds > MOST_RUNS:
+            raise SettingsError(
+                f"grid: {points:,} grid points with {seeds:,} seeds each are {points * seeds:,} runs; "
+                f"at most {MOST_POINTS:,} grid points and {MOST_RUNS:,} runs are allowed"
+            )
+
     def _base_value(self, path):
         value = self.settings
         for key in path:
@@ -166,7 +206,7 @@ class Experiment:
         values = {"task": s.task, "task_file": s.task_file, "seed": seed}
         values |= {name: getattr(s, name).model_dump() for name in SECTIONS}
         task = overrides.get(("task",), s.task)
-        values["task_settings"] = self._task_settings(str(task))
+        values["task_settings"] = self._task_settings(task if isinstance(task, str) else shown(task))
         for path, value in overrides.items():
             place = values
             for key in path[:-1]:
@@ -269,16 +309,20 @@ class Experiment:
 
 def _seeds(given) -> tuple[int, ...]:
     if isinstance(given, str):
-        match = re.fullmatch(r"(\d+)\.\.(\d+)", given)
+        match = re.fullmatch(r"([0-9]{1,19})\.\.([0-9]{1,19})", given)
         if not match or int(match[1]) > int(match[2]):
-            raise SettingsError(f"grid.seed = {given!r}: a range of seeds is written 'first..last', as '0..99'")
+            raise SettingsError(f"grid.seed = {shown(given)}: a range of seeds is written 'first..last', as '0..99'")
         given = range(int(match[1]), int(match[2]) + 1)
+        if len(given) > MOST_RUNS:
+            raise SettingsError(
+                f"grid.seed = '{given.start}..{given[-1]}': {len(given):,} seeds; at most {MOST_RUNS:,} are allowed"
+            )
     for seed in given:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise SettingsError(f"grid.seed = {seed!r}: it must be a whole number >= 0")
-    twice = sorted({s for s in given if given.count(s) > 1}) if isinstance(given, list) else []
+            raise SettingsError(f"grid.seed = {shown(seed)}: it must be a whole number >= 0 and below 2^63")
+    twice = sorted(s for s, n in Counter(given).items() if n > 1) if isinstance(given, list) else []
     if twice:
-        raise SettingsError(f"grid.seed: {', '.join(map(str, twice))} is there more than once")
+        raise SettingsError(f"grid.seed: {', '.join(map(str, twice[:20]))} is there more than once")
     return tuple(given)
 
 

@@ -181,7 +181,7 @@ class FR_RNN_dale(AbstractRateRNN):
             arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc, in the shapes of SPEC 4.
 
         Raises:
-            ValueError: an array is missing, has another shape or is not finite.
+            ValueError: an array is missing, has another shape, is complex or is not finite.
         """
         N, net = settings.N, cls.__new__(cls)
         n_in = np.shape(arrays["w_in"])[-1] if np.ndim(arrays.get("w_in", ())) == 2 else 1
@@ -192,6 +192,8 @@ class FR_RNN_dale(AbstractRateRNN):
                 raise ValueError(f"{name} is missing")
             if tuple(arrays[name].shape) != shape:
                 raise ValueError(f"{name} has shape {tuple(arrays[name].shape)}; it must be {shape}")
+            if np.iscomplexobj(np.asarray(arrays[name])):
+                raise ValueError(f"{name} is complex; it must be real")
             if not np.isfinite(np.asarray(arrays[name])).all():
                 raise ValueError(f"{name} holds NaN or infinity")
         signs = np.asarray(arrays["m"])

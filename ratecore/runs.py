@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ratecore.config import RunSettings
-from ratecore.files import locked, sha256_of
+from ratecore.files import inside, locked, sha256_of
 from ratecore.grid import Cell, Experiment, format_value
-from ratecore.tracking import Record
+from ratecore.tracking import Record, RecordError
 from ratecore.tracking.provenance import code_hash
 from ratecore.tracking.queue import note_open
 
@@ -79,18 +79,28 @@ class Run:
 
         Args:
             verify: whether the files' contents and the code are checked against the record, too.
+
+        Raises:
+            RecordError: the record is damaged, or names a file outside the experiment's results.
         """
         end = self.record.last("end", stage)
-        if end is None or end["identity"] != self.identity(stage) or end["status"] not in FINAL:
+        if end is None or end.get("identity") != self.identity(stage) or end.get("status") not in FINAL:
             return None
         lasting = stage == "train" and end["status"] == "done"
         if verify and not lasting and end.get("code_hash") != code_hash():
             return None
         for path, sha256 in {**end.get("files", {}), **end.get("reads", {})}.items():
-            file = self.root / path
+            file = self.named(path, verify)
             if not file.is_file() or (verify and sha256_of(file) != sha256):
                 return None
         return end
+
+    def named(self, path: str, links: bool = True) -> Path:
+        """The place of a file that the record names. Raises RecordError: outside the experiment's results."""
+        try:
+            return inside(self.root, path, links)
+        except ValueError as error:
+            raise RecordError(f"{self.record.path}: {error}") from None
 
     def reads(self, stage: str) -> dict[str, str]:
         """Path: SHA-256 of the files that a stage reads, as they are now."""

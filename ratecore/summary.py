@@ -28,7 +28,7 @@ def summary_row(run: Run, columns: dict[str, str]) -> dict:
     if not failed and (evaluate is None or export is None):
         raise IncompleteError(f"{run.labels['name']}: not {'evaluated' if evaluate is None else 'exported'}")
     evaluate, export = evaluate or {}, export or {}
-    place = {key: (run.root / export[key]).as_posix() if key in export else None for key in ("mat", "pth")}
+    place = {key: run.named(export[key], links=False).as_posix() if key in export else None for key in ("mat", "pth")}
     return {
         **columns,
         "seed": run.settings.seed,

@@ -35,3 +35,15 @@ def trained():
     settings = small_settings()
     result = train(settings)
     return settings, result, evaluate(settings.create_task(), result.net, settings.seed, settings.evaluation)
+
+
+@pytest.fixture(scope="session")
+def exported(trained, tmp_path_factory):
+    """Paths of the `.mat` and the `.pth` of `trained`, and what scipy reads in the `.mat`."""
+    import scipy.io
+
+    from ratecore.formats import export
+
+    settings, result, evaluation = trained
+    mat, pth = export(tmp_path_factory.mktemp("out"), settings, result, evaluation.scores)
+    return mat, pth, scipy.io.loadmat(mat)

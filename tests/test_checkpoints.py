@@ -89,7 +89,7 @@ def test_a_checkpoint_of_other_settings_is_refused_and_of_other_code_is_not_used
     other = small_settings(seed=1, training=settings.training)
     with pytest.raises(FormatError, match="checkpoint.pth: a checkpoint of other settings"):
         train(other, checkpoints=Checkpoints(tmp_path, other))
-    monkeypatch.setattr("ratecore.formats.code_hash", lambda: "other")
+    monkeypatch.setattr("ratecore.formats.pth.code_hash", lambda: "other")
     assert Checkpoints(tmp_path, settings, log=log).load() is None
     assert "checkpoint.pth: a checkpoint of another version of ratecore" in log.getvalue()
 

@@ -22,13 +22,6 @@ KEYS = """x0 r0 w0 taus_gaus0 w_in0 w w_out b_out taus_gaus w_in m som_m exc inh
 losses eval_perf_mean eval_loss_mean eval_os eval_labels tr activation""".split()
 
 
-@pytest.fixture(scope="module")
-def exported(trained, tmp_path_factory):
-    settings, result, evaluation = trained
-    mat, pth = export(tmp_path_factory.mktemp("out"), settings, result, evaluation.scores)
-    return mat, pth, scipy.io.loadmat(mat)
-
-
 def test_every_key_with_its_shape(exported, trained):
     _, _, mat = exported
     assert set(KEYS) <= set(mat)

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,23 @@ BAD = [
     ({"task_file": "nowhere.py"}, "nowhere.py': there is no such file"),
     ({"task_settings": {"xorr": {"delay": 3}}}, "task_settings: 'xorr' is no task (did you mean 'xor'?)"),
     ({"grid": [1]}, "it must be a mapping of axis: list of values"),
+    ({"grid": {"seed": "0..99999999999"}}, "100,000,000,000 seeds; at most 10,000,000 are allowed"),
+    ({"grid": {"seed": "0..9" + "9" * 5000}}, "a range of seeds is written 'first..last'"),
+    ({"grid": {"seed": [2**63]}}, "it must be a whole number >= 0 and below 2^63"),
+    ({"grid": {"gain": [k / 8 for k in range(1, 1002)], "seed": "0..9999"}}, "are 10,010,000 runs; at most"),
+    ({"grid": {"gain": [1.0] * 1001, "N": [5] * 1000}}, "grid: 1,001,000 grid points with 1 seeds each"),
+    ({"grid": {"N": [10**9], "som_N": [1]}}, "network.N = 1000000000: Input should be less than or equal to 100000"),
+    ({"grid": {"task": [10**5000]}}, "task = a whole number of more than 4,300 digits"),
+    ({"grid": {"loss_fn": [10**5000]}}, "training.loss_fn = a whole number of more than 4,300 digits"),
+    ({"grid": {"N": [10**5000]}}, "network.N = a whole number of more than 4,300 digits"),
+    ({"grid": {"task_settings.T": [1e300]}}, "T = 1e+300; it must be a whole number of steps from 2 to 1,000,000"),
+    ({"grid": {"training.n_trials": [10**10]}}, "less than or equal to 1000000000"),
+    ({"network": {"gain": "x" * 1000}}, "x ...: Input should be a valid number"),
+    ({"experiment": "x" * 101}, "String should have at most 100 characters"),
+    ({"results": "a\0b"}, "results = 'a\\x00b': String should match pattern"),
+    ({"self": 1}, "unknown setting 'self'"),
+    ({"tracking": "http://me:sesame@host/x"}, "tracking = 'http://***@host/x': Input should be"),
+    ({"task_file": "a\0b"}, "task_file = 'a\\x00b': it is no path"),
 ]
 
 
@@ -165,6 +183,35 @@ def test_bad_input_is_one_clear_error(config, message):
     with pytest.raises(SettingsError) as error:
         Experiment.from_config({"experiment": "test", **config})
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(("config", "message"), [
+    ([1], "the configuration is list"), ({1: 2, "experiment": "x"}, "1: unknown setting; its name must be text"),
+    ({"experiment": "x", "network": {1: 2}}, "network.1: unknown setting"),
+    ({"http://me:sesame@host/x": 1}, "unknown setting 'http://***@host/x'"),
+], ids=str)  # fmt: skip
+def test_what_is_no_mapping_of_names_is_refused(config, message):
+    with pytest.raises(SettingsError) as error:
+        Experiment.from_config(config)
+    assert message in str(error.value) and "sesame" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["experiment", "seeds_per_job", "grid", "network"])
+def test_a_few_lines_of_aliases_are_not_spelled_out(tmp_path, key):
+    lines = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
+    lines += [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, 12)]
+    (tmp_path / "c.yaml").write_text("\n".join([*lines, f"{key}: *a11"]))
+    with pytest.raises(SettingsError, match="more than 200,000 values"):
+        Experiment.from_yaml(tmp_path / "c.yaml")
+    (tmp_path / "c.yaml").write_text("grid: &a {N: *a}")
+    with pytest.raises(SettingsError, match="nested more than 20 deep"):
+        Experiment.from_yaml(tmp_path / "c.yaml")
+
+
+def test_many_seeds_are_looked_at_quickly():
+    start = time.perf_counter()
+    assert len(experiment({"seed": list(range(100_000))}).seeds) == 100_000
+    assert time.perf_counter() - start < 10
 
 
 def test_every_problem_is_named_at_once():
@@ -191,7 +238,9 @@ def test_configurations_of_the_repository_can_be_used(path):
 
 
 # What a JSON schema can see: not NaN, not files, not which tasks the grid has.
-IN_SCHEMA = [c for c, message in BAD if "grid" not in c and not re.search("finite|such file|is no task", message)]
+IN_SCHEMA = [
+    c for c, message in BAD if "grid" not in c and not re.search("finite|such file|is no task|is no path", message)
+]
 
 
 @pytest.mark.parametrize("config", IN_SCHEMA, ids=str)
@@ -210,11 +259,17 @@ def test_every_key_is_explained():
             assert f"`{key}`" in text, f"{name}.{key}"
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [1", "not a readable YAML"), ("- 1", "must be a mapping")])
+@pytest.mark.parametrize(("text", "message"), [
+    ("a: [1", "not a readable YAML"), ("- 1", "must be a mapping"), ("N: " + "9" * 5000, "not a readable YAML"),
+    ("a: 2026-02-31", "not a readable YAML"), ("[" * 50_000, "100 brackets"), ("- " * 5000, "not a readable YAML"),
+    ("experiment: !!python/object/apply:os.system [exit]", "not a readable YAML"), ("a" * 2**22, "at most 2,097,152"),
+    ("uri: http://me:sesame@host: [", "not a readable YAML file: line 1"),
+], ids=lambda v: v[:30])  # fmt: skip
 def test_a_bad_yaml_file_is_named(tmp_path, text, message):
     (tmp_path / "c.yaml").write_text(text)
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(SettingsError, match=message) as error:
         load_yaml(tmp_path / "c.yaml")
+    assert "c.yaml" in str(error.value) and "sesame" not in str(error.value)
 
 
 def test_folders_that_cannot_be_written_are_named(tmp_path):

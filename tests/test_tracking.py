@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 
 import pytest
 
@@ -12,7 +13,7 @@ from ratecore import cli
 from ratecore.files import locked
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.follow import Follower, follow
-from ratecore.tracking.mlflow import Mirror, metric_name, read_state, tracking_uri, without_secrets
+from ratecore.tracking.mlflow import Mirror, metric_name, read_state, tracking_uri, write_state
 from ratecore.tracking.queue import close, note_deaths, note_open, open_runs
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
@@ -67,20 +68,67 @@ def test_names_that_mlflow_allows():
     assert metric_name("eval/accuracy/go-nogo: a") == "eval/accuracy/go-nogo__a"
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("http://me:secret@host:5000/x", "http://***@host:5000/x"),
-        (
-            "cannot reach postgresql+psycopg://me:p@ss@db/mlflow now",
-            "cannot reach postgresql+psycopg://***@db/mlflow now",
-        ),
-        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
-        ("postgresql://db/x?user=me&password=pw&a=1", "postgresql://db/x?user=***&password=***&a=1"),
-    ],
-)
-def test_secrets_are_taken_out(text, shown):
-    assert without_secrets(text) == shown
+def test_a_uri_with_control_characters_is_refused_and_not_shown(monkeypatch, tmp_path):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(ValueError, match="tracking.uri: it must be a URI without") as error:
+        tracking_uri("http://me:sesame@host\n", tmp_path)
+    assert "sesame" not in str(error.value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host/\x1b[2J")
+    with pytest.raises(ValueError, match="MLFLOW_TRACKING_URI: it must be"):
+        tracking_uri("http://host", tmp_path)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("[1]", "must be an object"), ("{", "not an event"), ('{"event": "end", "time": 1}', "no 'stage'"),
+    ('{"event": "end", "stage": "train", "time": NaN}', "NaN is no number"), ("[" * 100_000, "not an event"),
+    ('{"event": "end", "stage": "train", "time": 1, "files": ["a"]}', "'files' is list"),
+    ('{"event": "metrics", "stage": "train", "time": 1, "step": 3}', "no 'values'"),
+    ('{"event": "metrics", "stage": "train", "time": 1, "step": 3, "values": {"a": "b"}}', "'values' holds"),
+    ('{"event": "end", "stage": "train", "time": 1, "curves": {"a": [[1]]}}', "'curves' holds"),
+    ('{"event": "end", "stage": "train", "time": 1e300}', "seconds since 1970"),
+], ids=lambda v: v[:40])  # fmt: skip
+def test_a_line_with_its_checksum_is_not_yet_an_event(tmp_path, text, message):
+    (tmp_path / "record.jsonl").write_text(f"{zlib.crc32(text.encode()):08x} {text}\n")
+    with pytest.raises(RecordError, match=r"record.jsonl, line 1: not an event") as error:
+        Record(tmp_path / "record.jsonl").events()
+    assert message in str(error.value)
+
+
+def test_a_record_too_large_to_read_is_named(tmp_path):
+    with open(tmp_path / "record.jsonl", "wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(RecordError, match="record.jsonl: it has 1,099,511,627,776 bytes; at most"):
+        Record(tmp_path / "record.jsonl").events()
+
+
+def test_a_damaged_state_is_none(tmp_path):
+    write_state(tmp_path, {"store": "s", "run_id": "r", "bytes": 123, "open": False})
+    path, state = tmp_path / "mirror.json", read_state(tmp_path)
+    data = path.read_bytes()
+    assert state["bytes"] == 123
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 1
+        path.write_bytes(changed)
+        assert read_state(tmp_path) in ({}, state), position
+    for text in ("[]", "3", "[" * 50_000, ""):
+        path.write_text(text)
+        assert read_state(tmp_path) == {}
+
+
+def test_no_file_outside_the_results_is_sent(tmp_path):
+    sent = []
+    mirror = Mirror.__new__(Mirror)
+    mirror.client = type("Client", (), {"log_artifact": lambda self, *args: sent.append(args[1])})()
+    folder = tmp_path / "results" / "x" / "runs" / "a"
+    folder.mkdir(parents=True)
+    for path in (tmp_path / "secret", folder / "scores.json", tmp_path / "results" / "x" / "net.mat"):
+        path.write_text("{}")
+    (folder / "link").symlink_to(tmp_path)
+    for path in (str(tmp_path / "secret"), "../../../../secret", "link/secret"):
+        with pytest.raises(RecordError, match="leads out of"):
+            mirror._send_artifact("id", folder, {"path": path, "sha256": "-", "folder": ""})
+    assert sent == []
 
 
 def test_which_store(tmp_path, monkeypatch):
@@ -198,6 +246,14 @@ def test_open_runs_are_closed_once_mlflow_has_all_of_them(store, capfd):
     # A note that leads out of the experiment, or is none, is no run.
     (root / "open" / "x").write_text('{"folder": "../../elsewhere"}')
     (root / "open" / "y").write_text("[1")
+    # Nor is one that a flipped bit led to another folder.
+    data = bytearray((root / "open" / "going").read_bytes())
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 1
+        (root / "open" / "going").write_bytes(changed)
+        assert set(open_runs(root)) <= {going}
+    (root / "open" / "going").write_bytes(data)
     assert list(open_runs(root)) == [going]
 
 
@@ -238,6 +294,10 @@ def test_the_whole_database_is_made_anew_from_the_results(tmp_path, monkeypatch,
     (tmp_path / "demo" / "tracking.json").write_text('{"uri": "postgresql://***@db/mlflow"}')
     assert cli.main(["replay", str(tmp_path)]) == 2
     assert "give the URI with its password in MLFLOW_TRACKING_URI" in capsys.readouterr().err
+    for text in ("[]", '{"uri": 3}', '{"uri": "x", "checksum": 3}', "{"):
+        (tmp_path / "demo" / "tracking.json").write_text(text)
+        assert cli.main(["replay", str(tmp_path)]) == 2
+        assert "tracking.json: " in capsys.readouterr().err
 
 
 def test_another_store_gets_everything_from_the_start(store, tmp_path):

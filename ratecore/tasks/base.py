@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ratecore.config import did_you_mean, task_key
+from ratecore.config import did_you_mean, shown, task_key
+
+MOST_STEPS = 1_000_000  # of a trial: an hour and a half
 
 
 class Trials(NamedTuple):
@@ -57,13 +60,15 @@ class AbstractTask(ABC):
         """
         for key, default in self.defaults.items():
             value = self.settings[key]
+            number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
             if isinstance(default, int):
                 low = 2 if key == "T" else 0
-                if isinstance(value, bool) or int(value) != value or value < low:
-                    raise ValueError(f"{self.name}: {key} = {value!r}; it must be a whole number of steps >= {low}")
+                if not number or not low <= value <= MOST_STEPS or int(value) != value:
+                    allowed = f"a whole number of steps from {low} to {MOST_STEPS:,}"
+                    raise ValueError(f"{self.name}: {key} = {shown(value)}; it must be {allowed}")
                 self.settings[key] = int(value)
-            elif not np.isfinite(value):
-                raise ValueError(f"{self.name}: {key} = {value!r}; it must be a finite number")
+            elif not number or not abs(value) <= sys.float_info.max:
+                raise ValueError(f"{self.name}: {key} = {shown(value)}; it must be a finite number")
         if self.settings.get("stim_dur", 1) < 1:
             raise ValueError(f"{self.name}: stim_dur = {self.settings['stim_dur']}; it must be >= 1 step")
         if self.stimulus_end >= self.T:
@@ -199,7 +204,7 @@ class TaskFactory:
         key = task_key(name)
         if key not in cls._tasks:
             available = ", ".join(cls.list_available_tasks())
-            raise ValueError(f"unknown task '{name}'{did_you_mean(key, cls._tasks)}; available: {available}")
+            raise ValueError(f"unknown task {shown(name)}{did_you_mean(key, cls._tasks)}; available: {available}")
         return cls._tasks[key]
 
     @classmethod

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ratecore.redaction import redact_output
+
 INTERVAL = 5.0  # seconds between two looks at the open runs
 
 
@@ -72,7 +74,8 @@ def follow(job: dict, uri: str, finished) -> bool:
     Returns:
         whether all was mirrored in the end.
     """
-    from ratecore.tracking.mlflow import GoneError, Mirror, without_secrets
+    from ratecore.redaction import without_secrets
+    from ratecore.tracking.mlflow import GoneError, Mirror
     from ratecore.tracking.queue import close, open_runs
     from ratecore.tracking.record import RecordError
 
@@ -99,7 +102,7 @@ def follow(job: dict, uri: str, finished) -> bool:
                     whole = False
         except Exception as error:  # whatever is wrong with a server, the work goes on and this is said once
             whole = False
-            message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0])
+            message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0], uri)
             say("server", f"MLflow cannot be reached, the runs go on and are mirrored later ({message})")
         if last:
             return whole
@@ -113,6 +116,7 @@ def main() -> int:
     """Reads the job from the first line of standard input; its end is the sign to finish."""
     os.nice(10)  # the training beside it comes first
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the jobs, whose end is still to be mirrored
+    redact_output()  # MLflow and what it imports write to standard error, too
     line = sys.stdin.readline()
     if not line:
         return 0

@@ -8,14 +8,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import sys
 from pathlib import Path
 
-from ratecore.files import locked, write_atomic
-from ratecore.tracking.record import Record
+from ratecore.files import inside, locked, read_sealed_json, sealed_json, write_atomic
+from ratecore.redaction import without_secrets
+from ratecore.tracking.record import LARGEST, Record, RecordError
 
 RUN_TAG = "ratecore.run"  # the run's identity: finds the MLflow run of a network again
 STATUS = {"done": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}  # of an `end`; all others are FAILED
@@ -30,13 +30,13 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 def tracking_uri(configured: str | None, results) -> str:
     """The MLflow tracking URI: of the environment, of the configuration, or a SQLite file in the results folder."""
     default = f"sqlite:///{Path(results).resolve()}/mlflow.db"
-    return os.environ.get("MLFLOW_TRACKING_URI") or configured or default
-
-
-def without_secrets(text: str) -> str:
-    """The text with user names and passwords taken out of every URI in it."""
-    text = re.sub(r"(\w[\w+.-]*://)[^/\s]*@", r"\1***@", text)
-    return re.sub(r"(?i)([?&](?:password|passwd|token|secret|user)=)[^&\s]+", r"\1***", text)
+    given = {"the environment's MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI"), "tracking.uri": configured}
+    for name, uri in given.items():
+        if uri and not uri.isprintable():  # the value is not shown: it may hold a password
+            raise ValueError(f"{name}: it must be a URI without line breaks and other control characters")
+        if uri:
+            return uri
+    return default
 
 
 class GoneError(RuntimeError):
@@ -105,7 +105,7 @@ class Mirror:
             if not data:
                 return None
             state = read_state(folder)
-            if state.get("store") != self.store:
+            if state.get("store") != self.store or state["bytes"] > len(data):
                 state = {"store": self.store, "run_id": None, "bytes": 0}
             end = data.rfind(b"\n") + 1
             if end > state["bytes"]:
@@ -116,7 +116,7 @@ class Mirror:
                 self._see_that_it_is_there(state["run_id"])
                 self._send(state["run_id"], folder, events, known=_points(earlier))
                 state["bytes"], state["open"] = end, (earlier + events)[-1]["event"] != "end"
-                write_atomic(folder / "mirror.json", json.dumps(state).encode())
+                write_state(folder, state)
             return state["run_id"]
 
     def _seen_whole(self, folder: Path) -> bool:
@@ -138,7 +138,10 @@ class Mirror:
             return found[0].info.run_id
         tags = {RUN_TAG: folder.name, "mlflow.source.type": "JOB", "mlflow.source.name": "ratecore"}
         run = self.client.create_run(
-            self.experiment_id, start_time=_milliseconds(first), tags=tags, run_name=first["labels"]["name"]
+            self.experiment_id,
+            start_time=_milliseconds(first),
+            tags=tags,
+            run_name=first.get("labels", {}).get("name", folder.name),
         )
         return run.info.run_id
 
@@ -188,6 +191,11 @@ class Mirror:
 
     def _send_artifact(self, run_id: str, folder: Path, event: dict) -> None:
         path = folder / event["path"]
+        root = next((place.parent for place in folder.parents if place.name == "runs"), folder)
+        try:
+            inside(root, path)
+        except ValueError as error:  # a record that would send any file of this machine to the server
+            raise RecordError(f"{folder / 'record.jsonl'}: {error}") from None
         if path.is_file():
             self.client.log_artifact(run_id, str(path), event["folder"] or None)
         else:
@@ -213,9 +221,14 @@ def metric_name(name: str) -> str:
 def read_state(folder) -> dict:
     """How far the mirror of a run has come: `store`, `run_id`, `bytes`; empty before its first replay."""
     try:
-        return json.loads((Path(folder) / "mirror.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}  # then the record is replayed from the start, which changes nothing that is there
+        return read_sealed_json(Path(folder) / "mirror.json")
+    except (FileNotFoundError, ValueError):
+        return {}  # not there or damaged: the record is replayed from the start, which changes nothing that is there
+
+
+def write_state(folder, state: dict) -> None:
+    """Writes what `read_state` reads."""
+    write_atomic(Path(folder) / "mirror.json", sealed_json(state))
 
 
 @contextlib.contextmanager
@@ -228,4 +241,6 @@ def _record_locked(path: Path):
         return
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        if (size := os.fstat(file.fileno()).st_size) > LARGEST:
+            raise RecordError(f"{path}: it has {size:,} bytes; at most {LARGEST:,} are read")
         yield file.read()

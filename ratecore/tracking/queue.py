@@ -7,12 +7,11 @@ has to look at every run of a large grid.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
 
-from ratecore.files import locked, write_atomic
+from ratecore.files import inside, locked, read_sealed_json, sealed_json, write_atomic
 from ratecore.tracking.record import Record, RecordError
 
 
@@ -23,7 +22,7 @@ def note_open(root, folder) -> None:
         root: folder of the experiment's results.   folder: of the run, in it.
     """
     note = {"folder": Path(folder).relative_to(root).as_posix(), "token": time.time_ns()}
-    write_atomic(Path(root, "open", Path(folder).name), json.dumps(note).encode())
+    write_atomic(Path(root, "open", Path(folder).name), sealed_json(note))
 
 
 def open_runs(root) -> dict[Path, dict]:
@@ -35,11 +34,11 @@ def open_runs(root) -> dict[Path, dict]:
 def _read(root, path: Path) -> dict | None:
     """A note; None when it was taken away in between or is not one of ours."""
     try:
-        note = json.loads(path.read_text())
-        inside = Path(root, note["folder"]).resolve().is_relative_to(Path(root).resolve())
+        note = read_sealed_json(path)
+        inside(root, note["folder"])
     except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return note if inside else None
+        return None  # whose note it was is found with all other runs, in the end
+    return note if Path(note["folder"]).name == path.name and Path(root, note["folder"]).is_dir() else None
 
 
 def close(root, folder, note: dict) -> None:
@@ -62,7 +61,7 @@ def note_deaths(root) -> list[Path]:
                 if (start := _unended(folder)) is not None:
                     message = "its process was killed"
                     end = {
-                        "identity": start["identity"],
+                        "identity": start.get("identity"),
                         "status": "killed",
                         "error": message,
                         "tags": {"error": message},

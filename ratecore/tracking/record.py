@@ -6,9 +6,10 @@ line that does not match its checksum is an error that names it.
 Events (all have `event`, `stage` and `time`, in seconds since 1970):
 
 - `start`: a stage begins; `identity`, and for training `settings`, `labels` and `provenance`.
-- `metrics`: `step` and `values`, numbers by name (`train/loss`); or `curves`: name: [[step, value], ...].
+- `metrics`: `step` and `values`, numbers by name (`train/loss`).
 - `artifact`: a file of the run; `path` (relative to the run's folder), `sha256`, `folder` in MLflow.
-- `end`: a stage ends; `identity`, `status`, its results, and the `error` if there was one. `done` and `failed` (a loss
+- `end`: a stage ends; `identity`, `status`, its results (`values`; `curves`: name: [[step, value], ...]), and the
+  `error` if there was one. `done` and `failed` (a loss
   that is not finite) are final; `broken`, `interrupted` (told to end) and `killed` (found dead) are tried again.
 """
 
@@ -19,6 +20,21 @@ import os
 import time
 import zlib
 from pathlib import Path
+
+from ratecore.files import read_bounded
+
+LARGEST = 2**28  # bytes of a record that are read; one of 100,000 tests has a tenth of it
+_NUMBER = int | float
+# What is in an event when it is there. Who wrote a line decides its checksum, so that alone makes no event of it.
+_KINDS = {
+    **dict.fromkeys(("event", "stage", "identity", "status", "path", "sha256", "folder", "mat", "pth", "error",
+                     "device", "code_hash"), str),
+    **dict.fromkeys(("time", "accuracy", "loss", "seconds"), _NUMBER),
+    **dict.fromkeys(("step", "n_trials"), int),
+    **dict.fromkeys(("values", "curves", "params", "tags", "labels", "files", "reads", "settings", "provenance"), dict),
+}  # fmt: skip
+_OF_VALUES = {"values": _NUMBER, "labels": str, "files": str, "reads": str, "curves": list}
+_NEEDED = {"metrics": ("step", "values"), "artifact": ("path", "sha256", "folder")}
 
 
 class RecordError(ValueError):
@@ -56,9 +72,11 @@ class Record:
     def events(self) -> list[dict]:
         """All events, oldest first; none when there is no file. Raises RecordError."""
         try:
-            data = self.path.read_bytes()
+            data = read_bounded(self.path, LARGEST)
         except FileNotFoundError:
             return []
+        except ValueError as error:
+            raise RecordError(str(error)) from None
         return self.parse(data)
 
     def parse(self, data: bytes) -> list[dict]:
@@ -70,12 +88,40 @@ class Record:
             checksum, _, text = line.partition(b" ")
             if checksum != f"{zlib.crc32(text):08x}".encode():
                 raise RecordError(f"{self.path}, line {number}: the checksum does not match; the file was damaged")
-            events.append(json.loads(text))
+            try:
+                events.append(_event(text))
+            except (ValueError, RecursionError) as error:
+                raise RecordError(f"{self.path}, line {number}: not an event of ratecore: {error}") from error
         return events
 
     def last(self, event: str, stage: str) -> dict | None:
         """The newest event of this kind and stage."""
         return next((e for e in reversed(self.events()) if (e["event"], e["stage"]) == (event, stage)), None)
+
+
+def _event(text: bytes) -> dict:
+    """The event in a line. Raises ValueError for anything else: what an event must have, and of which kind."""
+    event = json.loads(text, parse_constant=_refuse)
+    if not isinstance(event, dict):
+        raise ValueError("it must be an object")
+    for key in ("event", "stage", "time", *_NEEDED.get(str(event.get("event")), ())):
+        if key not in event:
+            raise ValueError(f"it has no '{key}'")
+    for key, kind in _KINDS.items():
+        if key in event and not isinstance(event[key], kind):
+            raise ValueError(f"'{key}' is {type(event[key]).__name__}")
+        if kind is dict and not all(isinstance(v, _OF_VALUES.get(key, object)) for v in event.get(key, {}).values()):
+            raise ValueError(f"'{key}' holds something else than it should")
+    for point in (p for curve in event.get("curves", {}).values() for p in curve):
+        if not isinstance(point, list) or [isinstance(x, _NUMBER) for x in point] != [True, True]:
+            raise ValueError("'curves' holds something else than it should")
+    if not 0 <= event["time"] < 1e11:
+        raise ValueError(f"'time' = {event['time']}; it must be seconds since 1970")
+    return event
+
+
+def _refuse(constant: str):
+    raise ValueError(f"{constant} is no number")
 
 
 def _drop_torn_end(handle: int) -> None:

@@ -2,6 +2,7 @@
 
 from faults.harness import FAULTS, Fault, Tally, fault, inflict, save, table
 
-from faults import data, processes, servers  # isort: skip  # each registers its faults
+# Each registers its faults.
+from faults import configs, data, hostile, hostile_files, hostile_settings, processes, servers  # noqa: F401  # isort: skip
 
-__all__ = ["FAULTS", "Fault", "Tally", "data", "fault", "inflict", "processes", "save", "servers", "table"]
+__all__ = ["FAULTS", "Fault", "Tally", "fault", "inflict", "save", "table"]

@@ -1,1 +1,217 @@
-"""Faults of data: damaged and hostile files, configurations that cannot be."""
+"""Damaged files: every file that ratecore reads back, torn, overwritten or with flipped bits."""
+
+from __future__ import annotations
+
+import io
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from faults.harness import fault
+from faults.limits import at_most
+from ratecore import cli
+from ratecore.checkpoints import NEWEST, Checkpoints
+from ratecore.files import sealed_json
+from ratecore.formats import FormatError, checkpoint_bytes, load_network, load_scores, result_from_pth
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+from ratecore.stages import evaluate_run, export_run, run_block, train_run
+from ratecore.summary import IncompleteError, summarize
+from ratecore.tracking.mlflow import read_state, write_state
+from ratecore.tracking.queue import note_deaths, open_runs
+from ratecore.tracking.record import RecordError
+
+CONFIG = {
+    "experiment": "faults",
+    "grid": {"seed": [0, 1]},
+    "network": {"N": 20, "P_inh": 0.3},
+    "training": {"n_trials": 30, "eval_freq": 10, "eval_tr": 4},
+    "evaluation": {"n_trials": 8},
+    "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
+}
+
+
+def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
+    """Two networks, trained, evaluated and exported, with what else a workflow leaves."""
+    experiment = Experiment.from_config({**CONFIG, "results": str(folder)})
+    runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    log = io.StringIO()
+    works = {"train": lambda run: train_run(run, log=log), "evaluate": evaluate_run, "export": export_run}
+    for stage, work in works.items():
+        run_block(stage, runs, work, log)
+    for k, run in enumerate(runs):
+        size = run.record.path.stat().st_size
+        write_state(run.folder, {"store": "0123456789abcdef", "run_id": f"{k:032x}", "bytes": size, "open": False})
+        (run.folder / NEWEST).write_bytes(checkpoint_bytes(run.settings, result_from_pth(run.network)))
+    (experiment.root / "tracking.json").write_bytes(sealed_json({"uri": f"sqlite:///{folder}/mlflow.db"}))
+    return experiment, runs
+
+
+@dataclass
+class Target:
+    """A file that is damaged, and how it is read back.
+
+    Attributes:
+        path: of the file.   other: of one of the same kind, whose bytes get into it.
+        read: gives what was read, to be compared; raises a `named` error that holds the file's name.
+        harmless: (what was read, the truth) -> whether that is as good as the truth.
+        seen: whether the truth is not enough: the damage must be seen although nothing of the file is read.
+    """
+
+    path: Path
+    other: Path
+    read: Callable[[], object]
+    named: tuple[type[Exception], ...] = ()
+    harmless: Callable[[object, object], bool] = lambda read, truth: False
+    seen: bool = False
+
+
+def same(a, b) -> bool:
+    """Whether two values are equal, tensors and arrays included."""
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return isinstance(b, list | tuple) and len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if hasattr(a, "shape"):
+        a, b = torch.as_tensor(a), torch.as_tensor(b)
+        return a.dtype == b.dtype and torch.equal(a, b)
+    return type(a) is type(b) and a == b
+
+
+def _loaded(path) -> dict:
+    return dict(load_network(path, dtype=torch.float64).state_dict())
+
+
+def _trained(path) -> list:
+    result = result_from_pth(path)
+    return [dict(result.net.state_dict()), result.initial, result.optimizer, result.losses, result.tests,
+            result.n_trials, result.trained, result.finished]  # fmt: skip
+
+
+def _scored(path) -> list:
+    scores = load_scores(path)
+    conditions = scores.conditions.tolist()
+    return [scores.losses, scores.correct, scores.outputs, scores.labels, conditions]
+
+
+def _from_checkpoint(run: Run):
+    log = io.StringIO()
+    result = Checkpoints(run.folder, run.settings, log=log).load()
+    if result is None:
+        raise FormatError(log.getvalue())  # which is how it is passed over
+    return [dict(result.net.state_dict()), result.optimizer, result.losses, result.tests, result.n_trials]
+
+
+def _outcomes(run: Run) -> list:
+    return [run.outcome(stage) for stage in ("train", "evaluate", "export")]
+
+
+def _table(experiment: Experiment) -> list:
+    return summarize(experiment).astype(object).where(lambda t: t.notna(), None).to_dict("records")
+
+
+def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
+    """Every file of the first run that is read back, with every way to read it."""
+    run, twin = runs
+    ends = [r.outcome("export") for r in runs]
+    mats, pths = ([r.root / end[key] for r, end in zip(runs, ends, strict=True)] for key in ("mat", "pth"))
+    networks = [r.network for r in runs]
+    evaluations = [r.evaluation for r in runs]
+    records = [r.record.path for r in runs]
+    states = [r.folder / "mirror.json" for r in runs]
+    notes = [r.root / "open" / r.folder.name for r in runs]
+    root = experiment.root
+
+    def redone(read, truth):  # a stage that does not count as whole is done again
+        return all(a is None or same(a, b) for a, b in zip(read, truth, strict=True))
+
+    def not_whole(file):  # a stage that has written or read the file is done again
+        def of(read, truth):
+            for a, b in zip(read, truth, strict=True):
+                listed = run.relative(file) in {**b.get("files", {}), **b.get("reads", {})}
+                if a is not None if listed else not (a is None or same(a, b)):
+                    return False
+            return True
+
+        return of
+
+    def noted():
+        note_deaths(root)
+        return {folder: None for folder in open_runs(root)}
+
+    found = [
+        Target(*records, run.record.events, (RecordError,), lambda read, truth: same(read, truth[: len(read)])),
+        Target(*records, lambda: _table(experiment), (RecordError, IncompleteError)),
+        Target(run.folder / NEWEST, twin.folder / NEWEST, lambda: _from_checkpoint(run), (FormatError,)),
+        Target(*states, lambda: read_state(run.folder), (), lambda read, truth: read == {}),
+        Target(*states, lambda: [row["accuracy"] for row in _table(experiment)]),
+        Target(*notes, noted, (), lambda read, truth: read.keys() <= truth.keys()),
+        Target(root / "tracking.json", states[1], lambda: cli.uri_of(root, None), (ValueError,)),
+    ]
+    found += [Target(*paths, lambda p=paths[0]: _loaded(p), (FormatError,)) for paths in (mats, pths, networks)]
+    found += [Target(*paths, lambda p=paths[0]: _trained(p), (FormatError,)) for paths in (pths, networks)]
+    found += [Target(*evaluations, lambda: _scored(run.evaluation), (FormatError,))]
+    found += [Target(*records, lambda: _outcomes(run), (RecordError,), redone)]
+    of_stages = (mats, pths, networks, evaluations, [r.scores for r in runs])
+    found += [Target(*paths, lambda: _outcomes(run), (), not_whole(paths[0]), seen=True) for paths in of_stages]
+    return found
+
+
+def damaged(data: bytes, other: bytes, rng) -> tuple[str, bytes]:
+    """What was done to a file's bytes, in words, and the bytes."""
+    place = rng.randrange(len(data))
+    kind = rng.choice(
+        ["cut", "bit", "bits", "zeros", "block", "empty"] if rng.random() < 0.3 else ["cut", "bit", "bits"]
+    )
+    changed = bytearray(data)
+    if kind == "empty":
+        return "empty", b""
+    if kind == "cut":
+        return f"cut at {place}", data[:place]
+    if kind in ("bit", "bits"):
+        places = [place] if kind == "bit" else [rng.randrange(len(data)) for _ in range(rng.randrange(2, 9))]
+        for where in places:
+            changed[where] ^= 1 << rng.randrange(8)
+        return f"bits flipped at {places}", bytes(changed)
+    # What a disk does: blocks of it, and of a file of the same kind.
+    size = min(rng.choice([16, 64, 512, 4096]), len(data) - 1)
+    begin = place - place % size
+    block = bytes(size) if kind == "zeros" else other[begin : begin + size]
+    changed[begin : begin + size] = block[: len(data) - begin]
+    return f"{kind} of {size} at {begin}", bytes(changed)
+
+
+def problem_of(target: Target, truth) -> str | None:
+    """What reading a damaged file did that it must not do."""
+    try:
+        with at_most(30):
+            read = target.read()
+    except target.named as error:
+        name = target.path.name if not isinstance(error, IncompleteError) else "not"
+        return None if name in str(error) else f"an error that does not name the file: {error}"
+    except Exception:
+        return traceback.format_exc()
+    if target.harmless(read, truth) or (same(read, truth) and not target.seen):
+        return None
+    return f"wrong values were read: {read!r:.500}"
+
+
+@fault("damaged-files", 500, 25, "the file is named, or what is read is true")
+def damaged_files(times, rng, folder):
+    experiment, runs = small_experiment(folder)
+    every = targets(experiment, runs)
+    truths = [target.read() for target in every]
+    order = [k % len(every) for k in range(times)]
+    rng.shuffle(order)
+    for k in order:
+        target, whole = every[k], every[k].path.read_bytes()
+        words, changed = damaged(whole, target.other.read_bytes(), rng)
+        while changed == whole:
+            words, changed = damaged(whole, target.other.read_bytes(), rng)
+        target.path.write_bytes(changed)
+        problem = problem_of(target, truths[k])
+        target.path.write_bytes(whole)
+        yield problem and f"{target.path.name}, {words}: {problem}"

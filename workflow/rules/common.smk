@@ -11,22 +11,25 @@ from ratecore.costs import scoring_minutes, training_memory, training_minutes
 from ratecore.devices import device_pool
 from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
+from ratecore.redaction import without_secrets
 from ratecore.tracking.follow import Follower
-from ratecore.tracking.mlflow import tracking_uri, without_secrets
+from ratecore.tracking.mlflow import tracking_uri
 from ratecore.tracking.queue import note_deaths
 
 try:
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
+    uri = tracking_uri(experiment.settings.tracking.uri, experiment.settings.results)
 except SettingsError as error:
     raise WorkflowError(
         "The configuration cannot be used:\n  " + "\n  ".join(error.lines())
     )
 except OSError as error:
     raise WorkflowError(f"The results cannot be written: {error}")
+except ValueError as error:
+    raise WorkflowError(f"MLflow cannot be used: {error}")
 validate(config, "../schemas/config.schema.yaml")
 
-uri = tracking_uri(experiment.settings.tracking.uri, experiment.settings.results)
 follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()
 CELLS = Paramspace(pd.DataFrame([cell.values for cell in experiment.cells]))

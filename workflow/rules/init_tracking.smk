@@ -12,6 +12,6 @@ rule init_tracking:
     conda:
         "../envs/ratecore.yaml"
     params:
-        uri=without_secrets(uri),
+        uri=without_secrets(uri, uri),
     script:
         "../../scripts/init_tracking.py"

@@ -1,0 +1,117 @@
+"""The layouts of `.pth` and `.mat` files (SPEC 4 and 9): the only place that knows them.
+
+Files of others are read as data alone: no code in them runs, and a file is taken whole or refused by name. Their
+checksums are compared before a number is used: a flipped bit is an error and never another network.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+import torch
+
+from ratecore.config import RunSettings
+from ratecore.files import write_atomic, write_new
+from ratecore.formats.errors import DamagedError, FormatError, first_line
+from ratecore.formats.mat import NETWORK, example_trial, load_mat, mat_bytes, network_from_mat
+from ratecore.formats.npz import evaluation_bytes, load_scores
+from ratecore.formats.pth import (
+    ACCURACY_AMPLITUDE,
+    CHECKPOINT_FORMAT,
+    PTH_FORMAT,
+    checkpoint_bytes,
+    load_pth,
+    network_from_state,
+    pth_bytes,
+    result_from_checkpoint,
+    result_from_pth,
+    save_pth,
+    saved_task_settings,
+    training_params,
+)
+from ratecore.network import FR_RNN_dale
+
+__all__ = [
+    "ACCURACY_AMPLITUDE",
+    "CHECKPOINT_FORMAT",
+    "PTH_FORMAT",
+    "DamagedError",
+    "FormatError",
+    "checkpoint_bytes",
+    "evaluation_bytes",
+    "example_trial",
+    "export",
+    "export_stem",
+    "load_mat",
+    "load_network",
+    "load_pth",
+    "load_scores",
+    "mat_bytes",
+    "pth_bytes",
+    "result_from_checkpoint",
+    "result_from_pth",
+    "save_pth",
+    "saved_task_settings",
+    "training_params",
+]
+
+
+def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
+    """The trained network in a `.mat` or `.pth` file.
+
+    Raises:
+        FormatError: not there, damaged, or not the file of a network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(f"{path}: there is no such file")
+    if path.suffix not in (".mat", ".pth"):
+        raise FormatError(f"{path}: a network is saved as .mat or .pth, not {path.suffix or 'without a suffix'}")
+    try:
+        if path.suffix == ".mat":
+            return network_from_mat(load_mat(path, NETWORK), device, dtype)
+        return network_from_state(load_pth(path, device)["model_state_dict"], device, dtype)
+    except FormatError:
+        raise
+    except Exception as error:  # of many kinds for a file that is not what it should be: every one is named
+        raise FormatError(f"{path}: {first_line(error)}") from error
+
+
+def export_stem(output_dir, settings: RunSettings) -> Path:
+    """Folder and name of a network's files up to the time in it (SPEC 4)."""
+    s = settings.network
+    taus = ("Taus_" if len(s.taus) == 2 else "Tau_") + "_".join(str(t) for t in s.taus)
+    dale = () if s.apply_dale else ("NoDale",)
+    folder = Path(output_dir, "models", settings.task, *dale, f"P_rec_{s.P_rec}_{taus}")
+    return folder / f"Task_{settings.task}_N_{s.N}_{taus}_Act_{s.activation}"
+
+
+def export(output_dir, settings: RunSettings, result, scores) -> tuple[Path, Path]:
+    """Writes a network's `.mat` and `.pth` under the names of SPEC 4.
+
+    Exporting the same network again writes the same two files. A name that another network of the same second has is
+    followed by `_2`, `_3` ...; no file of another network is ever written over.
+
+    Args:
+        output_dir: the folder above `models`.   settings, result, scores: as in `mat_bytes`.
+
+    Returns:
+        paths of the .mat and the .pth.
+    """
+    finished = time.strftime("%Y_%m_%d_%H%M%S", time.localtime(result.finished))
+    stem = f"{export_stem(output_dir, settings)}_{finished}"
+    mat, pth = mat_bytes(settings, result, scores), pth_bytes(settings, result)
+    for k in itertools.count(1):
+        name = stem if k == 1 else f"{stem}_{k}"
+        mat_path, pth_path = Path(f"{name}.mat"), Path(f"{name}.pth")
+        if mat_path.exists() and not pth_path.exists():
+            continue  # of a network whose .pth was moved away
+        try:
+            write_new(pth_path, pth)  # whose .pth it is has the name
+        except FileExistsError:
+            if pth_path.read_bytes() != pth:
+                continue
+        write_atomic(mat_path, mat)
+        return mat_path, pth_path

@@ -1,0 +1,117 @@
+"""Hostile files, configurations and environments: each is refused by name before any harm.
+
+Each case runs in a process of its own that may take a gigabyte of memory more than it has and a minute of time. The
+cases are in `hostile_files` and `hostile_settings`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from faults.data import CONFIG, small_experiment
+from faults.harness import fault
+from faults.limits import at_most, more_memory
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+
+MEMORY, SECONDS = 2**30, 60
+CASES: dict[str, Callable[[Place], None]] = {}
+
+
+class Place:
+    """Where a case is staged.
+
+    Attributes:
+        folder: of the case alone.   results: folder of the results in it, of `small_experiment`.   outside: a folder
+        beside the results.   ran: a file that hostile code makes.   laid: what the case itself lays outside.
+    """
+
+    def __init__(self, folder: Path, staged):
+        self.folder, (self.experiment, self.runs) = folder, staged
+        self.outside, self.ran = folder / "outside", folder / "ran"
+        self.outside.mkdir(parents=True)
+        self.laid: list[Path] = []
+
+    def refused(self, act: Callable, kind: type[Exception], *words: str) -> None:
+        """Does what should raise an error of this kind that holds these words."""
+        try:
+            result = act()
+        except kind as error:
+            missing = [word for word in words if word not in str(error)]
+            assert not missing, f"the error does not say {missing}: {error}"
+            assert "MemoryError" not in str(error), f"memory was filled: {error}"
+            assert "sesame" not in str(error) and len(str(error)) < 5000, f"too long, or with a password: {error}"
+            return
+        raise AssertionError(f"it was not refused: {result!r:.300}")
+
+    def pickle(self) -> object:
+        """What makes the file `ran` when it is unpickled."""
+        return _Hostile(f"touch {self.ran}")
+
+
+class _Hostile:
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def case(function):
+    """Registers a hostile case by the function's name."""
+    CASES[function.__name__] = function
+    return function
+
+
+def _do(name: str, folder: Path, template: Path, connection) -> None:
+    """One case in a process of its own."""
+    problem = "it says nothing"
+    try:
+        os.chdir(folder)
+        place = Place(folder, small_experiment_again(folder, template))
+        with more_memory(MEMORY), at_most(SECONDS):
+            CASES[name](place)
+        there = set(place.outside.rglob("*")) - set(place.laid)
+        problem = f"written outside the results: {there}" if there else None
+        if place.ran.exists():
+            problem = "code in the file was run"
+    except MemoryError:
+        problem = f"it took more than {MEMORY:,} bytes of memory: {traceback.format_exc()}"
+    except BaseException:
+        problem = traceback.format_exc()
+    connection.send(problem)
+
+
+def small_experiment_again(folder: Path, template: Path):
+    """The experiment of `small_experiment`, copied from the folder in which it was made."""
+    shutil.copytree(template, folder / "results")
+    experiment = Experiment.from_config({**CONFIG, "results": str(folder / "results")})
+    return experiment, [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+
+
+@fault(
+    "hostile-files", 30, 28, "refused by name; no code is run, nothing leaves the results, memory and time are bounded"
+)
+def hostile_files(times, rng, folder):
+    template = folder / "template"
+    small_experiment(template)
+    context = multiprocessing.get_context("fork")
+    for k in range(times):
+        name = list(CASES)[k % len(CASES)]
+        place = folder / f"case{k}"
+        place.mkdir()
+        receive, send = context.Pipe(duplex=False)
+        process = context.Process(target=_do, args=(name, place, template, send))
+        process.start()
+        send.close()
+        try:
+            problem = receive.recv()
+        except EOFError:
+            problem = "its process died"
+        process.join()
+        yield problem and f"{name}: {problem}"
