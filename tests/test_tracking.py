@@ -320,10 +320,10 @@ def test_a_training_done_again_shows_each_point_once(store, tmp_path):
 def test_a_full_disk_is_named(tmp_path, monkeypatch):
     from ratecore import files
 
-    record, write = Record(tmp_path / "record.jsonl"), os.write
+    record, write, room = Record(tmp_path / "record.jsonl"), os.write, iter([10])
     record.append("metrics", "train", step=1, values={})
 
-    def full(handle, data, room=iter([10])):
+    def full(handle, data):
         if (left := next(room, 0)) == 0:
             raise OSError(28, "No space left on device")
         return write(handle, data[:left])

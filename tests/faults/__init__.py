@@ -2,6 +2,19 @@
 
 from faults.harness import FAULTS, Fault, Tally, fault, inflict, save, table
 
-from faults import data, processes, servers  # isort: skip  # each registers its faults
+from faults import data, disks, processes, servers, snakemakes  # isort: skip  # each registers its faults
 
-__all__ = ["FAULTS", "Fault", "Tally", "data", "fault", "inflict", "processes", "save", "servers", "table"]
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "Tally",
+    "data",
+    "disks",
+    "fault",
+    "inflict",
+    "processes",
+    "save",
+    "servers",
+    "snakemakes",
+    "table",
+]
