@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faults.harness import fault
-from faults.lives import VARIANTS, Life, Truth
+from faults.lives import VARIANTS, Life, Truth, problem_of
 from faults.warm import Warm
 
 SIZE = 2**21  # bytes of the small disk: a training here needs up to half a megabyte
@@ -109,7 +109,7 @@ def _one(warm, seen, rng, truth: Truth, life: Life, inside: Life, errors: Path) 
     named = re.findall(r"No space left on device: '([^']+)'", said.strip().splitlines()[-1])
     if not named or not all(name.startswith(str(inside.folder)) for name in named):
         return f"no file and reason in the last words of the error: {said[-2000:]}"
-    if problem := truth.on_the_way(life):
+    if problem := problem_of(truth.on_the_way, life):
         return problem
     if life.updates() < before:
         return f"of {before} updates {life.updates()} are left"

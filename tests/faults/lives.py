@@ -191,6 +191,14 @@ def status_problem(life: Life, mirror) -> str | None:
     return None
 
 
+def problem_of(check, *args) -> str | None:
+    """What `check(*args)` says, or the error that it ends with: a file that cannot be read is what did not hold."""
+    try:
+        return check(*args)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
 def different(a, b, path: str = "") -> str | None:
     """The first place at which two values of dicts, lists, tensors and plain values are not the same, to the bit."""
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faults.harness import fault
-from faults.lives import VARIANTS, Life, Truth, status_problem
+from faults.lives import VARIANTS, Life, Truth, problem_of, status_problem
 from faults.snakemakes import kill_a_job
 from faults.warm import Warm
 from ratecore.tracking.queue import note_deaths
@@ -57,11 +57,12 @@ class Lives:
             at = self.instant(life, truth.seconds)
             ended = life.job(self.warm, signal=number, group=group, count=count, **at)
             if ended["told"] and (ended["status"] or number != signal.SIGKILL):
-                problem = check(life, truth, ended) or truth.on_the_way(life)
+                problem = problem_of(check, life, truth, ended) or problem_of(truth.on_the_way, life)
                 problems.append(problem and f"{life.variant}, {at}, {ended}: {problem}")
             if not ended["status"]:
                 break
-        if last := self.job_is_done(life) or truth.in_the_end(life) or self.mirrored(life, truth):
+        last = self.job_is_done(life) or problem_of(truth.in_the_end, life) or problem_of(self.mirrored, life, truth)
+        if last:
             problems[-1:] = [f"{life.variant}, in the end: {last}"]
         yield from problems
 
