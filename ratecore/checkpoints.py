@@ -11,9 +11,11 @@ from pathlib import Path
 from ratecore.config import RunSettings
 from ratecore.files import write_atomic
 from ratecore.formats import DamagedError, checkpoint_bytes, result_from_checkpoint
+from ratecore.progress import say
 
 EVERY = 5.0  # seconds
 SHARE = 0.02  # of the time that checkpoints may take, at most
+AGAIN = 1.0  # seconds; schedulers and Ctrl-C tell a whole group, and parents pass it on: within these it is one order
 NEWEST, PREVIOUS = "checkpoint.pth", "checkpoint.previous.pth"
 
 
@@ -22,24 +24,37 @@ class Interrupted(SystemExit):
 
 
 class Signals:
-    """Whether SIGTERM or SIGINT has come; a second one ends the process at once."""
+    """Whether SIGTERM or SIGINT has come; a second one, `AGAIN` later, ends the process at once."""
 
     received: int | None = None
+    answered = False  # whether what was under way has been told
+    _when = 0.0
 
     def take(self, number, frame) -> None:
-        if self.received is not None:
+        now = time.monotonic()
+        if self.received is None:
+            self.received, self._when = number, now
+        elif now - self._when > AGAIN:
+            self.answered = True
             sys.exit(128 + number)
-        self.received = number
 
     def check(self) -> None:
         """Raises Interrupted once a signal has come."""
         if self.received is not None:
+            self.answered = True
             raise Interrupted(128 + self.received)
 
 
 @contextlib.contextmanager
 def waiting_signals():
-    """Within, SIGTERM (preemption, time limit) and SIGINT (Ctrl-C) wait until the work asks for them."""
+    """Within, SIGTERM (preemption, time limit) and SIGINT (Ctrl-C) wait until the work asks for them, or is over.
+
+    Within another `waiting_signals` it is that one that goes on.
+    """
+    outer = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if isinstance(outer, Signals):
+        yield outer
+        return
     signals, before = Signals(), {}
     with contextlib.suppress(ValueError):  # in another thread than the main one signals never arrive
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,6 +64,8 @@ def waiting_signals():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if signals.received is not None and not signals.answered:
+            signal.raise_signal(signals.received)  # it came too late for this work, and not for what follows it
 
 
 class Checkpoints:
@@ -76,7 +93,7 @@ class Checkpoints:
             try:
                 return result_from_checkpoint(path, self.settings, device)
             except DamagedError as error:
-                print(f"{error}; it is passed over", file=self._log, flush=True)
+                say(f"{error}; it is passed over", self._log)
         return None
 
     def due(self) -> bool:

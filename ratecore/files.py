@@ -21,7 +21,7 @@ def write_atomic(path, data: bytes, keep=None) -> str:
         keep: where to move what stood at `path`, once the new file is whole on disk.
 
     Raises:
-        OSError: the disk is full, the folder unwritable ...; what stood at `path` is as it was.
+        OSError: the disk is full, the folder unwritable ...; it names `path`, and what stood there is as it was.
     """
     path = Path(path)
     temporary = _written_beside(path, data)
@@ -50,6 +50,17 @@ def write_new(path, data: bytes) -> str:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
     return hashlib.sha256(data).hexdigest()
+
+
+def remove_leftovers(folder, but: str = "") -> None:
+    """Removes what processes that were killed while they wrote have left in a folder, and in those in it.
+
+    Args:
+        but: name of a file that another process may be writing.
+    """
+    for path in Path(folder).rglob(".*.part"):
+        if not but or not path.name.startswith(f".{but}."):
+            path.unlink(missing_ok=True)
 
 
 def ensure_writable(folder) -> None:
@@ -199,6 +210,13 @@ def sha256_of(path) -> str:
 
 
 def _written_beside(path: Path, data: bytes) -> Path:
+    try:
+        return _synced_beside(path, data)
+    except OSError as error:  # of a full disk it does not name the file
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _synced_beside(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
     try:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
 from ratecore.config import RunSettings
+
+
+def say(text: str, file) -> None:
+    """Prints a line at once. A log that cannot be written, as on a full disk, is no reason to end."""
+    with contextlib.suppress(OSError):
+        print(text, file=file, flush=True)
 
 
 class ProgressBar:
@@ -41,9 +48,8 @@ class ProgressLog:
             return
         self._last, test = now, result.tests[-1]
         left = (self._limit - result.n_trials) * result.seconds / result.n_trials
-        print(
+        say(
             f"{self._name}: trial {result.n_trials}/{self._limit}, loss {test['loss']:.2f}, "
             f"accuracy {test['accuracy']:.2f}, at most {left:.0f} s left",
-            file=self._file,
-            flush=True,
+            self._file,
         )

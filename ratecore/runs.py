@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import contextlib
 import os
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from ratecore.config import RunSettings
 from ratecore.files import inside, locked, sha256_of
 from ratecore.grid import Cell, Experiment, format_value
+from ratecore.progress import say
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.provenance import code_hash
 from ratecore.tracking.queue import note_open
@@ -111,17 +113,21 @@ class Run:
         note_open(self.root, self.folder)
 
     @contextlib.contextmanager
-    def locked(self):
-        """No other process works on this run meanwhile.
+    def locked(self, log=None):
+        """No other process works on this run meanwhile; one that does, as of a Snakemake that died, is waited for.
 
-        Raises:
-            BlockingIOError: another process is at work.
+        Args:
+            log: file for the message that says so, standard error when None.
         """
+        lock = self.folder / "lock"
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(locked(self.folder / "lock", wait=False))
-            except BlockingIOError as error:
-                raise BlockingIOError(error.errno, "another process is at work on this run", str(self.folder)) from None
+                stack.enter_context(locked(lock, wait=False))
+            except BlockingIOError:
+                name = self.labels.get("name", "run")
+                say(f"{name}: another process is at work on it and is waited for (`fuser {lock}` finds it)",
+                    log or sys.stderr)  # fmt: skip
+                stack.enter_context(locked(lock))
             yield
 
     def relative(self, path, start=None) -> str:

@@ -11,8 +11,9 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from ratecore.files import write_atomic
+from ratecore.files import remove_leftovers, write_atomic
 from ratecore.processes import side_by_side
+from ratecore.progress import say
 from ratecore.runs import Run
 from ratecore.tracking.provenance import code_hash, provenance
 
@@ -63,18 +64,34 @@ def _one(stage: str, run: Run, work, log) -> tuple[dict | None, str]:
     try:
         return work(), ""
     except Exception as error:
-        print(f"{name}: {stage} broke\n{traceback.format_exc()}", file=log, flush=True)
+        say(f"{name}: {stage} broke\n{traceback.format_exc()}", log)
         return None, f"{name}: {type(error).__name__}: {error}"
 
 
 def _outcome(stage: str, run: Run, work, log) -> dict:
     """The `end` event of a run's stage, which is done if it is not whole."""
+    with _at_work(stage, run, log) as outcome:
+        return _do(stage, run, work, log) if outcome is None else outcome
+
+
+@contextlib.contextmanager
+def _at_work(stage: str, run: Run, log):
+    """The lock of a run for which a stage is to be done; gives the outcome if it is whole."""
     outcome = run.outcome(stage) or _failed_before(stage, run)
-    if outcome is not None:
-        print(f"{run.labels['name']}: {stage} is done already", file=log, flush=True)
-        return outcome
-    with run.locked():
-        return _do(stage, run, work, log)
+    with contextlib.nullcontext() if outcome else run.locked(log):
+        # Again, since another process may have done it until the lock was ours.
+        outcome = outcome or run.outcome(stage) or _failed_before(stage, run)
+        if outcome:
+            say(f"{run.labels['name']}: {stage} is done already", log)
+            _forget_checkpoints(stage, run)
+        yield outcome
+
+
+def _forget_checkpoints(stage: str, run: Run) -> None:
+    if stage == "train":
+        from ratecore.checkpoints import remove_checkpoints
+
+        remove_checkpoints(run.folder)
 
 
 def _failed_before(stage: str, run: Run) -> dict | None:
@@ -89,9 +106,18 @@ def _failed_before(stage: str, run: Run) -> dict | None:
 
 
 def _do(stage: str, run: Run, work, log) -> dict:
-    with _recorded(stage, run, log) as end:
+    # Training asks for signals itself; one that comes after its end waits until the record says that it is done.
+    with _signals(stage), _recorded(stage, run, log) as end:
         end |= work(run)
     return end
+
+
+def _signals(stage: str):
+    if stage != "train":
+        return contextlib.nullcontext()
+    from ratecore.checkpoints import waiting_signals
+
+    return waiting_signals()
 
 
 @contextlib.contextmanager
@@ -102,6 +128,7 @@ def _recorded(stage: str, run: Run, log):
         start |= {"params": run.params(), "settings": run.settings.model_dump(mode="json"), "provenance": provenance()}
         commit = provenance()["git_commit"]
         start["tags"] |= {"git_commit": commit, "mlflow.source.git.commit": commit, "code_hash": code_hash()}
+    remove_leftovers(run.folder, but="mirror.json")
     run.note_open()
     run.record.append("start", stage, **start)
     end = {"identity": run.identity(stage), "code_hash": code_hash()}
@@ -111,7 +138,7 @@ def _recorded(stage: str, run: Run, log):
         end["tags"] = {"error": "", **end["tags"]}
     except FloatingPointError as error:
         end |= {"status": "failed", "error": str(error), "tags": {"error": str(error)}}
-        print(f"{run.labels['name']}: {stage} failed: {error}", file=log, flush=True)
+        say(f"{run.labels['name']}: {stage} failed: {error}", log)
     except BaseException as error:
         told_to_end = isinstance(error, SystemExit | KeyboardInterrupt)
         message = f"{type(error).__name__}: {error}"
@@ -119,10 +146,7 @@ def _recorded(stage: str, run: Run, log):
         _end(run, stage, end)
         raise
     end |= _end(run, stage, end)
-    if stage == "train":
-        from ratecore.checkpoints import remove_checkpoints
-
-        remove_checkpoints(run.folder)
+    _forget_checkpoints(stage, run)
 
 
 def _end(run: Run, stage: str, end: dict) -> dict:
@@ -219,31 +243,42 @@ def train_together(runs: list[Run], device: str, log=None) -> list[dict]:
 
     Arguments, what is returned and what is raised as `run_block`.
     """
+    log, found = log or sys.stderr, {}
+    with contextlib.ExitStack() as locks:
+        # Every block takes its locks in the same order, so that no two wait for each other.
+        for run in sorted(runs, key=lambda run: run.folder):
+
+            def lock(run=run):
+                return locks.enter_context(_at_work("train", run, log))
+
+            found[run.folder] = _one("train", run, lock, log)
+        found |= _train_undone([run for run in runs if found[run.folder] == (None, "")], device, log)
+    return _all_or_error("train", [found[run.folder] for run in runs])
+
+
+def _train_undone(runs: list[Run], device: str, log) -> dict:
+    """Folder: (outcome, error message) of runs that are locked and not whole."""
     from ratecore.block import train_block
     from ratecore.checkpoints import Checkpoints, waiting_signals
 
-    log, found, going = log or sys.stderr, {}, []
-    with contextlib.ExitStack() as block, waiting_signals() as signals:
+    found, going = {}, []
+    with waiting_signals() as signals, contextlib.ExitStack() as block:
         for run in runs:
             stack = block.enter_context(contextlib.ExitStack())
 
             def begin(run=run, stack=stack):
-                if outcome := run.outcome("train"):
-                    print(f"{run.labels['name']}: train is done already", file=log, flush=True)
-                    return outcome
-                stack.enter_context(run.locked())
                 checkpoints = Checkpoints(run.folder, run.settings, signals, log=log)
                 earlier = checkpoints.load()
                 end = stack.enter_context(_recorded("train", run, log))
                 going.append((run, stack, end, checkpoints, _on_test(run, log), earlier))
-                return None
 
             found[run.folder] = _one("train", run, begin, log)
-        if going:
-            started, _, _, checkpoints, on_tests, results = zip(*going, strict=True)
-            settings = [run.settings for run in started]
-            trained = train_block(settings, device, lambda k, r: on_tests[k](r), list(results), list(checkpoints))
-        for k, outcome in trained if going else ():
+        if not going:
+            return found
+        started, _, _, checkpoints, on_tests, results = zip(*going, strict=True)
+        settings = [run.settings for run in started]
+        trained = train_block(settings, device, lambda k, r: on_tests[k](r), list(results), list(checkpoints))
+        for k, outcome in trained:
             run, stack, end, *_ = going[k]
 
             def finish(run=run, stack=stack, end=end, outcome=outcome):
@@ -254,7 +289,7 @@ def train_together(runs: list[Run], device: str, log=None) -> list[dict]:
                 return end
 
             found[run.folder] = _one("train", run, finish, log)
-    return _all_or_error("train", [found[run.folder] for run in runs])
+    return found
 
 
 # ------------------------------------------------------------------------------------------------------- evaluate

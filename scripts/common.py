@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the ratecore of this checkout, in whatever environment
@@ -29,11 +29,13 @@ def logging_to(path):
                 os.dup2(log.fileno(), number)
             yield
         except BaseException:
-            traceback.print_exc()
+            with suppress(OSError):
+                traceback.print_exc()
             raise
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with suppress(OSError):  # of a log on a full disk: the error still goes to standard error
+                sys.stdout.flush()
+                sys.stderr.flush()
             for number, saved in before:
                 os.dup2(saved, number)
                 os.close(saved)

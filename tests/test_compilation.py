@@ -57,3 +57,36 @@ def test_without_a_place_for_a_cache_nothing_is_cached(tmp_path, monkeypatch):
     assert compilation.cache_folder.__wrapped__() is None
     monkeypatch.setattr(compilation, "cache_folder", lambda: None)
     assert compilation.compiled(lambda x: x + 1)(2) == 3
+
+
+UPDATE = """
+import hashlib, sys
+import torch
+from ratecore.config import RunSettings
+from ratecore.dynamics.kernels import add_product, apply_phi, forward
+from ratecore.training import Training
+from ratecore.updates import make_updates
+training = Training(RunSettings(network={"N": 50}))
+updates = make_updates(training.result.net, training.settings.training)
+if sys.argv[1] == "after others":
+    one, some = torch.ones(50).numpy(), torch.ones(20, 50).numpy()
+    apply_phi(one, 0, one.copy())
+    add_product(torch.ones(50, 50).numpy(), one, one.copy())
+    forward(torch.ones(50, 50).numpy(), some, some, one, 0, torch.zeros(21, 50).numpy(), torch.zeros(21, 50).numpy(), some.copy())
+for _ in range(3):
+    trials, x0, noise = training.draw()
+    training.took(updates.update(trials.u, trials.z, x0, noise))
+print(hashlib.sha256(training.result.net.w.detach().numpy().tobytes()).hexdigest())
+"""  # noqa: E501
+
+
+def test_numbers_do_not_depend_on_what_was_compiled_or_loaded_before(tmp_path):
+    # The first process compiles everything, the second reads it from the cache.
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    networks = [
+        subprocess.run(
+            [sys.executable, "-c", UPDATE, when], env=env, capture_output=True, text=True, check=True, timeout=300
+        ).stdout
+        for when in ("after others", "alone", "after others")
+    ]
+    assert networks[0] and set(networks) == {networks[0]}

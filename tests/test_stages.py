@@ -1,8 +1,12 @@
 """Blocks of runs: each succeeds or fails alone, nothing whole is done twice, nothing stale passes for whole."""
 
+import contextlib
 import io
 import os
 import signal
+import sys
+import threading
+import time
 
 import pytest
 import torch
@@ -219,11 +223,76 @@ def test_another_evaluation_adds_to_the_run(experiment, tmp_path):
     assert curves and all(name.startswith("eval_curves_2/") for name in curves)
 
 
-def test_two_processes_never_work_on_one_run(experiment):
+@pytest.mark.parametrize("together", [False, True])
+def test_two_processes_never_work_on_one_run(experiment, together):
+    (run, *_), log = runs_of(experiment), io.StringIO()
+    done = threading.Event()
+
+    def other():  # a lock of its own file handle is as good as another process
+        with run.locked():
+            while "is waited for" not in log.getvalue() and not done.wait(0.01):
+                pass
+            with stages._recorded("train", run, log) as end:
+                end |= train_run(run, log=log)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    while not (run.folder / "lock").exists():
+        time.sleep(0.01)
+    try:
+        (outcome,) = train_together([run], "cpu", log) if together else do("train", [run], log)
+    finally:
+        done.set()
+        thread.join()
+    assert "seed=0: another process is at work on it and is waited for" in log.getvalue()
+    assert outcome["status"] == "done" and "train is done already" in log.getvalue()
+    assert [e["event"] for e in run.record.events() if e["event"] != "metrics"] == ["start", "end"]
+
+
+def test_a_signal_that_comes_too_late_for_a_run_ends_the_block_before_the_next(experiment, monkeypatch):
+    runs, saved = runs_of(experiment), stages._save
+
+    def then_told(*args):
+        end = saved(*args)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return end
+
+    monkeypatch.setattr(stages, "_save", then_told)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        with pytest.raises(SystemExit) as caught:
+            do("train", runs)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert runs[0].outcome("train")["status"] == "done" and not runs[1].record.events()
+
+
+def test_what_a_killed_process_left_is_removed(experiment):
     (run, *_) = runs_of(experiment)
-    with run.locked(), pytest.raises(StageError, match="another process is at work on this run"):
-        do("train", [run])
+    leftovers = [run.folder / name for name in (".network.pth.x.part", "figures/.loss.png.x.part")]
+    for path in leftovers:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (run.folder / ".mirror.json.x.part").touch()  # another process may be writing it
     do("train", [run])
+    assert not any(path.exists() for path in leftovers) and (run.folder / ".mirror.json.x.part").exists()
+    (run.folder / "checkpoint.pth").touch()  # of a process killed between its last word and the removal
+    do("train", [run])
+    assert not (run.folder / "checkpoint.pth").exists()
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(experiment):
+    def broken(run):
+        raise OSError(28, "No space left on device", "network.pth")
+
+    with open("/dev/full", "w") as full:
+        assert [o["status"] for o in do("train", runs_of(experiment)[:1], full)] == ["done"]
+        with pytest.raises(StageError, match="seed=1: OSError: .*No space left on device: 'network.pth'"):
+            run_block("train", runs_of(experiment)[1:2], broken, full)
+        with contextlib.suppress(OSError):
+            full.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # so that closing has nothing to say
 
 
 def test_colours_and_names():

@@ -375,3 +375,27 @@ def test_a_training_done_again_shows_each_point_once(store, tmp_path):
     run_id = mirror.replay(tmp_path / "again")
     steps = [m.step for m in mirror.client.get_metric_history(run_id, "train/loss")]
     assert steps == list(range(100, 2600, 100))
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    from ratecore import files
+
+    record, write, room = Record(tmp_path / "record.jsonl"), os.write, iter([10])
+    record.append("metrics", "train", step=1, values={})
+
+    def full(handle, data):
+        if (left := next(room, 0)) == 0:
+            raise OSError(28, "No space left on device")
+        return write(handle, data[:left])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(OSError, match=f"No space left on device: '{record.path}'"):
+            record.append("metrics", "train", step=2, values={})
+    assert [e["step"] for e in record.events()] == [1] and not record.path.read_bytes().endswith(b"\n")
+    record.append("metrics", "train", step=3, values={})
+    assert [e["step"] for e in record.events()] == [1, 3]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/x'"):
+            files.write_atomic(tmp_path / "x", b"x")

@@ -14,7 +14,9 @@ from ratecore.files import locked
 # `fastmath` without `nnan` and `ninf`: sums may be reordered, but NaN and infinity keep their meaning, so that a
 # diverged network is seen and not hidden.
 FAST = {"reassoc", "contract", "arcp", "nsz"}
-OPTIONS = {"nogil": True, "fastmath": FAST, "error_model": "numpy", "boundscheck": False}
+# A loop that another one calls is made a part of it. Left on its own, LLVM may take the code of the first copy in the
+# process, which sums in another order: the numbers would depend on what was compiled, loaded or run before.
+OPTIONS = {"nogil": True, "fastmath": FAST, "error_model": "numpy", "boundscheck": False, "forceinline": True}
 
 
 def compiled(function):

@@ -115,11 +115,11 @@ def log1p_of_fraction(x):
     return math.log1p(x)
 
 
-@overload(exp_of_negative, jit_options={"fastmath": FAST})
+@overload(exp_of_negative, jit_options={"fastmath": FAST, "forceinline": True})
 def _exp_overload(x):
     return (lambda x: _exp32(x)) if x == types.float32 else (lambda x: math.exp(x))
 
 
-@overload(log1p_of_fraction, jit_options={"fastmath": FAST})
+@overload(log1p_of_fraction, jit_options={"fastmath": FAST, "forceinline": True})
 def _log1p_overload(x):
     return (lambda x: _log1p32(x)) if x == types.float32 else (lambda x: math.log1p(x))

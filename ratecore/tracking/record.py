@@ -52,22 +52,31 @@ class Record:
         self.path = Path(path)
 
     def append(self, event: str, stage: str, *, sync: bool = False, **data) -> dict:
-        """Adds one event in one write; `sync` waits until it is on disk. Returns the event."""
+        """Adds one event in one write; `sync` waits until it is on disk. Returns the event.
+
+        Raises:
+            OSError: names the file and why it cannot be written, as on a full disk.
+        """
         whole = {"event": event, "stage": stage, "time": round(time.time(), 3), **data}
         text = json.dumps(whole, allow_nan=False)
         line = f"{zlib.crc32(text.encode()):08x} {text}\n".encode()
+        try:
+            self._append(line, sync)
+        except OSError as error:  # of a write it does not name the file
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        return whole
+
+    def _append(self, line: bytes, sync: bool) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             _drop_torn_end(handle)
-            written = os.write(handle, line)
-            if written < len(line):  # a full disk: what was written is a torn line, and is dropped by the next append
-                raise OSError(f"{self.path}: only {written} of {len(line)} bytes could be written")
+            while line:  # on a full disk a part is written, and the next call says why; the next append drops the part
+                line = line[os.write(handle, line) :]
             if sync:
                 os.fsync(handle)
         finally:
             os.close(handle)
-        return whole
 
     def events(self) -> list[dict]:
         """All events, oldest first; none when there is no file. Raises RecordError."""

@@ -1,0 +1,167 @@
+"""Faults under a real Snakemake: its jobs are killed, and it is killed itself while its jobs live on."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from faults.harness import fault
+from faults.lives import Life, Truth
+from faults.warm import ROOT
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+from ratecore.tracking.record import Record
+
+GRID = {
+    "experiment": "grid", "grid": {"seed": [0, 1, 2, 3]}, "seeds_per_job": 1, "threads_per_job": 1,
+    "network": {"N": 50, "P_inh": 0.3},
+    "training": {"n_trials": 4000, "eval_freq": 200, "eval_tr": 20, "loss_threshold": 1e-6},
+    "evaluation": {"n_trials": 20}, "figures": {"grid_points": 0}, "results": "results",
+}  # fmt: skip
+
+
+class Checkout:
+    """A copy of the workflow in which `snakemake` runs as a user runs it."""
+
+    def __init__(self, folder, config: dict):
+        self.folder = Path(folder)
+        for name in ("workflow", "scripts"):
+            shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (self.folder / "config").mkdir()
+        (self.folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+        self.said = self.folder / "said.txt"
+
+    def start(self, *arguments) -> subprocess.Popen:
+        env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+        env["PYTHONPATH"] = str(ROOT)
+        with open(self.said, "w") as said:
+            command = [sys.executable, "-m", "snakemake", *(arguments or ("--cores", "2"))]
+            return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said, env=env)
+
+    def call(self, *arguments) -> tuple[int, str]:
+        """Exit status of a command, and what it said."""
+        return self.start(*arguments).wait(500), self.said.read_text()
+
+    def jobs(self) -> list[int]:
+        """Processes that run a script of the workflow."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                if place.joinpath("cwd").resolve() == self.folder.resolve():
+                    command = place.joinpath("cmdline").read_bytes().split(b"\0")
+                    found += [int(place.name)] * any(b".snakemake/scripts/" in word for word in command[1:2])
+            except OSError:
+                pass  # it ended in between
+        return found
+
+
+def under_way(records: list[Path]) -> int:
+    """Runs whose record says that a stage is under way."""
+    last = [[e["event"] for e in Record(path).events() if e["event"] != "metrics"] for path in records]
+    return sum(events[-1:] == ["start"] for events in last)
+
+
+def wait_for(condition, seconds: float = 200.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return bool(condition())
+
+
+def kill_a_job(truth: Truth, rng: random.Random, folder: Path) -> str | None:
+    """Kills the training job under a Snakemake and gives the same command again. Returns what did not hold."""
+    life = Life(truth.life.variant, folder, 1, folder / "results")
+    checkout = Checkout(folder, life.config)
+    until = ("--cores", "2", "--until", "train")
+    (run,) = life.runs
+    snakemake = checkout.start(*until)
+    # In every second case once a checkpoint is there: after five seconds of training.
+    first = run.folder / "checkpoint.pth" if rng.random() < 0.5 else run.record.path
+    if not wait_for(lambda: first.exists() or snakemake.poll() is not None):
+        return f"no {first}"
+    time.sleep(rng.uniform(0, 1.0))
+    jobs = checkout.jobs()
+    for pid in jobs:
+        os.kill(pid, signal.SIGKILL)
+    if not snakemake.wait(200) or not jobs:
+        return f"the job was not killed: {checkout.said.read_text()}"
+    (output,) = [folder / f"results/life-1/jobs/train/{life.experiment.cells[0].path}/seeds~{life.block}.json"]
+    if problem := truth.on_the_way(life, output):
+        return problem
+    status, said = checkout.call(*until)
+    return said if status else truth.in_the_end(life, output) or _mirrored(truth, life, folder)
+
+
+def _mirrored(truth: Truth, life: Life, folder: Path) -> str | None:
+    from ratecore.tracking.mlflow import Mirror
+
+    return truth.in_mlflow(life, Mirror(f"sqlite:///{folder}/results/mlflow.db", "life-1", folder / "results"))
+
+
+@fault("kill-snakemake", 10, 1, "the same command again, after the --unlock it asks for, completes the grid, once each")
+def kill_snakemake(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]:
+    """SIGKILL of Snakemake with two jobs under way, which live on; every second time it is started again beside them.
+
+    The whole grid twice, since that takes a minute; training alone otherwise.
+    """
+    for k in range(times):
+        whole = times > 1 and k in (0, 1)
+        yield _kill_snakemake(rng, folder / str(k), () if whole else ("--until", "train"), k % 2 == 0)
+
+
+def _kill_snakemake(rng: random.Random, folder: Path, until: tuple, at_once: bool) -> str | None:
+    checkout = Checkout(folder, GRID)
+    experiment = Experiment.from_config({**GRID, "results": str(folder / "results")})
+    runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    records, command = [run.record.path for run in runs], ("--cores", "2", *until)
+    snakemake = checkout.start(*command)
+    if not wait_for(lambda: under_way(records) == 2 or snakemake.poll() is not None):
+        return f"no two jobs under way: {checkout.said.read_text()}"
+    time.sleep(rng.uniform(0, 1.0))
+    snakemake.kill()
+    snakemake.wait()
+    beside = checkout.jobs()
+    if not at_once and not wait_for(lambda: not checkout.jobs()):
+        return "its jobs do not end"
+    status, said = checkout.call(*command)
+    if status:
+        if "--unlock" not in said or "cannot be locked" not in said:
+            return f"the message does not help: {said}"
+        status, said = checkout.call("--unlock")
+        if not status:
+            status, said = checkout.call(*command)
+    if status:
+        return f"the same command again ends with {status}: {said}"
+    if not at_once and not beside:
+        return "no job was under way"
+    return _each_once(checkout, runs, bool(until))
+
+
+def _each_once(checkout: Checkout, runs: list[Run], training_alone: bool) -> str | None:
+    from ratecore.tracking.mlflow import Mirror
+
+    mirror = Mirror(f"sqlite:///{checkout.folder}/results/mlflow.db", "grid", checkout.folder / "results")
+    if len(mirror.client.search_runs([mirror.experiment_id])) != len(runs):
+        return "not one run a network in MLflow"
+    for run in runs:
+        for stage in ("train",) if training_alone else ("train", "evaluate", "export"):
+            if run.outcome(stage) is None:
+                return f"{run.folder}: {stage} is not whole"
+            did = [e["event"] for e in run.record.events() if e["event"] in ("start", "end") and e["stage"] == stage]
+            if did != ["start", "end"]:
+                return f"{run.folder}: {stage} was done as {did}"
+        status = mirror.client.get_run(mirror.replay(run.folder)).info.status
+        if status != "FINISHED":
+            return f"{run.folder}: {status} in MLflow"
+    if not training_alone and not (checkout.folder / "results/grid/summary.csv").exists():
+        return "no summary.csv"
+    return None
