@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ratecore import cli
-from ratecore.files import locked
+from ratecore.files import locked, write_atomic
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.follow import Follower, follow
 from ratecore.tracking.mlflow import Mirror, metric_name, read_state, tracking_uri, without_secrets
@@ -103,8 +103,8 @@ def write_run(folder, name="go-nogo seed=0"):
                   params={"N": 20, "taus": "4_20"})  # fmt: skip
     for step in range(100, 2600, 100):
         record.append("metrics", "train", step=step, values={"train/test_loss": 1000 / step, "train/loss": 3.0})
-    (folder / "scores.json").write_text("{}")
-    record.append("artifact", "evaluate", path="scores.json", sha256="-", folder="evaluation")
+    sha256 = write_atomic(folder / "scores.json", b"{}")
+    record.append("artifact", "evaluate", path="scores.json", sha256=sha256, folder="evaluation")
     return record
 
 
