@@ -156,9 +156,7 @@ class Mirror:
 
         of_run = f"tags.`{RUN_TAG}` = '{folder.name}'"
         found = self.client.search_runs([self.experiment_id], of_run, run_view_type=ViewType.ALL)
-        there = sorted(
-            (run.info.start_time, run.info.run_id) for run in found if run.info.lifecycle_stage != "deleted"
-        )
+        there = sorted((run.info.start_time, run.info.run_id) for run in found if run.info.lifecycle_stage != "deleted")
         for _, second in there[1:]:
             self.client.delete_run(second)
         if there:

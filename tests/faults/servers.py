@@ -16,8 +16,8 @@ from faults.stores import Postgresql, Proxy, Server, environment, missing, postg
 
 HERE = Path(__file__).parent
 FULL = 5  # with fewer, as in the tests, what a fault waits for is shorter
-HELD = ("networks as without a server; not slower than a twin without one by more than a fifth and a second; trouble "
-        "said once; the end held up by a minute at most; afterwards each run and point once, every artifact")  # fmt: skip
+HELD = """networks as without a server; not slower than a twin without one by more than a fifth and a second; trouble \
+said once; the end held up by a minute at most; afterwards each run and point once, every artifact"""
 
 
 def _config(results: Path, experiment: str, seeds: int) -> dict:
@@ -71,7 +71,10 @@ class _Work:
             return
         self.wait_until_done()
         self._expect(self._processes[1], "done")
-        self.work, self.twin = (json.loads(process.stdout.readline()) for process in self._processes)
+        lines = [process.stdout.readline() for process in self._processes]
+        if not all(lines):
+            raise RuntimeError(f"the work broke: {self.said('work')}{self.said('twin')}")
+        self.work, self.twin = map(json.loads, lines)
         for process in self._processes:
             process.stdin.close()
             process.stdout.close()
@@ -147,8 +150,10 @@ def _inflict(times: int, rng: random.Random, folder: Path, disturb, through_prox
             disturb(work, server, proxy, short)
             work.end()
             print(f"  {work.work} twin {work.twin['worked']:.2f}", file=sys.stderr)
-            yield work.harmed() or work.catch_up(rng) or missing(
-                sqlite(folder / "server" / "mlflow.db"), work.experiment, work.runs(), server.artifacts
+            yield (
+                work.harmed()
+                or work.catch_up(rng)
+                or missing(sqlite(folder / "server" / "mlflow.db"), work.experiment, work.runs(), server.artifacts)
             )
 
 
@@ -239,8 +244,10 @@ def _bring_at_once(uri: str, root: Path, folders: list[Path]) -> str | None:
     return f"{done.returncode} of {MANY} did not bring theirs: {done.stderr[-1500:]}" if done.returncode else None
 
 
-MANY_HELD = f"{MANY} processes at the same instant, all from the first use of the store on: one experiment, {MANY} runs, \
+MANY_HELD = (
+    f"{MANY} processes at the same instant, all from the first use of the store on: one experiment, {MANY} runs, \
 every point and artifact"
+)
 
 
 @fault("many-at-once-sqlite", 3, 1, MANY_HELD)
@@ -266,5 +273,3 @@ def many_at_once_postgresql(times, rng, folder):
                 yield _bring_at_once(server.uri if server else database, root, folders) or missing(
                     postgresql.connect(name), "many", folders, server.artifacts if server else None
                 )
-
-

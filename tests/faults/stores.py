@@ -1,4 +1,4 @@
-"""What the faults of servers need: an MLflow server, a proxy that is slow or broken, PostgreSQL, and what a store has."""
+"""What the faults of servers need: an MLflow server, a slow or broken proxy, PostgreSQL, and what a store has."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ MLFLOW_TAGS = {"mlflow.runName", "mlflow.source.name", "mlflow.source.type", "ml
 def environment(**more) -> dict[str, str]:
     """The environment of a process of ours: this checkout's ratecore, no tracking of the caller's, one thread."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PYTEST"))}
-    return {**kept, "PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1", **more}
+    return {**kept, "PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **more}
 
 
 def free_port() -> int:
@@ -65,7 +66,9 @@ class Server:
                 return self
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"no MLflow server: {(self.folder / 'server.log').read_text()[-2000:]}") from None
+                    raise RuntimeError(
+                        f"no MLflow server: {(self.folder / 'server.log').read_text()[-2000:]}"
+                    ) from None
                 time.sleep(0.2)
 
     def __exit__(self, *error) -> None:
@@ -235,7 +238,8 @@ def _difference(recorded: dict, stored: dict) -> str | None:
     for what, value in recorded.items():
         if value != stored[what]:
             pairs = [set(map(str, v.items() if isinstance(v, dict) else [v])) for v in (value, stored[what])]
-            return f"{what}: only recorded {sorted(pairs[0] - pairs[1])[:3]}, only stored {sorted(pairs[1] - pairs[0])[:3]}"
+            more = [sorted(one - other)[:3] for one, other in (pairs, pairs[::-1])]
+            return f"{what}: only recorded {more[0]}, only stored {more[1]}"
         if what == "points" and stored["rows"] != len(value):
             return f"{stored['rows']} rows for {len(value)} points"
     return None
@@ -248,7 +252,10 @@ def _recorded(folder) -> dict:
     events = [json.loads(line.partition(" ")[2]) for line in Path(folder, "record.jsonl").read_text().splitlines()]
     points, params, tags, artifacts, end = {}, {}, {}, {}, None
     for event in events:
-        when, values = round(event["time"] * 1000), [(n, event.get("step", 0), v) for n, v in event.get("values", {}).items()]
+        when, values = (
+            round(event["time"] * 1000),
+            [(n, event.get("step", 0), v) for n, v in event.get("values", {}).items()],
+        )
         values += [(name, *point) for name, curve in event.get("curves", {}).items() for point in curve]
         for name, step, value in values:
             points.setdefault((metric_name(name), step), (float(value), when))
