@@ -57,7 +57,7 @@ class Follower:
         code = self._wait(grace)
         if code is None:
             self._process.terminate()  # upon which it says that it is not done, unless it has said so before
-            code = self._wait(5.0)
+            code = self._wait(10.0)
         if code is None:
             self._process.kill()
             self._process.wait()

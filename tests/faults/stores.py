@@ -27,8 +27,14 @@ MLFLOW_TAGS = {"mlflow.runName", "mlflow.source.name", "mlflow.source.type", "ml
 def environment(**more) -> dict[str, str]:
     """The environment of a process of ours: this checkout's ratecore, no tracking of the caller's, one thread."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PYTEST"))}
-    return {**kept, "PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **more}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **more,
+    }
 
 
 def free_port() -> int:
@@ -285,6 +291,6 @@ def _stored(cursor, run_id: str, row: tuple, artifacts) -> dict:
             "rows": len(tables[0]), "params": dict(tables[1]), "tags": tags, "artifacts": files}  # fmt: skip
 
 
-def sqlite(path) -> sqlite3.Connection:
-    """A connection to a SQLite file that is there, to look at it alone."""
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)
+def sqlite(path, mode: str = "ro") -> sqlite3.Connection:
+    """A connection to a SQLite file that is there, to look at it alone unless the mode is 'rw'."""
+    return sqlite3.connect(f"file:{path}?mode={mode}", uri=True, timeout=60)
