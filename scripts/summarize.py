@@ -11,5 +11,5 @@ with logging_to(snakemake.log[0]):  # noqa: F821
     experiment = Experiment.from_config(snakemake.config)  # noqa: F821
     settings = experiment.settings
     uri = tracking_uri(settings.tracking.uri, settings.results)
-    Follower(uri, settings.experiment, settings.results, whole=True).start().stop(grace=300)
+    Follower(uri, settings.experiment, settings.results, whole=True).start().stop()
     write_summary(summarize(experiment), snakemake.output[0])  # noqa: F821

@@ -4,16 +4,15 @@ import json
 import os
 import subprocess
 import sys
-import time
 import zlib
 
 import pytest
 
 from ratecore import cli
-from ratecore.files import locked
+from ratecore.files import locked, write_atomic
 from ratecore.tracking import Record, RecordError
-from ratecore.tracking.follow import Follower, follow
-from ratecore.tracking.mlflow import Mirror, metric_name, read_state, tracking_uri, write_state
+from ratecore.tracking.follow import follow
+from ratecore.tracking.mlflow import Mirror, is_database, metric_name, read_state, tracking_uri, write_state
 from ratecore.tracking.queue import close, note_deaths, note_open, open_runs
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
@@ -151,8 +150,8 @@ def write_run(folder, name="go-nogo seed=0"):
                   params={"N": 20, "taus": "4_20"})  # fmt: skip
     for step in range(100, 2600, 100):
         record.append("metrics", "train", step=step, values={"train/test_loss": 1000 / step, "train/loss": 3.0})
-    (folder / "scores.json").write_text("{}")
-    record.append("artifact", "evaluate", path="scores.json", sha256="-", folder="evaluation")
+    sha256 = write_atomic(folder / "scores.json", b"{}")
+    record.append("artifact", "evaluate", path="scores.json", sha256=sha256, folder="evaluation")
     return record
 
 
@@ -300,6 +299,17 @@ def test_the_whole_database_is_made_anew_from_the_results(tmp_path, monkeypatch,
         assert "tracking.json: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"store": "x"}', "\udce4"])
+def test_what_is_no_state_is_none(tmp_path, text):
+    (tmp_path / "mirror.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert read_state(tmp_path) == {}
+
+
+def test_which_stores_are_databases():
+    assert is_database("sqlite:///x") and is_database("postgresql+psycopg2://a:b@c/d")
+    assert not is_database("http://host:5000") and not is_database("https://host")
+
+
 def test_another_store_gets_everything_from_the_start(store, tmp_path):
     results, uri = store
     write_run(tmp_path / "moved")
@@ -308,44 +318,6 @@ def test_another_store_gets_everything_from_the_start(store, tmp_path):
     second = other.replay(tmp_path / "moved")
     assert first != second
     assert len(other.client.get_metric_history(second, "train/loss")) == 25
-
-
-def test_a_dead_server_is_said_once_and_stops_nothing(tmp_path, capfd, monkeypatch):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    folder, _ = open_run(tmp_path, "x", "run")
-    looks = iter([False, False, True])
-    assert not follow(job_of(tmp_path, "x"), "http://me:secret@127.0.0.1:9", lambda seconds: next(looks))
-    said = capfd.readouterr().err
-    assert said.count("MLflow cannot be reached, the runs go on") == 1 and "secret" not in said
-    assert read_state(folder) == {} and folder in open_runs(tmp_path / "x")
-
-
-def test_a_follower_that_hangs_is_left_behind(tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "sleeper"))
-    (tmp_path / "sleeper").write_text("#!/bin/sh\nexec sleep 600\n")
-    (tmp_path / "sleeper").chmod(0o755)
-    start = time.monotonic()
-    assert not Follower("sqlite:///x", "x", tmp_path).start().stop(grace=0.5)
-    assert time.monotonic() - start < 30
-    assert "the rest is replayed later" in capfd.readouterr().err
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
-    assert not Follower("sqlite:///x", "x", tmp_path).start().stop()
-    assert "replayed later" in capfd.readouterr().err
-
-
-def test_a_run_deleted_by_hand_does_not_hold_up_the_others(store, capfd):
-    results, uri = store
-    folders = {name: open_run(results, "deleted", name)[0] for name in ("gone", "damaged", "fine")}
-    mirror = Mirror(uri, "deleted", results)
-    mirror.client.delete_run(mirror.replay(folders["gone"]))
-    write_run(folders["gone"])
-    data = bytearray((folders["damaged"] / "record.jsonl").read_bytes())
-    data[50] ^= 1
-    (folders["damaged"] / "record.jsonl").write_bytes(data)
-    assert not follow(job_of(results, "deleted", whole=True), uri, lambda seconds: True)
-    said = capfd.readouterr().err
-    assert "gone is not mirrored: its MLflow run" in said and "line 1: the checksum" in said
-    assert read_state(folders["fine"])["run_id"]
 
 
 def test_a_store_made_anew_gets_everything(tmp_path):

@@ -55,37 +55,42 @@ class Follower:
         try:
             self._process.stdin.close()  # the sign to finish
         except BrokenPipeError:
-            pass  # it ended by itself and has said why
-        try:
-            return self._process.wait(grace) == 0
-        except subprocess.TimeoutExpired:
+            pass  # it ended by itself, which its exit status tells
+        code = self._wait(grace)
+        if code is None:
+            self._process.terminate()  # upon which it says that it is not done, unless it has said so before
+            code = self._wait(10.0)
+        if code is None:
             self._process.kill()
             self._process.wait()
-            print(f"tracking: not done after {grace:g} s; the rest is replayed later", file=sys.stderr)
-            return False
+        if code not in (0, 1):
+            print("tracking: the process that mirrors was killed; the rest is replayed later", file=sys.stderr)
+        return code == 0
+
+    def _wait(self, seconds: float) -> int | None:
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
 
-def follow(job: dict, uri: str, finished) -> bool:
+def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
     """Mirrors open runs as they grow until `finished(seconds)`, which waits at most so long, says that no more comes.
 
     Args:
         job: experiment, results, whole, as in `Follower`.
+        said: what has been said already and is not said again; grows.
 
     Returns:
         whether all was mirrored in the end.
     """
     from ratecore.redaction import without_secrets
-    from ratecore.tracking.mlflow import GoneError, Mirror
-    from ratecore.tracking.queue import close, open_runs
+    from ratecore.tracking.mlflow import GoneError, Mirror, RefusedError
+    from ratecore.tracking.queue import close, note_open, open_runs
     from ratecore.tracking.record import RecordError
 
-    root, mirror, said = Path(job["results"], job["experiment"]), None, set()
-
-    def say(about, text: str) -> None:
-        if about not in said:
-            said.add(about)
-            print(f"tracking: {text}", file=sys.stderr, flush=True)
-
+    root, mirror = Path(job["results"], job["experiment"]), None
+    said = set() if said is None else said
     while True:
         last, whole = finished(INTERVAL), True
         notes = open_runs(root)
@@ -93,19 +98,29 @@ def follow(job: dict, uri: str, finished) -> bool:
         try:
             if mirror is None and (notes or every):
                 mirror = Mirror(uri, job["experiment"], job["results"])
+            for folder in every:
+                if folder not in notes and not mirror.has_all(folder):
+                    note_open(root, folder)  # so that the next one brings it, if this one cannot
+            notes = open_runs(root) if every else notes
             for folder in dict.fromkeys([*notes, *every]):
                 try:
                     if mirror.replay(folder) and folder in notes and mirror.has_all(folder):
                         close(root, folder, notes[folder])
-                except (RecordError, GoneError) as error:  # of this run alone: the others go on
-                    say(folder, f"{folder} is not mirrored: {error}")
+                except (RecordError, GoneError, RefusedError) as error:  # of this run alone: the others go on
+                    _say(said, folder, f"{folder} is not mirrored: {error}")
                     whole = False
         except Exception as error:  # whatever is wrong with a server, the work goes on and this is said once
-            whole = False
+            whole, mirror = False, None  # what answers next may be another store
             message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0], uri)
-            say("server", f"MLflow cannot be reached, the runs go on and are mirrored later ({message})")
+            _say(said, "server", f"MLflow cannot be reached, the runs go on and are mirrored later ({message})")
         if last:
             return whole
+
+
+def _say(said: set, about, text: str) -> None:
+    if about not in said:
+        said.add(about)
+        print(f"tracking: {text}", file=sys.stderr, flush=True)
 
 
 def _standard_input_closed(seconds: float) -> bool:
@@ -117,10 +132,17 @@ def main() -> int:
     os.nice(10)  # the training beside it comes first
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the jobs, whose end is still to be mirrored
     redact_output()  # MLflow and what it imports write to standard error, too
+    said = set()
+
+    def give_up(number, frame):
+        _say(said, "server", "MLflow is slow, not all is mirrored yet; the rest is later")
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, give_up)
     line = sys.stdin.readline()
     if not line:
         return 0
-    whole = follow(json.loads(line), os.environ["MLFLOW_TRACKING_URI"], _standard_input_closed)
+    whole = follow(json.loads(line), os.environ["MLFLOW_TRACKING_URI"], _standard_input_closed, said)
     return 0 if whole else 1
 
 

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from ratecore.files import inside, locked, read_sealed_json, sealed_json, write_atomic
+from ratecore.files import inside, locked, read_sealed_json, sealed_json, sha256_of, write_atomic
 from ratecore.redaction import without_secrets
 from ratecore.tracking.record import LARGEST, Record, RecordError
 
@@ -21,9 +21,10 @@ RUN_TAG = "ratecore.run"  # the run's identity: finds the MLflow run of a networ
 STATUS = {"done": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}  # of an `end`; all others are FAILED
 BATCH = 1000  # entries that MLflow takes in one call
 # A tracking server must never hold up an exit for minutes; what it misses is replayed later.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 
@@ -39,8 +40,17 @@ def tracking_uri(configured: str | None, results) -> str:
     return default
 
 
+def is_database(uri: str) -> bool:
+    """Whether MLflow's client opens the store itself, rather than asking a server."""
+    return uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
+
+
 class GoneError(RuntimeError):
     """A run that was deleted in MLflow by hand."""
+
+
+class RefusedError(RuntimeError):
+    """Something of a run that MLflow does not take, however often it is sent."""
 
 
 class Mirror:
@@ -48,7 +58,8 @@ class Mirror:
 
     Args:
         uri: tracking URI.   experiment: name of the MLflow experiment; made when it is not there.
-        results: folder of all results; artifacts go to `mlartifacts` in it when the store is a local file.
+        results: folder of all results; artifacts go to `mlartifacts` in it when the store is a database without a
+            server, which would take them.
 
     Raises:
         MlflowException: the store cannot be reached.
@@ -57,17 +68,16 @@ class Mirror:
     def __init__(self, uri: str, experiment: str, results):
         from mlflow.tracking import MlflowClient
 
-        local = uri.startswith("sqlite:")
-        if local:
+        database = is_database(uri)
+        if uri.startswith("sqlite:"):
             path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
             path.parent.mkdir(parents=True, exist_ok=True)
             uri += "" if "?" in uri else "?timeout=60"  # wait for a database that another job has locked
-        self.client = MlflowClient(uri)
-        # The first use of a SQLite file makes its tables, which two processes at once would break.
-        with locked(Path(results) / ".mlflow.lock") if local else contextlib.nullcontext():
-            self._take_experiment(
-                experiment, str(Path(results).resolve() / "mlartifacts" / experiment) if local else None
-            )
+        # The first client of a database makes its tables, which two processes at once would break.
+        with locked(Path(results) / ".mlflow.lock") if database else contextlib.nullcontext():
+            self.client = MlflowClient(uri)
+            place = Path(results).resolve() / "mlartifacts" / experiment
+            self._take_experiment(experiment, str(place) if database else None)
         created = self.client.get_experiment(self.experiment_id).creation_time
         # Names the store in the state beside each record: another store, or this one made anew, gets everything.
         place = f"{without_secrets(uri)}|{self.experiment_id}|{created}"
@@ -97,6 +107,10 @@ class Mirror:
 
         Returns:
             the MLflow run's id; None when nothing is recorded yet.
+
+        Raises:
+            RecordError, GoneError, RefusedError: about this run alone.
+            Exception: whatever MLflow raises about a server that does not answer.
         """
         folder = Path(folder)
         if self._seen_whole(folder):
@@ -109,13 +123,14 @@ class Mirror:
                 state = {"store": self.store, "run_id": None, "bytes": 0}
             end = data.rfind(b"\n") + 1
             if end > state["bytes"]:
-                record = Record(folder / "record.jsonl")
-                events = record.parse(data[state["bytes"] : end])
-                earlier = record.parse(data[: state["bytes"]])
-                state["run_id"] = state["run_id"] or self._find_or_create(folder, (earlier + events)[0])
-                self._see_that_it_is_there(state["run_id"])
-                self._send(state["run_id"], folder, events, known=_points(earlier))
-                state["bytes"], state["open"] = end, (earlier + events)[-1]["event"] != "end"
+                every = Record(folder / "record.jsonl").parse(data[:end])
+                run_id = self._find_or_create(folder, every[0], state["run_id"])
+                if run_id != state["run_id"]:
+                    state |= {"run_id": run_id, "bytes": 0}
+                sent = data.count(b"\n", 0, state["bytes"])
+                with _refusals():
+                    self._send(run_id, folder, every[sent:], known=_points(every[:sent]))
+                state["bytes"], state["open"] = end, every[-1]["event"] != "end"
                 write_state(folder, state)
             return state["run_id"]
 
@@ -132,52 +147,49 @@ class Mirror:
         """Whether MLflow has the whole record of a run, and no stage of it is under way."""
         return self._seen_whole(Path(folder)) and not read_state(folder).get("open", True)
 
-    def _find_or_create(self, folder: Path, first: dict) -> str:
-        found = self.client.search_runs([self.experiment_id], f"tags.`{RUN_TAG}` = '{folder.name}'", max_results=1)
-        if found:
-            return found[0].info.run_id
+    def _find_or_create(self, folder: Path, first: dict, known: str | None) -> str:
+        """The id of the run's one MLflow run, made when there is none.
+
+        A server that answered too late, or with an error although it had done what it was asked to, may have made a
+        second run: the oldest stays, for whoever looks.
+        """
+        from mlflow.entities import ViewType
+
+        of_run = f"tags.`{RUN_TAG}` = '{folder.name}'"
+        found = self.client.search_runs([self.experiment_id], of_run, run_view_type=ViewType.ALL)
+        there = sorted((run.info.start_time, run.info.run_id) for run in found if run.info.lifecycle_stage != "deleted")
+        for _, second in there[1:]:
+            self.client.delete_run(second)
+        if there:
+            return there[0][1]
+        if found or known:
+            raise GoneError(f"its MLflow run {known or found[0].info.run_id} was deleted")
         tags = {RUN_TAG: folder.name, "mlflow.source.type": "JOB", "mlflow.source.name": "ratecore"}
-        run = self.client.create_run(
-            self.experiment_id,
-            start_time=_milliseconds(first),
-            tags=tags,
-            run_name=first.get("labels", {}).get("name", folder.name),
-        )
+        name = first.get("labels", {}).get("name", folder.name)
+        with _sent_once():
+            run = self.client.create_run(self.experiment_id, start_time=_milliseconds(first), tags=tags, run_name=name)
         return run.info.run_id
 
-    def _see_that_it_is_there(self, run_id: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            gone = self.client.get_run(run_id).info.lifecycle_stage == "deleted"
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            gone = True
-        if gone:
-            raise GoneError(f"its MLflow run {run_id} was deleted")
-
-    def _send(self, run_id: str, folder: Path, events: list[dict], known: set) -> None:
+    def _send(self, run_id: str, folder: Path, events: list[dict], known: dict) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics, params, tags, status = [], {}, {}, None
+        metrics, params, tags, artifacts, status = [], {}, {}, {}, None
         for event in events:
             when = _milliseconds(event)
             params |= event.get("params", {})
             tags |= event.get("tags", {})
-            values = [(name, event.get("step", 0), value) for name, value in event.get("values", {}).items()]
-            if event["event"] == "metrics":
-                # A training that was killed and done again has the same points; MLflow would show each twice.
-                values = [point for point in values if point[:2] not in known]
-                known |= {point[:2] for point in values}
-            values += [(name, step, value) for name, curve in event.get("curves", {}).items() for step, value in curve]
-            metrics += [Metric(metric_name(name), value, when, step) for name, step, value in values]
+            # A stage that is done again has the same points; MLflow would show each twice.
+            news = {point: value for point, value in _points_of(event).items() if _is_new(event, point, value, known)}
+            known |= news
+            metrics += [Metric(metric_name(name), value, when, step) for (name, step), value in news.items()]
             if event["event"] == "artifact":
-                self._send_artifact(run_id, folder, event)
+                artifacts[event["path"]] = event  # of a file that was written again, the newest
             elif event["event"] == "start":
                 status = ("RUNNING", None)
             elif event["event"] == "end":
                 status = (STATUS.get(event["status"], "FAILED"), when)
+        for event in artifacts.values():
+            self._send_artifact(run_id, folder, event)
         for k in range(0, len(metrics), BATCH):
             self.client.log_batch(run_id, metrics=metrics[k : k + BATCH])
         params = [Param(key, str(value)) for key, value in params.items()]
@@ -196,15 +208,54 @@ class Mirror:
             inside(root, path)
         except ValueError as error:  # a record that would send any file of this machine to the server
             raise RecordError(f"{folder / 'record.jsonl'}: {error}") from None
-        if path.is_file():
+        if path.is_file() and sha256_of(path) == event["sha256"]:
             self.client.log_artifact(run_id, str(path), event["folder"] or None)
         else:
-            print(f"tracking: {path} is recorded and not there any more; it is left out of MLflow", file=sys.stderr)
+            print(f"tracking: {path} is not there as it was recorded; it is left out of MLflow", file=sys.stderr)
 
 
-def _points(events: list[dict]) -> set:
-    """(name, step) of every point of a curve that was sent while the run trained."""
-    return {(name, e["step"]) for e in events if e["event"] == "metrics" for name in e["values"]}
+def _points_of(event: dict) -> dict:
+    """(name, step): value of everything in an event that is a number over steps."""
+    points = {(name, event.get("step", 0)): value for name, value in event.get("values", {}).items()}
+    return points | {(name, step): v for name, curve in event.get("curves", {}).items() for step, v in curve}
+
+
+def _points(events: list[dict]) -> dict:
+    """The points that were sent with these events."""
+    known = {}
+    for event in events:
+        known |= {p: value for p, value in _points_of(event).items() if _is_new(event, p, value, known)}
+    return known
+
+
+def _is_new(event: dict, point: tuple, value: float, known: dict) -> bool:
+    """Whether a point is to be sent: of a training curve each step once, of all else what has changed."""
+    return point not in known or (event["event"] != "metrics" and known[point] != value)
+
+
+@contextlib.contextmanager
+def _sent_once():
+    """MLflow does not repeat a request by itself: a repeated request for a run makes a second one."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    before = os.environ[name]
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        os.environ[name] = before
+
+
+@contextlib.contextmanager
+def _refusals():
+    """Turns MLflow's errors about what was sent into a RefusedError, unlike those about a server in trouble."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+            raise RefusedError(f"MLflow refuses it: {error}".splitlines()[0]) from error
+        raise
 
 
 def _milliseconds(event: dict) -> int:
@@ -221,9 +272,10 @@ def metric_name(name: str) -> str:
 def read_state(folder) -> dict:
     """How far the mirror of a run has come: `store`, `run_id`, `bytes`; empty before its first replay."""
     try:
-        return read_sealed_json(Path(folder) / "mirror.json")
+        state = read_sealed_json(Path(folder) / "mirror.json")
     except (FileNotFoundError, ValueError):
         return {}  # not there or damaged: the record is replayed from the start, which changes nothing that is there
+    return state if {"store", "run_id", "bytes"} <= set(state) else {}
 
 
 def write_state(folder, state: dict) -> None:

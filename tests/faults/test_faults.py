@@ -5,7 +5,7 @@ import pytest
 from faults import FAULTS, Fault, inflict, table
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", [name for name, one in FAULTS.items() if one.quick])
 def test_it_holds(name):
     tally = inflict(FAULTS[name], FAULTS[name].quick)
     assert tally.held, table([tally])

@@ -206,6 +206,40 @@ def test_more_seeds_and_other_blocks_train_only_what_is_new(done):
     assert all(torch.equal(w, all_networks[name]) for name, w in alone.items())
 
 
+def test_the_whole_database_is_made_anew_and_equal(done, tmp_path):
+    # After all stages, more seeds, and a network that was lost and trained again; of a copy, whose state it changes.
+    shutil.copytree(done.folder / "results/small", tmp_path / "results/small")
+    again = f"sqlite:///{tmp_path}/again.db"
+    replay = [sys.executable, "-m", "ratecore.cli", "replay", str(tmp_path / "results"), "--uri", again]
+    subprocess.run(replay, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300)
+    first = everything_in(f"sqlite:///{done.folder}/results/mlflow.db")
+    assert len(first) == len(done.rows()) and all(run["artifacts"] and run["histories"] for run in first.values())
+    assert everything_in(again) == first
+
+
+def everything_in(uri):
+    """Name, status, times, params, tags, metric histories and artifact hashes of all runs of a store, by identity."""
+    code = """
+import hashlib, json, pathlib, sys
+from mlflow.tracking import MlflowClient
+c, found = MlflowClient(sys.argv[1]), {}
+for run in c.search_runs([c.get_experiment_by_name("small").experiment_id], run_view_type=3, max_results=1000):
+    histories = {key: sorted((m.step, m.timestamp, m.value) for m in c.get_metric_history(run.info.run_id, key))
+                 for key in run.data.metrics}
+    root = pathlib.Path(run.info.artifact_uri)
+    files = {p.relative_to(root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+             for p in root.rglob("*") if p.is_file()}
+    assert run.data.tags["ratecore.run"] not in found, "two runs of one network"
+    found[run.data.tags["ratecore.run"]] = dict(
+        name=run.info.run_name, status=run.info.status, start=run.info.start_time, end=run.info.end_time,
+        life=run.info.lifecycle_stage, params=run.data.params, tags=run.data.tags, histories=histories, artifacts=files)
+print(json.dumps(found))
+"""
+    out = subprocess.run([sys.executable, "-c", code, uri], capture_output=True, text=True, check=True,
+                         env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"})  # fmt: skip
+    return json.loads(out.stdout.splitlines()[-1])
+
+
 def test_another_configfile_takes_the_place_of_the_default(done):
     (done.folder / "other.yaml").write_text(yaml.safe_dump({**SMALL, "experiment": "other", "grid": {"seed": [5]}}))
     assert done.planned("--configfile", "other.yaml")["train"] == 1

@@ -1,0 +1,45 @@
+"""A small piece of real work as the workflow does it: `python recording.py CONFIG.json URI|- [GRACE]`.
+
+Trains, evaluates and exports every run of a configuration one after the other, with the follower of the Snakefile
+beside it, or with none for the URI `-`. Says `ready`, waits for a line, says `done` when the work is done, and in the
+end, as JSON, how long the work took, how long the follower held up the end, and whether it had mirrored everything.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+from ratecore.stages import evaluate_run, export_run, run_block, train_run
+from ratecore.tracking.follow import Follower
+from ratecore.tracking.queue import note_deaths
+from ratecore.training import warm_up
+
+
+def main(config: str, uri: str, grace: str = "60") -> None:
+    experiment = Experiment.from_config(json.loads(Path(config).read_text()))
+    seeds = [seed for block in experiment.blocks.values() for seed in block]
+    runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in seeds]
+    warm_up(runs[0].settings)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    note_deaths(experiment.root)
+    follower = None if uri == "-" else Follower(uri, experiment.settings.experiment, experiment.settings.results)
+    if follower:
+        follower.start()
+    start = time.perf_counter()
+    with open(f"{config}.log", "w") as log:
+        for run in runs:
+            for stage, work in (("train", lambda run: train_run(run, log=log)), ("evaluate", evaluate_run),
+                                ("export", export_run)):  # fmt: skip
+                run_block(stage, [run], work, log)
+    worked = time.perf_counter() - start
+    print("done", flush=True)
+    whole = follower.stop(float(grace)) if follower else False
+    print(json.dumps({"worked": worked, "held_up": time.perf_counter() - start - worked, "whole": whole}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

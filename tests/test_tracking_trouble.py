@@ -1,0 +1,214 @@
+"""The mirror in trouble: servers that are down, slow or mistaken, runs deleted or refused, a follower that dies."""
+
+import base64
+import os
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from test_tracking import job_of, open_run, write_run
+
+from ratecore.tracking.follow import Follower, follow
+from ratecore.tracking.mlflow import Mirror, read_state
+from ratecore.tracking.queue import open_runs
+
+pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    return results, f"sqlite:///{results}/mlflow.db"
+
+
+def test_a_second_run_of_a_late_or_mistaken_server_goes(store, tmp_path, capfd, monkeypatch):
+    from mlflow.exceptions import MlflowException
+
+    from ratecore.tracking import mlflow as mirroring
+
+    results, uri = store
+    folder, record = open_run(results, "second", "run")
+    mirror, ids = Mirror(uri, "second", results), []
+    real = mirror.client.create_run
+
+    def made_and_denied(*args, **kwargs):
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "0"  # MLflow would ask for a second one
+        ids.append(real(*args, **kwargs).info.run_id)
+        raise MlflowException("500")
+
+    monkeypatch.setattr(mirror.client, "create_run", made_and_denied)
+    with pytest.raises(MlflowException):
+        mirror.replay(folder)
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] != "0"
+    assert [mirror.replay(folder)] == ids  # found, not made again
+    # One that a request of long ago made, seen with the next news.
+    first = record.events()[0]
+    tags = {mirroring.RUN_TAG: "run"}
+    real(mirror.experiment_id, start_time=round(first["time"] * 1000), tags=tags)
+    record.append("end", "train", status="done", identity="i", values={"train/n_trials": 2500})
+    mirror.replay(folder)
+    (run,) = mirror.client.search_runs([mirror.experiment_id])
+    assert run.info.run_id == read_state(folder)["run_id"] and run.info.status == "FINISHED"
+    assert len(mirror.client.get_metric_history(run.info.run_id, "train/loss")) == 25
+
+
+def test_a_run_deleted_by_hand_stays_deleted(store, capfd):
+    results, uri = store
+    folder, _ = open_run(results, "stays", "run")
+    mirror = Mirror(uri, "stays", results)
+    mirror.client.delete_run(mirror.replay(folder))
+    (folder / "mirror.json").unlink()
+    assert not follow(job_of(results, "stays"), uri, lambda seconds: True)
+    assert "was deleted" in capfd.readouterr().err and not mirror.client.search_runs([mirror.experiment_id])
+
+
+def test_what_mlflow_refuses_of_one_run_does_not_hold_up_the_others(store, capfd):
+    results, uri = store
+    (odd, record), (fine, _) = (open_run(results, "refused", name) for name in ("a", "b"))
+    Mirror(uri, "refused", results).replay(odd)
+    record.append("start", "train", identity="i", labels={"name": "a"}, params={"N": 21})  # MLflow keeps the 20
+    assert not follow(job_of(results, "refused"), uri, lambda seconds: True)
+    said = capfd.readouterr().err
+    assert "a is not mirrored: MLflow refuses it" in said and "cannot be reached" not in said
+    assert read_state(fine)["run_id"]
+
+
+def test_a_stage_done_again_shows_what_has_changed_alone(store, tmp_path):
+    results, uri = store
+    record, mirror = write_run(tmp_path / "twice"), Mirror(uri, "twice", results)
+    for accuracy in (0.5, 0.5, 0.75):
+        values, curves = {"eval/accuracy": accuracy}, {"eval_curves/x": [[0, 1.0], [10, 2.0]]}
+        record.append("end", "evaluate", status="done", identity="j", values=values, curves=curves)
+        run_id = mirror.replay(tmp_path / "twice")
+        time.sleep(0.002)  # MLflow would take two points of the same millisecond for one
+    assert [m.value for m in mirror.client.get_metric_history(run_id, "eval/accuracy")] == [0.5, 0.75]
+    assert [m.step for m in mirror.client.get_metric_history(run_id, "eval_curves/x")] == [0, 10]
+
+
+def test_a_file_that_is_not_as_recorded_is_left_out(store, tmp_path, capfd):
+    results, uri = store
+    write_run(tmp_path / "changed")
+    (tmp_path / "changed" / "scores.json").write_text("[]")
+    mirror = Mirror(uri, "changed", results)
+    run_id = mirror.replay(tmp_path / "changed")
+    assert "not there as it was recorded" in capfd.readouterr().err
+    assert not mirror.client.list_artifacts(run_id, "evaluation")
+
+
+def test_what_a_look_at_all_runs_could_not_bring_is_noted_for_the_next(store, monkeypatch):
+    results, uri = store
+    folders = [open_run(results, "noted", name)[0] for name in ("a", "b")]
+    for path in (results / "noted" / "open").iterdir():
+        path.unlink()
+    monkeypatch.setattr(Mirror, "replay", lambda self, folder: 1 / 0)
+    assert not follow(job_of(results, "noted", whole=True), uri, lambda seconds: True)
+    assert set(open_runs(results / "noted")) == set(folders)
+
+
+class OneAnswer(BaseHTTPRequestHandler):
+    """Notes who asks, and answers nothing of use after a while."""
+
+    def do_GET(self):
+        self.server.asked.append(self.headers.get("Authorization"))
+        time.sleep(self.server.delay)
+        self.send_error(500)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def odd_server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OneAnswer)
+    server.asked, server.delay, server.handle_error = [], 0, lambda *error: None
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_slow_server_holds_up_the_end_for_the_grace_alone_and_gets_the_login(
+    tmp_path, capfd, monkeypatch, odd_server
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "someone")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    odd_server.delay = 600
+    open_run(tmp_path, "x", "run")
+    follower = Follower(f"http://127.0.0.1:{odd_server.server_address[1]}", "x", tmp_path).start()
+    deadline = time.monotonic() + 60
+    while not odd_server.asked:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    start = time.monotonic()
+    assert not follower.stop(grace=0.5) and time.monotonic() - start < 15
+    said = capfd.readouterr().err
+    assert said.count("tracking:") == 1 and "MLflow is slow, not all is mirrored yet" in said
+    assert odd_server.asked[0] == "Basic " + base64.b64encode(b"someone:secret").decode()
+
+
+def test_a_follower_that_was_killed_is_noticed(tmp_path, capfd):
+    follower = Follower(f"sqlite:///{tmp_path}/mlflow.db", "x", tmp_path).start()
+    follower._process.kill()
+    assert not follower.stop()
+    assert "the process that mirrors was killed" in capfd.readouterr().err
+
+
+def test_the_follower_of_a_workflow_that_was_killed_finishes_and_ends(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    folder, record = open_run(tmp_path, "orphan", "run")
+    code = (
+        "import os, sys, time; from ratecore.tracking.follow import Follower\n"
+        "f = Follower(*sys.argv[1:]).start(); print(f._process.pid, flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, uri, "orphan", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as workflow:
+        follower = int(workflow.stdout.readline())
+        record.append("end", "train", status="done", identity="i")
+        workflow.kill()
+    deadline = time.monotonic() + 300  # it is nice, and others may be busy
+    while Path(f"/proc/{follower}").exists() and Path(f"/proc/{follower}/stat").read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline, "it goes on"
+        time.sleep(0.1)
+    assert not open_runs(tmp_path / "orphan") and read_state(folder)["run_id"]
+
+
+def test_a_dead_server_is_said_once_and_stops_nothing(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    folder, _ = open_run(tmp_path, "x", "run")
+    looks = iter([False, False, True])
+    assert not follow(job_of(tmp_path, "x"), "http://me:secret@127.0.0.1:9", lambda seconds: next(looks))
+    said = capfd.readouterr().err
+    assert said.count("MLflow cannot be reached, the runs go on") == 1 and "secret" not in said
+    assert read_state(folder) == {} and folder in open_runs(tmp_path / "x")
+
+
+def test_a_follower_that_hangs_is_left_behind(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "sleeper"))
+    (tmp_path / "sleeper").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "sleeper").chmod(0o755)
+    start = time.monotonic()
+    assert not Follower("sqlite:///x", "x", tmp_path).start().stop(grace=0.5)
+    assert time.monotonic() - start < 30
+    assert "the rest is replayed later" in capfd.readouterr().err
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    assert not Follower("sqlite:///x", "x", tmp_path).start().stop()
+    assert "replayed later" in capfd.readouterr().err
+
+
+def test_a_run_deleted_by_hand_does_not_hold_up_the_others(store, capfd):
+    results, uri = store
+    folders = {name: open_run(results, "deleted", name)[0] for name in ("gone", "damaged", "fine")}
+    mirror = Mirror(uri, "deleted", results)
+    mirror.client.delete_run(mirror.replay(folders["gone"]))
+    write_run(folders["gone"])
+    data = bytearray((folders["damaged"] / "record.jsonl").read_bytes())
+    data[50] ^= 1
+    (folders["damaged"] / "record.jsonl").write_bytes(data)
+    assert not follow(job_of(results, "deleted", whole=True), uri, lambda seconds: True)
+    said = capfd.readouterr().err
+    assert "gone is not mirrored: its MLflow run" in said and "line 1: the checksum" in said
+    assert read_state(folders["fine"])["run_id"]
