@@ -31,8 +31,8 @@ test: install
 
 # As root on Debian: a SLURM of two nodes on this machine, ended and taken away again afterwards.
 cluster-test: install
-	which slurmctld munged > /dev/null || apt-get install -y -qq slurm-wlm munge
-	$(BIN)/python -m pytest -n 0 tests/cluster
+	which slurmctld munged /usr/lib/postgresql/*/bin/initdb > /dev/null || apt-get install -y -qq slurm-wlm munge postgresql
+	$(BIN)/python -m pytest -n 0 -m cluster tests/cluster
 
 # Real faults, as often as docs/reliability.md says; FAULTS='name --quick' takes some of them.
 faults: install

@@ -1,6 +1,6 @@
 """The slurm profile on a real SLURM of two nodes: a whole grid, and one in which everything happens that happens.
 
-`make cluster-test` installs SLURM and runs this; without SLURM, or not as root, it is skipped.
+`make cluster-test` installs SLURM and PostgreSQL and runs this; it is not a part of `make test`.
 """
 
 import csv
@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from faults.stores import Postgresql, Server, postgresql_programs
+from faults.stores import missing as missing_in_store
 
 from cluster.slurm import NODES, Slurm, missing
 from ratecore.grid import Experiment
@@ -23,16 +25,20 @@ from ratecore.runs import Run
 from ratecore.training import train
 
 ROOT = Path(__file__).parents[2]
+ABSENT = missing() + ([] if postgresql_programs() else ["postgresql"])
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(bool(missing()), reason=f"a SLURM cluster needs {', '.join(missing())}"),
+    pytest.mark.cluster,
+    pytest.mark.skipif(bool(ABSENT), reason=f"a SLURM cluster needs {', '.join(ABSENT)}"),
 ]
 QUICK = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3",
          "--seconds-between-status-checks", "3", "--latency-wait", "5")  # fmt: skip
 
 
 class Cluster(Slurm):
-    """The cluster and a checkout on its shared file system, which here is the machine's own."""
+    """The cluster, `mlflow server` on PostgreSQL, and checkouts on a file system that all share: this machine's."""
+
+    server = postgresql = database = None
 
     def checkout(self, name: str, **changes) -> Path:
         folder = self.folder / name
@@ -45,7 +51,12 @@ class Cluster(Slurm):
     def workflow(self, folder: Path, *arguments: str) -> subprocess.Popen:
         """`snakemake` on the login node; its output goes to a file in the folder."""
         # A login node that has GPUs like the nodes, so that `auto` asks for them.
-        env = {**self.env, "CUDA_VISIBLE_DEVICES": "0,1", "PYTHONPATH": str(ROOT)}
+        env = {
+            **self.env,
+            "CUDA_VISIBLE_DEVICES": "0,1",
+            "PYTHONPATH": str(ROOT),
+            "MLFLOW_TRACKING_URI": self.server.uri,
+        }
         command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/slurm", *QUICK, *arguments]
         with open(folder / "snakemake.out", "ab") as out:
             return subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out, start_new_session=True)
@@ -87,10 +98,20 @@ def assert_as_trained_here(runs) -> None:
         assert there["losses"].tolist() == here.losses and there["tests"] == here.tests
 
 
+def assert_mlflow_has(cluster, runs) -> None:
+    connection = cluster.postgresql.connect(cluster.database)
+    experiment = runs[0].labels["grid"]
+    assert missing_in_store(connection, experiment, [run.folder for run in runs], cluster.server.artifacts) is None
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    with Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
-        yield cluster
+    place = tmp_path_factory.mktemp("mlflow")
+    with Postgresql() as postgresql:
+        name, uri = postgresql.fresh()
+        with Server(place, uri) as server, Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
+            cluster.server, cluster.postgresql, cluster.database = server, postgresql, name
+            yield cluster
 
 
 def test_a_grid_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
@@ -120,6 +141,7 @@ def test_a_grid_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
     # There is no GPU behind the pretend one: the jobs have said so, and worked on.
     assert all("cannot use GPU 0" in events(run, "end", "train")[-1]["tags"]["no_gpu"] for run in runs)
     assert_as_trained_here(runs[::5])
+    assert_mlflow_has(cluster, runs)
 
 
 def test_a_grid_in_which_everything_happens(cluster):
@@ -127,7 +149,9 @@ def test_a_grid_in_which_everything_happens(cluster):
     # No network meets this criterion, so that each trains on; one for longer than the shortest time limit, a minute.
     training = {"eval_freq": 1000, "eval_tr": 20, "accuracy_threshold": 1.0, "loss_threshold": 0.001}
     grid = {"training.n_trials": [9000, 9001, 9002, 60000], "seed": [0]}
-    folder = cluster.checkout("faults", grid=grid, training=training, network={"N": 200}, device="auto")
+    folder = cluster.checkout(
+        "faults", experiment="faults", grid=grid, training=training, network={"N": 200}, device="auto"
+    )
     process, experiment = cluster.workflow(folder), experiment_of(folder)
     runs = {str(cell.run(0).training.n_trials): Run.of(experiment, cell, 0) for cell in experiment.cells}
 
@@ -161,6 +185,7 @@ def test_a_grid_in_which_everything_happens(cluster):
         assert [e["status"] for e in events(run, "end", "train")][-1] == "done"
         assert len(events(run, "start", "train")) >= 2, f"nothing happened to {name}"
     assert_as_trained_here(runs.values())
+    assert_mlflow_has(cluster, list(runs.values()))
 
 
 def kill_node(cluster, job: dict) -> None:
