@@ -6,7 +6,7 @@ import copy
 import hashlib
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ratecore.config import (
     SettingsError,
     TrainingSettings,
     did_you_mean,
+    hash_of,
     load_yaml,
     task_key,
 )
@@ -87,6 +88,7 @@ class Cell:
     values: dict[str, str]
     settings: RunSettings
     number: int = 0
+    _hashed: dict[tuple[str, ...], dict] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def path(self) -> str:
@@ -99,6 +101,12 @@ class Cell:
             return self.settings
         fields = {name: getattr(self.settings, name) for name in RunSettings.model_fields}
         return RunSettings(**{**fields, "seed": seed})
+
+    def identity(self, seed: int, *stages: str) -> str:
+        """As `run(seed).identity(*stages)`, without making the settings: a workflow asks three times for every run."""
+        if stages not in self._hashed:
+            self._hashed[stages] = self.settings.identity_values(*stages)
+        return hash_of({**self._hashed[stages], "seed": seed})
 
 
 class Experiment:

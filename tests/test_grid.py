@@ -121,6 +121,14 @@ def test_folders_never_change():
     }
 
 
+def test_identities_of_a_grid_point_are_those_of_its_runs():
+    grid = {"task": ["xor", "mante"], "som_N": [0, 3], "seed": [4, 0, 2**40]}
+    for cell in experiment(grid).cells:
+        for stages in ((), ("training",), ("training", "evaluation"), ("evaluation",)):
+            for seed in (4, 0, 2**40, 5):
+                assert cell.identity(seed, *stages) == cell.run(seed).identity(*stages)
+
+
 def test_a_tasks_code_is_part_of_the_identity(tmp_path):
     path = tmp_path / "mine.py"
     code = (ROOT / "tests" / "data" / "my_task.py").read_text()
