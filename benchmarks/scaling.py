@@ -60,6 +60,10 @@ def configuration(networks: int, block: int) -> dict:
     }
 
 
+ORDER = ["validate", "dry_run_new", "simulate", "summarize", "follow_whole", "schedule", "dry_run_done", "start_done",
+         "deaths", "open_all", "deaths_open"]  # fmt: skip
+
+
 def experiment_here():
     """The experiment of the folder that the process is in."""
     from ratecore.grid import Experiment
@@ -108,6 +112,9 @@ def deaths() -> None:
         raise SystemExit("a run is said to be dead")
 
 
+deaths_open = deaths  # the same step, once `open_all` is done
+
+
 def open_all() -> None:
     """Notes every run as open, as after a grid without an MLflow server."""
     from ratecore.tracking.queue import note_open
@@ -149,29 +156,19 @@ def timed(folder: Path, command: list[str]) -> dict:
     return {"wall_s": seconds, "core_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024, "said": text}
 
 
-def step(folder: Path, name: str, *arguments: str) -> dict:
-    """One of the functions above, in a process of its own."""
-    return timed(folder, [sys.executable, str(Path(__file__).resolve()), "--step", name, *arguments])
-
-
 def measure(folder: Path, networks: int, block: int) -> dict:
     """Every step at one size. Leaves the folder, with all that was simulated."""
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(json.dumps(configuration(networks, block)))  # JSON is YAML
-    found = {"validate": step(folder, "validate")}
-    found["dry_run_new"] = timed(folder, snakemake("--dry-run", "--quiet"))
-    found["simulate"] = step(folder, "simulate")
-    found["summarize"] = step(folder, "summarize")
-    found["follow_whole"] = step(folder, "follow_whole")
-    found["schedule"] = timed(folder, snakemake("--touch", "--quiet", program=SCHEDULE))
-    found["dry_run_done"] = timed(folder, snakemake("--dry-run"))
-    found["start_done"] = timed(folder, snakemake())
-    for name in ("dry_run_done", "start_done"):
-        if "Nothing to be done" not in found[name]["said"]:
+    commands = {"dry_run_new": snakemake("--dry-run", "--quiet"), "dry_run_done": snakemake("--dry-run"),
+                "schedule": snakemake("--touch", "--quiet", program=SCHEDULE), "start_done": snakemake()}  # fmt: skip
+    found = {}
+    for name in ORDER:
+        command = commands.get(name) or [sys.executable, str(Path(__file__).resolve()), "--step", name]
+        found[name] = timed(folder, command)
+        print("{}: {wall_s:.1f} s, {core_s:.1f} on the core, {peak_mb:.0f} MB".format(name, **found[name]), flush=True)
+        if name in ("dry_run_done", "start_done") and "Nothing to be done" not in found[name]["said"]:
             raise SystemExit(f"{name}: Snakemake finds something to do:\n{found[name]['said'][-2000:]}")
-    found["deaths"] = step(folder, "deaths")
-    step(folder, "open_all")
-    found["deaths_open"] = step(folder, "deaths")
     count = [(len(files), len(folders)) for _, folders, files in os.walk(folder / "results" / "scaling")]
     files, folders = map(sum, zip(*count, strict=True))
     notes = sum(len(files) for _, _, files in os.walk(folder / ".snakemake" / "metadata"))
@@ -226,9 +223,12 @@ def main() -> None:
     try:
         found = []
         for networks in sizes:
+            print(f"\n{networks:,} networks", flush=True)
             found.append({"networks": networks, **measure(place / str(networks), networks, a.block)})
-            print(f"{networks:,} networks measured", flush=True)
-        last = step(place / str(sizes[0]), "replay", json.dumps(sizes))
+            if networks != sizes[0]:
+                shutil.rmtree(place / str(networks))
+        command = [sys.executable, str(Path(__file__).resolve()), "--step", "replay", json.dumps(sizes)]
+        last = timed(place / str(sizes[0]), command)
         result = {"machine": platform.processor() or platform.machine(), "block": a.block, "sizes": found,
                   "mlflow": json.loads(last["said"].splitlines()[-1])}  # fmt: skip
     finally:

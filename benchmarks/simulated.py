@@ -22,7 +22,7 @@ from ratecore.runs import Run
 from ratecore.stages import run_block
 
 TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as soon as it may
-FIGURES = ("loss", "outputs", "weights")
+FIGURES = ("loss", "outputs", "taus", "weights")
 
 
 def _write(path: Path, text: str = "") -> None:
