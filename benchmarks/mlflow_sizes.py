@@ -16,7 +16,7 @@ from ratecore.summary import all_runs
 from ratecore.tracking.mlflow import RUN_TAG, Mirror
 
 CHUNK = 1000  # runs that are copied at once
-FILLING = 300.0  # seconds that the copies may take at most, all sizes together
+FILLING = 240.0  # seconds that the copies may take at most, all sizes together
 
 
 def _tables(db: sqlite3.Connection) -> dict[str, list[str]]:

@@ -160,8 +160,12 @@ def measure(folder: Path, networks: int, block: int) -> dict:
     """Every step at one size. Leaves the folder, with all that was simulated."""
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(json.dumps(configuration(networks, block)))  # JSON is YAML
-    commands = {"dry_run_new": snakemake("--dry-run", "--quiet"), "dry_run_done": snakemake("--dry-run"),
-                "schedule": snakemake("--touch", "--quiet", program=SCHEDULE), "start_done": snakemake()}  # fmt: skip
+    commands = {
+        "dry_run_new": snakemake("--dry-run", "--quiet"),
+        "schedule": snakemake("--touch", "--forceall", "--quiet", program=SCHEDULE),
+        "dry_run_done": snakemake("--dry-run"),
+        "start_done": snakemake(),
+    }
     found = {}
     for name in ORDER:
         command = commands.get(name) or [sys.executable, str(Path(__file__).resolve()), "--step", name]
