@@ -214,14 +214,23 @@ class RunSettings(Settings):
         Args:
             stages: names among 'training' and 'evaluation'. The network, its task and the seed are always part of it.
         """
+        return hash_of(self.identity_values(*stages))
+
+    def identity_values(self, *stages: str) -> dict:
+        """What `identity` is the hash of."""
         names = stages or ("training", "evaluation")
         values = self.model_dump(mode="json", exclude={"training", "evaluation"} - set(names))
-        values["task_settings"] = self.create_task().settings
+        task = self.create_task()
+        values["task_settings"] = task.settings
         del values["task_file"]
-        if code := task_code(type(self.create_task())):
+        if code := task_code(type(task)):
             values["task_code"] = code
-        text = json.dumps(values, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return values
+
+
+def hash_of(values: dict) -> str:
+    """16 hex digits for a dictionary, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class TrackingSettings(Settings):

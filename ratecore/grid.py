@@ -8,7 +8,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ratecore.config import (
     SettingsError,
     TrainingSettings,
     did_you_mean,
+    hash_of,
     load_yaml,
     shown,
     task_key,
@@ -115,6 +116,7 @@ class Cell:
     values: dict[str, str]
     settings: RunSettings
     number: int = 0
+    _hashed: dict[tuple[str, ...], dict] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def path(self) -> str:
@@ -127,6 +129,12 @@ class Cell:
             return self.settings
         fields = {name: getattr(self.settings, name) for name in RunSettings.model_fields}
         return RunSettings(**{**fields, "seed": seed})
+
+    def identity(self, seed: int, *stages: str) -> str:
+        """As `run(seed).identity(*stages)`, without making the settings: a workflow asks three times for every run."""
+        if stages not in self._hashed:
+            self._hashed[stages] = self.settings.identity_values(*stages)
+        return hash_of({**self._hashed[stages], "seed": seed})
 
 
 class Experiment:

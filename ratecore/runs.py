@@ -73,7 +73,7 @@ class Run:
         """Hash of what the stage's numbers depend on."""
         return self.settings.identity(*DEPENDS_ON[stage])
 
-    def outcome(self, stage: str, verify: bool = True) -> dict | None:
+    def outcome(self, stage: str, verify: bool = True, ends: dict[str, dict] | None = None) -> dict | None:
         """The stage's `end` event if the stage is whole: final, of this identity, its files there and unchanged.
 
         What other code has scored, written or failed is not whole: it is quickly done again. A network that other code
@@ -81,11 +81,12 @@ class Run:
 
         Args:
             verify: whether the files' contents and the code are checked against the record, too.
+            ends: the record's newest `end` of each stage, if it was read before.
 
         Raises:
             RecordError: the record is damaged, or names a file outside the experiment's results.
         """
-        end = self.record.last("end", stage)
+        end = self.record.last("end", stage) if ends is None else ends.get(stage)
         if end is None or end.get("identity") != self.identity(stage) or end.get("status") not in FINAL:
             return None
         lasting = stage == "train" and end["status"] == "done"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ratecore.files import write_atomic
 from ratecore.grid import Experiment
-from ratecore.runs import Run
+from ratecore.runs import DEPENDS_ON, Run
 from ratecore.tracking.mlflow import read_state
 
 
@@ -21,7 +21,8 @@ def all_runs(experiment: Experiment):
 
 def summary_row(run: Run, columns: dict[str, str]) -> dict:
     """A run's row of summary.csv; `columns` are the grid's axes."""
-    train, evaluate, export = (run.outcome(stage, verify=False) for stage in ("train", "evaluate", "export"))
+    ends = run.record.newest("end")
+    train, evaluate, export = (run.outcome(stage, verify=False, ends=ends) for stage in DEPENDS_ON)
     if train is None:
         raise IncompleteError(f"{run.labels['name']}: not trained")
     failed = train["status"] == "failed"

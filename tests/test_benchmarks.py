@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -16,12 +17,16 @@ import pytest
 from conftest import small_settings
 
 from ratecore.evaluation import draw_trials
+from ratecore.grid import Experiment
 from ratecore.streams import stream
+from ratecore.summary import all_runs, summarize
 from ratecore.training import initial_network
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 import contenders  # noqa: E402
+import scaling  # noqa: E402
+import simulated  # noqa: E402
 
 KINDS = [contenders.TorchLoop, contenders.Textbook]
 if importlib.util.find_spec("jax"):
@@ -82,6 +87,29 @@ def test_the_time_of_a_part_is_its_own(probe):
     inner, outer = clock.parts["evaluation/noise"], clock.parts["evaluation/scores"]
     assert inner[0] >= 0.05 > outer[0] > 0 and inner[0] + outer[0] == pytest.approx(took, abs=0.01)
     assert inner[1] < 0.04  # who sleeps is not on the core
+
+
+def test_simulated_runs_are_recorded_as_real_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", os.fsync)  # which the simulation replaces
+    grid = {"task": ["go-nogo", "xor"], "seed": [1, 10, 11]}
+    experiment = Experiment.from_config({"experiment": "s", "results": str(tmp_path), "grid": grid, "seeds_per_job": 2})
+    simulated.write_everything(experiment)
+    assert list(summarize(experiment)["status"]) == ["trained"] * 6
+    for _, run in all_runs(experiment):
+        starts = run.record.newest("start")
+        assert starts["train"]["settings"] == run.settings.model_dump(mode="json")
+        assert starts["train"]["params"] == json.loads(json.dumps(run.params()))
+        for stage in ("train", "evaluate", "export"):
+            assert starts[stage]["labels"] == run.labels
+            assert starts[stage]["identity"] == run.record.last("end", stage)["identity"] == run.identity(stage)
+        assert starts["export"]["tags"]["config"] == run.settings.model_dump_json()
+        assert run.outcome("export")["files"]
+
+
+@pytest.mark.parametrize("p", [1, 2, 0.5])
+def test_the_law_of_growth_is_found(p):
+    assert scaling.exponent([3 + 2 * n**p for n in (1e3, 1e4, 1e5)]) == pytest.approx(p)
+    assert scaling.exponent([3, 3, 3]) is None and scaling.exponent([1, 2]) is None
 
 
 @pytest.mark.slow

@@ -83,6 +83,53 @@ def test_identity_is_what_the_numbers_depend_on():
     assert scored.identity("training") == base.identity("training") and scored.identity() != base.identity()
 
 
+ALL_CHANGED = dict(
+    task="Go_NoGo",
+    seed=2**40,
+    task_settings={"T": 250, "stim_dur": 30.0},
+    network=dict(N=150, taus=10, gain=2, som_N=3, w_dist="gamma", activation="softplus"),
+    training=dict(learning_rate=0.001, n_trials=50, loss_fn="l1"),
+    evaluation=dict(n_trials=7),
+)
+MANTE = dict(task="mante", task_settings={"offset": 0.25}, seed=3, network=dict(P_rec=0, apply_dale=False))
+
+
+@pytest.mark.parametrize(
+    ("changes", "training", "whole"),
+    [
+        ({}, "f0b104a9d4f425f1", "b4b5c95c6da03ce4"),
+        ({"seed": 7}, "0f7a76773ba14c56", "d13e7a6d77ec5a38"),
+        (ALL_CHANGED, "2ae4f660a4ce60c8", "3029233f8e258bd2"),
+        (MANTE, "fdaf90fdbef54b38", "ba0bbcb7c6f4e9e4"),
+    ],
+    ids=["default", "seed", "all", "mante"],
+)
+def test_identities_never_change(changes, training, whole):
+    # Another hash of the same settings would train every network of every user again.
+    run = RunSettings(**changes)
+    assert (run.identity("training"), run.identity()) == (training, whole)
+
+
+def test_folders_never_change():
+    grid = {"task": ["xor"], "taus": [[4, 50], 10], "evaluation.n_trials": [10, 20], "seed": "5..9"}
+    e = experiment(grid, task_settings={"delay": 20})
+    names = {cell.path.partition("taus~")[2]: [e.folder(cell.run(s)).name for s in (5, 9)] for cell in e.cells}
+    assert names == {
+        "4_50/evaluation_n_trials~10": ["494c0bd522743a21", "fc83f1724f25ed49"],
+        "4_50/evaluation_n_trials~20": ["b5415f43f6f420c8", "d7b27b7c3ddafdc2"],
+        "10/evaluation_n_trials~10": ["8ee1d891a587d87d", "8cc4a721e169001d"],
+        "10/evaluation_n_trials~20": ["9d0b2e0469916c21", "a793103222d03f5d"],
+    }
+
+
+def test_identities_of_a_grid_point_are_those_of_its_runs():
+    grid = {"task": ["xor", "mante"], "som_N": [0, 3], "seed": [4, 0, 2**40]}
+    for cell in experiment(grid).cells:
+        for stages in ((), ("training",), ("training", "evaluation"), ("evaluation",)):
+            for seed in (4, 0, 2**40, 5):
+                assert cell.identity(seed, *stages) == cell.run(seed).identity(*stages)
+
+
 def test_a_tasks_code_is_part_of_the_identity(tmp_path):
     path = tmp_path / "mine.py"
     code = (ROOT / "tests" / "data" / "my_task.py").read_text()

@@ -78,18 +78,23 @@ class Record:
         finally:
             os.close(handle)
 
-    def events(self) -> list[dict]:
-        """All events, oldest first; none when there is no file. Raises RecordError."""
+    def events(self, kind: str | None = None) -> list[dict]:
+        """All events, or those of one kind, oldest first; none when there is no file. Raises RecordError."""
         try:
             data = read_bounded(self.path, LARGEST)
         except FileNotFoundError:
             return []
         except ValueError as error:
             raise RecordError(str(error)) from None
-        return self.parse(data)
+        return self.parse(data, kind)
 
-    def parse(self, data: bytes) -> list[dict]:
-        """The events in some lines of the record; a torn last line is left out. Raises RecordError."""
+    def parse(self, data: bytes, kind: str | None = None) -> list[dict]:
+        """The events in some lines of the record, or those of one kind; a torn last line is left out.
+
+        Raises:
+            RecordError: also for a line of another kind, which is checked and not decoded.
+        """
+        head = f'{{"event": "{kind}", '.encode() if kind else b""  # as `append` begins every line
         lines = data.split(b"\n")
         lines.pop()  # what follows the last newline: nothing, or a torn line
         events = []
@@ -97,6 +102,8 @@ class Record:
             checksum, _, text = line.partition(b" ")
             if checksum != f"{zlib.crc32(text):08x}".encode():
                 raise RecordError(f"{self.path}, line {number}: the checksum does not match; the file was damaged")
+            if not text.startswith(head):
+                continue
             try:
                 events.append(_event(text))
             except (ValueError, RecursionError) as error:
@@ -105,7 +112,11 @@ class Record:
 
     def last(self, event: str, stage: str) -> dict | None:
         """The newest event of this kind and stage."""
-        return next((e for e in reversed(self.events()) if (e["event"], e["stage"]) == (event, stage)), None)
+        return self.newest(event).get(stage)
+
+    def newest(self, event: str) -> dict[str, dict]:
+        """Stage: its newest event of this kind, by one look at the file."""
+        return {e["stage"]: e for e in self.events(event)}
 
 
 def _event(text: bytes) -> dict:

@@ -250,6 +250,31 @@ def test_another_configfile_takes_the_place_of_the_default(done):
     assert out.returncode != 0 and "experiment" in out.stdout + out.stderr and "required" in out.stdout + out.stderr
 
 
+def test_a_dry_run_makes_settings_for_grid_points_and_not_for_runs(done):
+    # Settings are validated, which takes longer than anything else that a plan needs of a run.
+    code = """
+import atexit, sys
+from ratecore.config import RunSettings
+made, init = [], RunSettings.__init__
+def counted(self, **values):
+    made.append(values)
+    init(self, **values)
+RunSettings.__init__ = counted
+atexit.register(lambda: print("settings made:", len(made)))
+from snakemake.cli import main
+main(sys.argv[1:])
+"""
+    done.configure(experiment="medium", grid={"task": ["go-nogo", "mante"], "gain": [1, 2, 3], "seed": "0..199"})
+    try:
+        out = subprocess.run(
+            [sys.executable, "-c", code, "--cores", "1", "--dry-run", "--quiet"],
+            cwd=done.folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    finally:
+        done.configure()
+    assert out.returncode == 0 and "settings made: 6\n" in out.stdout, out.stdout + out.stderr
+
+
 def test_report(done):
     done.snakemake("--report", "report.html")
     html = (done.folder / "report.html").read_text()

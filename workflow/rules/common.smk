@@ -50,8 +50,7 @@ def identities(*stages):
     def of_block(wildcards):
         cell = experiment.cell_of(wildcards)
         return [
-            cell.run(seed).identity(*stages)
-            for seed in experiment.blocks[wildcards.seeds]
+            cell.identity(seed, *stages) for seed in experiment.blocks[wildcards.seeds]
         ]
 
     return of_block

@@ -1,0 +1,88 @@
+"""MLflow's SQLite at growing numbers of runs: what one more run costs, how soon runs are found, how large the file is.
+
+A few runs are replayed as the workflow does it; the database is filled with copies of their rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import uuid
+from itertools import islice
+from pathlib import Path
+
+from ratecore.grid import Experiment
+from ratecore.summary import all_runs
+from ratecore.tracking.mlflow import RUN_TAG, Mirror
+
+CHUNK = 1000  # runs that are copied at once
+FILLING = 240.0  # seconds that the copies may take at most, all sizes together
+
+
+def _tables(db: sqlite3.Connection) -> dict[str, list[str]]:
+    """Name: columns of every table that has rows of a run."""
+    names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    columns = {name: [row[1] for row in db.execute(f'PRAGMA table_info("{name}")')] for name in names}
+    return {name: found for name, found in columns.items() if "run_uuid" in found}
+
+
+def _rows(db: sqlite3.Connection) -> int:
+    return sum(db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in _tables(db))
+
+
+def fill(path: Path, runs: int, templates: list[str], until: float) -> int:
+    """Copies the rows of some runs until the database has so many runs or it is `until`. Returns how many it has."""
+    db = sqlite3.connect(path)
+    for pragma in ("synchronous = OFF", "journal_mode = OFF", "cache_size = -1000000"):
+        db.execute(f"PRAGMA {pragma}")
+    tables = _tables(db)
+    db.execute("CREATE TEMP TABLE copies (old TEXT, new TEXT)")
+    there = db.execute("SELECT count(*) FROM runs").fetchone()[0]
+    while there < runs and time.perf_counter() < until:
+        n = min(CHUNK, runs - there)
+        pairs = [(templates[k % len(templates)], uuid.uuid4().hex) for k in range(n)]
+        db.execute("DELETE FROM copies")
+        db.executemany("INSERT INTO copies VALUES (?, ?)", pairs)
+        for name, columns in tables.items():
+            said = ", ".join("copies.new" if column == "run_uuid" else f't."{column}"' for column in columns)
+            if name == "tags":  # a tag with the run's identity is what finds it again
+                said = said.replace('t."value"', f"CASE t.key WHEN '{RUN_TAG}' THEN copies.new ELSE t.value END")
+            db.execute(f'INSERT INTO "{name}" SELECT {said} FROM copies JOIN "{name}" t ON t.run_uuid = copies.old')
+        db.commit()
+        there += n
+    db.close()
+    return there
+
+
+def measure(experiment: Experiment, sizes: list[int], replayed: int) -> list[dict]:
+    """What a run costs at each size of the database, as far as the time for filling it goes.
+
+    Args:
+        experiment: with runs that the database has not.   sizes: of the database, in runs, growing.
+        replayed: number of runs that are replayed at each size.
+    """
+    results = experiment.settings.results
+    path = Path(results).resolve() / "sizes.db"
+    mirror = Mirror(f"sqlite:///{path}", "sizes", results)
+    runs = iter([run for _, run in all_runs(experiment)][:: max(1, len(experiment.seeds) // 10)])
+    templates = [mirror.replay(run.folder) for run in islice(runs, 20)]
+    found, until = [], time.perf_counter() + FILLING
+    for size in sizes:
+        there = fill(path, size, templates, until)
+        start, core = time.perf_counter(), time.process_time()
+        for run in islice(runs, replayed):
+            mirror.replay(run.folder)
+        replay_s, replay_core_s = (time.perf_counter() - start) / replayed, (time.process_time() - core) / replayed
+        start = time.perf_counter()
+        mirror.client.search_runs([mirror.experiment_id], f"tags.`{RUN_TAG}` = 'none'", max_results=1)
+        find_s = time.perf_counter() - start
+        start = time.perf_counter()
+        mirror.client.search_runs([mirror.experiment_id], order_by=["metrics.`eval/loss`"], max_results=100)
+        best_s = time.perf_counter() - start
+        with sqlite3.connect(path) as db:
+            rows = _rows(db)
+        found.append({"runs": there, "mb": path.stat().st_size / 1e6, "rows": rows, "replay_s": replay_s,
+                      "replay_core_s": replay_core_s, "find_s": find_s, "best_s": best_s})  # fmt: skip
+        if there < size:
+            break
+    return found

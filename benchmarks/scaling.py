@@ -1,0 +1,246 @@
+"""Times what a large grid costs beside the training: checks, dry runs, the table, MLflow's database.
+
+    python benchmarks/scaling.py [--max NETWORKS] [--block SEEDS] [--folder FOLDER] [--out FILE]
+
+Grids of 1,000, 10,000 and 100,000 networks, simulated: the records and files are those of real stages, see
+`simulated.py`. Every step is a process of its own; its time is that on the core, which other work on the machine
+changes little, beside the time by the clock. From three sizes, each ten times the last, follows the law of growth
+t = a + b n^p with p = lg((t3 - t2) / (t2 - t1)).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = (1_000, 10_000, 100_000)
+REPLAYED = 40  # runs that are replayed at each size of MLflow's database
+# Snakemake with jobs that take no time: its --touch goes through every job and notes it as done, but sleeps in each.
+SCHEDULE = (
+    "-c",
+    "from snakemake.executors import touch; touch.Executor.SLEEPING_TIME = 0; from snakemake.cli import main; main()",
+)
+STEPS = {
+    "validate": "configuration checked",
+    "dry_run_new": "dry run, nothing done",
+    "dry_run_done": "dry run, all done",
+    "start_done": "snakemake, nothing to do",
+    "schedule": "all jobs scheduled, none does anything",
+    "summarize": "summarize",
+    "follow_whole": "look at all runs, all mirrored",
+    "deaths": "note_deaths, no run open",
+    "deaths_open": "note_deaths, all runs open",
+}
+
+
+def configuration(networks: int, block: int) -> dict:
+    """A grid of so many networks, a multiple of 1000, in blocks of so many: task x N x taus x gain x 50 seeds."""
+    return {
+        "experiment": "scaling",
+        "seeds_per_job": block,
+        "grid": {
+            "task": ["go-nogo", "xor"],
+            "N": [50, 100, 150, 200, 250],
+            "taus": [[4, 20], [4, 50]],
+            "gain": [round(0.5 + 0.01 * k, 2) for k in range(networks // 1000)],
+            "seed": "0..49",
+        },
+    }
+
+
+ORDER = ["validate", "dry_run_new", "simulate", "summarize", "follow_whole", "schedule", "dry_run_done", "start_done",
+         "deaths", "open_all", "deaths_open"]  # fmt: skip
+
+
+def experiment_here():
+    """The experiment of the folder that the process is in."""
+    from ratecore.grid import Experiment
+
+    return Experiment.from_yaml("config.yaml")
+
+
+def uri_here() -> str:
+    return f"sqlite:///{Path('results').resolve()}/mlflow.db"
+
+
+def validate() -> None:
+    experiment_here()
+
+
+def simulate() -> None:
+    """All runs and jobs of the grid, and the empty database that is said to have them."""
+    import simulated
+
+    from ratecore.tracking.mlflow import Mirror
+
+    experiment = experiment_here()
+    simulated.write_everything(experiment, Mirror(uri_here(), "scaling", "results").store)
+
+
+def summarize() -> None:
+    from ratecore.summary import summarize, write_summary
+
+    experiment = experiment_here()
+    write_summary(summarize(experiment), experiment.root / "summary.csv")
+
+
+def follow_whole() -> None:
+    """What `summarize` of the workflow does first: nothing is left for MLflow, and every run is looked at."""
+    from ratecore.tracking.follow import follow
+
+    job = {"experiment": "scaling", "results": "results", "whole": True}
+    if not follow(job, uri_here(), lambda seconds: True):
+        raise SystemExit("not all runs are mirrored")
+
+
+def deaths() -> None:
+    from ratecore.tracking.queue import note_deaths
+
+    if note_deaths("results/scaling"):
+        raise SystemExit("a run is said to be dead")
+
+
+deaths_open = deaths  # the same step, once `open_all` is done
+
+
+def open_all() -> None:
+    """Notes every run as open, as after a grid without an MLflow server."""
+    from ratecore.tracking.queue import note_open
+
+    os.fsync = lambda handle: None
+    for record in Path("results/scaling/runs").glob("*/*/*/*/*/record.jsonl"):
+        note_open("results/scaling", record.parent)
+
+
+def replay(sizes: list[int]) -> None:
+    """Prints what a run costs MLflow's SQLite at each size of the database, as JSON."""
+    import mlflow_sizes
+
+    print(json.dumps(mlflow_sizes.measure(experiment_here(), sizes, REPLAYED)))
+
+
+def snakemake(*arguments: str, program: tuple[str, ...] = ("-m", "snakemake")) -> list[str]:
+    return [sys.executable, *program, "--snakefile", str(ROOT / "workflow" / "Snakefile"),
+            "--configfile", "config.yaml", "--cores", "1", *arguments]  # fmt: skip
+
+
+def timed(folder: Path, command: list[str]) -> dict:
+    """Runs a command; seconds by the clock and on the core, peak memory in MB, and what it printed.
+
+    The peak would be that of this process at least, which therefore imports nothing large.
+    """
+    env = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    env |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))}
+    with tempfile.TemporaryFile("w+") as said:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=said, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        text = said.read()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}:\n{text[-4000:]}")
+    return {"wall_s": seconds, "core_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024, "said": text}
+
+
+def measure(folder: Path, networks: int, block: int) -> dict:
+    """Every step at one size. Leaves the folder, with all that was simulated."""
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(json.dumps(configuration(networks, block)))  # JSON is YAML
+    commands = {
+        "dry_run_new": snakemake("--dry-run", "--quiet"),
+        "schedule": snakemake("--touch", "--forceall", "--quiet", program=SCHEDULE),
+        "dry_run_done": snakemake("--dry-run"),
+        "start_done": snakemake(),
+    }
+    found = {}
+    for name in ORDER:
+        command = commands.get(name) or [sys.executable, str(Path(__file__).resolve()), "--step", name]
+        found[name] = timed(folder, command)
+        print("{}: {wall_s:.1f} s, {core_s:.1f} on the core, {peak_mb:.0f} MB".format(name, **found[name]), flush=True)
+        if name in ("dry_run_done", "start_done") and "Nothing to be done" not in found[name]["said"]:
+            raise SystemExit(f"{name}: Snakemake finds something to do:\n{found[name]['said'][-2000:]}")
+    count = [(len(files), len(folders)) for _, folders, files in os.walk(folder / "results" / "scaling")]
+    files, folders = map(sum, zip(*count, strict=True))
+    notes = sum(len(files) for _, _, files in os.walk(folder / ".snakemake" / "metadata"))
+    for values in found.values():
+        del values["said"]
+    return {"steps": found, "files": files - networks, "folders": folders, "snakemake_notes": notes}  # no open notes
+
+
+def exponent(values: list[float]) -> float | None:
+    """p of a + b n^p through values at three sizes; None for less, and where nothing grows."""
+    if len(values) != 3 or not values[0] < values[1] < values[2]:
+        return None
+    return math.log10((values[2] - values[1]) / (values[1] - values[0]))
+
+
+def table(result: dict) -> str:
+    """The result as text."""
+    sizes = result["sizes"]
+    head = "".join(f"{size['networks']:>22,}" for size in sizes)
+    lines = [f"{'s by the clock (on the core), peak MB':42}{head}{'p':>6}"]
+    for name, label in STEPS.items():
+        found = [size["steps"][name] for size in sizes]
+        cells = (f"{f['wall_s']:.1f} ({f['core_s']:.1f}) {f['peak_mb']:5.0f}" for f in found)
+        p = exponent([f["core_s"] for f in found])
+        lines.append(f"{label:42}" + "".join(f"{cell:>22}" for cell in cells) + (f"{p:6.2f}" if p is not None else ""))
+    for key, label in (("files", "files"), ("folders", "folders"), ("snakemake_notes", "notes of Snakemake")):
+        p = exponent([size[key] for size in sizes])
+        lines.append(f"{label:42}" + "".join(f"{size[key]:>22,}" for size in sizes) + (f"{p:6.2f}" if p else ""))
+    lines.append("\nMLflow's SQLite")
+    for row in result["mlflow"]:
+        lines.append(
+            f"  {row['runs']:>8,} runs: {row['mb']:7.0f} MB, {row['rows']:>11,} rows; one more is replayed in "
+            f"{1000 * row['replay_s']:.0f} ms ({1000 * row['replay_core_s']:.0f} on the core), "
+            f"found in {1000 * row['find_s']:.0f} ms; the 100 best in {row['best_s']:.2f} s"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--max", type=int, default=SIZES[-1], help="largest number of networks")
+    p.add_argument("--block", type=int, default=50, help="seeds a job, at most 50")
+    p.add_argument("--folder", type=Path, help="where the grids are simulated; about 14 files a network")
+    p.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "scaling.json")
+    p.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
+    a = p.parse_args()
+    if a.step:
+        name, *arguments = a.step
+        return globals()[name](*map(json.loads, arguments))
+    sizes = [size for size in SIZES if size <= a.max]
+    place = Path(tempfile.mkdtemp(prefix="scaling-", dir=a.folder))
+    try:
+        found = []
+        for networks in sizes:
+            print(f"\n{networks:,} networks", flush=True)
+            found.append({"networks": networks, **measure(place / str(networks), networks, a.block)})
+            if networks != sizes[0]:
+                shutil.rmtree(place / str(networks))
+        command = [sys.executable, str(Path(__file__).resolve()), "--step", "replay", json.dumps(sizes)]
+        last = timed(place / str(sizes[0]), command)
+        result = {"machine": platform.processor() or platform.machine(), "block": a.block, "sizes": found,
+                  "mlflow": json.loads(last["said"].splitlines()[-1])}  # fmt: skip
+    finally:
+        shutil.rmtree(place)
+    print(table(result))
+    a.out.parent.mkdir(parents=True, exist_ok=True)
+    a.out.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""A grid whose networks are only said to be trained: records, folders and files of real stages, without the numbers.
+
+The first network of every block goes through the package's own `run_block`, with work that trains and scores nothing;
+the others get its record with their own seed and identities. The files are as many as real ones, and empty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import zlib
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ratecore.files import sha256_of
+from ratecore.formats import export_stem
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+from ratecore.stages import run_block
+
+TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as soon as it may
+FIGURES = ("loss", "outputs", "taus", "weights")
+
+
+def _write(path: Path, text: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _recorded(run: Run, stage: str, paths: list[tuple[Path, str]]) -> dict[str, str]:
+    """Writes files, the artifacts of a stage, and records them."""
+    files = {}
+    for path, folder in paths:
+        _write(path)
+        sha256 = files[run.relative(path)] = sha256_of(path)
+        run.record.append("artifact", stage, path=run.relative(path, run.folder), sha256=sha256, folder=folder)
+    return files
+
+
+def _exported(run: Run) -> list[Path]:
+    stem = f"{export_stem(run.root, run.settings)}_{run.folder.name}"  # in place of the time
+    return [Path(f"{stem}.{kind}") for kind in ("mat", "pth")]
+
+
+def _figures(run: Run) -> list[Path]:
+    return [run.folder / "figures" / f"{name}.png" for name in FIGURES]
+
+
+def train(run: Run) -> dict:
+    """Fifteen tests and a network, as `stages.train_run` records them."""
+    chance = random.Random(run.folder.name)
+    for trial in TRIALS:
+        values = {
+            "train/loss": 20 * chance.random(),
+            "train/test_loss": 5 + 20 * chance.random(),
+            "train/test_accuracy": chance.random(),
+        }
+        run.record.append("metrics", "train", step=trial, values=values)
+    _write(run.network)
+    return {
+        "trained": True,
+        "n_trials": TRIALS[-1],
+        "seconds": 3.4,
+        "device": "cpu",
+        "files": {run.relative(run.network): sha256_of(run.network)},
+        "tags": {"trained": True, "device": "cpu"},
+        "values": {"train/n_trials": TRIALS[-1], "train/trained": 1, "train/seconds": 3.4},
+    }
+
+
+def evaluate(run: Run) -> dict:
+    """Scores, their curves and the figures, as `stages.evaluate_run` records them."""
+    chance, task = random.Random(run.folder.name), run.settings.create_task()
+    files = [(run.evaluation, "evaluation"), (run.scores, "evaluation"), *((path, "figures") for path in _figures(run))]
+    values = {"eval/accuracy": chance.random(), "eval/loss": 7 * chance.random()}
+    curves = {}
+    for name in task.trial_types:
+        for key in ("accuracy", "loss", "response_mean", "response_sd"):
+            values[f"eval_by_condition/{key}/{name}"] = chance.random()
+        for key in ("output_mean", "output_sd"):
+            curves[f"eval_curves/{key}/{name}"] = [[t, chance.random()] for t in range(0, task.T, 10)]
+    return {
+        "accuracy": values["eval/accuracy"],
+        "loss": values["eval/loss"],
+        "n_trials": 100,
+        "files": _recorded(run, "evaluate", files),
+        "tags": {"evaluation": "{}"},
+        "values": values,
+        "curves": curves,
+    }
+
+
+def export(run: Run) -> dict:
+    """The two files of a network, as `stages.export_run` records them."""
+    files = _recorded(run, "export", [(path, "model") for path in _exported(run)])
+    names = {path.rpartition(".")[2]: path for path in files}
+    return {**names, "files": files, "tags": names}
+
+
+STAGES = {"train": train, "evaluate": evaluate, "export": export}
+
+
+def copy_run(first: Run, run: Run) -> None:
+    """Leaves for `run` what `first`, of the same grid point, has: its record with another seed, and all files."""
+    data = first.record.path.read_bytes()
+    old, new = first.settings.seed, run.settings.seed
+    changes = {f'"seed": {old}': f'"seed": {new}', f'\\"seed\\":{old}': f'\\"seed\\":{new}',
+               f"seed={old}": f"seed={new}", f"seed~{old}/": f"seed~{new}/",
+               first.labels["color"]: run.labels["color"]}  # fmt: skip
+    for stage in STAGES:
+        changes[first.identity(stage)] = run.identity(stage)
+    for before, after in changes.items():
+        data = data.replace(before.encode(), after.encode())
+    lines = [line.partition(b" ")[2] for line in data.splitlines()]
+    os.makedirs(run.folder / "figures")
+    for path in [run.network, run.evaluation, run.scores, *_figures(run), *_exported(run), run.folder / "lock"]:
+        os.mknod(path)
+    run.record.path.write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in lines))
+
+
+def write_everything(experiment: Experiment, store: str = "none") -> None:
+    """What a whole workflow leaves: the runs, the output of every job and the figures. The table is still to be made.
+
+    Nothing is synced to disk, which would take most of the time and has nothing to do with the size of a grid.
+
+    Args:
+        store: the MLflow store that has all runs, as `Mirror.store` names it.
+    """
+    os.fsync = lambda handle: None
+    root = experiment.root
+    with open(os.devnull, "w") as log:
+        for cell in experiment.cells:
+            for name, seeds in experiment.blocks.items():
+                runs = [Run.of(experiment, cell, seed) for seed in seeds]
+                for stage, work in STAGES.items():
+                    run_block(stage, runs[:1], work, log)
+                    rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder),
+                             "identity": run.identity(stage), "status": "done"} for run in runs]  # fmt: skip
+                    _write(root / "jobs" / stage / cell.path / f"seeds~{name}.json", json.dumps(rows, indent=1))
+                for run in runs:
+                    if run is not runs[0]:
+                        copy_run(runs[0], run)
+                    state = {"store": store, "run_id": f"{run.folder.name:0>32}", "open": False}
+                    state["bytes"] = run.record.path.stat().st_size
+                    (run.folder / "mirror.json").write_text(json.dumps(state))
+    for note in (root / "open").iterdir():
+        note.unlink()
+    _write(root / "tracking.json")
+    for name in ("accuracy", "trials_to_criterion", "trained"):
+        _write(root / "figures" / f"{name}.png")
+    for cell in experiment.cells[: experiment.settings.figures.grid_points]:
+        for name in ("loss_curves", "outputs", "taus", "weights"):
+            _write(root / "figures" / cell.path / f"{name}.png")
