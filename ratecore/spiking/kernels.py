@@ -112,7 +112,7 @@ def scaled_normals(words, scale, noise):
 def spread(cell, wiring, inverse, v, ready, h, in_r, in_hr, step, count):
     """What the units that are above threshold do at `step`: reset, refractory period, their column of W.
 
-    v, in_r, in_hr, h (N,).   ready (N,) int32: last step of the refractory period.   count (N,): spikes so far.
+    v, in_r, in_hr, h (N,).   ready (N,): last step of the refractory period.   count (N,): spikes so far.
     """
     left = (cell.every - step % cell.every) % cell.every  # steps from here to the next output
     for j in range(v.size):
@@ -152,6 +152,28 @@ def read_out(wiring, inverse, r, hr, in_r, in_hr):
 
 
 @compiled
+def move_leaky(v, ipsc, now, ready, eta, gain, time, threshold):
+    """A step of the membranes v (N,) of LIF units; arguments as in `advance`. Returns how many reach the threshold."""
+    fired = 0
+    for j in range(v.size):
+        slope = gain * ((ipsc[j] + now[j]) - v[j]) if time > ready[j] else 0.0
+        v[j] = v[j] + slope + np.float64(eta[j])
+        fired += v[j] >= threshold
+    return fired
+
+
+@compiled
+def move_quadratic(v, ipsc, now, ready, eta, gain, time, threshold):
+    """As `move_leaky`, of QIF units."""
+    fired = 0
+    for j in range(v.size):
+        slope = gain * (v[j] * v[j] + (ipsc[j] + now[j])) if time > ready[j] else 0.0
+        v[j] = v[j] + slope + np.float64(eta[j])
+        fired += v[j] >= threshold
+    return fired
+
+
+@compiled
 def advance(cell, wiring, inverse, drive, kicks, hit, noise, first, last, state, ready, count, out, record):
     """Steps first .. last-1 (from 0) of a trial at one lambda.
 
@@ -166,25 +188,16 @@ def advance(cell, wiring, inverse, drive, kicks, hit, noise, first, last, state,
     before = np.empty(v.size if recorded else 0)
     quadratic = cell.model == QIF
     for k in range(first, last):
-        step = k + 1
+        step, time = k + 1, np.float64(k + 1)
         now, eta = drive[(step + cell.columns // 2) // cell.columns], noise[k - first]
         if recorded:
             before[:] = ipsc
-        fired = 0
-        if quadratic:
-            for j in range(v.size):
-                slope = gain * (v[j] * v[j] + (ipsc[j] + now[j])) if step > ready[j] else 0.0
-                v[j] = v[j] + slope + np.float64(eta[j])
-                ipsc[j] = ipsc[j] * decay[j] + h[j] * dt
-                h[j] = h[j] * rise
-                fired += v[j] >= threshold
-        else:
-            for j in range(v.size):
-                slope = gain * ((ipsc[j] + now[j]) - v[j]) if step > ready[j] else 0.0
-                v[j] = v[j] + slope + np.float64(eta[j])
-                ipsc[j] = ipsc[j] * decay[j] + h[j] * dt
-                h[j] = h[j] * rise
-                fired += v[j] >= threshold
+        # In loops of few arrays each: LLVM makes vectors only of loops in which it can tell the arrays apart.
+        fired = move_quadratic(v, ipsc, now, ready, eta, gain, time, threshold) if quadratic else (
+            move_leaky(v, ipsc, now, ready, eta, gain, time, threshold))  # fmt: skip
+        for j in range(v.size):
+            ipsc[j] = ipsc[j] * decay[j] + h[j] * dt
+            h[j] = h[j] * rise
         if kicks[k] != 0.0:
             fired = 0
             for j in range(v.size):
@@ -208,7 +221,7 @@ def trial(cell, wiring, inverses, drive, kicks, hit, v0, seeds, out, count, reco
     out (L, nt / every) and count (L, N) receive outputs and spikes.   record: of the only lambda, or empty.
     """
     N, nt = v0.size, kicks.size
-    state, ready = np.zeros((inverses.size, 7, N)), np.full((inverses.size, N), cell.dead, np.int32)
+    state, ready = np.zeros((inverses.size, 7, N)), np.full((inverses.size, N), np.float64(cell.dead))
     for l in range(inverses.size):
         state[l, 0] = v0
     words, noise = np.zeros((cell.columns, N), np.uint32), np.zeros((cell.columns, N), np.float32)
