@@ -232,6 +232,16 @@ def load_mat(path) -> dict:
         raise FormatError(f"{path}: not a readable .mat file: {_first_line(error)}") from error
 
 
+def add_to_mat(path, values: dict) -> None:
+    """Adds values to a `.mat` file, in place of those of the same names; the file is whole at every moment."""
+    import scipy.io
+
+    content = {key: value for key, value in load_mat(path).items() if not key.startswith("__")}
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, content | values, do_compression=True, oned_as="row")
+    write_atomic(path, buffer.getvalue())
+
+
 def _network_from_mat(content, device, dtype) -> FR_RNN_dale:
     missing = [k for k in ("w", "w_in", "w_out", "b_out", "taus_gaus", "m", "som_m", "exc", "inh", "som_N", "taus",
                            "activation") if k not in content]  # fmt: skip

@@ -25,7 +25,8 @@ class SearchResult:
         n_trials (L,): trials that each had; fewer than asked for where a value was dropped.
         opt_scaling_factor: the value with most correct trials, the smallest of several.
         spiking_accuracy: with it, on the trials of the search, or on fresh ones where these were asked for.
-        ci_low, ci_high: Wilson's interval around it.   mean_rate_exc, mean_rate_inh: spikes a second; NaN without units.
+        ci_low, ci_high: Wilson's interval around it.
+        mean_rate_exc, mean_rate_inh: spikes a second; NaN without units of the type.
         outcomes: lambda: Outcomes, from which a search can go on.
     """
 

@@ -2,8 +2,8 @@
 
 All arithmetic of the network is in float64, so that a trial of a search and the same trial alone are the same to the
 last spike. Noise is drawn a rate step at a time, as it is used, and once for all values of lambda: common random
-numbers cost less than independent ones. Spikes are rare, at most a few in a thousand steps of a unit, so a step is plain
-arithmetic along the units, and only units that fired touch their outgoing connections.
+numbers cost less than independent ones. Spikes are rare, at most a few in a thousand steps of a unit, so a step is
+plain arithmetic along the units, and only units that fired touch their outgoing connections.
 """
 
 from __future__ import annotations

@@ -167,9 +167,10 @@ class Simulator:
         return Trial(self.dt, nt, out[0], steps, units, count[0] / (nt * self.dt), v, ipsc, r)
 
     def _run(self, scaling_factors, u, randomness, record):
-        inverses = 1 / np.asarray(scaling_factors, float)
-        if not (np.isfinite(inverses) & (inverses > 0)).all():
-            raise ValueError(f"scaling_factor = {list(scaling_factors)}: it must be above 0")
+        scaling_factors = np.asarray(scaling_factors, float)
+        if not (np.isfinite(scaling_factors) & (scaling_factors > 0)).all():
+            raise ValueError(f"scaling_factor = {scaling_factors.tolist()}: it must be a number above 0")
+        inverses = 1 / scaling_factors
         drive, nt = self.drive(u), randomness.kicks.size
         out = np.empty((inverses.size, nt // self.every))
         count = np.zeros((inverses.size, self.model.N), np.int64)

@@ -45,9 +45,9 @@ class Outcomes:
 class TrialsOfTask:
     """The LIF trials of one network on one task.
 
-    Trial k is drawn from the stream `lif_trial` of the seed: its type and stimulus, the membranes at the start, then the
-    noise. It is the same for every lambda, network and set of parameters, so that these are compared on common random
-    numbers.
+    Trial k is drawn from the stream `lif_trial` of the seed: its type and stimulus, the membranes at the start, then
+    the noise. It is the same for every lambda, network and set of parameters, so that these are compared on common
+    random numbers.
 
     Args:
         model: RateModel.   task: an AbstractTask.   settings: SpikingSettings.   seed: of the run.
@@ -66,22 +66,26 @@ class TrialsOfTask:
         self.inh = model.inh
 
     def draw(self, k: int):
-        """u (n_in, T), label, Randomness and the name of the condition of trial k."""
+        """u (n_in, T), label and Randomness of trial k."""
         rng = stream(self.seed, "lif_trial", k)
         trials = self.task.generate_batch([rng])
         u = trials.u[0]
         randomness = self.simulator.draw(rng, self.simulator.steps(u.shape[1]))
-        return u, trials.labels[0], randomness, trials.conditions[0]
+        return u, trials.labels[0], randomness
+
+    def condition(self, k: int) -> str:
+        """Name of the condition of trial k."""
+        return self.task.generate_batch([stream(self.seed, "lif_trial", k)]).conditions[0]
 
     def run(self, numbers, scaling_factors) -> list[Outcomes]:
         """Trials of these numbers at each lambda: L Outcomes."""
         results = [Outcomes() for _ in scaling_factors]
         for k in numbers:
-            u, label, randomness, _ = self.draw(k)
+            u, label, randomness = self.draw(k)
             out, count = self.simulator.outputs(scaling_factors, u, randomness)
             seconds = randomness.kicks.size * self.simulator.dt
             for result, o, spikes in zip(results, self.by_step(out), count, strict=True):
-                result.correct.append(int(bool(self.task.is_correct(o, label))))
+                result.correct.append(int(bool(self.task.is_correct_spiking(o, label))))
                 result.rate_exc.append(_mean(spikes[~self.inh]) / seconds)
                 result.rate_inh.append(_mean(spikes[self.inh]) / seconds)
         return results
