@@ -86,14 +86,22 @@ def test_windows_of_spiking_networks_are_the_published_ones(kind, first):
 
 def test_a_task_of_ones_own_is_scored_by_its_own_criterion():
     class Quiet(GoNogoTask):
-        name, spiking_delay = "quiet", None  # as a task that says nothing of spiking networks
+        name, spiking_delay, spiking_output = (
+            "quiet",
+            None,
+            AbstractTask.spiking_output,
+        )  # as a task that says nothing of spiking networks
 
         def is_correct(self, o, label):
             return o.shape == (45,) and label in (0, 1)
 
         is_correct_spiking = AbstractTask.is_correct_spiking
 
-    (outcome,) = TrialsOfTask(model(), Quiet(TASK), SpikingSettings(), 0).run(range(5), [8.0])
+    trials = TrialsOfTask(model(), Quiet(TASK), SpikingSettings(), 0)
+    assert (
+        trials.output_of_step == "mean" and TrialsOfTask(model(), task(), SpikingSettings(), 0).output_of_step == "peak"
+    )
+    (outcome,) = trials.run(range(5), [8.0])
     assert outcome.correct == [1] * 5
 
 

@@ -51,17 +51,17 @@ class TrialsOfTask:
 
     Args:
         model: RateModel.   task: an AbstractTask.   settings: SpikingSettings.   seed: of the run.
-        output_of_step: 'peak', 'mean' or 'last', see `output_by_step`.
+        output_of_step: 'peak', 'mean' or 'last', see `output_by_step`; the task's own when None.
 
     Raises:
         ValueError: the network has other inputs than the task.
     """
 
-    def __init__(self, model, task, settings, seed: int, output_of_step: str = "peak"):
+    def __init__(self, model, task, settings, seed: int, output_of_step: str | None = None):
         n_in = model.w_in.shape[1]
         if n_in != task.n_inputs:
             raise ValueError(f"the network has {n_in} inputs; task {task.name} has {task.n_inputs}")
-        self.task, self.seed, self.output_of_step = task, seed, output_of_step
+        self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
         self.simulator = Simulator(model, settings, outputs_every(settings))
         self.inh = model.inh
 

@@ -124,8 +124,10 @@ class ConversionSettings(Settings):
         0, ge=0, description="trials of their own on which the best value is scored; by default those of the search"
     )
     confidence: float = Field(0.95, gt=0, lt=1, description="of the interval around the accuracy")
-    output_of_step: Literal["peak", "mean", "last"] = Field(
-        "peak", description="what of the output within a rate step of 5 ms the task's criterion sees"
+    output_of_step: Literal["peak", "mean", "last"] | None = Field(
+        None,
+        description="what of the output within a rate step of 5 ms the task's criterion sees; by default peak (the "
+        "output farthest from 0) for go-nogo, xor and mante, as published, and mean for other tasks",
     )
 
     @field_validator("scaling_factors", mode="before")

@@ -39,6 +39,7 @@ class AbstractTask(ABC):
     trial_types: ClassVar[tuple[str, ...]]
     evidence_levels: ClassVar[tuple[float, ...]] = ()  # of the psychometric curve, for `draw_graded_trial`
     min_trials: ClassVar[int] = 0  # the stopping rule is not applied before this many trials (SPEC 3)
+    spiking_output: ClassVar[str] = "mean"  # what stands for a step of a spiking network's output: mean, peak or last
     spiking_delay: ClassVar[int | None] = None  # steps from the stimulus's end to `spiking_window`
     _network_keys: ClassVar[frozenset[str]] = frozenset({"taus", "DeltaT", "task"})
 

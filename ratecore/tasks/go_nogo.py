@@ -15,6 +15,7 @@ class GoNogoTask(AbstractTask):
     defaults = {"T": 200, "stim_on": 50, "stim_dur": 25}
     trial_types = ("go", "nogo")
     min_trials = 1500
+    spiking_output = "peak"  # its criterion is of the largest and smallest output
     spiking_delay = 25  # 500 ms into the trial (SPEC 5)
 
     def draw_trial(self, trial_type, rng):

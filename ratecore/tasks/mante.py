@@ -19,6 +19,7 @@ class ManteTask(AbstractTask):
     trial_types = ("motion", "color")
     evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)
     score_dur = 200  # the last steps, in which the output is scored
+    spiking_output = "peak"  # its criterion is of the largest and smallest output
     spiking_delay = 10  # 1300 ms into the trial (SPEC 5)
 
     def validate_settings(self):

@@ -16,6 +16,7 @@ class XORTask(AbstractTask):
     trial_types = ("++", "+-", "-+", "--")
     response_delay = 10  # steps from the end of the second stimulus to the response
     response_dur = 100  # steps for which the target is held
+    spiking_output = "peak"  # its criterion is of the largest and smallest output
     spiking_delay = 40  # 1000 ms into the trial (SPEC 5)
 
     @property
