@@ -77,6 +77,12 @@ class TrialsOfTask:
         """Name of the condition of trial k."""
         return self.task.generate_batch([stream(self.seed, "lif_trial", k)]).conditions[0]
 
+    def warm_up(self) -> None:
+        """Compiles what trials need, so that it is there in processes that are forked from here."""
+        simulator = self.simulator
+        u = np.zeros((self.task.n_inputs, simulator.settings.downsample + 1))
+        simulator.outputs([1.0], u, simulator.draw(np.random.default_rng(0), simulator.steps(u.shape[1])))
+
     def run(self, numbers, scaling_factors) -> list[Outcomes]:
         """Trials of these numbers at each lambda: L Outcomes."""
         results = [Outcomes() for _ in scaling_factors]
@@ -150,6 +156,7 @@ def run_over(trials: TrialsOfTask, jobs: list, threads: int = 1) -> list[list[Ou
         except Exception as error:
             return None, f"{type(error).__name__}: {error}"
 
+    trials.warm_up()
     done = side_by_side(do, jobs, threads)
     for _, error in done:
         if error:
