@@ -159,6 +159,24 @@ def psychometric(rows) -> Figure:
 # ----------------------------------------------------------------------------------------------- over many networks
 
 
+def spiking_trial(trial, inh, title="") -> Figure:
+    """Spikes of all units, excitatory ones below, and the output of one trial of a spiking network.
+
+    Args:
+        trial: a `ratecore.spiking.Trial`.   inh: (N,) bool.
+    """
+    figure, (raster, output) = _figure(rows=2, height=4.5, sharex=True)
+    row = np.argsort(np.argsort(inh, kind="stable"))  # of each unit, in the order of the types
+    times = (trial.spike_steps + 1) * trial.dt
+    for kind, of, color in (("excitatory", ~inh, _color(0)), ("inhibitory", inh, _color(1))):
+        chosen = of[trial.spike_units]
+        raster.plot(times[chosen], row[trial.spike_units[chosen]], ".", markersize=1.5, color=color, label=kind)
+    raster.set(ylabel="unit", title=title, ylim=(-1, len(inh)))
+    output.plot(np.arange(1, trial.nt + 1) * trial.dt, trial.out, color="black", linewidth=1)
+    output.set(xlabel="time (s)", ylabel="output")
+    return figure
+
+
 def loss_curves(curves, threshold: float, title="") -> Figure:
     """Test loss over trials of several networks.
 

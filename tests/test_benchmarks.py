@@ -15,9 +15,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import small_settings
+from test_lif import content, stimulus
 
 from ratecore.evaluation import draw_trials
 from ratecore.grid import Experiment
+from ratecore.spiking import SpikingSettings, rate_model, simulate
 from ratecore.streams import stream
 from ratecore.summary import all_runs, summarize
 from ratecore.training import initial_network
@@ -25,6 +27,7 @@ from ratecore.training import initial_network
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 import contenders  # noqa: E402
+import contenders_lif  # noqa: E402
 import scaling  # noqa: E402
 import simulated  # noqa: E402
 
@@ -51,6 +54,16 @@ def test_the_floor_has_the_products_of_a_trial():
     floor = contenders.Floor(settings, trials.u, trials.z, x0, noise)
     assert floor.steps == 59 and floor.train().shape == (20, 20)
     np.testing.assert_allclose(floor.train(), floor.a.T @ floor.b)
+
+
+def test_the_textbook_spiking_loop_does_the_same():
+    # Between two steps, so that the loop's refractory period, a comparison of rounded times, is not left to rounding.
+    model, settings = rate_model(content(n_in=1)), SpikingSettings(noise_sd=0.0, refractory=2.02)
+    u = stimulus(n_in=1)
+    theirs = contenders_lif.textbook(model, settings, 5.0, u, np.random.default_rng(3))
+    ours = simulate(model, 5.0, u, settings, np.random.default_rng(3))
+    assert ours.spike_steps.size > 20
+    np.testing.assert_allclose(theirs.numpy(), ours.out, atol=1e-9)
 
 
 @pytest.fixture(scope="module")

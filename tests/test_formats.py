@@ -14,7 +14,16 @@ from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.config import EvaluationSettings, RunSettings
 from ratecore.dynamics import run
 from ratecore.evaluation import evaluate
-from ratecore.formats import FormatError, export, load_network, mat_bytes, result_from_pth, save_pth
+from ratecore.formats import (
+    FormatError,
+    add_to_mat,
+    export,
+    load_mat,
+    load_network,
+    mat_bytes,
+    result_from_pth,
+    save_pth,
+)
 from ratecore.streams import stream
 from ratecore.training import TrainingResult, train
 
@@ -265,3 +274,20 @@ def test_xor_labels_are_words(tmp_path):
     labels = scipy.io.loadmat(tmp_path / "a.mat")["eval_labels"]
     assert {str(v[0]) for v in labels[0]} == {"same", "diff"}
     assert save_pth(tmp_path / "a.pth", settings, result)
+
+
+def test_variables_are_appended_to_a_mat_and_nothing_else_changes(trained, tmp_path):
+    settings, result, evaluation = trained
+    path = tmp_path / "network.mat"
+    data = mat_bytes(settings, result, evaluation.scores)
+    path.write_bytes(data)
+    before = scipy.io.loadmat(path)
+    add_to_mat(path, {"opt_scaling_factor": 30.0, "all_perfs": np.array([0.5, 1.0])})
+    add_to_mat(path, {"opt_scaling_factor": 50.0})
+    after = scipy.io.loadmat(path)
+    assert after["opt_scaling_factor"].item() == 50.0 and after["all_perfs"].tolist() == [[0.5, 1.0]]
+    assert all(np.array_equal(after[key], before[key]) for key in before if not key.startswith("__"))
+    assert load_mat(path)["opt_scaling_factor"].item() == 50.0
+    path.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+    with pytest.raises(FormatError, match="it was damaged"):
+        add_to_mat(path, {"opt_scaling_factor": 30.0})

@@ -50,7 +50,8 @@ def cache_folder() -> Path | None:
     cache, the first of them that can be written; None when none can.
     """
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for source in [*sorted(here.glob("*.py")), *here.parent.glob("spiking/kernels.py")]:
         digest.update(source.read_bytes())
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ratecore")
     places = [os.environ.get("NUMBA_CACHE_DIR"), Path(__file__).parent / "__pycache__", user]

@@ -15,7 +15,7 @@ import torch
 from ratecore.config import RunSettings
 from ratecore.files import write_atomic, write_new
 from ratecore.formats.errors import DamagedError, FormatError, first_line
-from ratecore.formats.mat import NETWORK, example_trial, load_mat, mat_bytes, network_from_mat
+from ratecore.formats.mat import NETWORK, add_to_mat, example_trial, load_mat, mat_bytes, network_from_mat
 from ratecore.formats.npz import evaluation_bytes, load_scores
 from ratecore.formats.pth import (
     ACCURACY_AMPLITUDE,
@@ -39,6 +39,7 @@ __all__ = [
     "PTH_FORMAT",
     "DamagedError",
     "FormatError",
+    "add_to_mat",
     "checkpoint_bytes",
     "evaluation_bytes",
     "example_trial",

@@ -66,6 +66,7 @@ def _npy(name: str, data: bytes) -> np.ndarray:
 
 # -------------------------------------------------------------------------------------------------------- MATLAB
 
+HEADER = 128  # bytes before the first variable of a MATLAB file
 _SEALED = b"MATLAB 5.0 MAT-file, ratecore "
 _MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -86,6 +87,12 @@ def sealed_mat(data: bytes) -> bytes:
     """A MATLAB file with its length and SHA-256 in the text of its header, which is free and which MATLAB ignores."""
     text = _SEALED + f"{len(data)} {hashlib.sha256(data[116:]).hexdigest()}".encode()
     return text.ljust(116) + data[116:]
+
+
+def sealed_length(data: bytes) -> int | None:
+    """Bytes of a MATLAB file that were written and sealed here; what follows was appended. None for files of others."""
+    seal = re.match(rb"(\d{1,12}) ", data[len(_SEALED) : 116]) if data.startswith(_SEALED) else None
+    return int(seal[1]) if seal else None
 
 
 def _check_seal(data: bytes) -> None:

@@ -9,7 +9,8 @@ import torch
 
 from ratecore.config import NetworkSettings, RunSettings
 from ratecore.dynamics import draw_noise, run
-from ratecore.formats.containers import read_mat, sealed_mat
+from ratecore.files import write_atomic
+from ratecore.formats.containers import HEADER, read_mat, sealed_length, sealed_mat
 from ratecore.formats.errors import FormatError, bytes_of, first_line
 from ratecore.network import FR_RNN_dale, activation_function
 from ratecore.streams import stream
@@ -92,6 +93,24 @@ def load_mat(path, names=None) -> dict:
         return read_mat(data, names)
     except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
         raise FormatError(f"{path}: not a readable .mat file: {first_line(error)}") from error
+
+
+def add_to_mat(path, values: dict) -> None:
+    """Appends variables to a `.mat` file, in place of those of the same names that were appended before.
+
+    The file is whole at every moment. What was in it stays as it is, cells of text included; MATLAB and Python take the
+    last of two variables of one name.
+    """
+    import scipy.io
+
+    load_mat(path, ())  # refuses a damaged file
+    data, added = bytes_of(path), {}
+    if length := sealed_length(data):
+        added = read_mat(b"MATLAB 5.0 MAT-file".ljust(116) + data[116:HEADER] + data[length:])
+        data = data[:length]
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, added | values, do_compression=True, oned_as="row")
+    write_atomic(path, data + buffer.getvalue()[HEADER:])
 
 
 def network_from_mat(content, device, dtype) -> FR_RNN_dale:

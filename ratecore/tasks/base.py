@@ -42,6 +42,8 @@ class AbstractTask(ABC):
     trial_types: ClassVar[tuple[str, ...]]
     evidence_levels: ClassVar[tuple[float, ...]] = ()  # of the psychometric curve, for `draw_graded_trial`
     min_trials: ClassVar[int] = 0  # the stopping rule is not applied before this many trials (SPEC 3)
+    spiking_output: ClassVar[str] = "mean"  # what stands for a step of a spiking network's output: mean, peak or last
+    spiking_delay: ClassVar[int | None] = None  # steps from the stimulus's end to `spiking_window`
     _network_keys: ClassVar[frozenset[str]] = frozenset({"taus", "DeltaT", "task"})
 
     def __init__(self, settings: dict | None = None):
@@ -101,6 +103,15 @@ class AbstractTask(ABC):
         """Steps of the trial in which the output is scored (SPEC 2)."""
         return slice(self.stimulus_end, self.T)
 
+    @property
+    def spiking_window(self) -> slice:
+        """Steps in which the output of a spiking network is scored (SPEC 5); the response window unless a task has a
+        `spiking_delay`.
+        """
+        if self.spiking_delay is None:
+            return self.response_window
+        return slice(min(self.stimulus_end + self.spiking_delay, self.T - 1), self.T)
+
     @abstractmethod
     def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[np.ndarray, object]:
         """A stimulus u (n_inputs, T) of the given trial type, and its label."""
@@ -112,6 +123,12 @@ class AbstractTask(ABC):
     @abstractmethod
     def is_correct(self, o: np.ndarray, label) -> bool:
         """Whether output o (T,), o[t] of step t, answers the trial (SPEC 2)."""
+
+    def is_correct_spiking(self, o: np.ndarray, label) -> bool:
+        """Whether output o (T,) of a spiking network answers the trial (SPEC 5); as `is_correct` unless a task says
+        otherwise.
+        """
+        return self.is_correct(o, label)
 
     @property
     def response_steps(self) -> tuple[int, int]:

@@ -15,6 +15,8 @@ class GoNogoTask(AbstractTask):
     defaults = {"T": 200, "stim_on": 50, "stim_dur": 25}
     trial_types = ("go", "nogo")
     min_trials = 1500
+    spiking_output = "peak"  # its criterion is of the largest and smallest output
+    spiking_delay = 25  # 500 ms into the trial (SPEC 5)
 
     def draw_trial(self, trial_type, rng):
         u = np.zeros((1, self.T))
@@ -31,6 +33,10 @@ class GoNogoTask(AbstractTask):
     def is_correct(self, o, label):
         response = o[self.response_window]
         return bool(response.max() > 0.7) if label == 1 else bool(np.abs(response).max() < 0.3)
+
+    def is_correct_spiking(self, o, label):
+        largest = o[self.spiking_window].max()  # of both signs: below 0 a spiking network only fluctuates
+        return bool(largest > 0.7) if label == 1 else bool(largest < 0.3)
 
 
 TaskFactory.register_task(GoNogoTask.name, GoNogoTask)

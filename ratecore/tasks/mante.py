@@ -19,6 +19,8 @@ class ManteTask(AbstractTask):
     trial_types = ("motion", "color")
     evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)
     score_dur = 200  # the last steps, in which the output is scored
+    spiking_output = "peak"  # its criterion is of the largest and smallest output
+    spiking_delay = 10  # 1300 ms into the trial (SPEC 5)
 
     def validate_settings(self):
         super().validate_settings()
@@ -57,7 +59,13 @@ class ManteTask(AbstractTask):
         return z
 
     def is_correct(self, o, label):
-        response = o[self.response_window]
+        return self._answers(o[self.response_window], label)
+
+    def is_correct_spiking(self, o, label):
+        return self._answers(o[self.spiking_window], label)
+
+    @staticmethod
+    def _answers(response, label):
         return bool(response.max() > 0.7) if label == 1 else bool(response.min() < -0.7)
 
 

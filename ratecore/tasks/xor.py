@@ -16,6 +16,8 @@ class XORTask(AbstractTask):
     trial_types = ("++", "+-", "-+", "--")
     response_delay = 10  # steps from the end of the second stimulus to the response
     response_dur = 100  # steps for which the target is held
+    spiking_output = "peak"  # its criterion is of the largest and smallest output
+    spiking_delay = 40  # 1000 ms into the trial (SPEC 5)
 
     @property
     def second_on(self) -> int:
@@ -56,7 +58,13 @@ class XORTask(AbstractTask):
         return z
 
     def is_correct(self, o, label):
-        response = o[self.response_window]
+        return self._answers(o[self.response_window], label)
+
+    def is_correct_spiking(self, o, label):
+        return self._answers(o[self.spiking_window], label)
+
+    @staticmethod
+    def _answers(response, label):
         return bool(response.max() > 0.7) if label == "same" else bool(response.min() < -0.7)
 
 

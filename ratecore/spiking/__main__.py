@@ -1,0 +1,89 @@
+"""The companion package's commands: `python -m ratecore.spiking search` finds lambda, `evaluate` scores a network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+
+from ratecore.spiking.settings import ConversionSettings
+
+
+def scaling_range(text: str) -> list[float]:
+    """Values of '20:75:5' (first, last and step, the last one included), '20:75' (step 1) or '20,25,40'.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    try:
+        if ":" not in text:
+            values = [float(part) for part in text.split(",")]
+        else:
+            first, last, step = (float(part) for part in (text.split(":") + ["1"])[:3])
+            values = [first + k * step for k in range(math.floor((last - first) / step + 1e-9) + 1)]
+        ConversionSettings(scaling_factors=values)
+        if text.count(":") > 2:
+            raise ValueError
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; give first:last:step or values with commas between them, above 0 and none twice"
+        ) from None
+    return values
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their arguments."""
+    p = argparse.ArgumentParser(prog="python -m ratecore.spiking", description=__doc__)
+    commands = p.add_subparsers(dest="command", required=True)
+    default = ConversionSettings()
+    search = commands.add_parser("search", aliases=["lambda_grid_search"], help="find lambda for each network")
+    search.add_argument("--model_dir", "--model_path", required=True, help="folder of .mat files, or one of them")
+    search.add_argument("--task_name", "--task", required=True, help="task: go-nogo, xor, mante, or one of --task_file")
+    search.add_argument("--n_trials", type=int, default=default.n_trials, help="trials of each value, >= 1")
+    search.add_argument("--scaling_factors", type=scaling_range, help="as 20:75:5 (default: by the activation)")
+    search.add_argument("--search", choices=("full", "racing"), default="full", help="racing drops hopeless values")
+    score = commands.add_parser("evaluate", aliases=["eval_tasks"], help="score a spiking network")
+    score.add_argument("--model_dir", "--model_path", required=True, help="folder with a .mat file, or the file")
+    score.add_argument("--task", "--task_name", dest="task_name", required=True, help="as of search")
+    score.add_argument("--scaling_factor", type=float, help="lambda (default: the one in the file)")
+    score.add_argument("--n_trials", type=int, default=100, help="fresh trials, >= 1")
+    score.add_argument("--no_plots", action="store_true", help="save no figures")
+    for command in (search, score):
+        for key in ("T", "stim_on", "stim_dur", "delay"):
+            command.add_argument(f"--{key}", type=int, help="of the task, in steps of 5 ms")
+        command.add_argument("--task_file", help="Python file that registers a task of your own")
+        command.add_argument("--seed", type=int, default=0, help="of the trials, >= 0")
+        command.add_argument("--threads", type=int, default=1, help="processes at once")
+    return p
+
+
+def main(argv=None) -> int:
+    """Runs the command line. Returns the exit status: 2 for arguments or files that cannot be used."""
+    args = parser().parse_args(argv)
+    from ratecore.config import load_task_file
+    from ratecore.spiking.companion import evaluate_task, lambda_grid_search
+
+    keys = ("T", "stim_on", "stim_dur", "delay")
+    task_settings = {key: getattr(args, key) for key in keys if getattr(args, key) is not None}
+    how = {"seed": args.seed, "threads": args.threads}
+    try:
+        if args.n_trials < 1 or args.seed < 0:
+            raise ValueError(f"n_trials = {args.n_trials}, seed = {args.seed}; they must be >= 1 and >= 0")
+        if args.task_file:
+            load_task_file(args.task_file)
+        if args.command in ("search", "lambda_grid_search"):
+            lambda_grid_search(args.model_dir, args.task_name, args.n_trials, args.scaling_factors, task_settings,
+                               search=args.search, **how)  # fmt: skip
+        else:
+            scores = evaluate_task(args.task_name, args.model_dir, args.scaling_factor, task_settings,
+                                   not args.no_plots, n_trials=args.n_trials, **how)  # fmt: skip
+            print(json.dumps(scores, indent=2))
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""The search for lambda, by which the weights are divided when a rate network becomes spiking (SPEC 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ratecore.spiking.scoring import Outcomes, TrialsOfTask, run_trials, wilson_interval
+from ratecore.spiking.settings import ConversionSettings, SpikingSettings
+from ratecore.spiking.source import RateModel
+
+ROUNDS = 4  # of a full search: after each one `on_round` can keep what is done
+FIRST_ROUND, NEXT_ROUND = 10, 10  # trials of a racing search before anything is dropped, and between looks
+
+
+@dataclass
+class SearchResult:
+    """The best lambda and how the spiking network does with it.
+
+    Attributes:
+        scaling_factors (L,): values of lambda, increasing.   all_perfs (L,): share of correct trials at each.
+        n_trials (L,): trials that each had; fewer than asked for where a value was dropped.
+        opt_scaling_factor: the value with most correct trials, the smallest of several.
+        spiking_accuracy: with it, on the trials of the search, or on fresh ones where these were asked for.
+        ci_low, ci_high: Wilson's interval around it.
+        mean_rate_exc, mean_rate_inh: spikes a second; NaN without units of the type.
+        outcomes: lambda: Outcomes, from which a search can go on.
+    """
+
+    scaling_factors: np.ndarray
+    all_perfs: np.ndarray
+    n_trials: np.ndarray
+    opt_scaling_factor: float
+    spiking_accuracy: float
+    ci_low: float
+    ci_high: float
+    mean_rate_exc: float
+    mean_rate_inh: float
+    outcomes: dict[float, Outcomes]
+
+    def summary(self) -> dict:
+        """The results in plain numbers, for records and files; a rate of no units is None."""
+        names = ("spiking_accuracy", "ci_low", "ci_high", "mean_rate_exc", "mean_rate_inh")
+        plain = {name: None if math.isnan(v := float(getattr(self, name))) else v for name in names}
+        return {"lambda": self.opt_scaling_factor, "opt_scaling_factor": self.opt_scaling_factor,
+                "all_perfs": self.all_perfs.tolist(), "scaling_factors": self.scaling_factors.tolist(),
+                "n_trials": self.n_trials.tolist(), **plain}  # fmt: skip
+
+
+class Search:
+    """A search under way: which values are still in it, and what they have come to.
+
+    Args:
+        trials: TrialsOfTask.   settings: ConversionSettings.   threads: processes that trials are spread over.
+        outcomes: lambda: Outcomes of trials that were done before, from the first one on; added to.
+        on_round: called with `outcomes` after each round, to keep them.
+    """
+
+    def __init__(self, trials: TrialsOfTask, settings: ConversionSettings, threads: int, outcomes: dict, on_round):
+        self.trials, self.settings, self.threads, self.on_round = trials, settings, threads, on_round
+        self.outcomes = outcomes
+
+    def full(self, values) -> None:
+        """All trials of all values."""
+        n = self.settings.n_trials
+        for r in range(ROUNDS):
+            self._up_to(values, math.ceil(n * (r + 1) / ROUNDS))
+
+    def race(self, values) -> None:
+        """All trials of the best value, and of each other one only as many as show that it is not the best.
+
+        A value is out when it would not be the best even if all of its trials to come were correct. To have that
+        early, the value that looks best runs to its end first; then each other one runs until it is out or the best.
+        """
+        self._up_to(values, min(FIRST_ROUND, self.settings.n_trials))
+        while left := [v for v in self._contenders(values) if len(self.outcomes[v]) < self.settings.n_trials]:
+            # By the share of correct trials, since values that went on from earlier results have had more or fewer.
+            leader = max(left, key=lambda v: (self.outcomes[v].accuracy, -v))
+            complete = any(len(self.outcomes[v]) == self.settings.n_trials for v in values)
+            done = len(self.outcomes[leader])
+            goal = done + NEXT_ROUND if complete else self.settings.n_trials
+            # What is left runs together: the noise of a trial is drawn once for all of them.
+            self._up_to([v for v in left if len(self.outcomes[v]) == done] if complete else [leader],
+                        min(goal, self.settings.n_trials))  # fmt: skip
+
+    def _contenders(self, values) -> list[float]:
+        """Values that may still be the best: none is sure to have more correct trials, or as many and be smaller."""
+        n, found = self.settings.n_trials, self.outcomes
+        at_least = {v: sum(found[v].correct) for v in values}
+        at_most = {v: at_least[v] + n - len(found[v]) for v in values}
+        return [v for v in values if not any((at_least[w], -w) > (at_most[v], -v) for w in values if w != v)]
+
+    def _up_to(self, values, n: int) -> None:
+        """Brings each value to n trials; values that have had as many run together."""
+        todo = {}
+        for v in values:
+            done = len(self.outcomes.setdefault(v, Outcomes()))
+            if done < n:
+                todo.setdefault(done, []).append(v)
+        for done, group in todo.items():
+            for v, more in zip(group, run_trials(self.trials, range(done, n), group, self.threads), strict=True):
+                self.outcomes[v].extend(more)
+        if todo and self.on_round:
+            self.on_round(self.outcomes)
+
+    def best(self, values) -> float:
+        """The value with the largest share of correct trials, the smallest of several."""
+        return max(values, key=lambda v: (self.outcomes[v].accuracy, -v))
+
+
+def search_scaling(
+    model: RateModel,
+    task,
+    settings: ConversionSettings | None = None,
+    spiking: SpikingSettings | None = None,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    earlier: dict[float, Outcomes] | None = None,
+    on_round: Callable[[dict[float, Outcomes]], None] | None = None,
+) -> SearchResult:
+    """Finds the lambda with which the spiking network does best.
+
+    Trial k is the same at every value: its stimulus, its membranes at the start and its noise.
+
+    Args:
+        model: `rate_model(...)`.   task: an AbstractTask.   seed: of the run, for its stream `lif_trial`.
+        threads: processes at once.
+        earlier: what `on_round` was given by a search with the same other arguments that did not end.
+        on_round: called now and then with the outcomes so far.
+
+    Returns:
+        SearchResult; the same for any number of threads, and whether or not the search was interrupted.
+
+    Raises:
+        ValueError: settings that do not fit the network.   RuntimeError: a process was killed.
+    """
+    settings, spiking = settings or ConversionSettings(), spiking or SpikingSettings()
+    trials = TrialsOfTask(model, task, spiking, seed, settings.output_of_step)
+    n, values = settings.n_trials, list(settings.values_for(model.activation or "sigmoid"))
+    outcomes = {float(v): _first(o, n) for v, o in (earlier or {}).items()}
+    search = Search(trials, settings, threads, outcomes, on_round)
+    find = search.race if settings.search == "racing" else search.full
+    find(values)
+    if settings.refine:
+        values = sorted({*values, *_between(values, search.best(values), settings.refine)})
+        find(values)
+    best = search.best(values)
+    scored = outcomes[best]
+    if settings.fresh_trials:
+        (scored,) = run_trials(trials, range(n, n + settings.fresh_trials), [best], threads)
+    low, high = wilson_interval(sum(scored.correct), len(scored), settings.confidence)
+    of = [outcomes[v] for v in values]
+    return SearchResult(
+        np.array(values), np.array([o.accuracy for o in of]), np.array([len(o) for o in of]), best, scored.accuracy,
+        low, high, float(np.mean(scored.rate_exc)), float(np.mean(scored.rate_inh)),
+        {v: outcomes[v] for v in values},
+    )  # fmt: skip
+
+
+def evaluate_scaling(model, task, scaling_factor: float, n_trials: int = 100, spiking=None, *, seed=0, threads=1,
+                     first: int = 0) -> Outcomes:  # fmt: skip
+    """The trials first, first + 1 .. of a spiking network at one lambda; arguments as `search_scaling`."""
+    trials = TrialsOfTask(model, task, spiking or SpikingSettings(), seed)
+    return run_trials(trials, range(first, first + n_trials), [scaling_factor], threads)[0]
+
+
+def _first(outcomes: Outcomes, n: int) -> Outcomes:
+    """A copy of the first n trials."""
+    return Outcomes(outcomes.correct[:n], outcomes.rate_exc[:n], outcomes.rate_inh[:n])
+
+
+def _between(values, best: float, n: int) -> list[float]:
+    """n values evenly spread on each side of the best one, up to its neighbours and without them."""
+    k, found = values.index(best), []
+    for other in (values[k - 1] if k else None, values[k + 1] if k + 1 < len(values) else None):
+        if other is not None:
+            found += [round(best + (other - best) * j / (n + 1), 6) for j in range(1, n + 1)]
+    return found

@@ -1,0 +1,188 @@
+"""Spiking networks on trials of a task: what each trial is comes from the task, the seed and its number alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+import numpy as np
+
+from ratecore.processes import side_by_side
+from ratecore.spiking.lif import Simulator
+from ratecore.spiking.settings import RATE_STEP
+from ratecore.streams import stream
+
+EVERY_MS = 0.5  # between outputs that are scored, at most: a quarter of the synaptic rise time
+
+
+@dataclass
+class Outcomes:
+    """What trials 0, 1 .. gave at one lambda.
+
+    Attributes:
+        correct: 0 or 1 a trial.   rate_exc, rate_inh: mean spikes a second of units of each type; NaN without any.
+    """
+
+    correct: list[int] = field(default_factory=list)
+    rate_exc: list[float] = field(default_factory=list)
+    rate_inh: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.correct)
+
+    def extend(self, other: Outcomes) -> None:
+        """Takes over the trials that come after these."""
+        self.correct += other.correct
+        self.rate_exc += other.rate_exc
+        self.rate_inh += other.rate_inh
+
+    @property
+    def accuracy(self) -> float:
+        return float(np.mean(self.correct))
+
+
+class TrialsOfTask:
+    """The LIF trials of one network on one task.
+
+    Trial k is drawn from the stream `lif_trial` of the seed: its type and stimulus, the membranes at the start, then
+    the noise. It is the same for every lambda, network and set of parameters, so that these are compared on common
+    random numbers.
+
+    Args:
+        model: RateModel.   task: an AbstractTask.   settings: SpikingSettings.   seed: of the run.
+        output_of_step: 'peak', 'mean' or 'last', see `output_by_step`; the task's own when None.
+
+    Raises:
+        ValueError: the network has other inputs than the task.
+    """
+
+    def __init__(self, model, task, settings, seed: int, output_of_step: str | None = None):
+        n_in = model.w_in.shape[1]
+        if n_in != task.n_inputs:
+            raise ValueError(f"the network has {n_in} inputs; task {task.name} has {task.n_inputs}")
+        self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
+        self.simulator = Simulator(model, settings, outputs_every(settings))
+        self.inh = model.inh
+
+    def draw(self, k: int):
+        """u (n_in, T), label and Randomness of trial k."""
+        rng = stream(self.seed, "lif_trial", k)
+        trials = self.task.generate_batch([rng])
+        u = trials.u[0]
+        randomness = self.simulator.draw(rng, self.simulator.steps(u.shape[1]))
+        return u, trials.labels[0], randomness
+
+    def condition(self, k: int) -> str:
+        """Name of the condition of trial k."""
+        return self.task.generate_batch([stream(self.seed, "lif_trial", k)]).conditions[0]
+
+    def warm_up(self) -> None:
+        """Compiles what trials need, so that it is there in processes that are forked from here."""
+        simulator = self.simulator
+        u = np.zeros((self.task.n_inputs, simulator.settings.downsample + 1))
+        simulator.outputs([1.0], u, simulator.draw(np.random.default_rng(0), simulator.steps(u.shape[1])))
+
+    def run(self, numbers, scaling_factors) -> list[Outcomes]:
+        """Trials of these numbers at each lambda: L Outcomes."""
+        results = [Outcomes() for _ in scaling_factors]
+        for k in numbers:
+            u, label, randomness = self.draw(k)
+            out, count = self.simulator.outputs(scaling_factors, u, randomness)
+            seconds = randomness.kicks.size * self.simulator.dt
+            for result, o, spikes in zip(results, self.by_step(out), count, strict=True):
+                result.correct.append(int(bool(self.task.is_correct_spiking(o, label))))
+                result.rate_exc.append(_mean(spikes[~self.inh]) / seconds)
+                result.rate_inh.append(_mean(spikes[self.inh]) / seconds)
+        return results
+
+    def by_step(self, out) -> np.ndarray:
+        """(L, T) outputs by rate step of outputs (L, n) of the simulator."""
+        return output_by_step(out, self.simulator.settings, self.simulator.every, self.task.T, self.output_of_step)
+
+
+def _mean(values) -> float:
+    return float(values.mean()) if values.size else math.nan
+
+
+def outputs_every(settings) -> int:
+    """Steps between outputs that are scored: about EVERY_MS, a divisor of the steps of an input's column."""
+    columns = settings.steps_per_column
+    most = max(1, int(EVERY_MS / settings.step + 1e-9))
+    return max(k for k in range(1, columns + 1) if columns % k == 0 and k <= most)
+
+
+def output_by_step(out, settings, every: int, T: int, kind: str) -> np.ndarray:
+    """The output of a spiking network by rate steps of 5 ms, in which tasks count.
+
+    Rate step t is what comes from t * 5 ms on and before (t + 1) * 5 ms. Step 0 begins before the first LIF step, with
+    an output of 0; steps that the simulation does not reach have its last output.
+
+    Args:
+        out: (L, n), after every `every` LIF steps.   settings: SpikingSettings.   T: rate steps of a trial.
+        kind: what stands for a step: 'peak', the output farthest from 0, so that the largest and the smallest output of
+            a window are those of all its LIF steps, as published; 'mean'; or 'last'.
+
+    Returns:
+        o (L, T).
+    """
+    L, n = out.shape
+    with_start = np.concatenate([np.zeros((L, 1)), out], 1)
+    # In whole numbers of the undivided step, so that no rounding moves an output into a neighbouring step
+    step_of = np.arange(n + 1) * every * settings.downsample // round(RATE_STEP / settings.dt)
+    first = np.searchsorted(step_of, np.arange(min(T, step_of[-1] + 1)))
+    if kind == "last":
+        o = with_start[:, np.append(first[1:], n + 1) - 1]
+    elif kind == "mean":
+        o = np.add.reduceat(with_start, first, 1) / np.diff(np.append(first, n + 1))
+    else:
+        high, low = np.maximum.reduceat(with_start, first, 1), np.minimum.reduceat(with_start, first, 1)
+        o = np.where(-low > high, low, high)
+    return np.concatenate([o, np.repeat(o[:, -1:], T - o.shape[1], 1)], 1)
+
+
+def run_over(trials: TrialsOfTask, jobs: list, threads: int = 1) -> list[list[Outcomes]]:
+    """The outcomes of jobs, each (numbers of trials, values of lambda), spread over processes.
+
+    Raises:
+        RuntimeError: a process failed or was killed; the message says why.
+    """
+    if threads <= 1 or len(jobs) <= 1:
+        return [trials.run(*job) for job in jobs]
+
+    def do(job):
+        try:
+            return trials.run(*job), None
+        except Exception as error:
+            return None, f"{type(error).__name__}: {error}"
+
+    trials.warm_up()
+    done = side_by_side(do, jobs, threads)
+    for _, error in done:
+        if error:
+            raise RuntimeError(f"LIF trials: {error}")
+    return [results for results, _ in done]
+
+
+def spread_over(numbers: range, scaling_factors, threads: int) -> list:
+    """Jobs of about equal work for `run_over`, in the order of the trials: one a thread."""
+    parts = min(max(threads, 1), len(numbers))
+    cuts = [numbers.start + len(numbers) * k // parts for k in range(parts + 1)]
+    return [(range(a, b), list(scaling_factors)) for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+def run_trials(trials: TrialsOfTask, numbers: range, scaling_factors, threads: int = 1) -> list[Outcomes]:
+    """As `TrialsOfTask.run`, with the trials spread over `threads` processes."""
+    results = [Outcomes() for _ in scaling_factors]
+    for part in run_over(trials, spread_over(numbers, scaling_factors, threads), threads):
+        for result, more in zip(results, part, strict=True):
+            result.extend(more)
+    return results
+
+
+def wilson_interval(n_correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (Wilson, J. Am. Stat. Assoc. 22:209, 1927): low, high in [0, 1]."""
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    p, z2 = n_correct / n, z * z / n
+    centre, half = p + z2 / 2, z * math.sqrt(p * (1 - p) / n + z2 / (4 * n))
+    return max(0.0, (centre - half) / (1 + z2)), min(1.0, (centre + half) / (1 + z2))
