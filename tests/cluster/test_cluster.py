@@ -61,7 +61,7 @@ class Cluster(Slurm):
         with open(folder / "snakemake.out", "ab") as out:
             return subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out, start_new_session=True)
 
-    def finish(self, process: subprocess.Popen, folder: Path, seconds: float = 420) -> int:
+    def finish(self, process: subprocess.Popen, folder: Path, seconds: float = 900) -> int:
         try:
             return process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -164,7 +164,7 @@ def test_a_grid_in_which_everything_happens(cluster):
         return None
 
     def one(*wanted):
-        return cluster.wait_for(lambda: under_way(wanted), f"training of {wanted}", 200)
+        return cluster.wait_for(lambda: under_way(wanted), f"training of {wanted}", 400)
 
     short = ["9000", "9001", "9002"]
     for _ in range(2):
