@@ -23,6 +23,7 @@ from ratecore.streams import draw_inhibitory, stream
 MOST_UNITS = 100_000  # the weights alone are 40 GB then
 MOST = 1_000_000_000  # of anything that is counted: more is a slip, and no job would end
 LARGEST_FILE = 2 * 2**20  # bytes of a configuration
+AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
 
 Activation = Literal["sigmoid", "clipped_relu", "softplus"]
 LossFunction = Literal["l2", "l1"]
@@ -105,6 +106,8 @@ class RunSettings(Settings):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    spiking: SpikingSettings = SpikingSettings()
+    conversion: ConversionSettings = ConversionSettings()
 
     @field_validator("task")
     @classmethod
@@ -115,6 +118,7 @@ class RunSettings(Settings):
     def _check(self):
         self.create_task()
         net = self.network
+        self.spiking.stimulation.check_units(net.N, net.som_N)
         if net.som_N and net.som_N <= net.N:
             # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
             n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
@@ -137,14 +141,15 @@ class RunSettings(Settings):
         """Hash (16 hex digits) of every setting that can change the numbers of the given stages (default: all).
 
         Args:
-            stages: names among 'training' and 'evaluation'. The network, its task and the seed are always part of it.
+            stages: names among 'training', 'evaluation', 'spiking' and 'conversion'. The network, its task and the seed
+                are always part of it.
         """
         return hash_of(self.identity_values(*stages))
 
     def identity_values(self, *stages: str) -> dict:
         """What `identity` is the hash of."""
-        names = stages or ("training", "evaluation")
-        values = self.model_dump(mode="json", exclude={"training", "evaluation"} - set(names))
+        every = {"training", *AFTER_TRAINING}
+        values = self.model_dump(mode="json", exclude=every - set(stages or every))
         task = self.create_task()
         values["task_settings"] = task.settings
         del values["task_file"]
@@ -209,6 +214,9 @@ class ExperimentSettings(Settings):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    convert: bool = Field(True, description="whether trained networks are converted to spiking ones")
+    spiking: SpikingSettings = SpikingSettings()
+    conversion: ConversionSettings = ConversionSettings()
     tracking: TrackingSettings = TrackingSettings()
     figures: FigureSettings = FigureSettings()
 

@@ -164,17 +164,18 @@ def sealed_json(values: dict) -> bytes:
     return json.dumps({**values, "checksum": _checksum(values)}).encode()
 
 
-def read_sealed_json(path, unsealed: bool = False) -> dict:
+def read_sealed_json(path, unsealed: bool = False, most: int = 2**16) -> dict:
     """The values in a file of `sealed_json`.
 
     Args:
+        most: bytes that are read.
         unsealed: whether a file without a checksum is taken, too.
 
     Raises:
         FileNotFoundError: there is none.   ValueError: it is damaged or something else.
     """
     try:
-        values = json.loads(read_bounded(path, 2**16))
+        values = json.loads(read_bounded(path, most))
         whole = isinstance(values, dict) and (unsealed or "checksum" in values)
         if whole and values.pop("checksum", None) in (_checksum(values), *[None] * unsealed):
             return values

@@ -13,11 +13,14 @@ from functools import cached_property
 from pathlib import Path
 
 from ratecore.config import (
+    AFTER_TRAINING,
+    ConversionSettings,
     EvaluationSettings,
     ExperimentSettings,
     NetworkSettings,
     RunSettings,
     SettingsError,
+    SpikingSettings,
     TrainingSettings,
     did_you_mean,
     hash_of,
@@ -26,10 +29,14 @@ from ratecore.config import (
     task_key,
 )
 
-SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluation": EvaluationSettings}
+SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluation": EvaluationSettings,
+            "spiking": SpikingSettings, "conversion": ConversionSettings}  # fmt: skip
+# Sections after training whose axes give a stage something else to do for the same network.
+LATER = {"train": (), "evaluate": ("evaluation",), "export": AFTER_TRAINING, "convert": AFTER_TRAINING}
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "n_trials", "accuracy", "loss", "seconds", "device", "mlflow_run_id",
-            "mat", "pth", "folder", "error"}  # fmt: skip
+            "mat", "pth", "folder", "error", "lambda", "spiking_accuracy", "spiking_ci_low", "spiking_ci_high",
+            "mean_rate_exc", "mean_rate_inh"}  # fmt: skip
 MOST_VALUES, DEEPEST = 200_000, 20  # of a configuration
 MOST_POINTS, MOST_RUNS = 1_000_000, 10_000_000  # every grid point is looked at before any work starts
 # Axes that every grid has, swept or not, so that a path always says what a network is.
@@ -71,28 +78,44 @@ def _check_mapping(values) -> None:
             left += [((*path, ""), inner) for inner in value]
 
 
+def path_of(values: dict[str, str]) -> str:
+    """Column: value as one folder each: task~xor/N~200."""
+    return "/".join(f"{column}~{value}" for column, value in values.items())
+
+
+def _setting_paths(model, path=()) -> list[tuple[str, ...]]:
+    """The paths of all settings of a section, those of sections in it included."""
+    found = []
+    for key, field_ in model.model_fields.items():
+        inner = hasattr(field_.annotation, "model_fields")
+        found += _setting_paths(field_.annotation, (*path, key)) if inner else [(*path, key)]
+    return found
+
+
 def axis_path(name: str) -> tuple[str, ...]:
     """The path of keys of a grid axis: 'gain' or 'network.gain' is ('network', 'gain').
 
     Raises:
         SettingsError: unknown, with the nearest name; or a short name that two sections have.
     """
-    plain = ("task", "seed")
-    places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in plain}
-    for section, model in SECTIONS.items():
-        for key in model.model_fields:
-            places.setdefault(key, []).append((section, key))
+    every = [path for section, model in SECTIONS.items() for path in _setting_paths(model, (section,))]
+    places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in ("task", "seed")}
+    for path in every:
+        for start in range(1, len(path)):
+            places.setdefault(".".join(path[start:]), []).append(path)
+    section, _, key = name.partition(".")
+    full = {".".join(path): path for path in every}
+    if name in full:
+        return full[name]
     if name in places:
         if len(places[name]) == 1:
             return places[name][0]
-        full = " or ".join(".".join(path) for path in places[name])
-        raise SettingsError(f"grid: axis '{name}' could be {full}; say which")
-    section, _, key = name.partition(".")
-    if (section == "task_settings" and key) or key in getattr(SECTIONS.get(section), "model_fields", ()):
+        choice = " or ".join(".".join(path) for path in places[name])
+        raise SettingsError(f"grid: axis '{name}' could be {choice}; say which")
+    if section == "task_settings" and key:
         return section, key
-    known = [*places, *(f"{section}.{key}" for section, model in SECTIONS.items() for key in model.model_fields)]
-    allowed = "task, seed, any setting of network, training and evaluation, or task_settings.<key>"
-    raise SettingsError(f"grid: unknown axis '{name}'{did_you_mean(name, known)}; allowed: {allowed}")
+    allowed = f"task, seed, any setting of {', '.join(SECTIONS)}, or task_settings.<key>"
+    raise SettingsError(f"grid: unknown axis '{name}'{did_you_mean(name, [*places, *full])}; allowed: {allowed}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +144,11 @@ class Cell:
     @property
     def path(self) -> str:
         """One folder an axis: task~xor/N~200/taus~4_20."""
-        return "/".join(f"{column}~{value}" for column, value in self.values.items())
+        return path_of(self.values)
+
+    def path_in(self, columns) -> str:
+        """The path of some of its columns."""
+        return path_of({column: self.values[column] for column in columns})
 
     def run(self, seed: int) -> RunSettings:
         """The settings of one run. Raises SettingsError where the seed decides, as for som_N."""
@@ -190,7 +217,8 @@ class Experiment:
             axes.append(Axis(column, path, tuple(paths.pop(path, [self._base_value(path)]))))
         for path, values in paths.items():
             taken = RESERVED | {axis.column for axis in axes} | {p[-1] for p in paths if p != path}
-            column = path[-1] if path[-1] not in taken else "_".join(path)
+            short = "_".join(path[-1:] if len(path) < 3 else path[1:])  # of settings within a section's section
+            column = short if short not in taken else "_".join(path)
             axes.append(Axis(column, path, tuple(values)))
         return axes
 
@@ -283,9 +311,33 @@ class Experiment:
         """The cell of each path."""
         return {cell.path: cell for cell in self.cells}
 
+    def columns(self, stage: str) -> tuple[str, ...]:
+        """The axes that a stage has a job of its own for: all but those of what comes after it."""
+        later = set(AFTER_TRAINING) - set(LATER[stage])
+        return tuple(axis.column for axis in self.axes if axis.path[0] not in later)
+
+    def variant(self, cell: Cell, stage: str) -> str:
+        """Path of the values by which a stage differs for one and the same network: '' or 'refractory~2'."""
+        return path_of({axis.column: cell.values[axis.column] for axis in self.axes if axis.path[0] in LATER[stage]})
+
+    @cached_property
+    def _first_cells(self) -> dict[tuple[str, ...], dict[str, Cell]]:
+        """Columns: path in these columns alone: the first cell there."""
+        found = {}
+        for columns in {self.columns(stage) for stage in LATER}:
+            cells = found[columns] = {}
+            for cell in self.cells:
+                cells.setdefault(cell.path_in(columns), cell)
+        return found
+
+    def cells_of(self, stage: str) -> dict[str, Cell]:
+        """Path: cell, one for each of the stage's jobs; cells that differ in what comes after it have one job."""
+        return self._first_cells[self.columns(stage)]
+
     def cell_of(self, values) -> Cell:
-        """The grid point of column: value, as Snakemake's wildcards have them."""
-        return self.by_path["/".join(f"{axis.column}~{values[axis.column]}" for axis in self.axes)]
+        """The grid point of column: value, as Snakemake's wildcards of some stage have them; the first of several."""
+        columns = tuple(axis.column for axis in self.axes if axis.column in values.keys())
+        return self._first_cells[columns][path_of({column: values[column] for column in columns})]
 
     @cached_property
     def blocks(self) -> dict[str, tuple[int, ...]]:
@@ -294,25 +346,17 @@ class Experiment:
         parts = [tuple(self.seeds[i : i + k]) for i in range(0, len(self.seeds), k)]
         return {block_name(seeds): seeds for seeds in parts}
 
-    @cached_property
-    def _swept_after_training(self) -> tuple[str, ...]:
-        return tuple(sorted({axis.path[0] for axis in self.axes} - {"task", "network", "training", "task_settings"}))
-
-    def identity(self, run: RunSettings) -> str:
-        """Identity of a run: what its network depends on, and later settings where the grid sweeps them."""
-        return run.identity("training", *self._swept_after_training)
-
     @property
     def root(self) -> Path:
         """Folder of the experiment's results."""
         return Path(self.settings.results, self.settings.experiment)
 
     def folder(self, run: RunSettings) -> Path:
-        """Folder of one run. It depends on nothing but the run, so another layout of the grid finds it again."""
+        """Folder of one network. It depends on nothing but the run, so another layout of the grid finds it again."""
         net = run.network
         parts = {"task": run.task, "N": net.N, "taus": net.taus, "seed": run.seed}
         named = [f"{key}~{format_value(value)}" for key, value in parts.items()]
-        return self.root.joinpath("runs", *named, self.identity(run))
+        return self.root.joinpath("runs", *named, run.identity("training"))
 
 
 def _seeds(given) -> tuple[int, ...]:

@@ -12,16 +12,17 @@ from pathlib import Path
 
 from ratecore.config import RunSettings
 from ratecore.files import inside, locked, sha256_of
-from ratecore.grid import Cell, Experiment, format_value
+from ratecore.grid import LATER, Cell, Experiment, format_value
 from ratecore.progress import say
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.provenance import code_hash
 from ratecore.tracking.queue import note_open
 
 # What the numbers of each stage depend on, as arguments of `RunSettings.identity`.
-DEPENDS_ON = {"train": ("training",), "evaluate": ("training", "evaluation"), "export": ("training", "evaluation")}
+DEPENDS_ON = {"train": ("training",), "evaluate": ("training", "evaluation"), "export": ("training", "evaluation"),
+              "convert": ("training", "spiking", "conversion")}  # fmt: skip
 # The files that each stage reads: it is done only for these very files.
-READS = {"train": (), "evaluate": ("network",), "export": ("network", "evaluation")}
+READS = {"train": (), "evaluate": ("network",), "export": ("network", "evaluation"), "convert": ("network",)}
 FINAL = ("done", "failed")  # an `end` with one of these is not tried again; 'broken' is
 
 
@@ -29,26 +30,50 @@ FINAL = ("done", "failed")  # an `end` with one of these is not tried again; 'br
 class Run:
     """One network and everything that the workflow knows of it.
 
+    Where the grid sweeps what comes after training, a network is trained once and the later stages are done for each
+    of its variants, in a folder of their own.
+
     Attributes:
         folder: of the run.   root: of the experiment's results.   settings: of the run.
         labels: `name`, `grid`, `cell`, `color`, for people and MLflow.
+        variants: stage: path of the variant (`refractory~2`), for stages that the grid has variants of.
     """
 
     folder: Path
     root: Path
     settings: RunSettings
     labels: dict[str, str] = field(default_factory=dict)
+    variants: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, experiment: Experiment, cell: Cell, seed: int) -> Run:
         """The run of one seed of a grid point."""
         settings = cell.run(seed)
-        swept = [a.column for a in experiment.axes if len(a.values) > 1 and a.column != "task"]
+        columns = experiment.columns("train")
+        network = experiment.cells_of("train")[cell.path_in(columns)]
+        swept = [a.column for a in experiment.axes if len(a.values) > 1 and a.column in columns and a.column != "task"]
         parts = [*(f"{column}={cell.values[column]}" for column in swept), f"seed={seed}"]
         name = " ".join([cell.values["task"], *parts])
-        labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path,
-                  "color": _color(cell.number, seed)}  # fmt: skip
-        return cls(experiment.folder(settings), experiment.root, settings, labels)
+        labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path_in(columns),
+                  "color": _color(network.number, seed)}  # fmt: skip
+        variants = {stage: path for stage in LATER if (path := experiment.variant(cell, stage))}
+        return cls(experiment.folder(settings), experiment.root, settings, labels, variants)
+
+    def step(self, stage: str) -> str:
+        """The stage as the record names it: with its variant, where it has one."""
+        return " ".join(filter(None, [stage, self.variants.get(stage)]))
+
+    def name(self, stage: str) -> str:
+        """What people call the run in a stage."""
+        return " ".join(filter(None, [self.labels.get("name", "run"), self.variants.get(stage)]))
+
+    def place(self, stage: str) -> Path:
+        """The folder of what a stage writes."""
+        return self.folder / self.variants.get(stage, "")
+
+    def group(self, name: str, stage: str) -> str:
+        """Where MLflow has what a stage gives: `spiking`, or `spiking/refractory_2` of a variant."""
+        return "/".join([name, *self.variants.get(stage, "").replace("~", "_").split("/")]).rstrip("/")
 
     @property
     def network(self) -> Path:
@@ -58,12 +83,22 @@ class Run:
     @property
     def evaluation(self) -> Path:
         """The scores as arrays (`.npz`)."""
-        return self.folder / "evaluation.npz"
+        return self.place("evaluate") / "evaluation.npz"
 
     @property
     def scores(self) -> Path:
         """The scores as JSON, to be read."""
-        return self.folder / "scores.json"
+        return self.place("evaluate") / "scores.json"
+
+    @property
+    def conversion(self) -> Path:
+        """The search for lambda and what the spiking network does with it, as JSON."""
+        return self.place("convert") / "conversion.json"
+
+    @property
+    def comparison(self) -> Path:
+        """The rate and the spiking network on the same trials, as arrays (`.npz`)."""
+        return self.place("convert") / "comparison.npz"
 
     @cached_property
     def record(self) -> Record:
@@ -86,7 +121,8 @@ class Run:
         Raises:
             RecordError: the record is damaged, or names a file outside the experiment's results.
         """
-        end = self.record.last("end", stage) if ends is None else ends.get(stage)
+        ends = self.record.newest("end") if ends is None else ends
+        end = ends.get(self.step(stage))
         if end is None or end.get("identity") != self.identity(stage) or end.get("status") not in FINAL:
             return None
         lasting = stage == "train" and end["status"] == "done"
@@ -94,7 +130,7 @@ class Run:
             return None
         for path, sha256 in {**end.get("files", {}), **end.get("reads", {})}.items():
             file = self.named(path, verify)
-            if not file.is_file() or (verify and sha256_of(file) != sha256):
+            if not file.is_file() or (verify and not _is_as_written(file, sha256)):
                 return None
         return end
 
@@ -125,8 +161,7 @@ class Run:
             try:
                 stack.enter_context(locked(lock, wait=False))
             except BlockingIOError:
-                name = self.labels.get("name", "run")
-                say(f"{name}: another process is at work on it and is waited for (`fuser {lock}` finds it)",
+                say(f"{self.name('train')}: another process is at work on it and is waited for (`fuser {lock}` finds it)",
                     log or sys.stderr)  # fmt: skip
                 stack.enter_context(locked(lock))
             yield
@@ -141,6 +176,17 @@ class Run:
         flat = {"task": s.task, "seed": s.seed, **s.network.model_dump(), **s.training.model_dump()}
         flat |= {f"task.{key}": value for key, value in s.create_task().settings.items()}
         return {key: format_value(value) if key == "taus" else value for key, value in flat.items()}
+
+
+def _is_as_written(file: Path, sha256: str) -> bool:
+    """Whether a file is what was recorded of it; a `.mat` may have had its lambda added since."""
+    if sha256_of(file) == sha256:
+        return True
+    if file.suffix != ".mat":
+        return False
+    from ratecore.formats import sha256_without_additions
+
+    return sha256_without_additions(file) == sha256
 
 
 def _color(cell: int, seed: int) -> str:

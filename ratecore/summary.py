@@ -9,9 +9,18 @@ from ratecore.grid import Experiment
 from ratecore.runs import DEPENDS_ON, Run
 from ratecore.tracking.mlflow import read_state
 
+# Columns of what the conversion to a spiking network came to, and their names in its `end`; empty for one not trained.
+SPIKING = {"lambda": "lambda", "spiking_accuracy": "spiking_accuracy", "spiking_ci_low": "ci_low",
+           "spiking_ci_high": "ci_high", "mean_rate_exc": "mean_rate_exc", "mean_rate_inh": "mean_rate_inh"}  # fmt: skip
+
 
 class IncompleteError(RuntimeError):
     """Runs that are not whole; the message names them."""
+
+
+def stages_of(experiment: Experiment) -> tuple[str, ...]:
+    """The stages that every network of the experiment goes through, in their order."""
+    return tuple(stage for stage in DEPENDS_ON if stage != "convert" or experiment.settings.convert)
 
 
 def all_runs(experiment: Experiment):
@@ -19,16 +28,15 @@ def all_runs(experiment: Experiment):
     return ((cell, Run.of(experiment, cell, seed)) for cell in experiment.cells for seed in experiment.seeds)
 
 
-def summary_row(run: Run, columns: dict[str, str]) -> dict:
-    """A run's row of summary.csv; `columns` are the grid's axes."""
+def summary_row(run: Run, columns: dict[str, str], stages=tuple(DEPENDS_ON)) -> dict:
+    """A run's row of summary.csv; `columns` are the grid's axes, `stages` those that every network goes through."""
     ends = run.record.newest("end")
-    train, evaluate, export = (run.outcome(stage, verify=False, ends=ends) for stage in DEPENDS_ON)
-    if train is None:
-        raise IncompleteError(f"{run.labels['name']}: not trained")
-    failed = train["status"] == "failed"
-    if not failed and (evaluate is None or export is None):
-        raise IncompleteError(f"{run.labels['name']}: not {'evaluated' if evaluate is None else 'exported'}")
-    evaluate, export = evaluate or {}, export or {}
+    train, *later = (run.outcome(stage, verify=False, ends=ends) for stage in stages)
+    failed = train is not None and train["status"] == "failed"
+    for stage, end in zip(stages, [train, *later], strict=True):
+        if end is None and not failed:
+            raise IncompleteError(f"{run.name(stage)}: '{stage}' is not done")
+    evaluate, export, convert = ([end or {} for end in later] + [{}])[:3]
     place = {key: run.named(export[key], links=False).as_posix() if key in export else None for key in ("mat", "pth")}
     return {
         **columns,
@@ -40,6 +48,7 @@ def summary_row(run: Run, columns: dict[str, str]) -> dict:
         "loss": evaluate.get("loss"),
         "seconds": train.get("seconds"),
         "device": train.get("device"),
+        **({name: convert.get(key) for name, key in SPIKING.items()} if "convert" in stages else {}),
         "mlflow_run_id": read_state(run.folder).get("run_id"),
         **place,
         "folder": run.folder.as_posix(),
@@ -55,10 +64,10 @@ def summarize(experiment: Experiment):
     """
     import pandas as pd
 
-    rows, missing = [], []
+    rows, missing, stages = [], [], stages_of(experiment)
     for cell, run in all_runs(experiment):
         try:
-            rows.append(summary_row(run, cell.values))
+            rows.append(summary_row(run, cell.values, stages))
         except IncompleteError as error:
             missing.append(str(error))
     if missing:
@@ -73,6 +82,12 @@ def summarize(experiment: Experiment):
 def write_summary(table, path) -> None:
     """Writes the table as CSV, whole."""
     write_atomic(path, table.to_csv(index=False).encode())
+
+
+def swept_columns(experiment: Experiment) -> list[str]:
+    """Columns of the axes that figures of the whole grid are drawn against: N, taus, and whatever else is swept."""
+    swept = [a.column for a in experiment.axes if a.column in ("N", "taus") or len(a.values) > 1]
+    return [column for column in swept if column != "task"]
 
 
 def loss_curve(run: Run) -> tuple[list, list, bool]:
@@ -121,10 +136,25 @@ def cell_figures(experiment: Experiment, cell) -> dict:
     return made
 
 
+def spiking_figures(experiment: Experiment, cell) -> dict:
+    """The figures of one grid point's spiking networks over its seeds, see `figures.of_conversions`; none where no
+    network was trained.
+    """
+    import json
+
+    from ratecore import figures
+    from ratecore.formats import load_comparison
+
+    runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
+    converted = [run for run in runs if run.conversion.is_file()]
+    searches = {f"seed {run.settings.seed}": json.loads(run.conversion.read_bytes()) for run in converted}
+    return figures.of_conversions(searches, [load_comparison(run.comparison) for run in converted], cell.path)
+
+
 def write_figures(made: dict, paths: dict[str, str | Path]) -> None:
     """Writes each figure to its path; a page that says why for one that could not be made."""
     from ratecore import figures
 
     for name, path in paths.items():
-        figure = made.get(name) or figures.note("no network of this grid point could be trained")
+        figure = made.get(name) or figures.note("no network of this grid point was trained")
         write_atomic(path, figures.png(figure))

@@ -4,7 +4,8 @@ import pandas as pd
 from common import logging_to
 
 from ratecore.figures import against_axes
-from ratecore.summary import write_figures
+from ratecore.grid import Experiment
+from ratecore.summary import swept_columns, write_figures
 
 with logging_to(snakemake.log[0]):  # noqa: F821
     table = pd.read_csv(snakemake.input[0], dtype={"taus": str})  # noqa: F821
@@ -13,6 +14,10 @@ with logging_to(snakemake.log[0]):  # noqa: F821
         "accuracy": ("accuracy", "accuracy on fresh trials", (-0.03, 1.03)),
         "trials_to_criterion": ("needed", "trials to criterion", (0, None)),
         "trained": ("trained", "trained (share of seeds)", (-0.03, 1.03)),
+        "spiking_accuracy": ("spiking_accuracy", "accuracy of the spiking network", (-0.03, 1.03)),
+        "lambda": ("lambda", "best lambda", (0, None)),
     }
-    made = {name: against_axes(table, *how) for name, how in shown.items()}
+    experiment = Experiment.from_config(snakemake.config)  # noqa: F821
+    axes = swept_columns(experiment)
+    made = {name: against_axes(table, *shown[name], columns=axes) for name in snakemake.output.keys()}  # noqa: F821
     write_figures(made, dict(snakemake.output.items()))  # noqa: F821

@@ -11,6 +11,7 @@ import yaml
 from ratecore.config import ExperimentSettings, RunSettings, SettingsError, load_yaml, schema_yaml
 from ratecore.files import check_writable
 from ratecore.grid import RESERVED, Experiment, block_name, format_value
+from ratecore.runs import Run
 from ratecore.streams import stream
 from ratecore.tasks import TaskFactory
 
@@ -49,6 +50,11 @@ def test_the_grid_is_the_product_of_its_axes():
         ("training.n_trials", 50, lambda r: r.training.n_trials),
         ("evaluation.n_trials", 50, lambda r: r.evaluation.n_trials),
         ("psychometric_trials", 3, lambda r: r.evaluation.psychometric_trials),
+        ("refractory", 5.0, lambda r: r.spiking.refractory),
+        ("model", "qif", lambda r: r.spiking.model),
+        ("tau_rise", 0.0, lambda r: r.spiking.tau_rise),
+        ("search", "full", lambda r: r.conversion.search),
+        ("scaling_factors", (20.0, 30.0), lambda r: r.conversion.scaling_factors),
         ("task_settings.stim_dur", 30, lambda r: r.create_task().settings["stim_dur"]),
     ],
 )
@@ -107,19 +113,13 @@ MANTE = dict(task="mante", task_settings={"offset": 0.25}, seed=3, network=dict(
 def test_identities_never_change(changes, training, whole):
     # Another hash of the same settings would train every network of every user again.
     run = RunSettings(**changes)
-    assert (run.identity("training"), run.identity()) == (training, whole)
+    assert (run.identity("training"), run.identity("training", "evaluation")) == (training, whole)
 
 
 def test_folders_never_change():
-    grid = {"task": ["xor"], "taus": [[4, 50], 10], "evaluation.n_trials": [10, 20], "seed": "5..9"}
-    e = experiment(grid, task_settings={"delay": 20})
+    e = experiment({"task": ["xor"], "taus": [[4, 50], 10], "seed": "5..9"}, task_settings={"delay": 20})
     names = {cell.path.partition("taus~")[2]: [e.folder(cell.run(s)).name for s in (5, 9)] for cell in e.cells}
-    assert names == {
-        "4_50/evaluation_n_trials~10": ["494c0bd522743a21", "fc83f1724f25ed49"],
-        "4_50/evaluation_n_trials~20": ["b5415f43f6f420c8", "d7b27b7c3ddafdc2"],
-        "10/evaluation_n_trials~10": ["8ee1d891a587d87d", "8cc4a721e169001d"],
-        "10/evaluation_n_trials~20": ["9d0b2e0469916c21", "a793103222d03f5d"],
-    }
+    assert names == {"4_50": ["142d767ee2afbb9a", "e2d74c59ede09741"], "10": ["b9618b58292deef6", "9c819136c43435c0"]}
 
 
 def test_identities_of_a_grid_point_are_those_of_its_runs():
@@ -152,9 +152,36 @@ def test_folders_do_not_depend_on_the_layout_of_the_grid():
     few = experiment({"task": ["xor"], "seed": [0, 1]}, seeds_per_job=1)
     many = experiment({"gain": [1.5, 2.0], "N": [50, 200], "task": ["go-nogo", "xor"], "seed": "0..9"})
     assert few.folder(few.cells[0].run(1)) == many.folder(many.by_path["task~xor/N~200/taus~4_20/gain~1.5"].run(1))
-    # What comes after training belongs to the run where the grid sweeps it.
-    swept = experiment({"evaluation.n_trials": [10, 20]})
-    assert len({swept.folder(cell.settings) for cell in swept.cells}) == 2
+
+
+def test_what_is_swept_after_training_trains_no_network_twice():
+    e = experiment({"N": [10, 20], "evaluation.n_trials": [10, 20], "refractory": [0.0, 2.0, 5.0], "seed": [0, 1]})
+    assert len(e.cells) == 12
+    assert [len(e.cells_of(stage)) for stage in ("train", "evaluate", "export", "convert")] == [2, 4, 12, 12]
+    assert len({e.folder(cell.settings) for cell in e.cells}) == 2
+    assert list(e.cells_of("train")) == ["task~go-nogo/N~10/taus~4_20", "task~go-nogo/N~20/taus~4_20"]
+    last = e.cells[-1]
+    assert [e.variant(last, stage) for stage in ("train", "evaluate", "convert")] == [
+        "", "evaluation_n_trials~20", "evaluation_n_trials~20/refractory~5"]  # fmt: skip
+    # Wildcards of each stage find a grid point that has its values.
+    found = e.cell_of({"task": "go-nogo", "N": "20", "taus": "4_20", "evaluation_n_trials": "20", "seeds": "0-1"})
+    assert (found.settings.network.N, found.settings.evaluation.n_trials) == (20, 20)
+    # All variants are one run: one folder, one name, one colour in MLflow.
+    runs = [Run.of(e, cell, 1) for cell in e.cells[6:]]
+    assert len({(str(run.folder), *run.labels.values()) for run in runs}) == 1
+    assert runs[0].labels["name"] == "go-nogo N=20 seed=1"
+    assert len({run.place("convert") for run in runs}) == 6 and len({run.evaluation for run in runs}) == 2
+    assert runs[-1].group("spiking", "convert") == "spiking/evaluation_n_trials_20/refractory_5"
+    assert runs[-1].step("train") == "train" and runs[-1].group("eval", "train") == "eval"
+
+
+def test_settings_within_sections_can_be_axes():
+    e = experiment({"spiking.stimulation.mode": ["none", "inh"], "stimulation.units": ["exc", [0, 7]],
+                    "conversion.lesion.fraction": [0.0, 0.5]})  # fmt: skip
+    paths = [cell.path.partition("taus~4_20/")[2] for cell in e.cells]
+    assert paths[-1] == "stimulation_mode~inh/stimulation_units~0_7/lesion_fraction~0.5" and len(set(paths)) == 8
+    s = e.cells[-1].settings
+    assert (s.spiking.stimulation.units, s.conversion.lesion.fraction) == ((0, 7), 0.5)
 
 
 def test_blocks():
@@ -169,7 +196,28 @@ BAD = [
     ({"grid": {"task": ["go-nog"]}}, "unknown task 'go-nog' (did you mean 'go-nogo'?)"),
     ({"grid": {"gian": [1]}}, "grid: unknown axis 'gian' (did you mean 'gain'?)"),
     ({"grid": {"network.gian": [1]}}, "grid: unknown axis 'network.gian' (did you mean 'network.gain'?)"),
-    ({"grid": {"n_trials": [1]}}, "axis 'n_trials' could be training.n_trials or evaluation.n_trials; say which"),
+    (
+        {"grid": {"n_trials": [1]}},
+        "axis 'n_trials' could be training.n_trials or evaluation.n_trials or conversion.n_trials; say which",
+    ),
+    ({"spiking": {"refractory": -1}}, "spiking.refractory = -1: Input should be greater than or equal to 0"),
+    ({"spiking": {"dt": 0.3}}, "dt = 0.3: it must divide the rate step of 5 ms"),
+    ({"spiking": {"stimulation": {"mode": "exi"}}}, "spiking.stimulation.mode = 'exi': Input should be 'none', 'exc'"),
+    ({"conversion": {"search": "rasing"}}, "conversion.search = 'rasing': Input should be 'full' or 'racing'"),
+    (
+        {"conversion": {"scaling_factors": [0]}},
+        "conversion.scaling_factors = [0]: each scaling factor must be a number",
+    ),
+    ({"conversion": {"lesion": {"fraction": 2}}}, "conversion.lesion.fraction = 2: Input should be less than or equal"),
+    (
+        {"grid": {"stimulation.units": [[200]]}, "spiking": {"stimulation": {"mode": "exc"}}},
+        "spiking.stimulation.units = (200,): they must be indices from 0 to 199",
+    ),
+    (
+        {"spiking": {"stimulation": {"mode": "inh", "units": "som"}}},
+        "spiking.stimulation.units = 'som': the network has no SST",
+    ),
+    ({"grid": {"refractary": [1]}}, "grid: unknown axis 'refractary' (did you mean 'refractory'?)"),
     ({"grid": {"N": []}}, "grid.N = []: an axis needs at least one value"),
     ({"grid": {"N": 200}}, "grid.N = 200: it must be a list of values"),
     ({"grid": {"N": "10..20"}}, "grid.N = '10..20': it must be a list of values"),
@@ -286,7 +334,9 @@ def test_configurations_of_the_repository_can_be_used(path):
 
 # What a JSON schema can see: not NaN, not files, not which tasks the grid has.
 IN_SCHEMA = [
-    c for c, message in BAD if "grid" not in c and not re.search("finite|such file|is no task|is no path", message)
+    c
+    for c, message in BAD
+    if "grid" not in c and not re.search("finite|such file|is no task|is no path|dt = |no SST", message)
 ]
 
 

@@ -15,7 +15,15 @@ import torch
 from ratecore.config import RunSettings
 from ratecore.files import write_atomic, write_new
 from ratecore.formats.errors import DamagedError, FormatError, first_line
-from ratecore.formats.mat import NETWORK, add_to_mat, example_trial, load_mat, mat_bytes, network_from_mat
+from ratecore.formats.mat import (
+    NETWORK,
+    add_to_mat,
+    example_trial,
+    load_mat,
+    mat_bytes,
+    network_from_mat,
+    sha256_without_additions,
+)
 from ratecore.formats.npz import evaluation_bytes, load_scores
 from ratecore.formats.pth import (
     ACCURACY_AMPLITUDE,
@@ -55,6 +63,7 @@ __all__ = [
     "result_from_pth",
     "save_pth",
     "saved_task_settings",
+    "sha256_without_additions",
     "training_params",
 ]
 

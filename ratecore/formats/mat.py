@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 
 import numpy as np
@@ -111,6 +112,12 @@ def add_to_mat(path, values: dict) -> None:
     buffer = io.BytesIO()
     scipy.io.savemat(buffer, added | values, do_compression=True, oned_as="row")
     write_atomic(path, data + buffer.getvalue()[HEADER:])
+
+
+def sha256_without_additions(path) -> str:
+    """SHA-256 of a `.mat` file as it was before `add_to_mat`; of all of it where nothing was added."""
+    data = bytes_of(path)
+    return hashlib.sha256(data[: sealed_length(data) or len(data)]).hexdigest()
 
 
 def network_from_mat(content, device, dtype) -> FR_RNN_dale:

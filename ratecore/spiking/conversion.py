@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ratecore.spiking.exploration import lesioned
 from ratecore.spiking.scoring import Outcomes, TrialsOfTask, run_trials, wilson_interval
-from ratecore.spiking.settings import ConversionSettings, SpikingSettings
+from ratecore.spiking.settings import ConversionSettings, SpikingSettings, StimulationSettings
 from ratecore.spiking.source import RateModel
+from ratecore.streams import stream
 
 ROUNDS = 4  # of a full search: after each one `on_round` can keep what is done
 FIRST_ROUND, NEXT_ROUND = 10, 10  # trials of a racing search before anything is dropped, and between looks
@@ -152,13 +154,46 @@ def search_scaling(
     scored = outcomes[best]
     if settings.fresh_trials:
         (scored,) = run_trials(trials, range(n, n + settings.fresh_trials), [best], threads)
-    low, high = wilson_interval(sum(scored.correct), len(scored), settings.confidence)
     of = [outcomes[v] for v in values]
     return SearchResult(
-        np.array(values), np.array([o.accuracy for o in of]), np.array([len(o) for o in of]), best, scored.accuracy,
-        low, high, float(np.mean(scored.rate_exc)), float(np.mean(scored.rate_inh)),
-        {v: outcomes[v] for v in values},
+        np.array(values), np.array([o.accuracy for o in of]), np.array([len(o) for o in of]), best,
+        **_scores(scored, settings), outcomes={v: outcomes[v] for v in values},
     )  # fmt: skip
+
+
+def _scores(scored: Outcomes, settings: ConversionSettings) -> dict[str, float]:
+    low, high = wilson_interval(sum(scored.correct), len(scored), settings.confidence)
+    return {"spiking_accuracy": scored.accuracy, "ci_low": low, "ci_high": high,
+            "mean_rate_exc": float(np.mean(scored.rate_exc)),
+            "mean_rate_inh": float(np.mean(scored.rate_inh))}  # fmt: skip
+
+
+def unperturbed(spiking: SpikingSettings) -> SpikingSettings:
+    """The same settings without stimulation: those with which lambda is searched."""
+    return spiking.model_copy(update={"stimulation": StimulationSettings()})
+
+
+def convert(model: RateModel, task, settings: ConversionSettings, spiking: SpikingSettings, *, seed: int = 0,
+            threads: int = 1, earlier=None, on_round=None) -> tuple[SearchResult, RateModel]:  # fmt: skip
+    """The search for lambda in the intact network, and how that does once it is lesioned or stimulated.
+
+    Arguments as of `search_scaling`; a lesion is of `settings`, stimulation of `spiking`. Synapses are chosen from the
+    seed's stream `lesion`.
+
+    Returns:
+        the search's result, whose scores and rates are those of the changed network; the RateModel that was scored.
+    """
+    result = search_scaling(model, task, settings, unperturbed(spiking), seed=seed, threads=threads, earlier=earlier,
+                            on_round=on_round)  # fmt: skip
+    lesion = settings.lesion
+    if not lesion.fraction and spiking.stimulation.mode == "none":
+        return result, model
+    changed, _ = lesioned(model, lesion.fraction, lesion.synapses, stream(seed, "lesion"))
+    trials = TrialsOfTask(changed, task, spiking, seed, settings.output_of_step)
+    n, fresh = settings.n_trials, settings.fresh_trials
+    numbers = range(n, n + fresh) if fresh else range(n)  # the trials by which the intact network is scored
+    (scored,) = run_trials(trials, numbers, [result.opt_scaling_factor], threads)
+    return replace(result, **_scores(scored, settings)), changed
 
 
 def evaluate_scaling(model, task, scaling_factor: float, n_trials: int = 100, spiking=None, *, seed=0, threads=1,

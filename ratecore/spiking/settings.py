@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ratecore.settings import Settings
+from ratecore.settings import Settings, SettingsError, shown
 
 RATE_STEP = 5.0  # ms that a step of the rate network stands for
 UNIT_GROUPS = ("all", "exc", "inh", "som")
@@ -15,6 +15,7 @@ THRESHOLDS, BIASES = {"lif": -40.0, "qif": 30.0}, {"lif": -40.0, "qif": 0.0}  # 
 SIGMOID_SCALING = tuple(float(k) for k in range(20, 76, 5))
 UNBOUNDED_SCALING = tuple(float(k) for k in range(4, 27, 2))
 Units = Literal["all", "exc", "inh", "som"] | tuple[int, ...]
+Positive = Annotated[float, Field(gt=0)]
 Window = tuple[float, float] | None
 ScalingFactors = tuple[float, ...] | None
 
@@ -29,6 +30,16 @@ class StimulationSettings(Settings):
     window: Window = Field(None, description="start and end of the stimulation in ms; by default the whole trial")
     amplitude: float = Field(0.5, ge=0, description="size of a kick to the membrane, in mV")
     probability: float = Field(0.5, ge=0, le=1, description="probability of a kick at each step")
+
+    def check_units(self, N: int, som_N: int) -> None:
+        """Raises SettingsError where a network of N units, som_N of them SST, has not the stimulated ones."""
+        if self.mode == "none":
+            return
+        key = ("spiking", "stimulation", "units")
+        if self.units == "som" and not som_N:
+            raise SettingsError([(key, " = 'som': the network has no SST units (network.som_N = 0)")])
+        if not isinstance(self.units, str) and max(self.units, default=0) >= N:
+            raise SettingsError([(key, f" = {shown(self.units)}: they must be indices from 0 to {N - 1}")])
 
     @field_validator("units", mode="before")
     @classmethod
@@ -56,7 +67,9 @@ class SpikingSettings(Settings):
 
     model: Literal["lif", "qif"] = Field("lif", description="leaky or quadratic integrate-and-fire units")
     dt: float = Field(0.05, gt=0, le=5, description="step in ms; a whole number of them makes a rate step of 5 ms")
-    downsample: int = Field(1, ge=1, description="steps k times as long, with every k-th column of the input")
+    downsample: int = Field(
+        1, ge=1, le=1_000_000, description="steps k times as long, with every k-th column of the input"
+    )
     tau_m: float = Field(10.0, gt=0, description="membrane time constant in ms")
     refractory: float = Field(2.0, ge=0, description="absolute refractory period in ms")
     tau_rise: float = Field(2.0, ge=0, description="synaptic rise time in ms; 0 is the single-exponential filter")
@@ -107,21 +120,33 @@ class SpikingSettings(Settings):
         return BIASES[self.model] if self.bias is None else self.bias
 
 
+class LesionSettings(Settings):
+    """Synapses that a converted network is scored without."""
+
+    fraction: float = Field(0.0, ge=0, le=1, description="of the live synapses, chosen at random")
+    synapses: Literal["all", "E-E", "E-I", "I-E", "I-I"] = Field(
+        "all", description="of which kind: all, or those from - to excitatory (E) and inhibitory (I) units"
+    )
+
+
 class ConversionSettings(Settings):
     """How lambda, the one parameter of a conversion to a spiking network, is searched (SPEC 5)."""
 
     scaling_factors: ScalingFactors = Field(
         None, description="values of lambda; by default 20, 25 .. 75 for sigmoid and 4, 6 .. 26 for other activations"
     )
-    n_trials: int = Field(100, ge=1, description="trials of each value, the same ones for all values")
+    n_trials: int = Field(100, ge=1, le=1_000_000, description="trials of each value, the same ones for all values")
     search: Literal["full", "racing"] = Field(
         "racing",
         description="full: all trials of all values, as published; racing: a value that can no longer win is dropped, "
         "with the same best value",
     )
-    refine: int = Field(0, ge=0, description="further values between the best one and each of its neighbours")
+    refine: int = Field(0, ge=0, le=1000, description="further values between the best one and each of its neighbours")
     fresh_trials: int = Field(
-        0, ge=0, description="trials of their own on which the best value is scored; by default those of the search"
+        0,
+        ge=0,
+        le=1_000_000,
+        description="trials of their own on which the best value is scored; by default those of the search",
     )
     confidence: float = Field(0.95, gt=0, lt=1, description="of the interval around the accuracy")
     output_of_step: Literal["peak", "mean", "last"] | None = Field(
@@ -130,7 +155,12 @@ class ConversionSettings(Settings):
         "output farthest from 0) for go-nogo, xor and mante, as published, and mean for other tasks",
     )
 
-    @field_validator("scaling_factors", mode="before")
+    trials_shown: int = Field(
+        20, ge=1, le=10_000, description="trials of each type by which figures compare the rate and the spiking network"
+    )
+    lesion: LesionSettings = LesionSettings()
+
+    @field_validator("scaling_factors", mode="before", json_schema_input_type=Positive | tuple[Positive, ...] | None)
     @classmethod
     def _check_scaling_factors(cls, values):
         if values is None:

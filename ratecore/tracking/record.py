@@ -3,9 +3,10 @@
 Each line is a CRC-32 of the rest, a space and one event as JSON. A last line that a crash tore is dropped; any other
 line that does not match its checksum is an error that names it.
 
-Events (all have `event`, `stage` and `time`, in seconds since 1970):
+Events (all have `event`, `stage` and `time`, in seconds since 1970; a stage that is done for variants of a network has
+the variant in its name, `convert refractory~2`):
 
-- `start`: a stage begins; `identity`, and for training `settings`, `labels` and `provenance`.
+- `start`: a stage begins; `identity`, `labels`, its `settings`, and for training `provenance`.
 - `metrics`: `step` and `values`, numbers by name (`train/loss`).
 - `artifact`: a file of the run; `path` (relative to the run's folder), `sha256`, `folder` in MLflow.
 - `end`: a stage ends; `identity`, `status`, its results (`values`; `curves`: name: [[step, value], ...]), and the
@@ -28,8 +29,9 @@ _NUMBER = int | float
 # What is in an event when it is there. Who wrote a line decides its checksum, so that alone makes no event of it.
 _KINDS = {
     **dict.fromkeys(("event", "stage", "identity", "status", "path", "sha256", "folder", "mat", "pth", "error",
-                     "device", "code_hash"), str),
-    **dict.fromkeys(("time", "accuracy", "loss", "seconds"), _NUMBER),
+                     "device", "code_hash", "skipped"), str),
+    **dict.fromkeys(("time", "accuracy", "loss", "seconds", "lambda", "spiking_accuracy", "ci_low", "ci_high",
+                     "mean_rate_exc", "mean_rate_inh"), _NUMBER),
     **dict.fromkeys(("step", "n_trials"), int),
     **dict.fromkeys(("values", "curves", "params", "tags", "labels", "files", "reads", "settings", "provenance"), dict),
 }  # fmt: skip

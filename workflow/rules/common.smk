@@ -7,11 +7,17 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
 
 from ratecore.config import SettingsError
-from ratecore.costs import scoring_minutes, training_memory, training_minutes
+from ratecore.costs import (
+    conversion_minutes,
+    scoring_minutes,
+    training_memory,
+    training_minutes,
+)
 from ratecore.devices import device_pool
 from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
 from ratecore.redaction import without_secrets
+from ratecore.summary import stages_of
 from ratecore.tracking.follow import Follower
 from ratecore.tracking.mlflow import tracking_uri
 from ratecore.tracking.queue import note_deaths
@@ -32,15 +38,37 @@ validate(config, "../schemas/config.schema.yaml")
 
 follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()
-CELLS = Paramspace(pd.DataFrame([cell.values for cell in experiment.cells]))
-CELL = CELLS.wildcard_pattern  # task~{task}/N~{N}/taus~{taus}/...
-BLOCK = f"{CELL}/seeds~{{seeds}}"
+STAGES = stages_of(experiment)  # those that every network goes through
+
+
+def cells_of(stage):
+    """The grid points that a stage has jobs for; what is swept after training trains no network twice."""
+    columns = experiment.columns(stage)
+    rows = [cell.values for cell in experiment.cells_of(stage).values()]
+    return Paramspace(pd.DataFrame(rows, columns=columns))
+
+
+CELLS = {stage: cells_of(stage) for stage in ("train", "evaluate", "export")}
+CELLS["convert"] = CELLS["export"]
+# Of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
+CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
+BLOCK = {stage: f"{cell}/seeds~{{seeds}}" for stage, cell in CELL.items()}
 PLOTS = ("loss_curves", "outputs", "taus", "weights")
+SPIKING_PLOTS = (
+    "scaling",
+    "raster",
+    "spiking_outputs",
+    "firing_rates",
+    "units",
+    "components",
+)
 SUMMARY_PLOTS = ("accuracy", "trials_to_criterion", "trained")
+if "convert" in STAGES:
+    SUMMARY_PLOTS = (*SUMMARY_PLOTS, "spiking_accuracy", "lambda")
 
 
 wildcard_constraints:
-    **{column: "[^/]+" for column in CELLS.columns},
+    **{column: "[^/]+" for column in CELLS["convert"].columns},
     seeds="[0-9a-f+-]+",
 
 
@@ -84,9 +112,14 @@ def minutes_to_score(wildcards, attempt):
     return scoring_minutes(*first_run(wildcards)) * attempt
 
 
+def minutes_to_convert(wildcards, attempt, threads):
+    """Minutes of a job that converts to spiking networks."""
+    return conversion_minutes(*first_run(wildcards), threads) * attempt
+
+
 def blocks_of(stage):
     """A function of wildcards: what a stage leaves for every block of a grid point."""
-    pattern = f"{ROOT}/jobs/{stage}/{BLOCK}.json"
+    pattern = f"{ROOT}/jobs/{stage}/{BLOCK[stage]}.json"
     return lambda wildcards: [
         pattern.format(**wildcards, seeds=name) for name in experiment.blocks
     ]
@@ -96,15 +129,25 @@ def all_blocks(stage):
     """What a stage leaves for every block of the grid."""
     return [
         f"{ROOT}/jobs/{stage}/{path}/seeds~{name}.json"
-        for path in CELLS.instance_patterns
+        for path in CELLS[stage].instance_patterns
         for name in experiment.blocks
     ]
 
 
 def cell_figures():
     """The figures of the grid points, as many as the configuration asks for."""
-    paths = list(CELLS.instance_patterns)[: experiment.settings.figures.grid_points]
-    return [f"{ROOT}/figures/{path}/{name}.png" for path in paths for name in PLOTS]
+    shown = {"evaluate": PLOTS} | ({"convert": SPIKING_PLOTS} if "convert" in STAGES else {})
+    return [
+        f"{ROOT}/figures/{path}/{name}.png"
+        for stage, names in shown.items()
+        for path in list(CELLS[stage].instance_patterns)[: experiment.settings.figures.grid_points]
+        for name in names
+    ]
+
+
+def labels_of(stage, name):
+    """What the report says of a grid point's figure."""
+    return {**{column: f"{{{column}}}" for column in CELLS[stage].columns}, "figure": name.replace("_", " ")}
 
 
 def warn_of_shared_sqlite():

@@ -1,13 +1,13 @@
 # Scores the networks of a block on fresh trials.
 rule evaluate:
     input:
-        f"{ROOT}/jobs/train/{BLOCK}.json",
+        f"{ROOT}/jobs/train/{BLOCK['train']}.json",
     output:
-        f"{ROOT}/jobs/evaluate/{BLOCK}.json",
+        f"{ROOT}/jobs/evaluate/{BLOCK['evaluate']}.json",
     log:
-        f"{ROOT}/logs/evaluate/{BLOCK}.log",
+        f"{ROOT}/logs/evaluate/{BLOCK['evaluate']}.log",
     benchmark:
-        f"{ROOT}/benchmarks/evaluate/{BLOCK}.tsv"
+        f"{ROOT}/benchmarks/evaluate/{BLOCK['evaluate']}.tsv"
     conda:
         "../envs/ratecore.yaml"
     threads: 1

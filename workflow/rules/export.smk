@@ -1,13 +1,13 @@
 # Writes the .mat and .pth files of a block's networks.
 rule export:
     input:
-        f"{ROOT}/jobs/evaluate/{BLOCK}.json",
+        f"{ROOT}/jobs/evaluate/{BLOCK['evaluate']}.json",
     output:
-        f"{ROOT}/jobs/export/{BLOCK}.json",
+        f"{ROOT}/jobs/export/{BLOCK['export']}.json",
     log:
-        f"{ROOT}/logs/export/{BLOCK}.log",
+        f"{ROOT}/logs/export/{BLOCK['export']}.log",
     benchmark:
-        f"{ROOT}/benchmarks/export/{BLOCK}.tsv"
+        f"{ROOT}/benchmarks/export/{BLOCK['export']}.tsv"
     conda:
         "../envs/ratecore.yaml"
     threads: 1

@@ -28,21 +28,41 @@ rule plot_cell:
     output:
         **{
             name: report(
-                f"{ROOT}/figures/{CELL}/{name}.png",
+                f"{ROOT}/figures/{CELL['evaluate']}/{name}.png",
                 caption=f"../report/{name}.rst",
                 category="Grid points",
-                labels={
-                    **{column: f"{{{column}}}" for column in CELLS.columns},
-                    "figure": name.replace("_", " "),
-                },
+                labels=labels_of("evaluate", name),
             )
             for name in PLOTS
         },
     log:
-        f"{ROOT}/logs/plot_cell/{CELL}.log",
+        f"{ROOT}/logs/plot_cell/{CELL['evaluate']}.log",
     benchmark:
-        f"{ROOT}/benchmarks/plot_cell/{CELL}.tsv"
+        f"{ROOT}/benchmarks/plot_cell/{CELL['evaluate']}.tsv"
     conda:
         "../envs/ratecore.yaml"
     script:
         "../../scripts/plot_cell.py"
+
+
+rule plot_spiking:
+    input:
+        blocks_of("convert"),
+    output:
+        **{
+            name: report(
+                f"{ROOT}/figures/{CELL['convert']}/{name}.png",
+                caption=f"../report/{name}.rst",
+                category="Spiking networks",
+                labels=labels_of("convert", name),
+            )
+            for name in SPIKING_PLOTS
+        },
+    log:
+        f"{ROOT}/logs/plot_spiking/{CELL['convert']}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/plot_spiking/{CELL['convert']}.tsv"
+    conda:
+        "../envs/ratecore.yaml"
+    script:
+        "../../scripts/plot_spiking.py"

@@ -1,7 +1,7 @@
 # One table with a row a network.
 rule summarize:
     input:
-        all_blocks("export"),
+        all_blocks(STAGES[-1]),
     output:
         report(
             f"{ROOT}/summary.csv",

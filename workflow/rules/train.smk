@@ -3,11 +3,11 @@ rule train:
     input:
         f"{ROOT}/tracking.json",
     output:
-        f"{ROOT}/jobs/train/{BLOCK}.json",
+        f"{ROOT}/jobs/train/{BLOCK['train']}.json",
     log:
-        f"{ROOT}/logs/train/{BLOCK}.log",
+        f"{ROOT}/logs/train/{BLOCK['train']}.log",
     benchmark:
-        f"{ROOT}/benchmarks/train/{BLOCK}.tsv"
+        f"{ROOT}/benchmarks/train/{BLOCK['train']}.tsv"
     conda:
         "../envs/ratecore.yaml"
     threads: experiment.settings.threads_per_job

@@ -1,0 +1,146 @@
+"""Stage 'convert': a trained network as a spiking one (SPEC 5)."""
+
+from __future__ import annotations
+
+import json
+
+from ratecore.files import read_sealed_json, sealed_json, sha256_of, write_atomic
+from ratecore.progress import say
+from ratecore.runs import Run
+from ratecore.stages.running import done_before, record_file
+from ratecore.tracking.provenance import code_hash
+
+LARGEST_SEARCH = 2**28  # bytes of the trials of a search that are read
+SCORES = ("spiking_accuracy", "ci_low", "ci_high", "mean_rate_exc", "mean_rate_inh")
+
+
+def convert_run(run: Run, threads: int = 1, log=None) -> dict:
+    """Finds the run's lambda, adds it to its `.mat` and draws the spiking network beside the rate network.
+
+    Args:
+        threads: processes that the trials are spread over.
+
+    Returns:
+        the fields of the stage's `end`; `skipped` with the reason for a network that was not trained.
+    """
+    from ratecore.formats import comparison_bytes, result_from_pth
+    from ratecore.spiking.comparison import compare
+    from ratecore.spiking.conversion import convert
+    from ratecore.spiking.source import rate_model
+
+    s, result = run.settings, result_from_pth(run.network)
+    if not result.trained:
+        return _skipped(run, f"the network was not trained within {result.n_trials:,} trials")
+    mat = _exported(run)
+    model, task = rate_model(run.network), s.create_task()
+    kept = KeptTrials(run, log)
+    found, scored = convert(model, task, s.conversion, s.spiking, seed=s.seed, threads=threads, earlier=kept.load(),
+                            on_round=kept.save)  # fmt: skip
+    summary = found.summary()
+    comparison = compare(result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown,
+                         model=scored)  # fmt: skip
+    files = {
+        run.conversion: write_atomic(run.conversion, json.dumps(summary, indent=2).encode()),
+        run.comparison: write_atomic(run.comparison, comparison_bytes(comparison)),
+    }
+    for path, sha256 in files.items():
+        record_file(run, "convert", path, sha256, run.group("spiking", "convert"))
+    files |= _draw(run, summary, comparison)
+    files[mat] = _add_to(mat, found)
+    record_file(run, "convert", mat, files[mat], run.group("model", "export"))
+    kept.forget()
+    return _end(run, summary) | {"files": {run.relative(path): sha256 for path, sha256 in files.items()}}
+
+
+def _skipped(run: Run, reason: str) -> dict:
+    return {"skipped": reason, "tags": {run.group("spiking", "convert"): f"skipped: {reason}"}}
+
+
+def _exported(run: Run):
+    """The run's `.mat`. Raises FileNotFoundError when it is not there as it was written."""
+    export = run.outcome("export")
+    if export is None:
+        raise FileNotFoundError(
+            f"{run.folder}: the network is not exported, or its files were changed; run 'export' again"
+        )
+    return run.named(export["mat"])
+
+
+def _add_to(mat, found) -> str:
+    """Adds what the companion package adds to a `.mat` (SPEC 4), in one write. Returns its SHA-256 then."""
+    from ratecore.formats import add_to_mat
+
+    add_to_mat(mat, {"opt_scaling_factor": found.opt_scaling_factor, "all_perfs": found.all_perfs,
+                     "scaling_factors": found.scaling_factors})  # fmt: skip
+    return sha256_of(mat)
+
+
+def _draw(run: Run, summary: dict, comparison) -> dict:
+    from ratecore import figures
+
+    files = {}
+    for name, figure in figures.of_conversion(summary, comparison).items():
+        path = run.place("convert") / "figures" / f"{name}.png"
+        files[path] = write_atomic(path, figures.png(figure))
+        record_file(run, "convert", path, files[path], run.group("spiking", "convert"))
+    return files
+
+
+def _end(run: Run, summary: dict) -> dict:
+    """The numbers of a conversion, for the table and for MLflow."""
+    s, group = run.settings, run.group("spiking", "convert")
+    known = {name: summary[name] for name in SCORES if summary[name] is not None}  # no rate without units of the type
+    short = {f"{group}/{name.removeprefix('spiking_')}": value for name, value in known.items()}
+    curves = run.group(f"spiking_curves_{number + 1}" if (number := done_before(run, "convert")) else "spiking_curves",
+                       "convert")  # fmt: skip
+    pairs = zip(summary["scaling_factors"], summary["all_perfs"], strict=True)
+    return {
+        "lambda": summary["lambda"],
+        **known,
+        "tags": {group: json.dumps({"spiking": s.spiking.model_dump(), "conversion": s.conversion.model_dump()})},
+        "values": {f"{group}/lambda": summary["lambda"], **short},
+        # MLflow's steps are whole numbers: lambda in thousandths, since refined values lie between others.
+        "curves": {f"{curves}/accuracy_by_lambda": [[round(1000 * value), perf] for value, perf in pairs]},
+    }
+
+
+class KeptTrials:
+    """The trials of a search under way, in a file: a search that was killed goes on from them.
+
+    Variants of a network that are searched alike share it, so that a lesion is no reason for another search.
+    """
+
+    def __init__(self, run: Run, log=None):
+        from ratecore.config import hash_of
+        from ratecore.spiking.conversion import unperturbed
+
+        s = run.settings
+        values = s.identity_values("training") | {
+            "network": run.reads("convert"), "spiking": unperturbed(s.spiking).model_dump(mode="json"),
+            "output_of_step": s.conversion.output_of_step, "code": code_hash(),
+        }  # fmt: skip
+        self.run, self.log, self.shared = run, log, "convert" in run.variants
+        self.path = run.folder / f"search-{hash_of(values)}.json"
+
+    def load(self) -> dict:
+        """Lambda: Outcomes; empty when there are none, or when the file is damaged, which is said."""
+        from ratecore.spiking.scoring import Outcomes
+
+        try:
+            found = read_sealed_json(self.path, most=LARGEST_SEARCH)
+            return {float(value): Outcomes(*columns) for value, columns in found.items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError) as error:
+            say(f"{self.run.name('convert')}: {error}; the search begins anew", self.log)
+            return {}
+
+    def save(self, outcomes: dict) -> None:
+        """Writes the trials so far."""
+        columns = {str(value): [o.correct, o.rate_exc, o.rate_inh] for value, o in outcomes.items()}
+        write_atomic(self.path, sealed_json(columns))
+
+    def forget(self) -> None:
+        """Removes the file, unless other variants can use it."""
+        if not self.shared:
+            self.path.unlink(missing_ok=True)

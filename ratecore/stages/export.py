@@ -1,0 +1,22 @@
+"""Stage 'export': a network's files for others."""
+
+from __future__ import annotations
+
+from ratecore.runs import Run
+from ratecore.stages.running import record_file
+
+
+def export_run(run: Run) -> dict:
+    """Writes the run's `.mat` and `.pth` under the experiment's `models` folder (SPEC 4), each variant's in its own."""
+    from ratecore.files import sha256_of
+    from ratecore.formats import export, load_scores, result_from_pth
+
+    result, variant = result_from_pth(run.network), run.variants.get("export")
+    place = run.root / "variants" / variant if variant else run.root
+    mat, pth = export(place, run.settings, result, load_scores(run.evaluation))
+    files = {path: sha256_of(path) for path in (mat, pth)}
+    for path, sha256 in files.items():
+        record_file(run, "export", path, sha256, run.group("model", "export"))
+    names = {"mat": run.relative(mat), "pth": run.relative(pth)}
+    tags = {run.group(key, "export"): path for key, path in names.items()}
+    return {**names, "files": {run.relative(path): sha256 for path, sha256 in files.items()}, "tags": tags}

@@ -1,0 +1,124 @@
+"""Stage 'train': the networks of a block, each alone or all as one batched program."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from ratecore.runs import Run
+from ratecore.stages.running import all_or_error, at_work, one, recorded
+
+
+def _recorded_tests(run: Run) -> dict[int, dict]:
+    """Trial: values of the tests that were recorded before the run was interrupted."""
+    events = run.record.events()
+    return {e["step"]: e["values"] for e in events if (e["event"], e["stage"]) == ("metrics", "train")}
+
+
+def _on_test(run: Run, log):
+    """What is done with the result so far after every test: its numbers go to the record and the log."""
+    from ratecore.progress import ProgressLog
+
+    progress, known = ProgressLog(run.name("train"), run.settings, file=log), _recorded_tests(run)
+
+    def on_test(result):
+        # All of them, since a cut of the power can lose lines of the record that a checkpoint has seen.
+        for test in result.tests:
+            values = {
+                "train/loss": test["train_loss"],
+                "train/test_loss": test["loss"],
+                "train/test_accuracy": test["accuracy"],
+            }
+            if known.get(test["trial"]) != values:
+                known[test["trial"]] = values
+                run.record.append("metrics", "train", step=test["trial"], values=values)
+        progress.update(result)
+
+    return on_test
+
+
+def _save(run: Run, result, device: str) -> dict:
+    """Saves a network; gives the fields of its `end`."""
+    from ratecore.formats import save_pth
+
+    sha256 = save_pth(run.network, run.settings, result)
+    return {
+        "trained": result.trained,
+        "n_trials": result.n_trials,
+        "seconds": round(result.seconds, 3),
+        "device": device,
+        "files": {run.relative(run.network): sha256},
+        "tags": {"trained": result.trained, "device": device},
+        "values": {"train/n_trials": result.n_trials, "train/trained": int(result.trained),
+                   "train/seconds": round(result.seconds, 3)},
+    }  # fmt: skip
+
+
+def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None) -> dict:
+    """Trains the run's network and saves it; loss and accuracy go to the record while it trains.
+
+    no_gpu: why it is trained on the CPU where a GPU was to be taken, for the record.
+    """
+    from ratecore.checkpoints import Checkpoints, waiting_signals
+    from ratecore.training import train
+
+    with waiting_signals() as signals:
+        checkpoints = Checkpoints(run.folder, run.settings, signals, log=log)
+        end = _save(run, train(run.settings, device, _on_test(run, log), checkpoints), device)
+    if no_gpu:
+        end["tags"]["no_gpu"] = no_gpu
+    return end
+
+
+def train_together(runs: list[Run], device: str, log=None) -> list[dict]:
+    """Stage 'train' for a block of runs as one batched program on a device, see `block.train_block`.
+
+    Arguments, what is returned and what is raised as `run_block`.
+    """
+    log, found = log or sys.stderr, {}
+    with contextlib.ExitStack() as locks:
+        # Every block takes its locks in the same order, so that no two wait for each other.
+        for run in sorted(runs, key=lambda run: run.folder):
+
+            def lock(run=run):
+                return locks.enter_context(at_work("train", run, log))
+
+            found[run.folder] = one("train", run, lock, log)
+        found |= _train_undone([run for run in runs if found[run.folder] == (None, "")], device, log)
+    return all_or_error("train", [found[run.folder] for run in runs])
+
+
+def _train_undone(runs: list[Run], device: str, log) -> dict:
+    """Folder: (outcome, error message) of runs that are locked and not whole."""
+    from ratecore.block import train_block
+    from ratecore.checkpoints import Checkpoints, waiting_signals
+
+    found, going = {}, []
+    with waiting_signals() as signals, contextlib.ExitStack() as block:
+        for run in runs:
+            stack = block.enter_context(contextlib.ExitStack())
+
+            def begin(run=run, stack=stack):
+                checkpoints = Checkpoints(run.folder, run.settings, signals, log=log)
+                earlier = checkpoints.load()
+                end = stack.enter_context(recorded("train", run, log))
+                going.append((run, stack, end, checkpoints, _on_test(run, log), earlier))
+
+            found[run.folder] = one("train", run, begin, log)
+        if not going:
+            return found
+        started, _, _, checkpoints, on_tests, results = zip(*going, strict=True)
+        settings = [run.settings for run in started]
+        trained = train_block(settings, device, lambda k, r: on_tests[k](r), list(results), list(checkpoints))
+        for k, outcome in trained:
+            run, stack, end, *_ = going[k]
+
+            def finish(run=run, stack=stack, end=end, outcome=outcome):
+                with stack.pop_all():
+                    if isinstance(outcome, FloatingPointError):
+                        raise outcome
+                    end.update(_save(run, outcome, device))
+                return end
+
+            found[run.folder] = one("train", run, finish, log)
+    return found
