@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 # Numbers, not hashes of the names: they are part of every result and must never change.
-STREAMS = {"initialisation": 0, "trial": 1, "test": 2, "evaluation": 3, "example": 4, "lif_trial": 5, "psychometric": 6}
+STREAMS = {
+    "initialisation": 0, "trial": 1, "test": 2, "evaluation": 3, "example": 4, "lif_trial": 5, "psychometric": 6,
+    "comparison": 7,
+}  # fmt: skip
 
 
 def stream(seed: int, name: str, k: int = 0) -> np.random.Generator:

@@ -16,7 +16,7 @@ from ratecore.config import RunSettings
 from ratecore.files import write_atomic, write_new
 from ratecore.formats.errors import DamagedError, FormatError, first_line
 from ratecore.formats.mat import NETWORK, add_to_mat, example_trial, load_mat, mat_bytes, network_from_mat
-from ratecore.formats.npz import evaluation_bytes, load_scores
+from ratecore.formats.npz import comparison_bytes, evaluation_bytes, load_comparison, load_scores
 from ratecore.formats.pth import (
     ACCURACY_AMPLITUDE,
     CHECKPOINT_FORMAT,
@@ -41,10 +41,12 @@ __all__ = [
     "FormatError",
     "add_to_mat",
     "checkpoint_bytes",
+    "comparison_bytes",
     "evaluation_bytes",
     "example_trial",
     "export",
     "export_stem",
+    "load_comparison",
     "load_mat",
     "load_network",
     "load_pth",
