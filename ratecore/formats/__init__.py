@@ -24,7 +24,7 @@ from ratecore.formats.mat import (
     network_from_mat,
     sha256_without_additions,
 )
-from ratecore.formats.npz import evaluation_bytes, load_scores
+from ratecore.formats.npz import comparison_bytes, evaluation_bytes, load_comparison, load_scores
 from ratecore.formats.pth import (
     ACCURACY_AMPLITUDE,
     CHECKPOINT_FORMAT,
@@ -49,10 +49,12 @@ __all__ = [
     "FormatError",
     "add_to_mat",
     "checkpoint_bytes",
+    "comparison_bytes",
     "evaluation_bytes",
     "example_trial",
     "export",
     "export_stem",
+    "load_comparison",
     "load_mat",
     "load_network",
     "load_pth",

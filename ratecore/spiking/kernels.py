@@ -236,3 +236,36 @@ def trial(cell, wiring, inverses, drive, kicks, hit, v0, seeds, out, count, reco
         for l in range(inverses.size):
             advance(cell, wiring, inverses[l], drive, kicks, hit, noise, first, last, state[l], ready[l], count[l],
                     out[l], record)  # fmt: skip
+
+
+@compiled
+def filtered_by_bin(cell, wiring, spike_steps, spike_units, bins, means):
+    """means (B, N) = the filtered rates of a trial, averaged over the steps of each bin.
+
+    Spikes say all of a trial's filtered rates; made again from them, those of every step are never in memory together.
+    spike_steps, spike_units (S,): as in `lif.Trial`.
+    bins (nt + 1,): of the start, with all rates 0, and of each step, increasing from 0 to B - 1.
+    """
+    B, N = means.shape
+    decay, dt, rise = wiring.decay, cell.dt, cell.rise
+    r, hr, steps = np.zeros(N), np.zeros(N), np.zeros(B)
+    means[:] = 0.0
+    steps[bins[0]] = 1.0
+    s = 0
+    for k in range(bins.size - 1):
+        row = means[bins[k + 1]]
+        steps[bins[k + 1]] += 1.0
+        for j in range(N):
+            r[j] = r[j] * decay[j] + hr[j] * dt
+            # Not on to numbers so small that processors take a hundred times as long with them
+            hr[j] = hr[j] * rise if hr[j] > 1e-200 else 0.0
+        while s < spike_steps.size and spike_steps[s] == k:
+            j = spike_units[s]
+            r[j] += wiring.to_r[0, j]
+            hr[j] += wiring.to_hr[0, j]
+            s += 1
+        for j in range(N):
+            row[j] += r[j]
+    for b in range(B):
+        for j in range(N):
+            means[b, j] /= steps[b]

@@ -10,7 +10,6 @@ import numpy as np
 
 from ratecore.processes import side_by_side
 from ratecore.spiking.lif import Simulator
-from ratecore.spiking.settings import RATE_STEP
 from ratecore.streams import stream
 
 EVERY_MS = 0.5  # between outputs that are scored, at most: a quarter of the synaptic rise time
@@ -112,6 +111,12 @@ def outputs_every(settings) -> int:
     return max(k for k in range(1, columns + 1) if columns % k == 0 and k <= most)
 
 
+def rate_steps(n: int, settings, every: int = 1) -> np.ndarray:
+    """(n + 1,) rate step of 5 ms in which the start and each of n outputs, `every` LIF steps apart, fall."""
+    # In whole numbers of the undivided step, so that no rounding moves an output into a neighbouring step
+    return np.arange(n + 1) * every * settings.downsample // settings.steps_per_column
+
+
 def output_by_step(out, settings, every: int, T: int, kind: str) -> np.ndarray:
     """The output of a spiking network by rate steps of 5 ms, in which tasks count.
 
@@ -128,8 +133,7 @@ def output_by_step(out, settings, every: int, T: int, kind: str) -> np.ndarray:
     """
     L, n = out.shape
     with_start = np.concatenate([np.zeros((L, 1)), out], 1)
-    # In whole numbers of the undivided step, so that no rounding moves an output into a neighbouring step
-    step_of = np.arange(n + 1) * every * settings.downsample // round(RATE_STEP / settings.dt)
+    step_of = rate_steps(n, settings, every)
     first = np.searchsorted(step_of, np.arange(min(T, step_of[-1] + 1)))
     if kind == "last":
         o = with_start[:, np.append(first[1:], n + 1) - 1]
