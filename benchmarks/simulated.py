@@ -23,6 +23,7 @@ from ratecore.stages import run_block
 
 TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as soon as it may
 FIGURES = ("loss", "outputs", "taus", "weights")
+SPIKING_FIGURES = ("scaling", "raster", "spiking_outputs", "firing_rates", "units", "components")
 
 
 def _write(path: Path, text: str = "") -> None:
@@ -47,6 +48,10 @@ def _exported(run: Run) -> list[Path]:
 
 def _figures(run: Run) -> list[Path]:
     return [run.folder / "figures" / f"{name}.png" for name in FIGURES]
+
+
+def _drawn(run: Run) -> list[Path]:
+    return [run.folder / "figures" / f"{name}.png" for name in SPIKING_FIGURES]
 
 
 def train(run: Run) -> dict:
@@ -100,7 +105,24 @@ def export(run: Run) -> dict:
     return {**names, "files": files, "tags": names}
 
 
-STAGES = {"train": train, "evaluate": evaluate, "export": export}
+def convert(run: Run) -> dict:
+    """A search for lambda, as `stages.convert_run` records it; the `.mat` stays as it is."""
+    chance = random.Random(run.folder.name)
+    files = _recorded(run, "convert", [(path, "spiking") for path in (run.conversion, run.comparison, *_drawn(run))])
+    scores = {"spiking_accuracy": chance.random(), "ci_low": 0.1, "ci_high": 0.9, "mean_rate_exc": 5.0,
+              "mean_rate_inh": 8.0}  # fmt: skip
+    return {
+        "lambda": 25.0,
+        **scores,
+        "files": files,
+        "tags": {"spiking": "{}"},
+        "values": {"spiking/lambda": 25.0,
+                   **{f"spiking/{key.removeprefix('spiking_')}": value for key, value in scores.items()}},
+        "curves": {"spiking_curves/accuracy_by_lambda": [[1000 * k, chance.random()] for k in range(20, 76, 5)]},
+    }  # fmt: skip
+
+
+STAGES = {"train": train, "evaluate": evaluate, "export": export, "convert": convert}
 
 
 def copy_run(first: Run, run: Run) -> None:
@@ -116,7 +138,8 @@ def copy_run(first: Run, run: Run) -> None:
         data = data.replace(before.encode(), after.encode())
     lines = [line.partition(b" ")[2] for line in data.splitlines()]
     os.makedirs(run.folder / "figures")
-    for path in [run.network, run.evaluation, run.scores, *_figures(run), *_exported(run), run.folder / "lock"]:
+    for path in [run.network, run.evaluation, run.scores, run.conversion, run.comparison, *_figures(run), *_drawn(run),
+                 *_exported(run), run.folder / "lock"]:  # fmt: skip
         os.mknod(path)
     run.record.path.write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in lines))
 

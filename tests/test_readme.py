@@ -46,8 +46,8 @@ def block(language, containing):
 
 def test_every_block_is_run_by_a_test_below():
     covered = {("bash", "make demo"), ("bash", "--dry-run"), ("bash", "--report"), ("bash", "make ui"),
-               ("bash", "ratecore.main"), ("yaml", "experiment: gains"), ("python", "set_gpu"), ("python", "read_csv"),
-               ("python", "class Delayed"), ("bibtex", "Kim_2019")}  # fmt: skip
+               ("bash", "ratecore.main"), ("yaml", "experiment: gains"), ("yaml", "refractory:"), ("python", "set_gpu"),
+               ("python", "lesion_w_by_type"), ("python", "refractory_sweep"), ("python", "class Delayed"), ("bibtex", "Kim_2019")}  # fmt: skip
     for kind, text in BLOCKS:
         assert sum(kind == k and part in text for k, part in covered) == 1, text
     assert len(BLOCKS) == len(covered)
@@ -70,6 +70,13 @@ def test_the_grid_of_the_readme(checkout):
     said = run(checkout, ["bash", "-c", "source .venv/bin/activate && snakemake -n --configfile gains.yaml"])
     assert re.search(r"^train +24$", said, re.M)  # 24 grid points, 10 seeds in one job
     assert yaml.safe_load((checkout / "gains.yaml").read_text())["grid"]["seed"] == "0..9"
+
+
+def test_a_sweep_after_training_trains_each_network_once(checkout):
+    config = {"experiment": "sweep", "seeds_per_job": 5, **yaml.safe_load(block("yaml", "refractory:"))}
+    (checkout / "sweep.yaml").write_text(yaml.safe_dump(config))
+    said = run(checkout, ["bash", "-c", "source .venv/bin/activate && snakemake -n --configfile sweep.yaml"])
+    assert re.search(r"^train +2$", said, re.M) and re.search(r"^convert +10$", said, re.M)
 
 
 def test_the_workstation_command_repeats_nothing(checkout):
@@ -121,7 +128,7 @@ def test_command_line(checkout):
     assert "trained after" in said and said.count("on 100 fresh trials") == 1
 
 
-@pytest.mark.parametrize("part", ["set_gpu", "read_csv"])
+@pytest.mark.parametrize("part", ["set_gpu", "lesion_w_by_type", "refractory_sweep"])
 def test_python(checkout, part):
     run(checkout, [sys.executable, "-c", block("python", part)])
 

@@ -136,18 +136,25 @@ def all_blocks(stage):
 
 def cell_figures():
     """The figures of the grid points, as many as the configuration asks for."""
-    shown = {"evaluate": PLOTS} | ({"convert": SPIKING_PLOTS} if "convert" in STAGES else {})
+    shown = {"evaluate": PLOTS} | (
+        {"convert": SPIKING_PLOTS} if "convert" in STAGES else {}
+    )
     return [
         f"{ROOT}/figures/{path}/{name}.png"
         for stage, names in shown.items()
-        for path in list(CELLS[stage].instance_patterns)[: experiment.settings.figures.grid_points]
+        for path in list(CELLS[stage].instance_patterns)[
+            : experiment.settings.figures.grid_points
+        ]
         for name in names
     ]
 
 
 def labels_of(stage, name):
     """What the report says of a grid point's figure."""
-    return {**{column: f"{{{column}}}" for column in CELLS[stage].columns}, "figure": name.replace("_", " ")}
+    return {
+        **{column: f"{{{column}}}" for column in CELLS[stage].columns},
+        "figure": name.replace("_", " "),
+    }
 
 
 def warn_of_shared_sqlite():
