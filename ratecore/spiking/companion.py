@@ -8,6 +8,7 @@ import numpy as np
 
 from ratecore.files import write_atomic
 from ratecore.formats import FormatError, add_to_mat, load_mat
+from ratecore.spiking.comparison import Example
 from ratecore.spiking.conversion import search_scaling
 from ratecore.spiking.lif import Simulator, simulate
 from ratecore.spiking.scoring import TrialsOfTask, run_trials, wilson_interval
@@ -150,11 +151,13 @@ def _scaling_of(path) -> float:
 
 
 def _save_plots(folder: Path, stem: str, model, task, settings, scaling: float, seed: int) -> None:
-    from ratecore.figures import png, spiking_trial
+    from ratecore.figures import png, raster
 
     simulator, rng = Simulator(model, settings), np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     for kind in task.trial_types:
         u, _ = task.generate_stimulus(kind, rng)
         trial = simulator.record(scaling, u, simulator.draw(rng, simulator.steps(u.shape[1])))
-        write_atomic(folder / f"{stem}_{kind}.png", png(spiking_trial(trial, model.inh, f"{kind}, lambda {scaling:g}")))
+        figure = raster({kind: Example.of(trial, u)}, model.inh, model.som, task.stimulus_windows, task.response_steps,
+                        f"λ = {scaling:g}")  # fmt: skip
+        write_atomic(folder / f"{stem}_{kind}.png", png(figure))

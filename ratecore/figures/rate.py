@@ -1,39 +1,11 @@
-"""Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
+"""Figures of rate networks: their training, outputs and parameters, alone and over a grid."""
 
 from __future__ import annotations
-
-import io
 
 import numpy as np
 from matplotlib.figure import Figure
 
-STEP_MS = 5
-# Okabe & Ito's palette, which colour-blind readers can tell apart.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
-
-
-def _figure(width=5.0, height=3.2, rows=1, columns=1, **options):
-    import matplotlib
-
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.subplots(rows, columns, **options)
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file, the same for the same data."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _legend(axis, **options):
-    axis.legend(fontsize=8, frameon=False, **options)
-
-
-def _color(i: int) -> str:
-    return COLORS[i % len(COLORS)]
+from ratecore.figures.style import COLORS, STEP_MS, color_of, legend, mark_windows, new_figure
 
 
 def of_run(settings, result, evaluation) -> dict[str, Figure]:
@@ -66,14 +38,14 @@ def taus_before_and_after(result):
 
 def training_curve(losses, tests, training) -> Figure:
     """Loss of every update with the test losses and the threshold, and the test accuracy under it."""
-    figure, (top, bottom) = _figure(5, 4, rows=2, sharex=True, height_ratios=(2, 1))
+    figure, (top, bottom) = new_figure(5, 4, rows=2, sharex=True, height_ratios=(2, 1))
     trials = np.minimum(np.arange(1, len(losses) + 1) * training.batch_size, tests[-1]["trial"] if tests else np.inf)
     top.plot(trials, losses, color="0.8", lw=0.6, label="training, each update")
     at = [test["trial"] for test in tests]
     top.plot(at, [t["loss"] for t in tests], "o-", ms=3, color=COLORS[0], label="test, mean of fresh trials")
     top.axhline(training.loss_threshold, color=COLORS[1], ls="--", lw=1, label="threshold")
     top.set(ylabel=f"loss ({training.loss_fn})", ylim=(0, None))
-    _legend(top)
+    legend(top)
     bottom.plot(at, [t["accuracy"] for t in tests], "o-", ms=3, color=COLORS[0])
     bottom.axhline(training.accuracy_threshold, color=COLORS[1], ls="--", lw=1)
     bottom.set(xlabel="trial", ylabel="test accuracy", ylim=(-0.03, 1.03))
@@ -87,18 +59,14 @@ def outputs_by_condition(outputs, stimulus_windows, response, title="") -> Figur
         outputs: condition: (mean (T,), SD (T,)).   stimulus_windows: (start, stop) in steps, shaded.
         response: (start, stop) of the response window in steps, marked at the bottom.
     """
-    figure, axis = _figure()
+    figure, axis = new_figure()
     for i, (name, (mean, sd)) in enumerate(outputs.items()):
         time = np.arange(len(mean)) * STEP_MS
-        axis.plot(time, mean, color=_color(i), lw=1.5, label=name)
-        axis.fill_between(time, mean - sd, mean + sd, color=_color(i), alpha=0.2, lw=0)
-    for k, (start, stop) in enumerate(stimulus_windows):
-        axis.axvspan(start * STEP_MS, stop * STEP_MS, color="0.9", zorder=0, lw=0, label="" if k else "stimulus")
-    low, high = axis.get_ylim()
-    axis.plot(np.array(response) * STEP_MS, [low, low], color="k", lw=3, solid_capstyle="butt", label="response window",
-              clip_on=False)  # fmt: skip
-    axis.set(xlabel="time (ms)", ylabel="output (mean, SD)", title=title, ylim=(low, high))
-    _legend(axis, loc="center left", bbox_to_anchor=(1, 0.5))
+        axis.plot(time, mean, color=color_of(i), lw=1.5, label=name)
+        axis.fill_between(time, mean - sd, mean + sd, color=color_of(i), alpha=0.2, lw=0)
+    mark_windows(axis, stimulus_windows, response)
+    axis.set(xlabel="time (ms)", ylabel="output (mean, SD)", title=title)
+    legend(axis, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -108,13 +76,13 @@ def tau_distribution(before, after, bounds) -> Figure:
     Args:
         before, after: (n,) in ms.   bounds: (tau_min, tau_max) in steps, or the one tau that all units share.
     """
-    figure, axis = _figure(4, 3)
+    figure, axis = new_figure(4, 3)
     low, high = (bounds[0], bounds[-1]) if len(bounds) == 2 else (bounds[0] - 1, bounds[0] + 1)
     bins = np.linspace(low * STEP_MS, high * STEP_MS, 26)
     axis.hist(before, bins, density=True, color="0.75", label="before training")
     axis.hist(after, bins, density=True, histtype="step", color=COLORS[0], lw=1.5, label="after training")
     axis.set(xlabel="synaptic decay time constant (ms)", ylabel="density")
-    _legend(axis)
+    legend(axis)
     return figure
 
 
@@ -123,7 +91,7 @@ def weight_matrix(net) -> Figure:
     W = net.effective_weights().detach().cpu().double().numpy()
     order = np.argsort(net.inh.cpu().numpy(), kind="stable")
     n_exc = int(net.exc.sum())
-    figure, (left, right) = _figure(7, 3.2, columns=2, width_ratios=(1.2, 1))
+    figure, (left, right) = new_figure(7, 3.2, columns=2, width_ratios=(1.2, 1))
     live = W[W != 0]
     limit = float(np.quantile(np.abs(live), 0.98)) if live.size else 1.0
     image = left.imshow(W[np.ix_(order, order)], cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
@@ -138,43 +106,25 @@ def weight_matrix(net) -> Figure:
         right.hist(np.clip(chosen, -limit, limit), bins, color=color, alpha=0.8, label=f"{name}: {len(chosen)}")
     right.set(xlabel="effective weight (ends clipped)", ylabel="connections", yscale="log")
     right.set_title(f"{100 * live.size / W.size:.1f} % of N² alive", fontsize=9)
-    _legend(right)
+    legend(right)
     return figure
 
 
 def psychometric(rows) -> Figure:
     """Choice and accuracy against signed evidence of the cued modality; rows as in `Evaluation.psychometric`."""
-    figure, axes = _figure(6.5, 3, columns=2)
+    figure, axes = new_figure(6.5, 3, columns=2)
     for axis, key, label in zip(
         axes, ("p_positive", "accuracy"), ("share of positive choices", "accuracy"), strict=True
     ):
         for i, kind in enumerate(dict.fromkeys(row["trial_type"] for row in rows)):
             points = [(row["evidence"], row[key]) for row in rows if row["trial_type"] == kind]
-            axis.plot(*zip(*points, strict=True), "o-", ms=4, color=_color(i), label=f"{kind} cued")
+            axis.plot(*zip(*points, strict=True), "o-", ms=4, color=color_of(i), label=f"{kind} cued")
         axis.set(xlabel="evidence (multiple of the offset)", ylabel=label, ylim=(-0.03, 1.03))
-    _legend(axes[0])
+    legend(axes[0])
     return figure
 
 
 # ----------------------------------------------------------------------------------------------- over many networks
-
-
-def spiking_trial(trial, inh, title="") -> Figure:
-    """Spikes of all units, excitatory ones below, and the output of one trial of a spiking network.
-
-    Args:
-        trial: a `ratecore.spiking.Trial`.   inh: (N,) bool.
-    """
-    figure, (raster, output) = _figure(rows=2, height=4.5, sharex=True)
-    row = np.argsort(np.argsort(inh, kind="stable"))  # of each unit, in the order of the types
-    times = (trial.spike_steps + 1) * trial.dt
-    for kind, of, color in (("excitatory", ~inh, _color(0)), ("inhibitory", inh, _color(1))):
-        chosen = of[trial.spike_units]
-        raster.plot(times[chosen], row[trial.spike_units[chosen]], ".", markersize=1.5, color=color, label=kind)
-    raster.set(ylabel="unit", title=title, ylim=(-1, len(inh)))
-    output.plot(np.arange(1, trial.nt + 1) * trial.dt, trial.out, color="black", linewidth=1)
-    output.set(xlabel="time (s)", ylabel="output")
-    return figure
 
 
 def loss_curves(curves, threshold: float, title="") -> Figure:
@@ -183,16 +133,16 @@ def loss_curves(curves, threshold: float, title="") -> Figure:
     Args:
         curves: name: (trials, losses, trained).   threshold: of the stopping rule.
     """
-    figure, axis = _figure(5, 3)
+    figure, axis = new_figure(5, 3)
     named = len(curves) <= len(COLORS)  # more cannot be told apart
     for i, (name, (trials, losses, trained)) in enumerate(curves.items()):
-        color, alpha = (_color(i), 1.0) if named else (COLORS[0], 0.4)
+        color, alpha = (color_of(i), 1.0) if named else (COLORS[0], 0.4)
         axis.plot(trials, losses, lw=1, color=color, alpha=alpha, label=name)
         axis.plot(trials[-1:], losses[-1:], "o" if trained else "x", ms=5, color=color)
     axis.axhline(threshold, color="0.4", ls="--", lw=1)
     axis.set(xlabel="trial", ylabel="test loss", ylim=(0, None), title=title)
     if named:
-        _legend(axis, title="● trained   × not trained", title_fontsize=8)
+        legend(axis, title="● trained   × not trained", title_fontsize=8)
     return figure
 
 
@@ -202,7 +152,7 @@ def against_axes(table, value: str, label: str, limits=None) -> Figure:
     Args:
         table: one row a network, with columns task, N, taus and `value`.   value: column.   label: of the y axis.
     """
-    figure, axes = _figure(7.5, 3.2, columns=2, sharey=True)
+    figure, axes = new_figure(7.5, 3.2, columns=2, sharey=True)
     tasks = list(dict.fromkeys(table["task"]))
     for axis, column, name in zip(axes, ("N", "taus"), ("N (units)", "taus (steps of 5 ms)"), strict=True):
         ticks = list(dict.fromkeys(table.sort_values(column, key=_as_numbers)[column]))
@@ -210,26 +160,18 @@ def against_axes(table, value: str, label: str, limits=None) -> Figure:
             rows = table[table["task"] == task].dropna(subset=[value])
             shift = 0.12 * (i - (len(tasks) - 1) / 2)  # so that tasks stand side by side
             x = np.array([ticks.index(v) for v in rows[column]], float) + shift
-            axis.plot(x, rows[value], "o", ms=4, alpha=0.5, color=_color(i), mew=0)
+            axis.plot(x, rows[value], "o", ms=4, alpha=0.5, color=color_of(i), mew=0)
             means = rows[value].astype(float).groupby(x).mean()
-            axis.plot(means.index, means.values, "-_", ms=12, lw=1, color=_color(i), label=task)
+            axis.plot(means.index, means.values, "-_", ms=12, lw=1, color=color_of(i), label=task)
         axis.set_xticks(range(len(ticks)), ticks)
         axis.set_xlim(-0.5, len(ticks) - 0.5)
         axis.set_xlabel(name)
     axes[0].set_ylabel(label)
     if limits:
         axes[0].set_ylim(*limits)
-    _legend(axes[1], loc="center left", bbox_to_anchor=(1, 0.5))
+    legend(axes[1], loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def _as_numbers(column):
     return column.map(lambda v: [float(part) for part in str(v).split("_")])
-
-
-def note(text: str) -> Figure:
-    """A figure that holds nothing but a sentence."""
-    figure, axis = _figure(5, 2)
-    axis.set_axis_off()
-    axis.text(0.5, 0.5, text, ha="center", va="center")
-    return figure
