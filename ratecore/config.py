@@ -75,6 +75,12 @@ class TrainingSettings(Settings):
     """How a network is trained and when it counts as trained (SPEC 3)."""
 
     n_trials: int = Field(6000, ge=1, le=MOST, description="most trials")
+    min_trials: int | None = Field(
+        None,
+        ge=0,
+        le=MOST,
+        description="trials before which training does not stop; by default 1,500 for go-nogo, else 0",
+    )
     batch_size: int = Field(1, ge=1, le=MOST, description="trials an update; 1 reproduces the paper")
     learning_rate: float = Field(0.01, gt=0, description="of Adam")
     loss_fn: LossFunction = Field("l2", description="loss of a trial")
@@ -153,6 +159,8 @@ class RunSettings(Settings):
         task = self.create_task()
         values["task_settings"] = task.settings
         del values["task_file"]
+        if "training" in values and values["training"]["min_trials"] is None:
+            del values["training"]["min_trials"]  # as if there were no such setting, of which networks are older
         if code := task_code(type(task)):
             values["task_code"] = code
         return values

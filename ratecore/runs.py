@@ -161,8 +161,8 @@ class Run:
             try:
                 stack.enter_context(locked(lock, wait=False))
             except BlockingIOError:
-                say(f"{self.name('train')}: another process is at work on it and is waited for (`fuser {lock}` finds it)",
-                    log or sys.stderr)  # fmt: skip
+                message = f"another process is at work on it and is waited for (`fuser {lock}` finds it)"
+                say(f"{self.name('train')}: {message}", log or sys.stderr)
                 stack.enter_context(locked(lock))
             yield
 
@@ -175,7 +175,7 @@ class Run:
         s = self.settings
         flat = {"task": s.task, "seed": s.seed, **s.network.model_dump(), **s.training.model_dump()}
         flat |= {f"task.{key}": value for key, value in s.create_task().settings.items()}
-        return {key: format_value(value) if key == "taus" else value for key, value in flat.items()}
+        return {key: format_value(v) if key == "taus" else v for key, v in flat.items() if v is not None}
 
 
 def _is_as_written(file: Path, sha256: str) -> bool:

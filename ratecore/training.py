@@ -116,6 +116,7 @@ class Training:
             FloatingPointError: its loss is not finite.
         """
         result, training = self.result, self.settings.training
+        least = self.task.min_trials if training.min_trials is None else training.min_trials
         # A last update can break a network whose loss was still finite before it.
         result.last_test = scores
         self._check_finite(scores.loss)
@@ -126,7 +127,7 @@ class Training:
         result.trained = (
             scores.loss < training.loss_threshold
             and scores.accuracy > training.accuracy_threshold
-            and result.n_trials >= self.task.min_trials
+            and result.n_trials >= least
         )
         result.seconds = time.perf_counter() - self._started
 

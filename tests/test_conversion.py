@@ -24,7 +24,7 @@ from ratecore.spiking import (
     wilson_interval,
 )
 from ratecore.spiking.__main__ import main, scaling_range
-from ratecore.spiking.conversion import Search
+from ratecore.spiking.conversion import Search, _between
 from ratecore.spiking.exploration import lesioned
 from ratecore.spiking.scoring import Outcomes, TrialsOfTask, output_by_step, outputs_every
 from ratecore.streams import stream
@@ -199,9 +199,20 @@ def test_refinement_lies_between_the_neighbours_of_the_best():
     fine = search_scaling(model(), task(), settings)
     new = sorted(set(fine.scaling_factors) - set(values()))
     best, grid = plain.opt_scaling_factor, values()
-    near = [v for v in (best - 4, best + 4) if v in grid]
-    assert len(new) == 3 * len(near) and all(abs(v - best) < 4 and v not in grid for v in new)
+    assert len(new) == 6 and all(abs(v - best) < 4 and v not in grid for v in new)
     assert fine.spiking_accuracy >= plain.spiking_accuracy
+
+
+@pytest.mark.parametrize(
+    ("best", "near"),
+    [(20.0, (17.5, 22.5)), (30.0, (25.0, 32.5)), (35.0, (32.5, 37.5)), (4.0, ())],
+    ids=["first", "inner", "last", "alone"],
+)
+def test_refinement_goes_on_beyond_the_first_and_the_last_value(best, near):
+    # By hand: one value half way to each neighbour, as far beyond the ends as the neighbour inside is.
+    grid = [best] if best == 4 else [20.0, 30.0, 35.0] if best == 30 else [20.0, 25.0, 30.0, 35.0]
+    assert tuple(sorted(_between(grid, best, 1))) == near
+    assert all(v > 0 for v in _between([2.0, 20.0], 2.0, 5))
 
 
 def test_a_process_that_is_killed_is_named():

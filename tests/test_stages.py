@@ -20,6 +20,7 @@ from ratecore.tracking import Record
 
 CONFIG = {
     "experiment": "blocks",
+    "convert": False,  # see test_convert.py
     "grid": {"seed": [0, 1, 2]},
     "network": {"N": 10},
     "training": {"n_trials": 20, "eval_freq": 10, "eval_tr": 4},
@@ -123,7 +124,7 @@ def test_runs_trained_together_are_recorded_as_those_alone(experiment, tmp_path,
     # With a batch of one program on CPU tensors; its numbers are held to those of single networks in test_block.py.
     alone, runs = Experiment.from_config({**CONFIG, "results": str(tmp_path / "alone")}), runs_of(experiment)
     do("train", runs_of(alone))
-    saved = stages._save
+    saved = stages.train._save
 
     def full(run, result, device):
         if run.settings.seed == 1:
@@ -132,7 +133,7 @@ def test_runs_trained_together_are_recorded_as_those_alone(experiment, tmp_path,
 
     log = io.StringIO()
     with monkeypatch.context() as patch:
-        patch.setattr(stages, "_save", full)
+        patch.setattr(stages.train, "_save", full)
         with pytest.raises(StageError, match="1 of 3 runs broke in train:\n  go-nogo seed=1: OSError: No space left"):
             train_together(runs, "cpu", log)
     assert [run.record.events()[-1]["status"] for run in runs] == ["done", "broken", "done"]
@@ -243,7 +244,7 @@ def test_two_processes_never_work_on_one_run(experiment, together):
         with run.locked():
             while "is waited for" not in log.getvalue() and not done.wait(0.01):
                 pass
-            with stages._recorded("train", run, log) as end:
+            with stages.running.recorded("train", run, log) as end:
                 end |= train_run(run, log=log)
 
     thread = threading.Thread(target=other)
@@ -261,14 +262,14 @@ def test_two_processes_never_work_on_one_run(experiment, together):
 
 
 def test_a_signal_that_comes_too_late_for_a_run_ends_the_block_before_the_next(experiment, monkeypatch):
-    runs, saved = runs_of(experiment), stages._save
+    runs, saved = runs_of(experiment), stages.train._save
 
     def then_told(*args):
         end = saved(*args)
         os.kill(os.getpid(), signal.SIGTERM)
         return end
 
-    monkeypatch.setattr(stages, "_save", then_told)
+    monkeypatch.setattr(stages.train, "_save", then_told)
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         with pytest.raises(SystemExit) as caught:

@@ -146,32 +146,41 @@ def loss_curves(curves, threshold: float, title="") -> Figure:
     return figure
 
 
-def against_axes(table, value: str, label: str, limits=None) -> Figure:
-    """A score against N and against tau: a point each network, a line through the means, a colour each task.
+AXIS_NAMES = {"N": "N (units)", "taus": "taus (steps of 5 ms)", "refractory": "refractory period (ms)"}
+
+
+def against_axes(table, value: str, label: str, limits=None, columns=("N", "taus")) -> Figure:
+    """A score against each axis of the grid: a point each network, a line through the means, a colour each task.
 
     Args:
-        table: one row a network, with columns task, N, taus and `value`.   value: column.   label: of the y axis.
+        table: one row a network, with the columns task, `value` and those of the axes.   value: column.
+        label: of the y axis.   columns: of the axes.
     """
-    figure, axes = new_figure(7.5, 3.2, columns=2, sharey=True)
+    figure, axes = new_figure(1.5 + 3 * len(columns), 3.2, columns=len(columns), sharey=True, squeeze=False)
     tasks = list(dict.fromkeys(table["task"]))
-    for axis, column, name in zip(axes, ("N", "taus"), ("N (units)", "taus (steps of 5 ms)"), strict=True):
-        ticks = list(dict.fromkeys(table.sort_values(column, key=_as_numbers)[column]))
+    for axis, column in zip(axes[0], columns, strict=True):
+        ticks = sorted(set(table[column].astype(str)), key=_as_numbers)
         for i, task in enumerate(tasks):
             rows = table[table["task"] == task].dropna(subset=[value])
             shift = 0.12 * (i - (len(tasks) - 1) / 2)  # so that tasks stand side by side
-            x = np.array([ticks.index(v) for v in rows[column]], float) + shift
+            x = np.array([ticks.index(str(v)) for v in rows[column]], float) + shift
             axis.plot(x, rows[value], "o", ms=4, alpha=0.5, color=color_of(i), mew=0)
             means = rows[value].astype(float).groupby(x).mean()
             axis.plot(means.index, means.values, "-_", ms=12, lw=1, color=color_of(i), label=task)
-        axis.set_xticks(range(len(ticks)), ticks)
+        crowded = sum(len(tick) for tick in ticks) > 30
+        axis.set_xticks(range(len(ticks)), ticks, rotation=45 if crowded else 0, ha="right" if crowded else "center")
         axis.set_xlim(-0.5, len(ticks) - 0.5)
-        axis.set_xlabel(name)
-    axes[0].set_ylabel(label)
+        axis.set_xlabel(AXIS_NAMES.get(column, column.replace("_", " ")))
+    axes[0, 0].set_ylabel(label)
     if limits:
-        axes[0].set_ylim(*limits)
-    legend(axes[1], loc="center left", bbox_to_anchor=(1, 0.5))
+        axes[0, 0].set_ylim(*limits)
+    legend(axes[0, -1], loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def _as_numbers(column):
-    return column.map(lambda v: [float(part) for part in str(v).split("_")])
+def _as_numbers(text: str):
+    """Values of an axis in their order: numbers by size, words after them by the alphabet."""
+    try:
+        return 0, [float(part) for part in text.split("_")], text
+    except ValueError:
+        return 1, [], text

@@ -209,9 +209,17 @@ def _first(outcomes: Outcomes, n: int) -> Outcomes:
 
 
 def _between(values, best: float, n: int) -> list[float]:
-    """n values evenly spread on each side of the best one, up to its neighbours and without them."""
+    """n values evenly spread on each side of the best one, up to its neighbours and without them.
+
+    Where the best is the first or the last value, the search goes on beyond it, as far as to the neighbour it has.
+    """
     k, found = values.index(best), []
-    for other in (values[k - 1] if k else None, values[k + 1] if k + 1 < len(values) else None):
+    below, above = values[k - 1] if k else None, values[k + 1] if k + 1 < len(values) else None
+    if below is None and above is not None:
+        below = max(2 * best - above, 0.0)
+    elif above is None and below is not None:
+        above = 2 * best - below
+    for other in (below, above):
         if other is not None:
             found += [round(best + (other - best) * j / (n + 1), 6) for j in range(1, n + 1)]
     return found

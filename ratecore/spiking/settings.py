@@ -141,7 +141,12 @@ class ConversionSettings(Settings):
         description="full: all trials of all values, as published; racing: a value that can no longer win is dropped, "
         "with the same best value",
     )
-    refine: int = Field(0, ge=0, le=1000, description="further values between the best one and each of its neighbours")
+    refine: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="further values between the best one and each of its neighbours, or beyond it where it has none",
+    )
     fresh_trials: int = Field(
         0,
         ge=0,

@@ -27,8 +27,8 @@ def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None
     the next call.
 
     Args:
-        stage: 'train', 'evaluate', 'export' or 'convert'.   runs: of the block.   work: does the stage for one run and returns
-            the fields of its `end` event.   log: file for messages, standard error when None.
+        stage: 'train', 'evaluate', 'export' or 'convert'.   runs: of the block.   work: does the stage for one run and
+            returns the fields of its `end` event.   log: file for messages, standard error when None.
         workers: runs that are worked on at once, each in a process of its own.
 
     Returns:

@@ -166,6 +166,7 @@ def test_each_stage_can_be_made_again_alone(done):
     ("changes", "again", "not_again"),
     [
         ({"evaluation": {"n_trials": 11}}, {"evaluate", "export", "summarize"}, {"train", "init_tracking"}),
+        ({"spiking": {"refractory": 5}}, {"convert", "summarize"}, {"train", "evaluate", "export"}),
         (
             {"training": {**SMALL["training"], "learning_rate": 0.02}},
             {"train", "evaluate", "export"},
@@ -174,7 +175,7 @@ def test_each_stage_can_be_made_again_alone(done):
         ({"figures": {"grid_points": 1}}, set(), {"train", "evaluate", "export", "summarize"}),
         ({"grid": {**SMALL["grid"], "taus": [[4, 20], 10]}}, {"train"}, {"init_tracking"}),
     ],
-    ids=["evaluation", "learning_rate", "figures", "grid_point"],
+    ids=["evaluation", "spiking", "learning_rate", "figures", "grid_point"],
 )
 def test_a_changed_value_makes_what_depends_on_it_again(done, changes, again, not_again):
     done.configure(**changes)
@@ -238,6 +239,51 @@ print(json.dumps(found))
     out = subprocess.run([sys.executable, "-c", code, uri], capture_output=True, text=True, check=True,
                          env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"})  # fmt: skip
     return json.loads(out.stdout.splitlines()[-1])
+
+
+SPIKING = {
+    **SMALL,
+    "grid": {"refractory": [2, 20], "seed": [0, 1]},
+    # A criterion that all meet, so that they are converted.
+    "training": {"n_trials": 1500, "eval_freq": 1500, "eval_tr": 20, "loss_threshold": 1e6, "accuracy_threshold": 0},
+    "task_settings": {"T": 30, "stim_on": 5, "stim_dur": 5},
+    "conversion": {"n_trials": 12, "scaling_factors": [2, 4, 8], "trials_shown": 2},
+}
+
+
+def test_networks_are_converted_for_every_value_of_an_axis(tmp_path):
+    checkout = Checkout(tmp_path)
+    checkout.configure(**SPIKING)
+    planned = checkout.planned()
+    assert (planned["train"], planned["evaluate"], planned["export"], planned["convert"]) == (1, 1, 2, 2)
+    checkout.snakemake()
+    rows = checkout.rows()
+    assert [(r["refractory"], r["seed"], r["status"]) for r in rows] == [
+        (ms, seed, "trained") for ms in ("2", "20") for seed in "01"
+    ]
+    for row in rows:
+        assert float(row["lambda"]) in (2, 4, 8) and 0 <= float(row["spiking_ci_low"]) <= float(row["spiking_accuracy"])
+        assert float(row["spiking_accuracy"]) <= float(row["spiking_ci_high"]) <= 1
+    assert all(float(row["mean_rate_exc"]) <= 50 for row in rows if row["refractory"] == "20")
+    runs = runs_in_mlflow(checkout)
+    assert len(runs) == 2 and {run["status"] for run in runs.values()} == {"FINISHED"}
+    for row in rows:
+        metrics = runs[row["mlflow_run_id"]]["metrics"]
+        assert metrics[f"spiking/refractory_{row['refractory']}/accuracy"] == float(row["spiking_accuracy"])
+        assert metrics[f"spiking/refractory_{row['refractory']}/lambda"] == float(row["lambda"])
+    figures = checkout.folder / "results/small/figures"
+    assert {p.name for p in figures.glob("*.png")} >= {"spiking_accuracy.png", "lambda.png"}
+    for ms in (2, 20):
+        names = {p.stem for p in (figures / f"task~go-nogo/N~12/taus~4_20/refractory~{ms}").glob("*.png")}
+        assert names == {"scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"}
+    assert checkout.planned() == {}
+    before = checkout.written()
+    checkout.configure(**{**SPIKING, "grid": {"refractory": [2, 20, 5], "seed": [0, 1]}})
+    planned = checkout.planned()
+    assert planned["convert"] == 1 and "train" not in planned and "evaluate" not in planned
+    checkout.snakemake()
+    assert checkout.written() == before and len(checkout.rows()) == 6
+    assert runs_in_mlflow(checkout).keys() == runs.keys()
 
 
 def test_another_configfile_takes_the_place_of_the_default(done):
