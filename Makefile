@@ -6,7 +6,7 @@ PORT ?= 5000
 RESULTS ?= results
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo ui test cluster-test faults lint schema bench
+.PHONY: install demo ui test paper-test cluster-test faults lint schema bench
 
 install: .venv/installed
 
@@ -28,6 +28,10 @@ ui: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# Minutes of training and conversion, against the figures of the paper.
+paper-test: install
+	$(BIN)/python -m pytest --dist load -m paper
 
 # As root on Debian: a SLURM of two nodes on this machine, ended and taken away again afterwards.
 cluster-test: install

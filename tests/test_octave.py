@@ -24,7 +24,7 @@ CHECKOUT = os.environ.get("RATECORE_SPIKERNN", "")
 OCTAVE = shutil.which("octave-cli") or shutil.which("octave")
 N_TRIALS = 24  # half of them go: a trial of the published function takes seconds
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.paper,
     pytest.mark.skipif(not CHECKOUT, reason="RATECORE_SPIKERNN names no checkout of the published code"),
     pytest.mark.skipif(not OCTAVE, reason="GNU Octave is not installed"),
 ]

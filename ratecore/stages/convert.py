@@ -30,7 +30,7 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
 
     s, result = run.settings, result_from_pth(run.network)
     if not result.trained:
-        return _skipped(run, f"the network was not trained within {result.n_trials:,} trials")
+        return _skipped(run, f"the network was not trained within {result.n_trials:,} trials", log)
     mat = _exported(run)
     model, task = rate_model(run.network), s.create_task()
     kept = KeptTrials(run, log)
@@ -49,10 +49,14 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     files[mat] = _add_to(mat, found)
     record_file(run, "convert", mat, files[mat], run.group("model", "export"))
     kept.forget()
+    share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)
+    say(f"{run.name('convert')}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
+        f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search", log)  # fmt: skip
     return _end(run, summary) | {"files": {run.relative(path): sha256 for path, sha256 in files.items()}}
 
 
-def _skipped(run: Run, reason: str) -> dict:
+def _skipped(run: Run, reason: str, log) -> dict:
+    say(f"{run.name('convert')}: not converted: {reason}", log)
     return {"skipped": reason, "tags": {run.group("spiking", "convert"): f"skipped: {reason}"}}
 
 
