@@ -10,8 +10,14 @@ from ratecore.runs import DEPENDS_ON, Run
 from ratecore.tracking.mlflow import read_state
 
 # Columns of what a conversion to a spiking network came to: their names in its `end`. Empty for one not trained.
-SPIKING = {"lambda": "lambda", "spiking_accuracy": "spiking_accuracy", "spiking_ci_low": "ci_low",
-           "spiking_ci_high": "ci_high", "mean_rate_exc": "mean_rate_exc", "mean_rate_inh": "mean_rate_inh"}  # fmt: skip
+SPIKING = {
+    "lambda": "lambda",
+    "spiking_accuracy": "spiking_accuracy",
+    "spiking_ci_low": "ci_low",
+    "spiking_ci_high": "ci_high",
+    "mean_rate_exc": "mean_rate_exc",
+    "mean_rate_inh": "mean_rate_inh",
+}
 
 
 class IncompleteError(RuntimeError):

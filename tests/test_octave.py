@@ -1,7 +1,7 @@
 """An exported network in the published MATLAB function, under GNU Octave.
 
-RATECORE_SPIKERNN names a checkout of the code of Kim, Li & Sejnowski (2019), https://github.com/rkim35/spikeRNN; without
-it, or without Octave, these tests are skipped.
+RATECORE_SPIKERNN names a checkout of the code of Kim, Li & Sejnowski (2019), https://github.com/rkim35/spikeRNN;
+without it, or without Octave, these tests are skipped.
 """
 
 import os
