@@ -116,6 +116,12 @@ def test_identities_never_change(changes, training, whole):
     assert (run.identity("training"), run.identity("training", "evaluation")) == (training, whole)
 
 
+def test_a_setting_that_is_left_out_is_no_part_of_the_identity():
+    # min_trials is newer than the first networks, which keep their identity.
+    assert "min_trials" not in RunSettings().identity_values("training")["training"]
+    assert RunSettings(training={"min_trials": 1500}).identity("training") != RunSettings().identity("training")
+
+
 def test_folders_never_change():
     e = experiment({"task": ["xor"], "taus": [[4, 50], 10], "seed": "5..9"}, task_settings={"delay": 20})
     names = {cell.path.partition("taus~")[2]: [e.folder(cell.run(s)).name for s in (5, 9)] for cell in e.cells}

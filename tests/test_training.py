@@ -61,6 +61,12 @@ def test_counts(batch_size):
         (dict(loss_threshold=1e-9, accuracy_threshold=0.0), 0, None),
         (dict(loss_threshold=1e9, accuracy_threshold=1.0), 0, None),
         (dict(loss_threshold=1e9, accuracy_threshold=0.0), 90, 100),
+        (
+            dict(loss_threshold=1e9, accuracy_threshold=0.0, min_trials=70),
+            90,
+            80,
+        ),  # the setting comes before the task's
+        (dict(loss_threshold=1e9, accuracy_threshold=0.0, min_trials=0), 90, 40),
     ],
 )
 def test_stopping_rule(monkeypatch, training, min_trials, stops_at):
@@ -72,7 +78,8 @@ def test_stopping_rule(monkeypatch, training, min_trials, stops_at):
     if stops_at is None:
         assert not result.trained and result.n_trials == 120
     else:
-        first = next(t["trial"] for t in result.tests if t["accuracy"] > 0 and t["trial"] >= min_trials)
+        least = training.get("min_trials", min_trials)
+        first = next(t["trial"] for t in result.tests if t["accuracy"] > 0 and t["trial"] >= least)
         assert result.trained and result.n_trials == first <= stops_at
 
 
