@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from ratecore.spiking.settings import ConversionSettings, SpikingSettings, Stimu
 from ratecore.spiking.source import RateModel
 from ratecore.streams import stream
 
-ROUNDS = 4  # of a full search: after each one `on_round` can keep what is done
+A_ROUND = 5.0  # seconds of a full search that go by before `on_round` can keep what is done
 FIRST_ROUND, NEXT_ROUND = 10, 10  # trials of a racing search before anything is dropped, and between looks
 
 
@@ -67,9 +68,12 @@ class Search:
 
     def full(self, values) -> None:
         """All trials of all values."""
-        n = self.settings.n_trials
-        for r in range(ROUNDS):
-            self._up_to(values, math.ceil(n * (r + 1) / ROUNDS))
+        n, done = self.settings.n_trials, 0
+        step = FIRST_ROUND if self.on_round else n  # rounds cost the processes of each their start and their end
+        while done < n:
+            start, done = time.monotonic(), min(done + step, n)
+            self._up_to(values, done)
+            step = max(1, int(step * A_ROUND / (time.monotonic() - start + 1e-3)))
 
     def race(self, values) -> None:
         """All trials of the best value, and of each other one only as many as show that it is not the best.
