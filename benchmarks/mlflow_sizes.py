@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ratecore.grid import Experiment
 from ratecore.summary import all_runs
-from ratecore.tracking.mlflow import RUN_TAG, Mirror
+from ratecore.tracking.mlflow import RUN_KEY, RUN_TAG, Mirror
 
 CHUNK = 1000  # runs that are copied at once
 FILLING = 240.0  # seconds that the copies may take at most, all sizes together
@@ -45,8 +45,9 @@ def fill(path: Path, runs: int, templates: list[str], until: float) -> int:
         db.executemany("INSERT INTO copies VALUES (?, ?)", pairs)
         for name, columns in tables.items():
             said = ", ".join("copies.new" if column == "run_uuid" else f't."{column}"' for column in columns)
-            if name == "tags":  # a tag with the run's identity is what finds it again
+            if name == "tags":  # what finds a run again has its identity in key and value
                 said = said.replace('t."value"', f"CASE t.key WHEN '{RUN_TAG}' THEN copies.new ELSE t.value END")
+                said = said.replace('t."key"', f"iif(t.key LIKE '{RUN_KEY}%', '{RUN_KEY}' || copies.new, t.key)")
             db.execute(f'INSERT INTO "{name}" SELECT {said} FROM copies JOIN "{name}" t ON t.run_uuid = copies.old')
         db.commit()
         there += n
@@ -74,7 +75,7 @@ def measure(experiment: Experiment, sizes: list[int], replayed: int) -> list[dic
             mirror.replay(run.folder)
         replay_s, replay_core_s = (time.perf_counter() - start) / replayed, (time.process_time() - core) / replayed
         start = time.perf_counter()
-        mirror.client.search_runs([mirror.experiment_id], f"tags.`{RUN_TAG}` = 'none'", max_results=1)
+        mirror.client.search_runs([mirror.experiment_id], f"tags.`{RUN_KEY}none` = 'none'", max_results=1)
         find_s = time.perf_counter() - start
         start = time.perf_counter()
         mirror.client.search_runs([mirror.experiment_id], order_by=["metrics.`eval/loss`"], max_results=100)
