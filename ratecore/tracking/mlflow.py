@@ -16,6 +16,7 @@ from pathlib import Path
 from ratecore.files import inside, locked, read_sealed_json, sealed_json, sha256_of, write_atomic
 from ratecore.redaction import without_secrets
 from ratecore.tracking.record import LARGEST, Record, RecordError
+from ratecore.tracking.sqlite import sqlite_file
 
 RUN_TAG = "ratecore.run"  # the run's identity, for people
 # With the identity behind it, the key of a tag that one run alone has. Databases keep an index of keys and none of
@@ -78,9 +79,8 @@ class Mirror:
         from mlflow.tracking import MlflowClient
 
         database = is_database(uri)
-        if uri.startswith("sqlite:"):
-            path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if file := sqlite_file(uri):
+            file.parent.mkdir(parents=True, exist_ok=True)
             uri += "" if "?" in uri else "?timeout=60"  # wait for a database that another job has locked
         # The first client of a database makes its tables, which two processes at once would break.
         with locked(Path(results) / ".mlflow.lock") if database else contextlib.nullcontext():
