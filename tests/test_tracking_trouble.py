@@ -127,6 +127,14 @@ def test_a_stage_done_again_shows_what_has_changed_alone(store, tmp_path):
     assert [m.step for m in mirror.client.get_metric_history(run_id, "eval_curves/x")] == [0, 10]
 
 
+def test_what_a_killed_mirror_left_is_removed(store, tmp_path):
+    results, uri = store
+    write_run(tmp_path / "left")
+    (tmp_path / "left" / ".mirror.json.x.part").touch()
+    Mirror(uri, "left", results).replay(tmp_path / "left")
+    assert not list((tmp_path / "left").glob(".*"))
+
+
 def test_a_file_that_is_not_as_recorded_is_left_out(store, tmp_path, capfd):
     results, uri = store
     write_run(tmp_path / "changed")

@@ -151,6 +151,8 @@ class Mirror:
                 with _refusals():
                     self._send(run_id, folder, every[sent:], known=_points(every[:sent]))
                 state["bytes"], state["open"] = end, every[-1]["event"] != "end"
+                for left in folder.glob(".mirror.json.*.part"):  # by a mirror that was killed: the lock is ours
+                    left.unlink(missing_ok=True)
                 write_state(folder, state)
             return state["run_id"]
 
