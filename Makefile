@@ -22,6 +22,7 @@ demo: install
 
 ui: install
 	@test -f $(RESULTS)/mlflow.db || { echo "no $(RESULTS)/mlflow.db: run the workflow first, or name RESULTS=<folder>"; exit 1; }
+	@$(BIN)/python -m ratecore.tracking.sqlite sqlite:///$(abspath $(RESULTS))/mlflow.db
 	@echo "MLflow on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
 	  --backend-store-uri sqlite:///$(abspath $(RESULTS))/mlflow.db

@@ -206,7 +206,8 @@ def table(result: dict) -> str:
         lines.append(
             f"  {row['runs']:>8,} runs: {row['mb']:7.0f} MB, {row['rows']:>11,} rows; one more is replayed in "
             f"{1000 * row['replay_s']:.0f} ms ({1000 * row['replay_core_s']:.0f} on the core), "
-            f"found in {1000 * row['find_s']:.0f} ms; the 100 best in {row['best_s']:.2f} s"
+            f"found in {1000 * row['find_s']:.0f} ms; the 100 best in {row['best_s']:.2f} s, "
+            f"with statistics, made in {row['statistics_s']:.2f} s, in {row['best_after_s']:.2f} s"
         )
     return "\n".join(lines)
 

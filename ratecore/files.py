@@ -10,8 +10,12 @@ import json
 import os
 import stat
 import tempfile
+import time
 import zlib
 from pathlib import Path
+
+ABANDONED = 3600.0  # seconds after which a file that nobody holds a lock on is no longer being written
+LONG_ABANDONED = 24 * ABANDONED  # where the file system has no locks
 
 
 def write_atomic(path, data: bytes, keep=None) -> str:
@@ -24,14 +28,10 @@ def write_atomic(path, data: bytes, keep=None) -> str:
         OSError: the disk is full, the folder unwritable ...; it names `path`, and what stood there is as it was.
     """
     path = Path(path)
-    temporary = _written_beside(path, data)
-    try:
+    with _written_beside(path, data) as temporary:
         if keep is not None and path.exists():
             os.replace(path, keep)
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     _sync_folder(path.parent)
     return hashlib.sha256(data).hexdigest()
 
@@ -43,11 +43,8 @@ def write_new(path, data: bytes) -> str:
         FileExistsError: something is there.
     """
     path = Path(path)
-    temporary = _written_beside(path, data)
-    try:
+    with _written_beside(path, data) as temporary:
         os.link(temporary, path)  # unlike a rename, fails when the name is taken
-    finally:
-        temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
     return hashlib.sha256(data).hexdigest()
 
@@ -63,6 +60,45 @@ def remove_leftovers(folder, but: str = "") -> None:
             path.unlink(missing_ok=True)
 
 
+def remove_abandoned(root) -> list[Path]:
+    """Removes what killed writers have left in the folders of an experiment, but for those of its runs.
+
+    These are too many to be searched; what is left in one is removed by who works on it next.
+
+    Returns:
+        what was removed.
+    """
+    removed = []
+    for folder, folders, names in os.walk(root):
+        if folder == os.fspath(root) and "runs" in folders:
+            folders.remove("runs")
+        parts = [Path(folder, name) for name in names if name.startswith(".") and name.endswith(".part")]
+        removed += [path for path in parts if _remove_if_abandoned(path)]
+    return removed
+
+
+def _remove_if_abandoned(path: Path) -> bool:
+    """By age and lock: a writer holds one, on any machine if the file system knows locks, until it has renamed it."""
+    try:
+        age = time.time() - path.lstat().st_mtime
+        if age < ABANDONED:
+            return False
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # no locks here
+            if age < LONG_ABANDONED:
+                return False
+        finally:
+            os.close(handle)
+        path.unlink()
+    except OSError:  # it is gone, or not ours to remove
+        return False
+    return True
+
+
 def ensure_writable(folder) -> None:
     """Makes the folder and sees that a file can be written in it.
 
@@ -70,7 +106,8 @@ def ensure_writable(folder) -> None:
         OSError: names the folder and why not.
     """
     try:
-        _written_beside(Path(folder, "probe"), b"").unlink()
+        with _written_beside(Path(folder, "probe"), b""):
+            pass
     except OSError as error:
         raise type(error)(error.errno, f"cannot write in this folder ({error.strerror})", str(folder)) from error
 
@@ -210,25 +247,28 @@ def sha256_of(path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _written_beside(path: Path, data: bytes) -> Path:
-    try:
-        return _synced_beside(path, data)
-    except OSError as error:  # of a full disk it does not name the file
-        raise OSError(error.errno, error.strerror, str(path)) from error
+@contextlib.contextmanager
+def _written_beside(path: Path, data: bytes):
+    """A new file beside `path`, whole and on disk; gone in the end unless it was renamed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            temporary = _synced_beside(path, data, stack)
+        except OSError as error:  # of a full disk it does not name the file
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        yield temporary
 
 
-def _synced_beside(path: Path, data: bytes) -> Path:
+def _synced_beside(path: Path, data: bytes, stack: contextlib.ExitStack) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-    except BaseException:
-        os.unlink(name)
-        raise
+    stack.callback(os.close, handle)
+    stack.callback(Path(name).unlink, missing_ok=True)
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # tells `remove_abandoned` that its writer lives
+    with open(handle, "wb", closefd=False) as file:
+        file.write(data)
+    os.fchmod(handle, 0o644)
+    os.fsync(handle)
     return Path(name)
 
 

@@ -1,10 +1,25 @@
 """Files of anybody: bounded reads, paths that stay where they should, small files with a checksum."""
 
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 
-from ratecore.files import inside, network_file_system, read_bounded, read_sealed_json, sealed_json
+from ratecore import files
+from ratecore.files import (
+    ABANDONED,
+    inside,
+    network_file_system,
+    read_bounded,
+    read_sealed_json,
+    remove_abandoned,
+    sealed_json,
+    write_atomic,
+    write_new,
+)
+from ratecore.tracking.queue import note_deaths
 
 
 def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
@@ -72,3 +87,77 @@ server:/data /my\\040data lustre rw 0 0
 )  # fmt: skip
 def test_network_file_systems(path, kind):
     assert network_file_system(path, MOUNTS) == kind
+
+
+def aged(path, seconds):
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A process in the middle of writing `a.json`, and what it has written so far."""
+    code = (
+        "import os, sys, time\nfrom ratecore import files\nreplace = files.os.replace\n"
+        "files.os.replace = lambda *names: (print('written', flush=True), time.sleep(600))\n"
+        "files.write_atomic(sys.argv[1], b'1')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path / "jobs" / "a.json"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "written\n"
+        (part,) = (tmp_path / "jobs").glob(".a.json.*.part")
+        yield process, part
+        process.kill()
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_one_is_left_alone(tmp_path, writer):
+    process, part = writer
+    aged(part, 1.1 * ABANDONED)
+    assert remove_abandoned(tmp_path) == [] and part.exists()  # stopped for long, it may go on
+    process.kill()
+    process.wait()
+    aged(part, 0.9 * ABANDONED)
+    assert remove_abandoned(tmp_path) == []
+    aged(part, 1.1 * ABANDONED)
+    assert remove_abandoned(tmp_path) == [part] and not part.exists()
+
+
+def test_without_locks_a_day_decides(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    write_atomic(tmp_path / "a", b"1")
+    write_new(tmp_path / "b", b"1")
+    (tmp_path / ".a.x.part").touch()
+    for hours, gone in ((20, False), (30, True)):
+        aged(tmp_path / ".a.x.part", 3600 * hours)
+        assert bool(remove_abandoned(tmp_path)) == gone
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_only_what_looks_like_ours_is_removed_and_no_run_is_searched(tmp_path):
+    kept = [tmp_path / name for name in ("a.part", ".a", "models/net.mat", "runs/x/.network.pth.y.part")]
+    gone = [tmp_path / name for name in (".summary.csv.y.part", "models/t/P_rec/.net.mat.y.part", "open/.r.y.part")]
+    (tmp_path / "models" / ".d.x.part").mkdir(parents=True)
+    (tmp_path / "elsewhere").symlink_to("models")
+    for path in kept + gone:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        aged(path, 2 * ABANDONED)
+    (tmp_path / ".link.x.part").symlink_to(kept[2])
+    assert note_deaths(tmp_path) == []
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in gone)
+    assert remove_abandoned(tmp_path / "nothing") == []
+
+
+def test_no_writer_leaves_anything(tmp_path, monkeypatch):
+    write_atomic(tmp_path / "a", b"1")
+    write_atomic(tmp_path / "a", b"2", keep=tmp_path / "before")
+    with pytest.raises(FileExistsError):
+        write_new(tmp_path / "a", b"3")
+    write_new(tmp_path / "b", b"4")
+    monkeypatch.setattr(os, "replace", lambda *names: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_atomic(tmp_path / "a", b"5")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"2", "before": b"1", "b": b"4"}

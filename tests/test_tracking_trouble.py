@@ -2,6 +2,8 @@
 
 import base64
 import os
+import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -47,13 +49,49 @@ def test_a_second_run_of_a_late_or_mistaken_server_goes(store, tmp_path, capfd, 
     assert [mirror.replay(folder)] == ids  # found, not made again
     # One that a request of long ago made, seen with the next news.
     first = record.events()[0]
-    tags = {mirroring.RUN_TAG: "run"}
+    tags = mirroring.tags_of("run")
     real(mirror.experiment_id, start_time=round(first["time"] * 1000), tags=tags)
     record.append("end", "train", status="done", identity="i", values={"train/n_trials": 2500})
     mirror.replay(folder)
     (run,) = mirror.client.search_runs([mirror.experiment_id])
     assert run.info.run_id == read_state(folder)["run_id"] and run.info.status == "FINISHED"
     assert len(mirror.client.get_metric_history(run.info.run_id, "train/loss")) == 25
+
+
+def test_a_run_is_searched_by_a_tag_that_no_other_has(store):
+    """So that a database finds it by its index, however many runs there are."""
+    results, uri = store
+    mirror, asked = Mirror(uri, "keyed", results), []
+    ids = [mirror.replay(open_run(results, "keyed", name)[0]) for name in ("a", "b")]
+    search = mirror.client.search_runs
+    mirror.client.search_runs = lambda *args, **kwargs: asked.append(args[1]) or search(*args, **kwargs)
+    for name in ("a", "b"):
+        (results / "keyed" / "runs" / name / "mirror.json").unlink()
+    assert [mirror.replay(results / "keyed" / "runs" / name) for name in ("a", "b")] == ids
+    keys = [re.match(r"tags.`(.*)` = ", text)[1] for text in asked]
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as db:
+        assert [db.execute("SELECT run_uuid FROM tags WHERE key = ?", [key]).fetchall() for key in keys] == [
+            [(run_id,)] for run_id in ids
+        ]
+    assert all(key.startswith("mlflow.") for key in keys)  # which MLflow's UI does not show
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_an_experiment_of_other_make_has_no_second_runs_either(store, filled):
+    """One of an earlier version of ratecore, whose runs have no tag of their own, or one that was made by hand."""
+    from ratecore.tracking.mlflow import RUN_TAG
+
+    results, uri = store
+    name = f"other {filled}"
+    client = Mirror(uri, "first", results).client
+    experiment_id = client.create_experiment(name)
+    old = client.create_run(experiment_id, tags={RUN_TAG: "a"}).info.run_id if filled else None
+    folder, _ = open_run(results, name, "a")
+    run_id = Mirror(uri, name, results).replay(folder)
+    assert run_id == old or not filled
+    (folder / "mirror.json").unlink()
+    assert Mirror(uri, name, results).replay(folder) == run_id
+    assert len(client.search_runs([experiment_id])) == 1
 
 
 def test_a_run_deleted_by_hand_stays_deleted(store, capfd):
@@ -87,6 +125,14 @@ def test_a_stage_done_again_shows_what_has_changed_alone(store, tmp_path):
         time.sleep(0.002)  # MLflow would take two points of the same millisecond for one
     assert [m.value for m in mirror.client.get_metric_history(run_id, "eval/accuracy")] == [0.5, 0.75]
     assert [m.step for m in mirror.client.get_metric_history(run_id, "eval_curves/x")] == [0, 10]
+
+
+def test_what_a_killed_mirror_left_is_removed(store, tmp_path):
+    results, uri = store
+    write_run(tmp_path / "left")
+    (tmp_path / "left" / ".mirror.json.x.part").touch()
+    Mirror(uri, "left", results).replay(tmp_path / "left")
+    assert not list((tmp_path / "left").glob(".*"))
 
 
 def test_a_file_that_is_not_as_recorded_is_left_out(store, tmp_path, capfd):

@@ -127,7 +127,8 @@ def recorded(stage: str, run: Run, log):
     if stage == "train":
         start |= {"params": run.params(), "provenance": provenance()}
         commit = provenance()["git_commit"]
-        start["tags"] |= {"git_commit": commit, "mlflow.source.git.commit": commit, "code_hash": code_hash()}
+        start["tags"] |= {"git_commit": commit, "mlflow.source.git.commit": commit, "code_hash": code_hash(),
+                          "environment": provenance()["environment"]}  # fmt: skip
     remove_leftovers(run.folder, but="mirror.json")
     run.note_open()
     run.record.append("start", run.step(stage), **start)

@@ -6,7 +6,7 @@ import contextlib
 import sys
 
 from ratecore.runs import Run
-from ratecore.stages.running import all_or_error, at_work, one, recorded
+from ratecore.stages.running import all_or_error, at_work, one, record_file, recorded
 
 
 def _recorded_tests(run: Run) -> dict[int, dict]:
@@ -40,7 +40,9 @@ def _on_test(run: Run, log):
 def _save(run: Run, result, device: str) -> dict:
     """Saves a network; gives the fields of its `end`."""
     from ratecore.formats import save_pth
+    from ratecore.tracking.environment import write_environment
 
+    record_file(run, "train", *write_environment(run.root), "environment")
     sha256 = save_pth(run.network, run.settings, result)
     return {
         "trained": result.trained,

@@ -8,11 +8,13 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from ratecore.redaction import redact_output
 
 INTERVAL = 5.0  # seconds between two looks at the open runs
+STATISTICS = 600.0  # seconds between two looks of SQLite at its tables, for who looks at a grid that is under way
 
 
 class Follower:
@@ -88,8 +90,10 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
     from ratecore.tracking.mlflow import GoneError, Mirror, RefusedError
     from ratecore.tracking.queue import close, note_open, open_runs
     from ratecore.tracking.record import RecordError
+    from ratecore.tracking.sqlite import refresh_statistics
 
     root, mirror = Path(job["results"], job["experiment"]), None
+    due = time.monotonic() + STATISTICS
     said = set() if said is None else said
     while True:
         last, whole = finished(INTERVAL), True
@@ -113,6 +117,9 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
             whole, mirror = False, None  # what answers next may be another store
             message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0], uri)
             _say(said, "server", f"MLflow cannot be reached, the runs go on and are mirrored later ({message})")
+        if mirror is not None and (last or time.monotonic() > due):
+            refresh_statistics(uri)
+            due = time.monotonic() + STATISTICS
         if last:
             return whole
 

@@ -16,8 +16,13 @@ from pathlib import Path
 from ratecore.files import inside, locked, read_sealed_json, sealed_json, sha256_of, write_atomic
 from ratecore.redaction import without_secrets
 from ratecore.tracking.record import LARGEST, Record, RecordError
+from ratecore.tracking.sqlite import sqlite_file
 
-RUN_TAG = "ratecore.run"  # the run's identity: finds the MLflow run of a network again
+RUN_TAG = "ratecore.run"  # the run's identity, for people
+# With the identity behind it, the key of a tag that one run alone has. Databases keep an index of keys and none of
+# values: so the MLflow run of a network is found at once, however many there are. The UI hides what begins so.
+RUN_KEY = "mlflow.ratecore.run."
+KEYED = "ratecore.keyed"  # tag of an experiment all of whose runs have such a key
 STATUS = {"done": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}  # of an `end`; all others are FAILED
 BATCH = 1000  # entries that MLflow takes in one call
 # A tracking server must never hold up an exit for minutes; what it misses is replayed later.
@@ -45,6 +50,11 @@ def is_database(uri: str) -> bool:
     return uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
 
 
+def tags_of(identity: str) -> dict[str, str]:
+    """The tags by which the MLflow run of a network is found."""
+    return {RUN_TAG: identity, f"{RUN_KEY}{identity}": identity}
+
+
 class GoneError(RuntimeError):
     """A run that was deleted in MLflow by hand."""
 
@@ -69,9 +79,8 @@ class Mirror:
         from mlflow.tracking import MlflowClient
 
         database = is_database(uri)
-        if uri.startswith("sqlite:"):
-            path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if file := sqlite_file(uri):
+            file.parent.mkdir(parents=True, exist_ok=True)
             uri += "" if "?" in uri else "?timeout=60"  # wait for a database that another job has locked
         # The first client of a database makes its tables, which two processes at once would break.
         with locked(Path(results) / ".mlflow.lock") if database else contextlib.nullcontext():
@@ -89,15 +98,26 @@ class Mirror:
         found = self.client.get_experiment_by_name(experiment)
         if found is None:
             try:
-                self.experiment_id = self.client.create_experiment(experiment, artifact_location=place)
+                self.experiment_id = self.client.create_experiment(experiment, place, tags={KEYED: "yes"})
+                self._keyed = True
+                return
             except MlflowException:  # another process made it in between
                 found = self.client.get_experiment_by_name(experiment)
                 if found is None:
                     raise
-        if found is not None:
-            if found.lifecycle_stage == "deleted":
-                self.client.restore_experiment(found.experiment_id)
-            self.experiment_id = found.experiment_id
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        self.experiment_id = found.experiment_id
+        self._keyed = KEYED in found.tags
+        if not self._keyed and not self._search("", max_results=1):  # made by hand, and empty
+            self.client.set_experiment_tag(self.experiment_id, KEYED, "yes")
+            self._keyed = True
+
+    def _search(self, text: str, **limits) -> list:
+        """Runs of the experiment, deleted ones too."""
+        from mlflow.entities import ViewType
+
+        return self.client.search_runs([self.experiment_id], text, run_view_type=ViewType.ALL, **limits)
 
     def replay(self, folder) -> str | None:
         """Brings what the record of one run says, and MLflow has not yet, into MLflow.
@@ -131,6 +151,8 @@ class Mirror:
                 with _refusals():
                     self._send(run_id, folder, every[sent:], known=_points(every[:sent]))
                 state["bytes"], state["open"] = end, every[-1]["event"] != "end"
+                for left in folder.glob(".mirror.json.*.part"):  # by a mirror that was killed: the lock is ours
+                    left.unlink(missing_ok=True)
                 write_state(folder, state)
             return state["run_id"]
 
@@ -153,10 +175,8 @@ class Mirror:
         A server that answered too late, or with an error although it had done what it was asked to, may have made a
         second run: the oldest stays, for whoever looks.
         """
-        from mlflow.entities import ViewType
-
-        of_run = f"tags.`{RUN_TAG}` = '{folder.name}'"
-        found = self.client.search_runs([self.experiment_id], of_run, run_view_type=ViewType.ALL)
+        key = f"{RUN_KEY}{folder.name}" if self._keyed else RUN_TAG  # without keys, all runs are looked through
+        found = self._search(f"tags.`{key}` = '{folder.name}'")
         there = sorted((run.info.start_time, run.info.run_id) for run in found if run.info.lifecycle_stage != "deleted")
         for _, second in there[1:]:
             self.client.delete_run(second)
@@ -164,7 +184,7 @@ class Mirror:
             return there[0][1]
         if found or known:
             raise GoneError(f"its MLflow run {known or found[0].info.run_id} was deleted")
-        tags = {RUN_TAG: folder.name, "mlflow.source.type": "JOB", "mlflow.source.name": "ratecore"}
+        tags = {**tags_of(folder.name), "mlflow.source.type": "JOB", "mlflow.source.name": "ratecore"}
         name = first.get("labels", {}).get("name", folder.name)
         with _sent_once():
             run = self.client.create_run(self.experiment_id, start_time=_milliseconds(first), tags=tags, run_name=name)

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ratecore import __version__
+from ratecore.tracking.environment import environment
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -42,12 +43,13 @@ def git_commit() -> str | None:
 
 @cache
 def provenance() -> dict:
-    """Git commit, code hash, versions of what the numbers depend on, and the machine."""
+    """Git commit, code hash, the environment's hash, versions of what the numbers depend on most, and the machine."""
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "numba")}
     return {
         "git_commit": git_commit(),
         "code_hash": code_hash(),
         "python": sys.version.split()[0],
+        "environment": environment().hash,  # names the list of all versions: see `environment.write_environment`
         "versions": {"ratecore": __version__, **versions},
         "platform": platform.platform(),
         "host": platform.node(),

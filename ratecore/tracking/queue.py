@@ -11,7 +11,15 @@ import sys
 import time
 from pathlib import Path
 
-from ratecore.files import inside, locked, read_sealed_json, sealed_json, write_atomic
+from ratecore.files import (
+    inside,
+    locked,
+    read_sealed_json,
+    remove_abandoned,
+    remove_leftovers,
+    sealed_json,
+    write_atomic,
+)
 from ratecore.tracking.record import Record, RecordError
 
 
@@ -51,14 +59,18 @@ def close(root, folder, note: dict) -> None:
 def note_deaths(root) -> list[Path]:
     """Adds an `end` with status `killed` to the record of every run whose process is gone without one.
 
+    Half-written files that it and other killed processes have left are removed.
+
     Returns:
         the folders of these runs.
     """
+    remove_abandoned(root)
     dead = []
     for folder in open_runs(root):
         try:
             with locked(folder / "lock", wait=False):
                 if (start := _unended(folder)) is not None:
+                    remove_leftovers(folder, but="mirror.json")
                     message = "its process was killed"
                     end = {
                         "identity": start.get("identity"),

@@ -283,7 +283,9 @@ def _stored(cursor, run_id: str, row: tuple, artifacts) -> dict:
         cursor.execute(f"SELECT {columns} WHERE run_uuid = '{run_id}'")
         tables.append(cursor.fetchall())
     points = {(key, step): (value, when) for key, step, value, when in tables[0]}
-    tags = {key: value for key, value in tables[2] if key not in MLFLOW_TAGS}
+    tags = {
+        key: value for key, value in tables[2] if not key.startswith("mlflow.ratecore.run.") and key not in MLFLOW_TAGS
+    }
     root = Path(place.replace("mlflow-artifacts:", str(artifacts)))
     files = {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
              for path in root.rglob("*") if path.is_file()}  # fmt: skip
