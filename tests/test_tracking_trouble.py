@@ -84,7 +84,7 @@ def test_an_experiment_of_other_make_has_no_second_runs_either(store, filled):
     results, uri = store
     name = f"other {filled}"
     client = Mirror(uri, "first", results).client
-    experiment_id = client.create_experiment(name)
+    experiment_id = client.create_experiment(name, artifact_location=str(results / "artifacts"))
     old = client.create_run(experiment_id, tags={RUN_TAG: "a"}).info.run_id if filled else None
     folder, _ = open_run(results, name, "a")
     run_id = Mirror(uri, name, results).replay(folder)
