@@ -312,3 +312,16 @@ def test_colours_and_names():
     labels = [Run.of(experiment, cell, seed).labels for cell in experiment.cells for seed in experiment.seeds]
     assert [label["name"] for label in labels][:2] == ["go-nogo gain=1 seed=0", "go-nogo gain=1 seed=1"]
     assert len({label["color"] for label in labels}) == 4
+
+
+def test_the_record_of_a_long_training_is_small(tmp_path):
+    # 6,000 trials with a test after every 100, mante's curves of four conditions: well under 1 MB.
+    experiment = Experiment.from_config({
+        **CONFIG, "results": str(tmp_path), "task": "mante", "grid": {"seed": [0]}, "task_settings": {},
+        "training": {"n_trials": 6000, "eval_tr": 1, "accuracy_threshold": 1.0}, "evaluation": {},
+    })  # fmt: skip
+    (run,) = runs_of(experiment)
+    for stage in ("train", "evaluate", "export"):
+        do(stage, [run])
+    assert len([e for e in run.record.events() if e["event"] == "metrics"]) == 60
+    assert 20_000 < run.record.path.stat().st_size < 100_000

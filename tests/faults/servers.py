@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -60,6 +61,10 @@ class Work:
         if not self._done:
             self._expect(self._processes[0], "done")
         self._done = True
+
+    def is_done(self) -> bool:
+        """Whether the work is done by now."""
+        return self._done or bool(select.select([self._processes[0].stdout], [], [], 0)[0])
 
     def _expect(self, process, word: str) -> None:
         if process.stdout.readline().strip() != word:
@@ -211,6 +216,32 @@ def server_500(times, rng, folder):
         proxy.refuse = lambda: ""
 
     yield from _inflict(times, rng, folder, disturb, through_proxy=True)
+
+
+@fault(
+    "server-returns",
+    FULL,
+    0,
+    """the server is down when the work begins and comes back while it goes on: all is \
+there in the end by itself, each run and point once, and nothing was slowed""",
+)
+def server_returns(times, rng, folder):
+    """Down from before the first request on; started again while networks are still trained."""
+    with _server(folder) as server:
+        for k in range(times):
+            work = Work(folder / f"fault{k}", server.uri, 30, 60)
+            server.kill()
+            work.begin()
+            time.sleep(rng.uniform(1, 5))
+            server.__enter__()
+            late = work.is_done()
+            work.end()
+            yield (
+                ("the server came back after the work had ended" if late else None)
+                or work.harmed()
+                or (None if work.work["whole"] else f"not all was mirrored by itself: {work.said()[-2000:]}")
+                or missing(sqlite(folder / "server" / "mlflow.db"), work.experiment, work.runs(), server.artifacts)
+            )
 
 
 MANY = 32
