@@ -20,6 +20,7 @@ from ratecore.formats import export_stem
 from ratecore.grid import Experiment
 from ratecore.runs import Run
 from ratecore.stages import run_block
+from ratecore.tracking.mlflow import write_state
 
 TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as soon as it may
 FIGURES = ("loss", "outputs", "taus", "weights")
@@ -166,9 +167,9 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
                 for run in runs:
                     if run is not runs[0]:
                         copy_run(runs[0], run)
-                    state = {"store": store, "run_id": f"{run.folder.name:0>32}", "open": False}
-                    state["bytes"] = run.record.path.stat().st_size
-                    (run.folder / "mirror.json").write_text(json.dumps(state))
+                    size = run.record.path.stat().st_size
+                    state = {"store": store, "run_id": f"{run.folder.name:0>32}", "bytes": size, "open": False}
+                    write_state(run.folder, state)
     for note in (root / "open").iterdir():
         note.unlink()
     _write(root / "tracking.json")

@@ -40,7 +40,7 @@ def uri_of(root: Path, given: str | None) -> str:
 
     used = None
     if (root / "tracking.json").is_file():
-        used = read_sealed_json(root / "tracking.json", unsealed=True).get("uri")
+        used = read_sealed_json(root / "tracking.json").get("uri")
         if not isinstance(used, str | None):
             raise ValueError(f"{root / 'tracking.json'}: its 'uri' is no text; name the store with --uri")
         if used and "***" in used and not (given or os.environ.get("MLFLOW_TRACKING_URI")):

@@ -196,25 +196,23 @@ def read_bounded(path, most: int) -> bytes:
         os.close(handle)
 
 
-def sealed_json(values: dict) -> bytes:
+def sealed_json(values: dict, indent: int | None = None) -> bytes:
     """A small JSON file with a checksum of its values in it."""
-    return json.dumps({**values, "checksum": _checksum(values)}).encode()
+    return json.dumps({**values, "checksum": _checksum(values)}, indent=indent).encode()
 
 
-def read_sealed_json(path, unsealed: bool = False, most: int = 2**16) -> dict:
+def read_sealed_json(path, most: int = 2**16) -> dict:
     """The values in a file of `sealed_json`.
 
     Args:
         most: bytes that are read.
-        unsealed: whether a file without a checksum is taken, too.
 
     Raises:
         FileNotFoundError: there is none.   ValueError: it is damaged or something else.
     """
     try:
         values = json.loads(read_bounded(path, most))
-        whole = isinstance(values, dict) and (unsealed or "checksum" in values)
-        if whole and values.pop("checksum", None) in (_checksum(values), *[None] * unsealed):
+        if isinstance(values, dict) and values.pop("checksum", None) == _checksum(values):
             return values
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: it cannot be read: {error}") from error

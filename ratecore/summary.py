@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ratecore.files import write_atomic
+from ratecore.files import read_sealed_json, write_atomic
 from ratecore.grid import Experiment
 from ratecore.runs import DEPENDS_ON, Run
 from ratecore.tracking.mlflow import read_state
@@ -146,14 +146,12 @@ def spiking_figures(experiment: Experiment, cell) -> dict:
     """The figures of one grid point's spiking networks over its seeds, see `figures.of_conversions`; none where no
     network was trained.
     """
-    import json
-
     from ratecore import figures
     from ratecore.formats import load_comparison
 
     runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
     converted = [run for run in runs if run.conversion.is_file()]
-    searches = {f"seed {run.settings.seed}": json.loads(run.conversion.read_bytes()) for run in converted}
+    searches = {f"seed {run.settings.seed}": read_sealed_json(run.conversion) for run in converted}
     return figures.of_conversions(searches, [load_comparison(run.comparison) for run in converted], cell.path)
 
 

@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from ratecore import stages
-from ratecore.files import sha256_of
+from ratecore.files import read_sealed_json, sha256_of
 from ratecore.formats import load_comparison, load_mat, load_network
 from ratecore.grid import Experiment
 from ratecore.runs import Run
@@ -59,7 +59,7 @@ def test_what_a_conversion_leaves(done):
     export = run.outcome("export")
     found = search_scaling(rate_model(run.named(export["mat"])), s.create_task(), s.conversion, s.spiking, seed=s.seed)
     assert end["lambda"] == found.opt_scaling_factor and end["spiking_accuracy"] == found.spiking_accuracy
-    assert json.loads(run.conversion.read_text()) == found.summary()
+    assert read_sealed_json(run.conversion) == json.loads(json.dumps(found.summary()))
     mat = scipy.io.loadmat(run.named(export["mat"]))
     assert mat["opt_scaling_factor"].item() == found.opt_scaling_factor
     assert np.array_equal(mat["all_perfs"].ravel(), found.all_perfs)

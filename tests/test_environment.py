@@ -83,6 +83,13 @@ def test_the_record_of_a_run_holds_the_hash_alone():
     assert len(json.dumps(provenance())) < 1000
 
 
+def test_what_setuptools_brings_with_it_is_not_listed(tmp_path):
+    installed(tmp_path, "x", "1.0")
+    installed(tmp_path / "setuptools" / "_vendor", "y", "2.0")
+    found = metadata.distributions(path=[str(tmp_path), str(tmp_path / "setuptools" / "_vendor")])
+    assert described(found).splitlines()[1:] == ["x==1.0"]
+
+
 def test_pip_takes_the_list(tmp_path):
     """With what is installed, so that nothing is loaded: every line is understood and fulfilled."""
     path, _ = write_environment(tmp_path)

@@ -68,7 +68,6 @@ def test_a_small_file_knows_when_it_is_damaged(tmp_path):
         with pytest.raises(ValueError, match="a.json: it"):
             read_sealed_json(path)
     path.write_text('{"uri": "x"}')
-    assert read_sealed_json(path, unsealed=True) == {"uri": "x"}
     with pytest.raises(ValueError, match="its checksum does not match"):
         read_sealed_json(path)
 

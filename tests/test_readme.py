@@ -118,7 +118,7 @@ def test_ui_shows_the_runs(checkout):
             "e = c.get_experiment_by_name('demo'); runs = c.search_runs([e.experiment_id]);"
             "print(len(runs), len(c.list_artifacts(runs[0].info.run_id)))"
         )
-        assert re.search(r"^12 3$", run(checkout, [sys.executable, "-c", code, address]), re.M)
+        assert re.search(r"^12 5$", run(checkout, [sys.executable, "-c", code, address]), re.M)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)

@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from ratecore import cli
-from ratecore.files import locked, write_atomic
+from ratecore.files import locked, sealed_json, write_atomic
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.follow import follow
 from ratecore.tracking.mlflow import Mirror, is_database, metric_name, read_state, tracking_uri, write_state
@@ -110,6 +110,9 @@ def test_a_damaged_state_is_none(tmp_path):
         changed[position] ^= 1
         path.write_bytes(changed)
         assert read_state(tmp_path) in ({}, state), position
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mirror.json").write_bytes(data)
+    assert read_state(tmp_path / "other") == {}  # it is of another run
     for text in ("[]", "3", "[" * 50_000, ""):
         path.write_text(text)
         assert read_state(tmp_path) == {}
@@ -290,11 +293,11 @@ def test_the_whole_database_is_made_anew_from_the_results(tmp_path, monkeypatch,
     ]
     assert len(shown[0]) == 2 and shown[0] == shown[1]
     assert cli.main(["replay", str(tmp_path / "nothing")]) == 2
-    (tmp_path / "demo" / "tracking.json").write_text('{"uri": "postgresql://***@db/mlflow"}')
+    (tmp_path / "demo" / "tracking.json").write_bytes(sealed_json({"uri": "postgresql://***@db/mlflow"}))
     assert cli.main(["replay", str(tmp_path)]) == 2
     assert "give the URI with its password in MLFLOW_TRACKING_URI" in capsys.readouterr().err
-    for text in ("[]", '{"uri": 3}', '{"uri": "x", "checksum": 3}', "{"):
-        (tmp_path / "demo" / "tracking.json").write_text(text)
+    for text in (b"[]", sealed_json({"uri": 3}), b'{"uri": "x"}', b'{"uri": "x", "checksum": 3}', b"{"):
+        (tmp_path / "demo" / "tracking.json").write_bytes(text)
         assert cli.main(["replay", str(tmp_path)]) == 2
         assert "tracking.json: " in capsys.readouterr().err
 

@@ -40,7 +40,7 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     comparison = compare(result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown,
                          model=scored)  # fmt: skip
     files = {
-        run.conversion: write_atomic(run.conversion, json.dumps(summary, indent=2).encode()),
+        run.conversion: write_atomic(run.conversion, sealed_json(summary, indent=2)),
         run.comparison: write_atomic(run.comparison, comparison_bytes(comparison)),
     }
     for path, sha256 in files.items():

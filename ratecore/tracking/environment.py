@@ -61,6 +61,8 @@ def described(distributions: Iterable[metadata.Distribution]) -> str:
     """The text of an environment with these distributions."""
     lines = {}
     for found in distributions:
+        if "_vendor" in Path(found.locate_file("")).parts:
+            continue  # part of setuptools, which puts it on the path once it is imported
         head = (found.read_text("METADATA") or found.read_text("PKG-INFO") or "").partition("\n\n")[0]
         fields = dict(re.findall(r"^(Name|Version): *(\S+)", head, re.M))
         if len(fields) == 2:  # else what a broken installation left behind, which nothing can import by its name

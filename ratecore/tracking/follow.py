@@ -45,6 +45,11 @@ class Follower:
             print(f"tracking: not mirrored now, but replayed later: {error}", file=sys.stderr)
         return self
 
+    @property
+    def pid(self) -> int | None:
+        """The process, once it was started."""
+        return self._process and self._process.pid
+
     @staticmethod
     def _python_path() -> str:
         """Where the process finds this very ratecore, installed or not."""

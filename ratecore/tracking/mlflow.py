@@ -290,17 +290,21 @@ def metric_name(name: str) -> str:
 
 
 def read_state(folder) -> dict:
-    """How far the mirror of a run has come: `store`, `run_id`, `bytes`; empty before its first replay."""
+    """How far the mirror of a run has come: `store`, `run_id`, `bytes`, `open`; empty before its first replay."""
+    folder = Path(folder)
     try:
-        state = read_sealed_json(Path(folder) / "mirror.json")
+        state = read_sealed_json(folder / "mirror.json")
     except (FileNotFoundError, ValueError):
         return {}  # not there or damaged: the record is replayed from the start, which changes nothing that is there
-    return state if {"store", "run_id", "bytes"} <= set(state) else {}
+    # A whole file of another run, as a disk or a hand can leave it, says nothing of this one.
+    whole = {"store", "run_id", "bytes", "run"} <= set(state) and state["run"] == folder.name
+    return {key: value for key, value in state.items() if key != "run"} if whole else {}
 
 
 def write_state(folder, state: dict) -> None:
     """Writes what `read_state` reads."""
-    write_atomic(Path(folder) / "mirror.json", sealed_json(state))
+    folder = Path(folder)
+    write_atomic(folder / "mirror.json", sealed_json({**state, "run": folder.name}))
 
 
 @contextlib.contextmanager

@@ -14,11 +14,19 @@ from faults.harness import fault
 from faults.limits import at_most
 from ratecore import cli
 from ratecore.checkpoints import NEWEST, Checkpoints
-from ratecore.files import sealed_json
-from ratecore.formats import FormatError, checkpoint_bytes, load_network, load_scores, result_from_pth
+from ratecore.files import read_sealed_json, sealed_json
+from ratecore.formats import (
+    FormatError,
+    checkpoint_bytes,
+    load_comparison,
+    load_mat,
+    load_network,
+    load_scores,
+    result_from_pth,
+)
 from ratecore.grid import Experiment
-from ratecore.runs import Run
-from ratecore.stages import evaluate_run, export_run, run_block, train_run
+from ratecore.runs import DEPENDS_ON, Run
+from ratecore.stages import convert_run, evaluate_run, export_run, run_block, train_run
 from ratecore.summary import IncompleteError, summarize
 from ratecore.tracking.mlflow import read_state, write_state
 from ratecore.tracking.queue import note_deaths, open_runs
@@ -28,18 +36,29 @@ CONFIG = {
     "experiment": "faults",
     "grid": {"seed": [0, 1]},
     "network": {"N": 20, "P_inh": 0.3},
-    "training": {"n_trials": 30, "eval_freq": 10, "eval_tr": 4},
+    # A criterion that they meet, so that they are converted.
+    "training": {
+        "n_trials": 30,
+        "min_trials": 30,
+        "eval_freq": 10,
+        "eval_tr": 8,
+        "loss_threshold": 1e6,
+        "learning_rate": 1e-6,
+        "accuracy_threshold": 0,
+    },
+    "conversion": {"n_trials": 4, "scaling_factors": [4, 8], "trials_shown": 1},
     "evaluation": {"n_trials": 8},
     "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
 }
 
 
 def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
-    """Two networks, trained, evaluated and exported, with what else a workflow leaves."""
+    """Two networks, trained, evaluated, exported and converted, with what else a workflow leaves."""
     experiment = Experiment.from_config({**CONFIG, "results": str(folder)})
     runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     log = io.StringIO()
-    works = {"train": lambda run: train_run(run, log=log), "evaluate": evaluate_run, "export": export_run}
+    works = {"train": lambda run: train_run(run, log=log), "evaluate": evaluate_run, "export": export_run,
+             "convert": lambda run: convert_run(run, log=log)}  # fmt: skip
     for stage, work in works.items():
         run_block(stage, runs, work, log)
     for k, run in enumerate(runs):
@@ -97,6 +116,16 @@ def _scored(path) -> list:
     return [scores.losses, scores.correct, scores.outputs, scores.labels, conditions]
 
 
+def _compared(path) -> list:
+    c = load_comparison(path)
+    examples = [[e.u, e.spike_steps, e.spike_units, e.out] for e in c.examples]
+    return [c.conditions, c.lif_mean, c.lif_sd, c.rates, c.lif_activity, c.lif_components.projections, examples]
+
+
+def _added(path) -> dict:
+    return load_mat(path, ("opt_scaling_factor", "all_perfs", "scaling_factors"))
+
+
 def _from_checkpoint(run: Run):
     log = io.StringIO()
     result = Checkpoints(run.folder, run.settings, log=log).load()
@@ -106,7 +135,7 @@ def _from_checkpoint(run: Run):
 
 
 def _outcomes(run: Run) -> list:
-    return [run.outcome(stage) for stage in ("train", "evaluate", "export")]
+    return [run.outcome(stage) for stage in DEPENDS_ON]
 
 
 def _table(experiment: Experiment) -> list:
@@ -130,8 +159,10 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
 
     def not_whole(file):  # a stage that has written or read the file is done again
         def of(read, truth):
-            for a, b in zip(read, truth, strict=True):
+            for stage, a, b in zip(DEPENDS_ON, read, truth, strict=True):
                 listed = run.relative(file) in {**b.get("files", {}), **b.get("reads", {})}
+                # What the conversion has added to a .mat can be damaged where the export itself is whole.
+                listed &= not (stage == "export" and file.suffix == ".mat")
                 if a is not None if listed else not (a is None or same(a, b)):
                     return False
             return True
@@ -155,7 +186,11 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
     found += [Target(*paths, lambda p=paths[0]: _trained(p), (FormatError,)) for paths in (pths, networks)]
     found += [Target(*evaluations, lambda: _scored(run.evaluation), (FormatError,))]
     found += [Target(*records, lambda: _outcomes(run), (RecordError,), redone)]
-    of_stages = (mats, pths, networks, evaluations, [r.scores for r in runs])
+    conversions, comparisons = [r.conversion for r in runs], [r.comparison for r in runs]
+    found += [Target(*conversions, lambda: read_sealed_json(run.conversion), (ValueError,))]
+    found += [Target(*comparisons, lambda: _compared(run.comparison), (FormatError,))]
+    found += [Target(*mats, lambda: _added(mats[0]), (FormatError,), lambda read, truth: not read)]
+    of_stages = (mats, pths, networks, evaluations, [r.scores for r in runs], conversions, comparisons)
     found += [Target(*paths, lambda: _outcomes(run), (), not_whole(paths[0]), seen=True) for paths in of_stages]
     return found
 

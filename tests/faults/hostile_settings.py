@@ -207,8 +207,8 @@ def environment_with_control_characters(place):
 @case
 def state_of_the_tracking(place):
     path = place.experiment.root / "tracking.json"
-    for text in ("[]", '{"uri": 3}', "[" * 60_000, '{"uri": "x", "checksum": 3}', "x" * 2**17, ""):
-        path.write_text(text)
+    for text in (b"[]", sealed_json({"uri": 3}), b"[" * 60_000, b'{"uri": "x", "checksum": 3}', b"x" * 2**17, b""):
+        path.write_bytes(text)
         place.refused(lambda: cli.uri_of(place.experiment.root, None), ValueError, "tracking.json")
 
 

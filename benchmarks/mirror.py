@@ -1,0 +1,116 @@
+"""What a slow tracking server costs a job: the same work with the mirror running and with it held still, in turns.
+
+    python benchmarks/mirror.py [--quick] [--out FILE]
+
+The mirror is one process beside the jobs, as in a workflow; its server answers every request after 5 s, with an error,
+so that it is asked again. In one round the mirror runs, in the next it is stopped by a signal. The job trains, scores
+and exports a network. It shares one core with the mirror, which is the worst case: a workflow that has a job on every
+core. The ratio is the median over pairs of rounds, with the order statistics that hold it with 95 % (binomial).
+"""
+
+from __future__ import annotations
+
+import os
+
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])  # all that is started below, too
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[name] = "1"
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import numpy as np  # noqa: E402
+from scipy.stats import binom  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ratecore.grid import Experiment  # noqa: E402
+from ratecore.runs import Run  # noqa: E402
+from ratecore.stages import evaluate_run, export_run, run_block, train_run  # noqa: E402
+from ratecore.tracking.follow import Follower  # noqa: E402
+from ratecore.training import warm_up  # noqa: E402
+
+DELAY = 5.0  # seconds to every answer
+
+
+class Slow(BaseHTTPRequestHandler):
+    """A server that takes its time and then has trouble of its own, so that everything is asked for again."""
+
+    def answer(self):
+        time.sleep(DELAY)
+        self.send_response(500)
+        self.end_headers()
+
+    do_GET = do_POST = do_PUT = answer
+
+    def log_message(self, *args):
+        pass
+
+
+def job(run: Run, log) -> float:
+    """Seconds in which a network is trained, scored and exported."""
+    start = time.perf_counter()
+    run_block("train", [run], lambda run: train_run(run, log=log), log)
+    run_block("evaluate", [run], evaluate_run, log)
+    run_block("export", [run], export_run, log)
+    return time.perf_counter() - start
+
+
+def networks(experiment: str, results: str, pairs: int) -> list[Run]:
+    """A run to begin with, and one for each pair."""
+    found = Experiment.from_config({
+        "experiment": experiment, "results": results, "grid": {"seed": list(range(pairs + 1))},
+        "network": {"N": 100}, "training": {"n_trials": 1000, "loss_threshold": 1e-9}, "convert": False,
+    })  # fmt: skip
+    return [Run.of(found, found.cells[0], seed) for seed in found.seeds]
+
+
+def median_with_interval(ratios) -> tuple[float, float, float]:
+    """The median and the order statistics that hold it with 95 %."""
+    ordered, n = np.sort(ratios), len(ratios)
+    k = int(binom.ppf(0.025, n, 0.5))
+    return float(np.median(ordered)), float(ordered[k]), float(ordered[n - 1 - k])
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--quick", action="store_true", help="three pairs")
+    p.add_argument("--out", default="benchmarks/results/mirror.json")
+    args = p.parse_args()
+    pairs = 3 if args.quick else 20
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory() as results, open(os.devnull, "w") as log:
+        ways = {signal.SIGCONT: "mirror", signal.SIGSTOP: "still"}  # the same networks, each in results of its own
+        runs = {way: networks(name, results, pairs) for way, name in ways.items()}
+        warm_up(runs[signal.SIGCONT][0].settings)
+        follower = Follower(f"http://127.0.0.1:{server.server_port}", "mirror", results).start()
+        try:
+            job(runs[signal.SIGCONT][0], log)
+            time.sleep(15)  # in which the mirror has imported its client and asks its first question
+            ratios = []
+            for k in range(pairs):
+                seconds = {}
+                for way in (signal.SIGCONT, signal.SIGSTOP) if k % 2 else (signal.SIGSTOP, signal.SIGCONT):
+                    os.kill(follower.pid, way)
+                    seconds[way] = job(runs[way][k + 1], log)
+                ratios.append(seconds[signal.SIGCONT] / seconds[signal.SIGSTOP])
+        finally:
+            os.kill(follower.pid, signal.SIGCONT)
+            follower.stop(0)
+    median, low, high = median_with_interval(ratios)
+    print(f"a job beside a mirror with a slow server takes {median:.4f} times as long [{low:.4f}, {high:.4f}]")
+    os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)
+    with open(args.out, "w") as file:
+        json.dump({"ratio": median, "low": low, "high": high, "pairs": pairs}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
