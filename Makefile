@@ -55,6 +55,7 @@ bench: install
 	$(BIN)/python benchmarks/job.py
 	$(BIN)/python benchmarks/block.py
 	$(BIN)/python benchmarks/spiking.py
+	$(BIN)/python benchmarks/mirror.py
 
 schema: install
 	$(BIN)/python -c "from ratecore.config import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml

@@ -209,7 +209,8 @@ class Mirror:
             elif event["event"] == "end":
                 status = (STATUS.get(event["status"], "FAILED"), when)
         for event in artifacts.values():
-            self._send_artifact(run_id, folder, event)
+            # What a stage under way has changed since, as the conversion does a .mat, it will record again.
+            self._send_artifact(run_id, folder, event, under_way=events[-1]["event"] != "end")
         for k in range(0, len(metrics), BATCH):
             self.client.log_batch(run_id, metrics=metrics[k : k + BATCH])
         params = [Param(key, str(value)) for key, value in params.items()]
@@ -221,7 +222,7 @@ class Mirror:
         elif status:
             self.client.set_terminated(run_id, status=status[0], end_time=status[1])
 
-    def _send_artifact(self, run_id: str, folder: Path, event: dict) -> None:
+    def _send_artifact(self, run_id: str, folder: Path, event: dict, under_way: bool = False) -> None:
         path = folder / event["path"]
         root = next((place.parent for place in folder.parents if place.name == "runs"), folder)
         try:
@@ -230,7 +231,7 @@ class Mirror:
             raise RecordError(f"{folder / 'record.jsonl'}: {error}") from None
         if path.is_file() and sha256_of(path) == event["sha256"]:
             self.client.log_artifact(run_id, str(path), event["folder"] or None)
-        else:
+        elif not under_way:
             print(f"tracking: {path} is not there as it was recorded; it is left out of MLflow", file=sys.stderr)
 
 
