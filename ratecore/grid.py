@@ -38,6 +38,7 @@ RESERVED = {"seed", "seeds", "status", "trained", "n_trials", "accuracy", "loss"
             "mat", "pth", "folder", "error", "lambda", "spiking_accuracy", "spiking_ci_low", "spiking_ci_high",
             "mean_rate_exc", "mean_rate_inh"}  # fmt: skip
 MOST_VALUES, DEEPEST = 200_000, 20  # of a configuration
+LONGEST_VALUE = 180  # characters of a value in a path, whose parts file systems bound to 255 with the axis's name
 MOST_POINTS, MOST_RUNS = 1_000_000, 10_000_000  # every grid point is looked at before any work starts
 # Axes that every grid has, swept or not, so that a path always says what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
@@ -45,11 +46,17 @@ FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "tau
 
 def format_value(value) -> str:
     """A setting's value as part of a path: 4.0 is '4', (4.0, 20.0) is '4_20'. Raises SettingsError."""
-    if isinstance(value, list | tuple):
-        return "_".join(format_value(v) for v in value)
-    text = str(value)
+    if value is None:
+        return "default"
+    parts = isinstance(value, list | tuple) and len(value) > 0
+    text = "_".join(format_value(v) for v in value) if parts else str(value)
     if isinstance(value, float) and text.endswith(".0"):
         text = text[:-2]
+    if len(text) > LONGEST_VALUE:
+        raise SettingsError(
+            f"{shown(value)} cannot be a value of a grid axis: as a part of a path it has {len(text)} characters; at "
+            f"most {LONGEST_VALUE} are allowed"
+        )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*|-?[0-9.e+-]+", text):
         raise SettingsError(f"{shown(value)} cannot be a value of a grid axis: it would have to be part of a path")
     return text
@@ -180,6 +187,7 @@ class Experiment:
         grid = dict(settings.grid)
         self.seeds = _seeds(grid.pop("seed", [0]))
         self.axes = self._axes(grid)
+        self._refuse_idle_axes()
         self._refuse_too_many()
         self.cells = self._make_cells()
         self._refuse_duplicates()
@@ -221,6 +229,11 @@ class Experiment:
             column = short if short not in taken else "_".join(path)
             axes.append(Axis(column, path, tuple(values)))
         return axes
+
+    def _refuse_idle_axes(self) -> None:
+        idle = [axis.column for axis in self.axes if axis.path[0] in ("spiking", "conversion") and len(axis.values) > 1]
+        if idle and not self.settings.convert:
+            raise SettingsError(f"grid: {', '.join(idle)} changes nothing with convert = False; set it to true")
 
     def _refuse_too_many(self) -> None:
         points, seeds = math.prod(len(axis.values) for axis in self.axes), len(self.seeds)
@@ -318,7 +331,9 @@ class Experiment:
 
     def variant(self, cell: Cell, stage: str) -> str:
         """Path of the values by which a stage differs for one and the same network: '' or 'refractory~2'."""
-        return path_of({axis.column: cell.values[axis.column] for axis in self.axes if axis.path[0] in LATER[stage]})
+        # By name, so that another order of the axes in the configuration is no other variant.
+        later = sorted(axis.column for axis in self.axes if axis.path[0] in LATER[stage])
+        return cell.path_in(later)
 
     @cached_property
     def _first_cells(self) -> dict[tuple[str, ...], dict[str, Cell]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ratecore.config import RunSettings
+from ratecore.config import RunSettings, hash_of
 from ratecore.files import inside, locked, sha256_of
 from ratecore.grid import LATER, Cell, Experiment, format_value
 from ratecore.progress import say
@@ -73,7 +73,10 @@ class Run:
 
     def group(self, name: str, stage: str) -> str:
         """Where MLflow has what a stage gives: `spiking`, or `spiking/refractory_2` of a variant."""
-        return "/".join([name, *self.variants.get(stage, "").replace("~", "_").split("/")]).rstrip("/")
+        variant = self.variants.get(stage, "").replace("~", "_")
+        if len(variant) > 120:  # MLflow's names have at most 250 characters
+            variant = f"{variant[:80]}_{hash_of({'variant': variant})}"
+        return f"{name}/{variant}".rstrip("/")
 
     @property
     def network(self) -> Path:
@@ -108,7 +111,9 @@ class Run:
         """Hash of what the stage's numbers depend on."""
         return self.settings.identity(*DEPENDS_ON[stage])
 
-    def outcome(self, stage: str, verify: bool = True, ends: dict[str, dict] | None = None) -> dict | None:
+    def outcome(
+        self, stage: str, verify: bool = True, ends: dict[str, dict] | None = None, code: bool = True
+    ) -> dict | None:
         """The stage's `end` event if the stage is whole: final, of this identity, its files there and unchanged.
 
         What other code has scored, written or failed is not whole: it is quickly done again. A network that other code
@@ -117,6 +122,7 @@ class Run:
         Args:
             verify: whether the files' contents and the code are checked against the record, too.
             ends: the record's newest `end` of each stage, if it was read before.
+            code: whether what other code has done counts as not whole, with `verify`.
 
         Raises:
             RecordError: the record is damaged, or names a file outside the experiment's results.
@@ -126,8 +132,11 @@ class Run:
         if end is None or end.get("identity") != self.identity(stage) or end.get("status") not in FINAL:
             return None
         lasting = stage == "train" and end["status"] == "done"
-        if verify and not lasting and end.get("code_hash") != code_hash():
+        if verify and code and not lasting and end.get("code_hash") != code_hash():
             return None
+        exported = ends.get(self.step("export"), {}).get("mat")
+        if stage == "convert" and "skipped" not in end and exported not in end.get("files", {}):
+            return None  # the lambda is in another file than the one that was exported last
         for path, sha256 in {**end.get("files", {}), **end.get("reads", {})}.items():
             file = self.named(path, verify)
             if not file.is_file() or (verify and not _is_as_written(file, sha256)):
@@ -184,8 +193,12 @@ def _is_as_written(file: Path, sha256: str) -> bool:
         return True
     if file.suffix != ".mat":
         return False
-    from ratecore.formats import sha256_without_additions
+    from ratecore.formats import FormatError, load_mat, sha256_without_additions
 
+    try:
+        load_mat(file, ())  # an addition that cannot be read stands in the way of the next one
+    except FormatError:
+        return False
     return sha256_without_additions(file) == sha256
 
 

@@ -120,9 +120,9 @@ def cell_figures(experiment: Experiment, cell) -> dict:
     from ratecore.formats import load_scores, result_from_pth
 
     runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
-    settings = cell.settings
+    settings, title = cell.settings, cell.path_in(experiment.columns("evaluate"))
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
-    made = {"loss_curves": figures.loss_curves(curves, settings.training.loss_threshold, cell.path)}
+    made = {"loss_curves": figures.loss_curves(curves, settings.training.loss_threshold, title)}
     whole = [run for run in runs if run.evaluation.is_file()]
     task = settings.create_task()
     pooled, before, after, first = {}, [], [], None
@@ -136,7 +136,7 @@ def cell_figures(experiment: Experiment, cell) -> dict:
     if first is None:
         return made
     outputs = {name: (np.mean(means, 0), np.std(means, 0)) for name, means in sorted(pooled.items())}
-    made["outputs"] = figures.outputs_by_condition(outputs, task.stimulus_windows, task.response_steps, cell.path)
+    made["outputs"] = figures.outputs_by_condition(outputs, task.stimulus_windows, task.response_steps, title)
     made["taus"] = figures.tau_distribution(np.concatenate(before), np.concatenate(after), settings.network.taus)
     made["weights"] = figures.weight_matrix(first)
     return made
@@ -150,7 +150,7 @@ def spiking_figures(experiment: Experiment, cell) -> dict:
     from ratecore.formats import load_comparison
 
     runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
-    converted = [run for run in runs if run.conversion.is_file()]
+    converted = [run for run in runs if "lambda" in (run.outcome("convert", verify=False) or {})]
     searches = {f"seed {run.settings.seed}": read_sealed_json(run.conversion) for run in converted}
     return figures.of_conversions(searches, [load_comparison(run.comparison) for run in converted], cell.path)
 

@@ -8,7 +8,9 @@ from ratecore.grid import Experiment
 from ratecore.summary import swept_columns, write_figures
 
 with logging_to(snakemake.log[0]):  # noqa: F821
-    table = pd.read_csv(snakemake.input[0], dtype={"taus": str})  # noqa: F821
+    experiment = Experiment.from_config(snakemake.config)  # noqa: F821
+    axes = swept_columns(experiment)
+    table = pd.read_csv(snakemake.input[0], dtype=dict.fromkeys(axes, str))  # noqa: F821
     table["needed"] = table["n_trials"].where(table["trained"])
     shown = {
         "accuracy": ("accuracy", "accuracy on fresh trials", (-0.03, 1.03)),
@@ -17,7 +19,5 @@ with logging_to(snakemake.log[0]):  # noqa: F821
         "spiking_accuracy": ("spiking_accuracy", "accuracy of the spiking network", (-0.03, 1.03)),
         "lambda": ("lambda", "best lambda", (0, None)),
     }
-    experiment = Experiment.from_config(snakemake.config)  # noqa: F821
-    axes = swept_columns(experiment)
     made = {name: against_axes(table, *shown[name], columns=axes) for name in snakemake.output.keys()}  # noqa: F821
     write_figures(made, dict(snakemake.output.items()))  # noqa: F821

@@ -172,6 +172,43 @@ def test_a_damaged_file_of_kept_trials_is_named_and_left_out(done, tmp_path):
     kept.path.unlink()
 
 
+def test_what_another_version_has_exported_is_converted(tmp_path, monkeypatch):
+    (run,) = runs_of(experiment_in(tmp_path))
+    do([run], "train", "evaluate", "export")
+    for module in ("ratecore.runs", "ratecore.stages.running", "ratecore.stages.convert"):
+        monkeypatch.setattr(f"{module}.code_hash", lambda: "newer")
+    (end,) = do([run], "convert")
+    assert end["status"] == "done" and run.outcome("export") is None and run.outcome("convert")
+
+
+def test_other_settings_of_what_comes_later_leave_the_exported_files_their_names(tmp_path):
+    (run,) = runs_of(experiment_in(tmp_path))
+    do([run])
+    files = sorted(path.name for path in (tmp_path / "spikes" / "models").rglob("*.*") if path.is_file())
+    (other,) = runs_of(experiment_in(tmp_path, spiking={"refractory": 5.0}, evaluation={"n_trials": 7}))
+    do([other], "evaluate", "export", "convert")
+    assert sorted(p.name for p in (tmp_path / "spikes" / "models").rglob("*.*") if p.is_file()) == files
+    assert load_mat(other.named(other.outcome("export")["mat"]))["opt_scaling_factor"].size == 1
+
+
+def test_a_conversion_is_of_the_file_that_was_exported_last(tmp_path):
+    (run,) = runs_of(experiment_in(tmp_path))
+    do([run])
+    run.named(run.outcome("export")["pth"]).unlink()
+    (export,) = do([run], "export")
+    assert export["mat"].endswith("_2.mat") and run.outcome("convert") is None
+    with pytest.raises(IncompleteError, match="'convert' is not done"):
+        summarize(experiment_in(tmp_path))
+    do([run], "convert")
+    assert load_mat(run.named(export["mat"]))["opt_scaling_factor"].size == 1
+
+
+def test_a_lesion_of_the_weights_before_training(tmp_path):
+    grid = {"conversion.lesion.fraction": [0.0, 1.0]}
+    whole, none = do(runs_of(experiment_in(tmp_path, grid=grid, spiking={"use_initial_weights": True})))
+    assert whole["lambda"] == none["lambda"] and whole["mean_rate_exc"] != none["mean_rate_exc"]
+
+
 def test_variants_share_the_network_and_the_search(tmp_path, monkeypatch):
     grid = {"conversion.lesion.fraction": [0.0, 0.9], "refractory": [2.0, 20.0]}
     experiment = experiment_in(tmp_path, grid=grid)

@@ -66,7 +66,7 @@ def test_accuracy_of_one_network_with_its_intervals():
 
 
 def test_all_values_with_all_trials_and_the_best_on_fresh_ones():
-    fresh = {"spiking_accuracy": 0.75, "ci_low": 0.7, "ci_high": 0.8}
+    fresh = {"spiking_accuracy": 0.75, "ci_low": 0.7, "ci_high": 0.8, "scored": "fresh"}
     (axis,) = figures.scaling({"a": search(n=(40,) * 3, **fresh)}).axes
     assert words(axis) == ["best: λ = 25", "95 %", "40 trials", "on fresh trials,\n75 % [70, 80]"]
     assert axis.containers[1].lines[0].get_xydata().tolist() == [[25, 0.75]]

@@ -181,6 +181,15 @@ def test_what_is_swept_after_training_trains_no_network_twice():
     assert runs[-1].step("train") == "train" and runs[-1].group("eval", "train") == "eval"
 
 
+def test_the_order_of_axes_makes_no_other_variant():
+    one, two = (experiment(grid) for grid in (
+        {"refractory": [2.0, 5.0], "tau_rise": [0.0, 2.0]}, {"tau_rise": [0.0, 2.0], "refractory": [2.0, 5.0]}
+    ))  # fmt: skip
+    assert {one.variant(c, "convert") for c in one.cells} == {two.variant(c, "convert") for c in two.cells}
+    (cell, _) = experiment({"threshold": [None, -45.0]}).cells
+    assert cell.path.endswith("threshold~default")
+
+
 def test_settings_within_sections_can_be_axes():
     e = experiment({"spiking.stimulation.mode": ["none", "inh"], "stimulation.units": ["exc", [0, 7]],
                     "conversion.lesion.fraction": [0.0, 0.5]})  # fmt: skip
@@ -223,6 +232,12 @@ BAD = [
         {"spiking": {"stimulation": {"mode": "inh", "units": "som"}}},
         "spiking.stimulation.units = 'som': the network has no SST",
     ),
+    (
+        {"grid": {"stimulation.units": [list(range(80))]}},
+        "cannot be a value of a grid axis: as a part of a path it has",
+    ),
+    ({"grid": {"stimulation.units": [[]]}}, "cannot be a value of a grid axis"),
+    ({"convert": False, "grid": {"refractory": [1, 2]}}, "grid: refractory changes nothing with convert = False"),
     ({"grid": {"refractary": [1]}}, "grid: unknown axis 'refractary' (did you mean 'refractory'?)"),
     ({"grid": {"N": []}}, "grid.N = []: an axis needs at least one value"),
     ({"grid": {"N": 200}}, "grid.N = 200: it must be a list of values"),

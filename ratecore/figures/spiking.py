@@ -17,6 +17,9 @@ E, I, SST = COLORS[0], COLORS[1], COLORS[2]
 BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}  # of a legend, to the right of its axes
 FADED, DROPPED = 0.3, "dropped after\nfewer trials"
 
+# What the accuracy of a conversion is of, where it is not that of the trials of the search
+ON = {"fresh": "on fresh trials", "changed": "lesioned or stimulated"}
+
 
 def of_conversion(search: dict, comparison) -> dict[str, Figure]:
     """The figures of one converted network, by name.
@@ -133,12 +136,12 @@ def _one_search(axis, search) -> None:
                           label=label)  # fmt: skip
     best, p, low, high = (search[key] for key in ("lambda", "spiking_accuracy", "ci_low", "ci_high"))
     at = accuracy[values == best]
-    scored, fresh = f"{100 * p:.0f} % [{100 * low:.0f}, {100 * high:.0f}]", not at.size or abs(at[0] - p) > 1e-9
-    label = f"best: λ = {best:g}" + ("" if fresh else f",\n{scored}")
+    scored, on = f"{100 * p:.0f} % [{100 * low:.0f}, {100 * high:.0f}]", ON.get(search.get("scored", "search"))
+    label = f"best: λ = {best:g}" + ("" if on else f",\n{scored}")
     axis.plot(best, at[0] if at.size else p, "o", ms=11, mfc="none", mec=COLORS[1], mew=1.5, label=label)
-    if fresh:
+    if on:
         axis.errorbar(best, p, [[p - low], [high - p]], fmt="D", ms=5, lw=1.2, color=COLORS[1],
-                      label=f"on fresh trials,\n{scored}")  # fmt: skip
+                      label=f"{on},\n{scored}")  # fmt: skip
     axis.set_ylabel("accuracy (95 % interval)")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ratecore.config import NetworkSettings, RunSettings
+from ratecore.config import AFTER_TRAINING, NetworkSettings, RunSettings
 from ratecore.files import read_bounded, write_atomic
 from ratecore.formats.containers import LARGEST, checked_zip
 from ratecore.formats.errors import DamagedError, FormatError, bytes_of, first_line
@@ -43,8 +43,8 @@ def pth_bytes(settings: RunSettings, result, **extra) -> bytes:
         "trial": result.n_trials,
         "tests": result.tests,
         "trained": result.trained,
-        # Without the evaluation's: the same network is the same file, however it is scored.
-        "run_settings": settings.model_dump(mode="json", exclude={"evaluation"}),
+        # Without what comes after training: the same network is the same file, however it is scored and converted.
+        "run_settings": settings.model_dump(mode="json", exclude=set(AFTER_TRAINING)),
         "finished": result.finished,
     }
     buffer = io.BytesIO()

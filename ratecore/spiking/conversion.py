@@ -31,6 +31,8 @@ class SearchResult:
         ci_low, ci_high: Wilson's interval around it.
         mean_rate_exc, mean_rate_inh: spikes a second; NaN without units of the type.
         outcomes: lambda: Outcomes, from which a search can go on.
+        scored: what the accuracy and the rates are of: the trials of the 'search', 'fresh' ones, or a network that was
+            'changed' by a lesion or stimulation after the search.
     """
 
     scaling_factors: np.ndarray
@@ -43,6 +45,7 @@ class SearchResult:
     mean_rate_exc: float
     mean_rate_inh: float
     outcomes: dict[float, Outcomes]
+    scored: str = "search"
 
     def summary(self) -> dict:
         """The results in plain numbers, for records and files; a rate of no units is None."""
@@ -50,7 +53,7 @@ class SearchResult:
         plain = {name: None if math.isnan(v := float(getattr(self, name))) else v for name in names}
         return {"lambda": self.opt_scaling_factor, "opt_scaling_factor": self.opt_scaling_factor,
                 "all_perfs": self.all_perfs.tolist(), "scaling_factors": self.scaling_factors.tolist(),
-                "n_trials": self.n_trials.tolist(), **plain}  # fmt: skip
+                "n_trials": self.n_trials.tolist(), "scored": self.scored, **plain}  # fmt: skip
 
 
 class Search:
@@ -162,6 +165,7 @@ def search_scaling(
     return SearchResult(
         np.array(values), np.array([o.accuracy for o in of]), np.array([len(o) for o in of]), best,
         **_scores(scored, settings), outcomes={v: outcomes[v] for v in values},
+        scored="fresh" if settings.fresh_trials else "search",
     )  # fmt: skip
 
 
@@ -192,12 +196,12 @@ def convert(model: RateModel, task, settings: ConversionSettings, spiking: Spiki
     lesion = settings.lesion
     if not lesion.fraction and spiking.stimulation.mode == "none":
         return result, model
-    changed, _ = lesioned(model, lesion.fraction, lesion.synapses, stream(seed, "lesion"))
+    changed, _ = lesioned(model, lesion.fraction, lesion.synapses, stream(seed, "lesion"), spiking.use_initial_weights)
     trials = TrialsOfTask(changed, task, spiking, seed, settings.output_of_step)
     n, fresh = settings.n_trials, settings.fresh_trials
     numbers = range(n, n + fresh) if fresh else range(n)  # the trials by which the intact network is scored
     (scored,) = run_trials(trials, numbers, [result.opt_scaling_factor], threads)
-    return replace(result, **_scores(scored, settings)), changed
+    return replace(result, **_scores(scored, settings), scored="changed"), changed
 
 
 def evaluate_scaling(model, task, scaling_factor: float, n_trials: int = 100, spiking=None, *, seed=0, threads=1,

@@ -6,6 +6,8 @@ from the change alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ratecore.spiking.scoring import TrialsOfTask, run_trials, wilson_interval
@@ -36,12 +38,15 @@ def sweep(variants, task, scaling_factor: float, n_trials: int = 100, *, seed: i
     return rows
 
 
-def lesioned(model: RateModel, fraction: float, synapses: str = "all", rng=None) -> tuple[RateModel, int]:
+def lesioned(
+    model: RateModel, fraction: float, synapses: str = "all", rng=None, initial: bool = False
+) -> tuple[RateModel, int]:
     """The model without a fraction of its live synapses, chosen at random; of one seed a larger fraction has the same
     ones and more.
 
     Args:
         synapses: 'all', or those from - to one type: E-E, E-I, I-E, I-I.   rng: generator or seed.
+        initial: whether the weights before training are lesioned, which `use_initial_weights` simulates.
 
     Returns:
         the model, the number of synapses that are gone.
@@ -53,15 +58,16 @@ def lesioned(model: RateModel, fraction: float, synapses: str = "all", rng=None)
         raise ValueError(f"fraction = {fraction}; it must be in [0, 1]")
     if synapses not in SYNAPSES:
         raise ValueError(f"synapses = {synapses!r}; allowed: {', '.join(SYNAPSES)}")
-    candidates = model.W != 0  # what training has silenced is no synapse
+    weights = model.weights(initial)
+    candidates = weights != 0  # what training has silenced is no synapse
     if synapses != "all":
         of = {"E": ~model.inh, "I": model.inh}
         candidates &= of[synapses[2]][:, None] & of[synapses[0]][None, :]
     index = np.flatnonzero(candidates)
     gone = np.random.default_rng(rng).permutation(index)[: round(fraction * index.size)]
-    W = model.W.copy()
+    W = weights.copy()
     W.flat[gone] = 0
-    return model.with_weights(W), gone.size
+    return replace(model, **{"W_initial" if initial else "W": W}), gone.size
 
 
 def lesion_sweep(
@@ -79,7 +85,7 @@ def lesion_sweep(
     """Rows of `sweep` with fraction, synapses and n_lesioned: accuracy against the share of synapses that is lost."""
     settings, variants = settings or SpikingSettings(), []
     for fraction in fractions:
-        changed, gone = lesioned(model, fraction, synapses, np.random.default_rng(seed))
+        changed, gone = lesioned(model, fraction, synapses, np.random.default_rng(seed), settings.use_initial_weights)
         variants.append(({"fraction": fraction, "synapses": synapses, "n_lesioned": gone}, changed, settings))
     return sweep(variants, task, scaling_factor, n_trials, seed=seed, threads=threads)
 

@@ -88,7 +88,8 @@ class Simulator:
             skip=SETTLING,
         )
         self.wiring = self._wiring()
-        self.hit = model.units(s.stimulation.units).astype(float)
+        stimulated = () if s.stimulation.mode == "none" else s.stimulation.units
+        self.hit = model.units(stimulated).astype(float)
 
     def _wiring(self) -> kernels.Wiring:
         s, model, every, dt = self.settings, self.model, self.every, self.dt

@@ -48,7 +48,6 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     files |= _draw(run, summary, comparison)
     files[mat] = _add_to(mat, found)
     record_file(run, "convert", mat, files[mat], run.group("model", "export"))
-    kept.forget()
     share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)
     say(f"{run.name('convert')}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
         f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search", log)  # fmt: skip
@@ -62,7 +61,7 @@ def _skipped(run: Run, reason: str, log) -> dict:
 
 def _exported(run: Run):
     """The run's `.mat`. Raises FileNotFoundError when it is not there as it was written."""
-    export = run.outcome("export")
+    export = run.outcome("export", code=False)  # what an older version has exported is as good
     if export is None:
         raise FileNotFoundError(
             f"{run.folder}: the network is not exported, or its files were changed; run 'export' again"
@@ -123,7 +122,7 @@ class KeptTrials:
             "network": run.reads("convert"), "spiking": unperturbed(s.spiking).model_dump(mode="json"),
             "output_of_step": s.conversion.output_of_step, "code": code_hash(),
         }  # fmt: skip
-        self.run, self.log, self.shared = run, log, "convert" in run.variants
+        self.run, self.log = run, log
         self.path = run.folder / f"search-{hash_of(values)}.json"
 
     def load(self) -> dict:
@@ -143,8 +142,3 @@ class KeptTrials:
         """Writes the trials so far."""
         columns = {str(value): [o.correct, o.rate_exc, o.rate_inh] for value, o in outcomes.items()}
         write_atomic(self.path, sealed_json(columns))
-
-    def forget(self) -> None:
-        """Removes the file, unless other variants can use it."""
-        if not self.shared:
-            self.path.unlink(missing_ok=True)

@@ -83,6 +83,10 @@ def at_work(stage: str, run: Run, log):
 
 
 def _forget_checkpoints(stage: str, run: Run) -> None:
+    """Removes what a stage that was interrupted would have gone on from, once the record says that it is done."""
+    if stage == "convert" and stage not in run.variants:  # variants can use the trials of each other
+        for path in run.folder.glob("search-*.json"):
+            path.unlink(missing_ok=True)
     if stage == "train":
         from ratecore.checkpoints import remove_checkpoints
 

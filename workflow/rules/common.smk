@@ -174,7 +174,8 @@ def closing_words():
     if not os.path.exists(f"{ROOT}/summary.csv"):
         return f"\nDone so far: {ROOT}/runs/"
     with open(f"{ROOT}/summary.csv", newline="") as file:
-        states = [row["status"] for row in csv.DictReader(file)]
+        # A network has a row for each of its variants.
+        states = list({row["folder"]: row["status"] for row in csv.DictReader(file)}.values())
     counts = ", ".join(
         f"{states.count(s)} {s}"
         for s in ("trained", "not trained", "failed")
