@@ -234,7 +234,7 @@ BAD = [
     ),
     (
         {"grid": {"stimulation.units": [list(range(80))]}},
-        "cannot be a value of a grid axis: as a part of a path it has",
+        "cannot be a value of a grid axis: as a part of a path it has 229 characters",
     ),
     ({"grid": {"stimulation.units": [[]]}}, "cannot be a value of a grid axis"),
     ({"convert": False, "grid": {"refractory": [1, 2]}}, "grid: refractory changes nothing with convert = False"),

@@ -137,9 +137,10 @@ def test_what_a_killed_mirror_left_is_removed(store, tmp_path):
 
 def test_a_file_that_is_not_as_recorded_is_left_out(store, tmp_path, capfd):
     results, uri = store
-    write_run(tmp_path / "changed")
+    record = write_run(tmp_path / "changed")
     (tmp_path / "changed" / "scores.json").write_text("[]")
     mirror = Mirror(uri, "changed", results)
+    record.append("end", "evaluate", status="done", identity="i")
     run_id = mirror.replay(tmp_path / "changed")
     assert "not there as it was recorded" in capfd.readouterr().err
     assert not mirror.client.list_artifacts(run_id, "evaluation")
