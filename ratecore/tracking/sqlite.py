@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 SAMPLED = 400  # rows of an index that are looked at: the time hardly grows with the file then
+SORTED_BY = ("latest_metrics", "params")
+# Of these a sample says that a key has SAMPLED rows. With fewer runs than that SQLite would look through all runs for
+# the key that one of them alone has (`mlflow.RUN_KEY`), and go on to do so as they become many.
+ALSO, MANY = ("tags", "runs"), 5_000
 PATIENCE = 5.0  # seconds that another writer is waited for
 
 
@@ -30,7 +34,9 @@ def refresh_statistics(uri: str) -> bool:
         place = f"{file.absolute().as_uri()}?mode=rw"  # a file that is not there is not made
         with contextlib.closing(sqlite3.connect(place, uri=True, timeout=PATIENCE)) as db:
             db.execute(f"PRAGMA analysis_limit = {SAMPLED}")
-            db.execute("ANALYZE")
+            (runs,) = db.execute("SELECT count(*) FROM runs").fetchone()
+            for table in (*SORTED_BY, *(ALSO if runs >= MANY else ())):
+                db.execute(f"ANALYZE {table}")
             return True
     except (sqlite3.Error, ValueError):
         return False
