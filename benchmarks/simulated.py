@@ -110,6 +110,8 @@ def convert(run: Run) -> dict:
     """A search for lambda, as `stages.convert_run` records it; the `.mat` stays as it is."""
     chance = random.Random(run.folder.name)
     files = _recorded(run, "convert", [(path, "spiking") for path in (run.conversion, run.comparison, *_drawn(run))])
+    mat = _exported(run)[0]
+    files[run.relative(mat)] = sha256_of(mat)
     scores = {"spiking_accuracy": chance.random(), "ci_low": 0.1, "ci_high": 0.9, "mean_rate_exc": 5.0,
               "mean_rate_inh": 8.0}  # fmt: skip
     return {
