@@ -135,6 +135,8 @@ class Run:
         if verify and code and not lasting and end.get("code_hash") != code_hash():
             return None
         exported = ends.get(self.step("export"), {}).get("mat")
+        if exported is not None:
+            self.named(exported, verify)  # one that leads out of the results is named before anything else
         if stage == "convert" and "skipped" not in end and exported not in end.get("files", {}):
             return None  # the lambda is in another file than the one that was exported last
         for path, sha256 in {**end.get("files", {}), **end.get("reads", {})}.items():
