@@ -8,9 +8,10 @@ from importlib import import_module
 _HOMES = {
     "companion": ("LIF_network_fnc", "evaluate_task", "lambda_grid_search"),
     "comparison": ("Comparison", "compare"),
-    "conversion": ("SearchResult", "evaluate_scaling", "search_scaling", "wilson_interval"),
+    "conversion": ("SearchResult", "evaluate_scaling", "search_scaling"),
     "exploration": ("lesion_sweep", "refractory_sweep", "stimulation_sweep"),
     "lif": ("Trial", "simulate"),
+    "scoring": ("wilson_interval",),
     "settings": ("ConversionSettings", "SpikingSettings", "StimulationSettings"),
     "source": ("RateModel", "rate_model"),
 }

@@ -11,7 +11,7 @@ from ratecore.formats import FormatError, add_to_mat, load_mat
 from ratecore.spiking.comparison import Example
 from ratecore.spiking.conversion import search_scaling
 from ratecore.spiking.lif import Simulator, simulate
-from ratecore.spiking.scoring import TrialsOfTask, run_trials, wilson_interval
+from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.settings import ConversionSettings, SpikingSettings
 from ratecore.spiking.source import rate_model
 from ratecore.tasks import TaskFactory
@@ -89,8 +89,7 @@ def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None,
         except ValueError as error:  # of this file: the others can be searched
             failed.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
-        add_to_mat(path, {"opt_scaling_factor": result.opt_scaling_factor, "all_perfs": result.all_perfs,
-                          "scaling_factors": result.scaling_factors})  # fmt: skip
+        add_to_mat(path, result.for_mat())
         best[path.name] = result.opt_scaling_factor
         print(f"{path}: lambda {result.opt_scaling_factor:g}, accuracy {result.spiking_accuracy:.3f} "
               f"[{result.ci_low:.3f}, {result.ci_high:.3f}] of {conversion.n_trials} trials", flush=True)  # fmt: skip
@@ -129,10 +128,9 @@ def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settin
     scaling = _scaling_of(path) if optimal_scaling_factor is None else float(optimal_scaling_factor)
     trials = TrialsOfTask(model, task, settings or SpikingSettings(), seed)
     (result,) = run_trials(trials, range(n_trials), [scaling], threads)
-    low, high = wilson_interval(sum(result.correct), n_trials)
-    scores = {"model": str(path), "scaling_factor": scaling, "n_trials": n_trials, "overall_accuracy": result.accuracy,
-              "ci_low": low, "ci_high": high, "mean_rate_exc": float(np.mean(result.rate_exc)),
-              "mean_rate_inh": float(np.mean(result.rate_inh))}  # fmt: skip
+    found = result.scores()
+    scores = {"model": str(path), "scaling_factor": scaling, "n_trials": n_trials,
+              "overall_accuracy": found.pop("accuracy"), **found}  # fmt: skip
     conditions = np.array([trials.condition(k) for k in range(n_trials)])
     for name in sorted(set(conditions.tolist())):
         of = np.array(result.correct)[conditions == name]

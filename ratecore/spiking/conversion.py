@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ratecore.spiking.exploration import lesioned
-from ratecore.spiking.scoring import Outcomes, TrialsOfTask, run_trials, wilson_interval
+from ratecore.spiking.scoring import Outcomes, TrialsOfTask, run_trials
 from ratecore.spiking.settings import ConversionSettings, SpikingSettings, StimulationSettings
 from ratecore.spiking.source import RateModel
 from ratecore.streams import stream
@@ -46,6 +46,11 @@ class SearchResult:
     mean_rate_inh: float
     outcomes: dict[float, Outcomes]
     scored: str = "search"
+
+    def for_mat(self) -> dict:
+        """What the companion package adds to a `.mat` file (SPEC 4)."""
+        return {"opt_scaling_factor": self.opt_scaling_factor, "all_perfs": self.all_perfs,
+                "scaling_factors": self.scaling_factors}  # fmt: skip
 
     def summary(self) -> dict:
         """The results in plain numbers, for records and files; a rate of no units is None."""
@@ -170,10 +175,8 @@ def search_scaling(
 
 
 def _scores(scored: Outcomes, settings: ConversionSettings) -> dict[str, float]:
-    low, high = wilson_interval(sum(scored.correct), len(scored), settings.confidence)
-    return {"spiking_accuracy": scored.accuracy, "ci_low": low, "ci_high": high,
-            "mean_rate_exc": float(np.mean(scored.rate_exc)),
-            "mean_rate_inh": float(np.mean(scored.rate_inh))}  # fmt: skip
+    found = scored.scores(settings.confidence)
+    return {"spiking_accuracy": found.pop("accuracy"), **found}
 
 
 def unperturbed(spiking: SpikingSettings) -> SpikingSettings:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ratecore.spiking.scoring import TrialsOfTask, run_trials, wilson_interval
+from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.settings import SpikingSettings, StimulationSettings
 from ratecore.spiking.source import RateModel
 
@@ -31,10 +31,7 @@ def sweep(variants, task, scaling_factor: float, n_trials: int = 100, *, seed: i
     for names, model, settings in variants:
         trials = TrialsOfTask(model, task, settings, seed)
         (result,) = run_trials(trials, range(n_trials), [scaling_factor], threads)
-        low, high = wilson_interval(sum(result.correct), n_trials)
-        rows.append({**names, "n": n_trials, "accuracy": result.accuracy, "ci_low": low, "ci_high": high,
-                     "mean_rate_exc": float(np.mean(result.rate_exc)),
-                     "mean_rate_inh": float(np.mean(result.rate_inh))})  # fmt: skip
+        rows.append({**names, "n": n_trials, **result.scores()})
     return rows
 
 

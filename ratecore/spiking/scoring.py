@@ -40,6 +40,13 @@ class Outcomes:
     def accuracy(self) -> float:
         return float(np.mean(self.correct))
 
+    def scores(self, confidence: float = 0.95) -> dict[str, float]:
+        """accuracy with Wilson's interval, ci_low and ci_high; mean_rate_exc, mean_rate_inh in spikes a second."""
+        low, high = wilson_interval(sum(self.correct), len(self), confidence)
+        return {"accuracy": self.accuracy, "ci_low": low, "ci_high": high,
+                "mean_rate_exc": float(np.mean(self.rate_exc)),
+                "mean_rate_inh": float(np.mean(self.rate_inh))}  # fmt: skip
+
 
 class TrialsOfTask:
     """The LIF trials of one network on one task.

@@ -78,7 +78,7 @@ def rate_model(model) -> RateModel:
     if isinstance(model, RateModel):
         return model
     if isinstance(model, FR_RNN_dale):
-        return _of_network(model)
+        return model_of(model)
     if isinstance(model, dict):
         return _of_content(model)
     if not isinstance(model, str | Path):
@@ -88,7 +88,7 @@ def rate_model(model) -> RateModel:
         raise FormatError(f"{path}: there is no such file")
     if path.suffix == ".pth":
         result = result_from_pth(path)
-        return _of_network(result.net, result.initial)
+        return model_of(result.net, result.initial)
     try:
         return _of_content(load_mat(path))
     except (ValueError, TypeError, IndexError) as error:
@@ -97,7 +97,8 @@ def rate_model(model) -> RateModel:
         raise FormatError(f"{path}: {error}") from error
 
 
-def _of_network(net, initial: dict | None = None) -> RateModel:
+def model_of(net, initial: dict | None = None) -> RateModel:
+    """The RateModel of an FR_RNN_dale; `initial`: its state before training, as `TrainingResult` has it."""
     s = net.settings
     content = {name: getattr(net, name).detach().cpu().numpy() for name in
                ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "taus_gaus")}  # fmt: skip

@@ -7,7 +7,7 @@ import json
 from ratecore.files import read_sealed_json, sealed_json, sha256_of, write_atomic
 from ratecore.progress import say
 from ratecore.runs import Run
-from ratecore.stages.running import done_before, record_file
+from ratecore.stages.running import curve_group, record_file, write_figures, write_file
 from ratecore.tracking.provenance import code_hash
 
 LARGEST_SEARCH = 2**28  # bytes of the trials of a search that are read
@@ -23,35 +23,33 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     Returns:
         the fields of the stage's `end`; `skipped` with the reason for a network that was not trained.
     """
-    from ratecore.formats import comparison_bytes, result_from_pth
+    from ratecore import figures
+    from ratecore.formats import add_to_mat, comparison_bytes, result_from_pth
     from ratecore.spiking.comparison import compare
     from ratecore.spiking.conversion import convert
-    from ratecore.spiking.source import rate_model
+    from ratecore.spiking.source import model_of
 
     s, result = run.settings, result_from_pth(run.network)
     if not result.trained:
         return _skipped(run, f"the network was not trained within {result.n_trials:,} trials", log)
     mat = _exported(run)
-    model, task = rate_model(run.network), s.create_task()
+    model, task = model_of(result.net, result.initial), s.create_task()
     kept = KeptTrials(run, log)
     found, scored = convert(model, task, s.conversion, s.spiking, seed=s.seed, threads=threads, earlier=kept.load(),
                             on_round=kept.save)  # fmt: skip
     summary = found.summary()
     comparison = compare(result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown,
                          model=scored)  # fmt: skip
-    files = {
-        run.conversion: write_atomic(run.conversion, sealed_json(summary, indent=2)),
-        run.comparison: write_atomic(run.comparison, comparison_bytes(comparison)),
-    }
-    for path, sha256 in files.items():
-        record_file(run, "convert", path, sha256, run.group("spiking", "convert"))
-    files |= _draw(run, summary, comparison)
-    files[mat] = _add_to(mat, found)
-    record_file(run, "convert", mat, files[mat], run.group("model", "export"))
+    group, drawn = run.group("spiking", "convert"), figures.of_conversion(summary, comparison)
+    files = write_file(run, "convert", run.conversion, sealed_json(summary, indent=2), group)
+    files |= write_file(run, "convert", run.comparison, comparison_bytes(comparison), group)
+    files |= write_figures(run, "convert", drawn, group)
+    add_to_mat(mat, found.for_mat())
+    files |= record_file(run, "convert", mat, sha256_of(mat), run.group("model", "export"))
     share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)
     say(f"{run.name('convert')}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
         f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search", log)  # fmt: skip
-    return _end(run, summary) | {"files": {run.relative(path): sha256 for path, sha256 in files.items()}}
+    return _end(run, summary) | {"files": files}
 
 
 def _skipped(run: Run, reason: str, log) -> dict:
@@ -69,33 +67,12 @@ def _exported(run: Run):
     return run.named(export["mat"])
 
 
-def _add_to(mat, found) -> str:
-    """Adds what the companion package adds to a `.mat` (SPEC 4), in one write. Returns its SHA-256 then."""
-    from ratecore.formats import add_to_mat
-
-    add_to_mat(mat, {"opt_scaling_factor": found.opt_scaling_factor, "all_perfs": found.all_perfs,
-                     "scaling_factors": found.scaling_factors})  # fmt: skip
-    return sha256_of(mat)
-
-
-def _draw(run: Run, summary: dict, comparison) -> dict:
-    from ratecore import figures
-
-    files = {}
-    for name, figure in figures.of_conversion(summary, comparison).items():
-        path = run.place("convert") / "figures" / f"{name}.png"
-        files[path] = write_atomic(path, figures.png(figure))
-        record_file(run, "convert", path, files[path], run.group("spiking", "convert"))
-    return files
-
-
 def _end(run: Run, summary: dict) -> dict:
     """The numbers of a conversion, for the table and for MLflow."""
     s, group = run.settings, run.group("spiking", "convert")
     known = {name: summary[name] for name in SCORES if summary[name] is not None}  # no rate without units of the type
     short = {f"{group}/{name.removeprefix('spiking_')}": value for name, value in known.items()}
-    curves = run.group(f"spiking_curves_{number + 1}" if (number := done_before(run, "convert")) else "spiking_curves",
-                       "convert")  # fmt: skip
+    curves = curve_group(run, "spiking_curves", "convert")
     pairs = zip(summary["scaling_factors"], summary["all_perfs"], strict=True)
     return {
         "lambda": summary["lambda"],

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from ratecore.files import write_atomic
 from ratecore.runs import Run
-from ratecore.stages.running import done_before, record_file
+from ratecore.stages.running import curve_group, write_figures, write_file
 
 CURVE_STEP = 10  # every tenth step of an output curve goes to the record; all of them are in the .npz
 
@@ -22,24 +21,18 @@ def evaluate_run(run: Run) -> dict:
     task = s.create_task()
     evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.loss_fn)
     summary = evaluation.summary()
-    files = {
-        run.evaluation: write_atomic(run.evaluation, evaluation_bytes(evaluation)),
-        run.scores: write_atomic(run.scores, json.dumps(summary, indent=2).encode()),
-    }
-    for path, sha256 in files.items():
-        record_file(run, "evaluate", path, sha256, run.group("evaluation", "evaluate"))
-    for name, figure in figures.of_run(s, result, evaluation).items():
-        path = run.place("evaluate") / "figures" / f"{name}.png"
-        files[path] = write_atomic(path, figures.png(figure))
-        record_file(run, "evaluate", path, files[path], run.group("figures", "evaluate"))
+    group, drawn = run.group("evaluation", "evaluate"), figures.of_run(s, result, evaluation)
+    files = write_file(run, "evaluate", run.evaluation, evaluation_bytes(evaluation), group)
+    files |= write_file(run, "evaluate", run.scores, json.dumps(summary, indent=2).encode(), group)
+    files |= write_figures(run, "evaluate", drawn, run.group("figures", "evaluate"))
     return {
         "accuracy": summary["accuracy"],
         "loss": summary["loss"],
         "n_trials": summary["n_trials"],
-        "files": {run.relative(path): sha256 for path, sha256 in files.items()},
-        "tags": {run.group("evaluation", "evaluate"): json.dumps(s.evaluation.model_dump())},
+        "files": files,
+        "tags": {group: json.dumps(s.evaluation.model_dump())},
         "values": _score_values(summary, run),
-        "curves": _score_curves(evaluation, run, done_before(run, "evaluate")),
+        "curves": _score_curves(evaluation, curve_group(run, "eval_curves", "evaluate")),
     }
 
 
@@ -52,12 +45,8 @@ def _score_values(summary: dict, run: Run) -> dict[str, float]:
     return values
 
 
-def _score_curves(evaluation, run: Run, number: int = 0) -> dict[str, list]:
-    """Curves for MLflow: output over the steps of a trial; choice over evidence in thousandths of the offset.
-
-    Curves of another evaluation of the same network get a `number`, since MLflow would draw both as one line.
-    """
-    group = run.group(f"eval_curves_{number + 1}" if number else "eval_curves", "evaluate")
+def _score_curves(evaluation, group: str) -> dict[str, list]:
+    """Curves for MLflow: output over the steps of a trial; choice over evidence in thousandths of the offset."""
     curves = {}
     for name, row in evaluation.scores.by_condition().items():
         for key in ("output_mean", "output_sd"):

@@ -14,9 +14,9 @@ def export_run(run: Run) -> dict:
     result, variant = result_from_pth(run.network), run.variants.get("export")
     place = run.root / "variants" / variant if variant else run.root
     mat, pth = export(place, run.settings, result, load_scores(run.evaluation))
-    files = {path: sha256_of(path) for path in (mat, pth)}
-    for path, sha256 in files.items():
-        record_file(run, "export", path, sha256, run.group("model", "export"))
+    files = {}
+    for path in (mat, pth):
+        files |= record_file(run, "export", path, sha256_of(path), run.group("model", "export"))
     names = {"mat": run.relative(mat), "pth": run.relative(pth)}
     tags = {run.group(key, "export"): path for key, path in names.items()}
-    return {**names, "files": {run.relative(path): sha256 for path, sha256 in files.items()}, "tags": tags}
+    return {**names, "files": files, "tags": tags}

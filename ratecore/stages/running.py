@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from ratecore.config import AFTER_TRAINING
-from ratecore.files import remove_leftovers
+from ratecore.files import remove_leftovers, write_atomic
 from ratecore.processes import side_by_side
 from ratecore.progress import say
 from ratecore.runs import DEPENDS_ON, Run
@@ -182,11 +182,29 @@ def _tags(run: Run) -> dict:
     }
 
 
-def record_file(run: Run, stage: str, path, sha256: str, folder: str = "") -> None:
+def record_file(run: Run, stage: str, path, sha256: str, folder: str = "") -> dict[str, str]:
+    """Records a file of a run, for MLflow in `folder`. Returns it as the `files` of an `end` name it."""
     run.record.append("artifact", run.step(stage), path=run.relative(path, run.folder), sha256=sha256, folder=folder)
+    return {run.relative(path): sha256}
 
 
-def done_before(run: Run, stage: str) -> int:
-    """Number of other settings with which the stage was done; its curves need a name of their own then."""
+def write_file(run: Run, stage: str, path, data: bytes, folder: str) -> dict[str, str]:
+    """Writes a file of a run whole and records it, as `record_file`."""
+    return record_file(run, stage, path, write_atomic(path, data), folder)
+
+
+def write_figures(run: Run, stage: str, drawn: dict, folder: str) -> dict[str, str]:
+    """Writes and records the figures of a stage, by name, as `record_file`."""
+    from ratecore import figures
+
+    files = {}
+    for name, figure in drawn.items():
+        files |= write_file(run, stage, run.place(stage) / "figures" / f"{name}.png", figures.png(figure), folder)
+    return files
+
+
+def curve_group(run: Run, name: str, stage: str) -> str:
+    """The group of a stage's curves in MLflow, which would draw those of other settings as one line with them."""
     ends = [e for e in run.record.events("end") if e["stage"] == run.step(stage)]
-    return len({e["identity"] for e in ends} - {run.identity(stage)})
+    others = len({e["identity"] for e in ends} - {run.identity(stage)})
+    return run.group(f"{name}_{others + 1}" if others else name, stage)

@@ -21,6 +21,7 @@ from ratecore.summary import stages_of
 from ratecore.tracking.follow import Follower
 from ratecore.tracking.mlflow import tracking_uri
 from ratecore.tracking.queue import note_deaths
+from ratecore.tracking.sqlite import sqlite_file
 
 try:
     experiment = Experiment.from_config(config)
@@ -159,8 +160,7 @@ def labels_of(stage, name):
 
 def warn_of_shared_sqlite():
     """SQLite's locks do not hold on network file systems, where two writers at once break its file."""
-    if uri.startswith("sqlite:"):
-        file = uri.removeprefix("sqlite:///").partition("?")[0]
+    if file := sqlite_file(uri):
         if kind := network_file_system(file):
             print(
                 f"WARNING: MLflow's database {file} is on a network file system ({kind}), where SQLite can break. "
@@ -175,7 +175,9 @@ def closing_words():
         return f"\nDone so far: {ROOT}/runs/"
     with open(f"{ROOT}/summary.csv", newline="") as file:
         # A network has a row for each of its variants.
-        states = list({row["folder"]: row["status"] for row in csv.DictReader(file)}.values())
+        states = list(
+            {row["folder"]: row["status"] for row in csv.DictReader(file)}.values()
+        )
     counts = ", ".join(
         f"{states.count(s)} {s}"
         for s in ("trained", "not trained", "failed")
