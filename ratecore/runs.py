@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from ratecore.axes import format_value
 from ratecore.config import RunSettings, hash_of
 from ratecore.files import inside, locked, sha256_of
-from ratecore.grid import LATER, Cell, Experiment, format_value
+from ratecore.grid import LATER, Cell, Experiment
 from ratecore.progress import say
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.provenance import code_hash

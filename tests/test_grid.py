@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ratecore.axes import RESERVED, format_value
 from ratecore.config import ExperimentSettings, RunSettings, SettingsError, load_yaml, schema_yaml
 from ratecore.files import check_writable
-from ratecore.grid import RESERVED, Experiment, block_name, format_value
+from ratecore.grid import Experiment, block_name
 from ratecore.runs import Run
 from ratecore.streams import stream
 from ratecore.tasks import TaskFactory

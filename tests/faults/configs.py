@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from faults.harness import fault
 from faults.limits import at_most
+from ratecore.axes import SECTIONS
 from ratecore.config import ExperimentSettings, RunSettings, SettingsError, schema_yaml
-from ratecore.grid import SECTIONS, Experiment
+from ratecore.grid import Experiment
 from ratecore.runs import Run
 from ratecore.tasks import TaskFactory
 
