@@ -17,6 +17,7 @@ from ratecore.devices import device_pool
 from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
 from ratecore.redaction import without_secrets
+from ratecore.runs import DEPENDS_ON
 from ratecore.summary import stages_of
 from ratecore.tracking.follow import Follower
 from ratecore.tracking.mlflow import tracking_uri
@@ -73,13 +74,14 @@ wildcard_constraints:
     seeds="[0-9a-f+-]+",
 
 
-def identities(*stages):
+def identities(stage):
     """A function of wildcards: the identity of each of a block's runs. What changes it makes the job run again."""
 
     def of_block(wildcards):
         cell = experiment.cell_of(wildcards)
         return [
-            cell.identity(seed, *stages) for seed in experiment.blocks[wildcards.seeds]
+            cell.identity(seed, *DEPENDS_ON[stage])
+            for seed in experiment.blocks[wildcards.seeds]
         ]
 
     return of_block

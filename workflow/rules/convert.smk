@@ -15,6 +15,6 @@ rule convert:
         mem_mb=memory,
         runtime=minutes_to_convert,
     params:
-        identities=identities("training", "spiking", "conversion"),
+        identities=identities("convert"),
     script:
         "../../scripts/convert.py"

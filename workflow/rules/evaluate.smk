@@ -15,6 +15,6 @@ rule evaluate:
         mem_mb=memory,
         runtime=minutes_to_score,
     params:
-        identities=identities("training", "evaluation"),
+        identities=identities("evaluate"),
     script:
         "../../scripts/evaluate.py"

@@ -15,6 +15,6 @@ rule export:
         mem_mb=memory,
         runtime=minutes_to_score,
     params:
-        identities=identities("training", "evaluation"),
+        identities=identities("export"),
     script:
         "../../scripts/export.py"

@@ -16,6 +16,6 @@ rule train:
         mem_mb=memory,
         runtime=minutes,
     params:
-        identities=identities("training"),
+        identities=identities("train"),
     script:
         "../../scripts/train.py"
