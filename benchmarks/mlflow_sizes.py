@@ -19,7 +19,8 @@ from ratecore.tracking.mlflow import RUN_KEY, RUN_TAG, Mirror
 from ratecore.tracking.sqlite import refresh_statistics
 
 CHUNK = 1000  # runs that are copied at once
-FILLING = 240.0  # seconds that the copies may take at most, all sizes together
+FILLING = 1800.0  # seconds that the copies may take at most, all sizes together
+PATIENCE = 900.0  # seconds that are waited for a page of the UI
 
 
 def _tables(db: sqlite3.Connection) -> dict[str, list[str]]:
@@ -58,8 +59,11 @@ def fill(path: Path, runs: int, templates: list[str], until: float) -> int:
     return there
 
 
-def _best(path: Path) -> float:
-    """Seconds until the 100 best by a metric are there, as the UI asks for them, in a process that has just started."""
+def _best(path: Path) -> float | None:
+    """Seconds until the 100 best by a metric are there, as the UI asks for them, in a process that has just started.
+
+    None when they are not there in the time that anybody would wait.
+    """
     code = """
 import sys, time
 from mlflow.tracking import MlflowClient
@@ -69,8 +73,11 @@ start = time.perf_counter()
 client.search_runs([experiment], order_by=["metrics.`eval/loss`"], max_results=100)
 print(time.perf_counter() - start)
 """
-    done = subprocess.run([sys.executable, "-c", code, f"sqlite:///{path}"], stdout=subprocess.PIPE, check=True)
-    return float(done.stdout)
+    command = [sys.executable, "-c", code, f"sqlite:///{path}"]
+    try:
+        return float(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=PATIENCE).stdout)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def measure(experiment: Experiment, sizes: list[int], replayed: int) -> list[dict]:

@@ -39,6 +39,7 @@ STEPS = {
     "start_done": "snakemake, nothing to do",
     "schedule": "all jobs scheduled, none does anything",
     "summarize": "summarize",
+    "follow_first": "first look of the mirror at all runs",
     "follow_whole": "look at all runs, all mirrored",
     "deaths": "note_deaths, no run open",
     "deaths_open": "note_deaths, all runs open",
@@ -60,8 +61,8 @@ def configuration(networks: int, block: int) -> dict:
     }
 
 
-ORDER = ["validate", "dry_run_new", "simulate", "summarize", "follow_whole", "schedule", "dry_run_done", "start_done",
-         "deaths", "open_all", "deaths_open"]  # fmt: skip
+ORDER = ["validate", "dry_run_new", "simulate", "follow_first", "follow_whole", "summarize", "schedule",
+         "dry_run_done", "start_done", "deaths", "open_all", "deaths_open"]  # fmt: skip
 
 
 def experiment_here():
@@ -103,6 +104,9 @@ def follow_whole() -> None:
     job = {"experiment": "scaling", "results": "results", "whole": True}
     if not follow(job, uri_here(), lambda seconds: True):
         raise SystemExit("not all runs are mirrored")
+
+
+follow_first = follow_whole  # the same step, when there is no list yet of what is mirrored
 
 
 def deaths() -> None:
@@ -206,10 +210,14 @@ def table(result: dict) -> str:
         lines.append(
             f"  {row['runs']:>8,} runs: {row['mb']:7.0f} MB, {row['rows']:>11,} rows; one more is replayed in "
             f"{1000 * row['replay_s']:.0f} ms ({1000 * row['replay_core_s']:.0f} on the core), "
-            f"found in {1000 * row['find_s']:.0f} ms; the 100 best in {row['best_s']:.2f} s, "
-            f"with statistics, made in {row['statistics_s']:.2f} s, in {row['best_after_s']:.2f} s"
+            f"found in {1000 * row['find_s']:.0f} ms; the 100 best in {_seconds(row['best_s'])}, "
+            f"with statistics, made in {row['statistics_s']:.2f} s, in {_seconds(row['best_after_s'])}"
         )
     return "\n".join(lines)
+
+
+def _seconds(value: float | None) -> str:
+    return f"{value:.2f} s" if value is not None else "more time than was waited"
 
 
 def main() -> None:

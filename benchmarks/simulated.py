@@ -20,7 +20,7 @@ from ratecore.formats import export_stem
 from ratecore.grid import Experiment
 from ratecore.runs import Run
 from ratecore.stages import run_block
-from ratecore.tracking.mlflow import write_state
+from ratecore.tracking.state import write_state
 
 TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as soon as it may
 FIGURES = ("loss", "outputs", "taus", "weights")

@@ -7,7 +7,7 @@ from pathlib import Path
 from ratecore.files import read_sealed_json, write_atomic
 from ratecore.grid import Experiment
 from ratecore.runs import DEPENDS_ON, Run
-from ratecore.tracking.mlflow import read_state
+from ratecore.tracking.state import Mirrored, read_state
 
 # Columns of what a conversion to a spiking network came to: their names in its `end`. Empty for one not trained.
 SPIKING = {
@@ -34,8 +34,9 @@ def all_runs(experiment: Experiment):
     return ((cell, Run.of(experiment, cell, seed)) for cell in experiment.cells for seed in experiment.seeds)
 
 
-def summary_row(run: Run, columns: dict[str, str], stages=tuple(DEPENDS_ON)) -> dict:
+def summary_row(run: Run, columns: dict[str, str], stages=tuple(DEPENDS_ON), mirrored: Mirrored | None = None) -> dict:
     """A run's row of summary.csv; `columns` are the grid's axes, `stages` those that every network goes through."""
+    mirrored = mirrored or Mirrored(run.root)
     ends = run.record.newest("end")
     train, *later = (run.outcome(stage, verify=False, ends=ends) for stage in stages)
     failed = train is not None and train["status"] == "failed"
@@ -55,7 +56,7 @@ def summary_row(run: Run, columns: dict[str, str], stages=tuple(DEPENDS_ON)) -> 
         "seconds": train.get("seconds"),
         "device": train.get("device"),
         **({name: convert.get(key) for name, key in SPIKING.items()} if "convert" in stages else {}),
-        "mlflow_run_id": read_state(run.folder).get("run_id"),
+        "mlflow_run_id": mirrored.run_id(run.folder) or read_state(run.folder).get("run_id"),
         **place,
         "folder": run.folder.as_posix(),
         "error": train.get("error"),
@@ -70,10 +71,10 @@ def summarize(experiment: Experiment):
     """
     import pandas as pd
 
-    rows, missing, stages = [], [], stages_of(experiment)
+    rows, missing, stages, mirrored = [], [], stages_of(experiment), Mirrored(experiment.root)
     for cell, run in all_runs(experiment):
         try:
-            rows.append(summary_row(run, cell.values, stages))
+            rows.append(summary_row(run, cell.values, stages, mirrored))
         except IncompleteError as error:
             missing.append(str(error))
     if missing:

@@ -16,7 +16,6 @@ from ratecore.grid import Experiment
 from ratecore.runs import Run
 from ratecore.stages import StageError, evaluate_run, export_run, run_block, train_run, train_together
 from ratecore.summary import IncompleteError, cell_figures, loss_curve, summarize
-from ratecore.tracking import Record
 
 CONFIG = {
     "experiment": "blocks",
@@ -66,16 +65,6 @@ def test_all_stages_and_nothing_twice(experiment):
     assert [len(run.record.events()) for run in runs] == lengths
     assert set(cell_figures(experiment, experiment.cells[0])) == {"loss_curves", "outputs", "taus", "weights"}
     assert loss_curve(runs[0])[0] == [10, 20] and not loss_curve(runs[0])[2]
-
-
-def test_the_table_looks_once_at_each_record(experiment, monkeypatch):
-    runs = runs_of(experiment)
-    for stage in ("train", "evaluate", "export"):
-        do(stage, runs)
-    looks, events = [], Record.events
-    monkeypatch.setattr(Record, "events", lambda self, *kind: looks.append(self.path) or events(self, *kind))
-    assert len(summarize(experiment)) == 3
-    assert looks == [run.record.path for run in runs]
 
 
 def test_a_run_that_breaks_does_not_hold_up_the_others_and_is_tried_again(experiment):

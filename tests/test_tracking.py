@@ -12,8 +12,9 @@ from ratecore import cli
 from ratecore.files import locked, sealed_json, write_atomic
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.follow import follow
-from ratecore.tracking.mlflow import Mirror, is_database, metric_name, read_state, tracking_uri, write_state
+from ratecore.tracking.mlflow import Mirror, is_database, metric_name, tracking_uri
 from ratecore.tracking.queue import close, note_deaths, note_open, open_runs
+from ratecore.tracking.state import read_state
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
@@ -98,24 +99,6 @@ def test_a_record_too_large_to_read_is_named(tmp_path):
         file.truncate(2**40)
     with pytest.raises(RecordError, match="record.jsonl: it has 1,099,511,627,776 bytes; at most"):
         Record(tmp_path / "record.jsonl").events()
-
-
-def test_a_damaged_state_is_none(tmp_path):
-    write_state(tmp_path, {"store": "s", "run_id": "r", "bytes": 123, "open": False})
-    path, state = tmp_path / "mirror.json", read_state(tmp_path)
-    data = path.read_bytes()
-    assert state["bytes"] == 123
-    for position in range(len(data)):
-        changed = bytearray(data)
-        changed[position] ^= 1
-        path.write_bytes(changed)
-        assert read_state(tmp_path) in ({}, state), position
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "mirror.json").write_bytes(data)
-    assert read_state(tmp_path / "other") == {}  # it is of another run
-    for text in ("[]", "3", "[" * 50_000, ""):
-        path.write_text(text)
-        assert read_state(tmp_path) == {}
 
 
 def test_no_file_outside_the_results_is_sent(tmp_path):
@@ -300,12 +283,6 @@ def test_the_whole_database_is_made_anew_from_the_results(tmp_path, monkeypatch,
         (tmp_path / "demo" / "tracking.json").write_bytes(text)
         assert cli.main(["replay", str(tmp_path)]) == 2
         assert "tracking.json: " in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"store": "x"}', "\udce4"])
-def test_what_is_no_state_is_none(tmp_path, text):
-    (tmp_path / "mirror.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert read_state(tmp_path) == {}
 
 
 def test_which_stores_are_databases():

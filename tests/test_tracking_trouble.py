@@ -15,8 +15,9 @@ import pytest
 from test_tracking import job_of, open_run, write_run
 
 from ratecore.tracking.follow import Follower, follow
-from ratecore.tracking.mlflow import Mirror, read_state
+from ratecore.tracking.mlflow import Mirror
 from ratecore.tracking.queue import open_runs
+from ratecore.tracking.state import read_state
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 

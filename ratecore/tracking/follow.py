@@ -107,11 +107,11 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
         try:
             if mirror is None and (notes or every):
                 mirror = Mirror(uri, job["experiment"], job["results"])
-            for folder in every:
-                if folder not in notes and not mirror.has_all(folder):
-                    note_open(root, folder)  # so that the next one brings it, if this one cannot
-            notes = open_runs(root) if every else notes
-            for folder in dict.fromkeys([*notes, *every]):
+            missed = [folder for folder in every if folder not in notes and not mirror.has_all(folder)]
+            for folder in missed:
+                note_open(root, folder)  # so that the next one brings it, if this one cannot
+            notes = open_runs(root) if missed else notes
+            for folder in dict.fromkeys([*notes, *missed]):
                 try:
                     if mirror.replay(folder) and folder in notes and mirror.has_all(folder):
                         close(root, folder, notes[folder])
@@ -123,6 +123,10 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
             message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0], uri)
             _say(said, "server", f"MLflow cannot be reached, the runs go on and are mirrored later ({message})")
         if mirror is not None and (last or time.monotonic() > due):
+            try:
+                mirror.mirrored.write()
+            except OSError as error:  # the next look at all runs takes longer
+                _say(said, "mirrored", str(error))
             refresh_statistics(uri)
             due = time.monotonic() + STATISTICS
         if last:

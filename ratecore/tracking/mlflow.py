@@ -13,10 +13,11 @@ import re
 import sys
 from pathlib import Path
 
-from ratecore.files import inside, locked, read_sealed_json, sealed_json, sha256_of, write_atomic
+from ratecore.files import inside, locked, sha256_of
 from ratecore.redaction import without_secrets
 from ratecore.tracking.record import LARGEST, Record, RecordError
 from ratecore.tracking.sqlite import sqlite_file
+from ratecore.tracking.state import Mirrored, read_state, write_state
 
 RUN_TAG = "ratecore.run"  # the run's identity, for people
 # With the identity behind it, the key of a tag that one run alone has. Databases keep an index of keys and none of
@@ -91,6 +92,7 @@ class Mirror:
         # Names the store in the state beside each record: another store, or this one made anew, gets everything.
         place = f"{without_secrets(uri)}|{self.experiment_id}|{created}"
         self.store = hashlib.sha256(place.encode()).hexdigest()[:16]
+        self.mirrored = Mirrored(Path(results, experiment), self.store)
 
     def _take_experiment(self, experiment: str, place: str | None) -> None:
         from mlflow.exceptions import MlflowException
@@ -133,8 +135,8 @@ class Mirror:
             Exception: whatever MLflow raises about a server that does not answer.
         """
         folder = Path(folder)
-        if self._seen_whole(folder):
-            return read_state(folder)["run_id"]
+        if whole := self._whole(folder):
+            return whole["run_id"]
         with _record_locked(folder / "record.jsonl") as data:
             if not data:
                 return None
@@ -156,18 +158,24 @@ class Mirror:
                 write_state(folder, state)
             return state["run_id"]
 
-    def _seen_whole(self, folder: Path) -> bool:
-        """Whether the record is as long as it was when it was replayed last."""
+    def _whole(self, folder: Path) -> dict | None:
+        """The state of a run whose record is as long as it was when it was replayed last."""
         state = read_state(folder)
         try:
             size = (folder / "record.jsonl").stat().st_size
         except FileNotFoundError:
-            return False
-        return state.get("store") == self.store and state["bytes"] == size
+            return None
+        return state if state.get("store") == self.store and state["bytes"] == size else None
 
     def has_all(self, folder) -> bool:
         """Whether MLflow has the whole record of a run, and no stage of it is under way."""
-        return self._seen_whole(Path(folder)) and not read_state(folder).get("open", True)
+        if self.mirrored.run_id(folder):
+            return True
+        state = self._whole(Path(folder))
+        if state is None or state.get("open", True):
+            return False
+        self.mirrored.add(folder, state["run_id"], state["bytes"])
+        return True
 
     def _find_or_create(self, folder: Path, first: dict, known: str | None) -> str:
         """The id of the run's one MLflow run, made when there is none.
@@ -288,24 +296,6 @@ def metric_name(name: str) -> str:
     words = re.sub(r"([+-])(?=[+-])", r"\1_", name)
     words = re.sub(r"(?<![A-Za-z0-9])-|-$", "minus", words.replace("+", "plus"))
     return re.sub(r"[^\w ./-]", "_", words).replace(" ", "_")
-
-
-def read_state(folder) -> dict:
-    """How far the mirror of a run has come: `store`, `run_id`, `bytes`, `open`; empty before its first replay."""
-    folder = Path(folder)
-    try:
-        state = read_sealed_json(folder / "mirror.json")
-    except (FileNotFoundError, ValueError):
-        return {}  # not there or damaged: the record is replayed from the start, which changes nothing that is there
-    # A whole file of another run, as a disk or a hand can leave it, says nothing of this one.
-    whole = {"store", "run_id", "bytes", "run"} <= set(state) and state["run"] == folder.name
-    return {key: value for key, value in state.items() if key != "run"} if whole else {}
-
-
-def write_state(folder, state: dict) -> None:
-    """Writes what `read_state` reads."""
-    folder = Path(folder)
-    write_atomic(folder / "mirror.json", sealed_json({**state, "run": folder.name}))
 
 
 @contextlib.contextmanager

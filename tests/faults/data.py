@@ -28,10 +28,11 @@ from ratecore.grid import Experiment
 from ratecore.runs import DEPENDS_ON, Run
 from ratecore.stages import convert_run, evaluate_run, export_run, run_block, train_run
 from ratecore.summary import IncompleteError, summarize
-from ratecore.tracking.mlflow import read_state, write_state
 from ratecore.tracking.queue import note_deaths, open_runs
 from ratecore.tracking.record import RecordError
+from ratecore.tracking.state import Mirrored, read_state, write_state
 
+STORE = "0123456789abcdef"
 CONFIG = {
     "experiment": "faults",
     "grid": {"seed": [0, 1]},
@@ -61,10 +62,13 @@ def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
              "convert": lambda run: convert_run(run, log=log)}  # fmt: skip
     for stage, work in works.items():
         run_block(stage, runs, work, log)
+    mirrored = Mirrored(experiment.root, STORE)
     for k, run in enumerate(runs):
         size = run.record.path.stat().st_size
-        write_state(run.folder, {"store": "0123456789abcdef", "run_id": f"{k:032x}", "bytes": size, "open": False})
+        write_state(run.folder, {"store": STORE, "run_id": f"{k:032x}", "bytes": size, "open": False})
+        mirrored.add(run.folder, f"{k:032x}", size)
         (run.folder / NEWEST).write_bytes(checkpoint_bytes(run.settings, result_from_pth(run.network)))
+    mirrored.write()
     (experiment.root / "tracking.json").write_bytes(sealed_json({"uri": f"sqlite:///{folder}/mlflow.db"}))
     return experiment, runs
 
@@ -180,6 +184,7 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
         Target(*states, lambda: read_state(run.folder), (), lambda read, truth: read == {}),
         Target(*states, lambda: [row["accuracy"] for row in _table(experiment)]),
         Target(*notes, noted, (), lambda read, truth: read.keys() <= truth.keys()),
+        Target(root / "mirrored.json", states[1], lambda: _table(experiment)),
         Target(root / "tracking.json", states[1], lambda: cli.uri_of(root, None), (ValueError,)),
     ]
     found += [Target(*paths, lambda p=paths[0]: _loaded(p), (FormatError,)) for paths in (mats, pths, networks)]

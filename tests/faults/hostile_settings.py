@@ -15,9 +15,10 @@ from ratecore.config import NetworkSettings, RunSettings, SettingsError, load_ya
 from ratecore.files import sealed_json
 from ratecore.grid import Experiment
 from ratecore.summary import summarize
-from ratecore.tracking.mlflow import Mirror, read_state, tracking_uri
+from ratecore.tracking.mlflow import Mirror, tracking_uri
 from ratecore.tracking.queue import note_deaths, open_runs
 from ratecore.tracking.record import LARGEST, Record, RecordError
+from ratecore.tracking.state import read_state
 
 PASSWORD = "sesame/1@x"  # letters that must be encoded in a URI, and often are not
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -33,7 +34,7 @@ class Checkout:
     """A copy of the workflow in which `snakemake` runs as a user runs it."""
 
     def __init__(self, folder, config: dict):
-        self.folder = Path(folder)
+        self.folder, self.config = Path(folder), config
         for name in ("workflow", "scripts"):
             shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         (self.folder / "config").mkdir()
@@ -45,7 +46,8 @@ class Checkout:
         env["PYTHONPATH"] = str(ROOT)
         with open(self.said, "w") as said:
             command = [sys.executable, "-m", "snakemake", *(arguments or ("--cores", "2"))]
-            return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said, env=env)
+            # In a group of its own, as a shell starts what is typed: Ctrl-C is for the group.
+            return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said, env=env, start_new_session=True)
 
     def call(self, *arguments) -> tuple[int, str]:
         """Exit status of a command, and what it said."""
@@ -164,4 +166,64 @@ def _each_once(checkout: Checkout, runs: list[Run], training_alone: bool) -> str
             return f"{run.folder}: {status} in MLflow"
     if not training_alone and not (checkout.folder / "results/grid/summary.csv").exists():
         return "no summary.csv"
+    return None
+
+
+@fault(
+    "ctrl-c",
+    10,
+    1,
+    "Ctrl-C with two trainings under way: in the end records say interrupted, MLflow KILLED; the same command goes on",
+)
+def ctrl_c(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]:
+    """SIGINT to all processes of the command, as a terminal sends it; every fourth time again after a second."""
+    for k in range(times):
+        yield _ctrl_c(rng, folder / str(k), k % 4 == 3)
+
+
+def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
+    checkout = Checkout(folder, GRID | {"grid": {"seed": [0, 1]}})
+    experiment = Experiment.from_config({**checkout.config, "results": str(folder / "results")})
+    runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    command = ("--cores", "2", "--until", "train")
+    snakemake = checkout.start(*command)
+    if not wait_for(lambda: under_way([run.record.path for run in runs]) == 2 or snakemake.poll() is not None):
+        return f"no two trainings under way: {checkout.said.read_text()}"
+    time.sleep(rng.uniform(0, 1.0))
+    os.killpg(snakemake.pid, signal.SIGINT)
+    if twice:
+        time.sleep(1.0)
+        with contextlib.suppress(ProcessLookupError):  # it is done
+            os.killpg(snakemake.pid, signal.SIGINT)
+    if snakemake.wait(200) == 0:
+        return "it says that all went well"
+    if not wait_for(lambda: not checkout.jobs()):
+        return "its jobs do not end"
+    if problem := _interrupted(checkout, runs):
+        return problem
+    status, said = checkout.call(*command)
+    if status:
+        return f"the same command again ends with {status}: {said}"
+    for run in runs:
+        ends = [event["status"] for event in run.record.events() if event["event"] == "end"]
+        if run.outcome("train") is None or ends not in (["done"], ["interrupted", "done"]):
+            return f"{run.folder}: in the end its record says {ends}"
+    return None
+
+
+def _interrupted(checkout: Checkout, runs: list[Run]) -> str | None:
+    """What records and MLflow, to which nothing is brought here, do not say after Ctrl-C."""
+    from ratecore.tracking.mlflow import Mirror
+
+    mirror = Mirror(f"sqlite:///{checkout.folder}/results/mlflow.db", "grid", checkout.folder / "results")
+    found = {
+        run.data.tags["ratecore.run"]: run.info.status for run in mirror.client.search_runs([mirror.experiment_id])
+    }
+    for run in runs:
+        last = run.record.events()[-1]
+        if last["event"] != "end" or last["status"] not in ("interrupted", "done"):
+            return f"{run.folder}: its record says {last['event']} {last.get('status')}"
+        expected = {"interrupted": "KILLED", "done": "FINISHED"}[last["status"]]
+        if found.get(run.folder.name) != expected:
+            return f"{run.folder}: {found.get(run.folder.name)} in MLflow, not {expected}: {checkout.said.read_text()}"
     return None
