@@ -160,23 +160,28 @@ def timed(folder: Path, command: list[str]) -> dict:
     return {"wall_s": seconds, "core_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024, "said": text}
 
 
-def measure(folder: Path, networks: int, block: int) -> dict:
-    """Every step at one size. Leaves the folder, with all that was simulated."""
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(json.dumps(configuration(networks, block)))  # JSON is YAML
-    commands = {
+def step(folder: Path, name: str) -> dict:
+    """Does one step in a folder that has a config.yaml, as `timed`."""
+    arguments = {
         "dry_run_new": snakemake("--dry-run", "--quiet"),
         "schedule": snakemake("--touch", "--forceall", "--quiet", program=SCHEDULE),
         "dry_run_done": snakemake("--dry-run"),
         "start_done": snakemake(),
     }
+    found = timed(folder, arguments.get(name) or [sys.executable, str(Path(__file__).resolve()), "--step", name])
+    if name in ("dry_run_done", "start_done") and "Nothing to be done" not in found["said"]:
+        raise SystemExit(f"{name}: Snakemake finds something to do:\n{found['said'][-2000:]}")
+    return found
+
+
+def measure(folder: Path, networks: int, block: int) -> dict:
+    """Every step at one size. Leaves the folder, with all that was simulated."""
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(json.dumps(configuration(networks, block)))  # JSON is YAML
     found = {}
     for name in ORDER:
-        command = commands.get(name) or [sys.executable, str(Path(__file__).resolve()), "--step", name]
-        found[name] = timed(folder, command)
+        found[name] = step(folder, name)
         print("{}: {wall_s:.1f} s, {core_s:.1f} on the core, {peak_mb:.0f} MB".format(name, **found[name]), flush=True)
-        if name in ("dry_run_done", "start_done") and "Nothing to be done" not in found[name]["said"]:
-            raise SystemExit(f"{name}: Snakemake finds something to do:\n{found[name]['said'][-2000:]}")
     count = [(len(files), len(folders)) for _, folders, files in os.walk(folder / "results" / "scaling")]
     files, folders = map(sum, zip(*count, strict=True))
     notes = sum(len(files) for _, _, files in os.walk(folder / ".snakemake" / "metadata"))

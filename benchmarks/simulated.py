@@ -20,11 +20,11 @@ from ratecore.formats import export_stem
 from ratecore.grid import Experiment
 from ratecore.runs import Run
 from ratecore.stages import run_block
+from ratecore.summary import FIGURES, grid_figures
 from ratecore.tracking.state import write_state
 
 TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as soon as it may
-FIGURES = ("loss", "outputs", "taus", "weights")
-SPIKING_FIGURES = ("scaling", "raster", "spiking_outputs", "firing_rates", "units", "components")
+OF_RUN = ("loss", "outputs", "taus", "weights")
 
 
 def _write(path: Path, text: str = "") -> None:
@@ -48,11 +48,11 @@ def _exported(run: Run) -> list[Path]:
 
 
 def _figures(run: Run) -> list[Path]:
-    return [run.folder / "figures" / f"{name}.png" for name in FIGURES]
+    return [run.folder / "figures" / f"{name}.png" for name in OF_RUN]
 
 
 def _drawn(run: Run) -> list[Path]:
-    return [run.folder / "figures" / f"{name}.png" for name in SPIKING_FIGURES]
+    return [run.folder / "figures" / f"{name}.png" for name in FIGURES["convert"]]
 
 
 def train(run: Run) -> dict:
@@ -175,8 +175,8 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
     for note in (root / "open").iterdir():
         note.unlink()
     _write(root / "tracking.json")
-    for name in ("accuracy", "trials_to_criterion", "trained"):
+    for name in grid_figures(experiment):
         _write(root / "figures" / f"{name}.png")
     for cell in experiment.cells[: experiment.settings.figures.grid_points]:
-        for name in ("loss_curves", "outputs", "taus", "weights"):
+        for name in (name for names in FIGURES.values() for name in names):
             _write(root / "figures" / cell.path / f"{name}.png")

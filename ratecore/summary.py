@@ -18,6 +18,11 @@ SPIKING = {
     "mean_rate_exc": "mean_rate_exc",
     "mean_rate_inh": "mean_rate_inh",
 }
+# Names of the figures of a grid point, by the stage that gives what they show.
+FIGURES = {
+    "evaluate": ("loss_curves", "outputs", "taus", "weights"),
+    "convert": ("scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"),
+}
 
 
 class IncompleteError(RuntimeError):
@@ -27,6 +32,12 @@ class IncompleteError(RuntimeError):
 def stages_of(experiment: Experiment) -> tuple[str, ...]:
     """The stages that every network of the experiment goes through, in their order."""
     return tuple(stage for stage in DEPENDS_ON if stage != "convert" or experiment.settings.convert)
+
+
+def grid_figures(experiment: Experiment) -> tuple[str, ...]:
+    """Names of the figures of the whole grid."""
+    spiking = ("spiking_accuracy", "lambda") if "convert" in stages_of(experiment) else ()
+    return ("accuracy", "trials_to_criterion", "trained", *spiking)
 
 
 def all_runs(experiment: Experiment):

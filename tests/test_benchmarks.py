@@ -120,6 +120,17 @@ def test_simulated_runs_are_recorded_as_real_ones(tmp_path, monkeypatch):
         assert run.outcome("export")["files"] and run.outcome("convert")["lambda"]
 
 
+def test_snakemake_finds_nothing_to_do_in_a_simulated_grid(tmp_path):
+    config = scaling.configuration(1000, 50) | {"grid": {"N": [10, 20], "seed": [0, 1]}}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    for name in ("simulate", "summarize", "schedule"):
+        scaling.step(tmp_path, name)
+    assert "Nothing to be done" in scaling.step(tmp_path, "dry_run_done")["said"]
+    next(tmp_path.glob("results/scaling/figures/**/raster.png")).unlink()
+    with pytest.raises(SystemExit, match="(?s)finds something to do.*raster.png"):
+        scaling.step(tmp_path, "dry_run_done")
+
+
 @pytest.mark.parametrize("p", [1, 2, 0.5])
 def test_the_law_of_growth_is_found(p):
     assert scaling.exponent([3 + 2 * n**p for n in (1e3, 1e4, 1e5)]) == pytest.approx(p)

@@ -18,7 +18,7 @@ from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
 from ratecore.redaction import without_secrets
 from ratecore.runs import DEPENDS_ON
-from ratecore.summary import stages_of
+from ratecore.summary import FIGURES, grid_figures, stages_of
 from ratecore.tracking.follow import Follower
 from ratecore.tracking.mlflow import tracking_uri
 from ratecore.tracking.queue import note_deaths
@@ -55,18 +55,6 @@ CELLS["convert"] = CELLS["export"]
 # Of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
 CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
 BLOCK = {stage: f"{cell}/seeds~{{seeds}}" for stage, cell in CELL.items()}
-PLOTS = ("loss_curves", "outputs", "taus", "weights")
-SPIKING_PLOTS = (
-    "scaling",
-    "raster",
-    "spiking_outputs",
-    "firing_rates",
-    "units",
-    "components",
-)
-SUMMARY_PLOTS = ("accuracy", "trials_to_criterion", "trained")
-if "convert" in STAGES:
-    SUMMARY_PLOTS = (*SUMMARY_PLOTS, "spiking_accuracy", "lambda")
 
 
 wildcard_constraints:
@@ -139,12 +127,10 @@ def all_blocks(stage):
 
 def cell_figures():
     """The figures of the grid points, as many as the configuration asks for."""
-    shown = {"evaluate": PLOTS} | (
-        {"convert": SPIKING_PLOTS} if "convert" in STAGES else {}
-    )
     return [
         f"{ROOT}/figures/{path}/{name}.png"
-        for stage, names in shown.items()
+        for stage, names in FIGURES.items()
+        if stage in STAGES
         for path in list(CELLS[stage].instance_patterns)[
             : experiment.settings.figures.grid_points
         ]

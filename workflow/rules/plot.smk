@@ -10,7 +10,7 @@ rule plot_grid:
                 category="Summary",
                 labels={"figure": name.replace("_", " ")},
             )
-            for name in SUMMARY_PLOTS
+            for name in grid_figures(experiment)
         },
     log:
         f"{ROOT}/logs/plot_grid.log",
@@ -33,7 +33,7 @@ rule plot_cell:
                 category="Grid points",
                 labels=labels_of("evaluate", name),
             )
-            for name in PLOTS
+            for name in FIGURES["evaluate"]
         },
     log:
         f"{ROOT}/logs/plot_cell/{CELL['evaluate']}.log",
@@ -56,7 +56,7 @@ rule plot_spiking:
                 category="Spiking networks",
                 labels=labels_of("convert", name),
             )
-            for name in SPIKING_PLOTS
+            for name in FIGURES["convert"]
         },
     log:
         f"{ROOT}/logs/plot_spiking/{CELL['convert']}.log",
