@@ -246,8 +246,15 @@ class Experiment:
 
     def columns(self, stage: str) -> tuple[str, ...]:
         """The axes that a stage has a job of its own for: all but those of what comes after it."""
-        later = set(AFTER_TRAINING) - set(LATER[stage])
-        return tuple(axis.column for axis in self.axes if axis.path[0] not in later)
+        return self._columns[stage]
+
+    @cached_property
+    def _columns(self) -> dict[str, tuple[str, ...]]:
+        later = {stage: set(AFTER_TRAINING) - set(own) for stage, own in LATER.items()}
+        return {
+            stage: tuple(axis.column for axis in self.axes if axis.path[0] not in others)
+            for stage, others in later.items()
+        }
 
     def variant(self, cell: Cell, stage: str) -> str:
         """Path of the values by which a stage differs for one and the same network: '' or 'refractory~2'."""

@@ -142,7 +142,7 @@ class Run:
             return None  # the lambda is in another file than the one that was exported last
         for path, sha256 in {**end.get("files", {}), **end.get("reads", {})}.items():
             file = self.named(path, verify)
-            if not file.is_file() or (verify and not _is_as_written(file, sha256)):
+            if not os.path.isfile(file) or (verify and not _is_as_written(file, sha256)):
                 return None
         return end
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from ratecore.files import read_bounded
 
 LARGEST = 2**28  # bytes of a record that are read; one of 100,000 tests has a tenth of it
-_NUMBER = int | float
+_NUMBER = (int, float)
 # What is in an event when it is there. Who wrote a line decides its checksum, so that alone makes no event of it.
 _KINDS = {
     **dict.fromkeys(("event", "stage", "identity", "status", "path", "sha256", "folder", "mat", "pth", "error",
@@ -134,12 +134,18 @@ def _event(text: bytes) -> dict:
             raise ValueError(f"'{key}' is {type(event[key]).__name__}")
         if kind is dict and not all(isinstance(v, _OF_VALUES.get(key, object)) for v in event.get(key, {}).values()):
             raise ValueError(f"'{key}' holds something else than it should")
-    for point in (p for curve in event.get("curves", {}).values() for p in curve):
-        if not isinstance(point, list) or [isinstance(x, _NUMBER) for x in point] != [True, True]:
-            raise ValueError("'curves' holds something else than it should")
+    if not all(_is_point(point) for curve in event.get("curves", {}).values() for point in curve):
+        raise ValueError("'curves' holds something else than it should")
     if not 0 <= event["time"] < 1e11:
         raise ValueError(f"'time' = {event['time']}; it must be seconds since 1970")
     return event
+
+
+def _is_point(point) -> bool:
+    if not isinstance(point, list) or len(point) != 2:
+        return False
+    step, value = point
+    return isinstance(step, _NUMBER) and isinstance(value, _NUMBER)
 
 
 def _refuse(constant: str):
