@@ -98,7 +98,9 @@ class Slurm:
         ]
         (self.folder / "slurm.conf").write_text("\n".join([
             "ClusterName=test", "SlurmctldHost=localhost(127.0.0.1)", "SlurmUser=root", f"SlurmctldPort={controller}",
-            "AuthType=auth/munge", f"AuthInfo=socket={self.folder}/munge/socket",
+            "AuthType=auth/munge", 
+            # After so many seconds a requeued job starts again; two minutes by default.
+            f"AuthInfo=socket={self.folder}/munge/socket,cred_expire=20",
             "ProctrackType=proctrack/linuxproc", "TaskPlugin=task/none", "JobAcctGatherType=jobacct_gather/linux",
             "SelectType=select/cons_tres", "SelectTypeParameters=CR_Core_Memory", "GresTypes=gpu",
             "ReturnToService=2", "SlurmdTimeout=10", "SlurmctldTimeout=10", "KillWait=10", "MinJobAge=60",
