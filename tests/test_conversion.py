@@ -189,7 +189,8 @@ def test_the_result_is_what_the_trials_say():
     assert result.opt_scaling_factor == best and result.spiking_accuracy == result.all_perfs[k]
     assert (result.ci_low, result.ci_high) == wilson_interval(round(20 * result.all_perfs[k]), 20, 0.9)
     assert result.mean_rate_exc == np.mean(result.outcomes[best].rate_exc)
-    assert json.loads(json.dumps(result.summary()))["lambda"] == best
+    summary = json.loads(json.dumps(result.summary()))
+    assert summary["lambda"] == best and summary["confidence"] == 0.9
     fresh = search_scaling(model(), task(), settings.model_copy(update={"fresh_trials": 30}), seed=2)
     (alone,) = TrialsOfTask(model(), task(), SpikingSettings(), 2).run(range(20, 50), [best])
     assert fresh.opt_scaling_factor == best and fresh.spiking_accuracy == alone.accuracy

@@ -60,9 +60,18 @@ def test_accuracy_of_one_network_with_its_intervals():
     for container, counts in ((shown, [(36, 40), (32, 40)]), (dropped, [(5, 10)])):
         for segment, (correct, n) in zip(container.lines[2][0].get_segments(), counts, strict=True):
             np.testing.assert_allclose(segment[:, 1], wilson_interval(correct, n))
+    assert axis.get_ylabel() == "accuracy (95 % interval)"
     (best,) = lines(axis, "best: λ = 25,\n90 % [77, 96]")
     assert best.get_xydata().tolist() == [[25, 0.9]]
     assert axis.get_xlabel() == "λ, by which the weights are divided"
+
+
+def test_intervals_are_as_sure_as_was_asked_for():
+    (axis,) = figures.scaling({"": search(n=(40,) * 3, confidence=0.5)}).axes
+    segments = axis.containers[0].lines[2][0].get_segments()
+    for segment, correct in zip(segments, (20, 36, 32), strict=True):
+        np.testing.assert_allclose(segment[:, 1], wilson_interval(correct, 40, 0.5))
+    assert axis.get_ylabel() == "accuracy (50 % interval)"
 
 
 def test_all_values_with_all_trials_and_the_best_on_fresh_ones():

@@ -181,6 +181,15 @@ def test_a_run_is_mirrored_while_it_grows_and_once(store, tmp_path):
     mirror.replay(tmp_path / "one")
     run = mirror.client.get_run(run_id)
     assert run.info.status == "FAILED" and run.data.tags["error"] == "OSError: disk full"
+    # What another stage or variant came to does not hide it; only the same one does.
+    record.append("end", "convert refractory~2", status="done", identity="k", tags={"error": ""})
+    mirror.replay(tmp_path / "one")
+    run = mirror.client.get_run(run_id)
+    assert run.info.status == "FAILED" and run.data.tags["error"] == "evaluate: OSError: disk full"
+    record.append("end", "evaluate", status="done", identity="j", tags={"error": ""})
+    mirror.replay(tmp_path / "one")
+    run = mirror.client.get_run(run_id)
+    assert run.info.status == "FINISHED" and run.data.tags["error"] == ""
 
 
 def open_run(results, experiment, name):

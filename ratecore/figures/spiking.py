@@ -105,7 +105,7 @@ def _panels(n: int, width: float, height: float, most: int = 4, **options):
 
 
 def scaling(searches: dict[str, dict], title: str = "") -> Figure:
-    """Accuracy against lambda (Kim et al. 2019, Fig. 2A): of one network with Wilson's 95 % interval at each value, of
+    """Accuracy against lambda (Kim et al. 2019, Fig. 2A): of one network with Wilson's interval at each value, of
     several as a line each and their mean. Values on fewer trials, dropped by racing, are pale; a ring is the best one.
 
     Args:
@@ -127,7 +127,8 @@ def _one_search(axis, search) -> None:
     from ratecore.spiking import wilson_interval
 
     values, accuracy, n = (np.array(search[key]) for key in ("scaling_factors", "all_perfs", "n_trials"))
-    ends = np.array([wilson_interval(round(p * k), k) for p, k in zip(accuracy, n, strict=True)])
+    confidence = search["confidence"]
+    ends = np.array([wilson_interval(round(p * k), k, confidence) for p, k in zip(accuracy, n, strict=True)])
     error = np.abs(ends - accuracy[:, None])
     axis.plot(values, accuracy, color=LIF, lw=1, alpha=FADED)
     for of, alpha, label in ((n == n.max(), 1, f"{n.max()} trials"), (n < n.max(), FADED, DROPPED)):
@@ -142,7 +143,7 @@ def _one_search(axis, search) -> None:
     if on:
         axis.errorbar(best, p, [[p - low], [high - p]], fmt="D", ms=5, lw=1.2, color=COLORS[1],
                       label=f"{on},\n{scored}")  # fmt: skip
-    axis.set_ylabel("accuracy (95 % interval)")
+    axis.set_ylabel(f"accuracy ({100 * confidence:g} % interval)")
 
 
 def _many_searches(axis, searches) -> None:

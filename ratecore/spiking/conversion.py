@@ -28,7 +28,7 @@ class SearchResult:
         n_trials (L,): trials that each had; fewer than asked for where a value was dropped.
         opt_scaling_factor: the value with most correct trials, the smallest of several.
         spiking_accuracy: with it, on the trials of the search, or on fresh ones where these were asked for.
-        ci_low, ci_high: Wilson's interval around it.
+        ci_low, ci_high: Wilson's interval around it.   confidence: of the interval.
         mean_rate_exc, mean_rate_inh: spikes a second; NaN without units of the type.
         outcomes: lambda: Outcomes, from which a search can go on.
         scored: what the accuracy and the rates are of: the trials of the 'search', 'fresh' ones, or a network that was
@@ -46,6 +46,7 @@ class SearchResult:
     mean_rate_inh: float
     outcomes: dict[float, Outcomes]
     scored: str = "search"
+    confidence: float = 0.95
 
     def for_mat(self) -> dict:
         """What the companion package adds to a `.mat` file (SPEC 4)."""
@@ -58,7 +59,8 @@ class SearchResult:
         plain = {name: None if math.isnan(v := float(getattr(self, name))) else v for name in names}
         return {"lambda": self.opt_scaling_factor, "opt_scaling_factor": self.opt_scaling_factor,
                 "all_perfs": self.all_perfs.tolist(), "scaling_factors": self.scaling_factors.tolist(),
-                "n_trials": self.n_trials.tolist(), "scored": self.scored, **plain}  # fmt: skip
+                "n_trials": self.n_trials.tolist(), "scored": self.scored, "confidence": self.confidence,
+                **plain}  # fmt: skip
 
 
 class Search:
@@ -170,7 +172,7 @@ def search_scaling(
     return SearchResult(
         np.array(values), np.array([o.accuracy for o in of]), np.array([len(o) for o in of]), best,
         **_scores(scored, settings), outcomes={v: outcomes[v] for v in values},
-        scored="fresh" if settings.fresh_trials else "search",
+        scored="fresh" if settings.fresh_trials else "search", confidence=settings.confidence,
     )  # fmt: skip
 
 

@@ -151,7 +151,7 @@ class Mirror:
                     state |= {"run_id": run_id, "bytes": 0}
                 sent = data.count(b"\n", 0, state["bytes"])
                 with _refusals():
-                    self._send(run_id, folder, every[sent:], known=_points(every[:sent]))
+                    self._send(run_id, folder, every[:sent], every[sent:])
                 state["bytes"], state["open"] = end, every[-1]["event"] != "end"
                 for left in folder.glob(".mirror.json.*.part"):  # by a mirror that was killed: the lock is ours
                     left.unlink(missing_ok=True)
@@ -198,10 +198,11 @@ class Mirror:
             run = self.client.create_run(self.experiment_id, start_time=_milliseconds(first), tags=tags, run_name=name)
         return run.info.run_id
 
-    def _send(self, run_id: str, folder: Path, events: list[dict], known: dict) -> None:
+    def _send(self, run_id: str, folder: Path, before: list[dict], events: list[dict]) -> None:
+        """Sends events; those `before` them were sent already."""
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics, params, tags, artifacts, status = [], {}, {}, {}, None
+        metrics, params, tags, artifacts, known = [], {}, {}, {}, _points(before)
         for event in events:
             when = _milliseconds(event)
             params |= event.get("params", {})
@@ -212,10 +213,9 @@ class Mirror:
             metrics += [Metric(metric_name(name), value, when, step) for (name, step), value in news.items()]
             if event["event"] == "artifact":
                 artifacts[event["path"]] = event  # of a file that was written again, the newest
-            elif event["event"] == "start":
-                status = ("RUNNING", None)
-            elif event["event"] == "end":
-                status = (STATUS.get(event["status"], "FAILED"), when)
+        status, ended, error = standing([*before, *events])
+        if ended:
+            tags["error"] = error
         for event in artifacts.values():
             # What a stage under way has changed since, as the conversion does a .mat, it will record again.
             self._send_artifact(run_id, folder, event, under_way=events[-1]["event"] != "end")
@@ -225,10 +225,10 @@ class Mirror:
         tags = [RunTag(key, str(value)) for key, value in tags.items() if value is not None]
         for k in range(0, max(len(params), len(tags)), 100):
             self.client.log_batch(run_id, params=params[k : k + 100], tags=tags[k : k + 100])
-        if status and status[1] is None:
-            self.client.update_run(run_id, status="RUNNING")
-        elif status:
-            self.client.set_terminated(run_id, status=status[0], end_time=status[1])
+        if ended:
+            self.client.set_terminated(run_id, status=status, end_time=_milliseconds(ended))
+        else:
+            self.client.update_run(run_id, status=status)
 
     def _send_artifact(self, run_id: str, folder: Path, event: dict, under_way: bool = False) -> None:
         path = folder / event["path"]
@@ -241,6 +241,27 @@ class Mirror:
             self.client.log_artifact(run_id, str(path), event["folder"] or None)
         elif not under_way:
             print(f"tracking: {path} is not there as it was recorded; it is left out of MLflow", file=sys.stderr)
+
+
+def standing(events: list[dict]) -> tuple[str, dict | None, str]:
+    """What MLflow is to show of a run: its status, the `end` by which it ended (None while it runs), and the error.
+
+    A stage that ended well says nothing of one that broke before, be it of another variant: the run stays FAILED, with
+    that error, until the broken stage is done.
+    """
+    last = next((e for e in reversed(events) if e["event"] in ("start", "end")), None)
+    if last is None or last["event"] == "start":
+        return "RUNNING", None, ""
+    seen, open_ends = set(), []
+    for event in reversed(events):
+        if event["event"] == "end" and event["stage"] not in seen:
+            seen.add(event["stage"])
+            open_ends += [event] if event["status"] != "done" else []
+    if not open_ends:
+        return STATUS["done"], last, ""
+    newest = open_ends[0]
+    error = str(newest.get("tags", {}).get("error", ""))
+    return STATUS.get(newest["status"], "FAILED"), last, error if newest is last else f"{newest['stage']}: {error}"
 
 
 def _points_of(event: dict) -> dict:

@@ -98,7 +98,7 @@ class Slurm:
         ]
         (self.folder / "slurm.conf").write_text("\n".join([
             "ClusterName=test", "SlurmctldHost=localhost(127.0.0.1)", "SlurmUser=root", f"SlurmctldPort={controller}",
-            "AuthType=auth/munge", 
+            "AuthType=auth/munge",
             # After so many seconds a requeued job starts again; two minutes by default.
             f"AuthInfo=socket={self.folder}/munge/socket,cred_expire=20",
             "ProctrackType=proctrack/linuxproc", "TaskPlugin=task/none", "JobAcctGatherType=jobacct_gather/linux",

@@ -104,8 +104,9 @@ def minutes_to_score(wildcards, attempt):
 
 
 def minutes_to_convert(wildcards, attempt, threads):
-    """Minutes of a job that converts to spiking networks."""
-    return conversion_minutes(*first_run(wildcards), threads) * attempt
+    """Minutes of a job that converts to spiking networks; it may have to wait for those of their other variants."""
+    variants = len(experiment.cells_of("convert")) // len(experiment.cells_of("train"))
+    return conversion_minutes(*first_run(wildcards), threads) * variants * attempt
 
 
 def blocks_of(stage):
