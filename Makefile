@@ -48,6 +48,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile  # which is installed where it is built for
 
 bench: install
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'

@@ -1,0 +1,96 @@
+"""The ways to install ratecore elsewhere name the same things: pip, the lock file, conda, Docker and Apptainer."""
+
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# What conda calls otherwise, and what Snakemake brings when it makes the environments of rules.
+OF_CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+SNAKEMAKES_OWN = {"snakemake", "snakemake-executor-plugin-slurm"}
+
+
+def requirements(*extras) -> dict[str, Requirement]:
+    """Name: requirement of the package and some of its extras."""
+    texts = [*PROJECT["dependencies"], *(text for extra in extras for text in PROJECT["optional-dependencies"][extra])]
+    found = [Requirement(text) for text in texts]
+    return {canonicalize_name(one.name): one for one in found if one.name != PROJECT["name"]}
+
+
+def locked() -> dict[str, str]:
+    lines = [line.partition("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line]
+    assert all(version for _, _, version in lines)
+    return {canonicalize_name(name): version for name, _, version in lines}
+
+
+def test_the_lock_file_has_a_version_that_fits_of_all_that_is_asked_for():
+    versions = locked()
+    for name, one in requirements("workflow", "postgres", "bench", "dev").items():
+        assert one.specifier.contains(versions[name]), f"{one}: {versions[name]} is locked"
+
+
+def test_the_lock_file_has_whatever_these_bring_with_them():
+    # What is not locked is another version tomorrow.
+    waiting, versions = list(requirements("workflow", "postgres", "bench", "dev").values()), locked()
+    seen = {"setuptools"}  # which a virtual environment has of its own
+    while waiting:
+        one = waiting.pop()
+        name = canonicalize_name(one.name)
+        if name in seen or (one.marker and not one.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(name)
+        try:
+            brought = distribution(name).requires or []
+        except PackageNotFoundError:
+            continue  # jax, without the benchmarks
+        assert name in versions
+        waiting += [Requirement(text) for text in brought]
+    assert {"torch", "sqlalchemy", "pulp"} < seen  # down to what is asked for by others alone
+
+
+def test_conda_has_the_same_bounds():
+    dependencies = yaml.safe_load((ROOT / "workflow/envs/ratecore.yaml").read_text())["dependencies"]
+    conda = dict(re.fullmatch(r"([a-z-]+) (\S+)", text).groups() for text in dependencies)
+    python = conda.pop("python").removeprefix("=")
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python)
+    pip = {name: str(one.specifier) for name, one in requirements("workflow").items() if name not in SNAKEMAKES_OWN}
+    assert conda == {OF_CONDA.get(name, name): bounds for name, bounds in pip.items()}
+
+
+def dockerfile() -> tuple[str, list[str], list[str]]:
+    """Image, what is copied into it, and how pip is called."""
+    text = re.sub(r"\s*\\\n\s*", " ", (ROOT / "Dockerfile").read_text())
+    copied = [path for line in re.findall(r"^COPY (.*)$", text, re.M) for path in line.split()[:-1]]
+    return re.search(r"^FROM (\S+)", text, re.M)[1], copied, re.findall(r"(pip install .*)$", text, re.M)
+
+
+def apptainer() -> tuple[str, list[str], list[str]]:
+    text = (ROOT / "apptainer.def").read_text()
+    sections = dict(re.findall(r"^%(\w+)\n((?:[ \t].*\n|\n)*)", text, re.M))
+    copied = [line.split()[0] for line in sections["files"].splitlines() if line.strip()]
+    return re.search(r"^From: (\S+)", text, re.M)[1], copied, re.findall(r"(pip install .*)$", sections["post"], re.M)
+
+
+@pytest.mark.parametrize("recipe", [dockerfile, apptainer])
+def test_a_recipe_copies_and_installs_what_is_there(recipe):
+    image, copied, commands = recipe()
+    assert image.startswith("python:3.11-")
+    assert all((ROOT / path).exists() for path in copied)
+    # What the build reads: the readme and the license are named in pyproject.toml, the rest is the package and its use.
+    assert set(copied) == {"constraints.txt", "pyproject.toml", PROJECT["readme"], "LICENSE", "ratecore", "workflow",
+                           "scripts"}  # fmt: skip
+    assert commands == ['pip install --no-cache-dir --constraint constraints.txt ".[workflow]"']
+
+
+def test_both_recipes_make_the_same():
+    assert [dockerfile()[0], *sorted(dockerfile()[1])] == [apptainer()[0], *sorted(apptainer()[1])]
+    run = "snakemake --snakefile /opt/ratecore/workflow/Snakefile"
+    assert f"exec {run} " in (ROOT / "apptainer.def").read_text()
+    assert str(run.split()).replace("'", '"') in (ROOT / "Dockerfile").read_text()
