@@ -21,6 +21,7 @@ from faults.stores import missing as missing_in_store
 
 from cluster.slurm import NODES, Slurm, missing
 from ratecore.grid import Experiment
+from ratecore.processes import side_by_side
 from ratecore.runs import Run
 from ratecore.training import train
 
@@ -89,13 +90,19 @@ def events(run: Run, event: str, stage: str) -> list[dict]:
 
 
 def assert_as_trained_here(runs) -> None:
-    """Every network is the one that this process trains from the same settings, to the bit."""
-    for run in runs:
-        here = train(run.settings)
-        there = torch.load(run.network, weights_only=True)
-        for name, value in here.net.state_dict().items():
-            assert name == "_extra_state" or torch.equal(there["model_state_dict"][name], value), (run.folder, name)
-        assert there["losses"].tolist() == here.losses and there["tests"] == here.tests
+    """Every network is the one that this machine trains from the same settings without SLURM, to the bit."""
+    longest_first = sorted(runs, key=lambda run: -run.settings.training.n_trials)
+    assert side_by_side(as_trained_here, longest_first, workers=2) == [(True, "")] * len(longest_first)
+
+
+def as_trained_here(run: Run) -> tuple[bool, str]:
+    """Whether a network is the same when it is trained here, and what is not."""
+    here, there = train(run.settings), torch.load(run.network, weights_only=True)
+    weights = {name: value for name, value in here.net.state_dict().items() if name != "_extra_state"}
+    other = [name for name, value in weights.items() if not torch.equal(there["model_state_dict"][name], value)]
+    other += ["losses"] if there["losses"].tolist() != here.losses else []
+    other += ["tests"] if there["tests"] != here.tests else []
+    return not other, f"{run.folder}: {other}" if other else ""
 
 
 def assert_mlflow_has(cluster, runs) -> None:
@@ -151,8 +158,9 @@ def test_a_grid_in_which_everything_happens(cluster):
     training = {"eval_freq": 1000, "eval_tr": 20, "accuracy_threshold": 1.0, "loss_threshold": 0.001}
     grid = {"training.n_trials": [9000, 9001, 9002, 60000], "seed": [0]}
     folder = cluster.checkout(
-        "faults", experiment="faults", grid=grid, training=training, network={"N": 200}, device="auto"
-    )
+        "faults", experiment="faults", grid=grid, training=training, network={"N": 200}, device="auto",
+        figures={"grid_points": 0},
+    )  # fmt: skip
     process, experiment = cluster.workflow(folder), experiment_of(folder)
     runs = {str(cell.run(0).training.n_trials): Run.of(experiment, cell, 0) for cell in experiment.cells}
 
