@@ -30,6 +30,25 @@ def test_events_come_back_in_order(tmp_path):
     assert record.last("start", "train")["identity"] == "a" and record.last("end", "export") is None
 
 
+def test_whether_a_record_has_ended_is_seen_by_its_last_whole_line(tmp_path):
+    record = Record(tmp_path / "record.jsonl")
+    assert not record.has_ended()
+    done, point, broken = {"status": "done"}, {"step": 1, "values": {}}, {"status": "broken"}
+    for event, data in (("start", {}), ("end", done), ("start", {}), ("metrics", point), ("end", broken)):
+        record.append(event, "train", **data)
+        assert record.has_ended() == (event == "end")
+    data = record.path.read_bytes()
+    record.path.write_bytes(data[:-5])  # torn: the metrics before it are the last event
+    assert not record.has_ended()
+    record.path.write_bytes(data + b"0000 {")
+    assert record.has_ended()
+    record.path.write_bytes(data[:-9] + b"#" + data[-8:])
+    with pytest.raises(RecordError, match="checksum"):
+        record.has_ended()
+    record.path.write_bytes(b"0")
+    assert not record.has_ended()
+
+
 def test_a_torn_last_line_is_dropped_wherever_it_is_torn(tmp_path):
     record = Record(tmp_path / "record.jsonl")
     record.append("start", "train", identity="a")

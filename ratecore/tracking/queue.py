@@ -7,6 +7,7 @@ has to look at every run of a large grid.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -90,8 +91,11 @@ def note_deaths(root) -> list[Path]:
 
 def _unended(folder: Path) -> dict | None:
     """The `start` of the stage that a record ends within."""
-    start = None
-    for event in Record(folder / "record.jsonl").events():
+    start, record = None, Record(folder / "record.jsonl")
+    with contextlib.suppress(RecordError):  # whose message would not name the line
+        if record.has_ended():
+            return None
+    for event in record.events():
         if event["event"] in ("start", "end"):
             start = event if event["event"] == "start" else None
     return start

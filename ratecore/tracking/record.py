@@ -82,13 +82,21 @@ class Record:
 
     def events(self, kind: str | None = None) -> list[dict]:
         """All events, or those of one kind, oldest first; none when there is no file. Raises RecordError."""
+        return self.parse(self._read(), kind)
+
+    def has_ended(self) -> bool:
+        """Whether the last event is an `end`, by a look at the last line alone. Raises RecordError."""
+        data = self._read()
+        end = data.rfind(b"\n")
+        return bool(self.parse(data[data.rfind(b"\n", 0, max(end, 0)) + 1 : end + 1], "end"))
+
+    def _read(self) -> bytes:
         try:
-            data = read_bounded(self.path, LARGEST)
+            return read_bounded(self.path, LARGEST)
         except FileNotFoundError:
-            return []
+            return b""
         except ValueError as error:
             raise RecordError(str(error)) from None
-        return self.parse(data, kind)
 
     def parse(self, data: bytes, kind: str | None = None) -> list[dict]:
         """The events in some lines of the record, or those of one kind; a torn last line is left out.
