@@ -4,6 +4,15 @@ import pytest
 
 from ratecore.config import RunSettings
 
+# Files whose tests take minutes. They are begun first, so that in the end no worker is alone with one of them.
+LONGEST = ("test_readme.py", "test_workflow.py", "test_faults.py", "test_tracking_docs.py", "test_benchmarks.py")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first; the order is else as it was."""
+    place = {name: k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
 
 def small_settings(**changes) -> RunSettings:
     """A Go-NoGo network of 20 units with 200 trials: quick, and not trained to criterion."""

@@ -159,7 +159,7 @@ def test_a_grid_in_which_everything_happens(cluster):
     grid = {"training.n_trials": [9000, 9001, 9002, 60000], "seed": [0]}
     folder = cluster.checkout(
         "faults", experiment="faults", grid=grid, training=training, network={"N": 200}, device="auto",
-        figures={"grid_points": 0},
+        convert=False, figures={"grid_points": 0},
     )  # fmt: skip
     process, experiment = cluster.workflow(folder), experiment_of(folder)
     runs = {str(cell.run(0).training.n_trials): Run.of(experiment, cell, 0) for cell in experiment.cells}
