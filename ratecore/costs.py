@@ -40,10 +40,11 @@ def scoring_minutes(settings: RunSettings, networks: int) -> int:
 def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
     """Minutes of a job that converts so many networks, with all trials of all values of lambda.
 
-    A step of a unit took 1.2 ns at N = 200 (12 values, 100 trials, 200 units, 19,900 steps: 5.8 s); drawing 5 s.
+    A step of a unit took 1.2 ns in trained networks at N = 200 (12 values, 100 trials, 200 units, 19,900 steps: 5.8 s),
+    3.3 ns where units spike at 50 Hz, and with more connections a unit more, up to 8.4 ns at N = 2000; drawing 5 s.
     """
-    c, steps = settings.conversion, settings.create_task().T * settings.spiking.steps_per_column
+    N, c, steps = settings.network.N, settings.conversion, settings.create_task().T * settings.spiking.steps_per_column
     values = len(c.values_for(settings.network.activation)) + 2 * c.refine
     trials = values * c.n_trials + c.fresh_trials + 10 * c.trials_shown
-    seconds = 10 + 1.5e-9 * trials * steps * settings.network.N / threads
+    seconds = 10 + (1.5e-9 + 3e-12 * N) * trials * steps * N / threads
     return math.ceil(5 + MARGIN * networks * seconds / 60)

@@ -3,7 +3,7 @@
 import pytest
 
 from ratecore.config import RunSettings
-from ratecore.costs import scoring_minutes, training_memory, training_minutes
+from ratecore.costs import conversion_minutes, scoring_minutes, training_memory, training_minutes
 
 # Measured (docs/speed.md): task, N, networks, threads, seconds a trial, peak MiB of the job.
 MEASURED = [
@@ -21,6 +21,25 @@ def test_what_was_measured_is_covered(task, N, networks, threads, seconds, mib):
     assert training_memory(settings, threads) > mib * 1.05
     needed = networks / threads * settings.training.n_trials * seconds * 1.35 / 60
     assert needed < training_minutes(settings, networks, threads) < 10 + 4 * needed
+
+
+# Of `convert`: task, N, seconds a trial of a spiking network, peak MiB of a job. The last four spike at 50 to 180 Hz.
+CONVERTED = [
+    ("go-nogo", 200, 0.0048, 460),
+    ("go-nogo", 200, 0.013, 460),
+    ("go-nogo", 1000, 0.11, 511),
+    ("mante", 1000, 0.32, 705),
+    ("go-nogo", 2000, 0.34, 705),
+]
+
+
+@pytest.mark.parametrize(("task", "N", "seconds", "mib"), CONVERTED)
+def test_what_a_conversion_was_measured_to_take_is_covered(task, N, seconds, mib):
+    settings = RunSettings(task=task, network={"N": N})
+    needed = 10 * 12 * settings.conversion.n_trials * seconds / 60
+    assert needed < conversion_minutes(settings, 10) < 20 + 6 * needed
+    assert conversion_minutes(settings, 10, 4) < conversion_minutes(settings, 10)
+    assert training_memory(settings) > mib
 
 
 def test_more_work_asks_for_more():
