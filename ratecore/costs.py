@@ -33,8 +33,13 @@ def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> 
 
 
 def scoring_minutes(settings: RunSettings, networks: int) -> int:
-    """Minutes of a job that scores and draws, or exports, so many networks: 3 s each were measured at N = 200."""
-    return math.ceil(5 + MARGIN * networks * (3 + 3e-5 * settings.network.N**2) / 60)
+    """Minutes of a job that scores and draws, or exports, so many networks.
+
+    3 s each were measured at N = 200 with 100 trials; a trial takes a third of one of training.
+    """
+    N, T = settings.network.N, settings.create_task().T
+    trials = settings.evaluation.n_trials * (0.35e-9 * N**2 * T + 0.2e-3) / 3
+    return math.ceil(5 + MARGIN * networks * (3 + 3e-5 * N**2 + trials) / 60)
 
 
 def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:

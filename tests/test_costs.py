@@ -42,6 +42,11 @@ def test_what_a_conversion_was_measured_to_take_is_covered(task, N, seconds, mib
     assert training_memory(settings) > mib
 
 
+def test_many_trials_of_an_evaluation_are_counted():
+    settings = RunSettings(task="mante", network={"N": 1000}, evaluation={"n_trials": 20_000})
+    assert scoring_minutes(settings, 10) > 10 * 20_000 * 0.0125 / 60  # 12.5 ms a trial were measured
+
+
 def test_more_work_asks_for_more():
     small, large = RunSettings(network={"N": 200}), RunSettings(network={"N": 2000})
     assert training_memory(large) > training_memory(small) and training_memory(small, 4) > training_memory(small)

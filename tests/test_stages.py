@@ -67,6 +67,28 @@ def test_all_stages_and_nothing_twice(experiment):
     assert loss_curve(runs[0])[0] == [10, 20] and not loss_curve(runs[0])[2]
 
 
+def test_what_failed_by_another_version_fails_no_later_stage(tmp_path, monkeypatch):
+    training = {**CONFIG["training"], "learning_rate": 1e30}
+    experiment = Experiment.from_config({**CONFIG, "training": training, "results": str(tmp_path)})
+    runs = runs_of(experiment)
+    assert {o["status"] for o in do("train", runs)} == {"failed"}
+    for module in ("ratecore.runs", "ratecore.stages.running"):
+        monkeypatch.setattr(f"{module}.code_hash", lambda: "another")
+    assert {o["status"] for o in do("evaluate", runs)} == {"failed"}
+    assert all(run.outcome("train") is None for run in runs)  # if the training is asked for, it is tried again
+
+
+def test_curves_of_settings_that_come_back_are_where_they_were(tmp_path):
+    def group(n):
+        experiment = Experiment.from_config({**CONFIG, "evaluation": {"n_trials": n}, "results": str(tmp_path)})
+        (run, *_) = runs_of(experiment)
+        do("train", [run])
+        do("evaluate", [run])
+        return stages.running.curve_group(run, "eval_curves", "evaluate")
+
+    assert [group(n) for n in (6, 8, 6, 10)] == ["eval_curves", "eval_curves_2", "eval_curves", "eval_curves_3"]
+
+
 def test_a_run_that_breaks_does_not_hold_up_the_others_and_is_tried_again(experiment):
     runs, tried = runs_of(experiment), []
 

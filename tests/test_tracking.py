@@ -12,7 +12,7 @@ from ratecore import cli
 from ratecore.files import locked, sealed_json, write_atomic
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.follow import follow
-from ratecore.tracking.mlflow import Mirror, is_database, metric_name, tracking_uri
+from ratecore.tracking.mlflow import Mirror, is_database, metric_name, standing, tracking_uri
 from ratecore.tracking.queue import close, note_deaths, note_open, open_runs
 from ratecore.tracking.state import read_state
 
@@ -168,6 +168,26 @@ def everything(mirror, run_id):
     }
     artifacts = sorted(f.path for f in mirror.client.list_artifacts(run_id, "evaluation"))
     return run.info.status, run.info.end_time, run.data.params, run.data.tags, histories, artifacts
+
+
+def test_a_run_stands_as_its_worst_stage_does():
+    def after(*ends):
+        events = [{"event": "start", "stage": "train"}]
+        for stage, status in ends:
+            events.append({"event": "end", "stage": stage, "status": status, "tags": {"error": f"of {stage}"}})
+        shown, ended, error = standing(events)
+        assert ended is events[-1]
+        return shown, error
+
+    assert standing([{"event": "start", "stage": "train"}]) == ("RUNNING", None, "")
+    assert after(("train", "broken"), ("train", "done")) == ("FINISHED", "")
+    assert after(("evaluate", "broken"), ("convert r~1", "done")) == ("FAILED", "evaluate: of evaluate")
+    assert after(("convert r~1", "broken"), ("convert r~2", "done")) == ("FAILED", "convert r~1: of convert r~1")
+    assert after(("convert r~1", "broken"), ("convert r~2", "interrupted"))[0] == "FAILED"
+    assert after(("convert r~1", "done"), ("convert r~2", "killed")) == ("KILLED", "of convert r~2")
+    # With another axis there is no such step any more.
+    assert after(("convert r~1", "broken"), ("convert r~1/x~2", "done")) == ("FINISHED", "")
+    assert after(("convert", "broken"), ("convert r~1", "done")) == ("FINISHED", "")
 
 
 def test_a_run_is_mirrored_while_it_grows_and_once(store, tmp_path):

@@ -108,6 +108,7 @@ def test_every_command_of_the_text(tmp_path):
 def said_of_a_deleted_run(reader, run, server):
     """What a replay of a deleted run says, which does not know any more how far it was."""
     (run / "mirror.json").unlink()
+    (reader.folder / "results/small/mirrored.json").unlink()
     done = subprocess.run([sys.executable, "-m", "ratecore.cli", "replay", "results", "--uri", server],
                           cwd=reader.folder, env=reader.env, capture_output=True, text=True, timeout=300)  # fmt: skip
     assert done.returncode == 1

@@ -81,6 +81,21 @@ def test_two_mirrors_of_one_store_keep_what_both_note_and_another_store_begins_a
     assert [Mirrored(tmp_path).run_id(folder) for folder in (a, b)] == [None, "3"]
 
 
+def test_another_store_takes_the_list_of_the_last_one_away(tmp_path):
+    (a, size), *_ = recorded(tmp_path, "a").items()
+    old = Mirrored(tmp_path, "store")
+    old.add(a, "1", size)
+    old.write()
+    Mirrored(tmp_path, "store").begin()
+    assert Mirrored(tmp_path).run_id(a) == "1"
+    Mirrored(tmp_path, "another").begin()  # from now on the file beside the record is asked
+    assert Mirrored(tmp_path).run_id(a) is None
+    Mirrored(tmp_path, "another").begin()
+    (tmp_path / "mirrored.json").write_text("{")
+    Mirrored(tmp_path, "another").begin()
+    assert not (tmp_path / "mirrored.json").exists()
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"runs": 3}', '{"store": "s", "runs": {"a": ["x", 40]}}', "[" * 50_000])
 def test_what_is_no_such_file_has_no_runs(tmp_path, text):
     (a,) = recorded(tmp_path, "a")

@@ -247,6 +247,16 @@ def test_a_follower_that_hangs_is_left_behind(tmp_path, capfd, monkeypatch):
     assert "replayed later" in capfd.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_holds_up_one_run_alone(store, capfd):
+    results, uri = store
+    folders = [open_run(results, "blocked", name)[0] for name in ("a", "b")]
+    (folders[0] / "mirror.json").mkdir()
+    assert not follow(job_of(results, "blocked", whole=True), uri, lambda seconds: True)
+    said = capfd.readouterr().err
+    assert "a is not mirrored: [Errno 21] Is a directory" in said and "cannot be reached" not in said
+    assert read_state(folders[1])["run_id"]
+
+
 def test_a_run_deleted_by_hand_does_not_hold_up_the_others(store, capfd):
     results, uri = store
     folders = {name: open_run(results, "deleted", name)[0] for name in ("gone", "damaged", "fine")}

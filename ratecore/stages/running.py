@@ -96,7 +96,7 @@ def _forget_checkpoints(stage: str, run: Run) -> None:
 def _failed_before(stage: str, run: Run) -> dict | None:
     if stage == "train":
         return None
-    trained = run.outcome("train")
+    trained = run.outcome("train", code=False)  # whatever code it was trained by, or failed with
     if trained is None:
         raise FileNotFoundError(
             f"{run.network}: the network is not trained, or its file was changed; run 'train' again"
@@ -206,5 +206,6 @@ def write_figures(run: Run, stage: str, drawn: dict, folder: str) -> dict[str, s
 def curve_group(run: Run, name: str, stage: str) -> str:
     """The group of a stage's curves in MLflow, which would draw those of other settings as one line with them."""
     ends = [e for e in run.record.events("end") if e["stage"] == run.step(stage)]
-    others = len({e["identity"] for e in ends} - {run.identity(stage)})
-    return run.group(f"{name}_{others + 1}" if others else name, stage)
+    settings = list(dict.fromkeys([*(e.get("identity") for e in ends), run.identity(stage)]))
+    place = settings.index(run.identity(stage))  # those of settings that come back are where they were
+    return run.group(f"{name}_{place + 1}" if place else name, stage)

@@ -115,7 +115,9 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
                 try:
                     if mirror.replay(folder) and folder in notes and mirror.has_all(folder):
                         close(root, folder, notes[folder])
-                except (RecordError, GoneError, RefusedError) as error:  # of this run alone: the others go on
+                except (RecordError, GoneError, RefusedError, OSError) as error:  # of this run alone: the others go on
+                    if isinstance(error, OSError) and error.filename is None:
+                        raise  # of a connection
                     _say(said, folder, f"{folder} is not mirrored: {error}")
                     whole = False
         except Exception as error:  # whatever is wrong with a server, the work goes on and this is said once

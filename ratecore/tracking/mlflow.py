@@ -93,6 +93,7 @@ class Mirror:
         place = f"{without_secrets(uri)}|{self.experiment_id}|{created}"
         self.store = hashlib.sha256(place.encode()).hexdigest()[:16]
         self.mirrored = Mirrored(Path(results, experiment), self.store)
+        self.mirrored.begin()
 
     def _take_experiment(self, experiment: str, place: str | None) -> None:
         from mlflow.exceptions import MlflowException
@@ -213,8 +214,9 @@ class Mirror:
             metrics += [Metric(metric_name(name), value, when, step) for (name, step), value in news.items()]
             if event["event"] == "artifact":
                 artifacts[event["path"]] = event  # of a file that was written again, the newest
-        status, ended, error = standing([*before, *events])
-        if ended:
+        every = [*before, *events]
+        status, ended, error = standing(every)
+        if ended and any("error" in event.get("tags", {}) for event in every):
             tags["error"] = error
         for event in artifacts.values():
             # What a stage under way has changed since, as the conversion does a .mat, it will record again.
@@ -247,21 +249,32 @@ def standing(events: list[dict]) -> tuple[str, dict | None, str]:
     """What MLflow is to show of a run: its status, the `end` by which it ended (None while it runs), and the error.
 
     A stage that ended well says nothing of one that broke before, be it of another variant: the run stays FAILED, with
-    that error, until the broken stage is done.
+    that error, until the broken stage is done, or is done with other axes than it had.
     """
     last = next((e for e in reversed(events) if e["event"] in ("start", "end")), None)
     if last is None or last["event"] == "start":
         return "RUNNING", None, ""
-    seen, open_ends = set(), []
+    seen, axes, undone = set(), {}, []
     for event in reversed(events):
-        if event["event"] == "end" and event["stage"] not in seen:
-            seen.add(event["stage"])
-            open_ends += [event] if event["status"] != "done" else []
-    if not open_ends:
+        if event["event"] != "end" or event["stage"] in seen:
+            continue
+        seen.add(event["stage"])
+        stage, columns = _axes_of(event["stage"])
+        of_newest = axes.setdefault(stage, columns)
+        if event["status"] != "done" and columns == of_newest:
+            undone.append(event)
+    if not undone:
         return STATUS["done"], last, ""
-    newest = open_ends[0]
+    # What broke says more than what was interrupted.
+    newest = next((event for event in undone if event["status"] not in STATUS), undone[0])
     error = str(newest.get("tags", {}).get("error", ""))
     return STATUS.get(newest["status"], "FAILED"), last, error if newest is last else f"{newest['stage']}: {error}"
+
+
+def _axes_of(step: str) -> tuple[str, tuple[str, ...]]:
+    """The stage and the axes of a step: 'convert', ('refractory',) of 'convert refractory~2'."""
+    stage, _, variant = step.partition(" ")
+    return stage, tuple(part.partition("~")[0] for part in variant.split("/") if part)
 
 
 def _points_of(event: dict) -> dict:

@@ -16,8 +16,8 @@ def read_state(folder) -> dict:
     folder = Path(folder)
     try:
         state = read_sealed_json(folder / "mirror.json")
-    except (FileNotFoundError, ValueError):
-        return {}  # not there or damaged: the record is replayed from the start, which changes nothing that is there
+    except (OSError, ValueError):
+        return {}  # the record is replayed from the start, which changes nothing that is there
     # A whole file of another run, as a disk or a hand can leave it, says nothing of this one.
     whole = {"store", "run_id", "bytes", "run"} <= set(state) and state["run"] == folder.name
     return {key: value for key, value in state.items() if key != "run"} if whole else {}
@@ -52,6 +52,17 @@ class Mirrored:
             return {}
         runs = found.get("runs")
         return runs if isinstance(runs, dict) and self.store in (None, found.get("store")) else {}
+
+    def begin(self) -> None:
+        """Takes the file of another store away, before the first run is brought to this one."""
+        try:
+            other = read_sealed_json(self.path, most=LARGEST).get("store") != self.store
+        except FileNotFoundError:
+            return
+        except ValueError:
+            other = True
+        if other:
+            self.path.unlink(missing_ok=True)
 
     def run_id(self, folder) -> str | None:
         """The id of the run's MLflow run, if that has the whole record."""

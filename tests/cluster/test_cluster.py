@@ -33,7 +33,7 @@ pytestmark = [
     pytest.mark.skipif(bool(ABSENT), reason=f"a SLURM cluster needs {', '.join(ABSENT)}"),
 ]
 QUICK = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3",
-         "--seconds-between-status-checks", "3", "--latency-wait", "5")  # fmt: skip
+         "--latency-wait", "5")  # fmt: skip
 
 
 class Cluster(Slurm):

@@ -89,8 +89,15 @@ def first_run(wildcards):
 
 # What a scheduler is asked for; a job that ran out of it gets more at its next attempt, where it goes on.
 def memory(wildcards, attempt, threads):
-    """MB of a training job."""
+    """MB of a job."""
     return training_memory(first_run(wildcards)[0], threads) * attempt
+
+
+def memory_to_train(wildcards, attempt, threads):
+    """MB of a training job; on a GPU all networks of the block are trained at once."""
+    settings, networks = first_run(wildcards)
+    at_once = networks if gpus(wildcards) else threads
+    return training_memory(settings, at_once) * attempt
 
 
 def minutes(wildcards, attempt, threads):
@@ -100,13 +107,23 @@ def minutes(wildcards, attempt, threads):
 
 def minutes_to_score(wildcards, attempt):
     """Minutes of a job that evaluates or exports."""
-    return scoring_minutes(*first_run(wildcards)) * attempt
+    minutes = scoring_minutes(*first_run(wildcards))
+    return (minutes + waiting(wildcards, minutes)) * attempt
 
 
 def minutes_to_convert(wildcards, attempt, threads):
-    """Minutes of a job that converts to spiking networks; it may have to wait for those of their other variants."""
+    """Minutes of a job that converts to spiking networks."""
+    minutes = conversion_minutes(*first_run(wildcards), threads)
+    return (minutes + waiting(wildcards, minutes)) * attempt
+
+
+def waiting(wildcards, minutes):
+    """Minutes that a job may wait for the jobs of other variants of its networks: one works on a network at a time."""
     variants = len(experiment.cells_of("convert")) // len(experiment.cells_of("train"))
-    return conversion_minutes(*first_run(wildcards), threads) * variants * attempt
+    longest = (
+        conversion_minutes(*first_run(wildcards)) if "convert" in STAGES else minutes
+    )
+    return (variants - 1) * max(minutes, longest)
 
 
 def blocks_of(stage):

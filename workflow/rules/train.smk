@@ -13,7 +13,7 @@ rule train:
     threads: experiment.settings.threads_per_job
     resources:
         gpu=gpus,
-        mem_mb=memory,
+        mem_mb=memory_to_train,
         runtime=minutes,
     params:
         identities=identities("train"),
