@@ -153,6 +153,25 @@ def test_racing_finds_the_best_of_a_full_search_always_and_for_less():
     assert np.mean(ran) < 0.6 and max(ran) <= 1
 
 
+def test_a_search_goes_the_same_way_whatever_is_known_before():
+    rng = np.random.default_rng(1)
+    for case in range(50):
+        table = {v: rng.random(50) < p for v, p in zip(values(8), rng.random(8), strict=True)}
+        every = {v: Outcomes(*([list(map(int, o))] + [[1.0] * 50] * 2)) for v, o in table.items()}
+        known = [{}, every, {v: o.part(0, int(rng.integers(50))) for v, o in every.items() if rng.random() < 0.7}]
+        found, ran, kept = [], [], []
+        for earlier in known:
+            trials = Drawn(table)
+            search = Search(trials, ConversionSettings(n_trials=50), 1, earlier, kept.append)
+            search.race(values(8))
+            found.append({v: vars(o) for v, o in search.outcomes.items()})
+            ran.append(trials.ran)
+        assert found[0] == found[1] == found[2], case
+        assert ran[1] == 0 and ran[2] <= ran[0]
+        if ran[2]:  # nothing that was known is lost when the search is kept
+            assert all(len(kept[-1][v]) >= len(o) for v, o in known[2].items())
+
+
 def test_searches_agree_whatever_the_threads_and_interruptions(monkeypatch):
     monkeypatch.setattr(conversion, "A_ROUND", 0.0)  # after the first ten trials a round a trial
     settings = ConversionSettings(n_trials=24, scaling_factors=values(), search="full")

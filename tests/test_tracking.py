@@ -10,7 +10,7 @@ import pytest
 
 from ratecore import cli
 from ratecore.files import locked, sealed_json, write_atomic
-from ratecore.tracking import Record, RecordError
+from ratecore.tracking import Record, RecordError, queue
 from ratecore.tracking.follow import follow
 from ratecore.tracking.mlflow import Mirror, is_database, metric_name, standing, tracking_uri
 from ratecore.tracking.queue import close, note_deaths, note_open, open_runs
@@ -168,6 +168,32 @@ def everything(mirror, run_id):
     }
     artifacts = sorted(f.path for f in mirror.client.list_artifacts(run_id, "evaluation"))
     return run.info.status, run.info.end_time, run.data.params, run.data.tags, histories, artifacts
+
+
+def test_a_note_of_a_stage_that_begins_at_that_moment_stays(tmp_path, monkeypatch):
+    folder, _ = open_run(tmp_path, "x", "run")
+    root = tmp_path / "x"
+
+    def closed(meanwhile):
+        note = open_runs(root)[folder]
+        with monkeypatch.context() as patch:
+            patch.setattr(queue, "_read", meanwhile)
+            queue.close(root, folder, note)
+        assert [path.name for path in (root / "open").iterdir()] == ["run"]
+        assert open_runs(root)[folder] != note
+
+    real = queue._read
+    queue.note_open(root, folder)
+    closed(lambda *args: (real(*args), queue.note_open(root, folder))[0])  # noted anew after the look
+
+    old = open_runs(root)[folder]
+    queue.note_open(root, folder)
+    newer = open_runs(root)[folder]
+    queue.close(root, folder, old)  # noted anew before it
+    assert open_runs(root)[folder] == newer
+    queue.close(root, folder, newer)
+    queue.close(root, folder, newer)
+    assert not list((root / "open").iterdir())
 
 
 def test_a_run_stands_as_its_worst_stage_does():

@@ -68,13 +68,17 @@ class Search:
 
     Args:
         trials: TrialsOfTask.   settings: ConversionSettings.   threads: processes that trials are spread over.
-        outcomes: lambda: Outcomes of trials that were done before, from the first one on; added to.
-        on_round: called with `outcomes` after each round, to keep them.
+        known: lambda: Outcomes of trials that were done before, from the first one on. A trial is taken from them
+            when the search comes to it, so that it goes the same way as without them.
+        on_round: called after each round with all trials that are known by then, to keep them.
+
+    Attributes:
+        outcomes: lambda: Outcomes of this search.
     """
 
-    def __init__(self, trials: TrialsOfTask, settings: ConversionSettings, threads: int, outcomes: dict, on_round):
+    def __init__(self, trials: TrialsOfTask, settings: ConversionSettings, threads: int, known: dict, on_round):
         self.trials, self.settings, self.threads, self.on_round = trials, settings, threads, on_round
-        self.outcomes = outcomes
+        self.known, self.outcomes = known, {}
 
     def full(self, values) -> None:
         """All trials of all values."""
@@ -93,7 +97,7 @@ class Search:
         """
         self._up_to(values, min(FIRST_ROUND, self.settings.n_trials))
         while left := [v for v in self._contenders(values) if len(self.outcomes[v]) < self.settings.n_trials]:
-            # By the share of correct trials, since values that went on from earlier results have had more or fewer.
+            # By the share of correct trials, since some have had more of them.
             leader = max(left, key=lambda v: (self.outcomes[v].accuracy, -v))
             complete = any(len(self.outcomes[v]) == self.settings.n_trials for v in values)
             done = len(self.outcomes[leader])
@@ -113,14 +117,16 @@ class Search:
         """Brings each value to n trials; values that have had as many run together."""
         todo = {}
         for v in values:
-            done = len(self.outcomes.setdefault(v, Outcomes()))
-            if done < n:
-                todo.setdefault(done, []).append(v)
+            found = self.outcomes.setdefault(v, Outcomes())
+            found.extend(self.known.get(v, Outcomes()).part(len(found), n))
+            if len(found) < n:
+                todo.setdefault(len(found), []).append(v)
         for done, group in todo.items():
             for v, more in zip(group, run_trials(self.trials, range(done, n), group, self.threads), strict=True):
                 self.outcomes[v].extend(more)
         if todo and self.on_round:
-            self.on_round(self.outcomes)
+            longer = {v: o for v, o in self.outcomes.items() if len(o) >= len(self.known.get(v, ()))}
+            self.on_round(self.known | longer)
 
     def best(self, values) -> float:
         """The value with the largest share of correct trials, the smallest of several."""
@@ -145,11 +151,11 @@ def search_scaling(
     Args:
         model: `rate_model(...)`.   task: an AbstractTask.   seed: of the run, for its stream `lif_trial`.
         threads: processes at once.
-        earlier: what `on_round` was given by a search with the same other arguments that did not end.
-        on_round: called now and then with the outcomes so far.
+        earlier: what `on_round` was given by a search of the same network, task, seed and spiking settings.
+        on_round: called now and then with the outcomes so far, the earlier ones among them.
 
     Returns:
-        SearchResult; the same for any number of threads, and whether or not the search was interrupted.
+        SearchResult; the same for any number of threads, and whatever was done earlier.
 
     Raises:
         ValueError: settings that do not fit the network.   RuntimeError: a process was killed.
@@ -157,8 +163,8 @@ def search_scaling(
     settings, spiking = settings or ConversionSettings(), spiking or SpikingSettings()
     trials = TrialsOfTask(model, task, spiking, seed, settings.output_of_step)
     n, values = settings.n_trials, list(settings.values_for(model.activation or "sigmoid"))
-    outcomes = {float(v): _first(o, n) for v, o in (earlier or {}).items()}
-    search = Search(trials, settings, threads, outcomes, on_round)
+    search = Search(trials, settings, threads, {float(v): o for v, o in (earlier or {}).items()}, on_round)
+    outcomes = search.outcomes
     find = search.race if settings.search == "racing" else search.full
     find(values)
     if settings.refine:
@@ -214,11 +220,6 @@ def evaluate_scaling(model, task, scaling_factor: float, n_trials: int = 100, sp
     """The trials first, first + 1 .. of a spiking network at one lambda; arguments as `search_scaling`."""
     trials = TrialsOfTask(model, task, spiking or SpikingSettings(), seed)
     return run_trials(trials, range(first, first + n_trials), [scaling_factor], threads)[0]
-
-
-def _first(outcomes: Outcomes, n: int) -> Outcomes:
-    """A copy of the first n trials."""
-    return Outcomes(outcomes.correct[:n], outcomes.rate_exc[:n], outcomes.rate_inh[:n])
 
 
 def _between(values, best: float, n: int) -> list[float]:

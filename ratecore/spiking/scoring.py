@@ -30,6 +30,10 @@ class Outcomes:
     def __len__(self) -> int:
         return len(self.correct)
 
+    def part(self, start: int, end: int) -> Outcomes:
+        """Of the trials start .. end - 1 those that are there."""
+        return Outcomes(self.correct[start:end], self.rate_exc[start:end], self.rate_inh[start:end])
+
     def extend(self, other: Outcomes) -> None:
         """Takes over the trials that come after these."""
         self.correct += other.correct

@@ -100,12 +100,18 @@ class KeptTrials:
             "output_of_step": s.conversion.output_of_step, "code": code_hash(),
         }  # fmt: skip
         self.run, self.log = run, log
-        self.path = run.folder / f"search-{hash_of(values)}.json"
+        self.path = run.folder / f"search-{code_hash()[:8]}-{hash_of(values)}.json"
 
     def load(self) -> dict:
-        """Lambda: Outcomes; empty when there are none, or when the file is damaged, which is said."""
+        """Lambda: Outcomes; empty when there are none, or when the file is damaged, which is said.
+
+        What older versions have kept is of no use any more and is removed.
+        """
         from ratecore.spiking.scoring import Outcomes
 
+        for old in self.run.folder.glob("search-*.json"):
+            if not old.name.startswith(f"search-{code_hash()[:8]}-"):
+                old.unlink(missing_ok=True)
         try:
             found = read_sealed_json(self.path, most=LARGEST_SEARCH)
             return {float(value): Outcomes(*columns) for value, columns in found.items()}

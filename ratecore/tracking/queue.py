@@ -8,6 +8,7 @@ has to look at every run of a large grid.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -40,21 +41,28 @@ def open_runs(root) -> dict[Path, dict]:
     return {Path(root, note["folder"]): note for note in notes if note}
 
 
-def _read(root, path: Path) -> dict | None:
-    """A note; None when it was taken away in between or is not one of ours."""
+def _read(root, path: Path, name: str = "") -> dict | None:
+    """A note of that name, the file's own by default; None when it was taken away in between or is not one of ours."""
     try:
         note = read_sealed_json(path)
         inside(root, note["folder"])
     except (OSError, ValueError, TypeError, KeyError):
         return None  # whose note it was is found with all other runs, in the end
-    return note if Path(note["folder"]).name == path.name and Path(root, note["folder"]).is_dir() else None
+    return note if Path(note["folder"]).name == (name or path.name) and Path(root, note["folder"]).is_dir() else None
 
 
 def close(root, folder, note: dict) -> None:
     """Takes the note of a run away, unless it was noted again since `note` was read."""
     path = Path(root, "open", Path(folder).name)
-    if _read(root, path) == note:
-        path.unlink(missing_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.closing")
+    try:
+        os.rename(path, aside)  # a new note, of a stage that begins at this moment, is then another file
+    except FileNotFoundError:
+        return  # closed by another mirror
+    if _read(root, aside, path.name) != note:
+        with contextlib.suppress(FileExistsError):  # there is a still newer one
+            os.link(aside, path)
+    aside.unlink()
 
 
 def note_deaths(root) -> list[Path]:
