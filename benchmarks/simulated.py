@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import zlib
+from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -178,5 +179,5 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
     for name in grid_figures(experiment):
         _write(root / "figures" / f"{name}.png")
     for cell in experiment.cells[: experiment.settings.figures.grid_points]:
-        for name in (name for names in FIGURES.values() for name in names):
+        for name in chain(*FIGURES.values()):
             _write(root / "figures" / cell.path / f"{name}.png")

@@ -24,12 +24,16 @@ def training_memory(settings: RunSettings, threads: int = 1) -> int:
 def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
     """Minutes of a job that trains so many networks, each for all of its trials.
 
-    A trial takes about 0.35 ns N^2 T on a core, and 0.2 ms that do not depend on N; one of a test a third of it.
+    A trial of a test takes a third of one of training.
     """
-    N, T, training = settings.network.N, settings.create_task().T, settings.training
-    a_trial = 0.35e-9 * N**2 * T + 0.2e-3
+    training = settings.training
     trials = training.n_trials * (1 + training.eval_tr / training.eval_freq / 3)
-    return math.ceil(5 + MARGIN * math.ceil(networks / threads) * trials * a_trial / 60)
+    return math.ceil(5 + MARGIN * math.ceil(networks / threads) * trials * trial_seconds(settings) / 60)
+
+
+def trial_seconds(settings: RunSettings) -> float:
+    """Seconds of a training trial on a core: about 0.35 ns N^2 T, and 0.2 ms that do not depend on N."""
+    return 0.35e-9 * settings.network.N**2 * settings.create_task().T + 0.2e-3
 
 
 def scoring_minutes(settings: RunSettings, networks: int) -> int:
@@ -37,9 +41,8 @@ def scoring_minutes(settings: RunSettings, networks: int) -> int:
 
     3 s each were measured at N = 200 with 100 trials; a trial takes a third of one of training.
     """
-    N, T = settings.network.N, settings.create_task().T
-    trials = settings.evaluation.n_trials * (0.35e-9 * N**2 * T + 0.2e-3) / 3
-    return math.ceil(5 + MARGIN * networks * (3 + 3e-5 * N**2 + trials) / 60)
+    trials = settings.evaluation.n_trials * trial_seconds(settings) / 3
+    return math.ceil(5 + MARGIN * networks * (3 + 3e-5 * settings.network.N**2 + trials) / 60)
 
 
 def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:

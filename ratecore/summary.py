@@ -45,9 +45,8 @@ def all_runs(experiment: Experiment):
     return ((cell, Run.of(experiment, cell, seed)) for cell in experiment.cells for seed in experiment.seeds)
 
 
-def summary_row(run: Run, columns: dict[str, str], stages=tuple(DEPENDS_ON), mirrored: Mirrored | None = None) -> dict:
+def summary_row(run: Run, columns: dict[str, str], stages: tuple[str, ...], mirrored: Mirrored) -> dict:
     """A run's row of summary.csv; `columns` are the grid's axes, `stages` those that every network goes through."""
-    mirrored = mirrored or Mirrored(run.root)
     ends = run.record.newest("end")
     train, *later = (run.outcome(stage, verify=False, ends=ends) for stage in stages)
     failed = train is not None and train["status"] == "failed"

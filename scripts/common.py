@@ -41,6 +41,20 @@ def logging_to(path):
                 os.close(saved)
 
 
+def draw_cell(snakemake, draw):
+    """Draws the figures of a job's grid point.
+
+    Args:
+        draw: gives them by name, of the experiment and the grid point.
+    """
+    from ratecore.summary import write_figures
+
+    with logging_to(snakemake.log[0]):
+        experiment = Experiment.from_config(snakemake.config)
+        cell = experiment.cell_of(snakemake.wildcards)
+        write_figures(draw(experiment, cell), dict(snakemake.output.items()))
+
+
 def do_block(snakemake, stage):
     """Does a stage for the block of a job and writes what came out as its output.
 

@@ -25,6 +25,14 @@ def small_settings(**changes) -> RunSettings:
     return RunSettings(**{**values, **changes})
 
 
+def flipped_bits(data: bytes, rng, n: int = 100):
+    """`data` n times, each with one random bit flipped."""
+    for position in rng.integers(0, len(data), n):
+        changed = bytearray(data)
+        changed[position] ^= 1 << rng.integers(8)
+        yield bytes(changed)
+
+
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
     """Tasks that a test registers, and files that it loads, are gone after it."""

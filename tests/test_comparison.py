@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from conftest import flipped_bits
 
 from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.dynamics import run, trial_noise
@@ -233,9 +234,7 @@ def test_damaged_files_are_named(compared, tmp_path):
     path, data, rng = tmp_path / "comparison.npz", comparison_bytes(compared), np.random.default_rng(0)
     path.write_bytes(data)
     true, refused = load_comparison(path), 0
-    for position in rng.integers(0, len(data), 100):
-        changed = bytearray(data)
-        changed[position] ^= 1 << rng.integers(8)
+    for changed in flipped_bits(data, rng):
         path.write_bytes(changed)
         try:
             read = load_comparison(path)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from conftest import flipped_bits
 
 from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.formats import FormatError, evaluation_bytes, load_mat, load_network, load_scores, result_from_pth
@@ -116,9 +117,7 @@ def test_damaged_and_hostile_evaluations_are_named(trained, tmp_path):
     data = evaluation_bytes(trained[2])
     path.write_bytes(data)
     true, rng = load_scores(path), np.random.default_rng(0)
-    for position in rng.integers(0, len(data), 100):
-        changed = bytearray(data)
-        changed[position] ^= 1 << rng.integers(8)
+    for changed in flipped_bits(data, rng):
         path.write_bytes(changed)
         try:
             scores = load_scores(path)

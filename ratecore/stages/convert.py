@@ -97,10 +97,10 @@ class KeptTrials:
         s = run.settings
         values = s.identity_values("training") | {
             "network": run.reads("convert"), "spiking": unperturbed(s.spiking).model_dump(mode="json"),
-            "output_of_step": s.conversion.output_of_step, "code": code_hash(),
+            "output_of_step": s.conversion.output_of_step,
         }  # fmt: skip
         self.run, self.log = run, log
-        self.path = run.folder / f"search-{code_hash()[:8]}-{hash_of(values)}.json"
+        self.path = run.folder / f"search-{code_hash()}-{hash_of(values)}.json"
 
     def load(self) -> dict:
         """Lambda: Outcomes; empty when there are none, or when the file is damaged, which is said.
@@ -110,7 +110,7 @@ class KeptTrials:
         from ratecore.spiking.scoring import Outcomes
 
         for old in self.run.folder.glob("search-*.json"):
-            if not old.name.startswith(f"search-{code_hash()[:8]}-"):
+            if not old.name.startswith(f"search-{code_hash()}-"):
                 old.unlink(missing_ok=True)
         try:
             found = read_sealed_json(self.path, most=LARGEST_SEARCH)

@@ -46,22 +46,22 @@ class Mirrored:
     @cached_property
     def _runs(self) -> dict[str, list]:
         """Name of a run's folder: id of its MLflow run, bytes of its record."""
-        try:
-            found = read_sealed_json(self.path, most=LARGEST)
-        except (FileNotFoundError, ValueError):
-            return {}
+        return self._stored()
+
+    def _stored(self) -> dict[str, list]:
+        found = self._read()
         runs = found.get("runs")
         return runs if isinstance(runs, dict) and self.store in (None, found.get("store")) else {}
 
+    def _read(self) -> dict:
+        try:
+            return read_sealed_json(self.path, most=LARGEST)
+        except (FileNotFoundError, ValueError):
+            return {}
+
     def begin(self) -> None:
         """Takes the file of another store away, before the first run is brought to this one."""
-        try:
-            other = read_sealed_json(self.path, most=LARGEST).get("store") != self.store
-        except FileNotFoundError:
-            return
-        except ValueError:
-            other = True
-        if other:
+        if self._read().get("store") != self.store:
             self.path.unlink(missing_ok=True)
 
     def run_id(self, folder) -> str | None:
@@ -80,12 +80,11 @@ class Mirrored:
         if not self._news:
             return
         with locked(self.path.with_name(".mirrored.lock")):  # another mirror may be adding its own
-            self.__dict__.pop("_runs", None)
-            runs = self._runs | self._news
-            if runs != self._runs:
-                write_atomic(self.path, sealed_json({"store": self.store, "runs": runs}))
+            stored = self._stored()
+            self._runs = stored | self._news
+            if self._runs != stored:
+                write_atomic(self.path, sealed_json({"store": self.store, "runs": self._runs}))
         self._news = {}
-        self.__dict__.pop("_runs", None)
 
 
 def _size(path: Path) -> int | None:

@@ -55,6 +55,8 @@ CELLS["convert"] = CELLS["export"]
 # Of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
 CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
 BLOCK = {stage: f"{cell}/seeds~{{seeds}}" for stage, cell in CELL.items()}
+# How many jobs of the last stage there are for the same networks; of these one at a time works on a network.
+VARIANTS = len(experiment.cells_of("convert")) // len(experiment.cells_of("train"))
 
 
 wildcard_constraints:
@@ -118,12 +120,13 @@ def minutes_to_convert(wildcards, attempt, threads):
 
 
 def waiting(wildcards, minutes):
-    """Minutes that a job may wait for the jobs of other variants of its networks: one works on a network at a time."""
-    variants = len(experiment.cells_of("convert")) // len(experiment.cells_of("train"))
+    """Minutes that a job may wait for the jobs of other variants of its networks."""
+    if VARIANTS == 1:
+        return 0
     longest = (
         conversion_minutes(*first_run(wildcards)) if "convert" in STAGES else minutes
     )
-    return (variants - 1) * max(minutes, longest)
+    return (VARIANTS - 1) * max(minutes, longest)
 
 
 def blocks_of(stage):
