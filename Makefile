@@ -4,6 +4,9 @@ BIN := .venv/bin
 CORES ?= all
 PORT ?= 5000
 RESULTS ?= results
+OUTSIDE := $(PATH)
+# Checked before anything is made: pip would download for a minute and then fail over versions of packages.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: install demo ui test paper-test cluster-test faults lint schema bench
@@ -12,7 +15,13 @@ install: .venv/installed
 
 # torch first and by its exact version, so that a CPU build on a local wheel path is taken when there is one.
 .venv/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2> /dev/null || { \
+	  PATH='$(OUTSIDE)'; \
+	  $(PYTHON) -c 'import venv, ensurepip; $(NEW_ENOUGH)' 2> /dev/null || { \
+	    echo "make: ratecore needs Python 3.11 or later with its venv module (on Debian: apt install python3-venv)." \
+	      "PYTHON = $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1); name another one:" \
+	      "make $(or $(MAKECMDGOALS),install) PYTHON=python3.12" >&2; exit 1; }; \
+	  $(PYTHON) -m venv --clear .venv; }
 	$(BIN)/pip install -q "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	touch $@

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ratecore.config import RunSettings
@@ -74,10 +75,20 @@ class Checkpoints:
     Args:
         folder: of the run.   settings: of the run.   signals: of `waiting_signals`.
         every: seconds between two, or more where writing one takes long.   log: file for messages.
+        otherwise: given the device, returns the TrainingResult to go on from when there is no checkpoint, or None.
     """
 
-    def __init__(self, folder, settings: RunSettings, signals: Signals | None = None, every: float = EVERY, log=None):
+    def __init__(
+        self,
+        folder,
+        settings: RunSettings,
+        signals: Signals | None = None,
+        every: float = EVERY,
+        log=None,
+        otherwise: Callable | None = None,
+    ):
         self.folder, self.settings, self.signals = Path(folder), settings, signals or Signals()
+        self._otherwise = otherwise
         self._every, self._next, self._log = every, time.monotonic() + every, log or sys.stderr
 
     def load(self, device="cpu"):
@@ -94,7 +105,7 @@ class Checkpoints:
                 return result_from_checkpoint(path, self.settings, device)
             except DamagedError as error:
                 say(f"{error}; it is passed over", self._log)
-        return None
+        return self._otherwise(device) if self._otherwise else None
 
     def due(self) -> bool:
         """Whether it is time for one, or a signal has come."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ratecore.config import RunSettings
+from ratecore.config import RunSettings, TrainingSettings
 from ratecore.dynamics import LANES_PAY
 from ratecore.evaluation import Scores, draw_trials, one_thread, score_trials
 from ratecore.network import FR_RNN_dale
@@ -47,6 +47,21 @@ def initial_network(settings: RunSettings, device="cpu") -> FR_RNN_dale:
     """The network of a run before training, from the run's own stream."""
     n_inputs = settings.create_task().n_inputs
     return FR_RNN_dale.from_settings(settings.network, n_inputs, stream(settings.seed, "initialisation"), device)
+
+
+def meets_criterion(test: dict, training: TrainingSettings, task) -> bool:
+    """Whether a test ends the training (Kim et al. 2019, SI).
+
+    Args:
+        test: trial, loss and accuracy, as in `TrainingResult.tests`.   training: thresholds and fewest trials.
+        task: of the run, for the fewest trials where the settings leave them open.
+    """
+    least = task.min_trials if training.min_trials is None else training.min_trials
+    return (
+        test["loss"] < training.loss_threshold
+        and test["accuracy"] > training.accuracy_threshold
+        and test["trial"] >= least
+    )
 
 
 class Training:
@@ -115,8 +130,7 @@ class Training:
         Raises:
             FloatingPointError: its loss is not finite.
         """
-        result, training = self.result, self.settings.training
-        least = self.task.min_trials if training.min_trials is None else training.min_trials
+        result = self.result
         # A last update can break a network whose loss was still finite before it.
         result.last_test = scores
         self._check_finite(scores.loss)
@@ -124,11 +138,7 @@ class Training:
         recent = result.losses[result.tests[-1]["updates"] if result.tests else 0 : done]
         result.tests.append({"trial": result.n_trials, "updates": done, "train_loss": float(np.mean(recent)),
                              "loss": scores.loss, "accuracy": scores.accuracy})  # fmt: skip
-        result.trained = (
-            scores.loss < training.loss_threshold
-            and scores.accuracy > training.accuracy_threshold
-            and result.n_trials >= least
-        )
+        result.trained = meets_criterion(result.tests[-1], self.settings.training, self.task)
         result.seconds = time.perf_counter() - self._started
 
     def pause(self, updates) -> None:

@@ -1,6 +1,10 @@
 """The ways to install ratecore elsewhere name the same things: pip, the lock file, conda, Docker and Apptainer."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -94,3 +98,31 @@ def test_both_recipes_make_the_same():
     run = "snakemake --snakefile /opt/ratecore/workflow/Snakefile"
     assert f"exec {run} " in (ROOT / "apptainer.def").read_text()
     assert str(run.split()).replace("'", '"') in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize(("python", "says"), [
+    ('[ "$1" = --version ] && echo Python 3.10.4 || exit 1', "is Python 3.10.4"),
+    (None, "not found"),
+])  # fmt: skip
+def test_a_python_that_will_not_do_is_named_before_anything_is_made(tmp_path, python, says):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    if python is not None:
+        (tmp_path / "python").write_text(f"#!/bin/sh\n{python}\n")
+        (tmp_path / "python").chmod(0o755)
+    call = ["make", "install", "PYTHON=./python"]
+    made = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    assert made.returncode and not (tmp_path / ".venv").exists()
+    assert "ratecore needs Python 3.11 or later" in made.stderr and says in made.stderr and not made.stdout
+
+
+def test_an_environment_that_does_not_work_is_made_again(tmp_path):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(tmp_path / "gone")
+    text = (tmp_path / "Makefile").read_text()
+    (tmp_path / "Makefile").write_text(text.replace("\t$(BIN)/pip install", "\ttrue"))
+    subprocess.run(["make", "install", f"PYTHON={sys.executable}"], cwd=tmp_path, check=True, capture_output=True)
+    version = [tmp_path / ".venv" / "bin" / "python", "-c", "import sys; print(sys.version_info[:2])"]
+    assert subprocess.run(version, capture_output=True, text=True).stdout.strip() == str(sys.version_info[:2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 
+from ratecore.progress import say
 from ratecore.runs import Run
 from ratecore.stages.running import all_or_error, at_work, one, record_file, recorded
 
@@ -15,6 +16,25 @@ def _recorded_tests(run: Run) -> dict[int, dict]:
     return {e["step"]: e["values"] for e in events if (e["event"], e["stage"]) == ("metrics", "train")}
 
 
+def _checkpoints(run: Run, signals, log):
+    """The run's checkpoints; without one, training goes on from a run that differs in when it stops alone."""
+    from ratecore.checkpoints import Checkpoints
+    from ratecore.continuation import earlier_training, note_rule
+
+    note_rule(run.root, run.settings)
+
+    def otherwise(device):
+        earlier = earlier_training(run.root, run.folder, run.settings, device)
+        if earlier is None:
+            return None
+        done = "is trained already" if earlier.result.trained else f"goes on at trial {earlier.result.n_trials:,}"
+        differs = earlier.differences(run.settings)
+        say(f"{run.name('train')}: {done} with {differs} ({earlier.folder})", log or sys.stderr)
+        return earlier.result
+
+    return Checkpoints(run.folder, run.settings, signals, log=log, otherwise=otherwise)
+
+
 def _on_test(run: Run, log):
     """What is done with the result so far after every test: its numbers go to the record and the log."""
     from ratecore.progress import ProgressLog
@@ -23,6 +43,7 @@ def _on_test(run: Run, log):
 
     def on_test(result):
         # All of them, since a cut of the power can lose lines of the record that a checkpoint has seen.
+        new = {}
         for test in result.tests:
             values = {
                 "train/loss": test["train_loss"],
@@ -30,9 +51,12 @@ def _on_test(run: Run, log):
                 "train/test_accuracy": test["accuracy"],
             }
             if known.get(test["trial"]) != values:
-                known[test["trial"]] = values
-                run.record.append("metrics", "train", step=test["trial"], values=values)
-        progress.update(result)
+                new[test["trial"]] = values
+        for trial, values in new.items():
+            run.record.append("metrics", "train", step=trial, values=values)
+        if new:
+            known.update(new)
+            progress.update(result)
 
     return on_test
 
@@ -61,12 +85,14 @@ def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None
 
     no_gpu: why it is trained on the CPU where a GPU was to be taken, for the record.
     """
-    from ratecore.checkpoints import Checkpoints, waiting_signals
+    from ratecore.checkpoints import waiting_signals
     from ratecore.training import train
 
+    on_test = _on_test(run, log)
     with waiting_signals() as signals:
-        checkpoints = Checkpoints(run.folder, run.settings, signals, log=log)
-        end = _save(run, train(run.settings, device, _on_test(run, log), checkpoints), device)
+        result = train(run.settings, device, on_test, _checkpoints(run, signals, log))
+        on_test(result)  # an earlier training may have left nothing to do
+        end = _save(run, result, device)
     if no_gpu:
         end["tags"]["no_gpu"] = no_gpu
     return end
@@ -93,7 +119,7 @@ def train_together(runs: list[Run], device: str, log=None) -> list[dict]:
 def _train_undone(runs: list[Run], device: str, log) -> dict:
     """Folder: (outcome, error message) of runs that are locked and not whole."""
     from ratecore.block import train_block
-    from ratecore.checkpoints import Checkpoints, waiting_signals
+    from ratecore.checkpoints import waiting_signals
 
     found, going = {}, []
     with waiting_signals() as signals, contextlib.ExitStack() as block:
@@ -101,7 +127,7 @@ def _train_undone(runs: list[Run], device: str, log) -> dict:
             stack = block.enter_context(contextlib.ExitStack())
 
             def begin(run=run, stack=stack):
-                checkpoints = Checkpoints(run.folder, run.settings, signals, log=log)
+                checkpoints = _checkpoints(run, signals, log)
                 earlier = checkpoints.load()
                 end = stack.enter_context(recorded("train", run, log))
                 going.append((run, stack, end, checkpoints, _on_test(run, log), earlier))
@@ -113,12 +139,13 @@ def _train_undone(runs: list[Run], device: str, log) -> dict:
         settings = [run.settings for run in started]
         trained = train_block(settings, device, lambda k, r: on_tests[k](r), list(results), list(checkpoints))
         for k, outcome in trained:
-            run, stack, end, *_ = going[k]
+            run, stack, end, _, on_test, _ = going[k]
 
-            def finish(run=run, stack=stack, end=end, outcome=outcome):
+            def finish(run=run, stack=stack, end=end, on_test=on_test, outcome=outcome):
                 with stack.pop_all():
                     if isinstance(outcome, FloatingPointError):
                         raise outcome
+                    on_test(outcome)
                     end.update(_save(run, outcome, device))
                 return end
 
