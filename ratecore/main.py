@@ -14,8 +14,11 @@ from ratecore.config import (
     EvaluationSettings,
     NetworkSettings,
     RunSettings,
+    SettingsError,
     TrainingSettings,
 )
+
+AMPLITUDE = 0.7  # of the output in a correct answer (Kim et al. 2019)
 
 
 def restricted_float(x) -> float:
@@ -69,6 +72,20 @@ def parser() -> argparse.ArgumentParser:
     add("--act", type=str.lower, default=net.activation, help=f"activation function: {', '.join(ACTIVATIONS)}")
     add("--loss_fn", type=str.lower, default=training.loss_fn, help=f"loss: {', '.join(LOSS_FUNCTIONS)}")
     add("--learning_rate", type=float, default=training.learning_rate, help="of Adam, > 0")
+    for key, text in (("T", "steps of a trial"), ("stim_on", "first step of the stimulus"),
+                      ("stim_dur", "steps of the stimulus"), ("delay", "steps between two stimuli")):  # fmt: skip
+        add(f"--{key}", type=int, default=argparse.SUPPRESS, help=f"of the task, {text} (default: the task's own)")
+    add("--DeltaT", type=float, default=1, help="only 1 can be trained: for a longer step give smaller --decay_taus")
+    add("--loss_threshold", type=float, default=training.loss_threshold, help="mean test loss to stop below, > 0")
+    add("--eval_freq", type=int, default=training.eval_freq, help="trials between tests, >= 1")
+    add("--eval_tr", type=int, default=training.eval_tr, help="trials of a test, >= 1")
+    add(
+        "--eval_amp_thresh",
+        "--eval_amp_threh",
+        type=float,
+        default=AMPLITUDE,
+        help="output of a correct answer; only the published value: another needs a task of your own",
+    )
     add("--batch_size", type=int, default=training.batch_size, help="trials an update, >= 1")
     add(
         "--seed",
@@ -87,8 +104,19 @@ def parser() -> argparse.ArgumentParser:
 
 def run_settings(args) -> RunSettings:
     """The settings of a run from parsed arguments. Raises SettingsError."""
+    if args.DeltaT != 1:
+        raise SettingsError(
+            f"DeltaT = {args.DeltaT:g}: networks are trained with DeltaT = 1. Only DeltaT / tau enters the equations: "
+            f"give --decay_taus {' '.join(f'{t / args.DeltaT:g}' for t in args.decay_taus if args.DeltaT > 0)}"
+        )
+    if args.eval_amp_thresh != AMPLITUDE:
+        raise SettingsError(
+            f"eval_amp_thresh = {args.eval_amp_thresh:g}: training stops by the published criterion, {AMPLITUDE}; for "
+            "another write a task whose is_correct has it, and give its file as --task_file"
+        )
     return RunSettings(
         task=args.task,
+        task_settings={key: getattr(args, key) for key in ("T", "stim_on", "stim_dur", "delay") if hasattr(args, key)},
         task_file=getattr(args, "task_file", None),
         seed=args.seed,
         network=dict(
@@ -103,8 +131,14 @@ def run_settings(args) -> RunSettings:
             activation=args.act,
         ),
         training=dict(
-            n_trials=args.n_trials, loss_fn=args.loss_fn, learning_rate=args.learning_rate, batch_size=args.batch_size
-        ),
+            n_trials=args.n_trials,
+            loss_fn=args.loss_fn,
+            learning_rate=args.learning_rate,
+            batch_size=args.batch_size,
+            loss_threshold=args.loss_threshold,
+            eval_freq=args.eval_freq,
+            eval_tr=args.eval_tr,
+        ),  # fmt: skip
         evaluation=dict(n_trials=args.eval_trials),
     )
 

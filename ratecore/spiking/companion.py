@@ -6,19 +6,44 @@ from pathlib import Path
 
 import numpy as np
 
+from ratecore.compat.aliases import accepts
+from ratecore.compat.spiking_arguments import (
+    ScalingByFile,
+    number,
+    plain_content,
+    searched_values,
+    task_with,
+    threads_for,
+)
+from ratecore.compat.spiking_evaluation import scores_of_own, trials_of_each_type
 from ratecore.files import write_atomic
 from ratecore.formats import FormatError, add_to_mat, load_mat
 from ratecore.spiking.comparison import Example
 from ratecore.spiking.conversion import search_scaling
+from ratecore.spiking.exploration import SYNAPSES, lesioned
 from ratecore.spiking.lif import Simulator, simulate
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.settings import ConversionSettings, SpikingSettings
 from ratecore.spiking.source import rate_model
-from ratecore.tasks import TaskFactory
 
 
-def LIF_network_fnc(model_or_path, scaling_factor, u, stims=None, downsample=1, use_initial_weights=False, *,
-                    settings: SpikingSettings | None = None, rng=None):  # fmt: skip
+@accepts(model_path="model_or_path")
+def LIF_network_fnc(
+    model_or_path,
+    scaling_factor,
+    u,
+    stims=None,
+    downsample=1,
+    use_initial_weights=False,
+    lesion_percentage: float = 0.0,
+    lesion_scale: float = 0.0,
+    lesion_by_type: bool = False,
+    exclude_self_connections: bool = True,
+    seed=None,
+    *,
+    settings: SpikingSettings | None = None,
+    rng=None,
+):
     """Converts a trained rate network and runs one trial of it, with everything of every step.
 
     Args:
@@ -26,6 +51,11 @@ def LIF_network_fnc(model_or_path, scaling_factor, u, stims=None, downsample=1, 
         scaling_factor: lambda.   u: (n_in, T), array or tensor.
         stims: {'mode': 'none' | 'exc' | 'inh', 'dur': [first, last) LIF step from 0, 'units': indices from 0}.
         downsample: steps so many times as long.   use_initial_weights: the weights before training.
+        lesion_percentage: fraction in [0, 1] of the live synapses that are weakened, chosen at random.
+        lesion_scale: factor of their weights, in [0, 1]; 0 removes them.
+        lesion_by_type: whether the fraction is of the E-E, E-I, I-E and I-I synapses each, not of all together.
+        exclude_self_connections: whether a unit's synapse onto itself is spared.
+        seed: of the choice of synapses; fresh entropy when None.
         settings: all else, see SpikingSettings.   rng: generator or seed; fresh entropy when None.
 
     Returns:
@@ -36,8 +66,14 @@ def LIF_network_fnc(model_or_path, scaling_factor, u, stims=None, downsample=1, 
     Raises:
         ValueError: names the argument, its value and what is allowed.
     """
-    model = rate_model(model_or_path)
-    changes = {"downsample": downsample, "use_initial_weights": bool(use_initial_weights)}
+    model, scaling_factor, u = rate_model(plain_content(model_or_path)), number(scaling_factor), _array(u)
+    initial = bool(use_initial_weights)
+    if lesion_percentage:
+        generator = np.random.default_rng(seed)
+        for synapses in SYNAPSES[1:] if lesion_by_type else SYNAPSES[:1]:
+            model, _ = lesioned(model, lesion_percentage, synapses, generator, initial, scale=lesion_scale,
+                                self_connections=not exclude_self_connections)  # fmt: skip
+    changes = {"downsample": downsample, "use_initial_weights": initial}
     s = SpikingSettings(**{**(settings or SpikingSettings()).model_dump(), **changes})
     if stims is not None:
         s = SpikingSettings(**{**s.model_dump(), "stimulation": _stimulation(stims, s)})
@@ -47,6 +83,11 @@ def LIF_network_fnc(model_or_path, scaling_factor, u, stims=None, downsample=1, 
               "td0": td0, "IPSCs": trial.ipsc.T}  # fmt: skip
     W = model.weights(s.use_initial_weights) / scaling_factor
     return W, trial.v.T, trial.raster(model.N), trial.r.T, trial.rates, trial.out, params
+
+
+def _array(u) -> np.ndarray:
+    """An array, or a tensor on any device, as an array."""
+    return u.detach().cpu().numpy() if hasattr(u, "detach") else np.asarray(u)
 
 
 def _stimulation(stims: dict, settings: SpikingSettings) -> dict:
@@ -61,26 +102,30 @@ def _stimulation(stims: dict, settings: SpikingSettings) -> dict:
     return {**settings.stimulation.model_dump(), "mode": mode, "units": units, "window": window}
 
 
+@accepts(model_path="model_dir", task_type="task_name", n_trials_per_factor="n_trials")
 def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None, task_settings=None, *,
-                       search="full", seed=0, threads=1, settings: SpikingSettings | None = None):  # fmt: skip
+                       search="full", seed=0, threads=1, settings: SpikingSettings | None = None, scaling_range=None,
+                       parallel=None):  # fmt: skip
     """Finds lambda for every network in a folder and adds it to its `.mat` file.
 
     Each file gets `opt_scaling_factor`, `all_perfs` and `scaling_factors`, when its own search is over.
 
     Args:
-        model_dir: a folder, or one file.   task_name: of a registered task.   task_settings: over the task's defaults.
+        model_dir: a folder, or one file.   task_name: of a registered task.
+        task_settings: over the task's defaults; `eval_amp_thresh` is the output that counts as an answer.
         n_trials: of each value.   scaling_factors: by default those of the paper for the network's activation.
         search: 'full' or 'racing'.   seed: of the trials.   threads: processes at once.
+        scaling_range: (first, last) in place of `scaling_factors`, in steps of 5.   parallel: True for all cores.
 
     Returns:
-        the best lambda; for a folder a dict of it by the file's name.
+        the best lambda; for a folder a dict of it by the file's name, which for a single file is a number as well.
 
     Raises:
         FileNotFoundError: nothing to search.   ValueError: some files are no networks; the others are done.
     """
     files = _mat_files(model_dir)
-    task = TaskFactory.create_task(task_name, task_settings)
-    chosen = None if scaling_factors is None else [float(v) for v in np.ravel(scaling_factors)]
+    task, threads = task_with(task_name, task_settings), threads_for(threads, parallel)
+    chosen = searched_values(scaling_factors, scaling_range)
     conversion = ConversionSettings(n_trials=int(n_trials), scaling_factors=chosen, search=search)
     best, failed = {}, []
     for path in files:
@@ -95,7 +140,9 @@ def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None,
               f"[{result.ci_low:.3f}, {result.ci_high:.3f}] of {conversion.n_trials} trials", flush=True)  # fmt: skip
     if failed:
         raise ValueError(f"{len(failed)} of {len(files)} files could not be searched: " + "; ".join(failed))
-    return best if Path(model_dir).is_dir() else best[files[0].name]
+    if not Path(model_dir).is_dir():
+        return best[files[0].name]
+    return ScalingByFile(best) if len(best) == 1 else best
 
 
 def _mat_files(place) -> list[Path]:
@@ -107,25 +154,33 @@ def _mat_files(place) -> list[Path]:
     return found
 
 
+@accepts(model_path="model_dir", scaling_factor="optimal_scaling_factor", plot_results="save_plots")
 def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settings=None, save_plots=True, *,
-                  n_trials=100, seed=0, threads=1, settings: SpikingSettings | None = None) -> dict:  # fmt: skip
+                  n_trials=100, all_trial_types=False, seed=0, threads=1,
+                  settings: SpikingSettings | None = None) -> dict:  # fmt: skip
     """Scores the spiking network of a file on fresh trials.
 
     Args:
         task_name, task_settings: as in `lambda_grid_search`.   model_dir: a file, or a folder whose newest is taken.
         optimal_scaling_factor: lambda; by default the one in the file.
         save_plots: whether a raster and the output of a trial of each type are saved in `plots` beside the file.
+        all_trial_types: whether a trial of each type comes with the scores, as `trial_types`.
 
     Returns:
         model, scaling_factor, n_trials, overall_accuracy, ci_low, ci_high, mean_rate_exc, mean_rate_inh, and of each
-        condition <name>_accuracy and <name>_trials.
+        condition <name>_accuracy and <name>_trials; 'Correct trials', 'Incorrect trials' and 'Total trials'. For a task
+        that has an evaluator of its own (`ratecore.spiking.eval_tasks`) what that gives.
 
     Raises:
         FileNotFoundError: no file.   ValueError: no lambda in it and none given.
     """
     path = max(_mat_files(model_dir), key=lambda file: (file.stat().st_mtime, file.name))
-    task, model = TaskFactory.create_task(task_name, task_settings), rate_model(path)
-    scaling = _scaling_of(path) if optimal_scaling_factor is None else float(optimal_scaling_factor)
+    if not isinstance(save_plots, bool):
+        raise ValueError(f"save_plots = {save_plots!r}; it must be True or False. The number of trials is n_trials=")
+    scaling = _scaling_of(path) if optimal_scaling_factor is None else number(optimal_scaling_factor)
+    if (own := scores_of_own(task_name, path, scaling, task_settings, n_trials)) is not None:
+        return own
+    task, model = task_with(task_name, task_settings), rate_model(path)
     trials = TrialsOfTask(model, task, settings or SpikingSettings(), seed)
     (result,) = run_trials(trials, range(n_trials), [scaling], threads)
     found = result.scores()
@@ -135,6 +190,10 @@ def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settin
     for name in sorted(set(conditions.tolist())):
         of = np.array(result.correct)[conditions == name]
         scores |= {f"{name}_accuracy": float(of.mean()), f"{name}_trials": int(of.size)}
+    hits = int(sum(result.correct))
+    scores |= {"Correct trials": hits, "Incorrect trials": n_trials - hits, "Total trials": n_trials}
+    if all_trial_types:
+        scores["trial_types"] = trials_of_each_type(model, task, scaling, trials.simulator.settings, seed)
     if save_plots:
         _save_plots(path.parent / "plots", path.stem, model, task, trials.simulator.settings, scaling, seed)
     return scores
