@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ratecore.tasks import TaskFactory
-
 
 def number(scaling_factor) -> float:
     """lambda from a number, an array of one, or the result of a search of one file.
@@ -114,33 +112,31 @@ def threads_for(threads: int, parallel) -> int:
     return len(os.sched_getaffinity(0)) if parallel and threads == 1 else threads
 
 
-def task_with(name: str, settings: dict | None):
-    """A task whose settings may include `eval_amp_thresh`, the output from which on a trial is answered.
-
-    Raises:
-        ValueError: an unknown task or setting, an amplitude that cannot be, or a task with a criterion of its own.
-    """
-    settings = dict(settings or {})
-    given = [settings.pop(key) for key in ("eval_amp_thresh", "eval_amp_threh") if key in settings]
-    task = TaskFactory.create_task(name, settings)
-    for amplitude in given:
-        set_amplitude(task, amplitude)
-    return task
+def split_amplitude(settings: dict | None) -> tuple[dict, float | None]:
+    """The settings of a task, and of them `eval_amp_thresh`, the output from which on a trial is answered."""
+    settings, amplitude = dict(settings or {}), None
+    for key in ("eval_amp_thresh", "eval_amp_threh"):
+        amplitude = settings.pop(key, amplitude)
+    return settings, amplitude
 
 
-def set_amplitude(task, amplitude: float) -> None:
-    """Makes `amplitude` the output from which on `task` counts a trial as answered; 1 - amplitude bounds NoGo trials.
+def with_amplitude(task, amplitude: float | None):
+    """The task, in whose criterion `amplitude` is the output from which on a trial counts as answered.
+
+    With another amplitude than the published one, 1 - amplitude bounds the output in NoGo trials.
 
     Raises:
         ValueError: outside (0, 1) for a task that bounds NoGo trials, not above 0, or a task with another criterion.
     """
+    if amplitude is None:
+        return task
     if not hasattr(task, "amplitude"):
         raise ValueError(f"eval_amp_thresh: task {task.name} has a criterion of its own, `is_correct`")
     value, below = float(amplitude), 1.0 if hasattr(task, "quiet") else np.inf
     if not 0 < value < below:
         raise ValueError(f"eval_amp_thresh = {amplitude}; it must be above 0" + (" and below 1" if below == 1 else ""))
-    if value == type(task).amplitude:
-        return
-    task.amplitude = value
-    if hasattr(task, "quiet"):
-        task.quiet = 1 - value
+    if value != type(task).amplitude:
+        task.amplitude = value
+        if hasattr(task, "quiet"):
+            task.quiet = 1 - value
+    return task

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from ratecore.compat.spiking_arguments import number, plain_content, set_amplitude, task_with
+from ratecore.compat.spiking_arguments import number, plain_content, split_amplitude, with_amplitude
 from ratecore.config import did_you_mean, task_key
 from ratecore.spiking.lif import Simulator
 from ratecore.spiking.scoring import TrialsOfTask, output_by_step
 from ratecore.spiking.settings import SpikingSettings
 from ratecore.spiking.source import rate_model
-from ratecore.tasks import GoNogoTask, ManteTask, XORTask
+from ratecore.tasks import GoNogoTask, ManteTask, TaskFactory, XORTask
 
 
 class Registry(MutableMapping):
@@ -52,11 +52,9 @@ class SpikingEvaluator:
     """What an evaluator has besides its task: the settings may include `eval_amp_thresh`."""
 
     def __init__(self, settings: dict | None = None):
-        settings = dict(settings or {})
-        amplitude = settings.pop("eval_amp_thresh", None)
+        settings, amplitude = split_amplitude(settings)
         super().__init__(settings)
-        if amplitude is not None:
-            set_amplitude(self, amplitude)
+        with_amplitude(self, amplitude)
 
     @property
     def eval_amp_thresh(self) -> float:
@@ -140,7 +138,8 @@ def evaluate_single_trial(task_name, model_path, scaling_factor, settings=None, 
         evaluator = SpikingEvaluatorFactory.create_evaluator(task_name, settings)
         more = {} if model_data is None else {"model_data": model_data}
         return evaluator.evaluate_single_trial(model_path, scaling_factor, **more | ({"seed": seed} if seed else {}))
-    task = task_with(task_name, settings)  # of a user: it says itself what is correct
+    settings, amplitude = split_amplitude(settings)
+    task = with_amplitude(TaskFactory.create_task(task_name, settings), amplitude)
     return SpikingEvaluator.evaluate_single_trial(task, model_path, scaling_factor, model_data, seed=seed)
 
 

@@ -12,8 +12,9 @@ from ratecore.compat.spiking_arguments import (
     number,
     plain_content,
     searched_values,
-    task_with,
+    split_amplitude,
     threads_for,
+    with_amplitude,
 )
 from ratecore.compat.spiking_evaluation import scores_of_own, trials_of_each_type
 from ratecore.files import write_atomic
@@ -25,6 +26,7 @@ from ratecore.spiking.lif import Simulator, simulate
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.settings import ConversionSettings, SpikingSettings
 from ratecore.spiking.source import rate_model
+from ratecore.tasks import TaskFactory
 
 
 @accepts(model_path="model_or_path")
@@ -124,7 +126,9 @@ def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None,
         FileNotFoundError: nothing to search.   ValueError: some files are no networks; the others are done.
     """
     files = _mat_files(model_dir)
-    task, threads = task_with(task_name, task_settings), threads_for(threads, parallel)
+    task_settings, amplitude = split_amplitude(task_settings)
+    task = with_amplitude(TaskFactory.create_task(task_name, task_settings), amplitude)
+    threads = threads_for(threads, parallel)
     chosen = searched_values(scaling_factors, scaling_range)
     conversion = ConversionSettings(n_trials=int(n_trials), scaling_factors=chosen, search=search)
     best, failed = {}, []
@@ -180,7 +184,9 @@ def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settin
     scaling = _scaling_of(path) if optimal_scaling_factor is None else number(optimal_scaling_factor)
     if (own := scores_of_own(task_name, path, scaling, task_settings, n_trials)) is not None:
         return own
-    task, model = task_with(task_name, task_settings), rate_model(path)
+    task_settings, amplitude = split_amplitude(task_settings)
+    task, model = TaskFactory.create_task(task_name, task_settings), rate_model(path)
+    with_amplitude(task, amplitude)
     trials = TrialsOfTask(model, task, settings or SpikingSettings(), seed)
     (result,) = run_trials(trials, range(n_trials), [scaling], threads)
     found = result.scores()
