@@ -104,7 +104,7 @@ def searched_values(scaling_factors, scaling_range) -> list[float] | None:
     ends = [float(v) for v in np.ravel(scaling_range)]
     if len(ends) != 2 or not 0 < ends[0] <= ends[1]:
         raise ValueError(f"scaling_range = {scaling_range}; it must be a first value above 0 and a last one")
-    return list(np.arange(ends[0], ends[1] + 1e-9, 5.0))
+    return np.arange(ends[0], ends[1] + 1e-9, 5.0).tolist()
 
 
 def threads_for(threads: int, parallel) -> int:
