@@ -125,7 +125,7 @@ class FR_RNN_dale(NetworkNames, AbstractRateRNN):
         w, m, som_m = self.initialize_W()
         taus_gaus = self._rng.standard_normal((self.N, 1))
         self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=np.zeros(1), taus_gaus=taus_gaus)
-        self._drawn = {"w": w, "taus_gaus": taus_gaus}
+        self._drawn = {name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")}
         self.to(device)
 
     def _adopt(self, settings: NetworkSettings) -> None:

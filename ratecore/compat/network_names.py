@@ -54,7 +54,7 @@ class NetworkNames:
             raise ValueError(
                 f"{name}0 is not known: the numbers of this network were loaded; a .mat file has them as '{name}0'"
             )
-        return torch.as_tensor(self._drawn[name], dtype=self.w.dtype, device=self.w.device)
+        return self._drawn[name].to(self.w)
 
     def project_weights(self, training_params=None) -> None:
         """Changes nothing, as in the `rate` package: Dale's law holds in the rectified `w` that every trial uses."""
