@@ -18,6 +18,7 @@ from ratecore.config import (
     TrainingSettings,
 )
 
+TASK_TIMES = ("T", "stim_on", "stim_dur", "delay")  # the settings of tasks that the existing packages name
 AMPLITUDE = 0.7  # of the output in a correct answer (Kim et al. 2019)
 
 
@@ -72,9 +73,6 @@ def parser() -> argparse.ArgumentParser:
     add("--act", type=str.lower, default=net.activation, help=f"activation function: {', '.join(ACTIVATIONS)}")
     add("--loss_fn", type=str.lower, default=training.loss_fn, help=f"loss: {', '.join(LOSS_FUNCTIONS)}")
     add("--learning_rate", type=float, default=training.learning_rate, help="of Adam, > 0")
-    for key, text in (("T", "steps of a trial"), ("stim_on", "first step of the stimulus"),
-                      ("stim_dur", "steps of the stimulus"), ("delay", "steps between two stimuli")):  # fmt: skip
-        add(f"--{key}", type=int, default=argparse.SUPPRESS, help=f"of the task, {text} (default: the task's own)")
     add("--DeltaT", type=float, default=1, help="only 1 can be trained: for a longer step give smaller --decay_taus")
     add("--loss_threshold", type=float, default=training.loss_threshold, help="mean test loss to stop below, > 0")
     add("--eval_freq", type=int, default=training.eval_freq, help="trials between tests, >= 1")
@@ -95,11 +93,19 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--gpu", default="0", help="index of the GPU among the visible ones; the CPU is used when there is none")
     add("--gpu_frac", type=restricted_float, default=0.4, help="fraction of the GPU's memory, in (0, 1]")
+    for key in TASK_TIMES:
+        add(f"--{key}", type=int, default=argparse.SUPPRESS,
+            help="of the task, in steps of 5 ms (default: the task's own; eval: as it was trained)")  # fmt: skip
     add("--task_file", default=argparse.SUPPRESS, help="Python file that registers a task of your own")
     add("--model", default=argparse.SUPPRESS,
         help="eval: the .mat or .pth file (default: the newest in --output_dir that fits)")  # fmt: skip
     add("--eval_trials", type=int, default=EvaluationSettings().n_trials, help="fresh trials to score on, >= 1")
     return p
+
+
+def given_times(args) -> dict[str, int]:
+    """The settings of the task among parsed arguments."""
+    return {key: getattr(args, key) for key in TASK_TIMES if hasattr(args, key)}
 
 
 def run_settings(args) -> RunSettings:
@@ -116,8 +122,8 @@ def run_settings(args) -> RunSettings:
         )
     return RunSettings(
         task=args.task,
-        task_settings={key: getattr(args, key) for key in ("T", "stim_on", "stim_dur", "delay") if hasattr(args, key)},
         task_file=getattr(args, "task_file", None),
+        task_settings=given_times(args) if args.mode == "train" else {},
         seed=args.seed,
         network=dict(
             N=args.N,
