@@ -12,6 +12,7 @@ ABSENT = {
         "return_total_time": "no task uses it; a task's length is `task.T` steps of 5 ms",
     },
     "ratecore.model": {
+        "eval_tf": "read the network with `ratecore.load_network(path)` and call `eval_rnn(net, settings, u)`",
         "construct_tf": "there is no graph to build: call `net.forward(u, taus, training_params, settings)`",
     },
     "ratecore.utils": {

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ratecore.compat.aliases import accepts
 from ratecore.compat.spiking_arguments import number, plain_content, split_amplitude, with_amplitude
 from ratecore.config import did_you_mean, task_key
 from ratecore.spiking.lif import Simulator
@@ -14,6 +15,20 @@ from ratecore.spiking.scoring import TrialsOfTask, output_by_step
 from ratecore.spiking.settings import SpikingSettings
 from ratecore.spiking.source import rate_model
 from ratecore.tasks import GoNogoTask, ManteTask, TaskFactory, XORTask
+
+
+def task_of(model, name: str | None, settings: dict | None):
+    """The task on which a network is run: with the settings of its file where that holds them.
+
+    Args:
+        model: RateModel.   name: of a registered task; by default the one in the file, else go-nogo.
+        settings: in place of those of the file or of the task's defaults; they may include `eval_amp_thresh`.
+    """
+    settings, amplitude = split_amplitude(settings)
+    saved = getattr(model, "task", None)
+    if saved is None:
+        return with_amplitude(TaskFactory.create_task(name or "go-nogo", settings), amplitude)
+    return with_amplitude(saved.create(name or saved.name or "go-nogo", settings), amplitude)
 
 
 class Registry(MutableMapping):
@@ -72,9 +87,13 @@ class SpikingEvaluator:
             1 for a correct answer, 0 for a wrong one. Whatever keeps the trial from being run is raised.
         """
         model = rate_model(model_path if model_data is None else plain_content(model_data))
-        seed = int(np.random.default_rng(seed).integers(2**63)) if seed is None else seed
-        (result,) = TrialsOfTask(model, self, SpikingSettings(), seed).run([0], [number(scaling_factor)])
-        return result.correct[0]
+        return _single_trial(self, model, scaling_factor, seed)
+
+
+def _single_trial(task, model, scaling_factor, seed, how=None) -> int:
+    seed = int(np.random.default_rng().integers(2**63)) if seed is None else seed
+    (result,) = TrialsOfTask(model, task, how or SpikingSettings(), seed).run([0], [number(scaling_factor)])
+    return result.correct[0]
 
 
 class GoNogoSpikingEvaluator(SpikingEvaluator, GoNogoTask):
@@ -127,20 +146,22 @@ class SpikingEvaluatorFactory:
         return None if found is cls._own.get(task_key(task_name)) else found
 
 
-def evaluate_single_trial(task_name, model_path, scaling_factor, settings=None, model_data=None, *, seed=None) -> int:
+@accepts(curr_full="model_path")
+def evaluate_single_trial(task_name, model_path, scaling_factor, settings=None, model_data=None, *, seed=None,
+                          use_initial_weights=False, down_sample=1) -> int:  # fmt: skip
     """One trial of a spiking network on a task: 1 for a correct answer, 0 for a wrong one.
 
     Args:
         task_name: of a registered task or evaluator.   settings: over its defaults.
-        model_path, scaling_factor, model_data, seed: as of `SpikingEvaluator.evaluate_single_trial`.
+        model_path, scaling_factor, model_data, seed: as of `SpikingEvaluator.evaluate_single_trial`; an evaluator that
+            a user registered gets the first two alone.
+        use_initial_weights, down_sample: as of `LIF_network_fnc`, where the latter is `downsample`.
     """
-    if task_name in SpikingEvaluatorFactory._registry:
-        evaluator = SpikingEvaluatorFactory.create_evaluator(task_name, settings)
-        more = {} if model_data is None else {"model_data": model_data}
-        return evaluator.evaluate_single_trial(model_path, scaling_factor, **more | ({"seed": seed} if seed else {}))
-    settings, amplitude = split_amplitude(settings)
-    task = with_amplitude(TaskFactory.create_task(task_name, settings), amplitude)
-    return SpikingEvaluator.evaluate_single_trial(task, model_path, scaling_factor, model_data, seed=seed)
+    if (evaluator := SpikingEvaluatorFactory.added(task_name)) is not None:
+        return evaluator(settings or {}).evaluate_single_trial(model_path, scaling_factor)
+    model = rate_model(model_path if model_data is None else plain_content(model_data))
+    how = SpikingSettings(use_initial_weights=use_initial_weights, downsample=down_sample)
+    return _single_trial(task_of(model, task_name, settings), model, scaling_factor, seed, how)
 
 
 def scores_of_own(task_name, path, scaling: float, settings, n_trials: int) -> dict | None:

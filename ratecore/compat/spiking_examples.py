@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ratecore.compat.aliases import accepts
-from ratecore.compat.spiking_evaluation import trials_of_each_type
+from ratecore.compat.spiking_evaluation import task_of, trials_of_each_type
 from ratecore.spiking.companion import evaluate_task
 from ratecore.spiking.source import rate_model
-from ratecore.tasks import TaskFactory
 
 ALIASES = dict(model_path="model_dir", scaling_factor="optimal_scaling_factor", task_settings="settings",
                plot_results="save_plots")  # fmt: skip
@@ -36,8 +35,9 @@ def eval_xor(model_dir, optimal_scaling_factor=None, settings=None, *, save_plot
     """
     scores = evaluate_task("xor", model_dir, optimal_scaling_factor, settings, save_plots, n_trials=1, seed=seed)
     path, scaling = Path(scores["model"]), scores["scaling_factor"]
-    task, found = TaskFactory.create_task("xor", settings), []
-    for trial in trials_of_each_type(rate_model(path), task, scaling, seed=seed):
+    model, found = rate_model(path), []
+    task = task_of(model, "xor", settings)
+    for trial in trials_of_each_type(model, task, scaling, seed=seed):
         first = round(task.response_window.start * 0.005 / trial["params"]["dt"])
         signs = ", ".join("1" if sign == "+" else "-1" for sign in trial["trial_type"])
         found.append({

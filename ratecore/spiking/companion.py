@@ -12,11 +12,9 @@ from ratecore.compat.spiking_arguments import (
     number,
     plain_content,
     searched_values,
-    split_amplitude,
     threads_for,
-    with_amplitude,
 )
-from ratecore.compat.spiking_evaluation import scores_of_own, trials_of_each_type
+from ratecore.compat.spiking_evaluation import scores_of_own, task_of, trials_of_each_type
 from ratecore.files import write_atomic
 from ratecore.formats import FormatError, add_to_mat, load_mat
 from ratecore.spiking.comparison import Example
@@ -105,7 +103,7 @@ def _stimulation(stims: dict, settings: SpikingSettings) -> dict:
 
 
 @accepts(model_path="model_dir", task_type="task_name", n_trials_per_factor="n_trials")
-def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None, task_settings=None, *,
+def lambda_grid_search(model_dir, task_name=None, n_trials=100, scaling_factors=None, task_settings=None, *,
                        search="full", seed=0, threads=1, settings: SpikingSettings | None = None, scaling_range=None,
                        parallel=None):  # fmt: skip
     """Finds lambda for every network in a folder and adds it to its `.mat` file.
@@ -113,7 +111,7 @@ def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None,
     Each file gets `opt_scaling_factor`, `all_perfs` and `scaling_factors`, when its own search is over.
 
     Args:
-        model_dir: a folder, or one file.   task_name: of a registered task.
+        model_dir: a folder, or one file.   task_name: of a registered task; by default the file's own, else go-nogo.
         task_settings: over the task's defaults; `eval_amp_thresh` is the output that counts as an answer.
         n_trials: of each value.   scaling_factors: by default those of the paper for the network's activation.
         search: 'full' or 'racing'.   seed: of the trials.   threads: processes at once.
@@ -126,15 +124,16 @@ def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None,
         FileNotFoundError: nothing to search.   ValueError: some files are no networks; the others are done.
     """
     files = _mat_files(model_dir)
-    task_settings, amplitude = split_amplitude(task_settings)
-    task = with_amplitude(TaskFactory.create_task(task_name, task_settings), amplitude)
+    TaskFactory.task_class(task_name or "go-nogo")  # names a wrong one before any file is read
     threads = threads_for(threads, parallel)
     chosen = searched_values(scaling_factors, scaling_range)
     conversion = ConversionSettings(n_trials=int(n_trials), scaling_factors=chosen, search=search)
     best, failed = {}, []
     for path in files:
         try:
-            result = search_scaling(rate_model(path), task, conversion, settings, seed=seed, threads=threads)
+            model = rate_model(path)
+            task = task_of(model, task_name, task_settings)
+            result = search_scaling(model, task, conversion, settings, seed=seed, threads=threads)
         except ValueError as error:  # of this file: the others can be searched
             failed.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
@@ -184,9 +183,9 @@ def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settin
     scaling = _scaling_of(path) if optimal_scaling_factor is None else number(optimal_scaling_factor)
     if (own := scores_of_own(task_name, path, scaling, task_settings, n_trials)) is not None:
         return own
-    task_settings, amplitude = split_amplitude(task_settings)
-    task, model = TaskFactory.create_task(task_name, task_settings), rate_model(path)
-    with_amplitude(task, amplitude)
+    TaskFactory.task_class(task_name)
+    model = rate_model(path)
+    task = task_of(model, task_name, task_settings)
     trials = TrialsOfTask(model, task, settings or SpikingSettings(), seed)
     (result,) = run_trials(trials, range(n_trials), [scaling], threads)
     found = result.scores()
