@@ -34,8 +34,8 @@ def __getattr__(name):
         return getattr(import_module(f"ratecore.{_HOME_OF[name]}"), name)
     if name == "create_rate_config":  # as `spikeRNN` calls it
         return __getattr__("create_default_config")
-    if name == "spiking":  # `import ratecore` alone is enough for `ratecore.spiking`
-        return import_module("ratecore.spiking")
+    if name in ("rate", "spiking"):  # `import ratecore` alone is enough for `ratecore.spiking`
+        return import_module(f"ratecore.{name}")
     from ratecore.compat.absent import missing
 
     raise missing("ratecore", name, _HOME_OF)

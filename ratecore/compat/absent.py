@@ -6,7 +6,6 @@ import difflib
 
 ABSENT = {
     "ratecore": {
-        "rate": "the names of `rate` are in ratecore itself: `import ratecore as rate`",
         "check_packages": "ratecore is one package; `ratecore.__version__` says which",
         "construct_tf": "there is no graph to build: call `net.forward(u, taus, training_params, settings)`",
         "return_total_time": "no task uses it; a task's length is `task.T` steps of 5 ms",
