@@ -12,6 +12,8 @@ from ratecore.config import EvaluationSettings
 from ratecore.dynamics import outputs, trial_noise
 from ratecore.losses import trial_losses
 from ratecore.streams import stream
+from ratecore.tasks.checks import ready_to_score
+from ratecore.tasks.trials import score
 
 CHUNK = 100  # trials run at once, so that memory does not grow with their number
 
@@ -49,7 +51,7 @@ class Scores:
     """What trials gave.
 
     Attributes:
-        losses: (B,).   correct: (B,) bool.   outputs: (B, T), of step t in column t; column 0 is the readout of r[0].
+        losses: (B,).   correct: (B,) bool, NaN for a task without `is_correct`.   outputs: (B, T), of step t in column t; column 0 is the readout of r[0].
         labels: B labels.   conditions: (B,) names.
     """
 
@@ -93,7 +95,7 @@ def scores_of(task, trials, o, loss_fn: str) -> Scores:
     """Scores of trials with the outputs o (B, T), o[:, 0] the readout of r[0]; `trials` as `draw_trials` gives them."""
     losses = trial_losses(o[:, 1:], trials.z, loss_fn).double().cpu().numpy()
     o = o.double().cpu().numpy()
-    correct = np.array([task.is_correct(row, label) for row, label in zip(o, trials.labels, strict=True)])
+    correct = np.array([score(task, row, label) for row, label in zip(o, trials.labels, strict=True)])
     return Scores(losses, correct, o, trials.labels, np.array(trials.conditions))
 
 
@@ -154,7 +156,11 @@ def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = 
 
     Args:
         task: an AbstractTask.   net: the trained network.   seed: of the run.   loss_fn: 'l2' or 'l1'.
+
+    Raises:
+        TaskError: a task of the user's with a fault, or without `is_correct`.
     """
+    ready_to_score(task)
     with one_thread():
         parts = [
             score_trials(task, net, loss_fn, [stream(seed, "evaluation", k) for k in chunk])

@@ -20,6 +20,7 @@ from ratecore.config import (
     SettingsError,
     did_you_mean,
     hash_of,
+    load_task_file,
     load_yaml,
     shown,
     task_key,
@@ -193,11 +194,16 @@ class Experiment:
         return merged
 
     def _make_cells(self) -> list[Cell]:
+        from ratecore.tasks.trials import require_criterion
+
+        if self.settings.task_file:
+            load_task_file(self.settings.task_file)  # a file that cannot be loaded is run once, not at every point
         cells, problems = [], {}
         for point in itertools.product(*(axis.values for axis in self.axes)):
             overrides = {axis.path: value for axis, value in zip(self.axes, point, strict=True)}
             try:
                 cell = self._cell(RunSettings(**self._run_values(overrides, self.seeds[0])), len(cells))
+                require_criterion(cell.settings.create_task())
                 for seed in self.seeds[1:] if cell.settings.network.som_N else ():
                     cell.run(seed)
                 cells.append(cell)

@@ -115,8 +115,10 @@ def train_command(settings: RunSettings, output_dir: str, device) -> int:
     from ratecore.files import ensure_writable
     from ratecore.formats import export
     from ratecore.progress import ProgressBar
+    from ratecore.tasks.trials import require_criterion
     from ratecore.training import train
 
+    require_criterion(settings.create_task())
     ensure_writable(output_dir)
     with ProgressBar(settings) as bar:
         result = train(settings, device, bar.update)
