@@ -51,7 +51,8 @@ class Scores:
     """What trials gave.
 
     Attributes:
-        losses: (B,).   correct: (B,) bool, NaN for a task without `is_correct`.   outputs: (B, T), of step t in column t; column 0 is the readout of r[0].
+        losses: (B,).   correct: (B,) bool, NaN for a task without `is_correct`.
+        outputs: (B, T), of step t in column t; column 0 is the readout of r[0].
         labels: B labels.   conditions: (B,) names.
     """
 

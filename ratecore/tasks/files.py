@@ -192,7 +192,11 @@ def _origin(name: str) -> Path | None:
 def _imported(code: bytes) -> list[str]:
     """Dotted names that a module imports, wherever in it; relative ones with their dots in front."""
     names = []
-    for node in ast.walk(ast.parse(code)):
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError):
+        return names  # of a file beside it that nothing has run yet
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
