@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ratecore.axes import FIRST_AXES, RESERVED, SECTIONS, Axis, axis_path, format_value, path_of
+from ratecore.axes import (
+    FIRST_AXES,
+    RESERVED,
+    SECTIONS,
+    Axis,
+    axis_path,
+    column_name,
+    format_value,
+    path_of,
+    plain_name,
+)
 from ratecore.config import (
     AFTER_TRAINING,
     ExperimentSettings,
@@ -148,7 +158,10 @@ class Experiment:
             taken = RESERVED | {axis.column for axis in axes} | {p[-1] for p in paths if p != path}
             short = "_".join(path[-1:] if len(path) < 3 else path[1:])  # of settings within a section's section
             column = short if short not in taken else "_".join(path)
-            axes.append(Axis(column, path, tuple(values)))
+            others = {plain_name(p[-1]) for p in paths if p != path}
+            axes.append(Axis(column_name(column, taken | others), path, tuple(values)))
+        if twice := [name for name, n in Counter(axis.column for axis in axes).items() if n > 1]:
+            raise SettingsError(f"grid: two axes would have the same column '{twice[0]}'; one must have another name")
         return axes
 
     def _refuse_idle_axes(self) -> None:

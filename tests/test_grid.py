@@ -234,11 +234,6 @@ BAD = [
         {"spiking": {"stimulation": {"mode": "inh", "units": "som"}}},
         "spiking.stimulation.units = 'som': the network has no SST",
     ),
-    (
-        {"grid": {"stimulation.units": [list(range(80))]}},
-        "cannot be a value of a grid axis: as a part of a path it has 229 characters",
-    ),
-    ({"grid": {"stimulation.units": [[]]}}, "cannot be a value of a grid axis"),
     ({"convert": False, "grid": {"refractory": [1, 2]}}, "grid: refractory changes nothing with convert = False"),
     ({"grid": {"refractary": [1]}}, "grid: unknown axis 'refractary' (did you mean 'refractory'?)"),
     ({"grid": {"N": []}}, "grid.N = []: an axis needs at least one value"),
