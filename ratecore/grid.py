@@ -216,7 +216,6 @@ class Experiment:
             overrides = {axis.path: value for axis, value in zip(self.axes, point, strict=True)}
             try:
                 cell = self._cell(RunSettings(**self._run_values(overrides, self.seeds[0])), len(cells))
-                require_criterion(cell.settings.create_task())
                 for seed in self.seeds[1:] if cell.settings.network.som_N else ():
                     cell.run(seed)
                 cells.append(cell)
@@ -227,6 +226,8 @@ class Experiment:
         self._check_task_names(problems)
         if problems:
             raise SettingsError(list(problems))
+        for cell in {cell.settings.task: cell for cell in cells}.values():
+            require_criterion(cell.settings.create_task())
         return cells
 
     def _cell(self, run: RunSettings, number: int) -> Cell:

@@ -199,7 +199,7 @@ class _Pass:
         task, drawn = self.task, _Drawn()
         rng = np.random.Generator(np.random.SFC64([task.trial_types.index(kind), k]))
         method = trials.drawing_method(task)
-        chosen = self._watch(drawn, "draw_trial_type", kind, lambda: task.draw_trial_type(rng))
+        chosen = self._watch(drawn, "draw_trial_type", kind, lambda: values.call(task, "draw_trial_type", None, rng))
         if chosen not in task.trial_types:
             allowed = ", ".join(map(repr, task.trial_types))
             raise TaskError(f"{place(task, 'draw_trial_type')} returned {shown(chosen)}; it must be one of {allowed}")
