@@ -8,7 +8,7 @@ import pytest
 import ratecore as rate
 from ratecore.config import EvaluationSettings, RunSettings, SettingsError
 from ratecore.grid import Experiment
-from ratecore.spiking import rate_model, search_scaling
+from ratecore.spiking import ConversionSettings, SpikingSettings, rate_model, search_scaling
 from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, TaskFactory, XORTask
 from ratecore.tasks.trials import draw_stimulus
 from ratecore.tasks.values import TaskError
@@ -132,7 +132,8 @@ def test_with_a_criterion_such_a_class_is_a_task_like_others():
     [
         ({"generate_stimulus": lambda s, trial_type=None, seed=None: (np.random.default_rng().random((1, 40)), 1)},
          "generate_stimulus.. gives another trial for the same seed"),
-        ({"generate_stimulus": lambda s, trial_type=None, seed=None: (np.zeros((40, 1)), 1)}, r"shape \(40, 1\)"),
+        ({"generate_stimulus": lambda s, trial_type=None, seed=None: (np.zeros((40, 1)), 1)},
+         r"shape \(40, 1\).* \(is it transposed\?\)"),
         ({"generate_stimulus": lambda s, trial_type=None, seed=None: np.zeros((1, 40))}, "two things"),
         ({"generate_stimulus": lambda s, trial_type=None, seed=None: s.settings["delay"]}, "KeyError: 'delay'"),
         ({"generate_target": lambda s, label: np.zeros(20)}, r"generate_target.*shape \(20,\).*shape \(40,\)"),
@@ -186,3 +187,27 @@ def test_arguments_of_the_rate_package(kind):
     assert (u == again).all() and (task.generate_target(label, seed=True) == z).all()
     free = [task.simulate_trial(seed=False)[2] for _ in range(64)]  # no fixed seed there
     assert len(set(free)) == 2
+
+
+def test_its_networks_can_be_scored_exported_and_converted(tmp_path):
+    from ratecore.formats import export, load_mat
+    from ratecore.spiking import compare
+
+    class Whole(Scored):
+        """Stimuli of whole numbers, which networks take as they take others."""
+
+        def generate_stimulus(self, trial_type=None, seed=False):
+            u, label = super().generate_stimulus(trial_type, seed)
+            return np.sign(u).astype(int), label
+
+    TaskFactory.register_task("own", Whole)
+    run = settings()
+    result = train(run)
+    task = run.create_task()
+    scores = rate.evaluate(task, result.net, 0, EvaluationSettings(n_trials=10)).scores
+    mat, _ = export(tmp_path, run, result, scores)
+    content = load_mat(mat)
+    assert content["u"].shape == (1, 40) and content["target"].size == 40
+    found = search_scaling(rate_model(mat), task, ConversionSettings(n_trials=4, scaling_factors=(25, 50)))
+    assert found.opt_scaling_factor in (25, 50)
+    assert compare(result.net, task, SpikingSettings(dt=0.5), 25, 0, 2).conditions == ["-1", "1"]

@@ -87,6 +87,7 @@ FAULTS = {
     "nan": ({"u": lambda s, g: np.full((2, s.T), np.nan)}, [U, "nan at input 0, step 0", "must be finite"]),
     "infinite": ({"u": lambda s, g: np.full((2, s.T), -np.inf)}, [U, "-inf at input 0, step 0"]),
     "float32": ({"u": lambda s, g: np.full((2, s.T), 1e39)}, [U, "1e+39 at input 0", "finite in float32"]),
+    "float64": ({"u": lambda s, g: np.full((2, s.T), 1e200)}, [U, "1e+200 at input 0", "finite in float32"]),
     "complex": ({"u": lambda s, g: np.zeros((2, s.T), complex)}, [U, "dtype complex128", EXPECTED]),
     "objects": ({"u": lambda s, g: np.zeros((2, s.T), object)}, [U, "dtype object", EXPECTED]),
     "words": ({"u": lambda s, g: np.full((2, s.T), "1")}, [U, "dtype <U1", EXPECTED]),

@@ -221,9 +221,9 @@ def test_what_a_file_draws_while_it_is_loaded_is_the_same_in_every_process(tmp_p
     assert len(set(sizes)) == 1
 
 
-@pytest.mark.parametrize("given", ["~/mine.py", "$PLACE/mine.py", "mine.py"])
+@pytest.mark.parametrize("given", ["~/mine.py", "$PLACE/mine.py", "mine.py", "mine", "my task.v2.txt"])
 def test_paths_of_people(tmp_path, monkeypatch, given):
-    written(tmp_path, "SIZE = 1\n" + TASK)
+    written(tmp_path, "SIZE = 1\n" + TASK, given.rpartition("/")[2])
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PLACE", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -24,7 +24,7 @@ def example_trial(settings: RunSettings, net: FR_RNN_dale) -> dict:
         u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1), r (T, N, 1).
     """
     task, rng = settings.create_task(), stream(settings.seed, "example")
-    u, z, label = task.simulate_trial(seed=rng)
+    (u,), (z,), (label,), _ = task.generate_batch([rng])
     x0, noise = draw_noise(1, task.T, net.N, rng, torch.float64)
     exact = FR_RNN_dale.from_arrays(net.settings, {**_arrays(net), "w": net.rectified_w().detach().cpu()},
                                     dtype=torch.float64)  # fmt: skip
@@ -52,7 +52,7 @@ def mat_bytes(settings: RunSettings, result, scores) -> bytes:
     before = {f"{k}0": initial[k].cpu().double().numpy() for k in ("w", "taus_gaus", "w_in")}
     rng = stream(settings.seed, "trial", 0)
     task = settings.create_task()
-    task.generate_stimulus(seed=rng)
+    task.generate_batch([rng])
     x0 = draw_noise(1, task.T, net.N, rng)[0].double().T
     example = example_trial(settings, net)
     labels = scores.labels

@@ -15,6 +15,7 @@ from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.settings import ConversionSettings, SpikingSettings
 from ratecore.spiking.source import rate_model
 from ratecore.tasks import TaskFactory
+from ratecore.tasks.trials import draw_stimulus
 
 
 def LIF_network_fnc(model_or_path, scaling_factor, u, stims=None, downsample=1, use_initial_weights=False, *,
@@ -154,8 +155,9 @@ def _save_plots(folder: Path, stem: str, model, task, settings, scaling: float, 
     simulator, rng = Simulator(model, settings), np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     for kind in task.trial_types:
-        u, _ = task.generate_stimulus(kind, rng)
+        u, label = draw_stimulus(task, kind, rng)
+        name = str(label) if kind is None else kind
         trial = simulator.record(scaling, u, simulator.draw(rng, simulator.steps(u.shape[1])))
-        figure = raster({kind: Example.of(trial, u)}, model.inh, model.som, task.stimulus_windows, task.response_steps,
+        figure = raster({name: Example.of(trial, u)}, model.inh, model.som, task.stimulus_windows, task.response_steps,
                         f"λ = {scaling:g}")  # fmt: skip
-        write_atomic(folder / f"{stem}_{kind}.png", png(figure))
+        write_atomic(folder / f"{stem}_{name}.png", png(figure))

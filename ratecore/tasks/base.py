@@ -123,10 +123,13 @@ class AbstractTask(ABC):
         """Number of inputs; a class that does not say it is asked for a stimulus."""
         kind = self.trial_types[0]
         u, _ = trials.draw_stimulus(self, kind, np.random.default_rng(0))
-        if len(getattr(u, "shape", ())) != 2:
+        shape = np.shape(u) if isinstance(u, list) or hasattr(u, "shape") else ()
+        if len(shape) != 2 or shape[1] != self.T:
+            hint = " (is it transposed?)" if shape[:1] == (self.T,) else ""
             came = f"{values.place(self, trials.drawing_method(self), kind)} returned {values.what(u)}"
-            raise TaskError(f"{came} as the stimulus; it must be an array of shape (n_inputs, T)")
-        return len(u)
+            allowed = f"it must be an array of shape (n_inputs, T) with T = {self.T}"
+            raise TaskError(f"{came} as the stimulus{hint}; {allowed}")
+        return shape[0]
 
     @property
     def stimulus_end(self) -> int:

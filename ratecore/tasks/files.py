@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import linecache
 import os
@@ -131,7 +132,8 @@ def _execute(path: Path, name: str, code: bytes) -> None:
         sys.path.append(str(path.parent))  # at the end: a file named as a module of Python's does not replace it
     importlib.invalidate_caches()
     _check_names_beside(path, code)
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = importlib.machinery.SourceFileLoader(name, str(path))  # whatever the file's suffix is
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     if path.stem.isidentifier() and _origin(path.stem) == path:
         sys.modules.setdefault(path.stem, module)  # for a file beside it that imports it by its own name

@@ -80,7 +80,7 @@ def collect(task, drawn) -> Trials:
     for kind, label in pairs:
         values.check_label(task, method, kind, label)
     targets = [target_of(task, label, kind) for kind, label in pairs]
-    u, z = np.stack(stimuli), np.stack(targets)
+    u, z = (np.stack(arrays).astype(np.float64, copy=False) for arrays in (stimuli, targets))
     for name, whole, each in ((method, u, stimuli), ("generate_target", z, targets)):
         if not values.finite(whole):
             k = next(k for k, array in enumerate(each) if not values.finite(array))
