@@ -146,26 +146,26 @@ def newest_network(output_dir: str, settings: RunSettings) -> Path:
 
 
 def eval_command(settings: RunSettings, output_dir: str, model: str | None, device) -> int:
-    """Scores a saved network on fresh trials; prints the scores and saves them as JSON beside it."""
+    """Scores a saved network on fresh trials; prints the scores and saves them as JSON.
+
+    The JSON file is beside the network where that is in `output_dir`, and in `output_dir` where it is elsewhere.
+    """
     from ratecore.evaluation import evaluate
-    from ratecore.files import write_atomic
-    from ratecore.formats import FormatError, load_network, saved_task_settings
-    from ratecore.tasks import TaskFactory
+    from ratecore.files import ensure_writable, write_atomic
+    from ratecore.formats import load_network, load_task
 
     path = Path(model) if model else newest_network(output_dir, settings)
     net = load_network(path, device)
-    task = TaskFactory.create_task(settings.task, saved_task_settings(path, settings.task))
-    if net.w_in.shape[1] != task.n_inputs:
-        raise FormatError(
-            f"{path}: the network has {net.w_in.shape[1]} inputs; task {settings.task} has {task.n_inputs}"
-        )
+    task = load_task(path, settings.task)
+    folder = path.parent if path.resolve().is_relative_to(Path(output_dir).resolve()) else Path(output_dir)
+    ensure_writable(folder)
     net.display()
     result = evaluate(task, net, settings.seed, settings.evaluation, settings.training.loss_fn).summary()
     result = {"network": str(path), "task": settings.task, "seed": settings.seed, **result}
     print(f"accuracy {result['accuracy']:.3f}, loss {result['loss']:.3f} on {result['n_trials']} fresh trials")
     for name, row in result["conditions"].items():
         print(f"  {name}: accuracy {row['accuracy']:.3f} of {row['n']} trials, loss {row['loss']:.3f}")
-    scores = path.with_name(f"{path.stem}_eval_seed_{settings.seed}_trials_{result['n_trials']}.json")
+    scores = folder / f"{path.stem}_eval_seed_{settings.seed}_trials_{result['n_trials']}.json"
     write_atomic(scores, json.dumps(result, indent=2).encode())
     print(scores)
     return 0

@@ -51,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--no_plots", action="store_true", help="save no figures")
     for command in (search, score):
         for key in ("T", "stim_on", "stim_dur", "delay"):
-            command.add_argument(f"--{key}", type=int, help="of the task, in steps of 5 ms")
+            command.add_argument(f"--{key}", type=int, help="of the task, in steps of 5 ms (default: as trained)")
+        command.add_argument("--output_dir", help="folder of the results (default: that of the file)")
         command.add_argument("--task_file", help="Python file that registers a task of your own")
         command.add_argument("--seed", type=int, default=0, help="of the trials, >= 0")
         command.add_argument("--threads", type=int, default=1, help="processes at once")
@@ -66,7 +67,7 @@ def main(argv=None) -> int:
 
     keys = ("T", "stim_on", "stim_dur", "delay")
     task_settings = {key: getattr(args, key) for key in keys if getattr(args, key) is not None}
-    how = {"seed": args.seed, "threads": args.threads}
+    how = {"seed": args.seed, "threads": args.threads, "output_dir": args.output_dir}
     try:
         if args.n_trials < 1 or args.seed < 0:
             raise ValueError(f"n_trials = {args.n_trials}, seed = {args.seed}; they must be >= 1 and >= 0")

@@ -71,6 +71,8 @@ class TrialsOfTask:
         n_in = model.w_in.shape[1]
         if n_in != task.n_inputs:
             raise ValueError(f"the network has {n_in} inputs; task {task.name} has {task.n_inputs}")
+        if model.task is not None:
+            model.task.compare(task)
         self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
         self.simulator = Simulator(model, settings, outputs_every(settings))
         self.inh = model.inh
