@@ -37,6 +37,8 @@ def conform(content: dict, notes: list[str], kind: str = "not the file of a netw
         ValueError: names the variable, what it is and what it must be.
     """
     content = {key: value for key, value in content.items() if value is not None}
+    if unusable := [value for key, value in content.items() if key in REQUIRED and isinstance(value, UnusableError)]:
+        raise unusable[0]
     if missing := [key for key in REQUIRED if key not in content]:
         raise ValueError(f"{kind}: it has no {', '.join(missing)}")
     w = numbers(content, "w")

@@ -78,8 +78,8 @@ def _value(group, name: str, file, nested: bool, depth: int = 0):
             return _value(target.parent, target.name.rpartition("/")[2], file, nested, depth + 1)
         raise UnusableError(f"{name} is a cell array; it must be an array of numbers")
     if kind not in (*_NUMBERS, "char", "") or item.dtype.kind not in "fiubV":
-        raise UnusableError(f"{name} is an object ({kind}); it must be an array of numbers; in MATLAB, char(...) makes "
-                            "text of a string")  # fmt: skip
+        raise UnusableError(f"{name} is an object of MATLAB ({kind}; char or double converts it); it must be an array "
+                            "of numbers")  # fmt: skip
     return _array(item, name, kind)
 
 

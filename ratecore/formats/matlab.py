@@ -33,7 +33,7 @@ _KINDS = {
     _CHAR: "text",
     _SPARSE: "a sparse matrix",
     _FUNCTION: "a function",
-    _OPAQUE: "an object",  # of a class of MATLAB, such as string, table or datetime
+    _OPAQUE: "an object of MATLAB (a string, a table ...; char or double converts it)",
 }
 _NESTED = ("a cell array", "a structure")
 _HEAD = 1024  # bytes in which an array's name and shape must be
@@ -139,8 +139,7 @@ def read_mat(data: bytes, names=None, nested: bool = False) -> dict[str, np.ndar
 
 def _value(data: bytes, variable: Variable, nested: bool):
     if variable.kind not in ("numbers", "text", "a sparse matrix", *(_NESTED if nested else ())):
-        hint = "; in MATLAB, char(...) makes text of a string" if variable.kind == "an object" else ""
-        raise UnusableError(f"{variable.name} is {variable.kind}; it must be an array of numbers{hint}")
+        raise UnusableError(f"{variable.name} is {variable.kind}; it must be an array of numbers")
     if _is_format_4(data):
         if variable.kind == "a sparse matrix":
             _check_sparse_4(data, variable)
@@ -315,9 +314,14 @@ def _check_matrix(body: bytes, order: str, name: str, depth: int = 0) -> None:
         return  # an empty element of a cell array
     if depth > _DEEPEST:
         raise ValueError(f"{name} has more than {_DEEPEST} structures in each other")
-    of_class, _, shape, _, _, place = _header(body, order)
+    of_class, is_complex, shape, _, _, place = _header(body, order)
     if of_class == _CHAR or of_class in _NUMERIC:
         _check_array(body, len(body), order, name)
+        if is_complex:
+            _, _, place = _part(body, place, order)
+            kind, _, length = _tag(body, place, order)
+            if kind not in _NUMBERS or math.prod(shape) * int(_NUMBERS[kind][1]) != length:
+                raise ValueError(f"{name} has shape {shape} and {length:,} bytes of imaginary parts")
         return
     plain, within = [], 0
     while place < len(body):

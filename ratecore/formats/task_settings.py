@@ -58,27 +58,28 @@ class SavedTask:
         if other:
             raise FormatError(f"{self.source}: {trained.removesuffix(': ')}")
         given = {key: value for key, value in (given or {}).items() if key not in NETWORK_KEYS}
-        if self.settings is not None:
-            task = TaskFactory.create_task(name or self.name, {**self.settings, **given})
-            self.compare(task)
-            return task
-        inferred = self.inferred(of)
+        inferred = self.inferred(of) if self.settings is None else self.settings
         task = TaskFactory.create_task(name or self.name, {**inferred, **given})
-        if rest := [key for key in task.settings if key not in given]:
+        self.compare(task)
+        if self.settings is None and (rest := [key for key in task.settings if key not in given]):
             values = ", ".join(f"{key} = {shown(task.settings[key])}" for key in rest)
-            u = f" ({', '.join(inferred)} from its u, else the defaults)" if inferred else " (the defaults)"
-            say_once(self.source, [f"it does not hold the settings of its task: {task.name} with {values}{u}"])
+            seen = ", ".join(key for key in rest if key in inferred)
+            known = f"{seen} from its u, the defaults for the rest" if seen else "the defaults"
+            known = "from its u" if all(key in inferred for key in rest) else known
+            say_once(self.source, [f"it does not hold the settings of its task: {task.name} with {values} ({known})"])
         return task
 
     def compare(self, task) -> None:
         """Says in one line where a task differs from the one that the network was trained on."""
-        if self.settings is None or (self.name and task_key(self.name) != task_key(task.name)):
+        if self.name is not None and task_key(self.name) != task_key(task.name):
             return
-        other = {key: value for key, value in self.settings.items() if task.settings.get(key, value) != value}
+        known = self.inferred(type(task)) if self.settings is None else self.settings
+        other = {key: value for key, value in known.items() if task.settings.get(key, value) != value}
         if other:
             now = ", ".join(f"{key} = {shown(task.settings[key])}" for key in other)
             was = ", ".join(f"{key} = {shown(value)}" for key, value in other.items())
-            say_once(self.source, [f"scored with {now}; it was trained with {was}"])
+            how = "its u shows" if self.settings is None else "it was trained with"
+            say_once(self.source, [f"scored with {now}; {how} {was}"])
 
     def inferred(self, task_class) -> dict[str, int]:
         """Settings that the example stimulus shows: its length, and when its stimuli come."""
