@@ -1,4 +1,4 @@
-"""The task in a saved network: stored with its settings, used by every reader that scores, said where it is not held."""
+"""The task of a saved network: stored with its settings, used by all that score; what a file does not hold is said."""
 
 import json
 import re
