@@ -65,11 +65,21 @@ def conform(content: dict, notes: list[str], kind: str = "not the file of a netw
 # ------------------------------------------------------------------------------------------------- single variables
 
 
-def numbers(content: dict, key: str) -> np.ndarray:
-    """A variable as float64, whatever type it has. Raises ValueError naming what it is."""
+def _taken_out(content: dict, key: str):
+    """A variable, out of the cell array where it is alone in one. Raises ValueError: it is of no use."""
     value = content[key]
+    while isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.size == 1:
+        value = value.ravel()[0]
     if isinstance(value, UnusableError):
         raise value
+    if isinstance(value, dict):
+        raise ValueError(f"{key} is a structure; it must be an array of numbers")
+    return value
+
+
+def numbers(content: dict, key: str) -> np.ndarray:
+    """A variable as float64, whatever type it has. Raises ValueError naming what it is."""
+    value = _taken_out(content, key)
     if hasattr(value, "toarray"):
         if value.shape[0] * value.shape[1] * 8 > MOST_DENSE:
             raise ValueError(f"{key} is a sparse matrix of shape {value.shape}; at most {MOST_DENSE:,} bytes are read")
@@ -77,8 +87,6 @@ def numbers(content: dict, key: str) -> np.ndarray:
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     value = np.asarray(value)
-    if value.dtype.kind == "O" and value.size == 1:
-        return numbers({key: value.ravel()[0]}, key)  # in a cell array of its own
     if value.dtype.kind == "O":
         raise ValueError(f"{key} is a cell array; it must be an array of numbers")
     if value.dtype.names:
@@ -107,12 +115,7 @@ def number(content: dict, key: str) -> float:
 
 def word(content: dict, key: str) -> str:
     """A variable that is one word. Raises ValueError naming what it is."""
-    value = content[key]
-    if isinstance(value, UnusableError):
-        raise value
-    value = np.asarray(value)
-    if value.dtype.kind == "O" and value.size == 1:
-        return word({key: value.ravel()[0]}, key)
+    value = np.asarray(_taken_out(content, key))
     if value.dtype.kind != "U" or value.size != 1:
         what = "a cell array" if value.dtype.kind == "O" else f"of shape {value.shape} and type {value.dtype}"
         raise ValueError(f"{key} is {what}; it must be a word")
