@@ -17,6 +17,8 @@ from ratecore.config import (
     TrainingSettings,
 )
 
+TASK_TIMES = ("T", "stim_on", "stim_dur", "delay")  # the settings of tasks that the existing packages name
+
 
 def restricted_float(x) -> float:
     """A number in [0, 1]. Raises argparse.ArgumentTypeError for any other."""
@@ -78,6 +80,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--gpu", default="0", help="index of the GPU among the visible ones; the CPU is used when there is none")
     add("--gpu_frac", type=restricted_float, default=0.4, help="fraction of the GPU's memory, in (0, 1]")
+    for key in TASK_TIMES:
+        add(f"--{key}", type=int, default=argparse.SUPPRESS,
+            help="of the task, in steps of 5 ms (default: the task's own; eval: as it was trained)")  # fmt: skip
     add("--task_file", default=argparse.SUPPRESS, help="Python file that registers a task of your own")
     add("--model", default=argparse.SUPPRESS,
         help="eval: the .mat or .pth file (default: the newest in --output_dir that fits)")  # fmt: skip
@@ -85,11 +90,17 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def given_times(args) -> dict[str, int]:
+    """The settings of the task among parsed arguments."""
+    return {key: getattr(args, key) for key in TASK_TIMES if hasattr(args, key)}
+
+
 def run_settings(args) -> RunSettings:
     """The settings of a run from parsed arguments. Raises SettingsError."""
     return RunSettings(
         task=args.task,
         task_file=getattr(args, "task_file", None),
+        task_settings=given_times(args) if args.mode == "train" else {},
         seed=args.seed,
         network=dict(
             N=args.N,
@@ -145,10 +156,13 @@ def newest_network(output_dir: str, settings: RunSettings) -> Path:
     return found[-1]
 
 
-def eval_command(settings: RunSettings, output_dir: str, model: str | None, device) -> int:
+def eval_command(settings: RunSettings, output_dir: str, model: str | None, device, times=None) -> int:
     """Scores a saved network on fresh trials; prints the scores and saves them as JSON.
 
     The JSON file is beside the network where that is in `output_dir`, and in `output_dir` where it is elsewhere.
+
+    Args:
+        times: settings of the task in place of those that the network was trained with.
     """
     from ratecore.evaluation import evaluate
     from ratecore.files import ensure_writable, write_atomic
@@ -156,12 +170,13 @@ def eval_command(settings: RunSettings, output_dir: str, model: str | None, devi
 
     path = Path(model) if model else newest_network(output_dir, settings)
     net = load_network(path, device)
-    task = load_task(path, settings.task)
+    task = load_task(path, settings.task, times)
     folder = path.parent if path.resolve().is_relative_to(Path(output_dir).resolve()) else Path(output_dir)
     ensure_writable(folder)
     net.display()
     result = evaluate(task, net, settings.seed, settings.evaluation, settings.training.loss_fn).summary()
-    result = {"network": str(path), "task": settings.task, "seed": settings.seed, **result}
+    of = {"network": str(path), "task": settings.task, "task_settings": task.settings, "seed": settings.seed}
+    result = {**of, **result}
     print(f"accuracy {result['accuracy']:.3f}, loss {result['loss']:.3f} on {result['n_trials']} fresh trials")
     for name, row in result["conditions"].items():
         print(f"  {name}: accuracy {row['accuracy']:.3f} of {row['n']} trials, loss {row['loss']:.3f}")
@@ -190,7 +205,7 @@ def main(argv=None) -> int:
         device = set_gpu(args.gpu, args.gpu_frac)
         if args.mode == "train":
             return train_command(settings, args.output_dir, device)
-        return eval_command(settings, args.output_dir, getattr(args, "model", None), device)
+        return eval_command(settings, args.output_dir, getattr(args, "model", None), device, given_times(args))
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

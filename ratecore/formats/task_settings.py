@@ -59,7 +59,11 @@ class SavedTask:
             raise FormatError(f"{self.source}: {trained.removesuffix(': ')}")
         given = {key: value for key, value in (given or {}).items() if key not in NETWORK_KEYS}
         inferred = self.inferred(of) if self.settings is None else self.settings
-        task = TaskFactory.create_task(name or self.name, {**inferred, **given})
+        try:
+            task = TaskFactory.create_task(name or self.name, {**inferred, **given})
+        except ValueError as error:
+            how = "; T is that of its u, and what else is not given the default" if self._only_length(inferred) else ""
+            raise FormatError(f"{self.source}: {error}{how}") from error
         self.compare(task)
         if self.settings is None and (rest := [key for key in task.settings if key not in given]):
             values = ", ".join(f"{key} = {shown(task.settings[key])}" for key in rest)
@@ -68,6 +72,9 @@ class SavedTask:
             known = "from its u" if all(key in inferred for key in rest) else known
             say_once(self.source, [f"it does not hold the settings of its task: {task.name} with {values} ({known})"])
         return task
+
+    def _only_length(self, inferred: dict) -> bool:
+        return self.settings is None and set(inferred) == {"T"}
 
     def compare(self, task) -> None:
         """Says in one line where a task differs from the one that the network was trained on."""
