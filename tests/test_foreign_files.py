@@ -127,6 +127,10 @@ READ = {
     ),
     "w0_of_another_shape": (variant(w0=np.ones((3, 3))), r"w0 has shape \(3, 3\); it must be \(12, 12\): left out", {}),
     "som_N_of_another_count": (variant(som_N=2), "som_N = 2, but som_m has 0 SST units: som_m counts", {}),
+    "gain_of_each_unit": (variant(gain=[1.5, 2.0]), r"gain has shape \(1, 2\); it must be one number: left out", {}),
+    "w_dist_of_others": (variant(w_dist="lognormal"), "w_dist = 'lognormal'.*: left out", {}),
+    "P_rec_in_percent": (variant(P_rec=20.0, P_inh=0.2), "P_rec = 20.0.*: left out", {}),
+    "N_in_words": (variant(N="twelve"), "N is not numeric: left out", {}),
     "port": (
         variant(x=np.zeros((N, 1)), r=np.zeros((N, 1)), x0=np.zeros((N, 1))),
         "a file of the PyTorch port: its taus_gaus are the last random draw and were never trained",

@@ -10,7 +10,7 @@ import scipy.io
 from test_foreign_files import FULL, TASK
 
 from ratecore import files
-from ratecore.formats import load_mat
+from ratecore.formats import load_mat, load_network
 from ratecore.main import main
 from ratecore.spiking import companion, evaluate_task, lambda_grid_search
 from ratecore.spiking.__main__ import main as spiking
@@ -127,3 +127,19 @@ def test_a_network_inside_the_output_folder_is_scored_beside_it(network, tmp_pat
 def test_figures_and_scores_are_saved_beside_the_file_by_default(network):
     evaluate_task("go-nogo", network, 20.0, TASK, n_trials=1)
     assert {path.name for path in (network.parent / "plots").iterdir()} == {"net_go.png", "net_nogo.png"}
+
+
+def test_lambda_is_not_searched_for_a_file_that_cannot_hold_it(exported, no_work, tmp_path):
+    (tmp_path / "net.pth").write_bytes(exported[1].read_bytes())
+    with pytest.raises(ValueError, match="net.pth: lambda is added to a .mat file"):
+        lambda_grid_search(tmp_path / "net.pth", "go-nogo", 1, [20])
+    with pytest.raises(ValueError, match="net.pth: it holds no opt_scaling_factor"):
+        evaluate_task("go-nogo", tmp_path / "net.pth")
+
+
+def test_names_of_files_in_capitals_and_of_torch(network, exported, tmp_path):
+    capitals = network.rename(network.with_suffix(".MAT"))
+    lambda_grid_search(capitals, "go-nogo", 1, [20], TASK)
+    assert load_network(capitals).N == 12
+    (tmp_path / "net.pt").write_bytes(exported[1].read_bytes())
+    assert load_network(tmp_path / "net.pt").N == 20

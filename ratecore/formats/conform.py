@@ -45,7 +45,7 @@ def conform(content: dict, notes: list[str], kind: str = "not the file of a netw
     if w.ndim != 2 or w.shape[0] != w.shape[1]:
         raise ValueError(f"w has shape {w.shape}; it must be (N, N)")
     N = len(w)
-    if "N" in content and (units := number(content, "N")) != N:
+    if "N" in content and (units := _if_usable(number, content, "N", notes)) not in (None, N):
         raise ValueError(f"N = {units:g}, but w has shape {w.shape}")
     taus = tuple(numbers(content, "taus").ravel().tolist())
     found = {"w": w, "w_in": _w_in(content, N, notes), "w_out": _w_out(content, N), "b_out": _b_out(content, notes)}
@@ -120,6 +120,18 @@ def word(content: dict, key: str) -> str:
         what = "a cell array" if value.dtype.kind == "O" else f"of shape {value.shape} and type {value.dtype}"
         raise ValueError(f"{key} is {what}; it must be a word")
     return value.ravel()[0].item().strip()
+
+
+def _if_usable(read, content: dict, key: str, notes: list[str]):
+    """A variable that a network does without, or None, which is said."""
+    try:
+        value = read(content, key)
+        if key in NetworkSettings.model_fields and key != "N":
+            NetworkSettings(**{key: value})
+        return value
+    except ValueError as error:
+        notes.append(f"{error}: left out")
+        return None
 
 
 def _vector(content: dict, key: str, N: int) -> np.ndarray:
@@ -260,9 +272,10 @@ def _settings(content, N, taus, som_N, dale, notes) -> NetworkSettings:
         notes.append("it has no activation: sigmoid is assumed")
     if len(taus) == 2 and taus[0] >= 20:
         notes.append(f"taus = {taus[0]:g} {taus[1]:g} are in steps of 5 ms: {5 * taus[0]:g} to {5 * taus[1]:g} ms")
-    more = {key: number(content, key) for key in ("P_inh", "P_rec", "gain") if key in content}
-    if "w_dist" in content:
-        more["w_dist"] = word(content, "w_dist").lower()
+    # What the network was drawn from: nothing depends on it any more
+    read = {"P_inh": number, "P_rec": number, "gain": number, "w_dist": lambda *of: word(*of).lower()}
+    more = {key: _if_usable(read[key], content, key, notes) for key in read if key in content}
+    more = {key: value for key, value in more.items() if value is not None}
     return NetworkSettings(N=N, som_N=som_N, taus=list(taus), activation=activation, apply_dale=dale, **more)
 
 

@@ -44,10 +44,10 @@ def read_network(path) -> NetworkFile:
     path = Path(path)
     if not path.is_file():
         raise FormatError(f"{path}: there is no such file")
-    if path.suffix not in (".mat", ".pth"):
+    if path.suffix.lower() not in (".mat", ".pth", ".pt"):
         raise FormatError(f"{path}: a network is saved as .mat or .pth, not {path.suffix or 'without a suffix'}")
     try:
-        return _of_mat(path) if path.suffix == ".mat" else _of_pth(path)
+        return _of_mat(path) if path.suffix.lower() == ".mat" else _of_pth(path)
     except FormatError:
         raise
     except Exception as error:  # of many kinds for a file that is not what it should be: every one is named

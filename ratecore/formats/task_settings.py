@@ -141,6 +141,8 @@ def task_in(content: dict, source: str, n_in: int) -> SavedTask:
         u = numbers(content, "u") if "u" in content else None
     except ValueError:
         u = None
+    if u is not None and u.ndim == 2 and len(u) != n_in:
+        u = u.T
     return SavedTask(source, n_in, name, settings, u if u is not None and u.ndim == 2 and len(u) == n_in else None)
 
 

@@ -85,6 +85,8 @@ def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None,
         ValueError: some files are no networks; the others are done.
     """
     files = _mat_files(model_dir)
+    if files[0].suffix.lower() != ".mat":
+        raise ValueError(f"{files[0]}: lambda is added to a .mat file; give the one that was saved with this network")
     TaskFactory.task_class(task_name)  # names a wrong one before any file is read
     places = {path: Path(output_dir or path.parent, path.name) for path in files}
     for folder in {place.parent for place in places.values()}:
@@ -105,7 +107,7 @@ def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None,
               f"[{result.ci_low:.3f}, {result.ci_high:.3f}] of {conversion.n_trials} trials", flush=True)  # fmt: skip
         try:
             add_to_mat(path, result.for_mat(), places[path])
-        except OSError as error:  # the disk is full, or the folder no longer writable
+        except (OSError, ValueError) as error:  # the disk is full, or what was readable is no longer
             unsaved.append(_kept_elsewhere(path, result, error))
     if failed:
         unsaved.insert(0, f"{len(failed)} of {len(files)} files could not be searched: " + "; ".join(failed))
@@ -126,7 +128,8 @@ def _kept_elsewhere(path: Path, result, error) -> str:
     """Saves the result of a search that cannot go into its file in the working directory, and prints it."""
     found = json.dumps({key: np.asarray(value).tolist() for key, value in result.for_mat().items()})
     print(found, flush=True)
-    text = f"{path}: the search is done, but its result could not be saved there ({error.strerror or error})"
+    why = getattr(error, "strerror", None) or error
+    text = f"{path}: the search is done, but its result could not be saved there ({why})"
     with contextlib.suppress(OSError):
         beside = Path(f"{path.stem}_lambda.json").absolute()
         write_atomic(beside, found.encode())
@@ -190,6 +193,8 @@ def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settin
 
 
 def _scaling_of(path) -> float:
+    if path.suffix.lower() != ".mat":
+        raise FormatError(f"{path}: it holds no opt_scaling_factor, which is in a .mat; give a scaling factor")
     found = np.ravel(load_mat(path, ["opt_scaling_factor"]).get("opt_scaling_factor", np.nan))
     if found.size != 1 or found.dtype.kind not in "fiu" or not 0 < found[0] < np.inf:
         what = "" if not found.size or found.dtype.kind == "f" and np.isnan(found[0]) else f" but {found[:3].tolist()}"
