@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ratecore.arrays import arrays_of_trials
 from ratecore.config import EvaluationSettings
 from ratecore.dynamics import outputs, trial_noise
 from ratecore.losses import trial_losses
@@ -36,12 +37,16 @@ def draw_trials(task, net, generators, trials=None):
 
     Returns:
         Trials with u (B, n_in, T) and z (B, T) as tensors, x0 (B, N), noise (B, T-1, N).
+
+    Raises:
+        ValueError: the task's trials do not have the shapes that it says of itself, or no finite numbers.
     """
-    trials = trials or task.generate_batch(generators)
-    like = dict(dtype=net.w.dtype, device=net.w.device)
-    x0, noise = trial_noise(generators, task.T, net.N, **like)
-    u, z = (torch.as_tensor(v, **like) for v in (trials.u, trials.z))
-    return trials._replace(u=u, z=z), x0, noise
+    trials, w = trials or task.generate_batch(generators), net.w
+    exact = np.float64 if w.dtype == torch.float64 else np.float32
+    u, z = (torch.from_numpy(v) for v in arrays_of_trials(task, trials, len(generators), exact))
+    if w.dtype != u.dtype or w.device != u.device:
+        u, z = u.to(w.device, w.dtype), z.to(w.device, w.dtype)
+    return trials._replace(u=u, z=z), *trial_noise(generators, task.T, net.N, w.dtype, w.device)
 
 
 @dataclass
@@ -86,7 +91,7 @@ class Scores:
 def score_trials(task, net, loss_fn: str, generators, trials=None) -> Scores:
     """Runs trials without gradients and scores them; arguments as `draw_trials`."""
     trials, x0, noise = draw_trials(task, net, generators, trials)
-    return scores_of(task, trials, outputs(net, trials.u, x0, noise), loss_fn)
+    return scores_of(task, trials, outputs(net, trials.u, x0, noise, finite=False), loss_fn)
 
 
 def scores_of(task, trials, o, loss_fn: str) -> Scores:

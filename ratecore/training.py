@@ -175,7 +175,7 @@ def train(
                 training.pause(updates)
                 checkpoints.save(result)
             trials, x0, noise = training.draw()
-            training.took(updates.update(trials.u, trials.z, x0, noise))
+            training.took(updates.update(trials.u, trials.z, x0, noise, finite=False))
     training.pause(updates)
     result.finished = time.time()
     return result

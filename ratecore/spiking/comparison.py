@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ratecore.arrays import arrays_of_trials
 from ratecore.dynamics import readout, run
 from ratecore.evaluation import draw_trials, one_thread
 from ratecore.spiking import kernels
@@ -135,7 +136,9 @@ class Pair:
         """Trials with the stimulus of trial k alone, and the generator of what else is random in it."""
         rng, types = stream(self.seed, "comparison", k), self.task.trial_types
         kind = types[k % len(types)]
-        return self.task.collect([(kind, *self.task.generate_stimulus(kind, rng))]), rng
+        trials = self.task.collect([(kind, *self.task.generate_stimulus(kind, rng))])
+        u, z = arrays_of_trials(self.task, trials, 1)
+        return trials._replace(u=u, z=z), rng
 
     def numbers(self, trials_per_type: int) -> list[int]:
         """The trials to be run: those asked for, and one of each condition that is not among them."""

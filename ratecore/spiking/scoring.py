@@ -8,6 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from ratecore.arrays import arrays_of_trials
 from ratecore.processes import side_by_side
 from ratecore.spiking.lif import Simulator
 from ratecore.streams import stream
@@ -68,18 +69,19 @@ class TrialsOfTask:
     """
 
     def __init__(self, model, task, settings, seed: int, output_of_step: str | None = None):
+        self.simulator = Simulator(model, settings, outputs_every(settings))
+        model = self.simulator.model
         n_in = model.w_in.shape[1]
         if n_in != task.n_inputs:
             raise ValueError(f"the network has {n_in} inputs; task {task.name} has {task.n_inputs}")
         self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
-        self.simulator = Simulator(model, settings, outputs_every(settings))
         self.inh = model.inh
 
     def draw(self, k: int):
         """u (n_in, T), label and Randomness of trial k."""
         rng = stream(self.seed, "lif_trial", k)
         trials = self.task.generate_batch([rng])
-        u = trials.u[0]
+        u = arrays_of_trials(self.task, trials, 1)[0][0]
         randomness = self.simulator.draw(rng, self.simulator.steps(u.shape[1]))
         return u, trials.labels[0], randomness
 
