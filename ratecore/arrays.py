@@ -13,7 +13,7 @@ BATCH, STEPS = ("B", 1), ("T", 2)  # free dimensions of a shape: a name, and the
 
 
 def array_of(name: str, value, shape, dtype=np.float64, finite: bool = True) -> np.ndarray:
-    """`value` as a C-contiguous array of this shape and dtype; itself where it is that already.
+    """`value` as a writable C-contiguous array of this shape and dtype; itself where it is that already.
 
     Args:
         name: of the argument, for messages.   value: array, tensor or nested sequence.
@@ -27,7 +27,7 @@ def array_of(name: str, value, shape, dtype=np.float64, finite: bool = True) -> 
         value = _as_array(name, value)
     if not _fits(value.shape, shape):
         raise _another_shape(name, value.shape, shape)
-    if value.dtype != dtype or not value.flags.c_contiguous:
+    if value.dtype != dtype or not value.flags.carray:  # any other kind of array would be compiled for
         value = _convert(name, value, dtype)
     if finite and not is_finite(value):
         raise _not_finite(name, value)
@@ -39,10 +39,9 @@ def tensor_of(name: str, value, shape, dtype, device="cpu", finite: bool = True)
     import torch
 
     if not isinstance(value, torch.Tensor):
-        value = np.asarray(_as_array(name, value))
+        value = _as_array(name, value)
         exact = np.float32 if value.dtype == np.float32 else np.float64
-        value = _convert(name, value, exact)
-        value = torch.from_numpy(value if value.flags.writeable else value.copy())
+        value = torch.from_numpy(_convert(name, value, exact))
     if not _fits(value.shape, shape):
         raise _another_shape(name, value.shape, shape)
     if value.dtype != dtype or value.device != device:
@@ -128,4 +127,4 @@ def _convert(name: str, value: np.ndarray, dtype) -> np.ndarray:
         what = "complex" if value.dtype.kind == "c" else f"of dtype {value.dtype}"
         raise ValueError(f"{name} is {what}; it must be real numbers")
     with np.errstate(over="ignore"):  # to infinity, which is then refused
-        return np.ascontiguousarray(value, dtype)
+        return np.array(value, dtype, order="C")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ratecore.arrays import STEPS, tensor_of
 from ratecore.config import ACTIVATIONS, NetworkSettings, RNNConfig
 from ratecore.streams import draw_inhibitory
 
@@ -348,7 +349,8 @@ class FR_RNN_dale(AbstractRateRNN):
         """
         from ratecore.dynamics import run
 
-        stim = torch.as_tensor(stim, dtype=self.w.dtype, device=self.w.device)
+        shape = (("B", 0), self.w_in.shape[1], STEPS)[0 if np.ndim(stim) == 3 else 1 :]
+        stim = tensor_of("stim", stim, shape, self.w.dtype, self.w.device)
         x, r, o = run(
             self, stim if stim.ndim == 3 else stim[None], x0=x0, noise=noise, rng=rng, taus=taus,
             activation=(training_params or {}).get("activation"), DeltaT=(settings or {}).get("DeltaT", 1),
