@@ -82,10 +82,10 @@ class Mirror:
         with locked(Path(results) / ".mlflow.lock") if database else contextlib.nullcontext():
             if file := sqlite_file(uri):
                 make_file(file)
-                if default:
-                    take_artifacts_along(file, results)
                 uri += f"{'&' if 'uri=true' in uri else '?'}timeout=60" * ("timeout=" not in uri)
             self.client = MlflowClient(uri)
+            if default:
+                take_artifacts_along(file, results)
             # The default store is the same one after its folder was moved or copied.
             name = "mlflow.db in the results folder" if default else without_secrets(uri)
             found = self._take_experiment(experiment, artifact_location(place) if database else None, name)
