@@ -172,7 +172,7 @@ def _problem_of_database(uri: str, scheme: str, rest: str) -> tuple[str | None, 
         how = EXTRAS.get(error.name, f"pip install {PACKAGES.get(error.name, error.name)}")
         return f"its driver {error.name} is not installed ({how})", None
     except (ArgumentError, ValueError):
-        return "it is not <scheme>://<user>:<password>@<host>:<port>/<database>; write special letters as %XX", None
+        return "it is not <scheme>://<user>:<password>@<host>:<port>/<database>, with special letters as %XX", None
     return ("MLflow cannot use this driver", f"{scheme.partition('+')[0]}:{rest}") if dialect.is_async else (None, None)
 
 
