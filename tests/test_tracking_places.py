@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from faults.stores import environment, free_port
@@ -29,6 +30,7 @@ from ratecore.tracking.sqlite import (
 from ratecore.tracking.state import read_state
 from ratecore.tracking.uri import is_default, stored_uri, tracking_uri
 
+ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
 
@@ -151,23 +153,25 @@ def test_an_interrupted_change_of_the_places_leaves_them_as_they_were(original, 
     assert take_artifacts_along(file, tmp_path / "new") == ["Default", "demo"]
 
 
-def test_the_ui_of_a_copy_shows_its_own_artifacts(original, tmp_path):
-    """`make ui` alone, before any workflow."""
-    results = tmp_path / "a copy"
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_ui_of_a_copy_shows_the_artifacts_of_the_copy(original, tmp_path):
+    """Alone, before any workflow; in a folder with a space in its name."""
+    results, port = tmp_path / "a copy", free_port()
     shutil.copytree(original, results)
     for path in results.glob("mlartifacts/**/scores.json"):
         path.write_text("of the copy")
-    command = [sys.executable, "-P", "-m", "ratecore.tracking.sqlite", str(results)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-    assert done.stdout == f"sqlite:///{results}/mlflow.db\n"
-    run_id, port = read_state(results / "demo" / "runs" / "a")["run_id"], free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", "--backend-store-uri",
-         done.stdout.strip()], env=environment(), cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    run_id = read_state(results / "demo" / "runs" / "a")["run_id"]
+    command = ["make", "-o", ".venv/installed", "ui", f"BIN={Path(sys.executable).parent}", f"PORT={port}"]
+    nothing = subprocess.run(
+        [*command, "RESULTS=no where"], env=environment(), cwd=ROOT, capture_output=True, text=True
+    )
+    assert nothing.returncode and "no where/mlflow.db: no such file" in nothing.stderr
+    with open(tmp_path / "log", "w") as log:
+        server = subprocess.Popen([*command, f"RESULTS={results}"], env=environment(), cwd=ROOT, stdout=log, stderr=log,
+                                  start_new_session=True)  # fmt: skip
     try:
         address = f"http://127.0.0.1:{port}/get-artifact?path=evaluation/scores.json&run_uuid={run_id}"
-        assert answer_of(address, server) == b"of the copy"
+        assert answer_of(address, server) == b"of the copy", (tmp_path / "log").read_text()
     finally:
         os.killpg(server.pid, 15)
         server.wait(60)

@@ -11,11 +11,11 @@ import hashlib
 import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 from ratecore.files import inside, locked, open_to_lock, sha256_of
 from ratecore.redaction import without_secrets
+from ratecore.surroundings import have_a_home_and_a_name
 from ratecore.tracking.record import LARGEST, Record, RecordError
 from ratecore.tracking.sqlite import (
     ARTIFACTS,
@@ -74,7 +74,7 @@ class Mirror:
     """
 
     def __init__(self, uri: str, experiment: str, results):
-        _have_a_home()
+        have_a_home_and_a_name()
         from mlflow.tracking import MlflowClient
 
         database, default = is_database(uri), is_default(uri, results)
@@ -285,14 +285,6 @@ class Mirror:
             self.client.log_artifact(run_id, str(path), event["folder"] or None)
         elif not under_way:
             print(f"tracking: {path} is not there as it was recorded; it is left out of MLflow", file=sys.stderr)
-
-
-def _have_a_home() -> None:
-    """MLflow asks for a home as it is imported, which a user id without a name, as in a container, does not have."""
-    try:
-        Path.home()
-    except RuntimeError:
-        os.environ["HOME"] = tempfile.gettempdir()
 
 
 def standing(events: list[dict]) -> tuple[str, dict | None, str]:

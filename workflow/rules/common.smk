@@ -18,14 +18,13 @@ from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
 from ratecore.runs import DEPENDS_ON
 from ratecore.summary import FIGURES, grid_figures, stages_of
+from ratecore.surroundings import settle_workflow
 from ratecore.tracking.follow import Follower
 from ratecore.tracking.queue import note_deaths, words_of_mirror
 from ratecore.tracking.sqlite import sqlite_file
 from ratecore.tracking.uri import stored_uri, tracking_uri
 
-# No process that is started from here takes a user's `random.py` in the working folder for Python's own.
-os.environ["PYTHONSAFEPATH"] = "1"
-
+settle_workflow()
 try:
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
