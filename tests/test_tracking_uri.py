@@ -27,6 +27,7 @@ REFUSED = {
     "sqlite:/srv/mlflow.db": ("1 slash ", "sqlite:////srv/mlflow.db"),
     "sqlite:mlflow.db": ("no slash", "sqlite:///mlflow.db"),
     "sqlite:///~/x.db": ("'~'", f"sqlite:///{os.path.expanduser('~')}/x.db"),
+    "sqlite:///$HOME/x.db": ("variables", f"sqlite:///{os.environ.get('HOME', '$HOME')}/x.db"),
     "sqlite:///": ("in memory", "sqlite:///results/mlflow.db"),
     "sqlite://": ("in memory", "sqlite:///results/mlflow.db"),
     "sqlite:///:memory:": ("in memory", "sqlite:///results/mlflow.db"),

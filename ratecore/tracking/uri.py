@@ -141,7 +141,9 @@ def _problem_of_sqlite(uri: str, driver: str, rest: str) -> tuple[str | None, st
     if file is None:
         return "it names no file", _sqlite("results/mlflow.db")
     if file.parts[0].startswith("~") or place.startswith("~"):
-        return "'~' is not expanded in it", _sqlite(os.path.expanduser(place))
+        return "'~' is not expanded in it", _sqlite(os.path.expandvars(os.path.expanduser(place)))
+    if os.path.expandvars(place) != place:
+        return "variables are not expanded in it", _sqlite("/" * (slashes - 3) + os.path.expandvars(place))
     return _problem_of_file(file), None
 
 
