@@ -15,7 +15,7 @@ _HOMES = {
     "dynamics": ("run",),
     "evaluation": ("eval_rnn", "evaluate"),
     "factory": ("RateRNNFactory",),
-    "formats": ("load_network",),
+    "formats": ("load_network", "load_task"),
     "losses": ("loss_op",),
     "main": ("restricted_float", "str2bool"),
     "network": ("AbstractRateRNN", "FR_RNN_dale"),

@@ -155,8 +155,10 @@ def train_command(settings: RunSettings, output_dir: str, device) -> int:
     from ratecore.files import ensure_writable
     from ratecore.formats import export
     from ratecore.progress import ProgressBar
+    from ratecore.tasks.trials import require_criterion
     from ratecore.training import train
 
+    require_criterion(settings.create_task())
     ensure_writable(output_dir)
     with ProgressBar(settings) as bar:
         result = train(settings, device, bar.update)
@@ -185,27 +187,31 @@ def newest_network(output_dir: str, settings: RunSettings) -> Path:
     return found[-1]
 
 
-def eval_command(settings: RunSettings, output_dir: str, model: str | None, device) -> int:
-    """Scores a saved network on fresh trials; prints the scores and saves them as JSON beside it."""
+def eval_command(settings: RunSettings, output_dir: str, model: str | None, device, times=None) -> int:
+    """Scores a saved network on fresh trials; prints the scores and saves them as JSON.
+
+    The JSON file is beside the network where that is in `output_dir`, and in `output_dir` where it is elsewhere.
+
+    Args:
+        times: settings of the task in place of those that the network was trained with.
+    """
     from ratecore.evaluation import evaluate
-    from ratecore.files import write_atomic
-    from ratecore.formats import FormatError, load_network, saved_task_settings
-    from ratecore.tasks import TaskFactory
+    from ratecore.files import ensure_writable, write_atomic
+    from ratecore.formats import load_network, load_task
 
     path = Path(model) if model else newest_network(output_dir, settings)
     net = load_network(path, device)
-    task = TaskFactory.create_task(settings.task, saved_task_settings(path, settings.task))
-    if net.w_in.shape[1] != task.n_inputs:
-        raise FormatError(
-            f"{path}: the network has {net.w_in.shape[1]} inputs; task {settings.task} has {task.n_inputs}"
-        )
+    task = load_task(path, settings.task, times)
+    folder = path.parent if path.resolve().is_relative_to(Path(output_dir).resolve()) else Path(output_dir)
+    ensure_writable(folder)
     net.display()
     result = evaluate(task, net, settings.seed, settings.evaluation, settings.training.loss_fn).summary()
-    result = {"network": str(path), "task": settings.task, "seed": settings.seed, **result}
+    of = {"network": str(path), "task": settings.task, "task_settings": task.settings, "seed": settings.seed}
+    result = {**of, **result}
     print(f"accuracy {result['accuracy']:.3f}, loss {result['loss']:.3f} on {result['n_trials']} fresh trials")
     for name, row in result["conditions"].items():
         print(f"  {name}: accuracy {row['accuracy']:.3f} of {row['n']} trials, loss {row['loss']:.3f}")
-    scores = path.with_name(f"{path.stem}_eval_seed_{settings.seed}_trials_{result['n_trials']}.json")
+    scores = folder / f"{path.stem}_eval_seed_{settings.seed}_trials_{result['n_trials']}.json"
     write_atomic(scores, json.dumps(result, indent=2).encode())
     print(scores)
     return 0
@@ -230,7 +236,7 @@ def main(argv=None) -> int:
         device = set_gpu(args.gpu, args.gpu_frac)
         if args.mode == "train":
             return train_command(settings, args.output_dir, device)
-        return eval_command(settings, args.output_dir, getattr(args, "model", None), device)
+        return eval_command(settings, args.output_dir, getattr(args, "model", None), device, given_times(args))
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ratecore.arrays import STEPS, tensor_of
 from ratecore.compat.aliases import accepts
 from ratecore.compat.network_names import NetworkNames
 from ratecore.config import ACTIVATIONS, NetworkSettings, RNNConfig
@@ -382,7 +383,8 @@ class FR_RNN_dale(NetworkNames, AbstractRateRNN):
         """
         from ratecore.dynamics import run
 
-        stim = torch.as_tensor(stim, dtype=self.w.dtype, device=self.w.device)
+        shape = (("B", 0), self.w_in.shape[1], STEPS)[0 if np.ndim(stim) == 3 else 1 :]
+        stim = tensor_of("stim", stim, shape, self.w.dtype, self.w.device)
         T = (settings or {}).get("T", stim.shape[-1])
         if T > stim.shape[-1]:
             raise ValueError(f"settings['T'] = {T}: stim has only {stim.shape[-1]} steps")

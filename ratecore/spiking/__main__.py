@@ -54,9 +54,10 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--all_trial_types", action="store_true", help="save a trial of each type, too, as plots/*.npz")
     for command in (search, score):
         for key in ("T", "stim_on", "stim_dur", "delay"):
-            command.add_argument(f"--{key}", type=int, help="of the task, in steps of 5 ms")
+            command.add_argument(f"--{key}", type=int, help="of the task, in steps of 5 ms (default: as trained)")
         command.add_argument("--eval_amp_thresh", "--eval_amp_threh", type=float,
                              help="output from which on a trial is answered (default: 0.7, as published)")  # fmt: skip
+        command.add_argument("--output_dir", help="folder of the results (default: that of the file)")
         command.add_argument("--task_file", help="Python file that registers a task of your own")
         command.add_argument("--seed", type=int, default=0, help="of the trials, >= 0")
         command.add_argument("--threads", type=int, default=1, help="processes at once")
@@ -88,7 +89,7 @@ def main(argv=None) -> int:
 
     keys = ("T", "stim_on", "stim_dur", "delay", "eval_amp_thresh")
     task_settings = {key: getattr(args, key) for key in keys if getattr(args, key) is not None}
-    how = {"seed": args.seed, "threads": args.threads}
+    how = {"seed": args.seed, "threads": args.threads, "output_dir": args.output_dir}
     try:
         if args.n_trials < 1 or args.seed < 0:
             raise ValueError(f"n_trials = {args.n_trials}, seed = {args.seed}; they must be >= 1 and >= 0")
@@ -102,7 +103,9 @@ def main(argv=None) -> int:
                                    not args.no_plots, n_trials=args.n_trials, all_trial_types=args.all_trial_types,
                                    **how)  # fmt: skip
             if args.all_trial_types:
-                print(_save_trials(Path(scores["model"]), scores.pop("trial_types", [])), file=sys.stderr)
+                model = Path(scores["model"])
+                place = Path(args.output_dir or model.parent)
+                print(_save_trials(place / model.name, scores.pop("trial_types", [])), file=sys.stderr)
             print(json.dumps(scores, indent=2))
     except (ValueError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -25,7 +25,7 @@ class GoNogoTask(AbstractTask):
             u[0, self.settings["stim_on"] : self.stimulus_end] = 1
         return u, 1 if trial_type == "go" else 0
 
-    def generate_target(self, label):
+    def generate_target(self, label, seed=None):
         z = np.zeros(self.T)
         if label == 1:
             z[self.stimulus_end :] = 1

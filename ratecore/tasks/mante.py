@@ -54,7 +54,7 @@ class ManteTask(AbstractTask):
     def condition(self, trial_type, label):
         return f"{trial_type} {'+' if label > 0 else '-'}"
 
-    def generate_target(self, label):
+    def generate_target(self, label, seed=None):
         z = np.zeros(self.T)
         z[self.stimulus_end :] = label
         return z

@@ -52,7 +52,7 @@ class XORTask(AbstractTask):
             u[row, on : on + dur] = 1 if sign == "+" else -1
         return u, "same" if trial_type[0] == trial_type[1] else "diff"
 
-    def generate_target(self, label):
+    def generate_target(self, label, seed=None):
         z = np.zeros(self.T)
         start = self.response_window.start
         z[start : start + self.response_dur] = 1 if label == "same" else -1
