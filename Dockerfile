@@ -11,8 +11,8 @@ COPY ratecore ratecore
 RUN pip install --no-cache-dir --constraint constraints.txt ".[workflow]"
 COPY workflow workflow
 COPY scripts scripts
-# Whoever runs it has no home of their own here.
-ENV HOME=/tmp NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib PYTHONUNBUFFERED=1
+# Whoever runs it, as any --user, has no home and no name of their own here.
+ENV HOME=/tmp LOGNAME=ratecore NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib PYTHONUNBUFFERED=1
 WORKDIR /work
 ENTRYPOINT ["snakemake", "--snakefile", "/opt/ratecore/workflow/Snakefile"]
 CMD ["--help"]

@@ -29,12 +29,12 @@ install: .venv/installed
 demo: install
 	$(BIN)/snakemake --cores $(CORES)
 
+# Neither a space in RESULTS nor a `random.py` in this folder is in the way.
 ui: install
-	@test -f $(RESULTS)/mlflow.db || { echo "no $(RESULTS)/mlflow.db: run the workflow first, or name RESULTS=<folder>"; exit 1; }
-	@$(BIN)/python -m ratecore.tracking.sqlite sqlite:///$(abspath $(RESULTS))/mlflow.db
-	@echo "MLflow on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
-	  --backend-store-uri sqlite:///$(abspath $(RESULTS))/mlflow.db
+	@export PYTHONSAFEPATH=1 MLFLOW_DISABLE_TELEMETRY=true; \
+	uri="$$($(BIN)/python -m ratecore.tracking.sqlite "$(RESULTS)")" || exit 1; \
+	echo "MLflow on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
+	exec $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri "$$uri"
 
 test: install
 	$(BIN)/python -m pytest

@@ -8,16 +8,20 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "compat.generators": ("AbstractLossFunction", "AbstractTargetGenerator", "AbstractTaskGenerator"),
     "config": ("NetworkSettings", "RNNConfig", "RunSettings", "TrainingSettings", "create_default_config",
                "validate_config"),
     "devices": ("set_gpu",),
     "dynamics": ("run",),
     "evaluation": ("eval_rnn", "evaluate"),
     "factory": ("RateRNNFactory",),
-    "formats": ("load_network",),
+    "formats": ("load_network", "load_task"),
     "losses": ("loss_op",),
     "main": ("restricted_float", "str2bool"),
     "network": ("AbstractRateRNN", "FR_RNN_dale"),
+    "model": ("generate_input_stim_go_nogo", "generate_input_stim_mante", "generate_input_stim_xor",
+              "generate_target_continuous_go_nogo", "generate_target_continuous_mante",
+              "generate_target_continuous_xor"),
     "tasks": ("AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "XORTask"),
     "training": ("train",),
 }  # fmt: skip
@@ -28,7 +32,13 @@ __all__ = sorted(_HOME_OF)
 def __getattr__(name):
     if name in _HOME_OF:
         return getattr(import_module(f"ratecore.{_HOME_OF[name]}"), name)
-    raise AttributeError(f"module 'ratecore' has no attribute '{name}'")
+    if name == "create_rate_config":  # as `spikeRNN` calls it
+        return __getattr__("create_default_config")
+    if name in ("rate", "spiking"):  # `import ratecore` alone is enough for `ratecore.spiking`
+        return import_module(f"ratecore.{name}")
+    from ratecore.compat.absent import missing
+
+    raise missing("ratecore", name, _HOME_OF)
 
 
 def __dir__():

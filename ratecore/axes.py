@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import keyword
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from ratecore.config import (
@@ -13,7 +16,6 @@ from ratecore.config import (
     SpikingSettings,
     TrainingSettings,
     did_you_mean,
-    shown,
 )
 
 SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluation": EvaluationSettings,
@@ -22,27 +24,60 @@ SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluatio
 RESERVED = {"seed", "seeds", "status", "trained", "n_trials", "accuracy", "loss", "seconds", "device", "mlflow_run_id",
             "mat", "pth", "folder", "error", "lambda", "spiking_accuracy", "spiking_ci_low", "spiking_ci_high",
             "mean_rate_exc", "mean_rate_inh"}  # fmt: skip
-LONGEST_VALUE = 180  # characters of a value in a path, whose parts file systems bound to 255 with the axis's name
+LONGEST_VALUE, LONGEST_COLUMN = 180, 74  # characters in a path, whose parts file systems bound to 255
+LONGEST_START = 60  # characters of a value that stay readable where the rest is a hash
 # Axes that every grid has, swept or not, so that a path always says what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
+# Names that Snakemake's wildcards have as methods.
+METHODS = {*dir(list), "get", "items", "keys", "values", "update", "fromdict", "size", "size_mb"}
+
+
+def _hashed(start: str, whole: str) -> str:
+    """What stands for a text that cannot be in a path: its start, as far as it can be, and a hash of all of it."""
+    start = re.sub(r"[^A-Za-z0-9_.+-]+", "-", start)[:LONGEST_START].strip("-._+")
+    return "-".join(filter(None, [start, hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:12]]))
 
 
 def format_value(value) -> str:
-    """A setting's value as part of a path: 4.0 is '4', (4.0, 20.0) is '4_20'. Raises SettingsError."""
+    """A setting's value as part of a path: 4.0 is '4', (4.0, 20.0) is '4_20'.
+
+    A value that is too long or has letters that no path should have is its readable start and a hash: two different
+    values never have the same path, see `Experiment`.
+    """
     if value is None:
         return "default"
-    parts = isinstance(value, list | tuple) and len(value) > 0
-    text = "_".join(format_value(v) for v in value) if parts else str(value)
+    if isinstance(value, list | tuple):
+        text = "_".join(format_value(v) for v in value) or "empty"
+    else:
+        text = str(value)
     if isinstance(value, float) and text.endswith(".0"):
         text = text[:-2]
-    if len(text) > LONGEST_VALUE:
-        raise SettingsError(
-            f"{shown(value)} cannot be a value of a grid axis: as a part of a path it has {len(text)} characters; at "
-            f"most {LONGEST_VALUE} are allowed"
-        )
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*|-?[0-9.e+-]+", text):
-        raise SettingsError(f"{shown(value)} cannot be a value of a grid axis: it would have to be part of a path")
+    if len(text) > LONGEST_VALUE or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*|-?[0-9][0-9.e_+-]*", text):
+        return _hashed(text, text)
     return text
+
+
+def plain_name(name: str) -> str:
+    """A name with '_' for whatever is no letter or digit."""
+    return re.sub(r"\W", "_", name, flags=re.ASCII)[:LONGEST_START].strip("_")
+
+
+def column_name(name: str, taken: set[str]) -> str:
+    """The name of an axis as a column of tables, a part of paths and a wildcard of the workflow.
+
+    Args:
+        name: of the setting; 'go-prob' is 'go_prob'.
+        taken: names of other axes and settings: 'go-prob' is 'go_prob_' and a hash beside a setting 'go_prob'.
+    """
+    safe = name
+    # As namedtuples and Python's code have it, a letter such as the ligature of f and i is two letters.
+    if not name.isidentifier() or len(name) > LONGEST_COLUMN or name != unicodedata.normalize("NFKC", name):
+        safe = plain_name(name)
+        if not safe or safe in taken:
+            safe = f"{safe or 'setting'}_{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    if not safe.isidentifier() or keyword.iskeyword(safe) or safe.startswith("_") or safe in METHODS:
+        safe = f"task_settings_{safe.lstrip('_')}"
+    return safe
 
 
 def path_of(values: dict[str, str]) -> str:

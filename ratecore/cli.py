@@ -36,16 +36,18 @@ def experiments_in(folder) -> list[Path]:
 
 def uri_of(root: Path, given: str | None) -> str:
     """The tracking URI for an experiment: as given, of the environment, as last used, or the results' SQLite file."""
-    from ratecore.tracking.mlflow import tracking_uri
+    from ratecore.tracking.uri import check_uri, tracking_uri
 
+    if given:
+        return check_uri("--uri", given)
     used = None
     if (root / "tracking.json").is_file():
         used = read_sealed_json(root / "tracking.json").get("uri")
         if not isinstance(used, str | None):
             raise ValueError(f"{root / 'tracking.json'}: its 'uri' is no text; name the store with --uri")
-        if used and "***" in used and not (given or os.environ.get("MLFLOW_TRACKING_URI")):
+        if used and "***" in used and not os.environ.get("MLFLOW_TRACKING_URI"):
             raise ValueError(f"{root}: its MLflow is at {used}; give the URI with its password in MLFLOW_TRACKING_URI")
-    return given or tracking_uri(used, root.parent)
+    return tracking_uri(used, root.parent)
 
 
 def replay_command(results, uri: str | None) -> int:

@@ -8,7 +8,6 @@ import json
 import math
 import re
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -19,6 +18,8 @@ from ratecore.spiking.settings import ConversionSettings as ConversionSettings
 from ratecore.spiking.settings import SpikingSettings as SpikingSettings
 from ratecore.spiking.settings import StimulationSettings as StimulationSettings
 from ratecore.streams import draw_inhibitory, stream
+from ratecore.tasks.files import load_task_file as load_task_file
+from ratecore.tasks.files import task_code
 
 MOST_UNITS = 100_000  # the weights alone are 40 GB then
 MOST = 1_000_000_000  # of anything that is counted: more is a slip, and no job would end
@@ -122,7 +123,9 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self):
-        self.create_task()
+        from ratecore.tasks.checks import check_task
+
+        check_task(self.create_task(), self.create_task)
         net = self.network
         self.spiking.stimulation.check_units(net.N, net.som_N)
         if net.som_N and net.som_N <= net.N:
@@ -141,7 +144,7 @@ class RunSettings(Settings):
 
         if self.task_file:
             load_task_file(self.task_file)
-        return TaskFactory.create_task(self.task, self.task_settings)
+        return TaskFactory.create_task(self.task, self.task_settings, strict=True)
 
     def identity(self, *stages: str) -> str:
         """Hash (16 hex digits) of every setting that can change the numbers of the given stages (default: all).
@@ -314,35 +317,3 @@ def create_default_config(**changes) -> RNNConfig:
     config = RNNConfig(**{"N": default.N, "P_inh": default.P_inh, "P_rec": default.P_rec, **changes})
     validate_config(config)
     return config
-
-
-_loaded: dict[Path, tuple[str, str]] = {}  # path: name of the module, SHA-256 of the code that runs
-
-
-def load_task_file(path) -> None:
-    """Runs a user's Python file once, so that it registers its task.
-
-    Raises:
-        SettingsError: the file is not there or cannot be run.
-    """
-    try:
-        path = Path(path).resolve()
-        there = path in _loaded or path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, links in a circle
-        raise SettingsError(f"task_file = {shown(str(path))}: it is no path: {error}") from error
-    if path in _loaded:
-        return
-    if not there:
-        raise SettingsError(f"task_file = {shown(str(path))}: there is no such file")
-    name = f"ratecore_user_task_{len(_loaded)}_{path.stem}"
-    try:
-        code = path.read_bytes()
-        exec(compile(code, path, "exec"), {"__name__": name, "__file__": str(path)})
-    except Exception as error:
-        raise SettingsError(f"task_file = {str(path)!r}: {type(error).__name__}: {error}") from error
-    _loaded[path] = (name, hashlib.sha256(code).hexdigest())
-
-
-def task_code(task_class: type) -> str | None:
-    """SHA-256 of the user's file that a task comes from, as it was when it was run; None for a task of the package."""
-    return next((code for name, code in _loaded.values() if task_class.__module__ == name), None)

@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from ratecore.files import open_to_lock
+
 
 def set_gpu(gpu: str, frac: float):
     """Chooses a GPU and bounds the memory that this process may take on it; the CPU when there is none.
@@ -106,7 +108,7 @@ def _take(stack, path: Path, slot: int, jobs_per_gpu: int) -> bool:
 
 @contextlib.contextmanager
 def _flock(path: Path, how: int):
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    handle = open_to_lock(path, links=False)
     try:
         with contextlib.suppress(PermissionError):  # made by another user, who has opened it to all
             os.fchmod(handle, 0o666)

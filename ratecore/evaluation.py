@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ratecore.arrays import arrays_of_trials
 from ratecore.config import EvaluationSettings
 from ratecore.dynamics import outputs, trial_noise
 from ratecore.losses import trial_losses
 from ratecore.streams import stream
+from ratecore.tasks.checks import ready_to_score
+from ratecore.tasks.trials import score
 
 CHUNK = 100  # trials run at once, so that memory does not grow with their number
 
@@ -36,12 +39,16 @@ def draw_trials(task, net, generators, trials=None):
 
     Returns:
         Trials with u (B, n_in, T) and z (B, T) as tensors, x0 (B, N), noise (B, T-1, N).
+
+    Raises:
+        ValueError: the task's trials do not have the shapes that it says of itself, or no finite numbers.
     """
-    trials = trials or task.generate_batch(generators)
-    like = dict(dtype=net.w.dtype, device=net.w.device)
-    x0, noise = trial_noise(generators, task.T, net.N, **like)
-    u, z = (torch.as_tensor(v, **like) for v in (trials.u, trials.z))
-    return trials._replace(u=u, z=z), x0, noise
+    trials, w = trials or task.generate_batch(generators), net.w
+    exact = np.float64 if w.dtype == torch.float64 else np.float32
+    u, z = (torch.from_numpy(v) for v in arrays_of_trials(task, trials, len(generators), exact))
+    if w.dtype != u.dtype or w.device != u.device:
+        u, z = u.to(w.device, w.dtype), z.to(w.device, w.dtype)
+    return trials._replace(u=u, z=z), *trial_noise(generators, task.T, net.N, w.dtype, w.device)
 
 
 @dataclass
@@ -49,7 +56,8 @@ class Scores:
     """What trials gave.
 
     Attributes:
-        losses: (B,).   correct: (B,) bool.   outputs: (B, T), of step t in column t; column 0 is the readout of r[0].
+        losses: (B,).   correct: (B,) bool, NaN for a task without `is_correct`.
+        outputs: (B, T), of step t in column t; column 0 is the readout of r[0].
         labels: B labels.   conditions: (B,) names.
     """
 
@@ -86,14 +94,14 @@ class Scores:
 def score_trials(task, net, loss_fn: str, generators, trials=None) -> Scores:
     """Runs trials without gradients and scores them; arguments as `draw_trials`."""
     trials, x0, noise = draw_trials(task, net, generators, trials)
-    return scores_of(task, trials, outputs(net, trials.u, x0, noise), loss_fn)
+    return scores_of(task, trials, outputs(net, trials.u, x0, noise, finite=False), loss_fn)
 
 
 def scores_of(task, trials, o, loss_fn: str) -> Scores:
     """Scores of trials with the outputs o (B, T), o[:, 0] the readout of r[0]; `trials` as `draw_trials` gives them."""
     losses = trial_losses(o[:, 1:], trials.z, loss_fn).double().cpu().numpy()
     o = o.double().cpu().numpy()
-    correct = np.array([task.is_correct(row, label) for row, label in zip(o, trials.labels, strict=True)])
+    correct = np.array([score(task, row, label) for row, label in zip(o, trials.labels, strict=True)])
     return Scores(losses, correct, o, trials.labels, np.array(trials.conditions))
 
 
@@ -154,7 +162,11 @@ def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = 
 
     Args:
         task: an AbstractTask.   net: the trained network.   seed: of the run.   loss_fn: 'l2' or 'l1'.
+
+    Raises:
+        TaskError: a task of the user's with a fault, or without `is_correct`.
     """
+    ready_to_score(task)
     with one_thread():
         parts = [
             score_trials(task, net, loss_fn, [stream(seed, "evaluation", k) for k in chunk])
@@ -190,15 +202,16 @@ def psychometric_curve(task, net, seed: int, n_trials: int, loss_fn: str = "l2")
     return rows
 
 
-def eval_rnn(net, settings: dict, u, device="cpu"):
-    """Runs one trial without gradients; the seed package's call.
+def eval_rnn(net, settings: dict, u, device="cpu", training_params: dict | None = None):
+    """Runs one trial without gradients, as the `rate` package's function of this name.
 
     Args:
-        net: FR_RNN_dale.   settings: `taus` and `DeltaT` of it are used when there.   u: stimulus (n_in, T).
+        net: FR_RNN_dale.   settings: `T`, `taus` and `DeltaT` of it are used when there.   u: stimulus (n_in, T).
+        training_params: `activation` of it is used when there; else the network's own.
 
     Returns:
-        o: T - 1 outputs; r, x: T entries of (N, 1).
+        o: T - 1 numbers; r, x: T arrays (N, 1).
     """
     with torch.no_grad():
-        _, x, r, o, *_ = net.to(device).forward(u, settings.get("taus"), None, settings)
-    return o, r, x
+        _, x, r, o, *_ = net.to(device).forward(u, settings.get("taus"), training_params, settings)
+    return [v.item() for v in o], [v.cpu().numpy() for v in r], [v.cpu().numpy() for v in x]

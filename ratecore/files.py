@@ -8,8 +8,8 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import stat
-import tempfile
 import time
 import zlib
 from pathlib import Path
@@ -136,9 +136,37 @@ def locked(path, wait: bool = True):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    handle = open_to_lock(path)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
+    finally:
+        os.close(handle)
+
+
+def open_to_lock(path, create: bool = True, links: bool = True) -> int:
+    """A handle of a file to lock, also when the file belongs to another user who lets us read it but not write to it.
+
+    Args:
+        create: whether the file is made when it is missing; its contents are never touched.
+        links: whether a symbolic link is followed, which in a folder that anybody can write to it must not be.
+
+    Raises:
+        OSError: names the file.
+    """
+    path, flags = os.fspath(path), os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
+    for _ in range(100):  # the file may come and go between two attempts
+        try:
+            return os.open(path, os.O_RDWR | flags)  # some network file systems lock only what could be written to
+        except PermissionError:
+            return os.open(path, os.O_RDONLY | flags)
+        except FileNotFoundError:
+            if not create:
+                raise
+        with contextlib.suppress(FileExistsError):
+            # Exclusive, because Linux refuses O_CREAT for a file of another user in a shared folder such as /tmp.
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags, 0o666)
+    raise FileNotFoundError(errno.ENOENT, "it is removed again and again", path)
 
 
 NETWORK_FILE_SYSTEMS = (
@@ -260,16 +288,17 @@ def _written_beside(path: Path, data: bytes):
 
 def _synced_beside(path: Path, data: bytes, stack: contextlib.ExitStack) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.part")
+    # Unlike tempfile's, the mode is what the umask, the folder's group and its default ACL make of it.
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     stack.callback(os.close, handle)
-    stack.callback(Path(name).unlink, missing_ok=True)
+    stack.callback(temporary.unlink, missing_ok=True)
     with contextlib.suppress(OSError):  # a file system without locks
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # tells `remove_abandoned` that its writer lives
     with open(handle, "wb", closefd=False) as file:
         file.write(data)
-    os.fchmod(handle, 0o644)
     os.fsync(handle)
-    return Path(name)
+    return temporary
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ratecore.axes import FIRST_AXES, RESERVED, SECTIONS, Axis, axis_path, format_value, path_of
+from ratecore.axes import (
+    FIRST_AXES,
+    RESERVED,
+    SECTIONS,
+    Axis,
+    axis_path,
+    column_name,
+    format_value,
+    path_of,
+    plain_name,
+)
 from ratecore.config import (
     AFTER_TRAINING,
     ExperimentSettings,
@@ -20,6 +30,7 @@ from ratecore.config import (
     SettingsError,
     did_you_mean,
     hash_of,
+    load_task_file,
     load_yaml,
     shown,
     task_key,
@@ -147,7 +158,10 @@ class Experiment:
             taken = RESERVED | {axis.column for axis in axes} | {p[-1] for p in paths if p != path}
             short = "_".join(path[-1:] if len(path) < 3 else path[1:])  # of settings within a section's section
             column = short if short not in taken else "_".join(path)
-            axes.append(Axis(column, path, tuple(values)))
+            others = {plain_name(p[-1]) for p in paths if p != path}
+            axes.append(Axis(column_name(column, taken | others), path, tuple(values)))
+        if twice := [name for name, n in Counter(axis.column for axis in axes).items() if n > 1]:
+            raise SettingsError(f"grid: two axes would have the same column '{twice[0]}'; one must have another name")
         return axes
 
     def _refuse_idle_axes(self) -> None:
@@ -193,6 +207,10 @@ class Experiment:
         return merged
 
     def _make_cells(self) -> list[Cell]:
+        from ratecore.tasks.trials import require_criterion
+
+        if self.settings.task_file:
+            load_task_file(self.settings.task_file)  # a file that cannot be loaded is run once, not at every point
         cells, problems = [], {}
         for point in itertools.product(*(axis.values for axis in self.axes)):
             overrides = {axis.path: value for axis, value in zip(self.axes, point, strict=True)}
@@ -208,6 +226,8 @@ class Experiment:
         self._check_task_names(problems)
         if problems:
             raise SettingsError(list(problems))
+        for cell in {cell.settings.task: cell for cell in cells}.values():
+            require_criterion(cell.settings.create_task())
         return cells
 
     def _cell(self, run: RunSettings, number: int) -> Cell:

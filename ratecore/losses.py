@@ -12,7 +12,7 @@ def loss_op(o, z, training_params):
 
     Args:
         o: T - 1 outputs, a sequence or (T-1,); or (B, T-1).
-        z: target (T,) or (B, T).
+        z: target (T,) or (B, T); or without its last step, which has no output, (T-1,) or (B, T-1).
         training_params: `loss_fn`, 'l2' (default) or 'l1', in any case.
 
     Returns:
@@ -22,11 +22,26 @@ def loss_op(o, z, training_params):
         ValueError: unknown loss, or lengths that do not belong together.
     """
     if not isinstance(o, torch.Tensor):
-        o = torch.stack([torch.as_tensor(v).reshape(()) for v in o])
+        o = _stacked(o)
     z = torch.as_tensor(z, dtype=o.dtype, device=o.device)
-    if z.shape[:-1] != o.shape[:-1] or z.shape[-1] != o.shape[-1] + 1:
-        raise ValueError(f"o has shape {tuple(o.shape)} and z {tuple(z.shape)}; z must have one step more than o")
+    if z.ndim != o.ndim or z.shape[:-1] != o.shape[:-1] or z.shape[-1] - o.shape[-1] not in (0, 1):
+        raise ValueError(
+            f"o has shape {tuple(o.shape)} and z {tuple(z.shape)}; z must have as many steps as o or one step more"
+        )
+    if z.shape[-1] == o.shape[-1]:
+        z = torch.cat([z, z[..., -1:]], -1)  # the last step of a target is compared with nothing
     return trial_losses(o, z, (training_params or {}).get("loss_fn", "l2")).mean()
+
+
+def _stacked(o) -> torch.Tensor:
+    """The outputs of a trial as (T-1,), from one entry a step."""
+    entries = [v if isinstance(v, list | tuple) else torch.as_tensor(v) for v in o]
+    if any(isinstance(v, list | tuple) or v.numel() != 1 for v in entries):
+        raise ValueError(
+            "o must be a trial's outputs, one number a step: of the values that net.forward returns it is the fourth, "
+            "loss_op(outputs[3], z, training_params)"
+        )
+    return torch.stack([v.reshape(()) for v in entries])
 
 
 def trial_losses(o, z, loss_fn):

@@ -14,8 +14,12 @@ from ratecore.config import (
     EvaluationSettings,
     NetworkSettings,
     RunSettings,
+    SettingsError,
     TrainingSettings,
 )
+
+TASK_TIMES = ("T", "stim_on", "stim_dur", "delay")  # the settings of tasks that the existing packages name
+AMPLITUDE = 0.7  # of the output in a correct answer (Kim et al. 2019)
 
 
 def restricted_float(x) -> float:
@@ -69,6 +73,17 @@ def parser() -> argparse.ArgumentParser:
     add("--act", type=str.lower, default=net.activation, help=f"activation function: {', '.join(ACTIVATIONS)}")
     add("--loss_fn", type=str.lower, default=training.loss_fn, help=f"loss: {', '.join(LOSS_FUNCTIONS)}")
     add("--learning_rate", type=float, default=training.learning_rate, help="of Adam, > 0")
+    add("--DeltaT", type=float, default=1, help="only 1 can be trained: for a longer step give smaller --decay_taus")
+    add("--loss_threshold", type=float, default=training.loss_threshold, help="mean test loss to stop below, > 0")
+    add("--eval_freq", type=int, default=training.eval_freq, help="trials between tests, >= 1")
+    add("--eval_tr", type=int, default=training.eval_tr, help="trials of a test, >= 1")
+    add(
+        "--eval_amp_thresh",
+        "--eval_amp_threh",
+        type=float,
+        default=AMPLITUDE,
+        help="output of a correct answer; only the published value: another needs a task of your own",
+    )
     add("--batch_size", type=int, default=training.batch_size, help="trials an update, >= 1")
     add(
         "--seed",
@@ -78,6 +93,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--gpu", default="0", help="index of the GPU among the visible ones; the CPU is used when there is none")
     add("--gpu_frac", type=restricted_float, default=0.4, help="fraction of the GPU's memory, in (0, 1]")
+    for key in TASK_TIMES:
+        add(f"--{key}", type=int, default=argparse.SUPPRESS,
+            help="of the task, in steps of 5 ms (default: the task's own; eval: as it was trained)")  # fmt: skip
     add("--task_file", default=argparse.SUPPRESS, help="Python file that registers a task of your own")
     add("--model", default=argparse.SUPPRESS,
         help="eval: the .mat or .pth file (default: the newest in --output_dir that fits)")  # fmt: skip
@@ -85,11 +103,27 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def given_times(args) -> dict[str, int]:
+    """The settings of the task among parsed arguments."""
+    return {key: getattr(args, key) for key in TASK_TIMES if hasattr(args, key)}
+
+
 def run_settings(args) -> RunSettings:
     """The settings of a run from parsed arguments. Raises SettingsError."""
+    if args.DeltaT != 1:
+        raise SettingsError(
+            f"DeltaT = {args.DeltaT:g}: networks are trained with DeltaT = 1. Only DeltaT / tau enters the equations: "
+            f"give --decay_taus {' '.join(f'{t / args.DeltaT:g}' for t in args.decay_taus if args.DeltaT > 0)}"
+        )
+    if args.eval_amp_thresh != AMPLITUDE:
+        raise SettingsError(
+            f"eval_amp_thresh = {args.eval_amp_thresh:g}: training stops by the published criterion, {AMPLITUDE}; for "
+            "another write a task whose is_correct has it, and give its file as --task_file"
+        )
     return RunSettings(
         task=args.task,
         task_file=getattr(args, "task_file", None),
+        task_settings=given_times(args) if args.mode == "train" else {},
         seed=args.seed,
         network=dict(
             N=args.N,
@@ -103,8 +137,14 @@ def run_settings(args) -> RunSettings:
             activation=args.act,
         ),
         training=dict(
-            n_trials=args.n_trials, loss_fn=args.loss_fn, learning_rate=args.learning_rate, batch_size=args.batch_size
-        ),
+            n_trials=args.n_trials,
+            loss_fn=args.loss_fn,
+            learning_rate=args.learning_rate,
+            batch_size=args.batch_size,
+            loss_threshold=args.loss_threshold,
+            eval_freq=args.eval_freq,
+            eval_tr=args.eval_tr,
+        ),  # fmt: skip
         evaluation=dict(n_trials=args.eval_trials),
     )
 
@@ -115,8 +155,10 @@ def train_command(settings: RunSettings, output_dir: str, device) -> int:
     from ratecore.files import ensure_writable
     from ratecore.formats import export
     from ratecore.progress import ProgressBar
+    from ratecore.tasks.trials import require_criterion
     from ratecore.training import train
 
+    require_criterion(settings.create_task())
     ensure_writable(output_dir)
     with ProgressBar(settings) as bar:
         result = train(settings, device, bar.update)
@@ -145,27 +187,31 @@ def newest_network(output_dir: str, settings: RunSettings) -> Path:
     return found[-1]
 
 
-def eval_command(settings: RunSettings, output_dir: str, model: str | None, device) -> int:
-    """Scores a saved network on fresh trials; prints the scores and saves them as JSON beside it."""
+def eval_command(settings: RunSettings, output_dir: str, model: str | None, device, times=None) -> int:
+    """Scores a saved network on fresh trials; prints the scores and saves them as JSON.
+
+    The JSON file is beside the network where that is in `output_dir`, and in `output_dir` where it is elsewhere.
+
+    Args:
+        times: settings of the task in place of those that the network was trained with.
+    """
     from ratecore.evaluation import evaluate
-    from ratecore.files import write_atomic
-    from ratecore.formats import FormatError, load_network, saved_task_settings
-    from ratecore.tasks import TaskFactory
+    from ratecore.files import ensure_writable, write_atomic
+    from ratecore.formats import load_network, load_task
 
     path = Path(model) if model else newest_network(output_dir, settings)
     net = load_network(path, device)
-    task = TaskFactory.create_task(settings.task, saved_task_settings(path, settings.task))
-    if net.w_in.shape[1] != task.n_inputs:
-        raise FormatError(
-            f"{path}: the network has {net.w_in.shape[1]} inputs; task {settings.task} has {task.n_inputs}"
-        )
+    task = load_task(path, settings.task, times)
+    folder = path.parent if path.resolve().is_relative_to(Path(output_dir).resolve()) else Path(output_dir)
+    ensure_writable(folder)
     net.display()
     result = evaluate(task, net, settings.seed, settings.evaluation, settings.training.loss_fn).summary()
-    result = {"network": str(path), "task": settings.task, "seed": settings.seed, **result}
+    of = {"network": str(path), "task": settings.task, "task_settings": task.settings, "seed": settings.seed}
+    result = {**of, **result}
     print(f"accuracy {result['accuracy']:.3f}, loss {result['loss']:.3f} on {result['n_trials']} fresh trials")
     for name, row in result["conditions"].items():
         print(f"  {name}: accuracy {row['accuracy']:.3f} of {row['n']} trials, loss {row['loss']:.3f}")
-    scores = path.with_name(f"{path.stem}_eval_seed_{settings.seed}_trials_{result['n_trials']}.json")
+    scores = folder / f"{path.stem}_eval_seed_{settings.seed}_trials_{result['n_trials']}.json"
     write_atomic(scores, json.dumps(result, indent=2).encode())
     print(scores)
     return 0
@@ -190,7 +236,7 @@ def main(argv=None) -> int:
         device = set_gpu(args.gpu, args.gpu_frac)
         if args.mode == "train":
             return train_command(settings, args.output_dir, device)
-        return eval_command(settings, args.output_dir, getattr(args, "model", None), device)
+        return eval_command(settings, args.output_dir, getattr(args, "model", None), device, given_times(args))
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

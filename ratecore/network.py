@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from ratecore.arrays import STEPS, tensor_of
+from ratecore.compat.aliases import accepts
+from ratecore.compat.network_names import NetworkNames
 from ratecore.config import ACTIVATIONS, NetworkSettings, RNNConfig
 from ratecore.streams import draw_inhibitory
 
@@ -26,8 +29,24 @@ def activation_function(name: str):
     raise ValueError(f"unknown activation '{name}'; allowed: {', '.join(ACTIVATIONS)}")
 
 
+def check_lesion(fraction: float, scale: float = 0.0) -> None:
+    """Raises ValueError, with the name, for a share of synapses or a factor of their weights outside [0, 1]."""
+    for name, value in (("fraction", fraction), ("lesion_scale", scale)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} = {value}; it must be in [0, 1]")
+
+
 class AbstractRateRNN(nn.Module, ABC):
-    """What every rate network offers; `FR_RNN_dale` is the network of the paper."""
+    """What every rate network offers; `FR_RNN_dale` is the network of the paper.
+
+    Args:
+        config: RNNConfig, kept with its `N` and `device`; a subclass may do without.
+    """
+
+    def __init__(self, config: RNNConfig | None = None):
+        super().__init__()
+        if config is not None:
+            self.config, self.N, self.device = config, config.N, torch.device(config.device)
 
     @classmethod
     def from_config(cls, config: RNNConfig, **more):
@@ -42,13 +61,13 @@ class AbstractRateRNN(nn.Module, ABC):
     def initialize_W(self):
         """Draws the recurrent weights: w (N, N), mask (N, N), som_mask (N, N)."""
 
-    @abstractmethod
     def effective_weights(self) -> torch.Tensor:
-        """The matrix (N, N) that multiplies r."""
+        """The matrix (N, N) that multiplies r. A subclass defines it to be trained or converted by ratecore."""
+        raise NotImplementedError(f"{type(self).__name__} must define effective_weights()")
 
-    @abstractmethod
     def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
-        """Synaptic decay time constants tau (N,) in steps."""
+        """Synaptic decay time constants tau (N,) in steps. A subclass defines them, like `effective_weights`."""
+        raise NotImplementedError(f"{type(self).__name__} must define time_constants()")
 
     @abstractmethod
     def load_net(self, path):
@@ -61,7 +80,7 @@ class AbstractRateRNN(nn.Module, ABC):
         return text
 
 
-class FR_RNN_dale(AbstractRateRNN):
+class FR_RNN_dale(NetworkNames, AbstractRateRNN):
     """A network of N rate units that obeys Dale's law unless told not to.
 
     Everything that the network is lives in its parameters and buffers and, by its settings, in the extra state of
@@ -107,6 +126,7 @@ class FR_RNN_dale(AbstractRateRNN):
         w, m, som_m = self.initialize_W()
         taus_gaus = self._rng.standard_normal((self.N, 1))
         self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=np.zeros(1), taus_gaus=taus_gaus)
+        self._drawn = {name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")}
         self.to(device)
 
     def _adopt(self, settings: NetworkSettings) -> None:
@@ -151,6 +171,7 @@ class FR_RNN_dale(AbstractRateRNN):
                 raise ValueError(
                     f"{name} has shape {tuple(given.shape)}; it must be {tuple(own.shape)} for this network"
                 )
+        self._drawn = None  # the start of the network whose state this was is not known
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     @classmethod
@@ -201,7 +222,7 @@ class FR_RNN_dale(AbstractRateRNN):
             raise ValueError("m is not a diagonal of +1 and -1")
         nn.Module.__init__(net)
         net._adopt(settings)
-        net._rng = np.random.default_rng()
+        net._rng, net._drawn = np.random.default_rng(), None
         net._register(torch.bool, **{k: arrays[k] for k in ("inh", "exc")})
         net._register(dtype, **{k: arrays[k] for k in shapes if k not in ("inh", "exc")})
         return net.to(device)
@@ -220,6 +241,7 @@ class FR_RNN_dale(AbstractRateRNN):
         loaded = load_network(path, device=self.w.device, dtype=self.w.dtype)
         self._adopt(loaded.settings)
         self._register(**dict(loaded.named_buffers()), **dict(loaded.named_parameters()))
+        self._drawn = None
         return self
 
     def assign_exc_inh(self):
@@ -290,30 +312,40 @@ class FR_RNN_dale(AbstractRateRNN):
         """(N, N) bool: the connections whose effective weight is not zero."""
         return self.effective_weights() != 0
 
-    def _lesion(self, candidates: torch.Tensor, fraction: float, rng: np.random.Generator) -> int:
+    def _lesion(self, candidates: torch.Tensor, fraction: float, scale: float, rng: np.random.Generator) -> int:
         index = torch.nonzero(candidates).cpu().numpy()
-        chosen = index[rng.permutation(len(index))[: round(fraction * len(index))]]
+        post, pre = index[rng.permutation(len(index))[: round(fraction * len(index))]].T
         with torch.no_grad():
-            self.w[chosen[:, 0], chosen[:, 1]] = 0
-        return len(chosen)
+            self.w[post, pre] = scale * self.w[post, pre] if scale else 0.0
+        return len(post)
 
-    def lesion_w(self, fraction: float, seed=None) -> int:
-        """Sets a fraction of the live synapses to zero, chosen at random. Returns how many.
+    @accepts(lesion_percentage="fraction")
+    def lesion_w(self, fraction: float, lesion_scale: float = 0.0, *, seed=None) -> int:
+        """Weakens a fraction of the live synapses, chosen at random. Returns how many.
+
+        Args:
+            fraction: of the live synapses, in [0, 1]; also called `lesion_percentage`.
+            lesion_scale: factor of the weights of the chosen ones, in [0, 1]; 0 removes them.
+            seed: int or `numpy.random.Generator`; fresh entropy when None.
 
         Raises:
-            ValueError: fraction outside [0, 1].
+            ValueError: a number outside [0, 1].
         """
-        if not 0 <= fraction <= 1:
-            raise ValueError(f"fraction = {fraction}; it must be in [0, 1]")
-        return self._lesion(self.live_synapses(), fraction, np.random.default_rng(seed))
+        check_lesion(fraction, lesion_scale)
+        return self._lesion(self.live_synapses(), fraction, lesion_scale, np.random.default_rng(seed))
 
-    def lesion_w_by_type(self, fraction: float, seed=None) -> dict[str, int]:
-        """Lesions the same fraction of the live E-E, E-I, I-E and I-I synapses (from-to). Returns the counts."""
-        if not 0 <= fraction <= 1:
-            raise ValueError(f"fraction = {fraction}; it must be in [0, 1]")
+    @accepts(lesion_percentage="fraction")
+    def lesion_w_by_type(self, fraction: float, lesion_scale: float = 0.0, *, seed=None) -> dict[str, int]:
+        """Lesions the same fraction of the live E-E, E-I, I-E and I-I synapses (from-to). Returns the counts.
+
+        Arguments and errors as of `lesion_w`.
+        """
+        check_lesion(fraction, lesion_scale)
         rng, live, units = np.random.default_rng(seed), self.live_synapses(), {"E": self.exc, "I": self.inh}
         return {
-            f"{pre}-{post}": self._lesion(live & units[post][:, None] & units[pre][None, :], fraction, rng)
+            f"{pre}-{post}": self._lesion(
+                live & units[post][:, None] & units[pre][None, :], fraction, lesion_scale, rng
+            )
             for pre in "EI"
             for post in "EI"
         }
@@ -338,21 +370,29 @@ class FR_RNN_dale(AbstractRateRNN):
             stim: (n_in, T), or (B, n_in, T) for a batch of trials.
             taus: one or two values in steps; the network's own when None or equal.
             training_params: `activation` is taken from it when given.
-            settings: `DeltaT` (default 1) is taken from it.
+            settings: `DeltaT` (default 1) and `T` are taken from it; of a longer `stim` the first T steps are run.
             x0, noise: (B, N), (B, T-1, N), to run a trial with known randomness; drawn when None.
             rng: seed or generator of what is drawn.
 
         Returns:
-            stim, x, r (T entries of (N, 1)), o (T - 1 entries), w, w_in, m, som_m, w_out, b_out, taus_gaus. With a
-            batch x, r are (B, T, N) and o is (B, T - 1).
+            stim, x, r (T entries of (N, 1)), o (T - 1 entries of (1, 1)), w, w_in, m, som_m, w_out, b_out, taus_gaus.
+            With a batch x, r are (B, T, N) and o is (B, T - 1).
+
+        Raises:
+            ValueError: `stim` has another shape, or fewer steps than `settings["T"]`.
         """
         from ratecore.dynamics import run
 
-        stim = torch.as_tensor(stim, dtype=self.w.dtype, device=self.w.device)
+        shape = (("B", 0), self.w_in.shape[1], STEPS)[0 if np.ndim(stim) == 3 else 1 :]
+        stim = tensor_of("stim", stim, shape, self.w.dtype, self.w.device)
+        T = (settings or {}).get("T", stim.shape[-1])
+        if T > stim.shape[-1]:
+            raise ValueError(f"settings['T'] = {T}: stim has only {stim.shape[-1]} steps")
+        stim = stim[..., : int(T)]
         x, r, o = run(
             self, stim if stim.ndim == 3 else stim[None], x0=x0, noise=noise, rng=rng, taus=taus,
             activation=(training_params or {}).get("activation"), DeltaT=(settings or {}).get("DeltaT", 1),
         )  # fmt: skip
         if stim.ndim == 2:
-            x, r, o = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]], list(o[0])
+            x, r, o = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]], [v[None, None] for v in o[0]]
         return stim, x, r, o, self.w, self.w_in, self.m, self.som_m, self.w_out, self.b_out, self.taus_gaus

@@ -43,7 +43,10 @@ class Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise SettingsError([p for e in error.errors() for p in self._problems(e)]) from None
+            found = [e.get("ctx", {}).get("error") for e in error.errors()]
+            causes = [cause for cause in (getattr(e, "__cause__", None) for e in found) if cause]  # in a user's task
+            problems = [p for e in error.errors() for p in self._problems(e)]
+            raise SettingsError(problems) from (causes[0] if causes else None)
 
     @classmethod
     def _problems(cls, error: dict) -> list[tuple[tuple[str, ...], str]]:

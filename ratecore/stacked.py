@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 
+from ratecore.arrays import BATCH, STEPS, tensor_of
 from ratecore.config import TrainingSettings
 from ratecore.dynamics import readout, stacked_step, torch_engine
 from ratecore.losses import trial_losses
@@ -82,13 +83,24 @@ class StackedNetworks:
 
         Returns:
             x, r (K, B, T, N), o (K, B, T-1).
+
+        Raises:
+            ValueError: a shape that does not fit, which a batched product might stretch to one that does. NaN and
+                infinity are not looked for: the device would be waited for.
         """
+        K = len(self) if networks is None else len(networks)
+        u = self._tensor("u", u, K, BATCH, self._w_in_t.shape[1], STEPS)
+        B, T, N = u.shape[1], u.shape[3], self.settings.N
+        x0, noise = self._tensor("x0", x0, K, B, N), self._tensor("noise", noise, K, B, T - 1, N)
         W, alpha, w_in_t = self.effective_weights(), 1 / self.time_constants(), self._w_in_t
         w_out, b_out = self.parameters["w_out"], self.parameters["b_out"]
         if networks is not None:
             W, alpha, w_in_t, w_out, b_out = (v[networks] for v in (W, alpha, w_in_t, w_out, b_out))
         drive = u[..., :-1].mT @ w_in_t[:, None]
         return torch_engine(W, drive, alpha, self.settings.activation, x0, noise, w_out, b_out, step)
+
+    def _tensor(self, name: str, value, *shape) -> torch.Tensor:
+        return tensor_of(name, value, shape, self._w_in_t.dtype, self._w_in_t.device, finite=False)
 
     def outputs(self, u, x0, noise, networks: list[int] | None = None) -> torch.Tensor:
         """Outputs o (K, B, T) without gradients, o[..., 0] the readout of r[0]; arguments as `run`."""
@@ -149,7 +161,14 @@ class BlockUpdates:
         Returns:
             K losses, each the mean over the network's trials. Reading them is the one time that the device is waited
             for.
+
+        Raises:
+            ValueError: as in `StackedNetworks.run`, or counts that do not fit.
         """
+        u = self.networks._tensor("u", u, len(self.networks), BATCH, self.networks._w_in_t.shape[1], STEPS)
+        z = self.networks._tensor("z", z, len(u), u.shape[1], u.shape[3])
+        if counts is not None and (len(counts) != len(u) or not all(0 < n <= u.shape[1] for n in counts)):
+            raise ValueError(f"counts = {counts}; it must be {len(u)} numbers from 1 to {u.shape[1]}")
         parameters = list(self.networks.parameters.values())
         with torch.enable_grad():
             _, _, o = self.networks.run(u, x0, noise, step=self._step)

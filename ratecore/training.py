@@ -15,6 +15,7 @@ from ratecore.dynamics import LANES_PAY
 from ratecore.evaluation import Scores, draw_trials, one_thread, score_trials
 from ratecore.network import FR_RNN_dale
 from ratecore.streams import stream
+from ratecore.tasks.checks import ready_to_train
 from ratecore.updates import make_updates
 
 
@@ -77,6 +78,7 @@ class Training:
 
     def __init__(self, settings: RunSettings, device="cpu", result: TrainingResult | None = None):
         self.settings, self.task = settings, settings.create_task()
+        ready_to_train(self.task, settings.create_task)
         if result is None:
             net = initial_network(settings, device)
             result = TrainingResult(net, copy.deepcopy(net.state_dict()))
@@ -185,7 +187,7 @@ def train(
                 training.pause(updates)
                 checkpoints.save(result)
             trials, x0, noise = training.draw()
-            training.took(updates.update(trials.u, trials.z, x0, noise))
+            training.took(updates.update(trials.u, trials.z, x0, noise, finite=False))
     training.pause(updates)
     result.finished = time.time()
     return result

@@ -11,8 +11,9 @@ import math
 import numpy as np
 import torch
 
+from ratecore.arrays import BATCH, STEPS, array_of, tensor_of
 from ratecore.config import TrainingSettings
-from ratecore.dynamics import LANES_PAY, run
+from ratecore.dynamics import LANES_PAY, compiled_loops_take, run
 from ratecore.losses import trial_losses
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
@@ -27,9 +28,23 @@ class TorchUpdates:
         # fused: one pass over each parameter, on CPU and GPU alike.
         self.optimizer = torch.optim.Adam(parameters, lr=training.learning_rate, betas=BETAS, eps=EPS, fused=True)
 
-    def update(self, u, z, x0, noise) -> float:
-        """One step on a batch of trials u (B, n_in, T), z (B, T), x0 (B, N), noise (B, T-1, N). Returns its loss."""
-        _, _, o = run(self.net, u, x0=x0, noise=noise)
+    def update(self, u, z, x0, noise, *, finite: bool = True) -> float:
+        """One step on a batch of trials.
+
+        Args:
+            u: (B, n_in, T).   z: (B, T).   x0: (B, N).   noise: (B, T-1, N).
+            finite: whether they are checked for NaN and infinity; not needed for what `draw_trials` gives.
+
+        Returns:
+            its loss, the mean over the trials.
+
+        Raises:
+            ValueError: a shape that does not fit, no real numbers, NaN or infinity; the network stays as it was.
+        """
+        dtype, device = self.net.w.dtype, self.net.w.device
+        u = tensor_of("u", u, (BATCH, self.net.w_in.shape[1], STEPS), dtype, device, finite)
+        z = tensor_of("z", z, (len(u), u.shape[2]), dtype, device, finite)
+        _, _, o = run(self.net, u, x0=x0, noise=noise, finite=finite)
         loss = trial_losses(o, z, self.loss_fn).mean()
         self.optimizer.zero_grad()
         loss.backward()
@@ -56,6 +71,7 @@ class FusedUpdates:
         self.net, self.training, self._kernels, self._lanes = net, training, training_kernels, lanes
         self._clipped = kernels.CLIPPED_RELU
         self._phi, self._loss = kernels.CODES[net.activation], training_kernels.LOSS_CODES[training.loss_fn]
+        self._check_network()
         names = [name for name, p in net.named_parameters() if p.requires_grad]
         self._p = {name: getattr(net, name).detach().numpy() for name in names}
         self._m, self._v = ({name: np.zeros_like(p) for name, p in self._p.items()} for _ in range(2))
@@ -76,6 +92,27 @@ class FusedUpdates:
         self._scale = np.ascontiguousarray(signs * som_m if net.som_N else signs[None])
         self._W, self._W_t = np.empty_like(self._p["w"]), np.empty_like(self._p["w"])
         self.reload()
+
+    def _check_network(self) -> None:
+        """Checks the arrays that loops will read and write by index. Weights are laid out row by row, where they are.
+
+        Raises:
+            ValueError: an array of the network has another shape or dtype than its weights ask for.
+        """
+        net, N = self.net, self.net.N
+        if not compiled_loops_take(net):
+            raise ValueError(
+                f"the network is {net.w.dtype} on {net.w.device}; it must be float32 or float64 on the CPU"
+            )
+        shapes = {"w": (N, N), "w_in": (N, net.w_in.shape[-1]), "w_out": (1, N), "b_out": (1,), "taus_gaus": (N, 1),
+                  "m": (N, N), "som_m": (N, N)}  # fmt: skip
+        for name, shape in shapes.items():
+            own = getattr(net, name)
+            if own.dtype != net.w.dtype or own.device != net.w.device:
+                raise ValueError(f"{name} is {own.dtype} on {own.device}; w is {net.w.dtype} on {net.w.device}")
+            tensor_of(name, own, shape, own.dtype, own.device, finite=name in ("w_in", "m", "som_m"))
+            if not own.is_contiguous():  # flat views would be copies, and their updates lost
+                own.data = own.data.contiguous()
 
     def reload(self) -> None:
         """Takes over the network's weights as they are now."""
@@ -101,15 +138,23 @@ class FusedUpdates:
             self._buffers[kind, T] = b
         return self._buffers[kind, T]
 
-    def update(self, u, z, x0, noise) -> float:
+    def update(self, u, z, x0, noise, *, finite: bool = True) -> float:
         """As `TorchUpdates.update`."""
-        trials = tuple(v.numpy() for v in (u, z, x0, noise))
+        N, dtype = self.net.N, self._dtype
+        u = array_of("u", u, (BATCH, self._w_in.shape[1], STEPS), dtype, finite)
+        B, _, T = u.shape
+        trials = (
+            u,
+            array_of("z", z, (B, T), dtype, finite),
+            array_of("x0", x0, (B, N), dtype, finite),
+            array_of("noise", noise, (B, T - 1, N), dtype, finite),
+        )
         for g in self._g.values():
             g[:] = 0
         share = self._share_of_span()
         alpha = 1 / (share * self._span + self._low)
-        B, L = len(u), self._lanes.LANES
-        common = alpha, self._flat["w_out"][0], self._flat["b_out"][0], self._phi, self._loss, self._dtype(1 / B)
+        L = self._lanes.LANES
+        common = alpha, self._flat["w_out"][0], self._flat["b_out"][0], self._phi, self._loss, dtype(1 / B)
         loss = 0.0
         for first in range(0, B, L):
             group = tuple(v[first : first + L] for v in trials)
@@ -198,8 +243,9 @@ class FusedUpdates:
             if i in state["state"]:
                 entry = state["state"][i]
                 self._step = int(entry["step"])
-                self._m[name][:] = entry["exp_avg"].cpu().numpy()
-                self._v[name][:] = entry["exp_avg_sq"].cpu().numpy()
+                for moments, key in ((self._m, "exp_avg"), (self._v, "exp_avg_sq")):
+                    own = moments[name]
+                    own[:] = array_of(f"{key} of {name}", entry[key], own.shape, own.dtype, finite=False)
         self.reload()
 
 
@@ -207,5 +253,5 @@ def make_updates(net, training: TrainingSettings):
     """The fastest updates for the network: fused for an `FR_RNN_dale` on the CPU, torch's otherwise."""
     from ratecore.network import FR_RNN_dale
 
-    kind = FusedUpdates if type(net) is FR_RNN_dale and net.w.device.type == "cpu" else TorchUpdates
+    kind = FusedUpdates if type(net) is FR_RNN_dale and compiled_loops_take(net) else TorchUpdates
     return kind(net, training)

@@ -1,5 +1,7 @@
 """What tests share: small settings that train in a second or two, and one trained network for a whole session."""
 
+import sys
+
 import pytest
 
 from ratecore.config import RunSettings
@@ -36,11 +38,18 @@ def flipped_bits(data: bytes, rng, n: int = 100):
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
     """Tasks that a test registers, and files that it loads, are gone after it."""
-    from ratecore import config
-    from ratecore.tasks import TaskFactory
+    from ratecore.tasks import TaskFactory, files
 
     monkeypatch.setattr(TaskFactory, "_tasks", dict(TaskFactory._tasks))
-    monkeypatch.setattr(config, "_loaded", dict(config._loaded))
+    monkeypatch.setattr(files, "_loaded", dict(files._loaded))
+    monkeypatch.setattr(files, "_code", dict(files._code))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield
+    folders = [path.parent for path in files._loaded]
+    for name in set(sys.modules) - before:
+        if any(files._is_beside(sys.modules[name], folder) for folder in folders):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

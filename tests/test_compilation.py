@@ -90,3 +90,36 @@ def test_numbers_do_not_depend_on_what_was_compiled_or_loaded_before(tmp_path):
         for when in ("after others", "alone", "after others")
     ]
     assert networks[0] and set(networks) == {networks[0]}
+
+
+def test_without_a_home_the_given_cache_is_used_or_none(tmp_path, monkeypatch):
+    """As a user id without an entry in passwd, in a container."""
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    assert compilation.cache_folder.__wrapped__().parent == tmp_path / "cache"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr(compilation, "__file__", str(tmp_path / "file" / "compilation.py"))
+    assert compilation.cache_folder.__wrapped__() is None
+
+
+def test_a_cache_that_cannot_be_written_is_said_once_and_costs_nothing_else(tmp_path, monkeypatch, capfd):
+    (tmp_path / "lock").mkdir()  # for root, too, this cannot be opened to be written
+    monkeypatch.setattr(compilation, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(compilation, "_say_once", compilation._say_once.__wrapped__)
+    add = compilation.compiled(lambda x: x + 1)
+    assert add(2) == 3
+    said = capfd.readouterr().err
+    assert said.count("compiled loops are not kept in") == 1 and str(tmp_path) in said
+
+
+def test_what_is_said_of_the_cache_is_said_once(capfd):
+    compilation._say_once("a cache of this test")
+    compilation._say_once("a cache of this test")
+    assert capfd.readouterr().err == "a cache of this test\n"

@@ -1,6 +1,7 @@
 """The search for lambda, scoring by the task, exploration, and the companion package's names."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -30,6 +31,7 @@ from ratecore.spiking.exploration import lesioned
 from ratecore.spiking.scoring import Outcomes, TrialsOfTask, output_by_step, outputs_every
 from ratecore.streams import stream
 from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, TaskFactory, XORTask
+from ratecore.tasks.values import TaskError
 
 TASK = {"T": 45, "stim_on": 5, "stim_dur": 10}
 
@@ -238,23 +240,33 @@ def test_refinement_goes_on_beyond_the_first_and_the_last_value(best, near):
 
 
 def test_a_process_that_is_killed_is_named():
+    here = os.getpid()  # in which the task is looked at before the search
+
     class Deadly(GoNogoTask):
         def is_correct_spiking(self, o, label):
-            import os
-
-            os.kill(os.getpid(), 9)
+            if os.getpid() != here:
+                os.kill(os.getpid(), 9)
+            return True
 
     with pytest.raises(RuntimeError, match="ended with exit code -9"):
         search_scaling(model(), Deadly(TASK), ConversionSettings(n_trials=4), threads=2)
 
 
 def test_an_error_of_a_task_is_no_wrong_trial():
+    here = os.getpid()
+
     class Broken(GoNogoTask):
         def is_correct_spiking(self, o, label):
-            raise KeyError("criterion")
+            if self.broken_here or os.getpid() != here:
+                raise KeyError("criterion")
+            return True
 
-    with pytest.raises(KeyError, match="criterion"):
+        broken_here = True
+
+    with pytest.raises(TaskError, match=r"go-nogo': is_correct_spiking\(\) raised KeyError: 'criterion'") as error:
         search_scaling(model(), Broken(TASK), ConversionSettings(n_trials=4))
+    assert isinstance(error.value.__cause__, KeyError)
+    Broken.broken_here = False
     with pytest.raises(RuntimeError, match="KeyError: 'criterion'"):
         search_scaling(model(), Broken(TASK), ConversionSettings(n_trials=4), threads=2)
 

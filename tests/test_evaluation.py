@@ -87,7 +87,9 @@ def test_seed_package_eval_rnn():
     u = GoNogoTask().generate_stimulus("go")[0]
     o, r, x = eval_rnn(net, {"taus": [4, 20], "DeltaT": 1, "task": "go-nogo"}, u, "cpu")
     assert len(o) == 199 and len(r) == len(x) == 200 and x[0].shape == (7, 1)
-    assert not o[0].requires_grad
+    assert all(type(v) is float for v in o) and isinstance(r[0], np.ndarray) and isinstance(x[0], np.ndarray)
+    relu = eval_rnn(net, {}, u, "cpu", {"activation": "clipped_relu"})
+    assert min(v.min() for v in relu[1]) == 0 < min(v.min() for v in r)
 
 
 @pytest.mark.parametrize("dale", [True, False])

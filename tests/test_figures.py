@@ -1,5 +1,9 @@
 """What figures of spiking networks show: their lines, points and words, against numbers chosen here."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -231,3 +235,31 @@ def test_figures_of_a_grid_point_with_one_network_or_none():
     assert made["units"].get_suptitle() == "cell\nλ = 2"
     assert figures.of_conversions({}, []) == {}
     assert list(figures.of_conversions({"seed 0": search()}, [])) == ["scaling"]
+
+
+BACKEND = """
+import os
+from ratecore import figures
+from matplotlib import rcParams
+assert len(figures.png(figures.note("x"))) > 1000
+print(os.environ.get("MPLBACKEND"), dict.__getitem__(rcParams, "backend") if {set} else "-", "matplotlib.pyplot" in __import__("sys").modules)
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("given", "holds"),
+    [("module://matplotlib_inline.backend_nowhere", None), ("nonsense", None), ("", None), ("svg", "svg")],
+)
+def test_figures_are_made_whatever_backend_a_notebook_has_left_and_no_other_is_chosen(given, holds):
+    code = BACKEND.replace("{set}", str(bool(holds)))
+    env = {**os.environ, "MPLBACKEND": given}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"{given} {holds or '-'} False".strip()
+
+
+def test_the_backend_of_a_session_is_left_as_it_is():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    assert figures.png(figures.note("x")) and dict(matplotlib.rcParams) == before

@@ -148,7 +148,8 @@ def test_a_tasks_code_is_part_of_the_identity(tmp_path):
     assert RunSettings(task_file=str(path)).identity() == RunSettings().identity()
     # What counts is the code that runs, not the file that was edited meanwhile.
     path.write_text(code + "\n# changed\n")
-    assert run.identity() == before
+    with pytest.warns(UserWarning, match="was changed after it was loaded"):
+        assert run.identity() == before
     other = tmp_path / "other.py"
     other.write_text(code + "\n# changed\n")
     TaskFactory._tasks.pop("count-pulses")
@@ -233,11 +234,6 @@ BAD = [
         {"spiking": {"stimulation": {"mode": "inh", "units": "som"}}},
         "spiking.stimulation.units = 'som': the network has no SST",
     ),
-    (
-        {"grid": {"stimulation.units": [list(range(80))]}},
-        "cannot be a value of a grid axis: as a part of a path it has 229 characters",
-    ),
-    ({"grid": {"stimulation.units": [[]]}}, "cannot be a value of a grid axis"),
     ({"convert": False, "grid": {"refractory": [1, 2]}}, "grid: refractory changes nothing with convert = False"),
     ({"grid": {"refractary": [1]}}, "grid: unknown axis 'refractary' (did you mean 'refractory'?)"),
     ({"grid": {"N": []}}, "grid.N = []: an axis needs at least one value"),

@@ -204,7 +204,7 @@ def test_settings_that_cannot_be(values, message):
     [
         ({"w": None}, "it has no w$"),
         ({"m": np.ones((12, 12))}, "m is not a diagonal"),
-        ({"w_out": np.ones((1, 5))}, r"w_out has shape \(1, 5\); it must be \(12,\)"),
+        ({"w_out": np.ones((1, 5))}, r"w_out has shape \(1, 5\); it must be \(1, 12\)"),
         ({"taus_gaus": np.full((12, 1), np.nan)}, "taus_gaus must be finite numbers"),
         ({"taus": [1.0, 2.0, 3.0]}, "taus = .*a minimum and a maximum"),
     ],

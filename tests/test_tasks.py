@@ -144,7 +144,7 @@ def test_tasks_that_cannot_be_are_named():
         def draw_trial(self, trial_type, rng):
             return np.zeros((1, self.T)), None
 
-    with pytest.raises(ValueError, match="odd: the label None must be a number or a word"):
+    with pytest.raises(ValueError, match="task 'odd': draw_trial.* returned the label None; it must be a number"):
         Odd().generate_batch([np.random.default_rng(0)])
 
     class Open(GoNogoTask):

@@ -16,8 +16,8 @@ from test_tracking import job_of, open_run, write_run
 
 from ratecore.tracking.follow import Follower, follow
 from ratecore.tracking.mlflow import Mirror
-from ratecore.tracking.queue import open_runs
-from ratecore.tracking.state import read_state
+from ratecore.tracking.queue import not_mirrored, open_runs, words_of_mirror
+from ratecore.tracking.state import read_state, write_state
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
@@ -270,3 +270,65 @@ def test_a_run_deleted_by_hand_does_not_hold_up_the_others(store, capfd):
     said = capfd.readouterr().err
     assert "gone is not mirrored: its MLflow run" in said and "line 1: the checksum" in said
     assert read_state(folders["fine"])["run_id"]
+
+
+@pytest.mark.parametrize("name", ["random", "queue", "email", "json", "types", "ratecore"])
+def test_a_file_of_the_users_with_the_name_of_a_module_is_not_run(tmp_path, monkeypatch, capfd, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(
+        "PYTHONPATH", ":".join(["", *filter(None, [os.environ.get("PYTHONPATH")]), ""])
+    )  # "": this folder
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('the file of the user was run')")
+    assert Follower(f"sqlite:///{tmp_path}/mlflow.db", "x", tmp_path).start().stop()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_mirror_that_ends_by_itself_is_said_at_once_and_in_the_end(tmp_path, capfd, monkeypatch):
+    (tmp_path / "broken").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "broken").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "broken"))
+    folders = [open_run(tmp_path, "x", name)[0] for name in ("a", "b")]
+    follower, said, deadline = Follower("sqlite:///x.db", "x", tmp_path).start(), "", time.monotonic() + 60
+    while "tracking:" not in said:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+        said += capfd.readouterr().err
+    assert "the process that mirrors ended by itself with exit status 3; the rest is replayed later" in said
+    assert not follower.stop() and capfd.readouterr().err == ""
+    assert not_mirrored(tmp_path / "x") == 2
+    assert words_of_mirror(tmp_path / "x").startswith("\nMLflow is incomplete for 2 networks: `ratecore replay ")
+    # One that has come to MLflow is not counted, whether it is still open or not.
+    size = (folders[0] / "record.jsonl").stat().st_size
+    write_state(folders[0], {"store": "s", "run_id": "r", "bytes": size, "open": True})
+    assert not_mirrored(tmp_path / "x") == 1 and " 1 network:" in words_of_mirror(tmp_path / "x")
+    (tmp_path / "x" / "open" / "b").unlink()
+    assert not_mirrored(tmp_path / "x") == 0 and words_of_mirror(tmp_path / "x") == ""
+    assert not_mirrored(tmp_path / "nothing") == 0
+
+
+def test_a_deleted_experiment_is_restored_aloud_without_the_runs_that_were_deleted_before(store, capfd):
+    results, uri = store
+    runs = {name: open_run(results, "restored", name) for name in ("kept", "single", "other")}
+    for _, record in runs.values():
+        record.append("end", "train", status="done", identity="i")
+    job = job_of(results, "restored", whole=True)
+    assert follow(job, uri, lambda seconds: True)
+    mirror, ids = Mirror(uri, "restored", results), {}
+    ids = {name: read_state(folder)["run_id"] for name, (folder, _) in runs.items()}
+    mirror.client.delete_run(ids["single"])
+    assert follow(job, uri, lambda seconds: True)  # sees it
+    mirror.client.delete_experiment(mirror.experiment_id)
+    capfd.readouterr()
+    runs["kept"][1].append("start", "evaluate", identity="j", labels={"name": "kept"})
+    assert follow(job, uri, lambda seconds: True)
+    said = capfd.readouterr().err
+    assert said.count("the experiment 'restored' was deleted in MLflow and is restored with its runs; 1 of them") == 1
+    shown = {run.info.run_id for run in mirror.client.search_runs([mirror.experiment_id])}
+    assert shown == {ids["kept"], ids["other"]}
+    # A run that people restore by hand stays restored.
+    mirror.client.restore_run(ids["single"])
+    assert follow(job, uri, lambda seconds: True) and "restored" not in capfd.readouterr().err
+    mirror.client.delete_experiment(mirror.experiment_id)
+    assert follow(job, uri, lambda seconds: True)
+    assert "restored with its runs\n" in capfd.readouterr().err
+    assert len(mirror.client.search_runs([mirror.experiment_id])) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ratecore.arrays import STEPS, tensor_of
 from ratecore.network import NOISE_SD, X0_SD, FR_RNN_dale, activation_function
 
 LANES_PAY = 6  # from so many trials on, running them side by side costs less than one by one
@@ -98,27 +99,50 @@ def torch_engine(W, drive, alpha, activation, x0, noise, w_out, b_out, step=None
     return x, r, readout(r[..., 1:, :], w_out, b_out)
 
 
-def outputs(net, stim, x0, noise):
+def compiled_loops_take(net) -> bool:
+    """Whether the compiled loops can run this network: on the CPU, in single or double precision."""
+    return net.w.device.type == "cpu" and net.w.dtype in (torch.float32, torch.float64)
+
+
+def _trials(net, stim, x0, noise, rng=None, finite: bool = True):
+    """Checked stim (B, n_in, T), x0 (B, N) and noise (B, T-1, N) as tensors of the network's dtype and device."""
+    dtype, device = net.w.dtype, net.w.device
+    stim = tensor_of("stim", stim, (("B", 0), net.w_in.shape[1], STEPS), dtype, device, finite)
+    B, _, T = stim.shape
+    if x0 is None or noise is None:
+        drawn = draw_noise(B, T, net.N, rng, dtype, device)
+        x0, noise = (new if given is None else given for given, new in zip((x0, noise), drawn, strict=True))
+    x0 = tensor_of("x0", x0, (B, net.N), dtype, device, finite)
+    return stim, x0, tensor_of("noise", noise, (B, T - 1, net.N), dtype, device, finite)
+
+
+def outputs(net, stim, x0, noise, *, finite: bool = True):
     """Outputs of a batch of trials without gradients; the states are not kept.
 
     Args:
         net, stim (B, n_in, T), x0 (B, N), noise (B, T-1, N): as in `run`.
+        finite: whether these are checked for NaN and infinity; not needed for what `draw_trials` gives.
 
     Returns:
         o (B, T) tensor, o[:, 0] the readout of r[0].
+
+    Raises:
+        ValueError: as in `run`.
     """
+    stim, x0, noise = _trials(net, stim, x0, noise, None, finite)
     with torch.no_grad():
-        if type(net) is FR_RNN_dale and net.w.device.type == "cpu" and len(stim) >= LANES_PAY:
+        if type(net) is FR_RNN_dale and compiled_loops_take(net) and len(stim) >= LANES_PAY:
             from ratecore.dynamics.lanes import LiveMatrix, outputs_over  # compiled on first use
 
             live = LiveMatrix.of(net.effective_weights())
             if live.share < DENSE:
-                return torch.from_numpy(outputs_over(live, net, *(v.contiguous().numpy() for v in (stim, x0, noise))))
-        _, r, o = run(net, stim, x0=x0, noise=noise)
+                return torch.from_numpy(outputs_over(live, net, stim, x0, noise))
+        _, r, o = _run(net, stim, x0, noise)
         return torch.cat([readout(r[:, :1], net.w_out, net.b_out), o], 1)
 
 
-def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1, engine=None):
+def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1, engine=None,
+        finite=True):  # fmt: skip
     """Runs a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
 
     Args:
@@ -128,36 +152,34 @@ def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None,
         activation: name in place of the network's.
         DeltaT: step of integration; alpha = DeltaT / tau.
         engine: 'torch', 'fused' (CPU only) or None, the fastest for the network's device.
+        finite: whether stim, x0 and noise are checked for NaN and infinity.
 
     Returns:
         x (B, T, N), r (B, T, N), o (B, T-1).
 
     Raises:
-        ValueError: a shape that does not fit, or a time constant below DeltaT.
+        ValueError: a shape that does not fit, no real numbers, NaN or infinity, or a time constant below DeltaT.
     """
-    w = net.w
-    if stim.ndim != 3 or stim.shape[1] != net.w_in.shape[1] or stim.shape[2] < 2:
-        raise ValueError(f"stim has shape {tuple(stim.shape)}; it must be (B, {net.w_in.shape[1]}, T) with T >= 2")
-    B, _, T = stim.shape
-    if x0 is None or noise is None:
-        drawn_x0, drawn_noise = draw_noise(B, T, net.N, rng, w.dtype, w.device)
-        x0, noise = drawn_x0 if x0 is None else x0, drawn_noise if noise is None else noise
-    x0, noise = (torch.as_tensor(v, dtype=w.dtype, device=w.device) for v in (x0, noise))
-    for key, value, shape in (("x0", x0, (B, net.N)), ("noise", noise, (B, T - 1, net.N))):
-        if tuple(value.shape) != shape:
-            raise ValueError(f"{key} has shape {tuple(value.shape)}; it must be {shape}")
+    return _run(net, *_trials(net, stim, x0, noise, rng, finite), taus, activation, DeltaT, engine)
+
+
+def _run(net, stim, x0, noise, taus=None, activation=None, DeltaT=1, engine=None):
+    """`run` of trials that `_trials` has checked."""
+    w, (B, _, T) = net.w, stim.shape
     tau = net.time_constants(taus)
     shortest = float(tau.detach().min())
-    if DeltaT <= 0 or shortest < DeltaT:
+    if not 0 < DeltaT <= shortest:  # nor NaN
         raise ValueError(f"DeltaT = {DeltaT}; it must be above 0 and at most the smallest tau, {shortest:g}")
     drive = stim[:, :, : T - 1].transpose(1, 2) @ net.w_in.T
     activation = activation or net.activation
     activation_function(activation)  # names an unknown one before any work
     if engine not in (None, "torch", "fused"):
         raise ValueError(f"unknown engine '{engine}'; allowed: torch, fused")
+    if engine == "fused" and not compiled_loops_take(net):
+        raise ValueError(f"engine 'fused' runs float32 and float64 on the CPU; the network is {w.dtype} on {w.device}")
     # Without gradients many trials together are cheaper as one matrix product a step than one after another.
     batched = B >= 8 and not torch.is_grad_enabled()
-    if engine == "fused" or (engine is None and w.device.type == "cpu" and not batched):
+    if engine == "fused" or (engine is None and compiled_loops_take(net) and not batched):
         from ratecore.dynamics.fused import fused_engine as simulate  # compiled on first use
     else:
         simulate = torch_engine

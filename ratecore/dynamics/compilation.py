@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 from numba import config, njit
@@ -37,8 +38,13 @@ def compiled(function):
     save = dispatcher._cache.save_overload
 
     def save_alone(*args):
-        with locked(folder / "lock"):
-            save(*args)
+        try:
+            with locked(folder / "lock"):
+                save(*args)
+        except OSError as error:  # the disk is full, the folder was made read-only: the code in memory is as good
+            _say_once(
+                f"compiled loops are not kept in {folder} ({error.strerror}); the next process compiles them again"
+            )
 
     dispatcher._cache.save_overload = save_alone
     return dispatcher
@@ -53,14 +59,30 @@ def cache_folder() -> Path | None:
     here = Path(__file__).parent
     for source in [*sorted(here.glob("*.py")), *here.parent.glob("spiking/kernels.py")]:
         digest.update(source.read_bytes())
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ratecore")
-    places = [os.environ.get("NUMBA_CACHE_DIR"), Path(__file__).parent / "__pycache__", user]
+    places = (os.environ.get("NUMBA_CACHE_DIR"), here / "__pycache__", _user_cache())
     for place in filter(None, places):
         folder = Path(place, f"kernels-{digest.hexdigest()[:16]}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue  # a read-only installation or home; the next place may do
-        if os.access(folder, os.W_OK):
+        if os.access(folder, os.W_OK | os.X_OK):
             return folder
+    tried = ", ".join(str(place) for place in filter(None, places))
+    _say_once(
+        f"compiled loops are not kept: none of these can be written: {tried}. NUMBA_CACHE_DIR can name another place"
+    )
     return None
+
+
+def _user_cache() -> Path | None:
+    """The user's folder for caches; None for one without a home, as a user id in a container without a name."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ratecore")
+    except RuntimeError:
+        return None
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

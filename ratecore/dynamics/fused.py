@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ratecore.arrays import tensor_of
 from ratecore.dynamics import kernels
 
 
@@ -48,5 +49,16 @@ class _Trials(torch.autograd.Function):
 
 
 def fused_engine(W, drive, alpha, activation, x0, noise, w_out, b_out):
-    """The equations of SPEC 1 in compiled loops; arguments and results as `torch_engine`, on the CPU only."""
+    """The equations of SPEC 1 in compiled loops; arguments and results as `torch_engine`, on the CPU only.
+
+    Raises:
+        ValueError: names the array whose shape does not fit; NaN and infinity are not looked for.
+    """
+    N, (B, steps, _) = len(W), drive.shape
+    shapes = {"W": (N, N), "drive": (B, steps, N), "alpha": (N,), "x0": (B, N), "noise": (B, steps, N),
+              "w_out": (1, N), "b_out": (1,)}  # fmt: skip
+    given = zip(shapes.items(), (W, drive, alpha, x0, noise, w_out, b_out), strict=True)
+    W, drive, alpha, x0, noise, w_out, b_out = (
+        tensor_of(name, value, shape, W.dtype, W.device, finite=False) for (name, shape), value in given
+    )
     return _Trials.apply(W, drive, alpha, kernels.CODES[activation], x0, noise, w_out, b_out)

@@ -12,6 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ratecore.arrays import STEPS, array_of
 from ratecore.dynamics.compilation import compiled
 from ratecore.dynamics.kernels import CLIPPED_RELU, CODES, apply_phi, slope_of_phi
 
@@ -221,11 +222,13 @@ class LiveMatrix:
     @classmethod
     def of(cls, W) -> LiveMatrix:
         """Of a tensor (N, N) on the CPU."""
-        W = np.ascontiguousarray(W.detach().numpy())
+        W = W.detach().numpy()
         return cls(len(W), W.dtype).take(W)
 
     def take(self, W: np.ndarray) -> LiveMatrix:
-        """Takes over W (N, N)."""
+        """Takes over W (N, N). Raises ValueError: it has another shape."""
+        N = len(self.start) - 1
+        W = array_of("W", W, (N, N), self.value.dtype, finite=False)  # of a network that diverged, the loss tells
         live_entries(W, self.start, self.index, self.value)
         return self
 
@@ -244,14 +247,28 @@ def outputs_over(live, net, u, x0, noise):
 
     Args:
         live: the network's effective weights.   net: an FR_RNN_dale on the CPU.
-        u: (B, n_in, T), x0: (B, N), noise: (B, T-1, N), numpy arrays of its dtype.
+        u: (B, n_in, T), x0: (B, N), noise: (B, T-1, N), arrays or tensors; not checked for NaN.
 
     Returns:
         o (B, T), o[:, 0] the readout of r[0].
+
+    Raises:
+        ValueError: names the array whose shape does not fit.
     """
-    alpha = 1 / net.time_constants().detach().numpy().ravel()
-    w_in, w_out, b_out = (p.detach().numpy() for p in (net.w_in, net.w_out[0], net.b_out))
-    B, T = len(u), u.shape[2]
+    N, n_in, dtype = len(live.start) - 1, net.w_in.shape[1], live.value.dtype
+
+    def array(name, value, *shape):
+        return array_of(name, value, shape, dtype, finite=False)
+
+    alpha = 1 / array("tau", net.time_constants().detach(), N)
+    w_in, w_out, b_out = (
+        array("w_in", net.w_in, N, n_in),
+        array("w_out", net.w_out.detach(), 1, N)[0],
+        array("b_out", net.b_out.detach(), 1),
+    )
+    u = array("u", u, ("B", 0), n_in, STEPS)
+    B, _, T = u.shape
+    x0, noise = array("x0", x0, B, N), array("noise", noise, B, T - 1, N)
     o, lanes, unused = (
         np.empty((B, T), alpha.dtype),
         np.empty((T, LANES), alpha.dtype),

@@ -50,7 +50,15 @@ def fill_normal(words, scale, out):
 
 
 def normal(rng: np.random.Generator, scale: float, out: np.ndarray) -> np.ndarray:
-    """Fills `out`, a contiguous float32 array, with N(0, scale^2) from the next words of `rng`. Returns it."""
+    """Fills `out`, a contiguous float32 array, with N(0, scale^2) from the next words of `rng`. Returns it.
+
+    Raises:
+        ValueError: `out` is anything else; a copy would be filled in its place.
+    """
+    if out.dtype != np.float32 or not (out.flags.c_contiguous and out.flags.writeable):
+        raise ValueError(
+            f"out is {out.dtype} with strides {out.strides}; it must be a writable, contiguous float32 array"
+        )
     raw = rng.bit_generator
     if isinstance(raw, np.random.MT19937):  # whose raw words have 32 bits, not 64
         words = rng.integers(0, 2**32, out.size, np.uint32)

@@ -1,5 +1,6 @@
 """Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
 
+import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
 from ratecore.figures.rate import (
     against_axes,
     loss_curves,

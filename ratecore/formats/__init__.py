@@ -10,18 +10,14 @@ import itertools
 import time
 from pathlib import Path
 
-import torch
-
 from ratecore.config import RunSettings
 from ratecore.files import write_atomic, write_new
-from ratecore.formats.errors import DamagedError, FormatError, first_line
+from ratecore.formats.errors import DamagedError, FormatError
 from ratecore.formats.mat import (
-    NETWORK,
     add_to_mat,
     example_trial,
     load_mat,
     mat_bytes,
-    network_from_mat,
     sha256_without_additions,
 )
 from ratecore.formats.npz import comparison_bytes, evaluation_bytes, load_comparison, load_scores
@@ -31,15 +27,14 @@ from ratecore.formats.pth import (
     PTH_FORMAT,
     checkpoint_bytes,
     load_pth,
-    network_from_state,
     pth_bytes,
     result_from_checkpoint,
     result_from_pth,
     save_pth,
-    saved_task_settings,
     training_params,
 )
-from ratecore.network import FR_RNN_dale
+from ratecore.formats.reading import NetworkFile, load_network, read_network
+from ratecore.formats.task_settings import SavedTask, load_task
 
 __all__ = [
     "ACCURACY_AMPLITUDE",
@@ -47,6 +42,8 @@ __all__ = [
     "PTH_FORMAT",
     "DamagedError",
     "FormatError",
+    "NetworkFile",
+    "SavedTask",
     "add_to_mat",
     "checkpoint_bytes",
     "comparison_bytes",
@@ -59,36 +56,16 @@ __all__ = [
     "load_network",
     "load_pth",
     "load_scores",
+    "load_task",
     "mat_bytes",
     "pth_bytes",
+    "read_network",
     "result_from_checkpoint",
     "result_from_pth",
     "save_pth",
-    "saved_task_settings",
     "sha256_without_additions",
     "training_params",
 ]
-
-
-def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
-    """The trained network in a `.mat` or `.pth` file.
-
-    Raises:
-        FormatError: not there, damaged, or not the file of a network.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FormatError(f"{path}: there is no such file")
-    if path.suffix not in (".mat", ".pth"):
-        raise FormatError(f"{path}: a network is saved as .mat or .pth, not {path.suffix or 'without a suffix'}")
-    try:
-        if path.suffix == ".mat":
-            return network_from_mat(load_mat(path, NETWORK), device, dtype)
-        return network_from_state(load_pth(path, device)["model_state_dict"], device, dtype)
-    except FormatError:
-        raise
-    except Exception as error:  # of many kinds for a file that is not what it should be: every one is named
-        raise FormatError(f"{path}: {first_line(error)}") from error
 
 
 def export_stem(output_dir, settings: RunSettings) -> Path:

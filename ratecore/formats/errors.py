@@ -1,9 +1,14 @@
-"""What is raised for a file that cannot be used, always with its name."""
+"""What is raised for a file that cannot be used, always with its name, and what is said of one that can."""
 
 from __future__ import annotations
 
+import re
+import sys
+
 from ratecore.files import read_bounded
 from ratecore.formats.containers import LARGEST
+
+_said: set[str] = set()
 
 
 class FormatError(ValueError):
@@ -15,9 +20,20 @@ class DamagedError(FormatError):
 
 
 def first_line(error) -> str:
-    """An error in one line, with its kind unless that says nothing."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    return text.removeprefix("ValueError: ").removeprefix("SettingsError: ")
+    """An error in one line without colours, with its kind unless that says nothing."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", f"{type(error).__name__}: {error}")
+    text = next((line.strip() for line in text.splitlines() if line.strip()), "")[:300]
+    for kind in ("ValueError", "SettingsError", "UnusableError"):
+        text = text.removeprefix(f"{kind}: ")
+    return text
+
+
+def say_once(source, notes: list[str]) -> None:
+    """One line on stderr on how a file was taken, once in a process."""
+    text = f"note: {source}: {'; '.join(notes)}"
+    if notes and text not in _said:
+        _said.add(text)
+        print(text, file=sys.stderr, flush=True)
 
 
 def bytes_of(path) -> bytes:

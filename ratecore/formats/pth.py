@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from pathlib import Path
+import pickle
+import re
 
+import numpy as np
 import torch
 
 from ratecore.config import AFTER_TRAINING, NetworkSettings, RunSettings
@@ -59,16 +61,53 @@ def save_pth(path, settings: RunSettings, result) -> str:
 
 def load_pth(path, device="cpu") -> dict:
     """The content of a `.pth` file as written here. Raises FormatError for any other."""
-    return _content_of_pth(path, bytes_of(path), device)
+    return _ours(path, _read_pth(path, bytes_of(path), device))
 
 
-def _content_of_pth(path, data: bytes, device) -> dict:
+def content_of_pth(path, device="cpu") -> dict:
+    """The content of a `.pth` file of ratecore or of the PyTorch port. Raises FormatError for any other."""
+    content = _read_pth(path, bytes_of(path), device)
+    return content if port_state(content) is not None else _ours(path, content)
+
+
+def port_state(content) -> dict | None:
+    """w, w_out and b_out of a file of the PyTorch port, or None: a training's content, or a bare state dict."""
+    if not isinstance(content, dict) or "format" in content:
+        return None
+    state = content.get("model_state_dict", content)
+    if not isinstance(state, dict) or not {"w", "w_out", "b_out"} <= state.keys():
+        return None
+    state = {key: state[key] for key in ("w", "w_out", "b_out")}
+    return state if all(isinstance(value, torch.Tensor) for value in state.values()) else None
+
+
+def _plain_numpy() -> list:
+    """What a pickle of an array of numbers is made with: the port's losses are one. Nothing of it runs code."""
+    multiarray = np._core.multiarray
+    made = [(getattr(multiarray, name), f"numpy.{core}.multiarray.{name}") for name in ("_reconstruct", "scalar")
+            for core in ("core", "_core")]  # fmt: skip
+    kinds = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "u1", "?")]
+    return [*made, np.ndarray, np.dtype, *kinds]
+
+
+def _read_pth(path, data: bytes, device):
     try:
         checked_zip(data, packed=False)  # torch.load itself compares no checksums
-        content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+        with torch.serialization.safe_globals(_plain_numpy()):
+            content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
         _refuse_repeated(content)
+        return content
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        what = f" ({found[1]})" if found else ""
+        raise FormatError(
+            f"{path}: not a readable .pth file: it holds more than tensors and plain values{what}, which could run code"
+        ) from error
     except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
         raise FormatError(f"{path}: not a readable .pth file: {first_line(error)}") from error
+
+
+def _ours(path, content) -> dict:
     if not isinstance(content, dict) or content.get("format") != PTH_FORMAT:
         raise FormatError(
             f"{path}: not a network saved by ratecore (its 'format' is not '{PTH_FORMAT}'); the .mat file of a network "
@@ -96,10 +135,11 @@ def _refuse_repeated(content) -> None:
 
 def result_from_pth(path, device="cpu"):
     """The `TrainingResult` in a `.pth` file. Settings in it stay data: a task file that they name is not run."""
-    return _result(path, load_pth(path, device), device)
+    return result_of_content(path, load_pth(path, device), device)
 
 
-def _result(path, content: dict, device):
+def result_of_content(path, content: dict, device="cpu"):
+    """The `TrainingResult` in the content of a `.pth` file."""
     from ratecore.training import TrainingResult
 
     try:
@@ -145,31 +185,17 @@ def result_from_checkpoint(path, settings: RunSettings, device="cpu"):
         raise DamagedError(str(error)) from None
     if head != CHECKPOINT_FORMAT + b" " + hashlib.sha256(data).hexdigest().encode():
         raise DamagedError(f"{path}: not a whole checkpoint, its checksum does not match")
-    content = _content_of_pth(path, data, device)
+    content = _ours(path, _read_pth(path, data, device))
     if content.get("identity") != settings.identity("training"):
         raise FormatError(
             f"{path}: a checkpoint of other settings than this run's; move it away to train from the start"
         )
     if content.get("code") != code_hash():
         raise DamagedError(f"{path}: a checkpoint of another version of ratecore")
-    return _result(path, content, device)
+    return result_of_content(path, content, device)
 
 
 def network_from_state(state, device, dtype=None) -> FR_RNN_dale:
     settings = NetworkSettings(**state["_extra_state"])
     arrays = {k: v.cpu() for k, v in state.items() if isinstance(v, torch.Tensor)}
     return FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
-
-
-def saved_task_settings(path, task: str) -> dict:
-    """Settings of the task that a network was trained with; none in a `.mat`, which does not hold them.
-
-    Raises:
-        FormatError: it was trained on another task.
-    """
-    if Path(path).suffix != ".pth":
-        return {}
-    settings = load_pth(path).get("settings")
-    if not isinstance(settings, dict) or settings.get("task") != task:
-        raise FormatError(f"{path}: the network was not trained on {task}")
-    return {key: value for key, value in settings.items() if key not in ("task", "DeltaT", "taus")}

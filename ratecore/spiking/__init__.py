@@ -3,18 +3,29 @@
 Names are imported when they are first used, so that the settings can be read without compiled code.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 
 _HOMES = {
+    "abstract": ("AbstractSpikingConverter", "AbstractSpikingEvaluator", "AbstractSpikingRNN", "SpikingConfig",
+                 "SpikingRNNFactory", "create_default_spiking_config", "validate_spiking_config"),
     "companion": ("LIF_network_fnc", "evaluate_task", "lambda_grid_search"),
     "comparison": ("Comparison", "compare"),
     "conversion": ("SearchResult", "evaluate_scaling", "search_scaling"),
+    "eval_go_nogo": ("eval_go_nogo",),
+    "eval_tasks": ("GoNogoSpikingEvaluator", "LIFNetworkAdapter", "ManteSpikingEvaluator", "SpikingEvaluatorFactory",
+                   "XORSpikingEvaluator", "evaluate_single_trial", "load_model_and_scaling_factor"),
+    "eval_xor": ("eval_xor",),
     "exploration": ("lesion_sweep", "refractory_sweep", "stimulation_sweep"),
     "lif": ("Trial", "simulate"),
     "scoring": ("wilson_interval",),
     "settings": ("ConversionSettings", "SpikingSettings", "StimulationSettings"),
     "source": ("RateModel", "rate_model"),
-}
+    "tasks": ("AbstractSpikingTask", "GoNogoSpikingTask", "ManteSpikingTask", "SpikingTaskFactory", "XORSpikingTask"),
+    "utils": ("check_gpu_availability", "create_connectivity_masks", "format_spike_data", "generate_lif_params",
+              "load_rate_model", "set_random_seed", "validate_scaling_factor", "validate_stimulus"),
+}  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)
 
@@ -22,8 +33,21 @@ __all__ = sorted(_HOME_OF)
 def __getattr__(name):
     if name in _HOME_OF:
         return getattr(import_module(f"ratecore.spiking.{_HOME_OF[name]}"), name)
-    raise AttributeError(f"module 'ratecore.spiking' has no attribute '{name}'")
+    from ratecore.compat.absent import missing
+
+    raise missing("ratecore.spiking", name, _HOME_OF)
 
 
 def __dir__():
     return sorted(set(globals()) | set(_HOME_OF))
+
+
+class _Package(ModuleType):
+    """Keeps a function in its place when the submodule of the same name, `lambda_grid_search` say, is imported."""
+
+    def __setattr__(self, name, value):
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

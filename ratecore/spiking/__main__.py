@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from pathlib import Path
 
 from ratecore.spiking.settings import ConversionSettings
 
@@ -46,16 +47,38 @@ def parser() -> argparse.ArgumentParser:
     score = commands.add_parser("evaluate", aliases=["eval_tasks"], help="score a spiking network")
     score.add_argument("--model_dir", "--model_path", required=True, help="folder with a .mat file, or the file")
     score.add_argument("--task", "--task_name", dest="task_name", required=True, help="as of search")
-    score.add_argument("--scaling_factor", type=float, help="lambda (default: the one in the file)")
+    score.add_argument("--scaling_factor", "--optimal_scaling_factor", type=float,
+                       help="lambda (default: the one in the file)")  # fmt: skip
     score.add_argument("--n_trials", type=int, default=100, help="fresh trials, >= 1")
     score.add_argument("--no_plots", action="store_true", help="save no figures")
+    score.add_argument("--all_trial_types", action="store_true", help="save a trial of each type, too, as plots/*.npz")
     for command in (search, score):
         for key in ("T", "stim_on", "stim_dur", "delay"):
-            command.add_argument(f"--{key}", type=int, help="of the task, in steps of 5 ms")
+            command.add_argument(f"--{key}", type=int, help="of the task, in steps of 5 ms (default: as trained)")
+        command.add_argument("--eval_amp_thresh", "--eval_amp_threh", type=float,
+                             help="output from which on a trial is answered (default: 0.7, as published)")  # fmt: skip
+        command.add_argument("--output_dir", help="folder of the results (default: that of the file)")
         command.add_argument("--task_file", help="Python file that registers a task of your own")
         command.add_argument("--seed", type=int, default=0, help="of the trials, >= 0")
         command.add_argument("--threads", type=int, default=1, help="processes at once")
     return p
+
+
+def _save_trials(model: Path, trials: list[dict]) -> Path:
+    """Saves the trials of each type beside a network's file: arrays named <trial type>/<what>. Returns the path."""
+    import io
+
+    import numpy as np
+
+    from ratecore.files import write_atomic
+
+    arrays = {f"{trial['trial_type']}/{key}": trial[key] for trial in trials
+              for key in ("stimulus", "target", "label", "spikes", "output")}  # fmt: skip
+    buffer, path = io.BytesIO(), model.parent / "plots" / f"{model.stem}_trial_types.npz"
+    np.savez_compressed(buffer, **arrays)
+    path.parent.mkdir(exist_ok=True)
+    write_atomic(path, buffer.getvalue())
+    return path
 
 
 def main(argv=None) -> int:
@@ -64,9 +87,9 @@ def main(argv=None) -> int:
     from ratecore.config import load_task_file
     from ratecore.spiking.companion import evaluate_task, lambda_grid_search
 
-    keys = ("T", "stim_on", "stim_dur", "delay")
+    keys = ("T", "stim_on", "stim_dur", "delay", "eval_amp_thresh")
     task_settings = {key: getattr(args, key) for key in keys if getattr(args, key) is not None}
-    how = {"seed": args.seed, "threads": args.threads}
+    how = {"seed": args.seed, "threads": args.threads, "output_dir": args.output_dir}
     try:
         if args.n_trials < 1 or args.seed < 0:
             raise ValueError(f"n_trials = {args.n_trials}, seed = {args.seed}; they must be >= 1 and >= 0")
@@ -77,7 +100,12 @@ def main(argv=None) -> int:
                                search=args.search, **how)  # fmt: skip
         else:
             scores = evaluate_task(args.task_name, args.model_dir, args.scaling_factor, task_settings,
-                                   not args.no_plots, n_trials=args.n_trials, **how)  # fmt: skip
+                                   not args.no_plots, n_trials=args.n_trials, all_trial_types=args.all_trial_types,
+                                   **how)  # fmt: skip
+            if args.all_trial_types:
+                model = Path(scores["model"])
+                place = Path(args.output_dir or model.parent)
+                print(_save_trials(place / model.name, scores.pop("trial_types", [])), file=sys.stderr)
             print(json.dumps(scores, indent=2))
     except (ValueError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 import numpy as np
 
-from ratecore.files import write_atomic
+from ratecore.compat.aliases import accepts
+from ratecore.compat.spiking_arguments import (
+    ScalingByFile,
+    number,
+    plain_content,
+    searched_values,
+    threads_for,
+)
+from ratecore.compat.spiking_evaluation import scores_of_own, task_of, trials_of_each_type
+from ratecore.files import ensure_writable, write_atomic
 from ratecore.formats import FormatError, add_to_mat, load_mat
 from ratecore.spiking.comparison import Example
 from ratecore.spiking.conversion import search_scaling
+from ratecore.spiking.exploration import SYNAPSES, lesioned
 from ratecore.spiking.lif import Simulator, simulate
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.settings import ConversionSettings, SpikingSettings
 from ratecore.spiking.source import rate_model
 from ratecore.tasks import TaskFactory
+from ratecore.tasks.trials import draw_stimulus
 
 
-def LIF_network_fnc(model_or_path, scaling_factor, u, stims=None, downsample=1, use_initial_weights=False, *,
-                    settings: SpikingSettings | None = None, rng=None):  # fmt: skip
+@accepts(model_path="model_or_path")
+def LIF_network_fnc(
+    model_or_path,
+    scaling_factor,
+    u,
+    stims=None,
+    downsample=1,
+    use_initial_weights=False,
+    lesion_percentage: float = 0.0,
+    lesion_scale: float = 0.0,
+    lesion_by_type: bool = False,
+    exclude_self_connections: bool = True,
+    seed=None,
+    *,
+    settings: SpikingSettings | None = None,
+    rng=None,
+):
     """Converts a trained rate network and runs one trial of it, with everything of every step.
 
     Args:
@@ -26,6 +54,11 @@ def LIF_network_fnc(model_or_path, scaling_factor, u, stims=None, downsample=1, 
         scaling_factor: lambda.   u: (n_in, T), array or tensor.
         stims: {'mode': 'none' | 'exc' | 'inh', 'dur': [first, last) LIF step from 0, 'units': indices from 0}.
         downsample: steps so many times as long.   use_initial_weights: the weights before training.
+        lesion_percentage: fraction in [0, 1] of the live synapses that are weakened, chosen at random.
+        lesion_scale: factor of their weights, in [0, 1]; 0 removes them.
+        lesion_by_type: whether the fraction is of the E-E, E-I, I-E and I-I synapses each, not of all together.
+        exclude_self_connections: whether a unit's synapse onto itself is spared.
+        seed: of the choice of synapses; fresh entropy when None.
         settings: all else, see SpikingSettings.   rng: generator or seed; fresh entropy when None.
 
     Returns:
@@ -36,8 +69,14 @@ def LIF_network_fnc(model_or_path, scaling_factor, u, stims=None, downsample=1, 
     Raises:
         ValueError: names the argument, its value and what is allowed.
     """
-    model = rate_model(model_or_path)
-    changes = {"downsample": downsample, "use_initial_weights": bool(use_initial_weights)}
+    model, scaling_factor, u = rate_model(plain_content(model_or_path)), number(scaling_factor), _array(u)
+    initial = bool(use_initial_weights)
+    if lesion_percentage:
+        generator = np.random.default_rng(seed)
+        for synapses in SYNAPSES[1:] if lesion_by_type else SYNAPSES[:1]:
+            model, _ = lesioned(model, lesion_percentage, synapses, generator, initial, scale=lesion_scale,
+                                self_connections=not exclude_self_connections)  # fmt: skip
+    changes = {"downsample": downsample, "use_initial_weights": initial}
     s = SpikingSettings(**{**(settings or SpikingSettings()).model_dump(), **changes})
     if stims is not None:
         s = SpikingSettings(**{**s.model_dump(), "stimulation": _stimulation(stims, s)})
@@ -47,6 +86,11 @@ def LIF_network_fnc(model_or_path, scaling_factor, u, stims=None, downsample=1, 
               "td0": td0, "IPSCs": trial.ipsc.T}  # fmt: skip
     W = model.weights(s.use_initial_weights) / scaling_factor
     return W, trial.v.T, trial.raster(model.N), trial.r.T, trial.rates, trial.out, params
+
+
+def _array(u) -> np.ndarray:
+    """An array, or a tensor on any device, as an array."""
+    return u.detach().cpu().numpy() if hasattr(u, "detach") else np.asarray(u)
 
 
 def _stimulation(stims: dict, settings: SpikingSettings) -> dict:
@@ -61,41 +105,83 @@ def _stimulation(stims: dict, settings: SpikingSettings) -> dict:
     return {**settings.stimulation.model_dump(), "mode": mode, "units": units, "window": window}
 
 
-def lambda_grid_search(model_dir, task_name, n_trials=100, scaling_factors=None, task_settings=None, *,
-                       search="full", seed=0, threads=1, settings: SpikingSettings | None = None):  # fmt: skip
+@accepts(model_path="model_dir", task_type="task_name", n_trials_per_factor="n_trials")
+def lambda_grid_search(model_dir, task_name=None, n_trials=100, scaling_factors=None, task_settings=None, *,
+                       search="full", seed=0, threads=1, settings: SpikingSettings | None = None, output_dir=None,
+                       scaling_range=None, parallel=None):  # fmt: skip
     """Finds lambda for every network in a folder and adds it to its `.mat` file.
 
     Each file gets `opt_scaling_factor`, `all_perfs` and `scaling_factors`, when its own search is over.
 
     Args:
-        model_dir: a folder, or one file.   task_name: of a registered task.   task_settings: over the task's defaults.
+        model_dir: a folder, or one file.   task_name: of a registered task; by default the file's own, else go-nogo.
+        task_settings: settings of the task in place of those that the network was trained with, see `load_task`;
+            `eval_amp_thresh` is the output that counts as an answer.
         n_trials: of each value.   scaling_factors: by default those of the paper for the network's activation.
         search: 'full' or 'racing'.   seed: of the trials.   threads: processes at once.
+        output_dir: folder in which each file is written with its lambda; by default it is added to the file itself.
+        scaling_range: (first, last) in place of `scaling_factors`, in steps of 5.   parallel: True for all cores.
 
     Returns:
-        the best lambda; for a folder a dict of it by the file's name.
+        the best lambda; for a folder a dict of it by the file's name, which for a single file is a number as well.
 
     Raises:
-        FileNotFoundError: nothing to search.   ValueError: some files are no networks; the others are done.
+        FileNotFoundError: nothing to search.   OSError: a folder cannot be written in, seen before any search.
+        ValueError: some files are no networks; the others are done.
     """
     files = _mat_files(model_dir)
-    task = TaskFactory.create_task(task_name, task_settings)
-    chosen = None if scaling_factors is None else [float(v) for v in np.ravel(scaling_factors)]
+    if files[0].suffix.lower() != ".mat":
+        raise ValueError(f"{files[0]}: lambda is added to a .mat file; give the one that was saved with this network")
+    TaskFactory.task_class(task_name or "go-nogo")  # names a wrong one before any file is read
+    places = {path: Path(output_dir or path.parent, path.name) for path in files}
+    for folder in {place.parent for place in places.values()}:
+        _ensure_writable(folder, "name another with output_dir (--output_dir)")
+    chosen, threads = searched_values(scaling_factors, scaling_range), threads_for(threads, parallel)
     conversion = ConversionSettings(n_trials=int(n_trials), scaling_factors=chosen, search=search)
-    best, failed = {}, []
+    best, failed, unsaved = {}, [], []
     for path in files:
         try:
-            result = search_scaling(rate_model(path), task, conversion, settings, seed=seed, threads=threads)
+            model = rate_model(path)
+            task = task_of(model, task_name, task_settings)
+            result = search_scaling(model, task, conversion, settings, seed=seed, threads=threads)
         except ValueError as error:  # of this file: the others can be searched
             failed.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
-        add_to_mat(path, result.for_mat())
         best[path.name] = result.opt_scaling_factor
-        print(f"{path}: lambda {result.opt_scaling_factor:g}, accuracy {result.spiking_accuracy:.3f} "
+        print(f"{places[path]}: lambda {result.opt_scaling_factor:g}, accuracy {result.spiking_accuracy:.3f} "
               f"[{result.ci_low:.3f}, {result.ci_high:.3f}] of {conversion.n_trials} trials", flush=True)  # fmt: skip
+        try:
+            add_to_mat(path, result.for_mat(), places[path])
+        except (OSError, ValueError) as error:  # the disk is full, or what was readable is no longer
+            unsaved.append(_kept_elsewhere(path, result, error))
     if failed:
-        raise ValueError(f"{len(failed)} of {len(files)} files could not be searched: " + "; ".join(failed))
-    return best if Path(model_dir).is_dir() else best[files[0].name]
+        unsaved.insert(0, f"{len(failed)} of {len(files)} files could not be searched: " + "; ".join(failed))
+    if unsaved:
+        raise ValueError("; ".join(unsaved))
+    if not Path(model_dir).is_dir():
+        return best[files[0].name]
+    return ScalingByFile(best) if len(best) == 1 else best
+
+
+def _ensure_writable(folder: Path, hint: str) -> None:
+    """Raises OSError with a hint, before anything is computed, where results could not be written."""
+    try:
+        ensure_writable(folder)
+    except OSError as error:
+        raise type(error)(error.errno, f"{error.strerror}; {hint}", error.filename) from None
+
+
+def _kept_elsewhere(path: Path, result, error) -> str:
+    """Saves the result of a search that cannot go into its file in the working directory, and prints it."""
+    found = json.dumps({key: np.asarray(value).tolist() for key, value in result.for_mat().items()})
+    print(found, flush=True)
+    why = getattr(error, "strerror", None) or error
+    text = f"{path}: the search is done, but its result could not be saved there ({why})"
+    with contextlib.suppress(OSError):
+        beside = Path(f"{path.stem}_lambda.json").absolute()
+        write_atomic(beside, found.encode())
+        return f"{text}; it is in {beside}"
+    return f"{text}; it is printed above"
 
 
 def _mat_files(place) -> list[Path]:
@@ -107,25 +193,42 @@ def _mat_files(place) -> list[Path]:
     return found
 
 
+@accepts(model_path="model_dir", scaling_factor="optimal_scaling_factor", plot_results="save_plots")
 def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settings=None, save_plots=True, *,
-                  n_trials=100, seed=0, threads=1, settings: SpikingSettings | None = None) -> dict:  # fmt: skip
+                  n_trials=100, all_trial_types=False, seed=0, threads=1, settings: SpikingSettings | None = None,
+                  output_dir=None) -> dict:  # fmt: skip
     """Scores the spiking network of a file on fresh trials.
 
     Args:
         task_name, task_settings: as in `lambda_grid_search`.   model_dir: a file, or a folder whose newest is taken.
         optimal_scaling_factor: lambda; by default the one in the file.
-        save_plots: whether a raster and the output of a trial of each type are saved in `plots` beside the file.
+        save_plots: whether a raster and the output of a trial of each type are saved in `plots`.
+        all_trial_types: whether a trial of each type comes with the scores, as `trial_types`.
+        output_dir: folder of `plots` and of a JSON file with the scores; by default `plots` is beside the file, and
+            the scores are returned alone.
 
     Returns:
         model, scaling_factor, n_trials, overall_accuracy, ci_low, ci_high, mean_rate_exc, mean_rate_inh, and of each
-        condition <name>_accuracy and <name>_trials.
+        condition <name>_accuracy and <name>_trials; 'Correct trials', 'Incorrect trials' and 'Total trials'. For a task
+        that has an evaluator of its own (`ratecore.spiking.eval_tasks`) what that gives.
 
     Raises:
         FileNotFoundError: no file.   ValueError: no lambda in it and none given.
+        OSError: a folder cannot be written in, seen before the trials.
     """
     path = max(_mat_files(model_dir), key=lambda file: (file.stat().st_mtime, file.name))
-    task, model = TaskFactory.create_task(task_name, task_settings), rate_model(path)
-    scaling = _scaling_of(path) if optimal_scaling_factor is None else float(optimal_scaling_factor)
+    if not isinstance(save_plots, bool):
+        raise ValueError(f"save_plots = {save_plots!r}; it must be True or False. The number of trials is n_trials=")
+    scaling = _scaling_of(path) if optimal_scaling_factor is None else number(optimal_scaling_factor)
+    if (own := scores_of_own(task_name, path, scaling, task_settings, n_trials)) is not None:
+        return own
+    TaskFactory.task_class(task_name)
+    model = rate_model(path)
+    task = task_of(model, task_name, task_settings)
+    place = path.parent if output_dir is None else Path(output_dir)
+    if output_dir is not None or save_plots:
+        hint = "name another with output_dir (--output_dir), or save no figures (--no_plots)"
+        _ensure_writable(place / "plots" if save_plots else place, hint)
     trials = TrialsOfTask(model, task, settings or SpikingSettings(), seed)
     (result,) = run_trials(trials, range(n_trials), [scaling], threads)
     found = result.scores()
@@ -135,17 +238,26 @@ def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settin
     for name in sorted(set(conditions.tolist())):
         of = np.array(result.correct)[conditions == name]
         scores |= {f"{name}_accuracy": float(of.mean()), f"{name}_trials": int(of.size)}
+    hits = int(sum(result.correct))
+    scores |= {"Correct trials": hits, "Incorrect trials": n_trials - hits, "Total trials": n_trials}
+    if output_dir is not None:
+        name = f"{path.stem}_spiking_seed_{seed}_trials_{n_trials}.json"
+        write_atomic(place / name, json.dumps(scores, indent=2).encode())
+    if all_trial_types:
+        scores["trial_types"] = trials_of_each_type(model, task, scaling, trials.simulator.settings, seed)
     if save_plots:
-        _save_plots(path.parent / "plots", path.stem, model, task, trials.simulator.settings, scaling, seed)
+        _save_plots(place / "plots", path.stem, model, task, trials.simulator.settings, scaling, seed)
     return scores
 
 
 def _scaling_of(path) -> float:
-    content = load_mat(path)
-    found = float(np.ravel(content.get("opt_scaling_factor", np.nan))[0])
-    if not found > 0:
-        raise FormatError(f"{path}: it has no opt_scaling_factor; run the search first, or give a scaling factor")
-    return found
+    if path.suffix.lower() != ".mat":
+        raise FormatError(f"{path}: it holds no opt_scaling_factor, which is in a .mat; give a scaling factor")
+    found = np.ravel(load_mat(path, ["opt_scaling_factor"]).get("opt_scaling_factor", np.nan))
+    if found.size != 1 or found.dtype.kind not in "fiu" or not 0 < found[0] < np.inf:
+        what = "" if not found.size or found.dtype.kind == "f" and np.isnan(found[0]) else f" but {found[:3].tolist()}"
+        raise FormatError(f"{path}: it has no opt_scaling_factor{what}; run the search first, or give a scaling factor")
+    return float(found[0])
 
 
 def _save_plots(folder: Path, stem: str, model, task, settings, scaling: float, seed: int) -> None:
@@ -154,8 +266,9 @@ def _save_plots(folder: Path, stem: str, model, task, settings, scaling: float, 
     simulator, rng = Simulator(model, settings), np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     for kind in task.trial_types:
-        u, _ = task.generate_stimulus(kind, rng)
+        u, label = draw_stimulus(task, kind, rng)
+        name = str(label) if kind is None else kind
         trial = simulator.record(scaling, u, simulator.draw(rng, simulator.steps(u.shape[1])))
-        figure = raster({kind: Example.of(trial, u)}, model.inh, model.som, task.stimulus_windows, task.response_steps,
+        figure = raster({name: Example.of(trial, u)}, model.inh, model.som, task.stimulus_windows, task.response_steps,
                         f"λ = {scaling:g}")  # fmt: skip
-        write_atomic(folder / f"{stem}_{kind}.png", png(figure))
+        write_atomic(folder / f"{stem}_{name}.png", png(figure))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ratecore.arrays import arrays_of_trials
 from ratecore.dynamics import readout, run
 from ratecore.evaluation import draw_trials, one_thread
 from ratecore.spiking import kernels
@@ -16,6 +17,8 @@ from ratecore.spiking.scoring import output_by_step, outputs_every, rate_steps
 from ratecore.spiking.settings import SpikingSettings
 from ratecore.spiking.source import RateModel, rate_model
 from ratecore.streams import stream
+from ratecore.tasks.checks import check_task
+from ratecore.tasks.trials import draw_stimulus
 
 N_COMPONENTS = 3
 SEARCHED = 50  # further trials of each type that are looked at for conditions that are still missing
@@ -135,7 +138,9 @@ class Pair:
         """Trials with the stimulus of trial k alone, and the generator of what else is random in it."""
         rng, types = stream(self.seed, "comparison", k), self.task.trial_types
         kind = types[k % len(types)]
-        return self.task.collect([(kind, *self.task.generate_stimulus(kind, rng))]), rng
+        trials = self.task.collect([(kind, *draw_stimulus(self.task, kind, rng))])
+        u, z = arrays_of_trials(self.task, trials, 1)
+        return trials._replace(u=u, z=z), rng
 
     def numbers(self, trials_per_type: int) -> list[int]:
         """The trials to be run: those asked for, and one of each condition that is not among them."""
@@ -205,7 +210,9 @@ def compare(
 
     Raises:
         ValueError: names the argument, its value and what is allowed.
+        TaskError: a task of the user's with a fault.
     """
+    check_task(task)
     model = rate_model(net) if model is None else model
     n_in = net.w_in.shape[1]
     if n_in != task.n_inputs:

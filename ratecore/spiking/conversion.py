@@ -12,7 +12,7 @@ import numpy as np
 from ratecore.spiking.exploration import lesioned
 from ratecore.spiking.scoring import Outcomes, TrialsOfTask, run_trials
 from ratecore.spiking.settings import ConversionSettings, SpikingSettings, StimulationSettings
-from ratecore.spiking.source import RateModel
+from ratecore.spiking.source import RateModel, rate_model
 from ratecore.streams import stream
 
 A_ROUND = 5.0  # seconds of a full search that go by before `on_round` can keep what is done
@@ -160,7 +160,7 @@ def search_scaling(
     Raises:
         ValueError: settings that do not fit the network.   RuntimeError: a process was killed.
     """
-    settings, spiking = settings or ConversionSettings(), spiking or SpikingSettings()
+    settings, spiking, model = settings or ConversionSettings(), spiking or SpikingSettings(), rate_model(model)
     trials = TrialsOfTask(model, task, spiking, seed, settings.output_of_step)
     n, values = settings.n_trials, list(settings.values_for(model.activation or "sigmoid"))
     search = Search(trials, settings, threads, {float(v): o for v, o in (earlier or {}).items()}, on_round)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ratecore.network import check_lesion
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.settings import SpikingSettings, StimulationSettings
 from ratecore.spiking.source import RateModel
@@ -36,7 +37,14 @@ def sweep(variants, task, scaling_factor: float, n_trials: int = 100, *, seed: i
 
 
 def lesioned(
-    model: RateModel, fraction: float, synapses: str = "all", rng=None, initial: bool = False
+    model: RateModel,
+    fraction: float,
+    synapses: str = "all",
+    rng=None,
+    initial: bool = False,
+    *,
+    scale: float = 0.0,
+    self_connections: bool = True,
 ) -> tuple[RateModel, int]:
     """The model without a fraction of its live synapses, chosen at random; of one seed a larger fraction has the same
     ones and more.
@@ -44,15 +52,16 @@ def lesioned(
     Args:
         synapses: 'all', or those from - to one type: E-E, E-I, I-E, I-I.   rng: generator or seed.
         initial: whether the weights before training are lesioned, which `use_initial_weights` simulates.
+        scale: factor of the chosen weights, in [0, 1]; 0 removes them.
+        self_connections: whether a unit's synapse onto itself can be chosen.
 
     Returns:
-        the model, the number of synapses that are gone.
+        the model, the number of chosen synapses.
 
     Raises:
-        ValueError: fraction outside [0, 1], unknown synapses.
+        ValueError: fraction or scale outside [0, 1], unknown synapses.
     """
-    if not 0 <= fraction <= 1:
-        raise ValueError(f"fraction = {fraction}; it must be in [0, 1]")
+    check_lesion(fraction, scale)
     if synapses not in SYNAPSES:
         raise ValueError(f"synapses = {synapses!r}; allowed: {', '.join(SYNAPSES)}")
     weights = model.weights(initial)
@@ -60,11 +69,13 @@ def lesioned(
     if synapses != "all":
         of = {"E": ~model.inh, "I": model.inh}
         candidates &= of[synapses[2]][:, None] & of[synapses[0]][None, :]
+    if not self_connections:
+        candidates &= ~np.eye(model.N, dtype=bool)
     index = np.flatnonzero(candidates)
-    gone = np.random.default_rng(rng).permutation(index)[: round(fraction * index.size)]
+    chosen = np.random.default_rng(rng).permutation(index)[: round(fraction * index.size)]
     W = weights.copy()
-    W.flat[gone] = 0
-    return replace(model, **{"W_initial" if initial else "W": W}), gone.size
+    W.flat[chosen] = scale * W.flat[chosen] if scale else 0
+    return replace(model, **{"W_initial" if initial else "W": W}), chosen.size
 
 
 def lesion_sweep(

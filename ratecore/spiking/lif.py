@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from ratecore.arrays import array_of
 from ratecore.settings import SettingsError
 from ratecore.spiking import kernels
 from ratecore.spiking.settings import SpikingSettings
-from ratecore.spiking.source import RateModel
+from ratecore.spiking.source import RateModel, rate_model
 
 SETTLING = 10  # first steps, whose spikes come from the drawn membranes and are not counted in firing rates
 
@@ -61,16 +62,19 @@ class Simulator:
     """Trials of one network under one set of settings.
 
     Args:
-        model: RateModel.   settings: SpikingSettings.
+        model: RateModel, or what `rate_model` makes one of.   settings: SpikingSettings.
         every: steps between outputs; it must divide the steps for which a column of the input lasts.
 
     Raises:
-        ValueError: a time constant, refractory period or set of units that does not fit the network.
+        ValueError: a time constant, refractory period or set of units that does not fit the network; an array of it
+            with another shape, NaN or infinity; `every` that does not fit.
     """
 
     def __init__(self, model: RateModel, settings: SpikingSettings, every: int = 1):
-        self.model, self.settings, self.every = model, settings, every
         s = settings
+        if every < 1 or s.steps_per_column % every:
+            raise ValueError(f"every = {every}; it must divide the {s.steps_per_column} steps of a column of the input")
+        self.model, self.settings, self.every = _checked(rate_model(model), s.use_initial_weights), settings, every
         self.dt = s.step / 1000
         self.cell = kernels.Cell(
             model=kernels.QIF if s.model == "qif" else kernels.LIF,
@@ -89,7 +93,7 @@ class Simulator:
         )
         self.wiring = self._wiring()
         stimulated = () if s.stimulation.mode == "none" else s.stimulation.units
-        self.hit = model.units(stimulated).astype(float)
+        self.hit = self.model.units(stimulated).astype(float)
 
     def _wiring(self) -> kernels.Wiring:
         s, model, every, dt = self.settings, self.model, self.every, self.dt
@@ -136,12 +140,17 @@ class Simulator:
         Raises:
             ValueError: u of another shape, or too short for a step.
         """
-        u, n_in = np.asarray(u, float), self.model.w_in.shape[1]
-        if u.ndim != 2 or u.shape[0] != n_in or u.shape[1] <= self.settings.downsample:
-            raise ValueError(
-                f"u has shape {u.shape}; it must be ({n_in}, T) with T > downsample = {self.settings.downsample}"
-            )
+        u = self.stimulus(u)
         return u[:, :: self.settings.downsample].T @ self.model.w_in.T + self.settings.constant_current
+
+    def stimulus(self, u) -> np.ndarray:
+        """u (n_in, T) as float64; errors as `drive`."""
+        u = array_of("u", u, (self.model.w_in.shape[1], ("T", 1)))
+        if u.shape[1] <= self.settings.downsample:
+            raise ValueError(
+                f"u has T = {u.shape[1]} steps; it must have more than downsample = {self.settings.downsample}"
+            )
+        return u
 
     def outputs(self, scaling_factors, u, randomness: Randomness):
         """One trial at several values of lambda, side by side.
@@ -156,28 +165,48 @@ class Simulator:
 
     def record(self, scaling_factor: float, u, randomness: Randomness, states: bool = False) -> Trial:
         """One trial with all its spikes, and with `states` everything else too; `every` must be 1 for those."""
-        nt, N = randomness.kicks.size, self.model.N
+        factors = np.ravel(scaling_factor)  # (1, 1) when it comes from a .mat file
+        if factors.size != 1:
+            raise ValueError(f"scaling_factor has shape {np.shape(scaling_factor)}; it must be one number")
+        nt, N = np.size(randomness.kicks), self.model.N
         spikes, kept = np.zeros((nt, N), np.uint8), _nothing()[1:]
         if states:
             if self.every != 1:
                 raise ValueError(f"every = {self.every}: the states of every step need every = 1")
             kept = [np.empty((nt, N)) for _ in range(3)]
-        out, count = self._run([scaling_factor], u, randomness, kernels.Record(spikes, *kept))
+        out, count = self._run(factors, u, randomness, kernels.Record(spikes, *kept))
         steps, units = np.nonzero(spikes)
         v, ipsc, r = kept if states else (None, None, None)
         return Trial(self.dt, nt, out[0], steps, units, count[0] / (nt * self.dt), v, ipsc, r)
 
     def _run(self, scaling_factors, u, randomness, record):
-        scaling_factors = np.asarray(scaling_factors, float)
+        scaling_factors = array_of("scaling_factor", scaling_factors, (("L", 1),), finite=False)
         if not (np.isfinite(scaling_factors) & (scaling_factors > 0)).all():
             raise ValueError(f"scaling_factor = {scaling_factors.tolist()}: it must be a number above 0")
         inverses = 1 / scaling_factors
-        drive, nt = self.drive(u), randomness.kicks.size
+        u = self.stimulus(u)
+        drive, nt, N = self.drive(u), self.steps(u.shape[1]), self.model.N
+        v0, kicks = array_of("v0", randomness.v0, (N,)), array_of("kicks", randomness.kicks, (nt,))
+        seeds = array_of("seeds", randomness.seeds, (3, N), np.uint32)
         out = np.empty((inverses.size, nt // self.every))
-        count = np.zeros((inverses.size, self.model.N), np.int64)
-        kernels.trial(self.cell, self.wiring, inverses, drive, randomness.kicks, self.hit, randomness.v0,
-                      randomness.seeds.copy(), out, count, record)  # fmt: skip
+        count = np.zeros((inverses.size, N), np.int64)
+        kernels.trial(self.cell, self.wiring, inverses, drive, kicks, self.hit, v0, seeds.copy(), out, count, record)
         return out, count
+
+
+def _checked(model: RateModel, initial: bool) -> RateModel:
+    """The model with its arrays as the loops read them. Raises ValueError: names an array that does not fit."""
+    N, n_in = model.N, model.w_in.shape[-1]
+    shapes = {"W_initial" if initial else "W": (N, N), "w_in": (N, n_in), "w_out": (N,), "tau": (N,)}
+    if initial:
+        model.weights(initial)  # names it where it is missing
+    arrays = {name: array_of(name, getattr(model, name), shape) for name, shape in shapes.items()}
+    arrays |= {name: array_of(name, getattr(model, name), (N,), bool) for name in ("inh", "som")}
+    if model.w_in.dtype == arrays["w_in"].dtype:
+        del arrays["w_in"]  # only multiplied: in another memory order the last bits of a product may differ
+    if not (arrays["tau"] > 0).all():
+        raise ValueError(f"tau = {arrays['tau'].min():g} ms of a unit; it must be above 0")
+    return replace(model, **arrays)
 
 
 def _nothing():
@@ -202,6 +231,6 @@ def simulate(model: RateModel, scaling_factor: float, u, settings=None, rng=None
     if not isinstance(settings, SpikingSettings):
         raise SettingsError(f"settings is a {type(settings).__name__}; it must be SpikingSettings")
     simulator = Simulator(model, settings)
-    simulator.drive(u)  # names a wrong u before anything is drawn
-    randomness = simulator.draw(np.random.default_rng(rng), simulator.steps(np.shape(u)[1]))
+    u = simulator.stimulus(u)  # names a wrong u before anything is drawn
+    randomness = simulator.draw(np.random.default_rng(rng), simulator.steps(u.shape[1]))
     return simulator.record(scaling_factor, u, randomness, states)

@@ -8,9 +8,12 @@ from statistics import NormalDist
 
 import numpy as np
 
+from ratecore.arrays import arrays_of_trials
 from ratecore.processes import side_by_side
 from ratecore.spiking.lif import Simulator
 from ratecore.streams import stream
+from ratecore.tasks.checks import ready_to_score
+from ratecore.tasks.trials import score
 
 EVERY_MS = 0.5  # between outputs that are scored, at most: a quarter of the synaptic rise time
 
@@ -65,21 +68,26 @@ class TrialsOfTask:
 
     Raises:
         ValueError: the network has other inputs than the task.
+        TaskError: a task of the user's with a fault, or without `is_correct`.
     """
 
     def __init__(self, model, task, settings, seed: int, output_of_step: str | None = None):
+        ready_to_score(task)
+        self.simulator = Simulator(model, settings, outputs_every(settings))
+        model = self.simulator.model
         n_in = model.w_in.shape[1]
         if n_in != task.n_inputs:
             raise ValueError(f"the network has {n_in} inputs; task {task.name} has {task.n_inputs}")
+        if model.task is not None:
+            model.task.compare(task)
         self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
-        self.simulator = Simulator(model, settings, outputs_every(settings))
         self.inh = model.inh
 
     def draw(self, k: int):
         """u (n_in, T), label and Randomness of trial k."""
         rng = stream(self.seed, "lif_trial", k)
         trials = self.task.generate_batch([rng])
-        u = trials.u[0]
+        u = arrays_of_trials(self.task, trials, 1)[0][0]
         randomness = self.simulator.draw(rng, self.simulator.steps(u.shape[1]))
         return u, trials.labels[0], randomness
 
@@ -101,7 +109,7 @@ class TrialsOfTask:
             out, count = self.simulator.outputs(scaling_factors, u, randomness)
             seconds = randomness.kicks.size * self.simulator.dt
             for result, o, spikes in zip(results, self.by_step(out), count, strict=True):
-                result.correct.append(int(bool(self.task.is_correct_spiking(o, label))))
+                result.correct.append(int(score(self.task, o, label, "is_correct_spiking")))
                 result.rate_exc.append(_mean(spikes[~self.inh]) / seconds)
                 result.rate_inh.append(_mean(spikes[self.inh]) / seconds)
         return results

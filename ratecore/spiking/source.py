@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ratecore.formats import FormatError, load_mat, result_from_pth
+from ratecore.formats import SavedTask, read_network
+from ratecore.formats.conform import conform
+from ratecore.formats.errors import say_once
+from ratecore.formats.pth import result_of_content
 from ratecore.network import FR_RNN_dale
-
-# What the companion package reads from a `.mat` file or the dict of one, besides the weights before training.
-NEEDED = ("w", "w_in", "w_out", "m", "som_m", "inh", "taus", "taus_gaus")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class RateModel:
         W_initial: the same before training, or None where they are not known.
         w_in (N, n_in).   w_out (N,).   b_out: bias of the rate readout.
         tau, tau_initial (N,): decay time constants in ms, after and before training.   homogeneous: all have one.
-        inh, som (N,) bool: inhibitory units, and the SST units among them.   activation: name, or None if not known.
+        inh, som (N,) bool: inhibitory units, and the SST units among them.   activation: name.
+        task: what the file says of the task that it was trained on, or None.
     """
 
     W: np.ndarray
@@ -36,7 +37,8 @@ class RateModel:
     homogeneous: bool
     inh: np.ndarray
     som: np.ndarray
-    activation: str | None
+    activation: str
+    task: SavedTask | None = None
 
     @property
     def N(self) -> int:
@@ -80,77 +82,50 @@ def rate_model(model) -> RateModel:
     if isinstance(model, FR_RNN_dale):
         return model_of(model)
     if isinstance(model, dict):
-        return _of_content(model)
+        notes = []
+        found = _of_arrays(conform(model, notes, "not a rate network"))
+        say_once("the model", notes)
+        return found
     if not isinstance(model, str | Path):
         raise TypeError(f"model is a {type(model).__name__}; it must be a path, a dict or a network")
-    path = Path(model)
-    if not path.is_file():
-        raise FormatError(f"{path}: there is no such file")
-    if path.suffix == ".pth":
-        result = result_from_pth(path)
-        return model_of(result.net, result.initial)
-    try:
-        return _of_content(load_mat(path))
-    except (ValueError, TypeError, IndexError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"{path}: {error}") from error
+    file = read_network(model)
+    if file.arrays is not None:
+        return replace(_of_arrays(file.arrays), task=file.task)
+    result = result_of_content(file.path, file.content)
+    return replace(model_of(result.net, result.initial), task=file.task)
 
 
 def model_of(net, initial: dict | None = None) -> RateModel:
     """The RateModel of an FR_RNN_dale; `initial`: its state before training, as `TrainingResult` has it."""
     s = net.settings
     content = {name: getattr(net, name).detach().cpu().numpy() for name in
-               ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "taus_gaus")}  # fmt: skip
-    content |= {"taus": np.array(s.taus), "activation": s.activation, "apply_dale": s.apply_dale}
+               ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus_gaus")}  # fmt: skip
+    content |= {"taus": np.array(s.taus), "activation": np.array([s.activation]), "apply_dale": s.apply_dale}
     if initial is not None:
         content |= {"w0": initial["w"].cpu().numpy(), "taus_gaus0": initial["taus_gaus"].cpu().numpy()}
-    return _of_content(content)
+    return _of_arrays(conform(content, [], "not a rate network"))
 
 
-def _of_content(content: dict) -> RateModel:
-    if missing := [key for key in NEEDED if key not in content]:
-        raise ValueError(f"not a rate network: it has no {', '.join(missing)}")
+def _of_arrays(arrays: dict) -> RateModel:
+    """The RateModel of what `conform` gives."""
+    s, signs, som_m = arrays["settings"], arrays["m"].diagonal(), arrays["som_m"]
 
-    def array(key, shape=None):
-        value = np.asarray(content[key])
-        if value.dtype.kind not in "fiub" or not np.isfinite(value.astype(float)).all():
-            raise ValueError(f"{key} must be finite numbers")
-        if shape is not None and value.size != int(np.prod(shape)):
-            raise ValueError(f"{key} has shape {value.shape}; it must be {shape}")
-        return value.astype(float) if shape is None else value.astype(float).reshape(shape)
-
-    w = array("w")
-    N = len(w)
-    w, m, som_m = array("w", (N, N)), array("m", (N, N)), array("som_m", (N, N))
-    inh = array("inh", (N,)) == 1
-    if not (np.abs(m) == np.eye(N)).all():
-        raise ValueError("m is not a diagonal of +1 and -1")
-    dale = bool(np.ravel(content.get("apply_dale", inh.any()))[0])
-
-    def effective(key):
+    def effective(w):
         # Files of others may hold w as it was trained: negative entries, silent in the rate network, would make an
         # excitatory unit inhibit.
-        raw = array(key, (N, N))
-        return (np.maximum(raw, 0) if dale else raw) * m.diagonal() * som_m
+        return None if w is None else (np.maximum(w, 0) if s.apply_dale else w) * signs * som_m
 
-    taus = array("taus").ravel()
-    if taus.size not in (1, 2):
-        raise ValueError(f"taus = {taus.tolist()}: one time constant, or a minimum and a maximum")
-    w_in = array("w_in")
+    before = arrays["taus_gaus"] if arrays["taus_gaus0"] is None else arrays["taus_gaus0"]
     return RateModel(
-        W=effective("w"), W_initial=effective("w0") if "w0" in content else None,
-        w_in=w_in.reshape(N, -1) if w_in.ndim == 1 else array("w_in", (N, w_in.shape[1])), w_out=array("w_out", (N,)),
-        b_out=float(array("b_out", (1,))[0]) if "b_out" in content else 0.0,
-        tau=_time_constants(taus, array("taus_gaus", (N,))),
-        tau_initial=_time_constants(taus, array("taus_gaus0" if "taus_gaus0" in content else "taus_gaus", (N,))),
-        homogeneous=taus.size == 1, inh=inh, som=(som_m == 0).any(1),
-        activation=str(np.ravel(content["activation"])[0]) if "activation" in content else None,
+        W=effective(arrays["w"]), W_initial=effective(arrays["w0"]), w_in=arrays["w_in"], w_out=arrays["w_out"][0],
+        b_out=float(arrays["b_out"][0]), tau=_time_constants(s.taus, arrays["taus_gaus"][:, 0]),
+        tau_initial=_time_constants(s.taus, before[:, 0]), homogeneous=len(s.taus) == 1, inh=arrays["inh"] == 1,
+        som=(som_m == 0).any(1), activation=s.activation,
     )  # fmt: skip
 
 
 def _time_constants(taus, taus_gaus):
-    """tau (N,) in ms (SPEC 1): steps of 5 ms."""
-    if taus.size == 1:
+    """tau (N,) in ms: steps of 5 ms (Kim et al. 2019, Eq. 5)."""
+    if len(taus) == 1:
         return np.full(taus_gaus.size, 5 * taus[0])
     return 5 * (taus[0] + (taus[1] - taus[0]) / (1 + np.exp(-taus_gaus)))

@@ -4,55 +4,87 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
-from ratecore.config import did_you_mean, shown, task_key
+from ratecore.settings import did_you_mean, shown, task_key
+from ratecore.tasks import port, trials, values
+from ratecore.tasks.trials import Trials
+from ratecore.tasks.values import TaskError
 
 MOST_STEPS = 1_000_000  # of a trial: an hour and a half
 
 
-class Trials(NamedTuple):
-    """A batch of trials: u (B, n_inputs, T), z (B, T), B labels, B names of conditions."""
-
-    u: np.ndarray
-    z: np.ndarray
-    labels: list
-    conditions: list[str]
+_warned: set[tuple[type, str]] = set()  # settings that a task was given and does not use
 
 
 class AbstractTask(ABC):
     """One cognitive task. Subclass it and register the class to add a task.
 
-    A task holds only its timing; all randomness comes through an explicit generator.
+    A task holds only its timing; all randomness comes through an explicit generator. A subclass defines `draw_trial`,
+    `generate_target` and `is_correct`, and the attributes below. A class of the `rate` package, which has
+    `generate_stimulus` in place of `draw_trial`, works too: what it lacks is derived, see `ratecore.tasks.port`.
 
     Args:
-        settings: any of the task's settings (see `defaults`); steps are of 5 ms. Keys of the seed package that
-            belong to the network (`taus`, `DeltaT`, `task`) are accepted and ignored here.
+        settings: any of the task's settings (see `defaults`); steps are of 5 ms. Settings of other tasks and of the
+            network (`delay`, `taus`, `DeltaT`) are ignored, with one warning where they are the task's kind of setting.
 
     Raises:
-        ValueError: an unknown key, or a stimulus that does not fit the trial.
+        ValueError: a misspelt key, or a stimulus that does not fit the trial.
     """
 
-    name: ClassVar[str]
-    n_inputs: ClassVar[int]
-    defaults: ClassVar[dict[str, float]]
-    trial_types: ClassVar[tuple[str, ...]]
+    name: ClassVar[str]  # the name under which it is registered, unless a class says another
+    defaults: ClassVar[dict[str, float]] = {}
+    trial_types: ClassVar[tuple[str, ...]] = ()
     evidence_levels: ClassVar[tuple[float, ...]] = ()  # of the psychometric curve, for `draw_graded_trial`
     min_trials: ClassVar[int] = 0  # the stopping rule is not applied before this many trials (SPEC 3)
     spiking_output: ClassVar[str] = "mean"  # what stands for a step of a spiking network's output: mean, peak or last
     spiking_delay: ClassVar[int | None] = None  # steps from the stimulus's end to `spiking_window`
     _network_keys: ClassVar[frozenset[str]] = frozenset({"taus", "DeltaT", "task"})
 
+    def __init_subclass__(cls, **more):
+        super().__init_subclass__(**more)
+        if not hasattr(cls, "name"):
+            cls.name, cls._unnamed = cls.__name__, True
+        if port.is_port_class(cls) and not cls.trial_types:
+            cls.trial_types = (None,)  # the task chooses
+
     def __init__(self, settings: dict | None = None):
+        if type(self).draw_trial is AbstractTask.draw_trial and not port.is_port_class(type(self)):
+            raise TypeError(
+                f"{type(self).__name__}: a task must define draw_trial(self, trial_type, rng), which returns u and the "
+                "label"
+            )
         given = dict(settings or {})
-        for key in given.keys() - self.defaults.keys() - self._network_keys:
-            hint, allowed = did_you_mean(key, self.defaults), ", ".join(self.defaults)
-            raise ValueError(f"{self.name}: unknown setting '{key}'{hint}; allowed: {allowed}")
-        self.settings = {**self.defaults, **{k: v for k, v in given.items() if k in self.defaults}}
+        values.check_defaults(type(self))
+        if self.defaults:
+            given = {key: given[key] for key in self._used_keys(given)}
+        self.settings = {**self.defaults, **given}
         self.validate_settings()
+
+    @classmethod
+    def refuse_unknown(cls, settings: dict) -> None:
+        """Raises ValueError for a setting that the task does not have, also for one that another task has."""
+        for key in settings.keys() - cls.defaults.keys() - cls._network_keys if cls.defaults else ():
+            hint, allowed = did_you_mean(key, cls.defaults), ", ".join(cls.defaults)
+            raise ValueError(f"{cls.name}: unknown setting '{key}'{hint}; allowed: {allowed}")
+
+    def _used_keys(self, given: dict) -> list[str]:
+        """The keys that are settings of the task; for each other one a warning, once, or an error if it is misspelt."""
+        of_others = {key for task in TaskFactory._tasks.values() for key in task.defaults}
+        for key in given.keys() - self.defaults.keys() - self._network_keys:
+            if key not in of_others and did_you_mean(key, self.defaults):
+                self.refuse_unknown({key: given[key]})
+            if (type(self), key) not in _warned:
+                _warned.add((type(self), key))
+                allowed = ", ".join(self.defaults)
+                message = f"{self.name}: the task has no setting '{key}', which is ignored; it has {allowed}"
+                warnings.warn(message, stacklevel=4)
+        return [key for key in given if key in self.defaults]
 
     def validate_settings(self) -> None:
         """Checks that counts of steps are whole and the response comes before the trial ends.
@@ -82,7 +114,22 @@ class AbstractTask(ABC):
     @property
     def T(self) -> int:
         """Length of a trial in steps."""
+        if "T" not in self.settings:
+            raise TaskError(f"task '{self.name}': it has no setting T, the length of a trial; add it to `defaults`")
         return self.settings["T"]
+
+    @cached_property
+    def n_inputs(self) -> int:
+        """Number of inputs; a class that does not say it is asked for a stimulus."""
+        kind = self.trial_types[0]
+        u, _ = trials.draw_stimulus(self, kind, np.random.default_rng(0))
+        shape = np.shape(u) if isinstance(u, list) or hasattr(u, "shape") else ()
+        if len(shape) != 2 or shape[1] != self.T:
+            hint = " (is it transposed?)" if shape[:1] == (self.T,) else ""
+            came = f"{values.place(self, trials.drawing_method(self), kind)} returned {values.what(u)}"
+            allowed = f"it must be an array of shape (n_inputs, T) with T = {self.T}"
+            raise TaskError(f"{came} as the stimulus{hint}; {allowed}")
+        return shape[0]
 
     @property
     def stimulus_end(self) -> int:
@@ -112,17 +159,21 @@ class AbstractTask(ABC):
             return self.response_window
         return slice(min(self.stimulus_end + self.spiking_delay, self.T - 1), self.T)
 
-    @abstractmethod
     def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[np.ndarray, object]:
         """A stimulus u (n_inputs, T) of the given trial type, and its label."""
+        raise NotImplementedError(f"{self.name}: it has generate_stimulus in place of draw_trial")
 
     @abstractmethod
-    def generate_target(self, label) -> np.ndarray:
-        """The target output z (T,) for a label."""
+    def generate_target(self, label, seed=None) -> np.ndarray:
+        """The target output z (T,) for a label. A target has nothing random; `seed` is there for older programs."""
 
-    @abstractmethod
     def is_correct(self, o: np.ndarray, label) -> bool:
         """Whether output o (T,), o[t] of step t, answers the trial (SPEC 2)."""
+        raise TaskError(
+            f"task '{self.name}': it has no criterion, which tests and scores need; add to {type(self).__name__}:\n"
+            "    def is_correct(self, o, label):  # whether output o (T,), o[t] of step t, answers the trial\n"
+            "        return True or False"
+        )
 
     def is_correct_spiking(self, o: np.ndarray, label) -> bool:
         """Whether output o (T,) of a spiking network answers the trial (SPEC 5); as `is_correct` unless a task says
@@ -152,7 +203,8 @@ class AbstractTask(ABC):
         Raises:
             ValueError: unknown trial type.
         """
-        rng = np.random.default_rng(seed)
+        # The `rate` package says False where it means that no seed is fixed.
+        rng = np.random.default_rng(None if seed is False else seed)
         if trial_type is None:
             trial_type = self.draw_trial_type(rng)
         elif trial_type not in self.trial_types:
@@ -161,7 +213,13 @@ class AbstractTask(ABC):
 
     def simulate_trial(self, trial_type: str | None = None, seed=None):
         """A whole trial: u (n_inputs, T), z (T,), label."""
-        u, label = self.generate_stimulus(trial_type, seed)
+        if not port.is_port_class(type(self)):
+            u, label = self.generate_stimulus(trial_type, seed)
+        elif isinstance(seed, np.random.Generator):
+            u, label = trials.draw_stimulus(self, trial_type, seed)
+        else:
+            chosen = {} if trial_type is None else {"trial_type": trial_type}
+            u, label = self.generate_stimulus(**chosen, **({} if seed is None else {"seed": seed}))
         return u, self.generate_target(label), label
 
     def generate_batch(self, generators: list[np.random.Generator]):
@@ -169,28 +227,21 @@ class AbstractTask(ABC):
 
         Returns:
             Trials.
-        """
-        return self.collect(self._draw_any(rng) for rng in generators)
 
-    def _draw_any(self, rng):
-        trial_type = self.draw_trial_type(rng)
-        return trial_type, *self.generate_stimulus(trial_type, rng)
+        Raises:
+            TaskError: a method of the task raised an exception, or returned what does not fit.
+        """
+        return self.collect(trials.draw_any(self, rng) for rng in generators)
 
     def collect(self, drawn) -> Trials:
-        """Trials from (trial type, u, label) of each."""
-        types, u, labels = zip(*drawn, strict=True)
-        for label in labels:
-            if not isinstance(label, str | int | float | np.integer | np.floating):
-                raise ValueError(
-                    f"{self.name}: the label {label!r} must be a number or a word, so that files can hold it"
-                )
-        z = np.stack([self.generate_target(label) for label in labels])
-        conditions = [self.condition(kind, label) for kind, label in zip(types, labels, strict=True)]
-        return Trials(np.stack(u), z, list(labels), conditions)
+        """Trials from (trial type, u, label) of each. Raises TaskError for what does not fit, naming its trial type."""
+        return trials.collect(self, drawn)
 
     def condition(self, trial_type: str, label) -> str:
-        """Name of the condition under which the trial is counted and drawn in figures; the trial type by default."""
-        return trial_type
+        """Name of the condition under which the trial is counted and drawn in figures; the trial type by default, or
+        the label of a task without trial types.
+        """
+        return str(label) if trial_type is None else trial_type
 
 
 class TaskFactory:
@@ -204,15 +255,19 @@ class TaskFactory:
 
         Raises:
             TypeError: `task` is no subclass of AbstractTask.
-            ValueError: the name cannot be part of a path, or belongs to another class.
+            ValueError: the name cannot be part of a path, or belongs to another class; or the class's `defaults` are
+                no settings.
         """
         if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", task_key(name)):
             raise ValueError(f"register_task: {name!r}; a name is made of letters, digits, '-', '_' and '.'")
         if not (isinstance(task, type) and issubclass(task, AbstractTask)):
             raise TypeError(f"register_task: {task!r} is not a subclass of AbstractTask")
+        values.check_defaults(task)
         known = cls._tasks.get(task_key(name))
         if known is not None and known is not task:
             raise ValueError(f"register_task: '{name}' is already the task {known.__module__}.{known.__qualname__}")
+        if vars(task).get("_unnamed"):
+            task.name, task._unnamed = task_key(name), False
         cls._tasks[task_key(name)] = task
 
     @classmethod
@@ -225,9 +280,27 @@ class TaskFactory:
         return cls._tasks[key]
 
     @classmethod
-    def create_task(cls, name: str, settings: dict | None = None) -> AbstractTask:
-        """The task `name` with `settings` over its defaults."""
-        return cls.task_class(name)(settings)
+    def create_task(cls, name: str, settings: dict | None = None, strict: bool = False) -> AbstractTask:
+        """The task `name` with `settings` over its defaults.
+
+        Args:
+            strict: a setting that the task does not have is an error, also if another task has it.
+
+        Raises:
+            ValueError: an unknown name or setting, or settings that do not fit.
+            TaskError: any other exception in a task of the user's, named.
+        """
+        task_class = cls.task_class(name)
+        if strict:
+            task_class.refuse_unknown(settings or {})
+            if not task_class.defaults:  # which say elsewhere what is counted in steps; a configuration has floats only
+                settings = {key: int(v) if v == int(v) else v for key, v in (settings or {}).items()}
+        try:
+            return task_class(settings)
+        except ValueError:
+            raise
+        except Exception as error:
+            raise values.raised(task_class, "__init__", error) from error
 
     @classmethod
     def list_available_tasks(cls) -> list[str]:

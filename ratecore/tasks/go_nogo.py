@@ -13,6 +13,7 @@ class GoNogoTask(AbstractTask):
     name = "go-nogo"
     n_inputs = 1
     defaults = {"T": 200, "stim_on": 50, "stim_dur": 25}
+    amplitude, quiet = 0.7, 0.3  # of the output in Go trials at least, in NoGo trials at most
     trial_types = ("go", "nogo")
     min_trials = 1500
     spiking_output = "peak"  # its criterion is of the largest and smallest output
@@ -24,7 +25,7 @@ class GoNogoTask(AbstractTask):
             u[0, self.settings["stim_on"] : self.stimulus_end] = 1
         return u, 1 if trial_type == "go" else 0
 
-    def generate_target(self, label):
+    def generate_target(self, label, seed=None):
         z = np.zeros(self.T)
         if label == 1:
             z[self.stimulus_end :] = 1
@@ -32,11 +33,11 @@ class GoNogoTask(AbstractTask):
 
     def is_correct(self, o, label):
         response = o[self.response_window]
-        return bool(response.max() > 0.7) if label == 1 else bool(np.abs(response).max() < 0.3)
+        return bool(response.max() > self.amplitude) if label == 1 else bool(np.abs(response).max() < self.quiet)
 
     def is_correct_spiking(self, o, label):
         largest = o[self.spiking_window].max()  # of both signs: below 0 a spiking network only fluctuates
-        return bool(largest > 0.7) if label == 1 else bool(largest < 0.3)
+        return bool(largest > self.amplitude) if label == 1 else bool(largest < self.quiet)
 
 
 TaskFactory.register_task(GoNogoTask.name, GoNogoTask)

@@ -16,6 +16,7 @@ class ManteTask(AbstractTask):
     name = "mante"
     n_inputs = 4
     defaults = {"T": 500, "stim_on": 50, "stim_dur": 200, "offset": 0.5}
+    amplitude = 0.7  # that the output must reach, of the label's sign
     trial_types = ("motion", "color")
     evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)
     score_dur = 200  # the last steps, in which the output is scored
@@ -53,7 +54,7 @@ class ManteTask(AbstractTask):
     def condition(self, trial_type, label):
         return f"{trial_type} {'+' if label > 0 else '-'}"
 
-    def generate_target(self, label):
+    def generate_target(self, label, seed=None):
         z = np.zeros(self.T)
         z[self.stimulus_end :] = label
         return z
@@ -64,9 +65,8 @@ class ManteTask(AbstractTask):
     def is_correct_spiking(self, o, label):
         return self._answers(o[self.spiking_window], label)
 
-    @staticmethod
-    def _answers(response, label):
-        return bool(response.max() > 0.7) if label == 1 else bool(response.min() < -0.7)
+    def _answers(self, response, label):
+        return bool(response.max() > self.amplitude) if label == 1 else bool(response.min() < -self.amplitude)
 
 
 TaskFactory.register_task(ManteTask.name, ManteTask)

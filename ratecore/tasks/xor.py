@@ -13,6 +13,7 @@ class XORTask(AbstractTask):
     name = "xor"
     n_inputs = 2
     defaults = {"T": 300, "stim_on": 50, "stim_dur": 50, "delay": 10}
+    amplitude = 0.7  # that the output must reach, of the label's sign
     trial_types = ("++", "+-", "-+", "--")
     response_delay = 10  # steps from the end of the second stimulus to the response
     response_dur = 100  # steps for which the target is held
@@ -51,7 +52,7 @@ class XORTask(AbstractTask):
             u[row, on : on + dur] = 1 if sign == "+" else -1
         return u, "same" if trial_type[0] == trial_type[1] else "diff"
 
-    def generate_target(self, label):
+    def generate_target(self, label, seed=None):
         z = np.zeros(self.T)
         start = self.response_window.start
         z[start : start + self.response_dur] = 1 if label == "same" else -1
@@ -63,9 +64,8 @@ class XORTask(AbstractTask):
     def is_correct_spiking(self, o, label):
         return self._answers(o[self.spiking_window], label)
 
-    @staticmethod
-    def _answers(response, label):
-        return bool(response.max() > 0.7) if label == "same" else bool(response.min() < -0.7)
+    def _answers(self, response, label):
+        return bool(response.max() > self.amplitude) if label == "same" else bool(response.min() < -self.amplitude)
 
 
 TaskFactory.register_task(XORTask.name, XORTask)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -31,19 +34,37 @@ class Follower:
     def __init__(self, uri: str, experiment: str, results, whole: bool = False):
         self._job = {"experiment": experiment, "results": str(results), "whole": whole}
         self._uri, self._process = uri, None
+        self._stopping, self._saying, self._said = threading.Event(), threading.Lock(), False
 
     def start(self) -> Follower:
-        """Starts the process."""
+        """Starts the process. Should it end before it is told to, this is said at once."""
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ratecore.tracking.follow"], stdin=subprocess.PIPE, text=True,
+                # -P: a file `random.py` in the folder of the launch is not Python's own.
+                [sys.executable, "-P", "-m", "ratecore.tracking.follow"], stdin=subprocess.PIPE, text=True,
                 env={**os.environ, "MLFLOW_TRACKING_URI": self._uri, "PYTHONPATH": self._python_path()},
             )  # fmt: skip
+            threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
             self._process.stdin.write(json.dumps(self._job) + "\n")
             self._process.stdin.flush()
         except OSError as error:
-            print(f"tracking: not mirrored now, but replayed later: {error}", file=sys.stderr)
+            if not isinstance(error, BrokenPipeError):  # of which `_watch` says why
+                self._say_once(f"the process that mirrors does not start ({error})")
         return self
+
+    def _watch(self, process: subprocess.Popen) -> None:
+        """Says so when the process ends although nobody has told it to."""
+        code = process.wait()
+        if not self._stopping.is_set():
+            how = f"was killed by signal {-code}" if code < 0 else f"ended by itself with exit status {code}"
+            self._say_once(f"the process that mirrors {how}")
+
+    def _say_once(self, what: str) -> None:
+        with self._saying:
+            if not self._said:
+                self._said = True
+                later = f"the rest is replayed later: `ratecore replay {shlex.quote(self._job['results'])}`"
+                print(f"tracking: {what}; {later}", file=sys.stderr, flush=True)
 
     @property
     def pid(self) -> int | None:
@@ -52,13 +73,16 @@ class Follower:
 
     @staticmethod
     def _python_path() -> str:
-        """Where the process finds this very ratecore, installed or not."""
-        return os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+        """Where the process finds this very ratecore, installed or not. An empty entry would be the working folder."""
+        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        return os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, given)])
 
     def stop(self, grace: float = 60.0) -> bool:
         """Has the process bring what is left, within `grace` seconds. Returns whether it has."""
         if self._process is None:
             return False
+        if self._process.poll() is None:
+            self._stopping.set()
         try:
             self._process.stdin.close()  # the sign to finish
         except BrokenPipeError:
@@ -71,7 +95,7 @@ class Follower:
             self._process.kill()
             self._process.wait()
         if code not in (0, 1):
-            print("tracking: the process that mirrors was killed; the rest is replayed later", file=sys.stderr)
+            self._say_once("the process that mirrors was killed")
         return code == 0
 
     def _wait(self, seconds: float) -> int | None:
@@ -91,7 +115,6 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
     Returns:
         whether all was mirrored in the end.
     """
-    from ratecore.redaction import without_secrets
     from ratecore.tracking.mlflow import GoneError, Mirror, RefusedError
     from ratecore.tracking.queue import close, note_open, open_runs
     from ratecore.tracking.record import RecordError
@@ -107,6 +130,9 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
         try:
             if mirror is None and (notes or every):
                 mirror = Mirror(uri, job["experiment"], job["results"])
+                for note in mirror.notes:
+                    _say(said, note, note)
+                mirror.note_deleted()
             missed = [folder for folder in every if folder not in notes and not mirror.has_all(folder)]
             for folder in missed:
                 note_open(root, folder)  # so that the next one brings it, if this one cannot
@@ -120,10 +146,11 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
                         raise  # of a connection
                     _say(said, folder, f"{folder} is not mirrored: {error}")
                     whole = False
+            if last and mirror is not None:
+                mirror.note_deleted()
         except Exception as error:  # whatever is wrong with a server, the work goes on and this is said once
             whole, mirror = False, None  # what answers next may be another store
-            message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0], uri)
-            _say(said, "server", f"MLflow cannot be reached, the runs go on and are mirrored later ({message})")
+            _say(said, "server", _trouble(error, uri))
         if mirror is not None and (last or time.monotonic() > due):
             try:
                 mirror.mirrored.write()
@@ -133,6 +160,18 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
             due = time.monotonic() + STATISTICS
         if last:
             return whole
+
+
+def _trouble(error: Exception, uri: str) -> str:
+    """One sentence about a store that cannot be used."""
+    from ratecore.redaction import without_secrets
+    from ratecore.tracking.sqlite import problem_of_version
+
+    if found := re.search(r"database schema \(found version (\w+)", str(error)):
+        problem = problem_of_version(found[1], uri) or "its schema is not that of the MLflow installed"
+        return without_secrets(f"MLflow cannot be used, the runs go on and are mirrored later: {problem}", uri)
+    message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0], uri)
+    return f"MLflow cannot be reached, the runs go on and are mirrored later ({message})"
 
 
 def _say(said: set, about, text: str) -> None:

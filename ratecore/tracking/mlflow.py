@@ -13,11 +13,22 @@ import re
 import sys
 from pathlib import Path
 
-from ratecore.files import inside, locked, sha256_of
+from ratecore.files import inside, locked, open_to_lock, sha256_of
 from ratecore.redaction import without_secrets
+from ratecore.surroundings import have_a_home_and_a_name
 from ratecore.tracking.record import LARGEST, Record, RecordError
-from ratecore.tracking.sqlite import sqlite_file
-from ratecore.tracking.state import Mirrored, read_state, write_state
+from ratecore.tracking.sqlite import (
+    ARTIFACTS,
+    artifact_location,
+    local_path,
+    make_file,
+    same_folder,
+    sqlite_file,
+    take_artifacts_along,
+)
+from ratecore.tracking.state import Deleted, Mirrored, read_state, write_state
+from ratecore.tracking.uri import is_database, is_default
+from ratecore.tracking.uri import tracking_uri as tracking_uri
 
 RUN_TAG = "ratecore.run"  # the run's identity, for people
 # With the identity behind it, the key of a tag that one run alone has. Databases keep an index of keys and none of
@@ -32,23 +43,6 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-
-
-def tracking_uri(configured: str | None, results) -> str:
-    """The MLflow tracking URI: of the environment, of the configuration, or a SQLite file in the results folder."""
-    default = f"sqlite:///{Path(results).resolve()}/mlflow.db"
-    given = {"the environment's MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI"), "tracking.uri": configured}
-    for name, uri in given.items():
-        if uri and not uri.isprintable():  # the value is not shown: it may hold a password
-            raise ValueError(f"{name}: it must be a URI without line breaks and other control characters")
-        if uri:
-            return uri
-    return default
-
-
-def is_database(uri: str) -> bool:
-    """Whether MLflow's client opens the store itself, rather than asking a server."""
-    return uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def tags_of(identity: str) -> dict[str, str]:
@@ -72,49 +66,97 @@ class Mirror:
         results: folder of all results; artifacts go to `mlartifacts` in it when the store is a database without a
             server, which would take them.
 
+    Attributes:
+        notes: what people should know about the store, one sentence each.
+
     Raises:
         MlflowException: the store cannot be reached.
     """
 
     def __init__(self, uri: str, experiment: str, results):
+        have_a_home_and_a_name()
         from mlflow.tracking import MlflowClient
 
-        database = is_database(uri)
-        if file := sqlite_file(uri):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            uri += "" if "?" in uri else "?timeout=60"  # wait for a database that another job has locked
+        database, default = is_database(uri), is_default(uri, results)
+        self.root, self.notes = Path(results, experiment), []
+        place = Path(results).resolve() / ARTIFACTS / experiment
         # The first client of a database makes its tables, which two processes at once would break.
         with locked(Path(results) / ".mlflow.lock") if database else contextlib.nullcontext():
+            if file := sqlite_file(uri):
+                make_file(file)
+                uri += f"{'&' if 'uri=true' in uri else '?'}timeout=60" * ("timeout=" not in uri)
             self.client = MlflowClient(uri)
-            place = Path(results).resolve() / "mlartifacts" / experiment
-            self._take_experiment(experiment, str(place) if database else None)
-        created = self.client.get_experiment(self.experiment_id).creation_time
-        # Names the store in the state beside each record: another store, or this one made anew, gets everything.
-        place = f"{without_secrets(uri)}|{self.experiment_id}|{created}"
-        self.store = hashlib.sha256(place.encode()).hexdigest()[:16]
-        self.mirrored = Mirrored(Path(results, experiment), self.store)
+            if default:
+                take_artifacts_along(file, results)
+            # The default store is the same one after its folder was moved or copied.
+            name = "mlflow.db in the results folder" if default else without_secrets(uri)
+            found = self._take_experiment(experiment, artifact_location(place) if database else None, name)
+        if database:
+            self._note_artifacts_elsewhere(found, place, default)
+        self.mirrored = Mirrored(self.root, self.store)
         self.mirrored.begin()
 
-    def _take_experiment(self, experiment: str, place: str | None) -> None:
+    def _note_artifacts_elsewhere(self, experiment, place: Path, default: bool) -> None:
+        """Notes that artifacts go to another folder than that of these results, unless somebody chose that folder."""
+        folder = local_path(experiment.artifact_location)
+        if folder is None or folder.is_relative_to(place.parents[1]) or same_folder(folder, place):
+            return
+        if default or folder.parts[-2:] == place.parts[-2:]:
+            where = f"go to {folder}, outside of {place.parents[1]}"
+            self.notes.append(f"artifacts of the experiment '{experiment.name}' {where}")
+
+    def _take_experiment(self, experiment: str, place: str | None, store: str):
+        """The experiment, made or restored if need be."""
         from mlflow.exceptions import MlflowException
 
-        found = self.client.get_experiment_by_name(experiment)
+        found, new = self.client.get_experiment_by_name(experiment), False
         if found is None:
             try:
-                self.experiment_id = self.client.create_experiment(experiment, place, tags={KEYED: "yes"})
-                self._keyed = True
-                return
+                self.client.create_experiment(experiment, place, tags={KEYED: "yes"})
+                new = True
             except MlflowException:  # another process made it in between
-                found = self.client.get_experiment_by_name(experiment)
-                if found is None:
-                    raise
-        if found.lifecycle_stage == "deleted":
-            self.client.restore_experiment(found.experiment_id)
+                pass
+            found = self.client.get_experiment_by_name(experiment)
+            if found is None:
+                raise LookupError(f"MLflow has no experiment '{experiment}', although it was asked to make it")
         self.experiment_id = found.experiment_id
-        self._keyed = KEYED in found.tags
+        # Names the store in the state beside each record: another store, or this one made anew, gets everything.
+        key = f"{store}|{self.experiment_id}|{found.creation_time}"
+        self.store = hashlib.sha256(key.encode()).hexdigest()[:16]
+        self.deleted = Deleted(self.root, self.store)
+        if found.lifecycle_stage == "deleted":
+            self._restore(experiment)
+        self._keyed = new or KEYED in found.tags
         if not self._keyed and not self._search("", max_results=1):  # made by hand, and empty
             self.client.set_experiment_tag(self.experiment_id, KEYED, "yes")
             self._keyed = True
+        return found
+
+    def _restore(self, experiment: str) -> None:
+        """Restores an experiment that was deleted; MLflow restores its runs with it, also those deleted before it."""
+        self.client.restore_experiment(self.experiment_id)
+        known = set(self.deleted.run_ids())
+        again = [run.info.run_id for run in self._all_runs("ACTIVE_ONLY") if run.info.run_id in known] if known else []
+        for run_id in again:
+            self.client.delete_run(run_id)
+        kept = f"; {len(again)} of them, deleted before it, stay deleted" if again else ""
+        self.notes.append(f"the experiment '{experiment}' was deleted in MLflow and is restored with its runs{kept}")
+
+    def note_deleted(self) -> None:
+        """Notes which runs are deleted now, for a later `_restore`."""
+        self.deleted.write([run.info.run_id for run in self._all_runs("DELETED_ONLY")])
+
+    def _all_runs(self, view: str):
+        """Every run of the experiment, those of one view: 'ACTIVE_ONLY' or 'DELETED_ONLY'."""
+        from mlflow.entities import ViewType
+
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment_id], "", ViewType.from_string(view.lower()),
+                                           max_results=1000, page_token=token)  # fmt: skip
+            yield from page
+            if not (token := page.token):
+                return
 
     def _search(self, text: str, **limits) -> list:
         """Runs of the experiment, deleted ones too."""
@@ -336,11 +378,11 @@ def metric_name(name: str) -> str:
 def _record_locked(path: Path):
     """The bytes of a record, while no other process mirrors it; b'' when there is none."""
     try:
-        file = open(path, "r+b")  # some network file systems lock only what could be written
+        handle = open_to_lock(path, create=False)
     except FileNotFoundError:
         yield b""
         return
-    with file:
+    with open(handle, "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if (size := os.fstat(file.fileno()).st_size) > LARGEST:
             raise RecordError(f"{path}: it has {size:,} bytes; at most {LARGEST:,} are read")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from ratecore.files import (
     write_atomic,
 )
 from ratecore.tracking.record import Record, RecordError
+from ratecore.tracking.state import read_state
 
 
 def note_open(root, folder) -> None:
@@ -39,6 +41,27 @@ def open_runs(root) -> dict[Path, dict]:
     """Folder of each open run of an experiment: its note."""
     notes = (_read(root, path) for path in sorted(Path(root).glob("open/[!.]*")))  # [!.]: a note that is being written
     return {Path(root, note["folder"]): note for note in notes if note}
+
+
+def not_mirrored(root) -> int:
+    """How many runs of an experiment MLflow does not have, or not all of, as far as is noted. Asks no server."""
+    return sum(not _is_mirrored(folder) for folder in open_runs(root))
+
+
+def _is_mirrored(folder: Path) -> bool:
+    """Whether some store has had the whole record of a run."""
+    try:
+        return read_state(folder).get("bytes") == (folder / "record.jsonl").stat().st_size
+    except FileNotFoundError:
+        return True  # nothing is recorded yet
+
+
+def words_of_mirror(root) -> str:
+    """What the end of a workflow says of MLflow: how many networks are missing there; '' if nothing is missing."""
+    if not (missing := not_mirrored(root)):
+        return ""
+    again = f"ratecore replay {shlex.quote(Path(root).parent.as_posix())}"
+    return f"\nMLflow is incomplete for {missing:,} network{'s' * (missing > 1)}: `{again}` mends it or says why not."
 
 
 def _read(root, path: Path, name: str = "") -> dict | None:

@@ -70,7 +70,7 @@ class Record:
 
     def _append(self, line: bytes, sync: bool) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)  # the umask decides
         try:
             _drop_torn_end(handle)
             while line:  # on a full disk a part is written, and the next call says why; the next append drops the part

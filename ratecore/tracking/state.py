@@ -87,6 +87,34 @@ class Mirrored:
         self._news = {}
 
 
+class Deleted:
+    """The runs of an experiment that people have deleted in MLflow one by one: `deleted.json`.
+
+    MLflow itself forgets which these are once the whole experiment is deleted: then all of its runs are, and all are
+    active again when it is restored.
+
+    Args:
+        root: folder of the experiment's results.   store: as `Mirror.store` names it.
+    """
+
+    def __init__(self, root, store: str):
+        self.path, self.store = Path(root, "deleted.json"), store
+
+    def run_ids(self) -> list[str]:
+        """Ids of the MLflow runs, as of the last look."""
+        try:
+            found = read_sealed_json(self.path, most=LARGEST)
+        except (OSError, ValueError):
+            return []
+        ids = found.get("run_ids")
+        return [str(run_id) for run_id in ids] if isinstance(ids, list) and found.get("store") == self.store else []
+
+    def write(self, run_ids) -> None:
+        """Notes the runs that are deleted now. Raises OSError."""
+        if sorted(run_ids) != self.run_ids():
+            write_atomic(self.path, sealed_json({"store": self.store, "run_ids": sorted(run_ids)}))
+
+
 def _size(path: Path) -> int | None:
     try:
         return os.stat(path).st_size

@@ -347,11 +347,15 @@ def test_bad_configurations_are_refused_before_any_work(done):
 
 
 def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
-    # One grid: a task of the user's in one file outside the package; and a learning rate at which losses overflow.
+    # One grid: a task of the user's in one file outside the package, with another beside it and a setting whose name no
+    # wildcard can have; and a learning rate at which losses overflow.
     checkout = Checkout(tmp_path)
-    shutil.copy(ROOT / "tests/data/my_task.py", tmp_path / "my_task.py")
+    text = (ROOT / "tests/data/my_task.py").read_text().replace('"level"', '"pulse.level-1"')
+    (tmp_path / "my_task.py").write_text("from __future__ import annotations\nimport sizes\n" + text)
+    sizes = "from dataclasses import dataclass\n@dataclass\nclass Size:\n    value: float"
+    (tmp_path / "sizes.py").write_text(f"from __future__ import annotations\n{sizes}\n")
     checkout.configure(
-        grid={"learning_rate": [0.01, 1e38], "seed": [0]},
+        grid={"learning_rate": [0.01, 1e38], "task_settings.pulse.level-1": [1.0], "seed": [0]},
         task="count-pulses",
         task_file="my_task.py",
         task_settings={},
@@ -361,6 +365,7 @@ def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
     out = checkout.snakemake()
     rows = {row["learning_rate"]: row for row in checkout.rows()}
     assert rows["0.01"]["status"] == "not trained" and (tmp_path / rows["0.01"]["mat"]).is_file()
+    assert rows["0.01"]["pulse_level_1"] == "1"
     assert "/models/count-pulses/" in rows["0.01"]["mat"]
     failed = rows["1e+38"]
     assert failed["status"] == "failed" and "try a smaller learning_rate" in failed["error"] and not failed["mat"]

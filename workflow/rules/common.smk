@@ -16,14 +16,15 @@ from ratecore.costs import (
 from ratecore.devices import device_pool
 from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
-from ratecore.redaction import without_secrets
 from ratecore.runs import DEPENDS_ON
 from ratecore.summary import FIGURES, grid_figures, stages_of
+from ratecore.surroundings import settle_workflow
 from ratecore.tracking.follow import Follower
-from ratecore.tracking.mlflow import tracking_uri
-from ratecore.tracking.queue import note_deaths
+from ratecore.tracking.queue import note_deaths, words_of_mirror
 from ratecore.tracking.sqlite import sqlite_file
+from ratecore.tracking.uri import stored_uri, tracking_uri
 
+settle_workflow()
 try:
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)

@@ -12,6 +12,6 @@ rule init_tracking:
     conda:
         "../envs/ratecore.yaml"
     params:
-        uri=without_secrets(uri, uri),
+        uri=stored_uri(uri, experiment.settings.results),  # None for the store that follows the folder
     script:
         "../../scripts/init_tracking.py"

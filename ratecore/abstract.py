@@ -1,0 +1,17 @@
+"""The `rate` package's import path of its configuration, interfaces and factory."""
+
+from ratecore.compat.generators import AbstractLossFunction, AbstractTargetGenerator, AbstractTaskGenerator
+from ratecore.config import RNNConfig, create_default_config, validate_config
+from ratecore.factory import RateRNNFactory
+from ratecore.network import AbstractRateRNN
+
+__all__ = [
+    "AbstractLossFunction",
+    "AbstractRateRNN",
+    "AbstractTargetGenerator",
+    "AbstractTaskGenerator",
+    "RNNConfig",
+    "RateRNNFactory",
+    "create_default_config",
+    "validate_config",
+]

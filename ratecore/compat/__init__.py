@@ -1,0 +1,1 @@
+"""What lets programs written for the `rate` and `spiking` packages run here; docs/migrating.md lists the names."""

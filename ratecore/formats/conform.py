@@ -1,0 +1,303 @@
+"""The variables of a rate network, from whatever form a file has them in to the one that ratecore computes with.
+
+Files of the existing packages and of their forks differ in shapes, types and in what they leave out. What has one
+meaning is converted; what has several, or contradicts itself, is refused by name. Every reader goes through here, so
+that a file is the same network to all of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ratecore.config import NetworkSettings
+from ratecore.formats.matlab import UnusableError
+
+REQUIRED = ("w", "w_in", "w_out", "taus")
+OPTIONAL = (
+    *("b_out", "taus_gaus", "m", "som_m", "inh", "exc", "N", "som_N", "activation"),
+    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist"),
+)
+BEFORE_TRAINING = ("w0", "taus_gaus0")
+MOST_DENSE = 2**30  # bytes that a sparse matrix may come to
+
+
+def conform(content: dict, notes: list[str], kind: str = "not the file of a network") -> dict:
+    """What a network is made of, each variable in its own shape.
+
+    Args:
+        content: variables by name, as `scipy.io.loadmat` or `load_mat` gives them.
+        notes: gets a line for each thing that was assumed, converted or is to be known.
+        kind: what is said of a content that lacks a variable.
+
+    Returns:
+        w, m, som_m (N, N), w_in (N, n_in), w_out (1, N), b_out (1,), taus_gaus (N, 1), inh, exc (N,), all float64;
+        w0 (N, N) and taus_gaus0 (N, 1), or None; settings: NetworkSettings.
+
+    Raises:
+        ValueError: names the variable, what it is and what it must be.
+    """
+    content = {key: value for key, value in content.items() if value is not None}
+    if unusable := [value for key, value in content.items() if key in REQUIRED and isinstance(value, UnusableError)]:
+        raise unusable[0]
+    if missing := [key for key in REQUIRED if key not in content]:
+        raise ValueError(f"{kind}: it has no {', '.join(missing)}")
+    w = numbers(content, "w")
+    if w.ndim != 2 or w.shape[0] != w.shape[1]:
+        raise ValueError(f"w has shape {w.shape}; it must be (N, N)")
+    N = len(w)
+    if "N" in content and (units := _if_usable(number, content, "N", notes)) not in (None, N):
+        raise ValueError(f"N = {units:g}, but w has shape {w.shape}")
+    taus = tuple(numbers(content, "taus").ravel().tolist())
+    found = {"w": w, "w_in": _w_in(content, N, notes), "w_out": _w_out(content, N), "b_out": _b_out(content, notes)}
+    found |= _units(content, N, notes)
+    found["taus_gaus"] = _taus_gaus(content, N, taus, notes)
+    dale = bool(number(content, "apply_dale")) if "apply_dale" in content else bool(found["inh"].any())
+    if negative := int((w < 0).sum()):
+        if dale:
+            notes.append(f"{negative} negative entries of w are silenced by Dale's law, as in the rate network")
+        elif "apply_dale" not in content:
+            notes.append("w has negative entries and no unit is inhibitory: taken as a network without Dale's law")
+    som_N = _som_N(content, found, notes)
+    found["settings"] = _settings(content, N, taus, som_N, dale, notes)
+    return found | _before_training(content, N, notes)
+
+
+# ------------------------------------------------------------------------------------------------- single variables
+
+
+def _taken_out(content: dict, key: str):
+    """A variable, out of the cell array where it is alone in one. Raises ValueError: it is of no use."""
+    value = content[key]
+    while isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.size == 1:
+        value = value.ravel()[0]
+    if isinstance(value, UnusableError):
+        raise value
+    if isinstance(value, dict):
+        raise ValueError(f"{key} is a structure; it must be an array of numbers")
+    return value
+
+
+def numbers(content: dict, key: str) -> np.ndarray:
+    """A variable as float64, whatever type it has. Raises ValueError naming what it is."""
+    value = _taken_out(content, key)
+    if hasattr(value, "toarray"):
+        if value.shape[0] * value.shape[1] * 8 > MOST_DENSE:
+            raise ValueError(f"{key} is a sparse matrix of shape {value.shape}; at most {MOST_DENSE:,} bytes are read")
+        value = value.toarray()
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    value = np.asarray(value)
+    if value.dtype.kind == "O":
+        raise ValueError(f"{key} is a cell array; it must be an array of numbers")
+    if value.dtype.names:
+        raise ValueError(f"{key} is a structure; it must be an array of numbers")
+    if value.dtype.kind == "c":
+        if value.imag.any():
+            raise ValueError(f"{key} is complex; it must be real")
+        value = value.real
+    if value.dtype.kind not in "fiub":
+        raise ValueError(f"{key} is not numeric")
+    if not value.size:
+        raise ValueError(f"{key} is empty")
+    value = value.astype(float)
+    if not np.isfinite(value).all():
+        raise ValueError(f"{key} holds NaN or infinity: all of {key} must be finite numbers")
+    return value
+
+
+def number(content: dict, key: str) -> float:
+    """A variable that is one number. Raises ValueError naming what it is."""
+    value = numbers(content, key)
+    if value.size != 1:
+        raise ValueError(f"{key} has shape {value.shape}; it must be one number")
+    return value.item()
+
+
+def word(content: dict, key: str) -> str:
+    """A variable that is one word. Raises ValueError naming what it is."""
+    value = np.asarray(_taken_out(content, key))
+    if value.dtype.kind != "U" or value.size != 1:
+        what = "a cell array" if value.dtype.kind == "O" else f"of shape {value.shape} and type {value.dtype}"
+        raise ValueError(f"{key} is {what}; it must be a word")
+    return value.ravel()[0].item().strip()
+
+
+def _if_usable(read, content: dict, key: str, notes: list[str]):
+    """A variable that a network does without, or None, which is said."""
+    try:
+        value = read(content, key)
+        if key in NetworkSettings.model_fields and key != "N":
+            NetworkSettings(**{key: value})
+        return value
+    except ValueError as error:
+        notes.append(f"{error}: left out")
+        return None
+
+
+def _vector(content: dict, key: str, N: int) -> np.ndarray:
+    """(N,) numbers of a row or a column."""
+    value = numbers(content, key)
+    if value.size != N or max(value.shape, default=1) != N:
+        raise ValueError(f"{key} has shape {value.shape}; it must be ({N}, 1)")
+    return value.ravel()
+
+
+def _matrix(content: dict, key: str, N: int) -> np.ndarray:
+    value = numbers(content, key)
+    if value.shape != (N, N):
+        raise ValueError(f"{key} has shape {value.shape}; it must be ({N}, {N})")
+    return value
+
+
+# --------------------------------------------------------------------------------------------------- the variables
+
+
+def _w_in(content, N, notes):
+    value = numbers(content, "w_in")
+    if value.shape in ((N,), (1, N)) and N > 1:
+        return value.reshape(N, 1)
+    if value.ndim == 2 and value.shape[0] == N:
+        return value
+    if value.ndim == 2 and value.shape[1] == N:
+        notes.append(f"w_in of shape {value.shape} is taken as its transpose")
+        return value.T.copy()
+    raise ValueError(f"w_in has shape {value.shape}; it must be ({N}, n_in)")
+
+
+def _w_out(content, N):
+    value = numbers(content, "w_out")
+    if value.size == N and max(value.shape, default=1) == N:
+        return value.reshape(1, N)
+    several = value.ndim == 2 and N in value.shape and min(value.shape) > 1
+    outputs = f": it has {value.size // N} outputs, and one is supported" if several else ""
+    raise ValueError(f"w_out has shape {value.shape}; it must be (1, {N}){outputs}")
+
+
+def _b_out(content, notes):
+    if "b_out" not in content:
+        notes.append("it has no b_out: 0 is assumed")
+        return np.zeros(1)
+    return np.array([number(content, "b_out")])
+
+
+def _flags(content, key, N):
+    value = _vector(content, key, N)
+    if other := sorted(set(value.tolist()) - {0.0, 1.0}):
+        raise ValueError(f"{key} holds {other[0]:g}; it must be 0 or 1 for each unit")
+    return value
+
+
+def _units(content, N, notes) -> dict:
+    """m, inh, exc and som_m, each from the others where it is missing."""
+    known = {key: _flags(content, key, N) for key in ("inh", "exc") if key in content}
+    if len(known) == 2 and (known["inh"] == known["exc"]).any():
+        k = int(np.flatnonzero(known["inh"] == known["exc"])[0])
+        both = "both" if known["inh"][k] else "neither"
+        raise ValueError(f"exc and inh: each unit must be one of them; unit {k + 1} is {both}")
+    inh = known.get("inh", 1 - known["exc"] if "exc" in known else None)
+    if "m" in content:
+        signs = _signs(content, N, inh, notes)
+        inh = (signs < 0).astype(float) if inh is None else inh
+        if (wrong := np.flatnonzero((signs < 0) != (inh == 1))).size:
+            k, name = int(wrong[0]), "inh" if "inh" in known else "exc"
+            raise ValueError(
+                f"m and {name} contradict each other: unit {k + 1} is {'inhibitory' if inh[k] else 'excitatory'} by "
+                f"{name} and has {signs[k]:+g} in m ({wrong.size} of {N} units)"
+            )
+    elif inh is None:
+        raise ValueError("it has no m, inh or exc: the types of its units are not known")
+    else:
+        notes.append("it has no m: the signs are those of inh and exc")
+    signs = np.where(inh == 1, -1.0, 1.0)
+    return {"m": np.diag(signs), "inh": inh, "exc": 1 - inh, "som_m": _som_m(content, N, inh, notes)}
+
+
+def _signs(content, N, inh, notes):
+    """(N,) +1 and -1 of a diagonal, of a vector, or of a matrix whose columns have one sign each."""
+    m = numbers(content, "m")
+    if m.size == N and max(m.shape, default=1) == N and (np.abs(m) == 1).all():
+        return m.ravel()
+    m = _matrix(content, "m", N)
+    if (np.abs(m) == np.eye(N)).all():
+        return m.diagonal()
+    if (np.abs(m) == 1).all():
+        if (m == m[0]).all() and (inh is None or ((m[0] < 0) == (inh == 1)).all()):
+            notes.append("m of full signs is taken as their diagonal: each column has one sign")
+            return m[0]
+        if (m == m[:, :1]).all() and not (m == m[0]).all():
+            raise ValueError(
+                "m is not a diagonal of +1 and -1: it signs rows, the units that receive, and must sign columns, the "
+                "units that send; if w is transposed too, save w.' and a diagonal m"
+            )
+    raise ValueError("m is not a diagonal of +1 and -1")
+
+
+def _som_m(content, N, inh, notes):
+    if "som_m" in content:
+        return _matrix(content, "som_m", N)
+    count, som_m = int(number(content, "som_N")) if "som_N" in content else 0, np.ones((N, N))
+    sst = np.flatnonzero(inh)[: max(count, 0)]
+    som_m[np.ix_(sst, np.flatnonzero(inh))] = 0
+    notes.append(f"it has no som_m: {'the first inhibitory units are its SST units' if count else 'no SST units'}")
+    return som_m
+
+
+def _som_N(content, found, notes) -> float:
+    count = int((found["som_m"] == 0).any(1).sum())
+    given = number(content, "som_N") if "som_N" in content else count
+    N = len(found["w"])
+    if given != count and given in range(N + 1):
+        notes.append(f"som_N = {given:g}, but som_m has {count} SST units: som_m counts")
+        return count
+    return int(given) if float(given).is_integer() else given
+
+
+def _taus_gaus(content, N, taus, notes):
+    if "taus_gaus" not in content:
+        if len(taus) != 1:
+            raise ValueError(f"it has no taus_gaus, which a network with taus = {list(taus)} needs")
+        return np.zeros((N, 1))
+    value = _vector(content, "taus_gaus", N).reshape(N, 1)
+    # The PyTorch port keeps the state of the last step alone, the original that of all steps.
+    if len(taus) == 2 and "x" in content and np.shape(content["x"]) == (N, 1):
+        notes.append("a file of the PyTorch port: its taus_gaus are the last random draw and were never trained")
+    return value
+
+
+def _settings(content, N, taus, som_N, dale, notes) -> NetworkSettings:
+    if "activation" in content:
+        activation = word(content, "activation").lower()
+    else:
+        activation = "sigmoid"
+        notes.append("it has no activation: sigmoid is assumed")
+    if len(taus) == 2 and taus[0] >= 20:
+        notes.append(f"taus = {taus[0]:g} {taus[1]:g} are in steps of 5 ms: {5 * taus[0]:g} to {5 * taus[1]:g} ms")
+    # What the network was drawn from: nothing depends on it any more
+    read = {"P_inh": number, "P_rec": number, "gain": number, "w_dist": lambda *of: word(*of).lower()}
+    more = {key: _if_usable(read[key], content, key, notes) for key in read if key in content}
+    more = {key: value for key, value in more.items() if value is not None}
+    return NetworkSettings(N=N, som_N=som_N, taus=list(taus), activation=activation, apply_dale=dale, **more)
+
+
+def _before_training(content, N, notes) -> dict:
+    found = {}
+    for key, shape in zip(BEFORE_TRAINING, ((N, N), (N, 1)), strict=True):
+        found[key] = None
+        if key in content:
+            try:
+                found[key] = (_matrix if key == "w0" else _vector)(content, key, N).reshape(shape)
+            except ValueError as error:  # it is needed for the network before training alone
+                notes.append(f"{error}: left out")
+    return found
+
+
+def port_inputs(u, n_in: int) -> bool:
+    """Whether an example stimulus is one of the PyTorch port's mante task: context, colour, motion and an empty input.
+
+    ratecore and the published code have motion, colour and one input for each context.
+    """
+    u = np.asarray(u)
+    if n_in != 4 or u.ndim != 2 or len(u) != 4 or u.dtype.kind not in "fiub":
+        return False
+    cue = u[0][u[0] != 0]
+    return bool(not u[3].any() and cue.size and (cue == cue[0]).all() and np.abs(cue[0]) == 1)

@@ -1,0 +1,152 @@
+"""Files of MATLAB 7.3, which are HDF5: read by h5py, an optional dependency (`pip install 'ratecore[matlab73]'`).
+
+MATLAB keeps columns together, so that arrays are transposed; the class of each is in its attribute MATLAB_class.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+
+import numpy as np
+
+from ratecore.formats.containers import LARGEST
+from ratecore.formats.matlab import MOST_LETTERS, MOST_UNPACKED, UnusableError
+
+_DEEPEST = 8  # structures in structures that are read
+_USER_BLOCK = 512  # bytes before the HDF5 file, where MATLAB puts its header
+_NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+
+
+def _h5py():
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise ValueError(
+            "this is the format of MATLAB 7.3 (HDF5), which needs h5py: pip install 'ratecore[matlab73]'; "
+            "or save it again in MATLAB with '-v7'"
+        ) from None
+    return h5py
+
+
+@contextlib.contextmanager
+def _opened(data: bytes, buffer=None, mode="r"):
+    buffer = buffer or io.BytesIO(data)
+    with _h5py().File(buffer, mode) as file:
+        yield file
+
+
+def read_hdf5(data: bytes, names=None, nested: bool = False) -> dict[str, np.ndarray]:
+    """Variables of a file of MATLAB 7.3, as `scipy.io.loadmat` gives those of older formats; see `read_mat`.
+
+    Raises:
+        UnusableError: one of `names` is of another kind.   ValueError, OSError, KeyError: it is damaged, or h5py is
+            not there.
+    """
+    found = {}
+    with _opened(data) as file:
+        for name in file:
+            if name.startswith("#") or (names is not None and name not in names):
+                continue  # '#refs#' holds elements of cell arrays
+            try:
+                found[name] = _value(file, name, file, nested)
+            except UnusableError as error:
+                if nested:
+                    found[name] = error
+                elif names is not None:
+                    raise
+    return found
+
+
+def _value(group, name: str, file, nested: bool, depth: int = 0):
+    h5py = _h5py()
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise UnusableError(f"{name} is a link to another place; it must be an array of numbers")
+    item = group[name]
+    kind = item.attrs.get("MATLAB_class", b"")
+    kind = kind.decode("latin-1") if isinstance(kind, bytes) else str(kind)
+    if "MATLAB_sparse" in item.attrs:
+        return _sparse(item, name, int(item.attrs["MATLAB_sparse"]))
+    if isinstance(item, h5py.Group):
+        if nested and depth < _DEEPEST and kind in ("struct", ""):
+            return {field: _field(item, field, file, depth) for field in item}
+        raise UnusableError(f"{name} is a structure; it must be an array of numbers")
+    if kind == "cell":
+        if nested and item.size == 1 and item.dtype == h5py.ref_dtype:
+            target = file[item[()].ravel()[0]]
+            return _value(target.parent, target.name.rpartition("/")[2], file, nested, depth + 1)
+        raise UnusableError(f"{name} is a cell array; it must be an array of numbers")
+    if kind not in (*_NUMBERS, "char", "") or item.dtype.kind not in "fiubV":
+        raise UnusableError(f"{name} is an object of MATLAB ({kind}; char or double converts it); it must be an array "
+                            "of numbers")  # fmt: skip
+    return _array(item, name, kind)
+
+
+def _field(group, name, file, depth):
+    try:
+        return _value(group, name, file, True, depth + 1)
+    except UnusableError as error:
+        return error  # of a field that may not be needed
+
+
+def _numbers_of(item, name: str, most: int = LARGEST) -> np.ndarray:
+    """The numbers of a dataset, which must be in this file. Raises ValueError: there are too many."""
+    if item.is_virtual or item.external:
+        raise UnusableError(f"{name} is in another file; it must be an array of numbers")
+    if item.size and math.prod(item.shape) * item.dtype.itemsize > most:
+        raise ValueError(f"{name} has shape {item.shape}; at most {most:,} bytes are read")
+    return item[()]
+
+
+def _array(item, name: str, kind: str) -> np.ndarray:
+    if item.attrs.get("MATLAB_empty"):
+        shape = tuple(int(n) for n in np.ravel(_numbers_of(item, name, 1024)))
+        if not shape or math.prod(shape):
+            raise ValueError(f"{name} is empty and has shape {shape}")
+        return np.zeros(shape, "U1" if kind == "char" else float)
+    if kind == "char" and item.size > MOST_LETTERS:
+        raise UnusableError(f"{name} is text of {item.size:,} letters; at most {MOST_LETTERS:,} are read")
+    value = np.asarray(_numbers_of(item, name)).T
+    if value.dtype.kind == "V":
+        if value.dtype.names != ("real", "imag"):
+            raise UnusableError(f"{name} is an object; it must be an array of numbers")
+        return value["real"] + 1j * value["imag"]
+    if kind == "char":
+        rows = np.atleast_2d(value.astype("<u2"))
+        return np.array([row.tobytes().decode("utf-16-le", "replace") for row in rows])
+    if value.ndim < 2:
+        value = value.reshape(1, -1)
+    return value.astype(bool) if kind == "logical" else value.astype(value.dtype.newbyteorder("="))
+
+
+def _sparse(item, name: str, rows: int):
+    import scipy.sparse
+
+    parts = {key: _numbers_of(item[key], f"{name}/{key}", MOST_UNPACKED) for key in ("data", "ir", "jc") if key in item}
+    if "jc" not in parts or rows < 0:
+        raise ValueError(f"{name} is a sparse matrix that is not whole")
+    data, row = parts.get("data", np.zeros(0)), parts.get("ir", np.zeros(0, np.int64))
+    column = parts["jc"].astype(np.int64)
+    if data.dtype.kind == "V":
+        data = data["real"] + 1j * data["imag"]
+    matrix = scipy.sparse.csc_matrix((data, row.astype(np.int64), column), shape=(rows, len(column) - 1))
+    matrix.check_format(full_check=True)
+    return matrix
+
+
+def with_variables_hdf5(data: bytes, values: dict) -> bytes:
+    """The same file with these variables, numbers all, in place of those of the same names.
+
+    Raises:
+        ValueError, OSError, KeyError: it is damaged, or h5py is not there.
+    """
+    buffer = io.BytesIO(data)
+    with _opened(data, buffer, "r+") as file:
+        for name, value in values.items():
+            if name in file:
+                del file[name]
+            value = np.asarray(value, float)
+            rows = value.reshape(1, -1) if value.ndim < 2 else value
+            file.create_dataset(name, data=rows.T).attrs["MATLAB_class"] = np.bytes_("double")
+    return buffer.getvalue()

@@ -1,0 +1,411 @@
+"""MATLAB files as containers: what they say of themselves is checked before memory is taken, then SciPy reads them.
+
+Formats 4 and 5 (MATLAB 5 to 7) are read here; format 7.3 is HDF5 and is read in `ratecore.formats.hdf5`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from ratecore.formats.containers import LARGEST
+
+HEADER = 128  # bytes before the first variable of a file of format 5
+MOST_UNPACKED = 2**28  # bytes that a cell array, structure or sparse matrix may unpack to
+MOST_LETTERS = 10_000_000
+_SEALED = b"MATLAB 5.0 MAT-file, ratecore "
+_MATRIX, _COMPRESSED = 14, 15
+_NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_TEXT = (1, 2, 4, 16, 17, 18)  # data types of letters
+_CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
+_NUMERIC = range(6, 16)
+_KINDS = {
+    _CELL: "a cell array",
+    _STRUCT: "a structure",
+    _OBJECT: "an object",
+    _CHAR: "text",
+    _SPARSE: "a sparse matrix",
+    _FUNCTION: "a function",
+    _OPAQUE: "an object of MATLAB (a string, a table ...; char or double converts it)",
+}
+_NESTED = ("a cell array", "a structure")
+_HEAD = 1024  # bytes in which an array's name and shape must be
+_DEEPEST = 32  # structures in structures
+
+
+class UnusableError(ValueError):
+    """A variable of a kind that is not read; its file may still be of use."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a file, before anything in it is read.
+
+    Attributes:
+        name.   kind: 'numbers', 'text', 'a sparse matrix', 'a structure', 'an object' ...
+        shape: as the file has it.   start, end: of its bytes in the file, with what precedes them.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+# ---------------------------------------------------------------------------------------------------------- seals
+
+
+def sealed_mat(data: bytes) -> bytes:
+    """A MATLAB file with its length and SHA-256 in the text of its header, which is free and which MATLAB ignores."""
+    text = _SEALED + f"{len(data)} {hashlib.sha256(data[116:]).hexdigest()}".encode()
+    return text.ljust(116) + data[116:]
+
+
+def sealed_length(data: bytes) -> int | None:
+    """Bytes of a MATLAB file that were written and sealed here; what follows was appended. None for files of others."""
+    seal = re.match(rb"(\d{1,12}) ", data[len(_SEALED) : 116]) if data.startswith(_SEALED) else None
+    return int(seal[1]) if seal else None
+
+
+def check_seal(data: bytes) -> None:
+    """Raises ValueError for a sealed file that was changed; variables may have been appended to it."""
+    if not data.startswith(_SEALED):
+        return  # written by others, or again by MATLAB
+    seal = re.match(rb"(\d{1,12}) ([0-9a-f]{64}) *\Z", data[len(_SEALED) : 116])
+    length = int(seal[1]) if seal else 0
+    if not seal or len(data) < length or hashlib.sha256(data[116:length]).hexdigest().encode() != seal[2]:
+        raise ValueError("its bytes are not those that ratecore wrote, its checksum does not match: it was damaged")
+
+
+# -------------------------------------------------------------------------------------------------------- reading
+
+
+def is_hdf5(data: bytes) -> bool:
+    """Whether a file has the format of MATLAB 7.3."""
+    return data[:10] == b"MATLAB 7.3" or b"\x89HDF\r\n\x1a\n" in (data[:8], data[512:520])
+
+
+def _is_format_4(data: bytes) -> bool:
+    return len(data) >= 20 and 0 in data[:4]
+
+
+def variables(data: bytes) -> list[Variable]:
+    """The variables of a file of format 4 or 5, in its order; a name may stand more than once.
+
+    Raises:
+        ValueError, zlib.error, struct.error: it is damaged or of another format.
+    """
+    return list(_variables_4(data) if _is_format_4(data) else _variables_5(data))
+
+
+def read_mat(data: bytes, names=None, nested: bool = False) -> dict[str, np.ndarray]:
+    """Variables of a MATLAB file (format 4, or 5: MATLAB 5 to 7) as `scipy.io.loadmat` gives them.
+
+    Of two variables with one name the last one counts, as in MATLAB and SciPy.
+
+    Args:
+        names: of those that are wanted if they are there; None for all, and then those that are no numbers or text
+            are passed over.
+        nested: whether cell arrays and structures are read too; in place of a variable that is of another kind stands
+            the error that says so.
+
+    Raises:
+        UnusableError: one of `names` is of another kind.
+        ValueError, zlib.error, struct.error: it is damaged or of another format.
+    """
+    check_seal(data)
+    found = {}
+    for variable in {v.name: v for v in variables(data)}.values():
+        if not variable.name or (names is not None and variable.name not in names):
+            continue
+        try:
+            found[variable.name] = _value(data, variable, nested)
+        except (UnusableError, UnicodeError) as error:
+            what = f"{variable.name}: {error}" if isinstance(error, UnicodeError) else str(error)
+            if nested:
+                found[variable.name] = UnusableError(what)
+            elif names is not None:
+                raise UnusableError(what) from None
+    return found
+
+
+def _value(data: bytes, variable: Variable, nested: bool):
+    if variable.kind not in ("numbers", "text", "a sparse matrix", *(_NESTED if nested else ())):
+        raise UnusableError(f"{variable.name} is {variable.kind}; it must be an array of numbers")
+    if _is_format_4(data):
+        if variable.kind == "a sparse matrix":
+            _check_sparse_4(data, variable)
+        value = _by_scipy(data[variable.start : variable.end], variable.name)
+    else:
+        value = _by_scipy(*_file_of(data, variable, _order(data)))
+    if variable.kind == "a sparse matrix":
+        if value.format == "csc":  # of format 4 it is another one, which SciPy has checked
+            value.check_format(full_check=True)  # an index outside would be written to when it is made dense
+        return value
+    return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
+
+
+def _by_scipy(file: bytes, name: str):
+    import scipy.io
+
+    return scipy.io.loadmat(io.BytesIO(file))[name]
+
+
+# ------------------------------------------------------------------------------------------------------- format 4
+
+_SIZES_4 = (8, 4, 4, 2, 2, 1)  # bytes of a number, by the tens of the type
+
+
+def _variables_4(data: bytes):
+    place = 0
+    while place < len(data):
+        order = _order_4(data, place)
+        kind, rows, columns, imaginary, letters = struct.unpack_from(f"{order}5i", data, place)
+        if not (0 <= kind % 10 <= 2 and kind // 10 % 10 < 6 and kind // 100 % 10 == 0 and 0 < letters <= 256):
+            raise ValueError("this is no MATLAB file (format 4, or 5: MATLAB 5 to 7)")
+        begin = place + 20 + letters
+        complex_numbers = 2 if imaginary == 1 and kind % 10 != 2 else 1
+        end = begin + rows * columns * _SIZES_4[kind // 10 % 10] * complex_numbers
+        if rows < 0 or columns < 0 or end > len(data):
+            raise ValueError(f"it is cut off at byte {len(data):,}: a matrix of {rows} x {columns} begins at {begin:,}")
+        name = data[place + 20 : begin].strip(b"\0").decode("latin-1")
+        yield Variable(name, ("numbers", "text", "a sparse matrix")[kind % 10], (rows, columns), place, end)
+        place = end
+
+
+def _check_sparse_4(data: bytes, variable: Variable) -> None:
+    """Raises UnusableError for a sparse matrix whose columns would fill the memory: they are its last row's."""
+    order, (rows, columns) = _order_4(data, variable.start), variable.shape
+    kind = struct.unpack_from(f"{order}i", data, variable.start)[0]
+    if kind // 10 % 10 != 0 or columns not in (3, 4) or rows < 1:
+        raise ValueError(f"{variable.name} is a sparse matrix of another layout than MATLAB's")
+    begin = variable.end - 8 * rows * columns
+    for column in (0, 1):
+        size = struct.unpack_from(f"{order}d", data, begin + 8 * (rows * column + rows - 1))[0]
+        if not 0 <= size <= MOST_UNPACKED / 8:
+            raise UnusableError(f"{variable.name} is a sparse matrix with {size:g} rows or columns")
+
+
+def _order_4(data: bytes, place: int) -> str:
+    return "<" if 0 <= struct.unpack_from("<i", data, place)[0] <= 5000 else ">"
+
+
+# ------------------------------------------------------------------------------------------------------- format 5
+
+
+def _order(data: bytes) -> str:
+    order = {b"IM": "<", b"MI": ">"}.get(bytes(data[126:128]))
+    if order is None or struct.unpack_from(f"{order}H", data, 124)[0] != 0x0100:
+        raise ValueError("this is no MATLAB file (format 4, or 5: MATLAB 5 to 7)")
+    return order
+
+
+def _variables_5(data: bytes):
+    order, place = _order(data), HEADER
+    while place < len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, place)
+        end = place + 8 + size
+        if end > len(data):
+            raise ValueError(f"it is cut off at byte {len(data):,}: {size:,} bytes should follow byte {place + 8:,}")
+        if kind in (_MATRIX, _COMPRESSED):
+            head, _, _ = _head_of(data, place, end, order)
+            if head is not None:
+                of_class, _, shape, name, _, _ = _header(head, order)
+                what = "numbers" if of_class in _NUMERIC else _KINDS.get(of_class, "of an unknown kind")
+                yield Variable(name, what, shape, place, end)
+        place = end
+
+
+def _head_of(data: bytes, start: int, end: int, order: str, most: int = 4 * _HEAD):
+    """The first bytes of an array, how many it says it has, and what unpacks the rest; None where it is no array.
+
+    Args:
+        start, end: of the element in the file.   most: packed bytes that are looked at.
+    """
+    start += 8
+    if struct.unpack_from(f"{order}I", data, start - 8)[0] != _COMPRESSED:
+        return data[start : min(end, start + _HEAD)], end - start, None
+    inflater = zlib.decompressobj()
+    head = inflater.decompress(data[start : min(end, start + most)], _HEAD)
+    kind, size = struct.unpack_from(f"{order}II", head)
+    return head[8:] if kind == _MATRIX else None, size, inflater
+
+
+def _header(head: bytes, order: str):
+    """Class, whether it is complex, shape, name, and where the name begins and ends."""
+    _, flags, place = _part(head, 0, order)
+    flags = struct.unpack(f"{order}I", flags[:4])[0]
+    of_class, shape = flags & 0xFF, ()
+    kind, dims, after = _part(head, place, order)
+    if of_class != _OPAQUE or kind in (5, 6):  # an object of MATLAB has no shape
+        shape, place = struct.unpack(f"{order}{len(dims) // 4}i", dims[: len(dims) // 4 * 4]), after
+    _, name, end = _part(head, place, order)
+    return of_class, bool(flags & 0x0800), shape, _text(name), place, end
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1")
+
+
+def _file_of(data: bytes, variable: Variable, order: str) -> tuple[bytes, str]:
+    """A file that holds one variable alone, unpacked and checked, and its name there."""
+    head, size, inflater = _head_of(data, variable.start, variable.end, order, most=len(data))
+    of_class, _, _, _, begin, end = _header(head, order)
+    if of_class == _CHAR or of_class in _NUMERIC:
+        _check_array(head, size, order, variable.name)
+    elif size > MOST_UNPACKED:
+        raise UnusableError(f"{variable.name} is {variable.kind} of {size:,} bytes; at most {MOST_UNPACKED:,} are read")
+    if inflater is not None:
+        rest = inflater.decompress(inflater.unconsumed_tail, size - len(head)) if size > len(head) else b""
+        if inflater.decompress(inflater.unconsumed_tail, 1) or not inflater.eof:  # only then is its checksum seen
+            raise ValueError(f"{variable.name} is cut off, or more follows it")
+        body = head + rest
+    else:
+        body = data[variable.start + 8 : variable.end]
+    _check_matrix(body, order, variable.name)
+    # Under a name of its own, since SciPy gives some names a meaning
+    parts = body[:begin] + struct.pack(f"{order}II", 1, 1) + b"v".ljust(8, b"\0"), body[end:]
+    tag = struct.pack(f"{order}II", _MATRIX, sum(map(len, parts)))
+    return b"".join((_file_header(order), tag, *parts)), "v"
+
+
+def _file_header(order: str) -> bytes:
+    return b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(f"{order}H", 0x0100) + {"<": b"IM", ">": b"MI"}[order]
+
+
+def _check_array(head: bytes, size: int, order: str, name: str) -> None:
+    """Raises ValueError where the values of an array of numbers or text are not those of its shape."""
+    of_class, is_complex, shape, _, _, place = _header(head, order)
+    kind, begin, length = _tag(head, place, order)
+    count = math.prod(shape)
+    if any(n < 0 for n in shape) or count * 8 > LARGEST:
+        raise ValueError(f"{name} has shape {shape}; at most {LARGEST:,} bytes are read")
+    if of_class == _CHAR:
+        if count > MOST_LETTERS:
+            raise UnusableError(f"{name} is text of {count:,} letters; at most {MOST_LETTERS:,} are read")
+        fits = kind in _TEXT and length <= 4 * count
+    else:
+        fits = kind in _NUMBERS and count * int(_NUMBERS[kind][1]) == length
+    if not fits:
+        raise ValueError(f"{name} has shape {shape} and {length:,} bytes of data")
+    end = begin + length if begin == place + 8 else place + 8
+    if is_complex:
+        end += -end % 8 + 8 + 8 * count  # of either part, whatever its type
+    elif end > size:
+        raise ValueError(f"{name} has {size:,} bytes; {end:,} are its shape's")
+    if size > end + 8:
+        raise ValueError(f"{name} has {size:,} bytes; {end:,} are its shape's")
+
+
+def _check_matrix(body: bytes, order: str, name: str, depth: int = 0) -> None:
+    """Raises ValueError where an array, or one in it, holds less than it says."""
+    if not body:
+        return  # an empty element of a cell array
+    if depth > _DEEPEST:
+        raise ValueError(f"{name} has more than {_DEEPEST} structures in each other")
+    of_class, is_complex, shape, _, _, place = _header(body, order)
+    if of_class == _CHAR or of_class in _NUMERIC:
+        _check_array(body, len(body), order, name)
+        if is_complex:
+            _, _, place = _part(body, place, order)
+            kind, _, length = _tag(body, place, order)
+            if kind not in _NUMBERS or math.prod(shape) * int(_NUMBERS[kind][1]) != length:
+                raise ValueError(f"{name} has shape {shape} and {length:,} bytes of imaginary parts")
+        return
+    plain, within = [], 0
+    while place < len(body):
+        kind, part, place = _part(body, place, order)
+        if kind == _MATRIX:
+            _check_matrix(part, order, name, depth + 1)
+            within += 1
+        else:
+            plain.append(part)
+    fields = 1
+    if of_class == _STRUCT:  # the room for a field's name, and the names
+        fields = len(plain[1]) // max(struct.unpack(f"{order}i", plain[0][:4])[0], 1)
+    if any(n < 0 for n in shape) or (of_class in (_CELL, _STRUCT) and within != math.prod(shape) * fields):
+        raise ValueError(f"{name} has shape {shape} and {within:,} elements")
+
+
+def _tag(head: bytes, place: int, order: str) -> tuple[int, int, int]:
+    """Kind of a part, where its data begin, how many bytes they have."""
+    kind, size = struct.unpack_from(f"{order}II", head, place)
+    return (kind & 0xFFFF, place + 4, kind >> 16) if kind >> 16 else (kind, place + 8, size)
+
+
+def _part(head: bytes, place: int, order: str) -> tuple[int, bytes, int]:
+    """Kind and data of a part, and where the next one begins."""
+    kind, begin, size = _tag(head, place, order)
+    if begin + size > len(head):
+        raise ValueError(f"a name or a shape has {size:,} bytes")
+    return kind, head[begin : begin + size], begin + -(-size // 8) * 8 if begin == place + 8 else place + 8
+
+
+# -------------------------------------------------------------------------------------------------------- writing
+
+
+def with_variables(data: bytes, values: dict) -> bytes:
+    """A file with these variables, numbers all, in place of those of the same names; all else in it stays as it is.
+
+    What is sealed stays, too: variables of the same names follow it, and the last of two counts.
+
+    Raises:
+        ValueError, zlib.error, struct.error: the file is damaged or of another format.
+    """
+    kept, sealed = bytearray(data), sealed_length(data) or 0
+    for variable in reversed(variables(data)):
+        if variable.name in values and variable.start >= sealed:
+            del kept[variable.start : variable.end]
+            _move_objects(kept, variable)
+    if _is_format_4(data):
+        return bytes(kept) + b"".join(_element_4(name, v, _order_4(data, 0)) for name, v in values.items())
+    if _order(data) == ">":
+        return bytes(kept) + b"".join(_element_big(name, v) for name, v in values.items())
+    import scipy.io
+
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, values, do_compression=True, oned_as="row")
+    return bytes(kept) + buffer.getvalue()[HEADER:]
+
+
+def _move_objects(kept: bytearray, removed: Variable) -> None:
+    """Corrects the place, held in the header, of the data of MATLAB's objects after a variable was removed."""
+    if _is_format_4(kept):
+        return
+    order = _order(kept)
+    place = struct.unpack_from(f"{order}Q", kept, 116)[0]
+    if removed.end <= place <= len(kept) + removed.end - removed.start:
+        struct.pack_into(f"{order}Q", kept, 116, place - (removed.end - removed.start))
+
+
+def _rows(value) -> np.ndarray:
+    value = np.asarray(value, float)
+    return value.reshape(1, -1) if value.ndim < 2 else value
+
+
+def _element_big(name: str, value) -> bytes:
+    """A variable of a file of format 5 in big-endian order, which SciPy does not write."""
+
+    def part(kind, data):
+        return struct.pack(">II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+    value = _rows(value)
+    body = part(6, struct.pack(">II", 6, 0)) + part(5, struct.pack(f">{value.ndim}i", *value.shape))
+    return part(_MATRIX, body + part(1, name.encode()) + part(9, value.astype(">f8").tobytes("F")))
+
+
+def _element_4(name: str, value, order: str) -> bytes:
+    value, text = _rows(value), name.encode() + b"\0"
+    head = struct.pack(f"{order}5i", 0 if order == "<" else 1000, *value.shape, 0, len(text))
+    return head + text + value.astype(f"{order}f8").tobytes("F")

@@ -1,0 +1,301 @@
+"""A look at a task of the user's before any work: trials of each type are drawn twice and compared.
+
+What is found: arrays that do not fit, methods that raise exceptions, and whatever keeps a trial from being drawn again
+alone from its generator: draws from elsewhere, the clock, state that is kept between trials, arrays that change later.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ratecore.settings import shown
+from ratecore.tasks import trials, values
+from ratecore.tasks.randomness import isolated, moved, restore, seed_shared, shared_states
+from ratecore.tasks.values import TaskError, place
+
+ROUNDS, MORE_ROUNDS = 8, 1  # trials of each type: of a class that is new, and of one with other settings
+HEIGHTS = (0.0, 0.5, -0.5, 2.0, -2.0)  # constant outputs that a criterion is tried on
+
+_checked: WeakKeyDictionary[type, set[str]] = WeakKeyDictionary()  # class: settings with which it was found right
+_told: WeakKeyDictionary[type, bool] = WeakKeyDictionary()  # classes without a criterion of which the user was told
+
+
+def check_task(task, again=None) -> None:
+    """Draws trials of each type and refuses a task with a fault. A task of the package, and one of settings that were
+    checked before, costs nothing.
+
+    Args:
+        task: an AbstractTask.
+        again: makes the same task once more, by which randomness in its `__init__` is found. `task` itself is drawn
+            from again when None.
+
+    Raises:
+        TaskError: names the task, the method, the trial type, what came and what is expected.
+    """
+    if type(task).__module__.partition(".")[0] == "ratecore":
+        return
+    checked, key = _checked.setdefault(type(task), set()), repr(sorted(task.settings.items(), key=str))
+    if key in checked:
+        return
+    check_definition(task)
+    new = not checked
+    order = [(kind, k) for k in range(ROUNDS if new else MORE_ROUNDS) for kind in task.trial_types]
+    with isolated(1):
+        first = _Pass(task, new).all_of(order)
+        seed_shared(2)
+        other = _made_again(task, again)
+        second = _Pass(other, new).all_of(order[::-1])  # so that state left behind by a trial shows
+        if (
+            _differences(first, second)
+            and other is not task
+            and not _differences(first, _Pass(task, new).all_of(order))
+        ):
+            raise TaskError(
+                f"task '{task.name}': two tasks of the same settings give other trials; __init__ or validate_settings "
+                "must draw no random numbers, or draw them from a generator with a seed of its own: "
+                "np.random.default_rng(0)"
+            )
+        for difference in _differences(first, second):
+            raise difference
+    checked.add(key)
+
+
+def ready_to_train(task, again=None) -> None:
+    """As `check_task`; warns, once for a class, of a task that has no `is_correct`."""
+    check_task(task, again)
+    if not trials.has_criterion(task) and not _told.get(type(task)):
+        _told[type(task)] = True
+        warnings.warn(
+            f"task '{task.name}' has no is_correct(self, o, label): tests during training give the loss alone, the "
+            "accuracy is nan, and no network counts as trained; add it to stop training at the criterion",
+            stacklevel=4,
+        )
+
+
+def ready_to_score(task) -> None:
+    """As `check_task`, for a task whose trials are scored. Raises TaskError, too, without `is_correct`."""
+    trials.require_criterion(task)
+    check_task(task)
+
+
+def check_definition(task) -> None:
+    """Raises TaskError for attributes of a task that cannot be: key, value and what is allowed."""
+
+    def refuse(name, value, allowed):
+        raise TaskError(f"task '{task.name}': {name} = {shown(value)}; it must be {allowed}")
+
+    def whole(value, least):
+        return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+
+    if not isinstance(task.name, str) or not task.name:
+        raise TaskError(f"{type(task).__name__}.name = {shown(task.name)}; it must be a word")
+    if not isinstance(getattr(task, "settings", None), dict):
+        raise TaskError(f"task '{task.name}': it has no settings; its __init__ must call super().__init__(settings)")
+    if not whole(task.T, 2):
+        refuse("T", task.T, "a whole number of steps, at least 2")
+    types = task.trial_types
+    named = isinstance(types, tuple | list) and all(isinstance(kind, str) and kind for kind in types)
+    if not (named and types) and types != (None,):
+        refuse("trial_types", types, "a tuple of names: ('left', 'right')")
+    if len(set(types)) < len(types):
+        refuse("trial_types", types, "a tuple of different names")
+    if not whole(n_inputs := values.attribute(task, "n_inputs"), 1):
+        refuse("n_inputs", n_inputs, "a whole number, at least 1")
+    if not whole(task.min_trials, 0):
+        refuse("min_trials", task.min_trials, "a whole number, at least 0")
+    if task.spiking_output not in ("mean", "peak", "last"):
+        refuse("spiking_output", task.spiking_output, "'mean', 'peak' or 'last'")
+    if task.spiking_delay is not None and not whole(task.spiking_delay, 0):
+        refuse("spiking_delay", task.spiking_delay, "None or a whole number of steps, at least 0")
+    levels = task.evidence_levels
+    if not isinstance(levels, tuple | list) or not all(isinstance(v, int | float) and abs(v) < np.inf for v in levels):
+        refuse("evidence_levels", levels, "a tuple of finite numbers")
+    if levels and not callable(getattr(task, "draw_graded_trial", None)):
+        raise TaskError(
+            f"task '{task.name}': it has evidence_levels and no draw_graded_trial(self, trial_type, evidence, rng), "
+            "which returns u and the label"
+        )
+    if trials.has_criterion(task):
+        _check_windows(task)
+
+
+def _check_windows(task) -> None:
+    for name in ("response_window", "spiking_window"):
+        window = values.attribute(task, name)
+        if not isinstance(window, slice) or window.step not in (None, 1):
+            raise TaskError(
+                f"task '{task.name}': {name} = {shown(window)}; it must be a slice of steps: slice(first, self.T)"
+            )
+        try:
+            first, end, _ = window.indices(task.T)
+        except TypeError:
+            first, end = 0, 0
+        if not first < end or (window.stop or 0) > task.T:
+            raise TaskError(
+                f"task '{task.name}': {name} = {shown(window)}; it must hold at least one step and end within a trial "
+                f"of T = {task.T} steps"
+            )
+    try:
+        windows = np.array(values.attribute(task, "stimulus_windows"), int).reshape(-1, 2)
+    except (TypeError, ValueError):
+        windows = np.array([[1, 0]])
+    if not (windows[:, 0] <= windows[:, 1]).all():
+        raise TaskError(
+            f"task '{task.name}': stimulus_windows = {shown(task.stimulus_windows)}; it must be a list of (first step, "
+            "first step after) of each stimulus"
+        )
+
+
+def _made_again(task, again):
+    if again is None:
+        return task
+    other = again()
+    return other if type(other) is type(task) else task
+
+
+@dataclass
+class _Drawn:
+    """A trial: what a task's methods gave, by method, and the shared generators that each moved."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    states: dict[str, tuple[list[str], dict]] = field(default_factory=dict)
+
+
+class _Pass:
+    """Trials drawn one after the other, each from a generator of its own.
+
+    Args:
+        watched: whether it is noted what each method draws from the shared generators, which takes a while.
+    """
+
+    def __init__(self, task, watched: bool):
+        self.task, self.arrays, self.drawn, self.watched = task, [], {}, watched
+        self.shared = shared_states()
+
+    def all_of(self, order) -> _Pass:
+        """Draws trials of (type, number) in this order."""
+        for kind, k in order:
+            self.drawn[kind, k] = self._trial(kind, k)
+        for method, kind, array, before in self.arrays:
+            if array.tobytes() != before:
+                raise TaskError(
+                    f"{place(self.task, method, kind)} returned an array that a later call changed; it must return a "
+                    "new one for each trial"
+                )
+        labels = [drawn.values["label"] for drawn in self.drawn.values()]
+        if len({isinstance(label, str) for label in labels}) > 1:
+            some = ", ".join(sorted({shown(label) for label in labels})[:10])
+            raise TaskError(
+                f"task '{self.task.name}': the labels {some}; they must be all words or all numbers, so that files can "
+                "hold them"
+            )
+        return self
+
+    def _trial(self, kind, k: int) -> _Drawn:
+        task, drawn = self.task, _Drawn()
+        rng = np.random.Generator(np.random.SFC64([task.trial_types.index(kind), k]))
+        method = trials.drawing_method(task)
+        chosen = self._watch(drawn, "draw_trial_type", kind, lambda: values.call(task, "draw_trial_type", None, rng))
+        if chosen not in task.trial_types:
+            allowed = ", ".join(map(repr, task.trial_types))
+            raise TaskError(f"{place(task, 'draw_trial_type')} returned {shown(chosen)}; it must be one of {allowed}")
+        u, label = self._watch(drawn, method, kind, lambda: trials.draw_stimulus(task, kind, rng))
+        u = self._array(method, kind, values.stimulus(task, method, kind, u))
+        values.check_label(task, method, kind, label)
+        z = self._watch(drawn, "generate_target", kind, lambda: trials.target_of(task, label, kind))
+        z = self._array("generate_target", kind, z)
+        condition = self._watch(drawn, "condition", kind, lambda: trials.condition_of(task, kind, label))
+        drawn.values |= {
+            "draw_trial_type": chosen,
+            method: (u.tobytes(), shown(label), rng.bit_generator.random_raw()),
+            "generate_target": z.tobytes(),
+            "condition": condition,
+            "label": label,
+        }
+        if k == 0:
+            self._criteria(drawn, kind, label, z)
+            self._graded(drawn, kind)
+        return drawn
+
+    def _criteria(self, drawn: _Drawn, kind, label, z) -> None:
+        if not trials.has_criterion(self.task):
+            return
+        noise = np.random.Generator(np.random.SFC64(0)).standard_normal(z.size)
+        tried = [*(np.full(z.size, height) for height in HEIGHTS), z.astype(float), -z.astype(float), noise]
+        for method in ("is_correct", "is_correct_spiking"):
+
+            def verdicts(method=method):
+                return [trials.score(self.task, o, label, method) for o in tried]
+
+            before = np.array(tried)
+            drawn.values[method] = self._watch(drawn, method, kind, verdicts)
+            if (np.array(tried) != before).any():
+                raise TaskError(f"task '{self.task.name}': {method}(o, label) changes o; it must leave it as it is")
+
+    def _graded(self, drawn: _Drawn, kind) -> None:
+        task, method = self.task, "draw_graded_trial"
+        for number, level in enumerate(task.evidence_levels):
+            rng = np.random.Generator(np.random.SFC64([task.trial_types.index(kind), 0, number]))
+            graded = self._watch(
+                drawn, method, kind, lambda v=level, g=rng: values.call(task, method, kind, kind, v, g)
+            )
+            u, label = values.pair(task, method, kind, graded)
+            u = self._array(method, kind, values.stimulus(task, method, kind, u))
+            values.check_label(task, method, kind, label)
+            z = self._array("generate_target", kind, trials.target_of(task, label, kind))
+            drawn.values[f"{method} {number}"] = u.tobytes(), shown(label), z.tobytes()
+
+    def _array(self, method: str, kind, array: np.ndarray) -> np.ndarray:
+        """The array as it is now, to be compared when all trials are drawn. Raises TaskError: NaN or infinity."""
+        if not values.finite(array):
+            raise values.not_finite(self.task, method, kind, array)
+        self.arrays.append((method, kind, array, array.tobytes()))
+        return array
+
+    def _watch(self, drawn: _Drawn, method: str, kind, call):
+        """What a method gives. Notes what became of the shared generators; the task's settings must stay."""
+        settings = dict(self.task.settings)
+        value = call()
+        if self.watched and (names := moved(self.shared, after := shared_states())):
+            drawn.states[method] = names, after
+            restore(self.shared)
+        if self.task.settings != settings:
+            key = next(k for k in {**settings, **self.task.settings} if settings.get(k) != self.task.settings.get(k))
+            raise TaskError(
+                f"{place(self.task, method, kind)} changes self.settings[{key!r}] from {shown(settings.get(key))} to "
+                f"{shown(self.task.settings.get(key))}; a task's settings must stay as they are"
+            )
+        return value
+
+
+def _differences(first: _Pass, second: _Pass) -> list[TaskError]:
+    """What two passes over the same trials, with the shared generators in other states, tell of the task."""
+    task, method_of_draws = first.task, trials.drawing_method(first.task)
+    for (kind, k), one in first.drawn.items():
+        other = second.drawn[kind, k]
+        for method, (names, state) in one.states.items():
+            # A method that seeded them itself leaves the same state, whatever was there before.
+            if method in other.states and any(name in names for name in moved(state, other.states[method][1])):
+                return [TaskError(
+                    f"{place(task, method, kind)} draws from {' and '.join(names)}, which the seed of a run does not "
+                    f"set; it must draw from the generator that it is given: {_example(method)}"
+                )]  # fmt: skip
+        for method, value in one.values.items():
+            if value != other.values[method]:
+                method = method_of_draws if method == "label" else method.partition(" ")[0]
+                return [TaskError(
+                    f"{place(task, method, kind)} gives something else when it is called again for the same trial; it "
+                    "must depend on its arguments alone, not on a generator of its own, the clock, or what earlier "
+                    f"trials left in self, in the settings or in the module: {_example(method)}"
+                )]  # fmt: skip
+    return []
+
+
+def _example(method: str) -> str:
+    if method in ("draw_trial", "draw_graded_trial", "draw_trial_type"):
+        return "draw with rng.normal(...), rng.choice(...)"
+    return "what is random in a trial belongs into draw_trial, and its label"

@@ -1,0 +1,11 @@
+"""The `rate` package's import path of its helpers: `from ratecore.utils import set_gpu`."""
+
+from ratecore.compat.absent import missing
+from ratecore.devices import set_gpu
+from ratecore.main import restricted_float, str2bool
+
+__all__ = ["restricted_float", "set_gpu", "str2bool"]
+
+
+def __getattr__(name):
+    raise missing(__name__, name, __all__)
