@@ -9,7 +9,7 @@ OUTSIDE := $(PATH)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo ui test paper-test cluster-test faults lint schema bench
+.PHONY: install demo ui test coverage paper-test cluster-test faults lint schema bench
 
 install: .venv/installed
 
@@ -39,6 +39,12 @@ ui: install
 test: install
 	$(BIN)/python -m pytest
 
+# Lines of compiled loops count as run when Numba compiles them; a fresh cache makes it compile all that are used.
+# TESTS='tests/test_lif.py' measures a part.
+coverage: install
+	cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && \
+	  NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR=$$cache $(BIN)/python -m pytest --cov --cov-report=term --cov-report=html $(TESTS)
+
 # Minutes of training and conversion, against the figures of the paper.
 paper-test: install
 	$(BIN)/python -m pytest --dist load -m paper
@@ -52,10 +58,9 @@ cluster-test: install
 faults: install
 	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
 
+# The hooks of .pre-commit-config.yaml on every file. Some correct what they find; it fails all the same.
 lint: install
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check workflow
+	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 	$(BIN)/snakemake --lint
 	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile  # which is installed where it is built for
 
