@@ -1,4 +1,4 @@
-"""A look at a task of the user's before any work: trials of each type are drawn twice and compared.
+"""Checks a user's task before any work: trials of each type are drawn twice and compared.
 
 What is found: arrays that do not fit, methods that raise exceptions, and whatever keeps a trial from being drawn again
 alone from its generator: draws from elsewhere, the clock, state that is kept between trials, arrays that change later.
@@ -326,4 +326,4 @@ def _bytes(array: np.ndarray) -> bytes:
 def _example(method: str) -> str:
     if method in ("draw_trial", "draw_graded_trial", "draw_trial_type"):
         return "draw with rng.normal(...), rng.choice(...)"
-    return "what is random in a trial belongs into draw_trial, and its label"
+    return "anything random belongs in draw_trial, and the label can say what was drawn"
