@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ratecore.axes import format_value
+from ratecore.axes import format_value, parameter_name
 from ratecore.config import RunSettings, hash_of
 from ratecore.files import inside, locked, sha256_of
 from ratecore.grid import LATER, Cell, Experiment
@@ -186,7 +186,7 @@ class Run:
         """What the network depends on, as flat names and values: MLflow's params."""
         s = self.settings
         flat = {"task": s.task, "seed": s.seed, **s.network.model_dump(), **s.training.model_dump()}
-        flat |= {f"task.{key}": value for key, value in s.create_task().settings.items()}
+        flat |= {parameter_name(f"task.{key}"): value for key, value in s.create_task().settings.items()}
         return {key: format_value(v) if key == "taus" else v for key, v in flat.items() if v is not None}
 
 

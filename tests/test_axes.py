@@ -8,7 +8,7 @@ import pytest
 from snakemake.utils import Paramspace
 
 from ratecore import axes
-from ratecore.axes import SECTIONS, _setting_paths, column_name, format_value
+from ratecore.axes import SECTIONS, _setting_paths, column_name, format_value, parameter_name
 from ratecore.config import SettingsError
 from ratecore.grid import Experiment
 from ratecore.tasks import AbstractTask, TaskFactory
@@ -72,6 +72,17 @@ def test_names_that_work_are_left_alone_and_others_are_readable():
     for section, model in SECTIONS.items():
         for path in _setting_paths(model, (section,)):
             assert column_name("_".join(path[1:]), set()) == "_".join(path[1:])
+
+
+def test_mlflow_can_have_every_name_as_a_parameter():
+    from mlflow.utils.validation import _validate_param
+
+    given = {f"task.{name}": parameter_name(f"task.{name}") for name in [*NAMES, "a//b", "a/../b", "a/b"]}
+    for name in given.values():
+        _validate_param(name, "1")
+    assert len(set(given.values())) == len(given)
+    for name in ("task.n_trials", "task.go-prob", "task.delay.long", "task.with space", "task.a/b", "task.größe"):
+        assert given[name] == name
 
 
 @pytest.mark.parametrize(("value", "text"), [

@@ -56,6 +56,15 @@ def _last(self, kind):
     return last
 
 
+def _onset(self, kind, rng):
+    self.onset = int(rng.integers(10, 30))
+    return np.zeros((2, self.T)), kind
+
+
+def _follows(self):
+    return (np.arange(self.T) >= self.onset).astype(float)
+
+
 def _same_array(self, rng):
     SHARED[:] = rng.normal()
     return SHARED, 1
@@ -111,6 +120,14 @@ FAULTS = {
     "target none": ({"z": lambda s: None}, ["generate_target('up')", "returned None"]),
     "target nan": ({"z": lambda s: np.full(s.T, np.nan)}, ["generate_target('up') returned nan at step 0"]),
     "target raises": ({"z": lambda s: {}["x"]}, ["generate_target('up') raised KeyError: 'x'"]),
+    "target of the last trial": ({"draw_trial": _onset, "z": _follows},
+                                 ["generate_target('up')", "what earlier trials left in self"]),
+    "criterion of the last trial": ({"draw_trial": _onset, "c": lambda s, o: bool(s.onset > 20)},
+                                    ["is_correct('", "what earlier trials left in self"]),
+    "condition of the last trial": ({"draw_trial": _onset, "condition": lambda s, kind, label: str(s.onset)},
+                                    ["condition('", "what earlier trials left in self"]),
+    "masked": ({"u": lambda s, g: np.ma.masked_equal(np.zeros((2, s.T)), 0)}, [U, "some of it is masked"]),
+    "gradient": ({"u": lambda s, g: torch.zeros(2, s.T, requires_grad=True)}, [U, "a Tensor", ".detach()"]),
     "target random": ({"z": lambda s: OWN.normal(size=s.T)}, ["generate_target('up')", "gives something else"]),
     "criterion none": ({"c": lambda s, o: None}, ["is_correct(o, 'up') returned None; it must return True or False"]),
     "criterion number": ({"c": lambda s, o: 1}, ["is_correct(o, 'up') returned int 1"]),

@@ -187,6 +187,7 @@ def test_an_error_names_the_line_and_the_file_can_be_loaded_once_it_is_mended(tm
         run(path)
     for word in ["task_file = ", path, *words]:
         assert word in str(error.value), str(error.value)
+    assert isinstance(error.value.__cause__, Exception | SystemExit)  # with the whole traceback
     assert not any(name.startswith("ratecore_task_file_mine") for name in sys.modules)
     with pytest.raises(SettingsError) as direct:
         load_task_file(path)

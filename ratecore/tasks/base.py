@@ -17,8 +17,6 @@ from ratecore.tasks.trials import Trials
 from ratecore.tasks.values import TaskError
 
 MOST_STEPS = 1_000_000  # of a trial: an hour and a half
-
-
 _warned: set[tuple[type, str]] = set()  # settings that a task was given and does not use
 
 
@@ -31,7 +29,7 @@ class AbstractTask(ABC):
 
     Args:
         settings: any of the task's settings (see `defaults`); steps are of 5 ms. Settings of other tasks and of the
-            network (`delay`, `taus`, `DeltaT`) are ignored, with one warning where they are the task's kind of setting.
+            network are ignored: `taus`, `DeltaT` and `task` silently, others (`delay` for go-nogo) with one warning.
 
     Raises:
         ValueError: a misspelt key, or a stimulus that does not fit the trial.
@@ -60,21 +58,24 @@ class AbstractTask(ABC):
                 "label"
             )
         given = dict(settings or {})
-        values.check_defaults(type(self))
-        if self.defaults:
-            given = {key: given[key] for key in self._used_keys(given)}
+        if not isinstance(self.defaults, dict):
+            values.check_defaults(type(self))
+        if self.defaults and not given.keys() <= self.defaults.keys():
+            self._tell_of_unused(given)
+            given = {key: value for key, value in given.items() if key in self.defaults}
         self.settings = {**self.defaults, **given}
         self.validate_settings()
 
     @classmethod
     def refuse_unknown(cls, settings: dict) -> None:
         """Raises ValueError for a setting that the task does not have, also for one that another task has."""
-        for key in settings.keys() - cls.defaults.keys() - cls._network_keys if cls.defaults else ():
+        unknown = settings.keys() - cls.defaults.keys() - cls._network_keys
+        for key in unknown if cls.defaults else ():
             hint, allowed = did_you_mean(key, cls.defaults), ", ".join(cls.defaults)
             raise ValueError(f"{cls.name}: unknown setting '{key}'{hint}; allowed: {allowed}")
 
-    def _used_keys(self, given: dict) -> list[str]:
-        """The keys that are settings of the task; for each other one a warning, once, or an error if it is misspelt."""
+    def _tell_of_unused(self, given: dict) -> None:
+        """Warns, once, of each key that is no setting of the task. Raises ValueError for one that is misspelt."""
         of_others = {key for task in TaskFactory._tasks.values() for key in task.defaults}
         for key in given.keys() - self.defaults.keys() - self._network_keys:
             if key not in of_others and did_you_mean(key, self.defaults):
@@ -84,7 +85,6 @@ class AbstractTask(ABC):
                 allowed = ", ".join(self.defaults)
                 message = f"{self.name}: the task has no setting '{key}', which is ignored; it has {allowed}"
                 warnings.warn(message, stacklevel=4)
-        return [key for key in given if key in self.defaults]
 
     def validate_settings(self) -> None:
         """Checks that counts of steps are whole and the response comes before the trial ends.

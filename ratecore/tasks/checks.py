@@ -1,4 +1,4 @@
-"""A look at a task of the user's before any work: trials of each type are drawn twice and compared.
+"""Checks a user's task before any work: trials of each type are drawn twice and compared.
 
 What is found: arrays that do not fit, methods that raise exceptions, and whatever keeps a trial from being drawn again
 alone from its generator: draws from elsewhere, the clock, state that is kept between trials, arrays that change later.
@@ -61,6 +61,7 @@ def check_task(task, again=None) -> None:
             )
         for difference in _differences(first, second):
             raise difference
+        first.once_more()
     checked.add(key)
 
 
@@ -195,6 +196,21 @@ class _Pass:
             )
         return self
 
+    def once_more(self) -> None:
+        """Asks again what belongs to a label once all trials are drawn, as in a batch: it must not follow the last."""
+        for (kind, _), drawn in self.drawn.items():
+            label = drawn.values["label"]
+            again = {
+                "generate_target": _bytes(trials.target_of(self.task, label, kind)),
+                "condition": trials.condition_of(self.task, kind, label),
+            }
+            for method in ("is_correct", "is_correct_spiking"):
+                if method in drawn.values:
+                    again[method] = self._verdicts(method, label)
+            for method, value in again.items():
+                if value != drawn.values[method]:
+                    raise _not_repeated(self.task, method, kind)
+
     def _trial(self, kind, k: int) -> _Drawn:
         task, drawn = self.task, _Drawn()
         rng = np.random.Generator(np.random.SFC64([task.trial_types.index(kind), k]))
@@ -211,30 +227,34 @@ class _Pass:
         condition = self._watch(drawn, "condition", kind, lambda: trials.condition_of(task, kind, label))
         drawn.values |= {
             "draw_trial_type": chosen,
-            method: (u.tobytes(), shown(label), rng.bit_generator.random_raw()),
-            "generate_target": z.tobytes(),
+            method: (_bytes(u), shown(label), rng.bit_generator.random_raw()),
+            "generate_target": _bytes(z),
             "condition": condition,
             "label": label,
         }
+        if k == 0 or self.watched:
+            self._criteria(drawn, kind, label)
         if k == 0:
-            self._criteria(drawn, kind, label, z)
             self._graded(drawn, kind)
         return drawn
 
-    def _criteria(self, drawn: _Drawn, kind, label, z) -> None:
-        if not trials.has_criterion(self.task):
-            return
+    def _criteria(self, drawn: _Drawn, kind, label) -> None:
+        if trials.has_criterion(self.task):
+            for method in ("is_correct", "is_correct_spiking"):
+                drawn.values[method] = self._watch(drawn, method, kind, lambda m=method: self._verdicts(m, label))
+
+    def _verdicts(self, method: str, label) -> list[bool]:
+        """What a criterion says of constant outputs, of the target, of its opposite and of noise."""
+        z = trials.target_of(self.task, label).astype(float)
         noise = np.random.Generator(np.random.SFC64(0)).standard_normal(z.size)
-        tried = [*(np.full(z.size, height) for height in HEIGHTS), z.astype(float), -z.astype(float), noise]
-        for method in ("is_correct", "is_correct_spiking"):
-
-            def verdicts(method=method):
-                return [trials.score(self.task, o, label, method) for o in tried]
-
-            before = np.array(tried)
-            drawn.values[method] = self._watch(drawn, method, kind, verdicts)
-            if (np.array(tried) != before).any():
-                raise TaskError(f"task '{self.task.name}': {method}(o, label) changes o; it must leave it as it is")
+        tried = [*(np.full(z.size, height) for height in HEIGHTS), z, -z, noise]
+        before = np.array(tried)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as of a correlation with a constant output
+            found = [trials.score(self.task, o, label, method) for o in tried]
+        if (np.array(tried) != before).any():
+            raise TaskError(f"task '{self.task.name}': {method}(o, label) changes o; it must leave it as it is")
+        return found
 
     def _graded(self, drawn: _Drawn, kind) -> None:
         task, method = self.task, "draw_graded_trial"
@@ -247,7 +267,7 @@ class _Pass:
             u = self._array(method, kind, values.stimulus(task, method, kind, u))
             values.check_label(task, method, kind, label)
             z = self._array("generate_target", kind, trials.target_of(task, label, kind))
-            drawn.values[f"{method} {number}"] = u.tobytes(), shown(label), z.tobytes()
+            drawn.values[f"{method} {number}"] = _bytes(u), shown(label), _bytes(z)
 
     def _array(self, method: str, kind, array: np.ndarray) -> np.ndarray:
         """The array as it is now, to be compared when all trials are drawn. Raises TaskError: NaN or infinity."""
@@ -287,15 +307,23 @@ def _differences(first: _Pass, second: _Pass) -> list[TaskError]:
         for method, value in one.values.items():
             if value != other.values[method]:
                 method = method_of_draws if method == "label" else method.partition(" ")[0]
-                return [TaskError(
-                    f"{place(task, method, kind)} gives something else when it is called again for the same trial; it "
-                    "must depend on its arguments alone, not on a generator of its own, the clock, or what earlier "
-                    f"trials left in self, in the settings or in the module: {_example(method)}"
-                )]  # fmt: skip
+                return [_not_repeated(task, method, kind)]
     return []
+
+
+def _not_repeated(task, method: str, kind) -> TaskError:
+    return TaskError(
+        f"{place(task, method, kind)} gives something else when it is called again for the same trial; it must depend "
+        "on its arguments alone, not on a generator of its own, the clock, or what earlier trials left in self, in the "
+        f"settings or in the module: {_example(method)}"
+    )
+
+
+def _bytes(array: np.ndarray) -> bytes:
+    return array.astype(float).tobytes()
 
 
 def _example(method: str) -> str:
     if method in ("draw_trial", "draw_graded_trial", "draw_trial_type"):
         return "draw with rng.normal(...), rng.choice(...)"
-    return "what is random in a trial belongs into draw_trial, and its label"
+    return "anything random belongs in draw_trial, and the label can say what was drawn"

@@ -99,8 +99,8 @@ def _warn_if_changed(path: Path, known: TaskFile) -> None:
     _loaded[path] = replace(known, changed=changed)  # to be told once
     if hashlib.sha256(path.read_bytes()).hexdigest() != known.sha256:
         warnings.warn(
-            f"task_file = {str(path)!r} was changed after it was loaded; this process goes on with the code that it "
-            "loaded. Restart Python to use the new code",
+            f"task_file = {str(path)!r} was changed after it was loaded; the code loaded earlier is still in use. "
+            "Restart Python to use the new code",
             stacklevel=4,
         )
 
@@ -215,7 +215,7 @@ def _file_of(name: str, folder: Path) -> Path | None:
 
 
 def _ours(name: str) -> bool:
-    """Whether a file beside a task file is left alone: Python's own modules come first, and ratecore is no helper."""
+    """Whether a file beside a task file is left alone: Python's own modules and ratecore come first."""
     return name in sys.stdlib_module_names or name == "ratecore"
 
 

@@ -91,13 +91,16 @@ def numbers(task, method: str, trial_type, value, shape: tuple[int, ...], meanin
     """An array of real numbers of this shape, without a look at the numbers: see `finite`."""
     try:
         array = np.asarray(value)
-        fits = array.shape == shape and array.dtype.kind in "biuf"
+        fits = array.shape == shape and array.dtype.kind in "biuf" and not np.ma.is_masked(value)
     except Exception:  # lists whose parts differ in length, tensors on a GPU
         fits = False
     if fits:
         return array
-    hint = ""
-    if (came := getattr(value, "shape", None)) is not None and tuple(came) != shape:
+    hint, came = "", getattr(value, "shape", None)
+    if came is not None and tuple(came) == shape:
+        hint = " (some of it is masked)" if np.ma.is_masked(value) else " (for a tensor: .detach().cpu().numpy())"
+        hint = hint if not isinstance(value, np.ndarray) or np.ma.is_masked(value) else ""
+    elif came is not None:
         if len(shape) == 2 and tuple(came) == shape[::-1]:
             hint = " (is it transposed?)"
         elif len(shape) == 2 and len(came) == 2 and came[1] == shape[1]:
