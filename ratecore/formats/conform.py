@@ -83,6 +83,8 @@ def numbers(content: dict, key: str) -> np.ndarray:
     if hasattr(value, "toarray"):
         if value.shape[0] * value.shape[1] * 8 > MOST_DENSE:
             raise ValueError(f"{key} is a sparse matrix of shape {value.shape}; at most {MOST_DENSE:,} bytes are read")
+        if hasattr(value, "check_format"):
+            value.check_format(full_check=True)  # an index outside would be written to
         value = value.toarray()
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
@@ -116,6 +118,8 @@ def number(content: dict, key: str) -> float:
 def word(content: dict, key: str) -> str:
     """A variable that is one word. Raises ValueError naming what it is."""
     value = np.asarray(_taken_out(content, key))
+    if value.dtype.kind == "U" and value.size > 1 and (np.char.str_len(value) == 1).all():
+        value = np.array("".join(value.ravel().tolist()))  # letters in a column
     if value.dtype.kind != "U" or value.size != 1:
         what = "a cell array" if value.dtype.kind == "O" else f"of shape {value.shape} and type {value.dtype}"
         raise ValueError(f"{key} is {what}; it must be a word")

@@ -13,7 +13,8 @@ from ratecore.dynamics import draw_noise, run
 from ratecore.files import write_atomic
 from ratecore.formats.errors import FormatError, bytes_of, first_line
 from ratecore.formats.hdf5 import read_hdf5, with_variables_hdf5
-from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length, sealed_mat, with_variables
+from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length, sealed_mat
+from ratecore.formats.matlab_writing import with_variables
 from ratecore.formats.task_settings import task_variables
 from ratecore.network import FR_RNN_dale, activation_function
 from ratecore.streams import stream
