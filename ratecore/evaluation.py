@@ -155,6 +155,8 @@ def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = 
     Args:
         task: an AbstractTask.   net: the trained network.   seed: of the run.   loss_fn: 'l2' or 'l1'.
     """
+    if (saved := getattr(net, "saved_task", None)) is not None:  # of a file: says where this is another task
+        saved.compare(task)
     with one_thread():
         parts = [
             score_trials(task, net, loss_fn, [stream(seed, "evaluation", k) for k in chunk])
