@@ -246,6 +246,14 @@ def test_structures_in_structures_end(tmp_path):
         read_variables(tmp_path / "a.mat", ["net"], nested=True)
 
 
+def test_octaves_own_formats_are_named(tmp_path):
+    for data in (b"# Created by Octave 9.2.0, Mon Nov 25\n# name: w\n# type: matrix\n", b"Octave-1-L\0" + bytes(200)):
+        (tmp_path / "a.mat").write_bytes(data)
+        for act in (load_mat, lambda path: add_to_mat(path, LAMBDA)):
+            with pytest.raises(FormatError, match="a.mat: .*a format of Octave's own; save it again with '-v7'"):
+                act(tmp_path / "a.mat")
+
+
 @pytest.mark.parametrize("cut", [1, 5, 20, 100, 130, 140, 200])
 def test_a_file_that_ends_early_is_named(tmp_path, cut):
     for format_ in ("4", "5"):

@@ -103,6 +103,8 @@ def variables(data: bytes) -> list[Variable]:
     Raises:
         ValueError, zlib.error, struct.error: it is damaged or of another format.
     """
+    if data.startswith((b"# Created by Octave", b"Octave-1-")):
+        raise ValueError("this is a format of Octave's own; save it again with '-v7'")
     return list(_variables_4(data) if is_format_4(data) else _variables_5(data))
 
 
