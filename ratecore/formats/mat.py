@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 
 import numpy as np
 import torch
@@ -124,7 +125,7 @@ def add_to_mat(path, values: dict, to=None) -> None:
             data = with_variables(data, values)
     except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
         raise FormatError(f"{path}: not a readable .mat file: {first_line(error)}") from error
-    write_atomic(path if to is None else to, data)
+    write_atomic(os.path.realpath(path) if to is None else to, data)  # a link stays one
 
 
 def sha256_without_additions(path) -> str:
