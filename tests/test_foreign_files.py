@@ -297,7 +297,8 @@ def test_the_name_of_a_file_says_its_activation(tmp_path, capsys):
 
 def test_the_content_of_a_file_is_read_like_the_file(tmp_path):
     path = saved(tmp_path, variant(w=scipy.sparse.csc_matrix(FULL["w"]), w_out=FULL["w_out"].T))
-    for content in (scipy.io.loadmat(path), load_mat(path)):
+    ways = ({}, {"simplify_cells": True}, {"squeeze_me": True}, {"mat_dtype": True}, {"chars_as_strings": False})
+    for content in (*(scipy.io.loadmat(path, **how) for how in ways), load_mat(path)):
         np.testing.assert_array_equal(rate_model(content).W, rate_model(path).W)
     with pytest.raises(ValueError, match="not a rate network: it has no taus"):
         rate_model(without("taus"))

@@ -187,3 +187,12 @@ def test_names_that_no_matlab_structure_has_come_back(tmp_path):
     assert load_task(mat).settings == {**Named.defaults, "go-prob": 0.75}
     names = scipy.io.loadmat(mat)["task_settings"].dtype.names
     assert len(names) == 7 and all(re.fullmatch("[A-Za-z][A-Za-z0-9_]{0,62}", name) for name in names)
+
+
+def test_a_file_that_scipy_saved_again_keeps_them(xor, tmp_path, capsys):
+    # As the search of the PyTorch port does, with all that loadmat gives
+    for how in ({}, {"simplify_cells": True}):
+        content = {k: v for k, v in scipy.io.loadmat(xor[2], **how).items() if not k.startswith("__")}
+        scipy.io.savemat(tmp_path / "again.mat", content | {"opt_scaling_factor": np.nan})
+        assert load_task(tmp_path / "again.mat").settings == TIMES
+    assert capsys.readouterr().err == ""

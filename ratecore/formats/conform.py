@@ -1,8 +1,8 @@
 """Converts the variables of a rate network from the form that a file has them in to the one used here.
 
-Files of the existing packages and of their forks differ in shapes, types and in what they leave out. A variable with one
-possible meaning is converted; one that is ambiguous or contradicts another is refused by name. Every reader goes through
-this module, so a file is the same network to all of them.
+Files of the existing packages and of their forks differ in shapes, types and in what they leave out. A variable with
+one possible meaning is converted; one that is ambiguous or contradicts another is refused by name. Every reader goes
+through this module, so a file is the same network to all of them.
 """
 
 from __future__ import annotations
