@@ -167,6 +167,8 @@ def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = 
         TaskError: a task of the user's with a fault, or without `is_correct`.
     """
     ready_to_score(task)
+    if (saved := getattr(net, "saved_task", None)) is not None:  # of a file: says where this is another task
+        saved.compare(task)
     with one_thread():
         parts = [
             score_trials(task, net, loss_fn, [stream(seed, "evaluation", k) for k in chunk])

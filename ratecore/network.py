@@ -240,6 +240,7 @@ class FR_RNN_dale(NetworkNames, AbstractRateRNN):
 
         loaded = load_network(path, device=self.w.device, dtype=self.w.dtype)
         self._adopt(loaded.settings)
+        self.saved_task = loaded.saved_task
         self._register(**dict(loaded.named_buffers()), **dict(loaded.named_parameters()))
         self._drawn = None
         return self

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from test_foreign_files import network
 
 from ratecore.formats import add_to_mat, load_mat, load_network, load_task, read_network
 from ratecore.formats.mat import read_variables
@@ -63,6 +64,18 @@ def test_networks_of_either_file_are_equal_and_nothing_is_said_of_our_own(mat, e
     assert a.settings == b.settings and load_task(mat).settings == load_task(exported[1]).settings
     assert rate_model(mat).task.name == read_network(exported[1]).task.name == "go-nogo"
     assert capsys.readouterr().err == ""
+
+
+def test_the_documentation_runs_and_its_example_of_a_note_is_one(mat, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", DOCS, re.S)
+    exec(code, names := {})
+    assert names["net"].N == 20 and names["task"].settings["T"] == 60 and "w" in names["variables"]
+    u = np.zeros((2, 300))
+    u[0, 50:100], u[1, 110:160] = 1, -1
+    scipy.io.savemat(tmp_path / "net.mat", {**network(n_in=2), "u": u})
+    load_task("net.mat", "xor")
+    assert capsys.readouterr().err.strip() == re.search("note: net.mat: .*", DOCS)[0]
 
 
 SCRIPT = """

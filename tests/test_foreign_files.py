@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from test_matlab import UNNEEDED, container, file_of, opaque
+from test_matlab import UNNEEDED, file_of, opaque, writing
 
 from ratecore.formats import FormatError, load_mat, load_network
 from ratecore.spiking import LIF_network_fnc, evaluate_task, lambda_grid_search, rate_model
@@ -93,6 +93,8 @@ READ = {
     "neg_w": (variant(w=NEGATIVE), f"{(NEGATIVE < 0).sum()} negative entries of w are silenced", {"w": NEGATIVE}),
     "act_upper": (variant(activation="Sigmoid"), None, {}),
     "act_in_a_cell": (variant(activation=np.array(["sigmoid"], object)), None, {}),
+    "act_in_a_column": (variant(activation=np.array([[c] for c in "sigmoid"])), None, {}),
+    "sparse_in_a_structure": ({"net": variant(w=scipy.sparse.csc_matrix(FULL["w"]))}, "in the structure net", {}),
     "act_with_spaces": (variant(activation="sigmoid  "), None, {}),
     "dale_off": (
         variant(inh=np.zeros(N), exc=np.ones(N), m=np.eye(N), w=FULL["w"] * SIGNS),
@@ -257,7 +259,7 @@ def test_formats(tmp_path, how):
 
 def test_the_other_byte_order(tmp_path):
     path, text = tmp_path / "network.mat", np.array([ord(c) for c in "sigmoid"], "u1").tobytes()
-    body = [container._element_big(key, FULL[key]) for key in FULL if key not in ("activation", "x0")]
+    body = [writing._element_big(key, FULL[key]) for key in FULL if key not in ("activation", "x0")]
     from test_matlab import part, variable
 
     path.write_bytes(file_of(*body, variable("activation", 4, (1, 7), part(">", 16, text), order=">"), order=">"))
@@ -295,7 +297,8 @@ def test_the_name_of_a_file_says_its_activation(tmp_path, capsys):
 
 def test_the_content_of_a_file_is_read_like_the_file(tmp_path):
     path = saved(tmp_path, variant(w=scipy.sparse.csc_matrix(FULL["w"]), w_out=FULL["w_out"].T))
-    for content in (scipy.io.loadmat(path), load_mat(path)):
+    ways = ({}, {"simplify_cells": True}, {"squeeze_me": True}, {"mat_dtype": True}, {"chars_as_strings": False})
+    for content in (*(scipy.io.loadmat(path, **how) for how in ways), load_mat(path)):
         np.testing.assert_array_equal(rate_model(content).W, rate_model(path).W)
     with pytest.raises(ValueError, match="not a rate network: it has no taus"):
         rate_model(without("taus"))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import scipy.io.matlab
 import scipy.sparse
+import torch
 from test_foreign_files import FULL, SIGNS, TASK, check, network, variant, without
 
-from ratecore.formats import FormatError, add_to_mat, load_mat, load_network
+from ratecore.formats import FormatError, add_to_mat, load_mat, load_network, load_task
 from ratecore.spiking import evaluate_task, lambda_grid_search, rate_model
 
 CLASSES = {"f8": "double", "f4": "single", "i8": "int64", "u1": "uint8", "i1": "int8", "b1": "logical"}
@@ -183,3 +184,11 @@ def test_the_networks_of_several_inputs_are_not_transposed(tmp_path):
     pytest.importorskip("h5py")
     content = network(n_in=4)
     np.testing.assert_array_equal(rate_model(saved(tmp_path, content)).w_in, content["w_in"])
+
+
+def test_a_network_of_ours_that_matlab_saved_again_keeps_the_settings_of_its_task(tmp_path, exported):
+    pytest.importorskip("h5py")
+    content = scipy.io.loadmat(exported[0], simplify_cells=True)
+    path = saved(tmp_path, {key: value for key, value in content.items() if not key.startswith("__")})
+    assert load_task(path).settings == load_task(exported[0]).settings
+    assert torch.equal(load_network(path).w, load_network(exported[0]).w)

@@ -129,6 +129,14 @@ def test_figures_and_scores_are_saved_beside_the_file_by_default(network):
     assert {path.name for path in (network.parent / "plots").iterdir()} == {"net_go.png", "net_nogo.png"}
 
 
+def test_a_link_stays_a_link_and_its_file_gets_lambda(network, tmp_path):
+    link = tmp_path / "link.mat"
+    link.symlink_to(network)
+    lambda_grid_search(link, "go-nogo", 1, [20], TASK)
+    assert link.is_symlink() and load_mat(network)["opt_scaling_factor"].item() == 20
+    assert [path.name for path in network.parent.iterdir()] == ["net.mat"]
+
+
 def test_lambda_is_not_searched_for_a_file_that_cannot_hold_it(exported, no_work, tmp_path):
     (tmp_path / "net.pth").write_bytes(exported[1].read_bytes())
     with pytest.raises(ValueError, match="net.pth: lambda is added to a .mat file"):

@@ -10,9 +10,9 @@ import scipy.io
 
 import ratecore as rate
 from ratecore.config import EvaluationSettings, RunSettings
-from ratecore.formats import FormatError, export, load_task
+from ratecore.formats import FormatError, errors, export, load_task
 from ratecore.main import main
-from ratecore.spiking import evaluate_scaling, evaluate_task, lambda_grid_search, rate_model
+from ratecore.spiking import compare, evaluate_scaling, evaluate_task, lambda_grid_search, rate_model
 from ratecore.spiking.__main__ import main as spiking
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.training import train
@@ -78,6 +78,37 @@ def test_settings_that_are_asked_for_win_and_the_contradiction_is_said(xor, tmp_
     assert "scored with delay = 30; it was trained with delay = 40" in capsys.readouterr().err
     assert spiking([*base, "--delay=40"]) == 0
     assert "note" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("which", [2, 3], ids=["mat", "pth"])
+def test_a_task_made_by_hand_that_contradicts_the_file_is_said(xor, tmp_path, capsys, which):
+    path = tmp_path / f"net{xor[which].suffix}"
+    path.write_bytes(xor[which].read_bytes())
+    said = f"note: {path}: scored with delay = 30; it was trained with delay = 40"
+    task, net = TaskFactory.create_task("xor", {**TIMES, "delay": 30}), rate.load_network(path)
+    few = EvaluationSettings(n_trials=2)
+    rate.evaluate(load_task(path), net, 1, few)
+    compare(net, load_task(path), None, 20.0, 0, trials_per_type=1)
+    assert capsys.readouterr().err == ""
+    for score in (
+        lambda: rate.evaluate(task, net, 1, few),
+        lambda: rate.evaluate(task, rate.FR_RNN_dale.from_settings(net.settings, 2).load_net(path), 1, few),
+        lambda: compare(net, task, None, 20.0, 0, trials_per_type=1),
+        lambda: evaluate_scaling(rate_model(path), task, 20.0, 1),
+        lambda: main(
+            [
+                "--mode=eval",
+                "--task=xor",
+                f"--output_dir={tmp_path}",
+                f"--model={path}",
+                "--delay=30",
+                "--eval_trials=2",
+            ]
+        ),
+    ):
+        errors._said.clear()
+        score()
+        assert said in capsys.readouterr().err.splitlines()
 
 
 def test_a_network_of_another_task_is_refused(xor, tmp_path, capsys):
@@ -156,3 +187,12 @@ def test_names_that_no_matlab_structure_has_come_back(tmp_path):
     assert load_task(mat).settings == {**Named.defaults, "go-prob": 0.75}
     names = scipy.io.loadmat(mat)["task_settings"].dtype.names
     assert len(names) == 7 and all(re.fullmatch("[A-Za-z][A-Za-z0-9_]{0,62}", name) for name in names)
+
+
+def test_a_file_that_scipy_saved_again_keeps_them(xor, tmp_path, capsys):
+    # As the search of the PyTorch port does, with all that loadmat gives
+    for how in ({}, {"simplify_cells": True}):
+        content = {k: v for k, v in scipy.io.loadmat(xor[2], **how).items() if not k.startswith("__")}
+        scipy.io.savemat(tmp_path / "again.mat", content | {"opt_scaling_factor": np.nan})
+        assert load_task(tmp_path / "again.mat").settings == TIMES
+    assert capsys.readouterr().err == ""

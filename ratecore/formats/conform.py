@@ -1,8 +1,8 @@
-"""The variables of a rate network, from whatever form a file has them in to the one that ratecore computes with.
+"""Converts the variables of a rate network from the form that a file has them in to the one used here.
 
-Files of the existing packages and of their forks differ in shapes, types and in what they leave out. What has one
-meaning is converted; what has several, or contradicts itself, is refused by name. Every reader goes through here, so
-that a file is the same network to all of them.
+Files of the existing packages and of their forks differ in shapes, types and in what they leave out. A variable with
+one possible meaning is converted; one that is ambiguous or contradicts another is refused by name. Every reader goes
+through this module, so a file is the same network to all of them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MOST_DENSE = 2**30  # bytes that a sparse matrix may come to
 
 
 def conform(content: dict, notes: list[str], kind: str = "not the file of a network") -> dict:
-    """What a network is made of, each variable in its own shape.
+    """Converts the variables of a network to their canonical shapes and types.
 
     Args:
-        content: variables by name, as `scipy.io.loadmat` or `load_mat` gives them.
-        notes: gets a line for each thing that was assumed, converted or is to be known.
-        kind: what is said of a content that lacks a variable.
+        content: variables by name, as returned by `scipy.io.loadmat` or `load_mat`.
+        notes: extended by whatever was assumed, corrected or is worth knowing.
+        kind: beginning of the error for a missing variable.
 
     Returns:
         w, m, som_m (N, N), w_in (N, n_in), w_out (1, N), b_out (1,), taus_gaus (N, 1), inh, exc (N,), all float64;
@@ -66,7 +66,7 @@ def conform(content: dict, notes: list[str], kind: str = "not the file of a netw
 
 
 def _taken_out(content: dict, key: str):
-    """A variable, out of the cell array where it is alone in one. Raises ValueError: it is of no use."""
+    """A variable, unwrapped from a cell array of one element. Raises ValueError where it cannot be an array."""
     value = content[key]
     while isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.size == 1:
         value = value.ravel()[0]
@@ -83,6 +83,8 @@ def numbers(content: dict, key: str) -> np.ndarray:
     if hasattr(value, "toarray"):
         if value.shape[0] * value.shape[1] * 8 > MOST_DENSE:
             raise ValueError(f"{key} is a sparse matrix of shape {value.shape}; at most {MOST_DENSE:,} bytes are read")
+        if hasattr(value, "check_format"):
+            value.check_format(full_check=True)  # an index outside would be written to
         value = value.toarray()
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
@@ -116,6 +118,8 @@ def number(content: dict, key: str) -> float:
 def word(content: dict, key: str) -> str:
     """A variable that is one word. Raises ValueError naming what it is."""
     value = np.asarray(_taken_out(content, key))
+    if value.dtype.kind == "U" and value.size > 1 and (np.char.str_len(value) == 1).all():
+        value = np.array("".join(value.ravel().tolist()))  # letters in a column
     if value.dtype.kind != "U" or value.size != 1:
         what = "a cell array" if value.dtype.kind == "O" else f"of shape {value.shape} and type {value.dtype}"
         raise ValueError(f"{key} is {what}; it must be a word")

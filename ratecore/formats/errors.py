@@ -1,4 +1,4 @@
-"""What is raised for a file that cannot be used, always with its name, and what is said of one that can."""
+"""Errors of files that cannot be used, always with the file's name, and notes on how the others were read."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def first_line(error) -> str:
 
 
 def say_once(source, notes: list[str]) -> None:
-    """One line on stderr on how a file was taken, once in a process."""
-    text = f"note: {source}: {'; '.join(notes)}"
+    """Prints one line on stderr about how a file was read, once in a process."""
+    text = re.sub(r"[\x00-\x1f\x7f]", "?", f"note: {source}: {'; '.join(notes)}")  # names in files may hold anything
     if notes and text not in _said:
         _said.add(text)
         print(text, file=sys.stderr, flush=True)

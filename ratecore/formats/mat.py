@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from ratecore.dynamics import draw_noise, run
 from ratecore.files import write_atomic
 from ratecore.formats.errors import FormatError, bytes_of, first_line
 from ratecore.formats.hdf5 import read_hdf5, with_variables_hdf5
-from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length, sealed_mat, with_variables
+from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length, sealed_mat
+from ratecore.formats.matlab_writing import with_variables
 from ratecore.formats.task_settings import task_variables
 from ratecore.network import FR_RNN_dale, activation_function
 from ratecore.streams import stream
@@ -123,7 +125,7 @@ def add_to_mat(path, values: dict, to=None) -> None:
             data = with_variables(data, values)
     except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
         raise FormatError(f"{path}: not a readable .mat file: {first_line(error)}") from error
-    write_atomic(path if to is None else to, data)
+    write_atomic(os.path.realpath(path) if to is None else to, data)  # a link stays one
 
 
 def sha256_without_additions(path) -> str:

@@ -21,7 +21,7 @@ HEADER = 128  # bytes before the first variable of a file of format 5
 MOST_UNPACKED = 2**28  # bytes that a cell array, structure or sparse matrix may unpack to
 MOST_LETTERS = 10_000_000
 _SEALED = b"MATLAB 5.0 MAT-file, ratecore "
-_MATRIX, _COMPRESSED = 14, 15
+MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _TEXT = (1, 2, 4, 16, 17, 18)  # data types of letters
 _CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
@@ -93,7 +93,7 @@ def is_hdf5(data: bytes) -> bool:
     return data[:10] == b"MATLAB 7.3" or b"\x89HDF\r\n\x1a\n" in (data[:8], data[512:520])
 
 
-def _is_format_4(data: bytes) -> bool:
+def is_format_4(data: bytes) -> bool:
     return len(data) >= 20 and 0 in data[:4]
 
 
@@ -103,7 +103,9 @@ def variables(data: bytes) -> list[Variable]:
     Raises:
         ValueError, zlib.error, struct.error: it is damaged or of another format.
     """
-    return list(_variables_4(data) if _is_format_4(data) else _variables_5(data))
+    if data.startswith((b"# Created by Octave", b"Octave-1-")):
+        raise ValueError("this is a format of Octave's own; save it again with '-v7'")
+    return list(_variables_4(data) if is_format_4(data) else _variables_5(data))
 
 
 def read_mat(data: bytes, names=None, nested: bool = False) -> dict[str, np.ndarray]:
@@ -140,12 +142,12 @@ def read_mat(data: bytes, names=None, nested: bool = False) -> dict[str, np.ndar
 def _value(data: bytes, variable: Variable, nested: bool):
     if variable.kind not in ("numbers", "text", "a sparse matrix", *(_NESTED if nested else ())):
         raise UnusableError(f"{variable.name} is {variable.kind}; it must be an array of numbers")
-    if _is_format_4(data):
+    if is_format_4(data):
         if variable.kind == "a sparse matrix":
             _check_sparse_4(data, variable)
         value = _by_scipy(data[variable.start : variable.end], variable.name)
     else:
-        value = _by_scipy(*_file_of(data, variable, _order(data)))
+        value = _by_scipy(*_file_of(data, variable, order_of(data)))
     if variable.kind == "a sparse matrix":
         if value.format == "csc":  # of format 4 it is another one, which SciPy has checked
             value.check_format(full_check=True)  # an index outside would be written to when it is made dense
@@ -167,7 +169,7 @@ _SIZES_4 = (8, 4, 4, 2, 2, 1)  # bytes of a number, by the tens of the type
 def _variables_4(data: bytes):
     place = 0
     while place < len(data):
-        order = _order_4(data, place)
+        order = order_4(data, place)
         kind, rows, columns, imaginary, letters = struct.unpack_from(f"{order}5i", data, place)
         if not (0 <= kind % 10 <= 2 and kind // 10 % 10 < 6 and kind // 100 % 10 == 0 and 0 < letters <= 256):
             raise ValueError("this is no MATLAB file (format 4, or 5: MATLAB 5 to 7)")
@@ -183,7 +185,7 @@ def _variables_4(data: bytes):
 
 def _check_sparse_4(data: bytes, variable: Variable) -> None:
     """Raises UnusableError for a sparse matrix whose columns would fill the memory: they are its last row's."""
-    order, (rows, columns) = _order_4(data, variable.start), variable.shape
+    order, (rows, columns) = order_4(data, variable.start), variable.shape
     kind = struct.unpack_from(f"{order}i", data, variable.start)[0]
     if kind // 10 % 10 != 0 or columns not in (3, 4) or rows < 1:
         raise ValueError(f"{variable.name} is a sparse matrix of another layout than MATLAB's")
@@ -194,14 +196,14 @@ def _check_sparse_4(data: bytes, variable: Variable) -> None:
             raise UnusableError(f"{variable.name} is a sparse matrix with {size:g} rows or columns")
 
 
-def _order_4(data: bytes, place: int) -> str:
+def order_4(data: bytes, place: int) -> str:
     return "<" if 0 <= struct.unpack_from("<i", data, place)[0] <= 5000 else ">"
 
 
 # ------------------------------------------------------------------------------------------------------- format 5
 
 
-def _order(data: bytes) -> str:
+def order_of(data: bytes) -> str:
     order = {b"IM": "<", b"MI": ">"}.get(bytes(data[126:128]))
     if order is None or struct.unpack_from(f"{order}H", data, 124)[0] != 0x0100:
         raise ValueError("this is no MATLAB file (format 4, or 5: MATLAB 5 to 7)")
@@ -209,13 +211,13 @@ def _order(data: bytes) -> str:
 
 
 def _variables_5(data: bytes):
-    order, place = _order(data), HEADER
+    order, place = order_of(data), HEADER
     while place < len(data):
         kind, size = struct.unpack_from(f"{order}II", data, place)
         end = place + 8 + size
         if end > len(data):
             raise ValueError(f"it is cut off at byte {len(data):,}: {size:,} bytes should follow byte {place + 8:,}")
-        if kind in (_MATRIX, _COMPRESSED):
+        if kind in (MATRIX, _COMPRESSED):
             head, _, _ = _head_of(data, place, end, order)
             if head is not None:
                 of_class, _, shape, name, _, _ = _header(head, order)
@@ -236,7 +238,7 @@ def _head_of(data: bytes, start: int, end: int, order: str, most: int = 4 * _HEA
     inflater = zlib.decompressobj()
     head = inflater.decompress(data[start : min(end, start + most)], _HEAD)
     kind, size = struct.unpack_from(f"{order}II", head)
-    return head[8:] if kind == _MATRIX else None, size, inflater
+    return head[8:] if kind == MATRIX else None, size, inflater
 
 
 def _header(head: bytes, order: str):
@@ -276,7 +278,7 @@ def _file_of(data: bytes, variable: Variable, order: str) -> tuple[bytes, str]:
     _check_matrix(body, order, variable.name)
     # Under a name of its own, since SciPy gives some names a meaning
     parts = body[:begin] + struct.pack(f"{order}II", 1, 1) + b"v".ljust(8, b"\0"), body[end:]
-    tag = struct.pack(f"{order}II", _MATRIX, sum(map(len, parts)))
+    tag = struct.pack(f"{order}II", MATRIX, sum(map(len, parts)))
     return b"".join((_file_header(order), tag, *parts)), "v"
 
 
@@ -326,7 +328,7 @@ def _check_matrix(body: bytes, order: str, name: str, depth: int = 0) -> None:
     plain, within = [], 0
     while place < len(body):
         kind, part, place = _part(body, place, order)
-        if kind == _MATRIX:
+        if kind == MATRIX:
             _check_matrix(part, order, name, depth + 1)
             within += 1
         else:
@@ -350,62 +352,3 @@ def _part(head: bytes, place: int, order: str) -> tuple[int, bytes, int]:
     if begin + size > len(head):
         raise ValueError(f"a name or a shape has {size:,} bytes")
     return kind, head[begin : begin + size], begin + -(-size // 8) * 8 if begin == place + 8 else place + 8
-
-
-# -------------------------------------------------------------------------------------------------------- writing
-
-
-def with_variables(data: bytes, values: dict) -> bytes:
-    """A file with these variables, numbers all, in place of those of the same names; all else in it stays as it is.
-
-    What is sealed stays, too: variables of the same names follow it, and the last of two counts.
-
-    Raises:
-        ValueError, zlib.error, struct.error: the file is damaged or of another format.
-    """
-    kept, sealed = bytearray(data), sealed_length(data) or 0
-    for variable in reversed(variables(data)):
-        if variable.name in values and variable.start >= sealed:
-            del kept[variable.start : variable.end]
-            _move_objects(kept, variable)
-    if _is_format_4(data):
-        return bytes(kept) + b"".join(_element_4(name, v, _order_4(data, 0)) for name, v in values.items())
-    if _order(data) == ">":
-        return bytes(kept) + b"".join(_element_big(name, v) for name, v in values.items())
-    import scipy.io
-
-    buffer = io.BytesIO()
-    scipy.io.savemat(buffer, values, do_compression=True, oned_as="row")
-    return bytes(kept) + buffer.getvalue()[HEADER:]
-
-
-def _move_objects(kept: bytearray, removed: Variable) -> None:
-    """Corrects the place, held in the header, of the data of MATLAB's objects after a variable was removed."""
-    if _is_format_4(kept):
-        return
-    order = _order(kept)
-    place = struct.unpack_from(f"{order}Q", kept, 116)[0]
-    if removed.end <= place <= len(kept) + removed.end - removed.start:
-        struct.pack_into(f"{order}Q", kept, 116, place - (removed.end - removed.start))
-
-
-def _rows(value) -> np.ndarray:
-    value = np.asarray(value, float)
-    return value.reshape(1, -1) if value.ndim < 2 else value
-
-
-def _element_big(name: str, value) -> bytes:
-    """A variable of a file of format 5 in big-endian order, which SciPy does not write."""
-
-    def part(kind, data):
-        return struct.pack(">II", kind, len(data)) + data + bytes(-len(data) % 8)
-
-    value = _rows(value)
-    body = part(6, struct.pack(">II", 6, 0)) + part(5, struct.pack(f">{value.ndim}i", *value.shape))
-    return part(_MATRIX, body + part(1, name.encode()) + part(9, value.astype(">f8").tobytes("F")))
-
-
-def _element_4(name: str, value, order: str) -> bytes:
-    value, text = _rows(value), name.encode() + b"\0"
-    head = struct.pack(f"{order}5i", 0 if order == "<" else 1000, *value.shape, 0, len(text))
-    return head + text + value.astype(f"{order}f8").tobytes("F")

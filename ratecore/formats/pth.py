@@ -81,13 +81,18 @@ def port_state(content) -> dict | None:
     return state if all(isinstance(value, torch.Tensor) for value in state.values()) else None
 
 
+def _empty_array(kind, shape, dtype) -> np.ndarray:
+    """What NumPy begins an unpickled array with. Others could ask for any size here, before a number is read."""
+    if kind is not np.ndarray or tuple(shape) != (0,):
+        raise ValueError(f"an array that says it has shape {tuple(shape)} and holds nothing")
+    return np.empty(0, "i1")
+
+
 def _plain_numpy() -> list:
-    """What a pickle of an array of numbers is made with: the port's losses are one. Nothing of it runs code."""
-    multiarray = np._core.multiarray
-    made = [(getattr(multiarray, name), f"numpy.{core}.multiarray.{name}") for name in ("_reconstruct", "scalar")
-            for core in ("core", "_core")]  # fmt: skip
-    kinds = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "u1", "?")]
-    return [*made, np.ndarray, np.dtype, *kinds]
+    """What pickles of arrays and of numbers of NumPy are made with, as the port's losses are. Nothing of it runs code."""
+    makers = {"_reconstruct": _empty_array, "scalar": np._core.multiarray.scalar}
+    made = [(make, f"numpy.{core}.multiarray.{name}") for name, make in makers.items() for core in ("core", "_core")]
+    return [*made, np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "u1", "?"))]
 
 
 def _read_pth(path, data: bytes, device):

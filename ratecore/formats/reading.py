@@ -57,14 +57,20 @@ def read_network(path) -> NetworkFile:
 def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
     """The trained network in a `.mat` or `.pth` file.
 
+    Returns:
+        the network; its `saved_task` is what the file says of its task.
+
     Raises:
         FormatError: not there, damaged, or not the file of a network.
     """
     file = read_network(path)
     try:
         if file.content is not None:
-            return network_from_state(file.content["model_state_dict"], device, dtype)
-        return network_from_arrays(file.arrays, device, dtype)
+            net = network_from_state(file.content["model_state_dict"], device, dtype)
+        else:
+            net = network_from_arrays(file.arrays, device, dtype)
+        net.saved_task = file.task
+        return net
     except Exception as error:  # as above
         raise FormatError(f"{path}: {first_line(error)}") from error
 

@@ -133,8 +133,8 @@ def lambda_grid_search(model_dir, task_name=None, n_trials=100, scaling_factors=
     if files[0].suffix.lower() != ".mat":
         raise ValueError(f"{files[0]}: lambda is added to a .mat file; give the one that was saved with this network")
     TaskFactory.task_class(task_name or "go-nogo")  # names a wrong one before any file is read
-    places = {path: Path(output_dir or path.parent, path.name) for path in files}
-    for folder in {place.parent for place in places.values()}:
+    places = {path: None if output_dir is None else Path(output_dir, path.name) for path in files}
+    for folder in {(places[path] or path.resolve()).parent for path in files}:
         _ensure_writable(folder, "name another with output_dir (--output_dir)")
     chosen, threads = searched_values(scaling_factors, scaling_range), threads_for(threads, parallel)
     conversion = ConversionSettings(n_trials=int(n_trials), scaling_factors=chosen, search=search)
@@ -148,7 +148,7 @@ def lambda_grid_search(model_dir, task_name=None, n_trials=100, scaling_factors=
             failed.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
         best[path.name] = result.opt_scaling_factor
-        print(f"{places[path]}: lambda {result.opt_scaling_factor:g}, accuracy {result.spiking_accuracy:.3f} "
+        print(f"{places[path] or path}: lambda {result.opt_scaling_factor:g}, accuracy {result.spiking_accuracy:.3f} "
               f"[{result.ci_low:.3f}, {result.ci_high:.3f}] of {conversion.n_trials} trials", flush=True)  # fmt: skip
         try:
             add_to_mat(path, result.for_mat(), places[path])

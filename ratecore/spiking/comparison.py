@@ -214,6 +214,8 @@ def compare(
     """
     check_task(task)
     model = rate_model(net) if model is None else model
+    if model.task is not None:
+        model.task.compare(task)
     n_in = net.w_in.shape[1]
     if n_in != task.n_inputs:
         raise ValueError(f"the network has {n_in} inputs; task {task.name} has {task.n_inputs}")

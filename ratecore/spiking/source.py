@@ -103,7 +103,7 @@ def model_of(net, initial: dict | None = None) -> RateModel:
     content |= {"taus": np.array(s.taus), "activation": np.array([s.activation]), "apply_dale": s.apply_dale}
     if initial is not None:
         content |= {"w0": initial["w"].cpu().numpy(), "taus_gaus0": initial["taus_gaus"].cpu().numpy()}
-    return _of_arrays(conform(content, [], "not a rate network"))
+    return replace(_of_arrays(conform(content, [], "not a rate network")), task=getattr(net, "saved_task", None))
 
 
 def _of_arrays(arrays: dict) -> RateModel:

@@ -95,7 +95,7 @@ def small_experiment_again(folder: Path, template: Path):
 
 
 @fault(
-    "hostile-files", 30, 28, "refused by name; no code is run, nothing leaves the results, memory and time are bounded"
+    "hostile-files", 32, 30, "refused by name; no code is run, nothing leaves the results, memory and time are bounded"
 )
 def hostile_files(times, rng, folder):
     template = folder / "template"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import scipy.io
+import scipy.sparse
 import torch
 
 from faults.hostile import Place, case
@@ -193,6 +194,40 @@ def mat_bomb(place):
     body = zeros_compressed(size, struct.pack("<II", 14, len(head)) + head)
     path = _mat_of(place, struct.pack("<II", 15, len(body)) + body)
     place.refused(lambda: load_network(path), FormatError, "hostile.mat", "w is cut off, or more follows it")
+
+
+@case
+def mat_bombs_in_what_is_nested(place):
+    size, true = 8 * 2**30, load_network(_mat(place)).w
+    for name, of_class in (("task_settings", 2), ("w", 5), ("w", 1), ("net", 2)):
+        head = _array(name, (1, 1), b"", of_class=of_class, kind=5, claims=2**32 - 8)
+        body = zeros_compressed(size, struct.pack("<II", 14, 2**32 - 8) + head)
+        bomb = struct.pack("<II", 15, len(body)) + body
+        path = _mat_of(place, bomb)
+        place.refused(lambda path=path: load_network(path), FormatError, "hostile.mat")
+        if name != "w":  # what is not needed is in the way of nothing
+            path = _mat(place)
+            path.write_bytes(path.read_bytes() + bomb)
+            assert torch.equal(load_network(path).w, true)
+    # One index of a sparse matrix is far outside
+    path = _mat(place, w=scipy.sparse.csc_matrix(np.eye(20)))
+    scipy.io.savemat(path, {"net": {k: v for k, v in scipy.io.loadmat(path).items() if not k.startswith("__")}})
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<i", data, data.index(struct.pack("<20i", *range(20))) + 8, 2**30)
+    path.write_bytes(data)
+    place.refused(lambda: load_network(path), FormatError, "hostile.mat")
+
+
+@case
+def pth_arrays_that_say_they_are_huge(place):
+    class Huge:
+        def __reduce__(self):
+            return np._core.multiarray._reconstruct, (np.ndarray, (10**12,), "d")
+
+    content = {"model_state_dict": {"w": torch.eye(3), "w_out": torch.eye(3), "b_out": torch.eye(3)}}
+    for value in (Huge(), np.array([place.pickle()], object)):
+        path = _saved(place, content | {"losses": value})
+        place.refused(lambda path=path: load_network(path), FormatError, "hostile.pth", "not a readable .pth")
 
 
 @case
