@@ -124,6 +124,16 @@ def test_every_way_to_name_a_store_is_checked(tmp_path, monkeypatch, capsys):
     assert first.startswith("error: --uri = 'postgres://***@db/x'") and "MLFLOW_TRACKING_URI" in second
 
 
+def test_a_job_on_another_machine_may_lack_what_only_the_store_needs(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    uri = f"sqlite:///{tmp_path}/file/disk/mlflow.db"
+    assert tracking_uri(uri, tmp_path, check=False) == uri
+    with pytest.raises(ValueError, match="a file, not a folder"):
+        tracking_uri(uri, tmp_path)
+    (tmp_path / "mlflow.db").mkdir()
+    assert tracking_uri(None, tmp_path, check=False) == f"sqlite:///{tmp_path}/mlflow.db"
+
+
 def database(path, statements):
     with sqlite3.connect(path) as db:
         db.executescript(statements)
