@@ -3,11 +3,13 @@
 import os
 import sqlite3
 import sys
+import threading
 
 import pytest
 from test_tracking import open_run
 
 from ratecore import cli
+from ratecore.tracking import sqlite
 from ratecore.tracking.follow import follow
 from ratecore.tracking.sqlite import problem_of_version
 from ratecore.tracking.uri import check_uri, is_database, tracking_uri
@@ -72,6 +74,7 @@ REFUSED = {
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sqlite, "BEING_MADE", 0.0)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_ALLOW_FILE_STORE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -124,6 +127,16 @@ def test_every_way_to_name_a_store_is_checked(tmp_path, monkeypatch, capsys):
     assert first.startswith("error: --uri = 'postgres://***@db/x'") and "MLFLOW_TRACKING_URI" in second
 
 
+def test_a_job_on_another_machine_may_lack_what_only_the_store_needs(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    uri = f"sqlite:///{tmp_path}/file/disk/mlflow.db"
+    assert tracking_uri(uri, tmp_path, check=False) == uri
+    with pytest.raises(ValueError, match="a file, not a folder"):
+        tracking_uri(uri, tmp_path)
+    (tmp_path / "mlflow.db").mkdir()
+    assert tracking_uri(None, tmp_path, check=False) == f"sqlite:///{tmp_path}/mlflow.db"
+
+
 def database(path, statements):
     with sqlite3.connect(path) as db:
         db.executescript(statements)
@@ -158,6 +171,24 @@ def test_a_database_that_is_in_use_is_no_error(tmp_path):
         db.execute("BEGIN EXCLUSIVE")
         assert check_uri("tracking.uri", f"sqlite:///{file}")
     db.close()
+
+
+def test_a_database_that_mlflow_makes_at_this_moment_is_no_error(tmp_path, monkeypatch):
+    """As one that two workflows find missing when they begin: the tables are made first, then brought up to date."""
+    files = [
+        database(tmp_path / "a.db", "CREATE TABLE runs (a)"),
+        database(tmp_path / "b.db", SCHEMA.format("451aebb31d03")),
+    ]
+    changes = "CREATE TABLE experiments (a)", "UPDATE alembic_version SET version_num = '90e64c465722'"
+    for file, change in zip(files, changes, strict=True):
+        with pytest.raises(ValueError):
+            check_uri("tracking.uri", f"sqlite:///{file}")
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite, "BEING_MADE", 60.0)
+            later = threading.Timer(0.3, database, (file, change))
+            later.start()
+            assert check_uri("tracking.uri", f"sqlite:///{file}")
+            later.join()
 
 
 def test_the_head_of_mlflows_schemas_is_the_one_it_makes(tmp_path):

@@ -1,6 +1,7 @@
 """Other people than the one who installed ratecore: two users of one group, and one without a home or a name."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -166,3 +167,21 @@ def test_a_database_that_cannot_be_written_is_refused_before_any_job(shared):
         ("x.db", "cannot be written"),
     ):
         assert said in do_as(OTHER, code, f"sqlite:///{shared}/{place}").stderr
+
+
+@as_root
+@pytest.mark.parametrize("place", ["Dockerfile", "nowhere"])
+def test_a_user_id_without_a_name_can_run_snakemake(shared, place):
+    """With the environment of the image under any --user, or, once the workflow is read, with none at all."""
+    found = re.search(r"^ENV (.*)$", (ROOT / "Dockerfile").read_text(), re.M)[1] if place == "Dockerfile" else ""
+    env = dict(pair.split("=") for pair in found.split())
+    settle = "" if env else "from ratecore.surroundings import settle_workflow; settle_workflow()\n"
+    code = f"""
+import getpass, os, pathlib
+{settle}from snakemake.cli import get_argument_parser
+get_argument_parser()
+assert os.access(pathlib.Path.home(), os.W_OK) and getpass.getuser()
+assert {bool(env)} or os.environ["PYTHONSAFEPATH"] == "1"
+"""
+    done = do_as(ONE, code, **env)
+    assert done.returncode == 0, done.stderr

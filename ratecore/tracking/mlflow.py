@@ -135,28 +135,35 @@ class Mirror:
     def _restore(self, experiment: str) -> None:
         """Restores an experiment that was deleted; MLflow restores its runs with it, also those deleted before it."""
         self.client.restore_experiment(self.experiment_id)
-        known = set(self.deleted.run_ids())
-        again = [run.info.run_id for run in self._all_runs("ACTIVE_ONLY") if run.info.run_id in known] if known else []
-        for run_id in again:
-            self.client.delete_run(run_id)
-        kept = f"; {len(again)} of them, deleted before it, stay deleted" if again else ""
+        again = sum(self._delete_again(run_id) for run_id in self.deleted.run_ids())
+        kept = f"; {again} of them, deleted before it, stay deleted" if again else ""
         self.notes.append(f"the experiment '{experiment}' was deleted in MLflow and is restored with its runs{kept}")
+
+    def _delete_again(self, run_id: str) -> bool:
+        """Deletes a run, unless there is none to delete."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if self.client.get_run(run_id).info.lifecycle_stage != "active":
+                return False
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # by now it is deleted for good
+                return False
+            raise
+        self.client.delete_run(run_id)
+        return True
 
     def note_deleted(self) -> None:
         """Notes which runs are deleted now, for a later `_restore`."""
-        self.deleted.write([run.info.run_id for run in self._all_runs("DELETED_ONLY")])
-
-    def _all_runs(self, view: str):
-        """Every run of the experiment, those of one view: 'ACTIVE_ONLY' or 'DELETED_ONLY'."""
         from mlflow.entities import ViewType
 
-        token = None
+        found, token = [], None
         while True:
-            page = self.client.search_runs([self.experiment_id], "", ViewType.from_string(view.lower()),
-                                           max_results=1000, page_token=token)  # fmt: skip
-            yield from page
+            page = self.client.search_runs([self.experiment_id], "", ViewType.DELETED_ONLY, 1000, page_token=token)
+            found += [run.info.run_id for run in page]
             if not (token := page.token):
-                return
+                break
+        self.deleted.write(found)
 
     def _search(self, text: str, **limits) -> list:
         """Runs of the experiment, deleted ones too."""

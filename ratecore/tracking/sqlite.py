@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -17,6 +18,7 @@ SORTED_BY = ("latest_metrics", "params")
 # the key that one of them alone has (`mlflow.RUN_KEY`), and go on to do so as they become many.
 ALSO, MANY = ("tags", "runs"), 5_000
 PATIENCE = 5.0  # seconds that another writer is waited for
+BEING_MADE = 3.0  # seconds within which a database that MLflow makes or upgrades changes again
 ARTIFACTS = "mlartifacts"  # folder of artifacts in a results folder; in it one folder for each experiment
 _FORM = re.compile(r"sqlite(?:\+pysqlite)?:///(.+)", re.S)
 
@@ -161,16 +163,41 @@ def problem_of(file: Path) -> str | None:
     if not os.access(file, os.R_OK | os.W_OK):
         return "this file cannot be written by you"
     try:
-        with connected(file, patience=0.5) as db:
-            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            version = db.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            return None  # it is in use
-        return "this is the database of another program: it has no table 'alembic_version'"
+        found = _schema_of(file)
+        if (problem := _problem_of_schema(found, file)) and _changes(file, found):
+            return None  # MLflow makes or upgrades it at this moment, in another process
+        return problem
+    except sqlite3.OperationalError:
+        return None  # it is in use
     except sqlite3.DatabaseError as error:
         return f"this is no SQLite database, or a damaged one ({error})"
-    return version and problem_of_version(version[0], sqlite_uri(file))
+
+
+def _schema_of(file: Path) -> tuple[int, str | None]:
+    """How many tables a database has, and their version as MLflow notes it; None without such a note."""
+    with connected(file, patience=0.5) as db:
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        noted = (
+            db.execute("SELECT version_num FROM alembic_version").fetchone() if "alembic_version" in tables else None
+        )
+    return len(tables), noted and noted[0]
+
+
+def _problem_of_schema(found: tuple[int, str | None], file: Path) -> str | None:
+    tables, version = found
+    if version is not None:
+        return problem_of_version(version, sqlite_uri(file))
+    return "this is the database of another program: it has no table 'alembic_version'" if tables else None
+
+
+def _changes(file: Path, before: tuple[int, str | None]) -> bool:
+    """Whether another process changes the tables within seconds."""
+    end = time.monotonic() + BEING_MADE
+    while _schema_of(file) == before:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def problem_of_version(version: str, uri: str) -> str | None:

@@ -21,8 +21,13 @@ EXTRAS = {"psycopg2": "pip install 'ratecore[postgres]'"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.S)
 
 
-def tracking_uri(configured: str | None, results) -> str:
+def tracking_uri(configured: str | None, results, check: bool = True) -> str:
     """The MLflow tracking URI: of the environment, of the configuration, or a SQLite file in the results folder.
+
+    Args:
+        configured: as the configuration has it.   results: folder of all results.
+        check: whether it is checked. A job on another machine does not talk to MLflow; what is missing there, such as a
+            driver or a local disk, is no mistake.
 
     Raises:
         ValueError: one by which MLflow can never be reached; see `check_uri`.
@@ -30,9 +35,9 @@ def tracking_uri(configured: str | None, results) -> str:
     given = {"the environment's MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI"), "tracking.uri": configured}
     for name, uri in given.items():
         if uri:
-            return check_uri(name, uri)
+            return check_uri(name, uri) if check else uri
     file = Path(results).resolve() / "mlflow.db"
-    if problem := _problem_of_file(file):
+    if check and (problem := _problem_of_file(file)):
         raise ValueError(f"{file}: {problem}")
     return sqlite_uri(file)
 

@@ -384,6 +384,7 @@ def test_without_a_server_the_grid_is_done_and_mirrored_later(tmp_path, monkeypa
     assert checkout.rows()[0]["mlflow_run_id"] == "" and checkout.rows()[0]["status"] == "not trained"
     log = done.stdout + done.stderr
     assert log.count("MLflow cannot be reached, the runs go on and are mirrored later") == 1
+    assert log.count("MLflow is incomplete for 1 network: `ratecore replay results`") == 1
     for path in [*(tmp_path / "results").rglob("*.json*"), *(tmp_path / "results").rglob("*.log")]:
         assert "secret" not in path.read_text(), path
     before = checkout.written()

@@ -28,7 +28,11 @@ settle_workflow()
 try:
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
-    uri = tracking_uri(experiment.settings.tracking.uri, experiment.settings.results)
+    uri = tracking_uri(
+        experiment.settings.tracking.uri,
+        experiment.settings.results,
+        check=workflow.is_main_process,
+    )
 except SettingsError as error:
     raise WorkflowError(
         "The configuration cannot be used:\n  " + "\n  ".join(error.lines())
