@@ -11,6 +11,9 @@ from numba import config, njit
 
 from ratecore.files import locked
 
+# Numba's own switch, NUMBA_BOUNDSCHECK=1: every index is checked, at some cost. It overrules `boundscheck` below.
+BOUNDS_CHECKED = bool(config.BOUNDSCHECK)
+
 # `fastmath` without `nnan` and `ninf`: sums may be reordered, but NaN and infinity keep their meaning, so that a
 # diverged network is seen and not hidden.
 FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -56,7 +59,7 @@ def cache_folder() -> Path | None:
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ratecore")
     places = [os.environ.get("NUMBA_CACHE_DIR"), Path(__file__).parent / "__pycache__", user]
     for place in filter(None, places):
-        folder = Path(place, f"kernels-{digest.hexdigest()[:16]}")
+        folder = Path(place, f"kernels-{digest.hexdigest()[:16]}" + "-checked" * BOUNDS_CHECKED)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
