@@ -6,6 +6,9 @@ import pytest
 
 from ratecore.config import RunSettings
 
+# Seconds after which something is taken to hang. Far above what it takes on a busy machine: no test measures speed.
+PATIENCE = 1800
+
 # Files whose tests take minutes. They are begun first, so that in the end no worker is alone with one of them.
 LONGEST = ("test_readme.py", "test_workflow.py", "test_faults.py", "test_tracking_docs.py", "test_benchmarks.py")
 

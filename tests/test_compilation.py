@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from conftest import PATIENCE
+
 import ratecore.dynamics
 from ratecore.dynamics import compilation
 
@@ -29,11 +31,11 @@ def start(kind, cache):
 def test_many_processes_fill_a_fresh_cache_at_once(tmp_path):
     together = [start(kind, tmp_path) for kind in ("float32", "float64") * 3]
     for process in together:
-        process.communicate(timeout=120)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     for kind in ("float32", "float64"):
         after = start(kind, tmp_path)
-        assert after.communicate(timeout=120)[0].strip() == "0" and after.returncode == 0
+        assert after.communicate(timeout=PATIENCE)[0].strip() == "0" and after.returncode == 0
 
 
 def test_other_sources_have_another_cache(tmp_path, monkeypatch):
@@ -85,7 +87,7 @@ def test_numbers_do_not_depend_on_what_was_compiled_or_loaded_before(tmp_path):
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     networks = [
         subprocess.run(
-            [sys.executable, "-c", UPDATE, when], env=env, capture_output=True, text=True, check=True, timeout=300
+            [sys.executable, "-c", UPDATE, when], env=env, capture_output=True, text=True, check=True, timeout=PATIENCE
         ).stdout
         for when in ("after others", "alone", "after others")
     ]

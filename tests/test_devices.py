@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from conftest import PATIENCE
 
 from ratecore import devices
 from ratecore.devices import device_pool, job_device, leased_device
@@ -88,7 +89,7 @@ def test_of_many_processes_never_two_hold_a_slot_and_none_is_lost(tmp_path, jobs
     for name in ("held", "broken", "done"):
         (tmp_path / name).mkdir()
     rng, waiting, killed, running = random.Random(jobs), list(range(100)), 0, []
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while (waiting or running) and time.monotonic() < end:
         while waiting and len(running) < 8:
             seed = waiting.pop()

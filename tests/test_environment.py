@@ -6,6 +6,7 @@ import sys
 from importlib import metadata
 
 import pytest
+from conftest import PATIENCE
 
 from ratecore.tracking.environment import described, environment, write_environment
 from ratecore.tracking.provenance import provenance
@@ -94,6 +95,6 @@ def test_pip_takes_the_list(tmp_path):
     """With what is installed, so that nothing is loaded: every line is understood and fulfilled."""
     path, _ = write_environment(tmp_path)
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "-r", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     assert "Would install" not in done.stdout

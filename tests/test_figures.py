@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ratecore import figures
 from ratecore.spiking import wilson_interval
@@ -263,3 +265,60 @@ def test_the_backend_of_a_session_is_left_as_it_is():
 
     before = dict(matplotlib.rcParams)
     assert figures.png(figures.note("x")) and dict(matplotlib.rcParams) == before
+
+
+# ---------------------------------------------------------------------------------------------------- all of them
+
+
+def all_figures():
+    """One of every kind, with what it is of."""
+    from conftest import small_settings
+
+    from ratecore.evaluation import Evaluation, Scores
+    from ratecore.training import TrainingResult, initial_network
+
+    settings, rng = small_settings(), np.random.default_rng(0)
+    net = initial_network(settings)
+    tests = [{"trial": 100, "loss": 3.0, "accuracy": 0.5}, {"trial": 200, "loss": 2.0, "accuracy": 0.9}]
+    result = TrainingResult(net, net.state_dict(), losses=rng.random(200).tolist(), tests=tests)
+    scores = Scores(rng.random(4), rng.random(4) < 0.5, rng.random((4, 60)), [1, 0] * 2, np.array(["go", "nogo"] * 2))
+    rows = [{"trial_type": kind, "evidence": e, "p_positive": 0.5, "accuracy": 0.7} for kind in "ab" for e in (-1, 1)]
+    yield from figures.of_run(settings, result, Evaluation(scores, (20, 60), rows)).items()
+    curves = {f"seed {k}": (np.arange(5), rng.random(5), k % 2) for k in range(6)}
+    yield "loss_curves", figures.loss_curves(curves, 0.3)
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"task": ["a", "b"], "N": [20, 40], "taus": ["4_20", "10"], "accuracy": [0.5, 0.9]})
+    yield "against_axes", figures.against_axes(table, "accuracy", "accuracy")
+    searches = {f"{k}": search() for k in range(3)}
+    for n in (1, 3):
+        made = figures.of_conversions({k: searches[k] for k in list(searches)[:n]}, [comparison(k) for k in range(n)])
+        yield from ((f"{name} of {n}", figure) for name, figure in made.items())
+
+
+def test_no_legend_hides_data_or_looks_for_its_place():
+    for name, figure in all_figures():
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()  # where matplotlib's warnings are errors
+        renderer = canvas.get_renderer()
+        legends = [axis.get_legend() for axis in figure.axes if axis.get_legend()]
+        assert legends, name
+        for one in legends:
+            # "best" weighs every point: slow, and on a busy machine a warning
+            assert one._loc != 0 and one._get_loc() != 0, name
+            box = one.get_window_extent(renderer)
+            assert not any(box.overlaps(axis.get_window_extent(renderer).padded(-2)) for axis in figure.axes), name
+            assert figure.bbox.padded(1).contains(*box.max) and figure.bbox.padded(1).contains(*box.min), name
+
+
+def test_a_warning_about_a_figure_never_breaks_a_stage(monkeypatch):
+    figure = figures.note("a word")
+
+    def slow(*args, **options):
+        warnings.warn('Creating legend with loc="best" can be slow', UserWarning, stacklevel=1)
+        return type(figure).savefig(figure, *args, **options)
+
+    monkeypatch.setattr(figure, "savefig", slow)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("error")  # as python -W error
+        assert figures.png(figure).startswith(b"\x89PNG")
+    assert len(said) == 1  # and yet it is seen

@@ -97,7 +97,7 @@ def writer(tmp_path):
     """A process in the middle of writing `a.json`, and what it has written so far."""
     code = (
         "import os, sys, time\nfrom ratecore import files\nreplace = files.os.replace\n"
-        "files.os.replace = lambda *names: (print('written', flush=True), time.sleep(600))\n"
+        "files.os.replace = lambda *names: (print('written', flush=True), time.sleep(3600))\n"
         "files.write_atomic(sys.argv[1], b'1')"
     )
     with subprocess.Popen(

@@ -322,9 +322,9 @@ def test_a_few_lines_of_aliases_are_not_spelled_out(tmp_path, key):
 
 
 def test_many_seeds_are_looked_at_quickly():
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone, whatever else the machine does
     assert len(experiment({"seed": list(range(100_000))}).seeds) == 100_000
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 20  # comparing each with each takes hundreds
 
 
 def test_every_problem_is_named_at_once():

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from conftest import PATIENCE
 
 from ratecore.config import NetworkSettings, RunSettings
 from ratecore.evaluation import evaluate
@@ -61,7 +62,9 @@ def test_a_network_scores_the_same_in_the_published_function(tmp_path):
     functions = next(Path(CHECKOUT).rglob("LIF_network_fnc.m")).parent
     script = SCRIPT.format(functions=functions, mat=mat, stimuli=tmp_path / "stimuli.mat", found=tmp_path / "found.mat")
     (tmp_path / "trials.m").write_text(script)
-    subprocess.run([OCTAVE, "--no-gui", "--quiet", str(tmp_path / "trials.m")], check=True, timeout=900, cwd=tmp_path)
+    subprocess.run(
+        [OCTAVE, "--no-gui", "--quiet", str(tmp_path / "trials.m")], check=True, timeout=PATIENCE, cwd=tmp_path
+    )
     published = load_mat(tmp_path / "found.mat")
     go = np.array([kind == "go" for kind in kinds])
     theirs = np.where(go, published["peaks"].ravel() > 0.7, published["peaks"].ravel() < 0.3)

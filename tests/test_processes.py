@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+from conftest import PATIENCE
+
 from ratecore.processes import side_by_side
 
 
@@ -35,14 +37,14 @@ import os, sys, time
 from ratecore.processes import side_by_side
 def do(k):
     open(f"{sys.argv[1]}/{os.getpid()}", "w").close()
-    time.sleep(600)
+    time.sleep(3600)
 side_by_side(do, [0, 1], 2)
 """
 
 
 def test_no_process_outlives_a_killed_parent(tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)])
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < end:
         time.sleep(0.05)
     children = [int(path.name) for path in tmp_path.iterdir()]

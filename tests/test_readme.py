@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
@@ -31,7 +32,7 @@ def checkout(tmp_path_factory):
     return folder
 
 
-def run(checkout, command, timeout=900, **options):
+def run(checkout, command, timeout=PATIENCE, **options):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PYTEST"))}
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=timeout, env=env, **options)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -104,10 +105,10 @@ def test_ui_shows_the_runs(checkout):
     )
     try:
         address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                page = urllib.request.urlopen(address, timeout=5).read()
+                page = urllib.request.urlopen(address, timeout=60).read()
                 break
             except OSError:
                 assert process.poll() is None and time.monotonic() < deadline, "no answer from `make ui`"

@@ -7,6 +7,7 @@ import sys
 import zlib
 
 import pytest
+from conftest import PATIENCE
 
 from ratecore import cli
 from ratecore.files import locked, sealed_json, write_atomic
@@ -279,7 +280,7 @@ def test_two_processes_that_replay_at_once_make_one_run(tmp_path):
         for _ in range(2)
     ]
     for process in processes:
-        process.communicate(job + "\n", timeout=120)
+        process.communicate(job + "\n", timeout=PATIENCE)
         assert process.returncode == 0
     mirror = Mirror(uri, "together", tmp_path)
     assert len(mirror.client.search_runs([mirror.experiment_id])) == 3

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 from faults.stores import Postgresql, environment, free_port, missing, postgresql_programs, sqlite
 from workflow.test_workflow import SMALL, Checkout
 
@@ -45,7 +46,7 @@ class Reader:
 
     def run(self, text, **env):
         done = subprocess.run(self.command(text), cwd=self.folder, env={**self.env, **env}, capture_output=True,
-                              text=True, timeout=1500)  # fmt: skip
+                              text=True, timeout=PATIENCE)  # fmt: skip
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
         return done.stdout + done.stderr
 
@@ -55,10 +56,10 @@ class Reader:
             process = subprocess.Popen(self.command(text.replace("mlflow server", "exec mlflow server")), stdout=log,
                                        cwd=self.folder, env=self.env, stderr=log, start_new_session=True)  # fmt: skip
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + PATIENCE
             while True:
                 try:
-                    yield urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5).read()
+                    yield urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=60).read()
                     return
                 except OSError:
                     assert process.poll() is None and time.monotonic() < deadline, (
@@ -67,7 +68,7 @@ class Reader:
                     time.sleep(0.5)
         finally:
             os.killpg(process.pid, 15)
-            process.wait(60)
+            process.wait(PATIENCE)
 
 
 def test_every_command_of_the_text(tmp_path):
@@ -110,7 +111,8 @@ def said_of_a_deleted_run(reader, run, server):
     (run / "mirror.json").unlink()
     (reader.folder / "results/small/mirrored.json").unlink()
     done = subprocess.run([sys.executable, "-m", "ratecore.cli", "replay", "results", "--uri", server],
-                          cwd=reader.folder, env=reader.env, capture_output=True, text=True, timeout=300)  # fmt: skip
+                          cwd=reader.folder, env=reader.env, capture_output=True, text=True,
+                          timeout=PATIENCE)  # fmt: skip
     assert done.returncode == 1
     return done.stderr
 

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 from test_tracking import job_of, open_run, write_run
 
 from ratecore.tracking.follow import Follower, follow
@@ -184,15 +185,15 @@ def test_a_slow_server_holds_up_the_end_for_the_grace_alone_and_gets_the_login(
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "someone")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
-    odd_server.delay = 600
+    odd_server.delay = 3600
     open_run(tmp_path, "x", "run")
     follower = Follower(f"http://127.0.0.1:{odd_server.server_address[1]}", "x", tmp_path).start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not odd_server.asked:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     start = time.monotonic()
-    assert not follower.stop(grace=0.5) and time.monotonic() - start < 15
+    assert not follower.stop(grace=0.5) and time.monotonic() - start < PATIENCE
     said = capfd.readouterr().err
     assert said.count("tracking:") == 1 and "MLflow is slow, not all is mirrored yet" in said
     assert odd_server.asked[0] == "Basic " + base64.b64encode(b"someone:secret").decode()
@@ -210,14 +211,14 @@ def test_the_follower_of_a_workflow_that_was_killed_finishes_and_ends(tmp_path):
     folder, record = open_run(tmp_path, "orphan", "run")
     code = (
         "import os, sys, time; from ratecore.tracking.follow import Follower\n"
-        "f = Follower(*sys.argv[1:]).start(); print(f._process.pid, flush=True); time.sleep(600)"
+        "f = Follower(*sys.argv[1:]).start(); print(f._process.pid, flush=True); time.sleep(3600)"
     )
     command = [sys.executable, "-c", code, uri, "orphan", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as workflow:
         follower = int(workflow.stdout.readline())
         record.append("end", "train", status="done", identity="i")
         workflow.kill()
-    deadline = time.monotonic() + 300  # it is nice, and others may be busy
+    deadline = time.monotonic() + PATIENCE  # it is nice, and others may be busy
     while Path(f"/proc/{follower}").exists() and Path(f"/proc/{follower}/stat").read_text().split()[2] != "Z":
         assert time.monotonic() < deadline, "it goes on"
         time.sleep(0.1)
@@ -236,11 +237,11 @@ def test_a_dead_server_is_said_once_and_stops_nothing(tmp_path, capfd, monkeypat
 
 def test_a_follower_that_hangs_is_left_behind(tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "sleeper"))
-    (tmp_path / "sleeper").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "sleeper").write_text("#!/bin/sh\nexec sleep 3600\n")
     (tmp_path / "sleeper").chmod(0o755)
     start = time.monotonic()
     assert not Follower("sqlite:///x", "x", tmp_path).start().stop(grace=0.5)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < PATIENCE
     assert "the rest is replayed later" in capfd.readouterr().err
     monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
     assert not Follower("sqlite:///x", "x", tmp_path).start().stop()

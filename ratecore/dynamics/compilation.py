@@ -12,6 +12,9 @@ from numba import config, njit
 
 from ratecore.files import locked
 
+# Numba's own switch, NUMBA_BOUNDSCHECK=1: every index is checked, at some cost. It overrules `boundscheck` below.
+BOUNDS_CHECKED = bool(config.BOUNDSCHECK)
+
 # `fastmath` without `nnan` and `ninf`: sums may be reordered, but NaN and infinity keep their meaning, so that a
 # diverged network is seen and not hidden.
 FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -61,7 +64,7 @@ def cache_folder() -> Path | None:
         digest.update(source.read_bytes())
     places = (os.environ.get("NUMBA_CACHE_DIR"), here / "__pycache__", _user_cache())
     for place in filter(None, places):
-        folder = Path(place, f"kernels-{digest.hexdigest()[:16]}")
+        folder = Path(place, f"kernels-{digest.hexdigest()[:16]}" + "-checked" * BOUNDS_CHECKED)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:

@@ -13,7 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ratecore.arrays import STEPS, array_of
-from ratecore.dynamics.compilation import compiled
+from ratecore.dynamics.compilation import BOUNDS_CHECKED, compiled
 from ratecore.dynamics.kernels import CLIPPED_RELU, CODES, apply_phi, slope_of_phi
 
 LANES = 16  # trials at once; a row of them is one cache line in float32
@@ -90,8 +90,22 @@ def live_entries(W, start, index, value):
 
 
 @compiled
+def _read_product(start, index, value, R, H):
+    """Reads by index what `_add_row` reads through pointers, so that Numba's bounds checks see it."""
+    total = H[(len(start) - 1) * LANES - 1] * R.dtype.type(0)
+    for i in range(len(start) - 1):
+        for k in range(start[i], start[i + 1]):
+            if index[k] < 0:
+                raise IndexError("a live entry has a column below 0")
+            total += value[k] * R[index[k]] * R[index[k] + LANES - 1]
+    return total
+
+
+@compiled
 def _add_product(start, index, value, R, H):
     """H (N * LANES,) += W R for W by its live entries, R (N * LANES,)."""
+    if BOUNDS_CHECKED:
+        _read_product(start, index, value, R, H)
     for i in range(len(start) - 1):
         _add_row(index, value, start[i], start[i + 1], R, H, i * LANES)
 

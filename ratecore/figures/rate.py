@@ -38,7 +38,7 @@ def taus_before_and_after(result):
 
 def training_curve(losses, tests, training) -> Figure:
     """Loss of every update with the test losses and the threshold, and the test accuracy under it."""
-    figure, (top, bottom) = new_figure(5, 4, rows=2, sharex=True, height_ratios=(2, 1))
+    figure, (top, bottom) = new_figure(6.5, 4, rows=2, sharex=True, height_ratios=(2, 1))
     trials = np.minimum(np.arange(1, len(losses) + 1) * training.batch_size, tests[-1]["trial"] if tests else np.inf)
     top.plot(trials, losses, color="0.8", lw=0.6, label="training, each update")
     at = [test["trial"] for test in tests]
@@ -66,7 +66,7 @@ def outputs_by_condition(outputs, stimulus_windows, response, title="") -> Figur
         axis.fill_between(time, mean - sd, mean + sd, color=color_of(i), alpha=0.2, lw=0)
     mark_windows(axis, stimulus_windows, response)
     axis.set(xlabel="time (ms)", ylabel="output (mean, SD)", title=title)
-    legend(axis, loc="center left", bbox_to_anchor=(1, 0.5))
+    legend(axis)
     return figure
 
 
@@ -76,7 +76,7 @@ def tau_distribution(before, after, bounds) -> Figure:
     Args:
         before, after: (n,) in ms.   bounds: (tau_min, tau_max) in steps, or the one tau that all units share.
     """
-    figure, axis = new_figure(4, 3)
+    figure, axis = new_figure(5, 3)
     low, high = (bounds[0], bounds[-1]) if len(bounds) == 2 else (bounds[0] - 1, bounds[0] + 1)
     bins = np.linspace(low * STEP_MS, high * STEP_MS, 26)
     axis.hist(before, bins, density=True, color="0.75", label="before training")
@@ -91,7 +91,7 @@ def weight_matrix(net) -> Figure:
     W = net.effective_weights().detach().cpu().double().numpy()
     order = np.argsort(net.inh.cpu().numpy(), kind="stable")
     n_exc = int(net.exc.sum())
-    figure, (left, right) = new_figure(7, 3.2, columns=2, width_ratios=(1.2, 1))
+    figure, (left, right) = new_figure(8, 3.2, columns=2, width_ratios=(1.2, 1))
     live = W[W != 0]
     limit = float(np.quantile(np.abs(live), 0.98)) if live.size else 1.0
     image = left.imshow(W[np.ix_(order, order)], cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
@@ -112,7 +112,7 @@ def weight_matrix(net) -> Figure:
 
 def psychometric(rows) -> Figure:
     """Choice and accuracy against signed evidence of the cued modality; rows as in `Evaluation.psychometric`."""
-    figure, axes = new_figure(6.5, 3, columns=2)
+    figure, axes = new_figure(7.5, 3, columns=2)
     for axis, key, label in zip(
         axes, ("p_positive", "accuracy"), ("share of positive choices", "accuracy"), strict=True
     ):
@@ -120,7 +120,7 @@ def psychometric(rows) -> Figure:
             points = [(row["evidence"], row[key]) for row in rows if row["trial_type"] == kind]
             axis.plot(*zip(*points, strict=True), "o-", ms=4, color=color_of(i), label=f"{kind} cued")
         axis.set(xlabel="evidence (multiple of the offset)", ylabel=label, ylim=(-0.03, 1.03))
-    legend(axes[0])
+    legend(axes[1])
     return figure
 
 
@@ -133,7 +133,7 @@ def loss_curves(curves, threshold: float, title="") -> Figure:
     Args:
         curves: name: (trials, losses, trained).   threshold: of the stopping rule.
     """
-    figure, axis = new_figure(5, 3)
+    figure, axis = new_figure(6.5, 3)
     named = len(curves) <= len(COLORS)  # more cannot be told apart
     for i, (name, (trials, losses, trained)) in enumerate(curves.items()):
         color, alpha = (color_of(i), 1.0) if named else (COLORS[0], 0.4)
@@ -174,7 +174,7 @@ def against_axes(table, value: str, label: str, limits=None, columns=("N", "taus
     axes[0, 0].set_ylabel(label)
     if limits:
         axes[0, 0].set_ylim(*limits)
-    legend(axes[0, -1], loc="center left", bbox_to_anchor=(1, 0.5))
+    legend(axes[0, -1])
     return figure
 
 

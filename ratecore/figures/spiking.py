@@ -14,7 +14,6 @@ from ratecore.figures.style import COLORS, STEP_MS, color_of, legend, mark_windo
 
 RATE, LIF = "k", COLORS[0]
 E, I, SST = COLORS[0], COLORS[1], COLORS[2]
-BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}  # of a legend, to the right of its axes
 FADED, DROPPED = 0.3, "dropped after\nfewer trials"
 
 # What the accuracy of a conversion is of, where it is not that of the trials of the search
@@ -119,7 +118,7 @@ def scaling(searches: dict[str, dict], title: str = "") -> Figure:
     axis.axhline(0.95, color="0.7", lw=0.8, ls="--", zorder=0, label="95 %")
     axis.set(xlabel="λ, by which the weights are divided", ylim=(-0.03, 1.03))
     title_over(axis, title)
-    legend(axis, **BESIDE)
+    legend(axis)
     return figure
 
 
@@ -202,8 +201,8 @@ def raster(examples: dict, inh, som, stimulus_windows, response, title: str = ""
     last = axes[:, -1]
     handles = [Line2D([], [], marker="o", ls="", ms=5, color=color, label=f"{kind}: {of.sum()}")
                for kind, of, color in types]  # fmt: skip
-    legend(last[0], handles=handles, title="units", title_fontsize=8, **BESIDE)
-    legend(last[1], **BESIDE)
+    legend(last[0], handles=handles, title="units", title_fontsize=8)
+    legend(last[1])
     figure.align_ylabels(axes[:, 0])
     if title:
         figure.suptitle(title, fontsize=10)
@@ -242,7 +241,7 @@ def spiking_outputs(outputs: dict, stimulus_windows, response, over: str = "tria
     for axis in axes:
         mark_windows(axis, stimulus_windows, response)
     axes[0].set_ylabel(f"output (mean, SD over {over})")
-    legend(axes[-1], **BESIDE)
+    legend(axes[-1])
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
@@ -276,7 +275,7 @@ def firing_rates(rates, inh, som, title: str = "") -> Figure:
         axis.hist(live, bins, weights=weights, histtype="step", color=color, lw=1.5, label=label)
     axis.set(xlabel="firing rate (spikes/s)", ylabel="units of the type (%)")
     title_over(axis, title)
-    legend(axis, **BESIDE)
+    legend(axis)
     return figure
 
 
@@ -298,7 +297,7 @@ def units(comparison, title: str = "") -> Figure:
         axis.plot(ends, c.scaling_factor * ends, color="0.5", lw=1, ls="--", label="λ × rate", zorder=0)
         axis.set_ylim(low, high)
     axes[0].set_ylabel("spiking network,\nfiltered rate (spikes/s)")
-    legend(axes[-1], **BESIDE)
+    legend(axes[-1])
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
@@ -321,7 +320,7 @@ def components(comparison, title: str = "") -> Figure:
         row[0].set_ylabel(f"{label}\n({'activity' if found is c.rate_components else 'spikes/s'})")
     for axis in axes[-1]:
         axis.set_xlabel("time (ms)")
-    legend(axes[0, -1], **BESIDE)
+    legend(axes[0, -1])
     if title:
         figure.suptitle(title, fontsize=10)
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,12 +26,21 @@ def new_figure(width=5.0, height=3.2, rows=1, columns=1, **options):
 def png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file, the same for the same data."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    with warnings.catch_warnings():
+        # About how a figure looks or how long it took: with Python's -W error no reason to lose what it is drawn from
+        warnings.simplefilter("default")
+        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def legend(axis, **options):
-    axis.legend(**{"fontsize": 8, "frameon": False, **options})
+    """A legend to the right of its axes, where it hides nothing.
+
+    matplotlib's own choice, "best", weighs it against every point: slow with many of them, and on a busy machine a
+    warning.
+    """
+    place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+    axis.legend(**{**place, "fontsize": 8, "frameon": False, **options})
 
 
 def title_over(axis, text: str) -> None:

@@ -64,8 +64,8 @@ class Slurm:
 
     def __exit__(self, *error):
         if "slurmctld" in self.daemons and self.daemons["slurmctld"].poll() is None:
-            subprocess.run(["scancel", "--full", "-u", "root"], env=self.env, capture_output=True, timeout=30)
-            deadline = time.monotonic() + 20
+            subprocess.run(["scancel", "--full", "-u", "root"], env=self.env, capture_output=True, timeout=300)
+            deadline = time.monotonic() + 300
             while self.jobs() and time.monotonic() < deadline:
                 time.sleep(0.5)
         for process in reversed(self.daemons.values()):
@@ -141,7 +141,7 @@ class Slurm:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
         """A command on the login node."""
-        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60, check=check)
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=600, check=check)
 
     def wait_for(self, condition, what: str, seconds: float):
         """Waits until the condition holds and returns what it gave; TimeoutError with the daemons' last words."""

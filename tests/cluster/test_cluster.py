@@ -62,7 +62,7 @@ class Cluster(Slurm):
         with open(folder / "snakemake.out", "ab") as out:
             return subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out, start_new_session=True)
 
-    def finish(self, process: subprocess.Popen, folder: Path, seconds: float = 900) -> int:
+    def finish(self, process: subprocess.Popen, folder: Path, seconds: float = 3600) -> int:
         try:
             return process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -173,7 +173,7 @@ def test_a_grid_in_which_everything_happens(cluster):
         return None
 
     def one(*wanted):
-        return cluster.wait_for(lambda: under_way(wanted), f"training of {wanted}", 400)
+        return cluster.wait_for(lambda: under_way(wanted), f"training of {wanted}", 1800)
 
     short = ["9000", "9001", "9002"]
     for _ in range(2):
@@ -184,7 +184,7 @@ def test_a_grid_in_which_everything_happens(cluster):
     cluster.run("scontrol", "update", f"JobId={job['id']}", "TimeLimit=1")
     _, job = one(*short)
     kill_node(cluster, job)
-    cluster.wait_for(lambda: cluster.nodes()[job["node"]].startswith("down"), "the node is seen to be down", 90)
+    cluster.wait_for(lambda: cluster.nodes()[job["node"]].startswith("down"), "the node is seen to be down", 1800)
     cluster.start_node(job["node"])
     code = cluster.finish(process, folder)
     if code != 0:  # jobs that were lost more often than they are tried again

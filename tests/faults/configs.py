@@ -22,7 +22,7 @@ from ratecore.grid import Experiment
 from ratecore.runs import Run
 from ratecore.tasks import TaskFactory
 
-SLOWEST = 10.0  # seconds for one configuration
+SLOWEST = 10.0  # seconds of the processor for one configuration, whatever else the machine does
 
 HUGE = st.sampled_from([(0, 1), (2, 31), (2, 63), (-2, 65), (10, 7), (10, 9), (10, 19), (10, 400), (10, 5000)]).map(
     lambda power: power[0] ** power[1]  # made late: Python refuses to print the largest
@@ -199,17 +199,17 @@ def plan_problem(experiment: Experiment, config: dict, validator) -> str | None:
 
 def config_problem(config: dict, validator) -> tuple[str | None, bool]:
     """What did not hold for one configuration, and whether it is a plan."""
-    start, valid = time.perf_counter(), False
+    start, valid = time.process_time(), False
     try:
-        with at_most(4 * SLOWEST):
+        with at_most(60 * SLOWEST):
             experiment = Experiment.from_config(config)
             valid, problem = True, plan_problem(experiment, config, validator)
     except SettingsError as error:
         problem = error_problem(error)
     except Exception:
         problem = traceback.format_exc()
-    if time.perf_counter() - start > SLOWEST:
-        problem = problem or f"it took {time.perf_counter() - start:.0f} s"
+    if time.process_time() - start > SLOWEST:
+        problem = problem or f"it took {time.process_time() - start:.0f} s"
     return (f"{_short(config)}: {problem}" if problem else None), valid
 
 

@@ -227,7 +227,7 @@ def damaged(data: bytes, other: bytes, rng) -> tuple[str, bytes]:
 def problem_of(target: Target, truth) -> str | None:
     """What reading a damaged file did that it must not do."""
     try:
-        with at_most(30):
+        with at_most(600):
             read = target.read()
     except target.named as error:
         name = target.path.name if not isinstance(error, IncompleteError) else "not"

@@ -19,7 +19,7 @@ from faults.limits import at_most, more_memory
 from ratecore.grid import Experiment
 from ratecore.runs import Run
 
-MEMORY, SECONDS = 2**30, 60
+MEMORY, SECONDS = 2**30, 600
 CASES: dict[str, Callable[[Place], None]] = {}
 
 

@@ -117,7 +117,7 @@ class Work:
                 first = [sys.executable, "-c", code, self.uri, self.experiment, self.folder / "work"]
             else:
                 first = by_hand
-            done = subprocess.run(first, env=environment(), capture_output=True, text=True, timeout=300)
+            done = subprocess.run(first, env=environment(), capture_output=True, text=True, timeout=1800)
             if done.returncode:
                 return f"what was missed did not arrive: {done.stdout}{done.stderr[-2000:]}"
         return None if rng.random() < 0.5 else _replay_twice_at_once(by_hand)
@@ -126,7 +126,7 @@ class Work:
 def _replay_twice_at_once(command) -> str | None:
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     processes = [subprocess.Popen(command, env=environment(), **quiet) for _ in range(2)]
-    said = [process.communicate(timeout=300)[0] for process in processes]
+    said = [process.communicate(timeout=1800)[0] for process in processes]
     return None if not any(process.returncode for process in processes) else f"a replay failed: {said}"
 
 
@@ -270,7 +270,7 @@ def write_records(root: Path, many: int = MANY) -> list[Path]:
 
 def _bring_at_once(uri: str, root: Path, folders: list[Path]) -> str | None:
     command = [sys.executable, HERE / "at_once.py", uri, root.name, root.parent, *folders]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=1800)
     return f"{done.returncode} of {MANY} did not bring theirs: {done.stderr[-1500:]}" if done.returncode else None
 
 

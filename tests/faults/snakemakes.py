@@ -72,7 +72,7 @@ def under_way(records: list[Path]) -> int:
     return sum(events[-1:] == ["start"] for events in last)
 
 
-def wait_for(condition, seconds: float = 200.0) -> bool:
+def wait_for(condition, seconds: float = 1800.0) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)

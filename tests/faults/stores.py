@@ -65,10 +65,10 @@ class Server:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, stdout=log, stderr=log, env=environment(), start_new_session=True
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 1800
         while True:
             try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=5).read()
+                urllib.request.urlopen(f"{self.uri}/health", timeout=60).read()
                 return self
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
@@ -178,7 +178,7 @@ class Postgresql:
              "-c", "fsync=off"],
             **{**quiet, "stderr": subprocess.DEVNULL},
         )  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 1800
         while True:
             try:
                 self.connect("postgres").close()

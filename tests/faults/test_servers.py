@@ -16,7 +16,7 @@ def stored(tmp_path_factory):
     root = tmp_path_factory.mktemp("results") / "few"
     folders, database = write_records(root, 2), root.parent / "mlflow.db"
     replay = [sys.executable, "-m", "ratecore.cli", "replay", root.parent, "--uri", f"sqlite:///{database}"]
-    subprocess.run(replay, check=True, env=environment(), capture_output=True, timeout=300)
+    subprocess.run(replay, check=True, env=environment(), capture_output=True, timeout=1800)
     assert missing(sqlite(database), "few", folders) is None
     return root, folders, database
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from conftest import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -40,7 +41,7 @@ class Checkout:
         env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=2", *arguments],
-            cwd=self.folder, capture_output=True, text=True, timeout=500, env=env,
+            cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE, env=env,
         )  # fmt: skip
         if check and done.returncode:
             pytest.fail(done.stdout[-3000:] + done.stderr[-6000:])
@@ -212,7 +213,9 @@ def test_the_whole_database_is_made_anew_and_equal(done, tmp_path):
     shutil.copytree(done.folder / "results/small", tmp_path / "results/small")
     again = f"sqlite:///{tmp_path}/again.db"
     replay = [sys.executable, "-m", "ratecore.cli", "replay", str(tmp_path / "results"), "--uri", again]
-    subprocess.run(replay, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300)
+    subprocess.run(
+        replay, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=PATIENCE
+    )
     first = everything_in(f"sqlite:///{done.folder}/results/mlflow.db")
     assert len(first) == len(done.rows()) and all(run["artifacts"] and run["histories"] for run in first.values())
     assert everything_in(again) == first

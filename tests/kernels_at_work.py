@@ -1,0 +1,96 @@
+"""Every compiled loop at work on small arrays; run by `test_bounds.py` with and without Numba's bounds checks.
+
+As a program it writes what the loops gave to the file it is told.
+"""
+
+import sys
+
+import numpy as np
+import torch
+
+from ratecore import FR_RNN_dale, NetworkSettings
+from ratecore.config import ACTIVATIONS, TrainingSettings
+from ratecore.dynamics import outputs, run, trial_noise
+from ratecore.spiking import ConversionSettings, SpikingSettings, compare, rate_model, search_scaling
+from ratecore.spiking.lif import Simulator
+from ratecore.spiking.scoring import outputs_every
+from ratecore.tasks import XORTask
+from ratecore.updates import FusedUpdates
+
+N, N_IN, T = 13, 2, 12  # no multiple of the eight rows or 16 lanes that loops take at once
+TASK = {"T": 40, "stim_on": 5, "stim_dur": 5, "delay": 5}
+
+
+def network(**settings):
+    return FR_RNN_dale.from_settings(NetworkSettings(N=N, P_inh=0.3, **settings), N_IN, 3)
+
+
+def trials(B):
+    rng = np.random.default_rng(B)
+    x0, noise = trial_noise([rng] * B, T, N)
+    return (*(rng.standard_normal(shape, np.float32) for shape in ((B, N_IN, T), (B, T))), x0, noise)
+
+
+def of_training(found):
+    cases = [
+        (activation, loss, dale, taus, B)
+        for activation in ACTIVATIONS
+        for loss in ("l2", "l1")
+        for dale, taus in ((True, (4, 20)), (False, (10,)), (True, (10,)), (False, (4, 20)))
+        for B in (1, 7, 16, 20)
+    ]
+    for activation, loss, dale, taus, B in cases:
+        net = network(activation=activation, apply_dale=dale, taus=taus, som_N=2 if dale else 0)
+        updates = FusedUpdates(net, TrainingSettings(loss_fn=loss))
+        losses = [updates.update(*trials(B)) for _ in range(2)]
+        name = f"{activation} {loss} {dale} {taus} {B}"
+        found[f"losses {name}"], found[f"w {name}"] = np.array(losses), net.w.detach().numpy().copy()
+
+
+def of_engines(found):
+    for activation in ACTIVATIONS:
+        for P_rec in (0.1, 1.0):
+            net = network(activation=activation, P_rec=P_rec)
+            for B in (1, 6, 17):
+                u, _, x0, noise = trials(B)
+                found[f"outputs {activation} {P_rec} {B}"] = outputs(net, u, x0, noise).numpy()
+        x, r, o = run(net, u, x0=x0, noise=noise, engine="fused")
+        (x.sum() + (r**2).sum() + o.sum()).backward()
+        found[f"gradient {activation}"] = net.w.grad.numpy()
+    for kind in (np.random.PCG64, np.random.MT19937):
+        x0, _ = trial_noise([np.random.Generator(kind(1))], 2, 7)
+        found[f"noise {kind.__name__}"] = x0.numpy()
+
+
+def of_spiking(found):
+    net, u = network(), np.random.default_rng(0).standard_normal((N_IN, T))
+    model = rate_model(net)
+    for kind in ("lif", "qif"):
+        for tau_rise in (0.0, 2.0):
+            for downsample in (1, 3):
+                stimulation = {"mode": "exc", "units": "inh", "amplitude": 5.0, "window": (10, 40)}
+                settings = SpikingSettings(model=kind, tau_rise=tau_rise, downsample=downsample, noise_sd=0.0,
+                                           stimulation=stimulation, refractory=1.0)  # fmt: skip
+                name = f"{kind} {tau_rise} {downsample}"
+                each, rare = Simulator(model, settings), Simulator(model, settings, outputs_every(settings))
+                nt = each.steps(T)
+                trial = each.record(4.0, u, each.draw(np.random.default_rng(1), nt), states=True)
+                found[f"v {name}"], found[f"r {name}"], found[f"out {name}"] = trial.v, trial.r, trial.out
+                out, count = rare.outputs([3.0, 4.0], u, rare.draw(np.random.default_rng(1), nt))
+                found[f"outputs {name}"], found[f"count {name}"] = out, count
+    task, settings = XORTask(TASK), SpikingSettings(noise_sd=1e-3)  # which rounding cannot turn into another spike
+    search = ConversionSettings(n_trials=4, scaling_factors=(5, 30))
+    found["search"] = search_scaling(model, task, search, settings).all_perfs
+    found["activity"] = compare(net, task, settings, 20.0, 0, 1).lif_activity
+
+
+def everything():
+    found = {}
+    torch.set_num_threads(1)
+    for part in (of_training, of_engines, of_spiking):
+        part(found)
+    return found
+
+
+if __name__ == "__main__":
+    np.savez(sys.argv[1], **everything())
