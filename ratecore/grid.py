@@ -24,9 +24,12 @@ from ratecore.config import (
     shown,
     task_key,
 )
+from ratecore.hints import for_seeds
+from ratecore.settings import as_number, shortened
 
 # Sections after training whose axes give a stage something else to do for the same network.
 LATER = {"train": (), "evaluate": ("evaluation",), "export": AFTER_TRAINING, "convert": AFTER_TRAINING}
+COUNT = frozenset({int})
 MOST_VALUES, DEEPEST = 200_000, 20  # of a configuration
 MOST_POINTS, MOST_RUNS = 1_000_000, 10_000_000  # every grid point is looked at before any work starts
 
@@ -48,10 +51,17 @@ def _check_mapping(values) -> None:
             raise SettingsError([(path[:1], f": more than {MOST_VALUES:,} values; so many are allowed")])
         if isinstance(value, dict):
             if wrong := [key for key in value if not isinstance(key, str)]:
-                raise SettingsError([((*path, shown(wrong[0])), ": unknown setting; its name must be text")])
+                said = f": unknown setting; its name must be text{_no_key(wrong[0])}"
+                raise SettingsError([((*path, shown(wrong[0])), said)])
             left += [((*path, key[:50]), inner) for key, inner in value.items()]
         elif isinstance(value, list | tuple | set | frozenset):
             left += [((*path, ""), inner) for inner in value]
+
+
+def _no_key(key) -> str:
+    """What follows a key that is no text: `{P_inh: 0,2}` and `{N: 10, 20}` have the keys 2 and 20."""
+    number = isinstance(key, int | float) and not isinstance(key, bool)
+    return " (a decimal point is meant, or brackets around a list?)" if number else ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,10 @@ class Experiment:
         """From a configuration file. Raises SettingsError."""
         return cls.from_config(load_yaml(path))
 
+    def given(self) -> dict:
+        """The settings that the configuration names, as they were read, for the schema."""
+        return self.settings.model_dump(mode="json", exclude_unset=True)
+
     def _axes(self, grid: dict) -> list[Axis]:
         problems, paths = [], {}
         for name, values in grid.items():
@@ -134,12 +148,12 @@ class Experiment:
                 problems.append(str(error))
                 continue
             if isinstance(values, str):
-                problems.append(f"grid.{name} = {shown(values)}: it must be a list of values")
+                problems.append(f"grid.{name} = {shown(values)}: it must be a list of values{_list_hint(values)}")
             elif path in paths:
                 problems.append(f"grid: axis '{'.'.join(path)}' is there twice")
             paths[path] = values
         if problems:
-            raise SettingsError("; ".join(problems))
+            raise SettingsError([((), problem) for problem in problems])
         axes = []
         for column, path in FIRST_AXES.items():
             axes.append(Axis(column, path, tuple(paths.pop(path, [self._base_value(path)]))))
@@ -305,19 +319,40 @@ def _seeds(given) -> tuple[int, ...]:
     if isinstance(given, str):
         match = re.fullmatch(r"([0-9]{1,19})\.\.([0-9]{1,19})", given)
         if not match or int(match[1]) > int(match[2]):
-            raise SettingsError(f"grid.seed = {shown(given)}: a range of seeds is written 'first..last', as '0..99'")
+            allowed = f"a range of seeds is written 'first..last', as '0..99'{for_seeds(given)}"
+            raise SettingsError(f"grid.seed = {shown(given)}: {allowed}")
         given = range(int(match[1]), int(match[2]) + 1)
         if len(given) > MOST_RUNS:
             raise SettingsError(
                 f"grid.seed = '{given.start}..{given[-1]}': {len(given):,} seeds; at most {MOST_RUNS:,} are allowed"
             )
+    given = [as_number(seed, COUNT) for seed in given] if isinstance(given, list) else given
     for seed in given:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise SettingsError(f"grid.seed = {shown(seed)}: it must be a whole number >= 0 and below 2^63")
+            allowed = f"it must be a whole number >= 0 and below 2^63{_seed_hint(seed)}"
+            raise SettingsError(f"grid.seed = {shown(seed)}: {allowed}")
     twice = sorted(s for s, n in Counter(given).items() if n > 1) if isinstance(given, list) else []
     if twice:
         raise SettingsError(f"grid.seed: {', '.join(map(str, twice[:20]))} is there more than once")
     return tuple(given)
+
+
+def _list_hint(text: str) -> str:
+    """What follows a text where an axis's list should be."""
+    if text.startswith(("[", "'[", '"[')):
+        return " (without quotes around it)"
+    if re.fullmatch(r"[0-9]+ *(\.\.|-) *[0-9]+", text):
+        return " (only seed can be a range)"
+    return f" (write [{text}])" if re.fullmatch(r"[\w.,+ -]{1,80}", text) else ""
+
+
+def _seed_hint(seed) -> str:
+    """What follows something in the list of seeds that is none, where it is clear what was meant."""
+    if isinstance(seed, str):
+        if re.fullmatch(r"[0-9]+\.\.[0-9]+", seed):
+            return f" (a range stands alone: seed: {shortened(seed)})"
+        return f" (write {seed}, without quotes)" if re.fullmatch(r"[0-9]{1,19}", seed) else for_seeds(seed)
+    return ""
 
 
 def block_name(seeds: tuple[int, ...]) -> str:

@@ -16,6 +16,7 @@ from ratecore.costs import (
 from ratecore.devices import device_pool
 from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
+from ratecore.reading import read_words
 from ratecore.redaction import without_secrets
 from ratecore.runs import DEPENDS_ON
 from ratecore.summary import FIGURES, grid_figures, stages_of
@@ -25,6 +26,7 @@ from ratecore.tracking.queue import note_deaths
 from ratecore.tracking.sqlite import sqlite_file
 
 try:
+    read_words(config, workflow.config_settings.config)
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
     uri = tracking_uri(experiment.settings.tracking.uri, experiment.settings.results)
@@ -36,7 +38,8 @@ except OSError as error:
     raise WorkflowError(f"The results cannot be written: {error}")
 except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
-validate(config, "../schemas/config.schema.yaml")
+# As they were read: `1e4`, which Snakemake hands over as text, is a number by now.
+validate(experiment.given(), "../schemas/config.schema.yaml")
 
 follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()
