@@ -7,11 +7,13 @@ import json
 import math
 import re
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from ratecore.hints import in_steps
 from ratecore.reading import expanded, expanded_uri
 from ratecore.reading import load_yaml as load_yaml
 from ratecore.settings import Settings, SettingsError, did_you_mean, shortened, shown, task_key
@@ -157,9 +159,10 @@ class RunSettings(Settings):
         except SettingsError:
             raise
         except ValueError as error:
-            known = task_key(self.task) in TaskFactory.list_available_tasks()
-            problem = (("task_settings",), f": {error}") if known else (("task",), f" = {shown(self.task)}: {error}")
-            raise SettingsError([problem]) from error
+            if task_key(self.task) not in TaskFactory.list_available_tasks():
+                raise SettingsError([(("task",), f" = {shown(self.task)}: {error}")]) from error
+            hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task))
+            raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error
 
     def create_task(self):
         """The task of this run. Raises ValueError: an unknown task, or settings it cannot have."""

@@ -82,6 +82,7 @@ _WORDS = {
                  "all": "any every"},
 }  # fmt: skip
 WORDS = {key: {w: value for value, words in own.items() for w in words.split()} for key, own in _WORDS.items()}
+DURATIONS = ("T", "stim_on", "stim_dur", "delay")  # settings of tasks that are counted in steps of 5 ms
 TRUE, FALSE, NOTHING = {"true", "yes", "y", "on", "1", "t"}, {"false", "no", "n", "off", "0", "f"}, {"none", "null"}
 DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
 QUOTES = "'\"\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
@@ -276,3 +277,21 @@ def for_seeds(text: str) -> str:
     if len(numbers) > 2 and re.fullmatch(r"[\d,; ]+", text):
         return f" (did you mean [{', '.join(numbers[:20])}]?)"
     return ""
+
+
+def in_steps(settings: dict[str, float], makes_a_task) -> str:
+    """What follows settings of a task that do not fit and would if they were ms, which people count in; or ''.
+
+    Args:
+        settings: as they were given.   makes_a_task: raises ValueError where a task cannot have such settings.
+    """
+    given = {key: value for key, value in settings.items() if key in DURATIONS}
+    if not given or any(value % 5 for value in given.values()):
+        return ""
+    steps = {key: value / 5 for key, value in given.items()}
+    try:
+        makes_a_task({**settings, **steps})
+    except ValueError:
+        return ""
+    written = ", ".join(f"{key}: {value:g}" for key, value in steps.items())
+    return f" (durations are in steps of 5 ms; if ms were meant, write {written})"

@@ -1,6 +1,7 @@
 # What all stages need: the experiment of the configuration, and where its files are.
 import csv
 import os
+import sys
 
 import pandas as pd
 from snakemake.exceptions import WorkflowError
@@ -16,6 +17,7 @@ from ratecore.costs import (
 from ratecore.devices import device_pool
 from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
+from ratecore.plan import announcement
 from ratecore.reading import read_words
 from ratecore.redaction import without_secrets
 from ratecore.runs import DEPENDS_ON
@@ -38,6 +40,9 @@ except OSError as error:
     raise WorkflowError(f"The results cannot be written: {error}")
 except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
+if workflow.is_main_process:  # once, not in the log of every job
+    print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
+
 # As they were read: `1e4`, which Snakemake hands over as text, is a number by now.
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
