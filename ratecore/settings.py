@@ -14,6 +14,7 @@ from ratecore.redaction import without_secrets
 
 # A number with an exponent that YAML 1.1 hands over as text: `1e4`, `1.5e3`, `2e-3`.
 EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,4}")
+_PLAIN = frozenset({int, bool, type(None)})
 LARGEST_WHOLE = 2**53  # up to which every whole number is a float
 
 
@@ -32,7 +33,8 @@ class SettingsError(ValueError):
     @classmethod
     def of(cls, key: str, value, allowed: str) -> SettingsError:
         """One setting of a section whose value does not go with another: 'key = value: what is allowed'."""
-        return cls([((key,), f" = {shown(value)}: {allowed}")])
+        text = f"{value:g}" if isinstance(value, float) else shown(value)
+        return cls([((key,), f" = {text}: {allowed}")])
 
     def lines(self) -> list[str]:
         """One sentence for each problem, without the password of a tracking URI in the wrong place."""
@@ -59,7 +61,12 @@ class Settings(BaseModel):
 
     def __init__(self, /, **values):
         # Strict, so that YAML's `N: true` is no number; what can be read in one way only is read so.
-        values = {key: as_number(value, kinds(type(self), key)) for key, value in values.items()}
+        numbers = _numbers(type(self))
+        for key, value in values.items():  # changed in place, and quickly: a grid makes thousands of settings
+            kinds, given = numbers.get(key, frozenset()), type(value)
+            plain = given in _PLAIN or (given is float and float in kinds) or (given is dict and not kinds)
+            if not plain:
+                values[key] = as_number(value, kinds)
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -78,7 +85,7 @@ class Settings(BaseModel):
         if not path:
             return [((), error["msg"].removeprefix("Value error, "))]
         if error["type"] == "missing":
-            return [(path, f": it is missing; it must be the {cls.model_fields[path[0]].description}")]
+            return [(path, f": it is required and missing; it is the {cls.model_fields[path[0]].description}")]
         return [(path, f" = {shown(error.get('input'))}: {cls._allowed(path, error)}")]
 
     @classmethod
@@ -133,10 +140,10 @@ def _for_section(name: str, model, value) -> str:
 
 
 @functools.cache
-def kinds(model, key: str) -> frozenset[type]:
-    """The plain types that a setting's value can have; none for what is no setting."""
-    field = model.model_fields.get(key)
-    return frozenset(hints.kinds_of(field.annotation) if field else ())
+def _numbers(model) -> dict[str, frozenset[type]]:
+    """The settings of a section that are numbers, or have them in lists, and the plain types of their values."""
+    every = {key: frozenset(hints.kinds_of(field.annotation)) for key, field in model.model_fields.items()}
+    return {key: kinds for key, kinds in every.items() if kinds & {int, float} and str not in kinds}
 
 
 def as_number(value, kinds: frozenset[type]):
@@ -150,13 +157,13 @@ def as_number(value, kinds: frozenset[type]):
     """
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, list | tuple):
-        return type(value)(as_number(v, kinds) for v in value) if type(value) in (list, tuple) else value
+    if str in kinds or not (int in kinds or float in kinds):
+        return value
+    if type(value) in (list, tuple):
+        return type(value)(as_number(v, kinds) for v in value)
     if type(value) is dict:
         return {key: as_number(v, kinds) for key, v in value.items()}
     if not isinstance(value, str | float):
-        return value
-    if str in kinds or not kinds & {int, float}:
         return value
     if isinstance(value, str):
         if not EXPONENT.fullmatch(value) or not math.isfinite(float(value)):

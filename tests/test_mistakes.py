@@ -178,7 +178,7 @@ def test_each_mistake_has_a_line_of_its_own(tmp_path):
 def test_a_missing_name_does_not_print_the_configuration():
     with pytest.raises(SettingsError) as error:
         Experiment.from_config({"network": {"N": 20}, "task_settings": {"T": 300}})
-    assert str(error.value).startswith("experiment: it is missing; it must be the name of the experiment")
+    assert str(error.value).startswith("experiment: it is required and missing; it is the name of the experiment")
     assert "300" not in str(error.value)
 
 
@@ -206,9 +206,9 @@ CHECKS = [
     ("evaluation", dict(n_trials=0), "n_trials", "0"),
     ("spiking", dict(dt=0.03), "dt", "0.03"),
     ("spiking", dict(dt=0.5, downsample=11), "downsample", "11"),
-    ("spiking", dict(v_init_low=40.0), "v_init_low", "40.0"),
-    ("spiking", dict(v_reset=-30.0), "v_reset", "-30.0"),
-    ("spiking", dict(v_peak=-50.0), "v_peak", "-50.0"),
+    ("spiking", dict(v_init_low=40.0), "v_init_low", "40"),
+    ("spiking", dict(v_reset=-30.0), "v_reset", "-30"),
+    ("spiking", dict(v_peak=-50.0), "v_peak", "-50"),
     ("spiking.stimulation", dict(window=[5, 2]), "window", "[5, 2]"),
     ("spiking.stimulation", dict(units=[-1]), "units", "[-1]"),
     ("spiking.stimulation", dict(probability=2), "probability", "2"),
