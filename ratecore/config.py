@@ -14,7 +14,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ratecore.hints import in_steps
-from ratecore.reading import expanded, expanded_uri
+from ratecore.reading import expanded, expanded_uri, local_path
 from ratecore.reading import load_yaml as load_yaml
 from ratecore.settings import Settings, SettingsError, did_you_mean, shortened, shown, task_key
 from ratecore.spiking.settings import ConversionSettings as ConversionSettings
@@ -131,7 +131,7 @@ class RunSettings(Settings):
     @field_validator("task_file")
     @classmethod
     def _check_expansion(cls, task_file):
-        expanded(task_file)
+        local_path(task_file)
         return task_file
 
     @model_validator(mode="after")
@@ -160,7 +160,7 @@ class RunSettings(Settings):
             raise
         except ValueError as error:
             if task_key(self.task) not in TaskFactory.list_available_tasks():
-                raise SettingsError([(("task",), f" = {shown(self.task)}: {error}")]) from error
+                raise SettingsError([(("task",), f": {error}")]) from error
             hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task))
             raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error
 
@@ -265,7 +265,7 @@ class ExperimentSettings(Settings):
     @field_validator("results")
     @classmethod
     def _expand(cls, results):
-        return expanded(results)
+        return local_path(results)
 
     @field_validator("grid", mode="before")
     @classmethod

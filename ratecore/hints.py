@@ -213,8 +213,9 @@ def for_value(key: str, annotation, default, options: list[str], value) -> str:
     if str in kinds and isinstance(value, int | float) and abs(value) < 1e15:
         return f" (put it in quotes: '{value}')"
     if key == "experiment" and isinstance(value, str):
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", value).strip("._-")
-        return f" (letters, digits, '.', '_' and '-' make a name{f', as {name[:50]}' if name else ''})"
+        words = re.fullmatch(r"[\w .,;+/()-]{1,50}", value)  # and no URI, whose password would be shown
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", value).strip("._-") if words else ""
+        return f" (letters, digits, '.', '_' and '-' make a name{f', as {name}' if name else ''})"
     return ""
 
 

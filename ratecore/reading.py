@@ -206,6 +206,13 @@ def _word(word: str):
         loader.dispose()
 
 
+def local_path(path: str | None) -> str | None:
+    """`expanded`, of a setting that must be a path. Raises ValueError as that does, and for a URI."""
+    if path is not None and re.match(r"[A-Za-z][\w+.-]*://", path):
+        raise ValueError("it must be a path on this machine, not a URI")
+    return expanded(path)
+
+
 def expanded(path: str | None) -> str | None:
     """A path with `~` and `$HOME` (`${SCRATCH}` ...) as they are on this machine.
 
@@ -217,7 +224,7 @@ def expanded(path: str | None) -> str | None:
     # An empty one counts as not set: $SCRATCH/results would be /results.
     if missing := sorted(name for m in _VARIABLE.finditer(path) if not os.environ.get(name := m[1] or m[2])):
         names = ", ".join(f"${name}" for name in dict.fromkeys(missing))
-        raise ValueError(f"{names} {'is' if len(set(missing)) == 1 else 'are'} not set in the environment")
+        raise ValueError(f"{names} must be set in the environment and {'is' if len(set(missing)) == 1 else 'are'} not")
     path = _VARIABLE.sub(lambda m: os.environ[m[1] or m[2]], path)
     if not path.startswith("~"):
         return path
@@ -225,7 +232,7 @@ def expanded(path: str | None) -> str | None:
     if whole.startswith("~"):
         user = path.partition("/")[0]
         why = "HOME is not set and the user has no home" if user == "~" else f"there is no user {user[1:]}"
-        raise ValueError(f"{user} stands for no folder here: {why}; a folder of that name is ./{user}")
+        raise ValueError(f"{user} stands for no folder here: {why}; a folder of that name must be given as ./{user}")
     return whole
 
 

@@ -85,8 +85,9 @@ MISTAKES = [
     ("experiment: 2024", "experiment = 2024: Input should be a valid string (put it in quotes: '2024')"),
     ("experiment: my experiment", "make a name, as my_experiment)"),
     ("experiment: ~", "experiment = None: Input should be a valid string (it has no value)"),
+    ("results: s3://bucket/x", "results = 's3://bucket/x': it must be a path on this machine, not a URI"),
     ("results: 5", "results = 5: Input should be a valid string (put it in quotes: '5')"),
-    ("task: gonogo", "task = 'gonogo': unknown task 'gonogo' (did you mean 'go-nogo'?)"),
+    ("task: gonogo", "task: unknown task 'gonogo' (did you mean 'go-nogo'?)"),
     ("task: [go-nogo, xor]", "to sweep it, write it under grid: {task: [...]})"),
     # Numbers, and true and false.
     ("network: {N: '200'}", "network.N = '200': Input should be a valid integer (write 200, without quotes)"),
@@ -175,6 +176,23 @@ def test_each_mistake_has_a_line_of_its_own(tmp_path):
     assert [line for key, line in zip(keys, lines, strict=True) if not line.startswith(key)] == []
 
 
+@pytest.mark.parametrize(
+    "uri", ["http://me:sesame@host/x", "postgresql://me:sesame/1@h/x?password=sesame", "token=sesame"]
+)
+def test_hints_show_no_secret(uri):
+    sections = ("network", "training", "spiking", "conversion", "tracking", "figures", "evaluation")
+    values = (uri, [uri], {"uri": uri}, {uri: 1}, {uri: uri})
+    keys = [*(f.partition(".")[0] for f in every_setting()), uri]
+    configs = [{key: value} for key in dict.fromkeys(keys) for value in values]
+    configs += [{section: {key: value}} for section in sections for key in ("lr", "N", uri) for value in values]
+    configs += [{"grid": {axis: value}} for axis in ("N", "seed", uri, "network") for value in (*values, [[uri]])]
+    for config in configs:
+        try:
+            Experiment.from_config({"experiment": "t", **config})
+        except SettingsError as error:
+            assert "sesame" not in str(error), config
+
+
 def test_a_missing_name_does_not_print_the_configuration():
     with pytest.raises(SettingsError) as error:
         Experiment.from_config({"network": {"N": 20}, "task_settings": {"T": 300}})
@@ -252,7 +270,7 @@ def test_checks_across_sections_name_theirs():
     for settings, start in [
         (dict(network={"N": 20, "som_N": 20}), "network.som_N = 20: it must be at most the number of inhibitory"),
         (dict(spiking={"stimulation": {"mode": "exc", "units": [300]}}), "spiking.stimulation.units = (300,): "),
-        (dict(task="x"), "task = 'x': unknown task 'x'"),
+        (dict(task="x"), "task: unknown task 'x'; available"),
         (dict(task_settings={"stim_on": 300}), "task_settings: go-nogo: the stimulus ends"),
     ]:
         with pytest.raises(SettingsError) as error:
@@ -428,12 +446,15 @@ def test_home_and_variables_in_tracking_uris(home, given, is_):
     {"results": "$NOWHERE/x"}, {"results": "${NOWHERE}"}, {"tracking": {"uri": "sqlite:///$NOWHERE/m.db"}},
     {"task_file": "$NOWHERE/t.py"}], ids=str)  # fmt: skip
 def test_variables_that_are_not_set_are_named(home, config):
-    with pytest.raises(SettingsError, match=r"^(results|tracking.uri|task_file) = .*: \$NOWHERE is not set"):
+    with pytest.raises(
+        SettingsError,
+        match=r"^(results|tracking.uri|task_file) = .*: \$NOWHERE must be set in the environment and is not",
+    ):
         Experiment.from_config({"experiment": "t", **config})
 
 
 def test_an_empty_variable_and_an_unknown_user_are_named(home):
-    with pytest.raises(ValueError, match=r"\$EMPTY, \$NOWHERE are not set"):
+    with pytest.raises(ValueError, match=r"\$EMPTY, \$NOWHERE must be set in the environment and are not"):
         expanded("$NOWHERE/$EMPTY")
     with pytest.raises(ValueError, match="~nobody-here stands for no folder here: there is no user nobody-here"):
         expanded("~nobody-here/x")
