@@ -271,7 +271,9 @@ class ExperimentSettings(Settings):
     @classmethod
     def _check_axes(cls, grid):
         if not isinstance(grid, dict) or not all(isinstance(axis, str) for axis in grid):
-            raise ValueError("it must be a mapping of axis: list of values")
+            dashes = isinstance(grid, list) and any(isinstance(part, dict) for part in grid)
+            hint = " (without the dashes in front of them)" if dashes else ""
+            raise ValueError(f"it must be a mapping of axis: list of values{hint}")
         problems = []
         for axis, values in grid.items():
             if isinstance(values, list) and not values:

@@ -69,18 +69,29 @@ REMARKS = {  # of what people look for and is no setting
 }
 _WORDS = {
     "device": {"cuda": "gpu gpus cuda0 cuda1 nvidia", "cpu": "none host", "auto": "any best default"},
-    "activation": {"clipped_relu": "relu clippedrelu reluclipped relu6 rectified", "sigmoid": "logistic sigm",
-                   "softplus": "soft smoothrelu"},
+    "activation": {
+        "clipped_relu": "relu clippedrelu reluclipped relu6 rectified",
+        "sigmoid": "logistic sigm",
+        "softplus": "soft smoothrelu",
+    },
     "w_dist": {"gaus": "gauss gaussian normal randn norm", "gamma": "lognormal"},
     "loss_fn": {"l2": "mse rmse euclidean squared mseloss ltwo", "l1": "mae absolute l1loss lone"},
-    "mode": {"none": "off null", "exc": "excitatory excite depolarize depolarise chr2",
-             "inh": "inhibitory inhibit hyperpolarize hyperpolarise halo arch"},
+    "mode": {
+        "none": "off null",
+        "exc": "excitatory excite depolarize depolarise chr2",
+        "inh": "inhibitory inhibit hyperpolarize hyperpolarise halo arch",
+    },
     "model": {"lif": "leaky iaf integrateandfire", "qif": "quadratic izhikevich"},
     "search": {"full": "all exhaustive grid complete", "racing": "race fast"},
     "output_of_step": {"peak": "max maximum", "mean": "average avg", "last": "final end"},
-    "synapses": {"E-E": "ee exctoexc", "E-I": "ei exctoinh", "I-E": "ie inhtoexc", "I-I": "ii inhtoinh",
-                 "all": "any every"},
-}  # fmt: skip
+    "synapses": {
+        "E-E": "ee exctoexc",
+        "E-I": "ei exctoinh",
+        "I-E": "ie inhtoexc",
+        "I-I": "ii inhtoinh",
+        "all": "any every",
+    },
+}
 WORDS = {key: {w: value for value, words in own.items() for w in words.split()} for key, own in _WORDS.items()}
 DURATIONS = ("T", "stim_on", "stim_dur", "delay")  # settings of tasks that are counted in steps of 5 ms
 TRUE, FALSE, NOTHING = {"true", "yes", "y", "on", "1", "t"}, {"false", "no", "n", "off", "0", "f"}, {"none", "null"}
@@ -237,8 +248,9 @@ def _for_text(key: str, kinds: set, one: bool, text: str) -> str:
     if not one and (match := re.fullmatch(r"(\d{1,6}):(\d{1,6}):(\d{1,6})", word)) and int(match[3]):
         values = list(range(int(match[1]), int(match[2]) + 1, int(match[3])))  # as --scaling_factors 20:75:5
         return f" (write a list, as {values if len(values) < 20 else [*values[:3], '...']})"
-    if not one and (numbers := re.fullmatch(rf"{NUMBER}(?:\s*[,;:_ -]\s*{NUMBER})+", ascii_word)):
-        return f" (write a list, as [{', '.join(re.split(r'[,;:_ -]+', numbers[0])[:8])}])"
+    if not one and (numbers := re.fullmatch(rf"{NUMBER}(?:\s*(?:[,;:_ -]|\.\.)\s*{NUMBER})+", ascii_word)):
+        values = re.split(r"(?<=\d)(?:[,;:_ -]|\.\.)+", numbers[0])
+        return f" (write a list, as [{', '.join(values[:8])}])"
     if match := re.fullmatch(rf"({NUMBER})\s*%", ascii_word):
         return f" (write {float(match[1]) / 100:g})"
     if re.fullmatch(r"[-+]?\d{1,3}(?:[ '\u00a0\u2009\u202f]\d{3})+", ascii_word):

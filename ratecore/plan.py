@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from ratecore.axes import SECTIONS
@@ -177,6 +178,11 @@ def _of_training(experiment: Experiment) -> Iterator[str]:
                 f"training.n_trials = {training.n_trials:,}: {task} counts as trained after {least:,} trials at the "
                 f"earliest (training.min_trials), {none}"
             )
+        if training.batch_size > training.n_trials:
+            sentences.append(
+                f"training.batch_size = {training.batch_size:,} is above n_trials = {training.n_trials:,}, which is in "
+                "trials: networks are updated once"
+            )
         if training.eval_freq > training.n_trials and _chosen(experiment, "training", "eval_freq"):
             sentences.append(
                 f"training.eval_freq = {training.eval_freq:,} is above n_trials = {training.n_trials:,}: networks are "
@@ -215,6 +221,14 @@ def _in_grid(experiment: Experiment, path: tuple[str, ...]) -> bool:
 def _of_idle(experiment: Experiment) -> Iterator[str]:
     """Settings that change nothing with the values of others."""
     s = experiment.settings
+    if s.tracking.uri and os.environ.get("MLFLOW_TRACKING_URI"):
+        yield "tracking.uri has no effect: MLFLOW_TRACKING_URI in the environment comes first"
+    tasks = {task_key(cell.settings.task): cell for cell in experiment.cells}
+    for name in s.task_settings:
+        if isinstance(s.task_settings[name], dict) and task_key(name) not in tasks:
+            yield f"task_settings.{name} has no effect: no grid point has that task"
+    if _values(experiment, "network", "P_rec") == {0}:
+        yield "network.P_rec = 0 leaves every network without recurrent connections"
     if _chosen(experiment, "network", "gain") and _values(experiment, "network", "w_dist") == {"gamma"}:
         yield "network.gain has no effect with w_dist = 'gamma', whose weights are not scaled"
     if _chosen(experiment, "network", "P_inh") and _values(experiment, "network", "apply_dale") == {False}:
@@ -224,7 +238,6 @@ def _of_idle(experiment: Experiment) -> Iterator[str]:
             if key in s.model_fields_set:
                 yield f"{key} = {shown(getattr(s, key))} has no effect with device = 'cpu'"
     if _chosen(experiment, "evaluation", "psychometric_trials"):
-        tasks = {task_key(cell.settings.task): cell for cell in experiment.cells}
         if not any(getattr(cell.settings.create_task(), "evidence_levels", ()) for cell in tasks.values()):
             yield f"evaluation.psychometric_trials has no effect: {', '.join(tasks)} grades no evidence"
 

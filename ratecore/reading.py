@@ -162,6 +162,31 @@ def check_files(paths) -> None:
         raise SettingsError(problems)
 
 
+def check_arguments(arguments, given: Mapping) -> None:
+    """Sees that no key stands twice in the values of `--config`, which Snakemake has read by then.
+
+    Args:
+        arguments: of the command.   given: what Snakemake made of `--config`.
+
+    Raises:
+        SettingsError: names the argument, but shows no value.
+    """
+    import yaml
+
+    problems = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key not in given or "{" not in value:
+            continue
+        try:
+            node = yaml.compose(value, Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, RecursionError):
+            continue  # then it is one word, which no section takes
+        problems += [f"--config {key}: {problem}" for problem in _lost(node)]
+    if problems:
+        raise SettingsError([((), problem) for problem in problems])
+
+
 def read_words(config: dict, given: Mapping) -> None:
     """Reads the values of `--config` as YAML reads them; Snakemake leaves those in brackets words.
 

@@ -130,6 +130,8 @@ def _for_section(name: str, model, value) -> str:
     keys = ", ".join(model.model_fields)
     if value is None:
         return f" ({keys}) indented below {name}:, or be left out"
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return f" (is a bracket closed?): {keys}"
     if isinstance(value, str) and len(model.model_fields) == 1:
         return f", as {name}: {{{keys}: ...}}"
     if isinstance(value, str) and re.match(r"\w+\s*[:=]\s*\S", value):

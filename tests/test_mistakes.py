@@ -18,7 +18,7 @@ from ratecore.config import (
 )
 from ratecore.grid import Experiment
 from ratecore.hints import NAMES, every_setting, plain
-from ratecore.reading import check_files, expanded, expanded_uri, read_words
+from ratecore.reading import check_arguments, check_files, expanded, expanded_uri, read_words
 
 
 def lines_of(path, text: str) -> list[str]:
@@ -132,6 +132,11 @@ MISTAKES = [
     ("grid: {N: 10-20}", "grid.N = '10-20': it must be a list of values (only seed can be a range)"),
     ("grid: {N: [10, '20']}", "network.N = '20': Input should be a valid integer (write 20, without quotes)"),
     ("grid: {N: [10, ~]}", "network.N = None: Input should be a valid integer"),
+    ("grid: [{N: [10]}, {gain: [1]}]", "it must be a mapping of axis: list of values (without the dashes"),
+    ("grid: {taus: [4..20]}", "network.taus = '4..20': give one time constant, or a minimum and a maximum as [4, 20]"),
+    ("grid: {taus: [4-20]}", "(write a list, as [4, 20])"),
+    ("conversion: {scaling_factors: 20..30}", "(write a list, as [20, 30])"),
+    ("training: '{n_trials: 300'", "it must be a mapping of settings (is a bracket closed?): n_trials, min_trials"),
     ("grid: [N, 10]", "grid = ['N', 10]: it must be a mapping of axis: list of values"),
     ("grid:", "grid = None: it must be a mapping of axis: list of values"),
     ("grid: {seed: 10}", "grid.seed = 10: it must be a list of values; 10 seeds are 0..9"),
@@ -390,6 +395,21 @@ def test_the_command_line_is_read_as_yaml(argument, expected):
     # What only a file says stays as it is there.
     with pytest.raises(SettingsError, match="training.eval_tr = '5'"):
         Experiment.from_config(config)
+
+
+def test_keys_that_stand_twice_on_the_command_line_are_named():
+    arguments = [
+        "--cores",
+        "1",
+        "--config",
+        "training={eval_tr: 5, n_trials: 3, eval_tr: 6}",
+        "network={N: [}",
+        "a={b: 1, b: 2}",
+    ]
+    with pytest.raises(
+        SettingsError, match=r"^--config training: eval_tr: it stands twice, in lines 1 and 1; give it once$"
+    ):
+        check_arguments(arguments, {"training": {"eval_tr": "6", "n_trials": "3"}, "network": "{N: [}"})
 
 
 def test_a_misread_number_on_the_command_line_is_named():

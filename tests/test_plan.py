@@ -83,6 +83,9 @@ SLIPS = [
     (dict(spiking={"stimulation": {"units": "exc"}}), "spiking.stimulation.units has no effect with mode = 'none'"),
     (dict(conversion={"lesion": {"synapses": "E-E"}}), "conversion.lesion.synapses has no effect with fraction = 0"),
     (dict(evaluation={"psychometric_trials": 5}), "evaluation.psychometric_trials has no effect: go-nogo grades no"),
+    (dict(task_settings={"xor": {"delay": 50}}), "task_settings.xor has no effect: no grid point has that task"),
+    (dict(network={"P_rec": 0}), "network.P_rec = 0 leaves every network without recurrent connections"),
+    (dict(task="xor", training={"n_trials": 50, "batch_size": 100}), "training.batch_size = 100 is above n_tr"),
     (dict(grid={"N": [10]}, network={"N": 20}), "network.N has no effect: the values of the grid take its place"),
     (dict(grid={"dt": [0.1]}, spiking={"dt": 0.2}), "spiking.dt has no effect: the values of the grid take its place"),
     (dict(grid={"task_settings.T": [210]}, task_settings={"T": 220}), "task_settings.T has no effect: the values of"),
@@ -96,13 +99,23 @@ def test_settings_that_do_nothing_or_look_like_slips_are_pointed_out_and_run(cha
     assert len(sentences) == 1 and sentences[0].startswith(said), sentences
 
 
+def test_a_tracking_uri_that_the_environment_overrules_is_pointed_out(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    e = experiment(tracking={"uri": "http://me:sesame@host"})
+    assert cautions(e) == []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///x.db")
+    assert cautions(e) == ["tracking.uri has no effect: MLFLOW_TRACKING_URI in the environment comes first"]
+    assert cautions(experiment()) == []
+
+
 @pytest.mark.parametrize("changes", [
     dict(grid={"w_dist": ["gaus", "gamma"], "gain": [1.0, 2.0]}), dict(device="auto", gpu_frac=0.4),
     dict(grid={"stimulation.mode": ["none", "exc"]}, spiking={"stimulation": {"units": "exc"}}),
     dict(task="mante", evaluation={"psychometric_trials": 5}), dict(task="xor", training={"n_trials": 100}),
     dict(training={"loss_fn": "l1", "loss_threshold": 50}), dict(network={"P_inh": 0.3}), dict(convert=False),
     dict(training={"n_trials": 100, "min_trials": 0}), dict(spiking={"refractory": 0, "tau_rise": 0}),
-    dict(task_settings={"xor": {"delay": 50}}), dict(task="xor", grid={"task_settings.delay": [10, 30, 50]}),
+    dict(grid={"task": ["xor", "mante"]}, task_settings={"XOR": {"delay": 50}}),
+    dict(task="xor", grid={"task_settings.delay": [10, 30, 50]}),
 ], ids=str)  # fmt: skip
 def test_settings_that_have_an_effect_are_not(changes):
     assert cautions(experiment(**changes)) == []
