@@ -267,6 +267,12 @@ class ExperimentSettings(Settings):
     def _expand(cls, results):
         return local_path(results)
 
+    @field_validator("task_file")
+    @classmethod
+    def _check_expansion(cls, task_file):
+        local_path(task_file)  # kept as it is written: every run records it
+        return task_file
+
     @field_validator("grid", mode="before")
     @classmethod
     def _check_axes(cls, grid):

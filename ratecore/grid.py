@@ -114,6 +114,8 @@ class Experiment:
 
     def __init__(self, settings: ExperimentSettings):
         self.settings = settings
+        if problems := _grid_problems(settings.grid):
+            raise SettingsError(problems)
         grid = dict(settings.grid)
         self.seeds = _seeds(grid.pop("seed", [0]))
         self.axes = self._axes(grid)
@@ -128,7 +130,11 @@ class Experiment:
         if not isinstance(config, dict):
             raise SettingsError(f"the configuration is {type(config).__name__}; it must be a mapping of settings")
         _check_mapping(config)
-        return cls(ExperimentSettings(**config))
+        try:
+            settings = ExperimentSettings(**config)
+        except SettingsError as error:  # what is wrong with the grid is said at once, too
+            raise SettingsError(error.problems + _grid_problems(config.get("grid"))) from None
+        return cls(settings)
 
     @classmethod
     def from_yaml(cls, path) -> Experiment:
@@ -140,20 +146,7 @@ class Experiment:
         return self.settings.model_dump(mode="json", exclude_unset=True)
 
     def _axes(self, grid: dict) -> list[Axis]:
-        problems, paths = [], {}
-        for name, values in grid.items():
-            try:
-                path = axis_path(name)
-            except SettingsError as error:
-                problems.append(str(error))
-                continue
-            if isinstance(values, str):
-                problems.append(f"grid.{name} = {shown(values)}: it must be a list of values{_list_hint(values)}")
-            elif path in paths:
-                problems.append(f"grid: axis '{'.'.join(path)}' is there twice")
-            paths[path] = values
-        if problems:
-            raise SettingsError([((), problem) for problem in problems])
+        paths = {axis_path(name): values for name, values in grid.items()}
         axes = []
         for column, path in FIRST_AXES.items():
             axes.append(Axis(column, path, tuple(paths.pop(path, [self._base_value(path)]))))
@@ -315,6 +308,28 @@ class Experiment:
         return self.root.joinpath("runs", *named, run.identity("training"))
 
 
+def _grid_problems(grid) -> list:
+    """What is wrong with the axes' names and with the seeds of a grid, before any value is looked at."""
+    problems, paths = [], set()
+    for name, values in grid.items() if isinstance(grid, dict) else ():
+        try:
+            if name == "seed":
+                if isinstance(values, list | str):  # anything else is a problem of the settings
+                    _seeds(values)
+                continue
+            path = axis_path(name)
+        except SettingsError as error:
+            problems += error.problems
+            continue
+        if isinstance(values, str):
+            text = f"grid.{name} = {shown(values)}: it must be a list of values{_list_hint(values)}"
+            problems.append(((), text))
+        elif path in paths:
+            problems.append(((), f"grid: axis '{'.'.join(path)}' is there twice"))
+        paths.add(path)
+    return problems
+
+
 def _seeds(given) -> tuple[int, ...]:
     if isinstance(given, str):
         match = re.fullmatch(r"([0-9]{1,19})\.\.([0-9]{1,19})", given)
@@ -327,7 +342,7 @@ def _seeds(given) -> tuple[int, ...]:
                 f"grid.seed = '{given.start}..{given[-1]}': {len(given):,} seeds; at most {MOST_RUNS:,} are allowed"
             )
     given = [as_number(seed, COUNT) for seed in given] if isinstance(given, list) else given
-    for seed in given:
+    for seed in given if isinstance(given, list) else given[-1:]:  # of a range the largest is enough
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
             allowed = f"it must be a whole number >= 0 and below 2^63{_seed_hint(seed)}"
             raise SettingsError(f"grid.seed = {shown(seed)}: {allowed}")

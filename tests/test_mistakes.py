@@ -143,6 +143,7 @@ MISTAKES = [
     ("grid: {seed: 0-9}", "grid.seed = '0-9': a range of seeds is written 'first..last', as '0..99' (did you mean 0"),
     ("grid: {seed: 0\u20139}", "(did you mean 0..9?)"),
     ("grid: {seed: '0, 1, 2'}", "(did you mean [0, 1, 2]?)"),
+    ("grid: {seed: 9300000000000000000..9300000000000000001}", "grid.seed = 9300000000000000001: it must be a whole"),
     ("grid: {seed: range(10)}", "(did you mean 0..9, or [10]?)"),
     ("grid: {seed: ['0..9']}", "grid.seed = '0..9': it must be a whole number >= 0 and below 2^63 (a range stands a"),
     ("grid: {seed: ['1']}", "grid.seed = '1': it must be a whole number >= 0 and below 2^63 (write 1, without quotes)"),
@@ -174,9 +175,16 @@ def test_mistakes_that_people_make_are_named(tmp_path, text, message):
 
 
 def test_each_mistake_has_a_line_of_its_own(tmp_path):
-    text = "device: gpu\nnetwork: {N: '5', gain: -1, apply_dale: 1}\nspiking: {stimulation: {mode: x}}\nlr: 1"
-    keys = ["device = ", "network.N = ", "network.gain = ", "network.apply_dale = ", "spiking.stimulation.mode = ",
-            "unknown setting 'lr'"]  # fmt: skip
+    text = """device: gpu
+results: $NOWHERE/x
+task_file: $NOWHERE/t.py
+network: {N: '5', gain: -1, apply_dale: 1}
+spiking: {stimulation: {mode: x}}
+lr: 1
+grid: {seed: 0-9, gian: [1], N: 10-20, tau: [1]}"""
+    keys = """results = |device = |task_file = |network.N = |network.gain = |network.apply_dale = |\
+spiking.stimulation.mode = |unknown setting 'lr'|grid.seed = |grid: unknown axis 'gian'|grid.N = |\
+grid: unknown axis 'tau'""".split("|")
     lines = lines_of(tmp_path / "c.yaml", text)
     assert [line for key, line in zip(keys, lines, strict=True) if not line.startswith(key)] == []
 
