@@ -191,7 +191,9 @@ def plan_problem(experiment: Experiment, config: dict, validator) -> str | None:
                 if not os.path.abspath(place).startswith(root + os.sep) or max(map(len, Path(place).parts)) > 255:
                     return f"a path outside the results, or too long: {place}"
             folders.add(str(run.folder))
-    if len(folders) < len(experiment.cells[:10]) * len({seeds[0], seeds[-1]}):
+    # Grid points that differ after training alone share the folder of their network.
+    trained = {cell.path_in(experiment.columns("train")) for cell in experiment.cells[:10]}
+    if len(folders) < len(trained) * len({seeds[0], seeds[-1]}):
         return "two runs have one folder"
     announcement(experiment)
     if errors := [e.message for e in validator.iter_errors(experiment.given())]:
