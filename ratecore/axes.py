@@ -16,8 +16,9 @@ from ratecore.config import (
     SettingsError,
     SpikingSettings,
     TrainingSettings,
-    did_you_mean,
 )
+from ratecore.hints import for_axis
+from ratecore.settings import shortened
 
 SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluation": EvaluationSettings,
             "spiking": SpikingSettings, "conversion": ConversionSettings}  # fmt: skip
@@ -126,7 +127,7 @@ def axis_path(name: str) -> tuple[str, ...]:
     if section == "task_settings" and key:
         return section, key
     allowed = f"task, seed, any setting of {', '.join(SECTIONS)}, or task_settings.<key>"
-    raise SettingsError(f"grid: unknown axis '{name}'{did_you_mean(name, [*places, *full])}; allowed: {allowed}")
+    raise SettingsError(f"grid: unknown axis '{shortened(name)}'{for_axis(name, [*places, *full])}; allowed: {allowed}")
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
 import re
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from ratecore.files import read_bounded
-from ratecore.settings import Settings, SettingsError, did_you_mean, shown, task_key
+from ratecore.hints import in_steps
+from ratecore.reading import expanded_uri, local_path
+from ratecore.reading import load_yaml as load_yaml
+from ratecore.settings import Settings, SettingsError, did_you_mean, shortened, shown, task_key
 from ratecore.spiking.settings import ConversionSettings as ConversionSettings
 from ratecore.spiking.settings import SpikingSettings as SpikingSettings
 from ratecore.spiking.settings import StimulationSettings as StimulationSettings
@@ -23,7 +25,6 @@ from ratecore.tasks.files import task_code
 
 MOST_UNITS = 100_000  # the weights alone are 40 GB then
 MOST = 1_000_000_000  # of anything that is counted: more is a slip, and no job would end
-LARGEST_FILE = 2 * 2**20  # bytes of a configuration
 AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
 
 Activation = Literal["sigmoid", "clipped_relu", "softplus"]
@@ -33,6 +34,8 @@ LOSS_FUNCTIONS = get_args(LossFunction)
 
 
 def _as_tuple(taus):
+    if not isinstance(taus, int | float | list | tuple):
+        raise ValueError("give one time constant, or a minimum and a maximum as [4, 20], in steps of 5 ms")
     return tuple(taus) if isinstance(taus, list | tuple) else (taus,)
 
 
@@ -56,7 +59,7 @@ class NetworkSettings(Settings):
     @classmethod
     def _check_taus(cls, taus):
         if len(taus) not in (1, 2):
-            raise ValueError("give one time constant, or a minimum and a maximum")
+            raise ValueError("give one time constant, or a minimum and a maximum as [4, 20]")
         if not all(math.isfinite(t) and t >= 1 for t in taus):
             raise ValueError("each time constant must be at least one step (DeltaT = 1, 5 ms)")
         if len(taus) == 2 and taus[0] >= taus[1]:
@@ -66,9 +69,9 @@ class NetworkSettings(Settings):
     @model_validator(mode="after")
     def _check_som(self):
         if self.som_N > 0 and not self.apply_dale:
-            raise ValueError(f"som_N = {self.som_N}: without Dale's law there are 0 inhibitory units; it must be 0")
+            raise SettingsError.of("som_N", self.som_N, "without Dale's law there are 0 inhibitory units; it must be 0")
         if self.som_N > self.N:
-            raise ValueError(f"som_N = {self.som_N}: it must be at most N = {self.N}")
+            raise SettingsError.of("som_N", self.som_N, f"it must be at most N = {self.N}")
         return self
 
 
@@ -121,22 +124,43 @@ class RunSettings(Settings):
     def _one_spelling(cls, task):
         return task_key(task)
 
+    @field_validator("task_file")
+    @classmethod
+    def _check_expansion(cls, task_file):
+        local_path(task_file)
+        return task_file
+
     @model_validator(mode="after")
     def _check(self):
-        from ratecore.tasks.checks import check_task
-
-        check_task(self.create_task(), self.create_task)
+        self._check_task()
         net = self.network
         self.spiking.stimulation.check_units(net.N, net.som_N)
         if net.som_N and net.som_N <= net.N:
             # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
             n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
             if net.som_N > n_inh:
-                raise ValueError(
-                    f"network.som_N = {net.som_N}: it must be at most the number of inhibitory units, which is "
-                    f"{n_inh} with N = {net.N}, P_inh = {net.P_inh:g}, seed = {self.seed}"
+                allowed = (
+                    f" = {net.som_N}: it must be at most the number of inhibitory units, which is {n_inh} with "
+                    f"N = {net.N}, P_inh = {net.P_inh:g}, seed = {self.seed}"
                 )
+                raise SettingsError([(("network", "som_N"), allowed)])
         return self
+
+    def _check_task(self) -> None:
+        """The task as it is asked for can be made, or the key that stands in the way is named."""
+        from ratecore.tasks import TaskFactory
+        from ratecore.tasks.checks import check_task
+
+        try:
+            task = self.create_task()
+        except SettingsError:
+            raise
+        except ValueError as error:
+            if task_key(self.task) not in TaskFactory.list_available_tasks():
+                raise SettingsError([(("task",), f": {error}")]) from None
+            hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task))
+            raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error.__cause__
+        check_task(task, self.create_task)
 
     def create_task(self):
         """The task of this run. Raises ValueError: an unknown task, or settings it cannot have."""
@@ -182,6 +206,11 @@ class TrackingSettings(Settings):
         description="MLflow tracking URI; the environment's MLFLOW_TRACKING_URI comes first, and without either it "
         "is a SQLite file in the results folder",
     )
+
+    @field_validator("uri")
+    @classmethod
+    def _expand(cls, uri):
+        return expanded_uri(uri)
 
 
 class FigureSettings(Settings):
@@ -231,41 +260,45 @@ class ExperimentSettings(Settings):
     tracking: TrackingSettings = TrackingSettings()
     figures: FigureSettings = FigureSettings()
 
+    @field_validator("results")
+    @classmethod
+    def _expand(cls, results):
+        return local_path(results)
+
+    @field_validator("task_file")
+    @classmethod
+    def _check_expansion(cls, task_file):
+        local_path(task_file)  # kept as it is written: every run records it
+        return task_file
+
     @field_validator("grid", mode="before")
     @classmethod
     def _check_axes(cls, grid):
         if not isinstance(grid, dict) or not all(isinstance(axis, str) for axis in grid):
-            raise ValueError("it must be a mapping of axis: list of values")
-        empty = [axis for axis, values in grid.items() if not isinstance(values, str) and not values]
-        if empty:
-            raise SettingsError(
-                [((axis,), f" = {shown(grid[axis])}: an axis needs at least one value") for axis in empty]
-            )
-        wrong = [axis for axis, values in grid.items() if not isinstance(values, list | str)]
-        if wrong:
-            raise SettingsError([((axis,), f" = {shown(grid[axis])}: it must be a list of values") for axis in wrong])
+            dashes = isinstance(grid, list) and any(isinstance(part, dict) for part in grid)
+            hint = " (without the dashes in front of them)" if dashes else ""
+            raise ValueError(f"it must be a mapping of axis: list of values{hint}")
+        problems = []
+        for axis, values in grid.items():
+            if isinstance(values, list) and not values:
+                problems.append(((axis,), " = []: an axis needs at least one value"))
+            elif not isinstance(values, list | str):
+                problems.append(((axis,), f" = {shown(values)}: it must be a list of values{_as_list(axis, values)}"))
+        if problems:
+            raise SettingsError(problems)
         return grid
 
 
-def load_yaml(path) -> dict:
-    """The mapping in a YAML file. Raises SettingsError: not there, not YAML, or not a mapping."""
-    import yaml
-
-    try:
-        text = read_bounded(path, LARGEST_FILE).decode("utf-8")
-        depth = itertools.accumulate({"[": 1, "{": 1, "]": -1, "}": -1}.get(letter, 0) for letter in text)
-        if max(depth, default=0) > 100:  # which takes the reader of YAML hours
-            raise ValueError("more than 100 brackets are open at once")
-        values = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:  # without the text around it, which may hold a password
-        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise SettingsError(f"{path}: not a readable YAML file: {where}{error.problem}") from None
-    # ValueError: too large, not UTF-8, or a value such as a number of 5,000 digits or the 30th of February.
-    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path}: not a readable YAML file: {error}") from error
-    if not isinstance(values, dict):
-        raise SettingsError(f"{path}: it must be a mapping of settings, not {type(values).__name__}")
-    return values
+def _as_list(axis: str, values) -> str:
+    """What follows an axis whose values are no list: how they are written."""
+    axis = shortened(axis)
+    if values is None:
+        return f", as {axis}: [...]"
+    if isinstance(values, dict):
+        return f"; a setting in a section is named with it, as {axis}.{shortened(next(iter(values), 'key'))}: [...]"
+    if axis == "seed":
+        return f"; {values} seeds are 0..{values - 1}" if type(values) is int and values > 0 else ", or a range as 0..9"
+    return f", as [{shown(values)}]"
 
 
 def schema_yaml() -> str:

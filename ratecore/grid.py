@@ -35,9 +35,12 @@ from ratecore.config import (
     shown,
     task_key,
 )
+from ratecore.hints import for_seeds
+from ratecore.settings import as_number, shortened
 
 # Sections after training whose axes give a stage something else to do for the same network.
 LATER = {"train": (), "evaluate": ("evaluation",), "export": AFTER_TRAINING, "convert": AFTER_TRAINING}
+COUNT = frozenset({int})
 MOST_VALUES, DEEPEST = 200_000, 20  # of a configuration
 MOST_POINTS, MOST_RUNS = 1_000_000, 10_000_000  # every grid point is looked at before any work starts
 
@@ -59,10 +62,17 @@ def _check_mapping(values) -> None:
             raise SettingsError([(path[:1], f": more than {MOST_VALUES:,} values; so many are allowed")])
         if isinstance(value, dict):
             if wrong := [key for key in value if not isinstance(key, str)]:
-                raise SettingsError([((*path, shown(wrong[0])), ": unknown setting; its name must be text")])
+                said = f": unknown setting; its name must be text{_no_key(wrong[0])}"
+                raise SettingsError([((*path, shown(wrong[0])), said)])
             left += [((*path, key[:50]), inner) for key, inner in value.items()]
         elif isinstance(value, list | tuple | set | frozenset):
             left += [((*path, ""), inner) for inner in value]
+
+
+def _no_key(key) -> str:
+    """What follows a key that is no text: `{P_inh: 0,2}` and `{N: 10, 20}` have the keys 2 and 20."""
+    number = isinstance(key, int | float) and not isinstance(key, bool)
+    return " (a decimal point is meant, or brackets around a list?)" if number else ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,8 @@ class Experiment:
 
     def __init__(self, settings: ExperimentSettings):
         self.settings = settings
+        if problems := _grid_problems(settings.grid):
+            raise SettingsError(problems)
         grid = dict(settings.grid)
         self.seeds = _seeds(grid.pop("seed", [0]))
         self.axes = self._axes(grid)
@@ -129,28 +141,23 @@ class Experiment:
         if not isinstance(config, dict):
             raise SettingsError(f"the configuration is {type(config).__name__}; it must be a mapping of settings")
         _check_mapping(config)
-        return cls(ExperimentSettings(**config))
+        try:
+            settings = ExperimentSettings(**config)
+        except SettingsError as error:  # what is wrong with the grid is said at once, too
+            raise SettingsError(error.problems + _grid_problems(config.get("grid"))) from None
+        return cls(settings)
 
     @classmethod
     def from_yaml(cls, path) -> Experiment:
         """From a configuration file. Raises SettingsError."""
         return cls.from_config(load_yaml(path))
 
+    def given(self) -> dict:
+        """The settings that the configuration names, as they were read, for the schema."""
+        return self.settings.model_dump(mode="json", exclude_unset=True)
+
     def _axes(self, grid: dict) -> list[Axis]:
-        problems, paths = [], {}
-        for name, values in grid.items():
-            try:
-                path = axis_path(name)
-            except SettingsError as error:
-                problems.append(str(error))
-                continue
-            if isinstance(values, str):
-                problems.append(f"grid.{name} = {shown(values)}: it must be a list of values")
-            elif path in paths:
-                problems.append(f"grid: axis '{'.'.join(path)}' is there twice")
-            paths[path] = values
-        if problems:
-            raise SettingsError("; ".join(problems))
+        paths = {axis_path(name): values for name, values in grid.items()}
         axes = []
         for column, path in FIRST_AXES.items():
             axes.append(Axis(column, path, tuple(paths.pop(path, [self._base_value(path)]))))
@@ -321,23 +328,66 @@ class Experiment:
         return self.root.joinpath("runs", *named, run.identity("training"))
 
 
+def _grid_problems(grid) -> list:
+    """What is wrong with the axes' names and with the seeds of a grid, before any value is looked at."""
+    problems, paths = [], set()
+    for name, values in grid.items() if isinstance(grid, dict) else ():
+        try:
+            if name == "seed":
+                if isinstance(values, list | str):  # anything else is a problem of the settings
+                    _seeds(values)
+                continue
+            path = axis_path(name)
+        except SettingsError as error:
+            problems += error.problems
+            continue
+        if isinstance(values, str):
+            text = f"grid.{name} = {shown(values)}: it must be a list of values{_list_hint(values)}"
+            problems.append(((), text))
+        elif path in paths:
+            problems.append(((), f"grid: axis '{'.'.join(path)}' is there twice"))
+        paths.add(path)
+    return problems
+
+
 def _seeds(given) -> tuple[int, ...]:
     if isinstance(given, str):
         match = re.fullmatch(r"([0-9]{1,19})\.\.([0-9]{1,19})", given)
         if not match or int(match[1]) > int(match[2]):
-            raise SettingsError(f"grid.seed = {shown(given)}: a range of seeds is written 'first..last', as '0..99'")
+            allowed = f"a range of seeds is written 'first..last', as '0..99'{for_seeds(given)}"
+            raise SettingsError(f"grid.seed = {shown(given)}: {allowed}")
         given = range(int(match[1]), int(match[2]) + 1)
         if len(given) > MOST_RUNS:
             raise SettingsError(
                 f"grid.seed = '{given.start}..{given[-1]}': {len(given):,} seeds; at most {MOST_RUNS:,} are allowed"
             )
-    for seed in given:
+    given = [as_number(seed, COUNT) for seed in given] if isinstance(given, list) else given
+    for seed in given if isinstance(given, list) else given[-1:]:  # of a range the largest is enough
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise SettingsError(f"grid.seed = {shown(seed)}: it must be a whole number >= 0 and below 2^63")
+            allowed = f"it must be a whole number >= 0 and below 2^63{_seed_hint(seed)}"
+            raise SettingsError(f"grid.seed = {shown(seed)}: {allowed}")
     twice = sorted(s for s, n in Counter(given).items() if n > 1) if isinstance(given, list) else []
     if twice:
         raise SettingsError(f"grid.seed: {', '.join(map(str, twice[:20]))} is there more than once")
     return tuple(given)
+
+
+def _list_hint(text: str) -> str:
+    """What follows a text where an axis's list should be."""
+    if text.startswith(("[", "'[", '"[')):
+        return " (without quotes around it)"
+    if re.fullmatch(r"[0-9]+ *(\.\.|-) *[0-9]+", text):
+        return " (only seed can be a range)"
+    return f" (write [{text}])" if re.fullmatch(r"[\w.,+ -]{1,80}", text) else ""
+
+
+def _seed_hint(seed) -> str:
+    """What follows something in the list of seeds that is none, where it is clear what was meant."""
+    if isinstance(seed, str):
+        if re.fullmatch(r"[0-9]+\.\.[0-9]+", seed):
+            return f" (a range stands alone: seed: {shortened(seed)})"
+        return f" (write {seed}, without quotes)" if re.fullmatch(r"[0-9]{1,19}", seed) else for_seeds(seed)
+    return ""
 
 
 def block_name(seeds: tuple[int, ...]) -> str:

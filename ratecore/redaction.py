@@ -11,7 +11,8 @@ _WORDS = r"[\w-]*(?:password|passwd|pwd|passphrase|token|secret|credentials?|api
 _NAMED = re.compile(rf"(?i)(?<![A-Za-z0-9])({_WORDS}['\"]?(?:=|%3D|['\"]:\s?)['\"]?)[^&\s;'\",)}}]+")
 _HEADER = re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:basic|bearer)\s+)[^\s'\",]+")
 # Up to the last @ of the word: a password may hold '/', '@' and ':' when who wrote the URI did not encode it.
-_USER = re.compile(r"([A-Za-z][\w+.-]*://)[^\s'\"]*@")
+# A scheme is looked for from its first letter only, or a long word takes the square of its length.
+_USER = re.compile(r"((?<![A-Za-z])[A-Za-z][\w+.-]*://)[^\s'\"]*@")
 _ODBC = re.compile(r"(?i)(odbc_connect=)[^&\s'\"]+")
 ENVIRONMENT = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 

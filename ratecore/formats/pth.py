@@ -89,7 +89,7 @@ def _empty_array(kind, shape, dtype) -> np.ndarray:
 
 
 def _plain_numpy() -> list:
-    """What pickles of arrays and of numbers of NumPy are made with, as the port's losses are. Nothing of it runs code."""
+    """What pickles of NumPy arrays and numbers are made with, as the losses of the port are. None of it runs code."""
     makers = {"_reconstruct": _empty_array, "scalar": np._core.multiarray.scalar}
     made = [(make, f"numpy.{core}.multiarray.{name}") for name, make in makers.items() for core in ("core", "_core")]
     return [*made, np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "u1", "?"))]

@@ -88,15 +88,19 @@ class SpikingSettings(Settings):
     def _check(self):
         steps = RATE_STEP / self.dt
         if abs(steps - round(steps)) > 1e-9 * steps:
-            raise ValueError(f"dt = {self.dt:g}: it must divide the rate step of 5 ms into a whole number of steps")
+            raise SettingsError.of("dt", self.dt, "it must divide the rate step of 5 ms into a whole number of steps")
         if self.downsample > self.steps_per_column:
-            raise ValueError(f"downsample = {self.downsample}: it must be at most 5 ms / dt = {self.steps_per_column}")
+            allowed = f"it must be at most 5 ms / dt = {self.steps_per_column}"
+            raise SettingsError.of("downsample", self.downsample, allowed)
         if self.v_init_low > self.v_init_high:
-            raise ValueError(f"v_init_low = {self.v_init_low:g}: it must be at most v_init_high = {self.v_init_high:g}")
+            allowed = f"it must be at most v_init_high = {self.v_init_high:g}"
+            raise SettingsError.of("v_init_low", self.v_init_low, allowed)
         if self.v_reset >= self.spike_threshold:
-            raise ValueError(f"v_reset = {self.v_reset:g}: it must be below the threshold, {self.spike_threshold:g}")
+            allowed = f"it must be below the threshold, {self.spike_threshold:g}"
+            raise SettingsError.of("v_reset", self.v_reset, allowed)
         if self.v_peak < self.spike_threshold:
-            raise ValueError(f"v_peak = {self.v_peak:g}: it must be at least the threshold, {self.spike_threshold:g}")
+            allowed = f"it must be at least the threshold, {self.spike_threshold:g}"
+            raise SettingsError.of("v_peak", self.v_peak, allowed)
         return self
 
     @property

@@ -16,6 +16,7 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ratecore.reading import expanded
 from ratecore.settings import SettingsError, shown
 from ratecore.tasks.randomness import isolated
 
@@ -81,7 +82,7 @@ def _resolve(path) -> Path:
     try:
         given = os.getcwd(), str(path)
         if given not in _resolved:  # a grid asks for it at every point
-            resolved = Path(os.path.expandvars(path)).expanduser().resolve()
+            resolved = Path(expanded(str(path))).resolve()
             resolved.is_file()
             _resolved[given] = resolved
         return _resolved[given]

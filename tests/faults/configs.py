@@ -19,6 +19,7 @@ from faults.limits import at_most
 from ratecore.axes import SECTIONS
 from ratecore.config import ExperimentSettings, RunSettings, SettingsError, schema_yaml
 from ratecore.grid import Experiment
+from ratecore.plan import announcement
 from ratecore.runs import Run
 from ratecore.tasks import TaskFactory
 
@@ -190,9 +191,12 @@ def plan_problem(experiment: Experiment, config: dict, validator) -> str | None:
                 if not os.path.abspath(place).startswith(root + os.sep) or max(map(len, Path(place).parts)) > 255:
                     return f"a path outside the results, or too long: {place}"
             folders.add(str(run.folder))
-    if len(folders) < len(experiment.cells[:10]) * len({seeds[0], seeds[-1]}):
+    # Grid points that differ after training alone share the folder of their network.
+    trained = {cell.path_in(experiment.columns("train")) for cell in experiment.cells[:10]}
+    if len(folders) < len(trained) * len({seeds[0], seeds[-1]}):
         return "two runs have one folder"
-    if errors := [e.message for e in validator.iter_errors(config)]:
+    announcement(experiment)
+    if errors := [e.message for e in validator.iter_errors(experiment.given())]:
         return f"the schema refuses a plan that can be carried out: {errors[0][:300]}"
     return None
 

@@ -1,6 +1,7 @@
 # What all stages need: the experiment of the configuration, and where its files are.
 import csv
 import os
+import sys
 
 import pandas as pd
 from snakemake.exceptions import WorkflowError
@@ -16,6 +17,8 @@ from ratecore.costs import (
 from ratecore.devices import device_pool
 from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
+from ratecore.plan import announcement
+from ratecore.reading import read_words
 from ratecore.runs import DEPENDS_ON
 from ratecore.summary import FIGURES, grid_figures, stages_of
 from ratecore.surroundings import settle_workflow
@@ -26,6 +29,7 @@ from ratecore.tracking.uri import stored_uri, tracking_uri
 
 settle_workflow()
 try:
+    read_words(config, workflow.config_settings.config)
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
     uri = tracking_uri(
@@ -41,7 +45,11 @@ except OSError as error:
     raise WorkflowError(f"The results cannot be written: {error}")
 except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
-validate(config, "../schemas/config.schema.yaml")
+if workflow.is_main_process:  # once, not in the log of every job
+    print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
+
+# As they were read: `1e4`, which Snakemake hands over as text, is a number by now.
+validate(experiment.given(), "../schemas/config.schema.yaml")
 
 follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()

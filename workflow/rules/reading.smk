@@ -1,0 +1,17 @@
+# Looks at the text of the configuration before Snakemake's reader of YAML, which keeps the last of two equal keys
+# without a word and names no line. Jobs need not look again.
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+from ratecore.reading import check_arguments, check_files
+from ratecore.settings import SettingsError
+
+if workflow.is_main_process:
+    try:
+        check_files(workflow.overwrite_configfiles or ["config/config.yaml"])
+        check_arguments(sys.argv[1:], workflow.config_settings.config)
+    except SettingsError as error:
+        raise WorkflowError(
+            "The configuration cannot be used:\n  " + "\n  ".join(error.lines())
+        )
