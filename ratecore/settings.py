@@ -42,12 +42,12 @@ class SettingsError(ValueError):
 
 
 def _sentence(path, message: str) -> str:
-    """One line, whatever is in the keys: 'section.key = value: what is allowed'."""
+    """'section.key = value: what is allowed', in one line whatever is in the keys; a user's traceback has its own."""
     key = ".".join(_printable(shortened(str(part))) for part in path)
     text = message.replace("{key}", key) if "{key}" in message else key + message
     if path and key and "{key}" not in message and not re.match(r"[ :.\[]", message):
         text = f"{key}: {message}"  # of a check that named no setting
-    return _printable(text)
+    return "\n".join(_printable(line) for line in text.split("\n"))
 
 
 def _printable(text: str) -> str:
