@@ -47,7 +47,17 @@ def uri_of(root: Path, given: str | None) -> str:
             raise ValueError(f"{root / 'tracking.json'}: its 'uri' is no text; name the store with --uri")
         if used and "***" in used and not os.environ.get("MLFLOW_TRACKING_URI"):
             raise ValueError(f"{root}: its MLflow is at {used}; give the URI with its password in MLFLOW_TRACKING_URI")
-    return tracking_uri(used, root.parent)
+    return tracking_uri(None if used and _was_default(used, root) else used, root.parent)
+
+
+def _was_default(uri: str, root: Path) -> bool:
+    """Whether a URI is that of the default store where the results were before: earlier versions noted its path."""
+    from ratecore.tracking.sqlite import sqlite_file
+
+    file = sqlite_file(uri)
+    if file is None or file.name != "mlflow.db" or not (root.parent / "mlflow.db").is_file():
+        return False
+    return not file.exists() or (file.parent / root.name / "runs").is_dir()  # moved, or copied
 
 
 def replay_command(results, uri: str | None) -> int:

@@ -16,6 +16,7 @@ from faults.stores import environment, free_port
 from test_tracking import job_of, open_run
 
 from ratecore import cli
+from ratecore.files import sealed_json
 from ratecore.tracking.follow import follow
 from ratecore.tracking.mlflow import Mirror
 from ratecore.tracking.sqlite import (
@@ -124,6 +125,19 @@ def test_a_store_given_by_its_uri_stays_where_it_is_and_keeps_its_artifacts(tmp_
     assert f"{tmp_path}/first/mlartifacts/demo, outside of {tmp_path}/second" in said
     assert stored_uri(uri, tmp_path / "first") == uri
     assert len(Mirror(uri, "demo", tmp_path / "first").client.search_runs(["1"])) == 1
+
+
+def test_the_path_that_an_earlier_version_noted_is_not_gone_back_to(original, tmp_path):
+    copy = tmp_path / "results"
+    shutil.copytree(original, copy)
+    elsewhere = tmp_path / "mlflow.db"
+    elsewhere.touch()
+    for noted, used in ((original / "mlflow.db", copy / "mlflow.db"), (tmp_path / "gone/mlflow.db", copy / "mlflow.db"),
+                        (elsewhere, elsewhere)):  # fmt: skip
+        (copy / "demo" / "tracking.json").write_bytes(sealed_json({"uri": f"sqlite:///{noted}"}))
+        assert cli.uri_of(copy / "demo", None) == f"sqlite:///{used}"
+    (copy / "demo" / "tracking.json").write_bytes(sealed_json({"uri": None}))
+    assert cli.uri_of(copy / "demo", None) == f"sqlite:///{copy}/mlflow.db"
 
 
 @pytest.mark.parametrize(
