@@ -18,12 +18,12 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import torch  # noqa: E402
+import torch
 
-from ratecore.grid import Experiment  # noqa: E402
-from ratecore.runs import Run  # noqa: E402
-from ratecore.stages import run_block, train_run  # noqa: E402
-from ratecore.training import warm_up  # noqa: E402
+from ratecore.grid import Experiment
+from ratecore.runs import Run
+from ratecore.stages import run_block, train_run
+from ratecore.training import warm_up
 
 torch.set_num_threads(1)
 

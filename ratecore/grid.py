@@ -227,7 +227,7 @@ class Experiment:
                     cell.run(seed)
                 cells.append(cell)
             except SettingsError as error:
-                problems |= {problem: None for problem in error.problems}  # each once, in order
+                problems |= dict.fromkeys(error.problems)  # each once, in order
             if len(problems) >= 20:
                 break
         self._check_task_names(problems)

@@ -63,7 +63,9 @@ _NAMES = {
 NAMES = {word: path for path, words in _NAMES.items() for word in words.split()}
 ADAM = "; training uses Adam, of which training.learning_rate is the only setting"
 REMARKS = {  # of what people look for and is no setting
-    **dict.fromkeys("optimizer optimiser optim weightdecay momentum scheduler lrscheduler betas".split(), ADAM),
+    **dict.fromkeys(
+        ["optimizer", "optimiser", "optim", "weightdecay", "momentum", "scheduler", "lrscheduler", "betas"], ADAM
+    ),
     **dict.fromkeys(["deltat", "dtrate"], "; a step of the rate network is always 5 ms"),
     "dropout": "; there is no dropout",
 }

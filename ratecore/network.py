@@ -387,7 +387,7 @@ class FR_RNN_dale(NetworkNames, AbstractRateRNN):
         shape = (("B", 0), self.w_in.shape[1], STEPS)[0 if np.ndim(stim) == 3 else 1 :]
         stim = tensor_of("stim", stim, shape, self.w.dtype, self.w.device)
         T = (settings or {}).get("T", stim.shape[-1])
-        if T > stim.shape[-1]:
+        if stim.shape[-1] < T:
             raise ValueError(f"settings['T'] = {T}: stim has only {stim.shape[-1]} steps")
         stim = stim[..., : int(T)]
         x, r, o = run(

@@ -18,6 +18,10 @@ _PLAIN = frozenset({int, bool, type(None)})
 LARGEST_WHOLE = 2**53  # up to which every whole number is a float
 
 
+class Lines(str):
+    """A message with line breaks of its own, such as the traceback of a user's task. All others are one line each."""
+
+
 class SettingsError(ValueError):
     """Settings that cannot be used; the message names each key, its value and what is allowed.
 
@@ -42,12 +46,12 @@ class SettingsError(ValueError):
 
 
 def _sentence(path, message: str) -> str:
-    """'section.key = value: what is allowed', in one line whatever is in the keys; a user's traceback has its own."""
+    """'section.key = value: what is allowed', in one line whatever is in the keys, except for `Lines`."""
     key = ".".join(_printable(shortened(str(part))) for part in path)
     text = message.replace("{key}", key) if "{key}" in message else key + message
     if path and key and "{key}" not in message and not re.match(r"[ :.\[]", message):
         text = f"{key}: {message}"  # of a check that named no setting
-    return "\n".join(_printable(line) for line in text.split("\n"))
+    return "\n".join(map(_printable, text.split("\n") if isinstance(message, Lines) else [text]))
 
 
 def _printable(text: str) -> str:

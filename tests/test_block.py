@@ -94,7 +94,7 @@ def test_the_engine_takes_one_network_or_a_stack_of_them():
 @pytest.mark.parametrize(
     ("nets", "message"),
     [
-        (lambda: [], "at least one network"),
+        (list, "at least one network"),
         (lambda: [*networks(CASES[0]), *networks(CASES[1])], "same settings"),
         (lambda: [*networks(CASES[0]), *networks(CASES[0], torch.float32)], "same settings, .* dtype"),
         (lambda: [type("Other", (FR_RNN_dale,), {}).from_settings(NetworkSettings(N=5), 1, 0)], "Other cannot be"),

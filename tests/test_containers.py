@@ -23,7 +23,7 @@ def _same(a, b):
 def test_a_flipped_bit_is_never_another_network(exported, tmp_path, which):
     path, true = tmp_path / exported[which].name, load_network(exported[which])
     data, rng, refused = exported[which].read_bytes(), np.random.default_rng(which), 0
-    for position in [*range(0, 136), *rng.integers(136, len(data), 60), *range(len(data) - 30, len(data))]:
+    for position in [*range(136), *rng.integers(136, len(data), 60), *range(len(data) - 30, len(data))]:
         changed = bytearray(data)
         changed[position] ^= 1 << rng.integers(8)
         path.write_bytes(changed)

@@ -351,7 +351,7 @@ def test_the_companion_function_returns_what_it_does(taus):
     assert np.shape(params["td"]) == np.shape(params["td0"]) == (() if len(taus) == 1 else (12,))
     assert len(taus) == 1 or not np.array_equal(params["td"], params["td0"])
     plain = LIF_network_fnc(data, 5.0, u, {"mode": "none"}, 1, False, rng=0)
-    first = np.flatnonzero((REC != plain[1]).any(0))[0]
+    first = np.flatnonzero((plain[1] != REC).any(0))[0]
     assert 300 <= first < 310 and set(np.flatnonzero(REC[:, first] != plain[1][:, first])) <= {0, 5}
     initial = LIF_network_fnc(data, 5.0, u, {"mode": "none"}, 2, True, rng=0)
     np.testing.assert_allclose(initial[0], data["w0"] @ data["m"] / 5)

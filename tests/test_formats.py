@@ -27,8 +27,37 @@ from ratecore.formats import (
 from ratecore.streams import stream
 from ratecore.training import TrainingResult, train
 
-KEYS = """x0 r0 w0 taus_gaus0 w_in0 w w_out b_out taus_gaus w_in m som_m exc inh N som_N taus u target o x r
-losses eval_perf_mean eval_loss_mean eval_os eval_labels tr activation""".split()
+KEYS = [
+    "x0",
+    "r0",
+    "w0",
+    "taus_gaus0",
+    "w_in0",
+    "w",
+    "w_out",
+    "b_out",
+    "taus_gaus",
+    "w_in",
+    "m",
+    "som_m",
+    "exc",
+    "inh",
+    "N",
+    "som_N",
+    "taus",
+    "u",
+    "target",
+    "o",
+    "x",
+    "r",
+    "losses",
+    "eval_perf_mean",
+    "eval_loss_mean",
+    "eval_os",
+    "eval_labels",
+    "tr",
+    "activation",
+]
 
 
 def test_every_key_with_its_shape(exported, trained):

@@ -182,9 +182,20 @@ network: {N: '5', gain: -1, apply_dale: 1}
 spiking: {stimulation: {mode: x}}
 lr: 1
 grid: {seed: 0-9, gian: [1], N: 10-20, tau: [1]}"""
-    keys = """results = |device = |task_file = |network.N = |network.gain = |network.apply_dale = |\
-spiking.stimulation.mode = |unknown setting 'lr'|grid.seed = |grid: unknown axis 'gian'|grid.N = |\
-grid: unknown axis 'tau'""".split("|")
+    keys = [
+        "results = ",
+        "device = ",
+        "task_file = ",
+        "network.N = ",
+        "network.gain = ",
+        "network.apply_dale = ",
+        "spiking.stimulation.mode = ",
+        "unknown setting 'lr'",
+        "grid.seed = ",
+        "grid: unknown axis 'gian'",
+        "grid.N = ",
+        "grid: unknown axis 'tau'",
+    ]
     lines = lines_of(tmp_path / "c.yaml", text)
     assert [line for key, line in zip(keys, lines, strict=True) if not line.startswith(key)] == []
 

@@ -52,7 +52,7 @@ def test_trial_types_are_equally_likely(name):
     task = TaskFactory.create_task(name)
     rng = np.random.default_rng(1)
     n = 4000
-    counts = {kind: 0 for kind in task.trial_types}
+    counts = dict.fromkeys(task.trial_types, 0)
     for _ in range(n):
         counts[task.draw_trial_type(rng)] += 1
     p = 1 / len(counts)

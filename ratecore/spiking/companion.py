@@ -255,7 +255,9 @@ def _scaling_of(path) -> float:
         raise FormatError(f"{path}: it holds no opt_scaling_factor, which is in a .mat; give a scaling factor")
     found = np.ravel(load_mat(path, ["opt_scaling_factor"]).get("opt_scaling_factor", np.nan))
     if found.size != 1 or found.dtype.kind not in "fiu" or not 0 < found[0] < np.inf:
-        what = "" if not found.size or found.dtype.kind == "f" and np.isnan(found[0]) else f" but {found[:3].tolist()}"
+        what = (
+            "" if not found.size or (found.dtype.kind == "f" and np.isnan(found[0])) else f" but {found[:3].tolist()}"
+        )
         raise FormatError(f"{path}: it has no opt_scaling_factor{what}; run the search first, or give a scaling factor")
     return float(found[0])
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ratecore.reading import expanded
-from ratecore.settings import SettingsError, shown
+from ratecore.settings import Lines, SettingsError, shown
 from ratecore.tasks.randomness import isolated
 
 SHOWN_FRAMES = 6  # of a traceback, in an error
@@ -159,7 +159,7 @@ def _loading_error(path: Path, error: BaseException) -> SettingsError:
     said = f"{type(error).__name__}: {error}"
     if isinstance(error, SystemExit):
         said = f"it ends the program while it is loaded, by SystemExit({error.code!r}); a task file must not"
-    return SettingsError(start + said + user_frames(error))
+    return SettingsError(Lines(start + said + user_frames(error)))
 
 
 def user_frames(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ratecore.settings import SettingsError, shown
+from ratecore.settings import Lines, SettingsError, shown
 from ratecore.tasks.files import user_frames
 
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
@@ -14,6 +14,9 @@ LONGEST_LABEL = 1000  # characters
 
 class TaskError(SettingsError):
     """A task with a fault; the message names the task, its method, the trial type, what came and what is expected."""
+
+    def __init__(self, message: str):
+        super().__init__([((), Lines(message))])
 
 
 def place(task, method: str, trial_type=None) -> str:
@@ -130,7 +133,7 @@ def finite(values: np.ndarray) -> bool:
     if values.dtype == np.float64 and np.vdot(values, values) <= LARGEST:
         return True
     # NaN is in the smallest and the largest, and in no range.
-    return -LARGEST <= values.min() and values.max() <= LARGEST
+    return values.min() >= -LARGEST and values.max() <= LARGEST
 
 
 def not_finite(task, method: str, trial_type, values: np.ndarray) -> TaskError:

@@ -7,7 +7,7 @@ import multiprocessing
 import sys
 import traceback
 
-import mlflow.store.tracking.rest_store  # noqa: F401
+import mlflow.store.tracking.rest_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 from ratecore.tracking.mlflow import Mirror

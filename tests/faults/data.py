@@ -175,7 +175,7 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
 
     def noted():
         note_deaths(root)
-        return {folder: None for folder in open_runs(root)}
+        return dict.fromkeys(open_runs(root))
 
     found = [
         Target(*records, run.record.events, (RecordError,), lambda read, truth: same(read, truth[: len(read)])),

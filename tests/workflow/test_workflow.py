@@ -95,7 +95,7 @@ print(json.dumps([{
 def test_summary_has_a_row_a_network(done):
     rows = done.rows()
     assert len(rows) == 4
-    columns = "task N taus seed trained n_trials accuracy loss mlflow_run_id mat pth".split()
+    columns = ["task", "N", "taus", "seed", "trained", "n_trials", "accuracy", "loss", "mlflow_run_id", "mat", "pth"]
     assert set(columns) <= set(rows[0])
     assert {(r["task"], r["taus"], r["seed"]) for r in rows} == {
         (task, "4_20", seed) for task in ("go-nogo", "mante") for seed in "01"
