@@ -81,18 +81,33 @@ def port_state(content) -> dict | None:
     return state if all(isinstance(value, torch.Tensor) for value in state.values()) else None
 
 
+class _Array(np.ndarray):
+    """What stands for an array in a pickle: it cannot be made with a size, before a number of it is read."""
+
+    def __new__(cls, *of):
+        raise ValueError(f"an array that says it has shape {of[:1]} and holds nothing")
+
+
 def _empty_array(kind, shape, dtype) -> np.ndarray:
-    """What NumPy begins an unpickled array with. Others could ask for any size here, before a number is read."""
-    if kind is not np.ndarray or tuple(shape) != (0,):
+    """What NumPy begins an unpickled array with."""
+    if kind is not _Array or tuple(shape) != (0,):
         raise ValueError(f"an array that says it has shape {tuple(shape)} and holds nothing")
-    return np.empty(0, "i1")
+    return np.empty(0, "i1").view(_Array)
+
+
+def _scalar(dtype, data: bytes):
+    """A number of NumPy."""
+    if dtype.kind not in "fiub":
+        raise ValueError(f"a value of type {dtype}")
+    return np.frombuffer(data, dtype, 1)[0]
 
 
 def _plain_numpy() -> list:
-    """What pickles of NumPy arrays and numbers are made with, as the losses of the port are. None of it runs code."""
-    makers = {"_reconstruct": _empty_array, "scalar": np._core.multiarray.scalar}
+    """What pickles of NumPy's arrays and numbers are made with, as the port's losses are; none of it runs code."""
+    makers = {"_reconstruct": _empty_array, "scalar": _scalar}
     made = [(make, f"numpy.{core}.multiarray.{name}") for name, make in makers.items() for core in ("core", "_core")]
-    return [*made, np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "u1", "?"))]
+    kinds = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "u1", "?")]
+    return [*made, (_Array, "numpy.ndarray"), np.dtype, *kinds]
 
 
 def _read_pth(path, data: bytes, device):
