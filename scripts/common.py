@@ -1,24 +1,32 @@
 """What the scripts of block jobs share: from Snakemake's job to ratecore's runs and back."""
 
-import json
 import os
 import signal
 import sys
+import time
 import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the ratecore of this checkout, in whatever environment
 
-from ratecore.files import write_atomic
 from ratecore.grid import Experiment
+from ratecore.jobs import write_job
+from ratecore.progress import say, told
 from ratecore.runs import Run
+from ratecore.stages.running import StageError
 
 
 @contextmanager
 def logging_to(path):
-    """Standard output and error in the job's log, those of processes that it starts too; an error in both places."""
-    with open(path, "w", buffering=1) as log:
+    """Standard output and error in the job's log, those of processes that it starts too; an error in both places.
+
+    The log of an earlier attempt is kept, above. A job that was told to end (Ctrl-C, a scheduler's SIGTERM) says so in
+    one line, and one whose runs broke has said why for each of them: neither adds a traceback.
+    """
+    with open(path, "a", buffering=1) as log:
+        if log.tell():
+            log.write(f"\n---- again on {time.strftime('%Y-%m-%d at %H:%M:%S')} ----\n")
         before = [(number, os.dup(number)) for number in (1, 2)]
         # A scheduler's SIGTERM ends the job as an error does, so that the run's record says so.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -28,7 +36,14 @@ def logging_to(path):
             for number in (1, 2):
                 os.dup2(log.fileno(), number)
             yield
-        except BaseException:
+        except StageError as error:
+            say(str(error), sys.stderr)
+            raise SystemExit(1) from None
+        except BaseException as error:
+            code = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else getattr(error, "code", None)
+            if isinstance(code, int) and code > 128:
+                say(f"told to end{told(error)}; the same command goes on", sys.stderr)
+                raise SystemExit(code) from None
             with suppress(OSError):
                 traceback.print_exc()
             raise
@@ -68,4 +83,4 @@ def do_block(snakemake, stage):
         outcomes = stage(runs)
         rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder), "identity": o["identity"],
                  "status": o["status"]} for run, o in zip(runs, outcomes, strict=True)]  # fmt: skip
-        write_atomic(snakemake.output[0], json.dumps(rows, indent=1).encode())
+        write_job(snakemake.output[0], rows)

@@ -33,6 +33,10 @@ class Checkout:
         for name in ("workflow", "scripts", "config"):
             shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
+    @property
+    def results(self):
+        return self.folder / "results/small"
+
     def configure(self, **changes):
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump({**SMALL, **changes}))
 
@@ -103,8 +107,8 @@ def test_summary_has_a_row_a_network(done):
         assert (row["trained"], row["status"], row["n_trials"]) == ("False", "not trained", "20")
         assert 0 <= float(row["accuracy"]) <= 1 and float(row["loss"]) > 0
         for key in ("mat", "pth"):
-            assert (done.folder / row[key]).is_file()
-        files = {p.name for p in (done.folder / row["folder"]).rglob("*") if p.is_file()}
+            assert (done.results / row[key]).is_file()
+        files = {p.name for p in (done.results / row["folder"]).rglob("*") if p.is_file()}
         named = {
             "record.jsonl",
             "network.pth",
@@ -360,8 +364,8 @@ def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
     )  # fmt: skip
     out = checkout.snakemake()
     rows = {row["learning_rate"]: row for row in checkout.rows()}
-    assert rows["0.01"]["status"] == "not trained" and (tmp_path / rows["0.01"]["mat"]).is_file()
-    assert "/models/count-pulses/" in rows["0.01"]["mat"]
+    assert rows["0.01"]["status"] == "not trained" and (checkout.results / rows["0.01"]["mat"]).is_file()
+    assert "models/count-pulses/" in rows["0.01"]["mat"]
     failed = rows["1e+38"]
     assert failed["status"] == "failed" and "try a smaller learning_rate" in failed["error"] and not failed["mat"]
     assert "2 networks: 1 not trained, 1 failed." in out.stdout + out.stderr

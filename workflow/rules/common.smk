@@ -1,6 +1,5 @@
 # What all stages need: the experiment of the configuration, and where its files are.
-import csv
-import os
+from pathlib import Path
 
 import pandas as pd
 from snakemake.exceptions import WorkflowError
@@ -17,6 +16,7 @@ from ratecore.devices import device_pool
 from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
 from ratecore.redaction import without_secrets
+from ratecore.jobs import TABLE_WRITTEN
 from ratecore.runs import DEPENDS_ON
 from ratecore.summary import FIGURES, grid_figures, stages_of
 from ratecore.tracking.follow import Follower
@@ -28,6 +28,8 @@ try:
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
     uri = tracking_uri(experiment.settings.tracking.uri, experiment.settings.results)
+    if sqlite_file(uri):
+        check_writable(sqlite_file(uri).parent)
 except SettingsError as error:
     raise WorkflowError(
         "The configuration cannot be used:\n  " + "\n  ".join(error.lines())
@@ -40,6 +42,10 @@ validate(config, "../schemas/config.schema.yaml")
 
 follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()
+# The store of the results themselves has no address here: it goes with them when they are moved.
+STORE = without_secrets(uri, uri)
+if sqlite_file(uri) == Path(experiment.settings.results).resolve() / "mlflow.db":
+    STORE = "mlflow.db"
 STAGES = stages_of(experiment)  # those that every network goes through
 
 
@@ -176,30 +182,3 @@ def warn_of_shared_sqlite():
                 "Say tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
                 "Nothing is lost: `ratecore replay` makes the database anew from the results."
             )
-
-
-def closing_words():
-    """Where to look once everything is done, or what is there so far."""
-    if not os.path.exists(f"{ROOT}/summary.csv"):
-        return f"\nDone so far: {ROOT}/runs/"
-    with open(f"{ROOT}/summary.csv", newline="") as file:
-        # A network has a row for each of its variants.
-        states = list(
-            {row["folder"]: row["status"] for row in csv.DictReader(file)}.values()
-        )
-    counts = ", ".join(
-        f"{states.count(s)} {s}"
-        for s in ("trained", "not trained", "failed")
-        if s in states
-    )
-    return "\n".join(
-        [
-            f"\n{len(states)} networks: {counts}.",
-            f"  table      {ROOT}/summary.csv",
-            f"  figures    {ROOT}/figures/",
-            f"  networks   {ROOT}/models/   (.mat and .pth)",
-            f"  runs       {ROOT}/runs/     (record, scores, figures of each)",
-            "  MLflow     `make ui`, then http://127.0.0.1:5000",
-            "  report     snakemake --report report.html",
-        ]
-    )
