@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from ratecore.redaction import without_secrets
@@ -46,31 +45,25 @@ def quieten(logger: logging.Logger) -> ToldToEnd:
     return told
 
 
-def cannot_run(limits: dict[str, int], jobs: Iterable[tuple[str, dict]], rate: int | None = None) -> list[str]:
-    """Why jobs can never start: Snakemake would wait for ever, or give another reason.
+def cannot_run(cores: int | None, nodes: int | None, rate: int | None, threads: int | None) -> list[str]:
+    """Why no job can ever start: Snakemake would wait without end, or fail for another reason.
+
+    A job that asks for more of any other resource than there is gets what there is.
 
     Args:
-        limits: resource: how much of it there is, `_cores` and `_nodes` too.   jobs: (rule, resources) of each.
-        rate: jobs that may start in a span of time; None for any number.
+        cores: `--cores`; None where jobs run elsewhere.   nodes: `--jobs` of a cluster, None without one.
+        rate: jobs of `--max-jobs-per-timespan`.   threads: `--max-threads`. None of them is limited by None.
 
     Returns:
-        a line for each limit: the option, its value, and what is needed.
+        a line for each option: its value, and what is allowed.
     """
-    needed: dict[str, tuple[int, str]] = {}
-    for rule, resources in jobs:
-        for name, wanted in resources.items():
-            if isinstance(wanted, int) and wanted > max(limits.get(name, wanted), needed.get(name, (0, ""))[0]):
-                needed[name] = wanted, rule
-    lines = []
-    if limits.get("_cores") == 0:
-        lines.append("--cores 0: no core to run a job on; it must be at least 1, or 'all'")
-    if rate is not None and rate < 1:
-        lines.append(f"--max-jobs-per-timespan {rate}/...: no job may start; it must be at least 1")
-    for name, (wanted, rule) in needed.items():
-        if name not in ("_cores", "_job_count"):
-            option = "--jobs " if name == "_nodes" else f"--resources {name}="
-            lines.append(f"{option}{limits[name]}: a job of rule '{rule}' needs {wanted}")
-    return lines
+    options = {"--cores": (cores, ", or 'all'"), "--jobs": (nodes, ""), "--max-threads": (threads, ""),
+               "--max-jobs-per-timespan": (rate, ", as in 10/1s")}  # fmt: skip
+    return [
+        f"{name} {value}: no job can run; it must be at least 1{else_}"
+        for name, (value, else_) in options.items()
+        if value is not None and value < 1
+    ]
 
 
 def same_snakemake(argv: list[str], snakefile, configfiles: list, directory: str | None, uri: str = "") -> list[str]:

@@ -24,6 +24,7 @@ def logging_to(path):
     The log of an earlier attempt is kept, above. A job that was told to end (Ctrl-C, a scheduler's SIGTERM) says so in
     one line, and one whose runs broke has said why for each of them: neither adds a traceback.
     """
+    broke = None
     with open(path, "a", buffering=1) as log:
         if log.tell():
             log.write(f"\n---- again on {time.strftime('%Y-%m-%d at %H:%M:%S')} ----\n")
@@ -37,8 +38,8 @@ def logging_to(path):
                 os.dup2(log.fileno(), number)
             yield
         except StageError as error:
-            say(str(error), sys.stderr)
-            raise SystemExit(1) from None
+            broke = str(error)
+            say(broke, sys.stderr)
         except BaseException as error:
             code = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else getattr(error, "code", None)
             if isinstance(code, int) and code > 128:
@@ -54,6 +55,9 @@ def logging_to(path):
             for number, saved in before:
                 os.dup2(saved, number)
                 os.close(saved)
+    if broke is not None:
+        say(broke, sys.stderr)
+        raise SystemExit(1)
 
 
 def draw_cell(snakemake, draw):

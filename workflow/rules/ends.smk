@@ -1,7 +1,6 @@
 # How the workflow begins and ends, on the machine of its launch.
 import sys
 import threading
-from itertools import islice
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -48,16 +47,25 @@ if workflow.is_main_process and was_copied(ROOT):
 
 
 def refuse_what_cannot_run():
-    """Raises WorkflowError where a job can never start."""
-    jobs = islice(workflow.dag.needrun_jobs(), 1000)
+    """Raises WorkflowError where no job can ever start."""
     rate = workflow.scheduling_settings.max_jobs_per_timespan
     problems = cannot_run(
-        workflow.scheduler.global_resources,
-        ((job.rule.name, dict(job.scheduler_resources.items())) for job in jobs),
+        workflow.cores if workflow.local_exec else None,
+        None if workflow.local_exec else workflow.nodes,
         rate and rate.max_jobs,
+        workflow.resource_settings.max_threads,
     )
+    if experiment.settings.device == "cuda" and any(
+        job.rule.name == "train" for job in workflow.dag.needrun_jobs()
+    ):
+        if workflow.scheduler.global_resources.get("gpu") == 0:
+            problems.append("--resources gpu=0: device = 'cuda' needs at least 1")
+        if workflow.local_exec and not device_pool():
+            problems.append(
+                "device = 'cuda': no GPU is visible here; allowed: 'cpu', 'auto'"
+            )
     if problems:
-        raise WorkflowError("No job can run:\n  " + "\n  ".join(problems))
+        raise WorkflowError("\n".join(problems))
 
 
 def failed_jobs():
