@@ -53,6 +53,7 @@ def restore_times(root) -> int:
         how many outputs of jobs there are.
     """
     root, count = Path(root), 0
+    (root / TABLE_WRITTEN).unlink(missing_ok=True)
     for path in root.glob("jobs/**/*.json"):
         if (written := _written(path)) is not None:
             os.utime(path, ns=(written, written))
@@ -60,7 +61,6 @@ def restore_times(root) -> int:
     for pattern in ("benchmarks/**/*.tsv", "figures/**/*.png"):
         for path in root.glob(pattern):
             os.utime(path)  # later than any job
-    (root / TABLE_WRITTEN).unlink(missing_ok=True)
     place = root / "tracking.json"
     written = read_sealed_json(place)["written"]
     os.utime(place, ns=(written, written))

@@ -17,17 +17,33 @@ from ratecore.runs import Run
 from ratecore.stages.running import StageError
 
 
+def open_log(path):
+    """A job's log, with what earlier attempts wrote in it above.
+
+    Snakemake removes the log of a job before it runs the job again, also one that finds everything done. A second name,
+    `.<name>`, keeps the file.
+    """
+    path = Path(path)
+    kept = path.with_name(f".{path.name}")
+    with suppress(OSError):  # none yet; or a file system without links, where there is one attempt in a log
+        os.link(kept, path)
+    log = open(path, "a", buffering=1)
+    with suppress(OSError):
+        os.link(path, kept)
+    if log.tell():
+        log.write(f"\n---- again on {time.strftime('%Y-%m-%d at %H:%M:%S')} ----\n")
+    return log
+
+
 @contextmanager
 def logging_to(path):
     """Standard output and error in the job's log, those of processes that it starts too; an error in both places.
 
-    The log of an earlier attempt is kept, above. A job that was told to end (Ctrl-C, a scheduler's SIGTERM) says so in
-    one line, and one whose runs broke has said why for each of them: neither adds a traceback.
+    A job that was told to end (Ctrl-C, a scheduler's SIGTERM) says so in one line, and one whose runs broke has said
+    why for each of them: neither adds a traceback.
     """
     broke = None
-    with open(path, "a", buffering=1) as log:
-        if log.tell():
-            log.write(f"\n---- again on {time.strftime('%Y-%m-%d at %H:%M:%S')} ----\n")
+    with open_log(path) as log:
         before = [(number, os.dup(number)) for number in (1, 2)]
         # A scheduler's SIGTERM ends the job as an error does, so that the run's record says so.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

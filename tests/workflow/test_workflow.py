@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+
+from ratecore.grid import Experiment
+from ratecore.runs import Run
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -192,6 +196,19 @@ def test_a_changed_value_makes_what_depends_on_it_again(done, changes, again, no
         assert planned["train"] == 2  # the new grid points alone
 
 
+def test_a_copy_of_the_results_runs_nothing_again(done):
+    # Its files have times in any order, and Snakemake knows nothing of it.
+    copy = shutil.copytree(done.folder / "results", done.folder / "a copy")
+    files = sorted(path for path in copy.rglob("*") if path.is_file())
+    random.Random(0).shuffle(files)
+    for k, path in enumerate(files):
+        os.utime(path, (10**9 + k, 10**9 + k))
+    try:
+        assert set(done.planned("--config", "results=a copy")) == {"summarize", "plot_grid", "all"}
+    finally:
+        shutil.rmtree(copy)
+
+
 def test_more_seeds_and_other_blocks_train_only_what_is_new(done):
     before, networks, runs = done.written(), done.networks(), runs_in_mlflow(done)
     done.configure(grid={**SMALL["grid"], "seed": [0, 1, 2]}, seeds_per_job=3)
@@ -288,6 +305,45 @@ def test_networks_are_converted_for_every_value_of_an_axis(tmp_path):
     checkout.snakemake()
     assert checkout.written() == before and len(checkout.rows()) == 6
     assert runs_in_mlflow(checkout).keys() == runs.keys()
+
+
+def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
+    checkout = Checkout(tmp_path)
+    grid = {"N": [12, 14], "seed": [0]}
+    checkout.configure(grid=grid, task_settings=SMALL["task_settings"]["go-nogo"], figures={"grid_points": 0})
+    experiment = Experiment.from_yaml(tmp_path / "config/config.yaml")
+    in_the_way = tmp_path / Run.of(experiment, experiment.cells[1], 0).folder / "network.pth"
+    in_the_way.mkdir(parents=True)
+    broken = checkout.snakemake(check=False)
+    said = broken.stdout + broken.stderr
+    log = "results/small/logs/train/task~go-nogo/N~14/taus~4_20/seeds~0.log"
+    assert broken.returncode != 0 and "1 of 2 networks is done: 1 not trained; 1 broke." in said
+    assert "go-nogo N=14 seed=0: train: IsADirectoryError" in said and f"log: {log}" in said
+    assert [row["status"] for row in checkout.rows()] == ["not trained", "broke"]
+    assert (checkout.results / "figures/accuracy.png").is_file()
+    index = list(csv.DictReader(open(checkout.results / "models/index.csv", newline="")))
+    assert [(row["grid_point"], row["seed"]) for row in index] == [("task=go-nogo N=12 taus=4_20", "0")] * 2
+    assert all((checkout.results / "models" / row["file"]).is_file() for row in index)
+    # The same command tries again what broke, above whose log stands why; and says what to change.
+    in_the_way.rmdir()
+    whole = checkout.snakemake()
+    assert [row["status"] for row in checkout.rows()] == ["not trained"] * 2
+    text = (tmp_path / log).read_text()
+    assert text.index("IsADirectoryError") < text.index("---- again on") < text.rindex("N=14 seed=0: trial 20/20")
+    said = whole.stdout + whole.stderr
+    assert "2 networks: 2 not trained." in said and "training does not stop before trial 1,500" in said
+    assert f"report     {sys.executable} -m snakemake --report report.html" in said
+    # Another grid under the same name.
+    first = (checkout.results / "summary.csv").read_text()
+    checkout.configure(grid={**grid, "N": [14]}, task_settings=SMALL["task_settings"]["go-nogo"], convert=False)
+    said = checkout.snakemake("--until", "summarize").stdout
+    (kept,) = (checkout.results / "earlier").iterdir()
+    assert f"kept, with its configuration, in {kept.relative_to(tmp_path)}/" in said
+    assert (kept / "summary.csv").read_text() == first and len(checkout.rows()) == 1
+    assert yaml.safe_load((kept / "config.yaml").read_text())["grid"] == grid
+    assert yaml.safe_load((checkout.results / "config.yaml").read_text())["grid"]["N"] == [14]
+    none = checkout.snakemake("--cores", "0", "--forcerun", "train", check=False)
+    assert none.returncode != 0 and "--cores 0: no job can run" in none.stderr + none.stdout
 
 
 def test_another_configfile_takes_the_place_of_the_default(done):
