@@ -321,7 +321,7 @@ def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
     assert "go-nogo N=14 seed=0: train: IsADirectoryError" in said and f"log: {log}" in said
     assert [row["status"] for row in checkout.rows()] == ["not trained", "broke"]
     assert (checkout.results / "figures/accuracy.png").is_file()
-    index = list(csv.DictReader(open(checkout.results / "models/index.csv", newline="")))
+    index = list(csv.DictReader((checkout.results / "models/index.csv").read_text().splitlines()))
     assert [(row["grid_point"], row["seed"]) for row in index] == [("task=go-nogo N=12 taus=4_20", "0")] * 2
     assert all((checkout.results / "models" / row["file"]).is_file() for row in index)
     # The same command tries again what broke, above whose log stands why; and says what to change.

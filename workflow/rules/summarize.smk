@@ -4,7 +4,7 @@ rule summarize:
         f"{ROOT}/tracking.json",
         all_blocks(STAGES[-1]),
     output:
-        # Not there while the table says how far the grid has come, for which the end of a broken or stopped call sees.
+        # Not there while the table only says how far the grid has come, as after a call that broke or was stopped.
         complete=f"{ROOT}/{TABLE_WRITTEN}",
         table=report(
             f"{ROOT}/summary.csv",
