@@ -7,10 +7,11 @@ import os
 import time
 from pathlib import Path
 
-from ratecore.files import read_bounded, read_sealed_json, sealed_json, write_atomic
+from ratecore.files import read_bounded, write_atomic
 
 LARGEST = 2**28  # bytes of a job's file that are read; a run takes about 200
 TABLE_WRITTEN = "jobs/summarize.json"  # there once the table has all networks
+MARK = "jobs/written.json"  # whose modification time tells a copy
 SLACK = 2 * 10**9  # ns by which file systems round modification times
 
 
@@ -19,25 +20,25 @@ def write_job(path, runs: list[dict]) -> None:
     write_atomic(path, json.dumps({"written": time.time_ns(), "runs": runs}, indent=1).encode())
 
 
-def write_place(path, place: dict) -> None:
-    """Writes `tracking.json`, whose modification time is exactly the one that it holds."""
-    written = time.time_ns()
-    write_atomic(path, sealed_json({**place, "written": written}))
-    os.utime(path, ns=(written, written))
+def mark_times(root) -> None:
+    """Writes, once, a file whose modification time is exactly the one that it holds, for `was_copied`.
+
+    Not an output of a job: Snakemake touches these when it sees that the job has ended.
+    """
+    path, written = Path(root, MARK), time.time_ns()
+    if not path.exists():
+        write_atomic(path, json.dumps({"written": written}).encode())
+        os.utime(path, ns=(written, written))
 
 
 def was_copied(root) -> bool:
     """Whether the modification times of an experiment's results are not those of their writing.
 
     That is so after `cp -r`, in a checkout of git or git-annex, and where every file was touched; not after `cp -a`.
-    `tracking.json` stands for all files.
     """
-    path = Path(root, "tracking.json")
-    try:
-        written = read_sealed_json(path).get("written")
-        return isinstance(written, int) and abs(path.stat().st_mtime_ns - written) > SLACK
-    except (OSError, ValueError):
-        return False  # none, or a damaged one, which the rule `init_tracking` writes again
+    path = Path(root, MARK)
+    written = _written(path)
+    return written is not None and abs(path.stat().st_mtime_ns - written) > SLACK
 
 
 def restore_times(root) -> int:
@@ -50,7 +51,7 @@ def restore_times(root) -> int:
         root: folder of the experiment's results.
 
     Returns:
-        how many outputs of jobs there are.
+        how many files have their own times again.
     """
     root, count = Path(root), 0
     (root / TABLE_WRITTEN).unlink(missing_ok=True)
@@ -58,12 +59,9 @@ def restore_times(root) -> int:
         if (written := _written(path)) is not None:
             os.utime(path, ns=(written, written))
             count += 1
-    for pattern in ("benchmarks/**/*.tsv", "figures/**/*.png"):
+    for pattern in ("benchmarks/**/*.tsv", "figures/**/*.png", "tracking.json"):
         for path in root.glob(pattern):
             os.utime(path)  # later than any job
-    place = root / "tracking.json"
-    written = read_sealed_json(place)["written"]
-    os.utime(place, ns=(written, written))
     return count
 
 

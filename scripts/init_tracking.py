@@ -5,7 +5,7 @@ import sys
 from common import logging_to
 
 from ratecore.config import ExperimentSettings
-from ratecore.jobs import write_place
+from ratecore.files import sealed_json, write_atomic
 from ratecore.redaction import redact_output, without_secrets
 from ratecore.tracking.mlflow import Mirror, tracking_uri
 
@@ -20,4 +20,4 @@ with logging_to(snakemake.log[0]):  # noqa: F821
         if uri.startswith("sqlite:"):
             raise  # a file of our own that cannot be made is no passing outage
         print(f"MLflow cannot be reached; runs are recorded and mirrored later: {error}", file=sys.stderr)
-    write_place(snakemake.output[0], place)  # noqa: F821
+    write_atomic(snakemake.output[0], sealed_json(place))  # noqa: F821

@@ -7,7 +7,7 @@ from snakemake.logging import logger
 
 from ratecore.closing import Closing
 from ratecore.configurations import keep_configuration
-from ratecore.jobs import restore_times, was_copied
+from ratecore.jobs import mark_times, restore_times, was_copied
 from ratecore.launch import cannot_run, quieten, same_snakemake, shell, ui_command
 
 told_to_end = quieten(logger)
@@ -36,7 +36,7 @@ closing = closing_words()
 if workflow.is_main_process and was_copied(ROOT):
     try:
         print(
-            f"{ROOT} is a copy: the times of {restore_times(ROOT)} jobs are put in order again, so that none of them runs again.",
+            f"{ROOT} is a copy: the times of {restore_times(ROOT)} files are put in order, so that no job runs again for them.",
             file=sys.stderr,
         )
     except OSError as error:
