@@ -6,7 +6,6 @@ the others get its record with their own seed and identities. The files are as m
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sys
@@ -19,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from ratecore.files import sha256_of
 from ratecore.formats import export_stem
 from ratecore.grid import Experiment
+from ratecore.jobs import write_job
 from ratecore.runs import Run
 from ratecore.stages import run_block
 from ratecore.summary import FIGURES, grid_figures
@@ -166,7 +166,7 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
                     run_block(stage, runs[:1], work, log)
                     rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder),
                              "identity": run.identity(stage), "status": "done"} for run in runs]  # fmt: skip
-                    _write(root / "jobs" / stage / cell.path / f"seeds~{name}.json", json.dumps(rows, indent=1))
+                    write_job(root / "jobs" / stage / cell.path / f"seeds~{name}.json", rows)
                 for run in runs:
                     if run is not runs[0]:
                         copy_run(runs[0], run)

@@ -111,8 +111,9 @@ class _Block:
         for checkpoints, (_, training), state in zip(kept, self._going, states, strict=True):
             training.result.optimizer = state
             checkpoints.write(training.result)
+        trials = {training.result.n_trials for _, training in self._going}  # of networks that went on, not all the same
         for checkpoints in kept:
-            checkpoints.signals.check()
+            checkpoints.signals.check(min(trials) if len(trials) == 1 else None)
 
     def _update(self) -> dict[int, FloatingPointError]:
         """Updates every network; gives those whose loss is not finite."""

@@ -21,7 +21,15 @@ NEWEST, PREVIOUS = "checkpoint.pth", "checkpoint.previous.pth"
 
 
 class Interrupted(SystemExit):
-    """The process was told to end, and what was under way is saved; `code` is 128 + the signal, as shells have it."""
+    """The process was told to end, and what was under way is saved.
+
+    Attributes:
+        code: 128 + the signal, as shells have it.   trial: at which a training was saved, where it was one alone.
+    """
+
+    def __init__(self, code: int, trial: int | None = None):
+        super().__init__(code)
+        self.trial = trial
 
 
 class Signals:
@@ -39,11 +47,11 @@ class Signals:
             self.answered = True
             sys.exit(128 + number)
 
-    def check(self) -> None:
-        """Raises Interrupted once a signal has come."""
+    def check(self, trial: int | None = None) -> None:
+        """Raises Interrupted once a signal has come; `trial` is where the work was saved."""
         if self.received is not None:
             self.answered = True
-            raise Interrupted(128 + self.received)
+            raise Interrupted(128 + self.received, trial)
 
 
 @contextlib.contextmanager
@@ -118,7 +126,7 @@ class Checkpoints:
             Interrupted: a signal had come; the checkpoint is written.   OSError: it cannot be written.
         """
         self.write(result)
-        self.signals.check()
+        self.signals.check(result.n_trials)
 
     def write(self, result) -> None:
         """As `save`, whether a signal has come or not."""

@@ -15,6 +15,12 @@ def say(text: str, file) -> None:
         print(text, file=file, flush=True)
 
 
+def told(error: BaseException) -> str:
+    """Where work was that has been told to end: ', saved at trial 10,800', or nothing where that is not known."""
+    trial = getattr(error, "trial", None)
+    return "" if trial is None else f", saved at trial {trial:,}"
+
+
 class ProgressBar:
     """A live line with loss, accuracy and the most time left; `update` takes a TrainingResult."""
 

@@ -3,6 +3,7 @@
 from common import logging_to
 
 from ratecore.grid import Experiment
+from ratecore.jobs import write_job
 from ratecore.summary import summarize, write_summary
 from ratecore.tracking.follow import Follower
 from ratecore.tracking.mlflow import tracking_uri
@@ -12,4 +13,6 @@ with logging_to(snakemake.log[0]):  # noqa: F821
     settings = experiment.settings
     uri = tracking_uri(settings.tracking.uri, settings.results)
     Follower(uri, settings.experiment, settings.results, whole=True).start().stop()
-    write_summary(summarize(experiment), snakemake.output[0])  # noqa: F821
+    table = summarize(experiment)
+    write_summary(table, experiment.root)
+    write_job(snakemake.output.complete, [])  # noqa: F821

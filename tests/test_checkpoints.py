@@ -43,6 +43,7 @@ def interrupted(folder, settings, trials, log=None):
     with pytest.raises(Interrupted) as caught:
         train(settings, checkpoints=StopsAfter(folder, settings, trials=trials, log=log))
     assert caught.value.code == 128 + signal.SIGTERM
+    assert trials <= caught.value.trial < trials + settings.training.batch_size
 
 
 def assert_same(a, b):

@@ -235,11 +235,11 @@ def test_variants_share_the_network_and_the_search(tmp_path, monkeypatch):
     assert list(table["refractory"]) == ["2", "20", "2", "20"] and table["mat"].nunique() == 4
     assert list(table["lesion_fraction"]) == ["0", "0", "0.9", "0.9"] and table["folder"].nunique() == 1
     for row, end in zip(table.to_dict("records"), ends, strict=True):
-        assert load_mat(row["mat"])["opt_scaling_factor"].item() == end["lambda"]
-        assert row["mat"].startswith(f"{experiment.root}/variants/lesion_fraction~{row['lesion_fraction']}/refractory~")
+        assert load_mat(experiment.root / row["mat"])["opt_scaling_factor"].item() == end["lambda"]
+        assert row["mat"].startswith(f"variants/lesion_fraction~{row['lesion_fraction']}/refractory~")
     values = [next(iter(end["values"])) for end in ends]
     assert values[1] == "spiking/lesion_fraction_0/refractory_20/lambda" and len(set(values)) == 4
-    weights = [load_network(row).w.detach().numpy() for row in table["mat"]]
+    weights = [load_network(experiment.root / row).w.detach().numpy() for row in table["mat"]]
     assert all(np.array_equal(w, weights[0]) for w in weights)
     before = sha256_of(runs[0].network)
     more = runs_of(experiment_in(tmp_path, grid={**grid, "refractory": [2.0, 20.0, 5.0]}))

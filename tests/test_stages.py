@@ -173,7 +173,9 @@ def test_a_block_that_is_told_to_end_goes_on_where_it_was(experiment, tmp_path, 
         patch.setattr(block._Block, "_update", then_ends)
         with pytest.raises(checkpoints.Interrupted):
             train_together(runs, "cpu", io.StringIO())
-    assert len(updates) == 14 and {run.record.events()[-1]["status"] for run in runs} == {"interrupted"}
+    ends = [run.record.events()[-1] for run in runs]
+    assert len(updates) == 14 and {end["status"] for end in ends} == {"interrupted"}
+    assert {end["n_trials"] for end in ends} == {14} and ends[0]["error"] == "told to end, saved at trial 14"
     train_together(runs, "cpu", io.StringIO())
     for one, two in zip(runs_of(whole), runs, strict=True):
         a, b = (torch.load(run.network, weights_only=True) for run in (one, two))

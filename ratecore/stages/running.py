@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ratecore.config import AFTER_TRAINING
 from ratecore.files import remove_leftovers, write_atomic
 from ratecore.processes import side_by_side
-from ratecore.progress import say
+from ratecore.progress import say, told
 from ratecore.runs import DEPENDS_ON, Run
 from ratecore.tracking.provenance import code_hash, provenance
 
@@ -146,8 +146,10 @@ def recorded(stage: str, run: Run, log):
         say(f"{run.name(stage)}: {stage} failed: {error}", log)
     except BaseException as error:
         told_to_end = isinstance(error, SystemExit | KeyboardInterrupt)
-        message = f"{type(error).__name__}: {error}"
+        message = f"told to end{told(error)}" if told_to_end else f"{type(error).__name__}: {error}"
         end |= {"status": "interrupted" if told_to_end else "broken", "error": message, "tags": {"error": message}}
+        if told_to_end and getattr(error, "trial", None) is not None:
+            end["n_trials"] = error.trial
         _end(run, stage, end)
         raise
     end |= _end(run, stage, end)

@@ -111,7 +111,7 @@ class Truth:
     def in_the_end(self, life: Life, output: Path | None = None) -> str | None:
         """What does not hold of a life that is over."""
         output = output or output_of(life.folder, life.block)
-        if [row["status"] for row in json.loads(output.read_text())] != ["done"] * len(life.runs):
+        if [row["status"] for row in json.loads(output.read_text())["runs"]] != ["done"] * len(life.runs):
             return f"{output}: not all are done"
         for k, run in enumerate(life.runs):
             if run.outcome("train") is None:

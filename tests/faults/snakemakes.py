@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -199,6 +200,9 @@ def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
         return "it says that all went well"
     if not wait_for(lambda: not checkout.jobs()):
         return "its jobs do not end"
+    said = checkout.said.read_text()
+    if not twice and ("Stopped; the same command goes on." not in said or re.search("Traceback|Error in rule", said)):
+        return f"it does not end in a sentence: {said}"
     if problem := _interrupted(checkout, runs, mirrored=not twice):  # the second one ends the waiting for MLflow
         return problem
     status, said = checkout.call(*command)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -13,6 +14,9 @@ import pytest
 import torch
 import yaml
 from conftest import PATIENCE
+
+from ratecore.grid import Experiment
+from ratecore.runs import Run
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -33,6 +37,10 @@ class Checkout:
         self.folder = Path(folder)
         for name in ("workflow", "scripts", "config"):
             shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+    @property
+    def results(self):
+        return self.folder / "results/small"
 
     def configure(self, **changes):
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump({**SMALL, **changes}))
@@ -104,8 +112,8 @@ def test_summary_has_a_row_a_network(done):
         assert (row["trained"], row["status"], row["n_trials"]) == ("False", "not trained", "20")
         assert 0 <= float(row["accuracy"]) <= 1 and float(row["loss"]) > 0
         for key in ("mat", "pth"):
-            assert (done.folder / row[key]).is_file()
-        files = {p.name for p in (done.folder / row["folder"]).rglob("*") if p.is_file()}
+            assert (done.results / row[key]).is_file()
+        files = {p.name for p in (done.results / row["folder"]).rglob("*") if p.is_file()}
         named = {
             "record.jsonl",
             "network.pth",
@@ -187,6 +195,19 @@ def test_a_changed_value_makes_what_depends_on_it_again(done, changes, again, no
     assert again <= set(planned) and not not_again & set(planned)
     if "grid" in changes:
         assert planned["train"] == 2  # the new grid points alone
+
+
+def test_a_copy_of_the_results_runs_nothing_again(done):
+    # Its files have times in any order, and Snakemake knows nothing of it.
+    copy = shutil.copytree(done.folder / "results", done.folder / "a copy")
+    files = sorted(path for path in copy.rglob("*") if path.is_file())
+    random.Random(0).shuffle(files)
+    for k, path in enumerate(files):
+        os.utime(path, (10**9 + k, 10**9 + k))
+    try:
+        assert set(done.planned("--config", "results=a copy")) == {"summarize", "plot_grid", "all"}
+    finally:
+        shutil.rmtree(copy)
 
 
 def test_more_seeds_and_other_blocks_train_only_what_is_new(done):
@@ -289,6 +310,45 @@ def test_networks_are_converted_for_every_value_of_an_axis(tmp_path):
     assert runs_in_mlflow(checkout).keys() == runs.keys()
 
 
+def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
+    checkout = Checkout(tmp_path)
+    grid = {"N": [12, 14], "seed": [0]}
+    checkout.configure(grid=grid, task_settings=SMALL["task_settings"]["go-nogo"], figures={"grid_points": 0})
+    experiment = Experiment.from_yaml(tmp_path / "config/config.yaml")
+    in_the_way = tmp_path / Run.of(experiment, experiment.cells[1], 0).folder / "network.pth"
+    in_the_way.mkdir(parents=True)
+    broken = checkout.snakemake(check=False)
+    said = broken.stdout + broken.stderr
+    log = "results/small/logs/train/task~go-nogo/N~14/taus~4_20/seeds~0.log"
+    assert broken.returncode != 0 and "1 of 2 networks is done: 1 not trained; 1 broke." in said
+    assert "go-nogo N=14 seed=0: train: IsADirectoryError" in said and f"log: {log}" in said
+    assert [row["status"] for row in checkout.rows()] == ["not trained", "broke"]
+    assert (checkout.results / "figures/accuracy.png").is_file()
+    index = list(csv.DictReader((checkout.results / "models/index.csv").read_text().splitlines()))
+    assert [(row["grid_point"], row["seed"]) for row in index] == [("task=go-nogo N=12 taus=4_20", "0")] * 2
+    assert all((checkout.results / "models" / row["file"]).is_file() for row in index)
+    # The same command tries again what broke, above whose log stands why; and says what to change.
+    in_the_way.rmdir()
+    whole = checkout.snakemake()
+    assert [row["status"] for row in checkout.rows()] == ["not trained"] * 2
+    text = (tmp_path / log).read_text()
+    assert text.index("IsADirectoryError") < text.index("---- again on") < text.rindex("N=14 seed=0: trial 20/20")
+    said = whole.stdout + whole.stderr
+    assert "2 networks: 2 not trained." in said and "training does not stop before trial 1,500" in said
+    assert f"report     {sys.executable} -m snakemake --report report.html" in said
+    # Another grid under the same name.
+    first = (checkout.results / "summary.csv").read_text()
+    checkout.configure(grid={**grid, "N": [14]}, task_settings=SMALL["task_settings"]["go-nogo"], convert=False)
+    said = checkout.snakemake("--until", "summarize").stdout
+    (kept,) = (checkout.results / "earlier").iterdir()
+    assert f"kept, with its configuration, in {kept.relative_to(tmp_path)}/" in said
+    assert (kept / "summary.csv").read_text() == first and len(checkout.rows()) == 1
+    assert yaml.safe_load((kept / "config.yaml").read_text())["grid"] == grid
+    assert yaml.safe_load((checkout.results / "config.yaml").read_text())["grid"]["N"] == [14]
+    none = checkout.snakemake("--cores", "0", "--forcerun", "train", check=False)
+    assert none.returncode != 0 and "--cores 0: no job can run" in none.stderr + none.stdout
+
+
 def test_another_configfile_takes_the_place_of_the_default(done):
     (done.folder / "other.yaml").write_text(yaml.safe_dump({**SMALL, "experiment": "other", "grid": {"seed": [5]}}))
     assert done.planned("--configfile", "other.yaml")["train"] == 1
@@ -367,9 +427,9 @@ def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
     )  # fmt: skip
     out = checkout.snakemake()
     rows = {row["learning_rate"]: row for row in checkout.rows()}
-    assert rows["0.01"]["status"] == "not trained" and (tmp_path / rows["0.01"]["mat"]).is_file()
+    assert rows["0.01"]["status"] == "not trained" and (checkout.results / rows["0.01"]["mat"]).is_file()
     assert rows["0.01"]["pulse_level_1"] == "1"
-    assert "/models/count-pulses/" in rows["0.01"]["mat"]
+    assert "models/count-pulses/" in rows["0.01"]["mat"]
     failed = rows["1e+38"]
     assert failed["status"] == "failed" and "try a smaller learning_rate" in failed["error"] and not failed["mat"]
     assert "2 networks: 1 not trained, 1 failed." in out.stdout + out.stderr

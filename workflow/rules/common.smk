@@ -1,6 +1,4 @@
 # What all stages need: the experiment of the configuration, and where its files are.
-import csv
-import os
 import sys
 
 import pandas as pd
@@ -17,6 +15,7 @@ from ratecore.costs import (
 from ratecore.devices import device_pool
 from ratecore.files import check_writable, network_file_system
 from ratecore.grid import Experiment
+from ratecore.jobs import TABLE_WRITTEN
 from ratecore.plan import announcement
 from ratecore.reading import read_words
 from ratecore.runs import DEPENDS_ON
@@ -189,30 +188,3 @@ def warn_of_shared_sqlite():
                 "Say tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
                 "Nothing is lost: `ratecore replay` makes the database anew from the results."
             )
-
-
-def closing_words():
-    """Where to look once everything is done, or what is there so far."""
-    if not os.path.exists(f"{ROOT}/summary.csv"):
-        return f"\nDone so far: {ROOT}/runs/"
-    with open(f"{ROOT}/summary.csv", newline="") as file:
-        # A network has a row for each of its variants.
-        states = list(
-            {row["folder"]: row["status"] for row in csv.DictReader(file)}.values()
-        )
-    counts = ", ".join(
-        f"{states.count(s)} {s}"
-        for s in ("trained", "not trained", "failed")
-        if s in states
-    )
-    return "\n".join(
-        [
-            f"\n{len(states)} networks: {counts}.",
-            f"  table      {ROOT}/summary.csv",
-            f"  figures    {ROOT}/figures/",
-            f"  networks   {ROOT}/models/   (.mat and .pth)",
-            f"  runs       {ROOT}/runs/     (record, scores, figures of each)",
-            "  MLflow     `make ui`, then http://127.0.0.1:5000",
-            "  report     snakemake --report report.html",
-        ]
-    )

@@ -1,6 +1,6 @@
-# The MLflow database and the experiment are made once, before any job works in parallel. Another store makes every
-# stage run again: it finds its networks whole and mirrors their records there. No ancient() downstream: when a rule above
-# an ancient input runs again, Snakemake 9.27 forgets to look at everything below it.
+# The MLflow database and the experiment are made at once, and what is wrong with them is said before anything is trained.
+# Only the table depends on it: another store, or a folder that was moved, gets all records there and runs no stage again.
+# Two processes that make a database at the same time take turns (`tracking.mlflow.Mirror`).
 rule init_tracking:
     output:
         f"{ROOT}/tracking.json",
@@ -8,6 +8,7 @@ rule init_tracking:
         f"{ROOT}/logs/init_tracking.log",
     benchmark:
         f"{ROOT}/benchmarks/init_tracking.tsv"
+    priority: 1
     localrule: True  # only the machine on which `snakemake` runs talks to MLflow
     conda:
         "../envs/ratecore.yaml"

@@ -1,9 +1,12 @@
 # One table with a row a network.
 rule summarize:
     input:
+        f"{ROOT}/tracking.json",
         all_blocks(STAGES[-1]),
     output:
-        report(
+        # Not there while the table only says how far the grid has come, as after a call that broke or was stopped.
+        complete=f"{ROOT}/{TABLE_WRITTEN}",
+        table=report(
             f"{ROOT}/summary.csv",
             caption="../report/summary.rst",
             category="Summary",

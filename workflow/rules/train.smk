@@ -1,7 +1,5 @@
 # Trains a block of seeds of one grid point. A network that is whole already is left alone.
 rule train:
-    input:
-        f"{ROOT}/tracking.json",
     output:
         f"{ROOT}/jobs/train/{BLOCK['train']}.json",
     log:

@@ -1,0 +1,89 @@
+# How the workflow begins and ends, on the machine of its launch.
+import sys
+import threading
+from pathlib import Path
+
+from snakemake.logging import logger
+
+from ratecore.closing import Closing
+from ratecore.configurations import keep_configuration
+from ratecore.jobs import mark_times, restore_times, was_copied
+from ratecore.launch import cannot_run, quieten, same_snakemake, shell, ui_command
+
+told_to_end = quieten(logger)
+
+
+def closing_words():
+    """What says the last words, with the commands that fit this launch."""
+    directory, repository = (
+        workflow.overwrite_workdir,
+        Path(workflow.main_snakefile).parents[1],
+    )
+    same = same_snakemake(
+        sys.argv,
+        workflow.main_snakefile,
+        workflow.overwrite_configfiles,
+        directory,
+        uri,
+    )
+    ui = ui_command(uri, experiment.settings.results, repository, directory)
+    return Closing(experiment, ui, shell([*same, "--report", "report.html"]))
+
+
+closing = closing_words()
+
+# Now, since Snakemake looks at the times of all files before anything else is run.
+if workflow.is_main_process and was_copied(ROOT):
+    try:
+        print(
+            f"{ROOT} is a copy: the times of {restore_times(ROOT)} files are put in order, so that no job runs again for them.",
+            file=sys.stderr,
+        )
+    except OSError as error:
+        print(
+            f"{ROOT} is a copy whose times cannot be put in order, so that all jobs may run again: {error}",
+            file=sys.stderr,
+        )
+
+
+def refuse_what_cannot_run():
+    """Raises WorkflowError where no job can ever start."""
+    rate = workflow.scheduling_settings.max_jobs_per_timespan
+    problems = cannot_run(
+        workflow.cores if workflow.local_exec else None,
+        None if workflow.local_exec else workflow.nodes,
+        rate and rate.max_jobs,
+        workflow.resource_settings.max_threads,
+    )
+    if experiment.settings.device == "cuda" and any(
+        job.rule.name == "train" for job in workflow.dag.needrun_jobs()
+    ):
+        if workflow.scheduler.global_resources.get("gpu") == 0:
+            problems.append("--resources gpu=0: device = 'cuda' needs at least 1")
+        if workflow.local_exec and not device_pool():
+            problems.append(
+                "device = 'cuda': no GPU is visible here; allowed: 'cpu', 'auto'"
+            )
+    if problems:
+        raise WorkflowError("\n".join(problems))
+
+
+def failed_jobs():
+    """(rule, log) of the jobs that failed."""
+    return [
+        (job.rule.name, str(next(iter(job.log), "no log")))
+        for job in workflow.scheduler.failed
+    ]
+
+
+def stop_following():
+    """Has MLflow brought up to date; a second Ctrl-C leaves that to the next call."""
+    saying = "MLflow is brought up to date; Ctrl-C again leaves that to the next call."
+    slow = threading.Timer(2.0, print, [saying], {"flush": True})
+    slow.start()
+    try:
+        follower.stop()
+    except KeyboardInterrupt:
+        print("The next call, or `ratecore replay`, brings MLflow up to date.")
+    finally:
+        slow.cancel()
