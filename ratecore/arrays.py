@@ -116,7 +116,7 @@ def _another_shape(name: str, found, shape) -> ValueError:
 def _fits(found, shape) -> bool:
     if len(found) != len(shape):
         return False
-    for n, of in zip(found, shape):  # noqa: B905  # strict costs as much as the loop
+    for n, of in zip(found, shape):  # noqa: B905, SIM110  # quicker than strict and than all()
         if n != of and not (type(of) is tuple and n >= of[1]):
             return False
     return True

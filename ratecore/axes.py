@@ -48,10 +48,8 @@ def format_value(value) -> str:
     """
     if value is None:
         return "default"
-    if isinstance(value, list | tuple):
-        text = "_".join(format_value(v) for v in value) or "empty"
-    else:
-        text = str(value)
+    is_list = isinstance(value, list | tuple)
+    text = "_".join(format_value(v) for v in value) or "empty" if is_list else str(value)
     if isinstance(value, float) and text.endswith(".0"):
         text = text[:-2]
     if len(text) > LONGEST_VALUE or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*|-?[0-9][0-9.e_+-]*", text):

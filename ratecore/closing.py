@@ -52,7 +52,7 @@ def states_of(table) -> list[str]:
     """The status of every network; of its variants, that of the first that is not done."""
     order = {name: k for k, name in enumerate(("broke", "not done", *FINISHED))}
     rows = sorted(zip(table["folder"], table["status"], strict=True), key=lambda row: order[row[1]])
-    return list({folder: status for folder, status in reversed(rows)}.values())
+    return list(dict(reversed(rows)).values())
 
 
 def where_to_look(root: str, ui: str, report: str | None = None) -> list[str]:

@@ -305,7 +305,7 @@ class Experiment:
 
     def cell_of(self, values) -> Cell:
         """The grid point of column: value, as Snakemake's wildcards of some stage have them; the first of several."""
-        columns = tuple(axis.column for axis in self.axes if axis.column in values.keys())
+        columns = tuple(axis.column for axis in self.axes if axis.column in values)
         return self._first_cells[columns][path_of({column: values[column] for column in columns})]
 
     @cached_property

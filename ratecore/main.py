@@ -144,7 +144,7 @@ def run_settings(args) -> RunSettings:
             loss_threshold=args.loss_threshold,
             eval_freq=args.eval_freq,
             eval_tr=args.eval_tr,
-        ),  # fmt: skip
+        ),
         evaluation=dict(n_trials=args.eval_trials),
     )
 

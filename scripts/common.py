@@ -27,7 +27,7 @@ def open_log(path):
     kept = path.with_name(f".{path.name}")
     with suppress(OSError):  # none yet; or a file system without links, where there is one attempt in a log
         os.link(kept, path)
-    log = open(path, "a", buffering=1)
+    log = open(path, "a", buffering=1)  # noqa: SIM115  # closed by who asks for it
     with suppress(OSError):
         os.link(path, kept)
     if log.tell():

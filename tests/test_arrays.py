@@ -214,7 +214,7 @@ def test_weights_in_any_memory_order_are_trained():
 
 
 @pytest.mark.parametrize(
-    "name, value, message",
+    ("name", "value", "message"),
     [
         ("w_in", torch.zeros(N + 1, N_IN), r"w_in has shape \(13, 2\); it must be \(12, 2\)"),
         ("w_in", torch.full((N, N_IN), torch.nan), "w_in holds NaN"),
@@ -344,7 +344,7 @@ WRONG_TASKS = [
 
 
 @pytest.mark.filterwarnings("ignore:overflow")
-@pytest.mark.parametrize("name, change, message", WRONG_TASKS)
+@pytest.mark.parametrize(("name", "change", "message"), WRONG_TASKS)
 def test_trials_that_are_not_what_their_task_says_are_refused(monkeypatch, name, change, message):
     monkeypatch.setattr(Own, name, staticmethod(change))
     task, net = Own(), network()
@@ -398,7 +398,7 @@ WRONG_U = [
 ]
 
 
-@pytest.mark.parametrize("change, message", WRONG_U)
+@pytest.mark.parametrize(("change", "message"), WRONG_U)
 def test_stimuli_that_spiking_networks_cannot_take_are_refused(change, message):
     u = change(np.random.default_rng(0).standard_normal((2, 41)))
     model = rate_model(content())
@@ -421,7 +421,7 @@ def test_spiking_networks_take_stimuli_of_other_dtypes_and_layouts(conversion):
 
 
 @pytest.mark.parametrize(
-    "key, change, message",
+    ("key", "change", "message"),
     [
         ("kicks", lambda v: v[:-1], r"kicks has shape \(3999,\); it must be \(4000,\)"),
         ("kicks", one_more(0), "kicks has shape"),
@@ -442,7 +442,7 @@ def test_randomness_that_does_not_fit_is_refused(key, change, message):
 
 
 @pytest.mark.parametrize(
-    "name, change, message",
+    ("name", "change", "message"),
     [
         ("W", lambda v: v[:, :-1], "W has shape"),
         ("W", with_value(np.nan), "W holds NaN"),

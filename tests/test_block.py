@@ -79,7 +79,7 @@ def test_stacked_forward_is_the_reference(case, batch):
 
 def test_the_engine_takes_one_network_or_a_stack_of_them():
     nets = networks(MAIN_CASE)
-    each, (u, _, x0, noise) = drawn(nets, 3, 0)
+    _each, (u, _, x0, noise) = drawn(nets, 3, 0)
     arrays = [
         (net.effective_weights(), u[k, ..., :-1].mT @ net.w_in.T, 1 / net.time_constants(), x0[k], noise[k], net.w_out,
          net.b_out) for k, net in enumerate(nets)

@@ -70,7 +70,7 @@ def test_a_network_counts_once_and_by_the_variant_that_is_not_done():
 
 def test_what_is_done_is_in_the_table_beside_what_broke_or_was_saved(tmp_path):
     experiment = experiment_in(tmp_path)
-    done, broken, stopped, untouched = runs_of(experiment)
+    done, broken, stopped, _untouched = runs_of(experiment)
     do([done])
     with pytest.raises(StageError):
         do([broken], ["train"], full_disk)
@@ -259,7 +259,7 @@ def test_what_cannot_run(given, says):
 def test_errors_are_shown_until_snakemake_is_told_to_end():
     import logging
 
-    logger, stream = logging.Logger("snakemake"), io.StringIO()
+    logger, stream = logging.Logger("snakemake"), io.StringIO()  # noqa: LOG001  # one of its own
     logger.addHandler(logging.StreamHandler(stream))
     told = launch.quieten(logger)
     logger.error("a job broke")

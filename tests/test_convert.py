@@ -146,7 +146,7 @@ def test_killed_in_the_middle_keeps_what_is_done(done, tmp_path, monkeypatch):
         patch.setattr(Search, "_up_to", killed_after_the_first_round)
         with pytest.raises(KeyboardInterrupt):
             do([run], "convert")
-    (kept,) = run.folder.glob("search-*.json")
+    (_kept,) = run.folder.glob("search-*.json")
     (run.folder / "search-01234567-89.json").touch()  # of an older version
     assert run.record.last("end", "convert")["status"] == "interrupted"
     drawn = []

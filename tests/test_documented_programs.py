@@ -81,7 +81,7 @@ def test_a_training_loop_and_the_way_to_a_spiking_network():
     path = save(net, "trained_model.mat")
     u = np.zeros((1, 61))
     u[0, 10:20] = 1
-    W, REC, spk, rs, all_fr, out, params = LIF_network_fnc(
+    W, _REC, spk, _rs, _all_fr, out, _params = LIF_network_fnc(
         path, 50.0, u, {"mode": "none"}, downsample=1, use_initial_weights=False
     )
     assert f"{np.sum(spk):.0f} {out[-1]:.4f}" and spk.shape == (N, 6000)
@@ -93,7 +93,7 @@ def test_a_loop_with_tests_as_in_main():
     optimizer = torch.optim.Adam(net.parameters(), lr=PARAMS["learning_rate"])
     u, label = generate_input_stim_go_nogo(SETTINGS)
     u_tensor = torch.tensor(u, dtype=torch.float32, device=net.device)
-    stim0, x0, r0, o0, w0, w_in0, m0, som_m0, w_out0, b_out0, taus_gaus0 = net.forward(
+    _stim0, x0, r0, _o0, _w0, _w_in0, _m0, _som_m0, _w_out0, _b_out0, _taus_gaus0 = net.forward(
         u_tensor, SETTINGS["taus"], PARAMS, SETTINGS
     )
     losses, eval_os = np.zeros(4), np.zeros((PARAMS["eval_tr"], SETTINGS["T"] - 1))
@@ -136,7 +136,7 @@ def test_xor_with_two_optimizers():
     for _ in range(2):
         for optimizer in optimizers:
             optimizer.zero_grad()
-        u, target, label = task.simulate_trial()
+        u, target, _label = task.simulate_trial()
         o = net.forward(torch.tensor(u, dtype=torch.float32), settings["taus"], params, settings)[3]
         loss_op(o, target, params).backward()
         for optimizer in optimizers:
@@ -176,8 +176,8 @@ def test_a_configuration_makes_a_network():
 
 def test_a_saved_network_is_loaded_and_evaluated(exported):
     net = network().load_net(exported[0])
-    u, label = generate_input_stim_go_nogo(SETTINGS)
-    o, r, x = eval_rnn(net, SETTINGS, u, net.device)
+    u, _label = generate_input_stim_go_nogo(SETTINGS)
+    o, r, _x = eval_rnn(net, SETTINGS, u, net.device)
     assert len(o) == 59 and np.array(o).dtype == float and np.concatenate(r, 1).shape == (N, 60)
     assert max(o) == np.max(o) and json.dumps(o)
 
@@ -220,7 +220,7 @@ def test_the_pipeline_of_commands(tmp_path):
 def test_spike_statistics():
     path, u = save(network(), "model.mat"), np.zeros((1, 61))
     u[0, 10:20] = 1
-    W, REC, spk, rs, all_fr, out, params = LIF_network_fnc(path, scaling_factor=50.0, u=u, stims={"mode": "none"},
+    _W, _REC, spk, _rs, _all_fr, _out, params = LIF_network_fnc(path, scaling_factor=50.0, u=u, stims={"mode": "none"},
                                                            downsample=1, use_initial_weights=False)  # fmt: skip
     spike_data = format_spike_data(spk, dt=params["dt"])
     assert spike_data["total_spikes"] == spk.sum()
@@ -289,7 +289,7 @@ def test_an_evaluator_of_ones_own():
             super().__init__({key: value for key, value in settings.items() if key in self.defaults})
 
         def evaluate_single_trial(self, model_path, scaling_factor):
-            u, label = self.generate_stimulus("nogo")
+            u, _label = self.generate_stimulus("nogo")
             out = LIF_network_fnc(model_path, scaling_factor, u, {"mode": "none"}, 1, False)[5]
             return 1 if out[self.stimulus_end * 100 :].max() < 1e6 else 0
 

@@ -135,12 +135,12 @@ def test_sst_units_receive_no_inhibition():
 
 
 def test_seeds_and_global_generators():
-    torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
     a, b, c = make(seed=3), make(seed=3), make(seed=4)
     arrays_a, arrays_b = (dict(net.named_parameters()) | dict(net.named_buffers()) for net in (a, b))
     assert all(torch.equal(value, arrays_b[name]) for name, value in arrays_a.items())
     assert not torch.equal(a.w, c.w)
-    assert torch.equal(torch_before, torch.get_rng_state()) and (numpy_before == np.random.get_state()[1]).all()  # noqa: NPY002
+    assert torch.equal(torch_before, torch.get_rng_state()) and (numpy_before == np.random.get_state()[1]).all()
 
 
 def test_seed_package_forward():

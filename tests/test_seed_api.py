@@ -258,6 +258,6 @@ def test_a_saved_network_is_scored_on_the_task_that_it_was_trained_with(tmp_path
 def test_arrays_and_tensors_are_both_accepted():
     w_in, w_out = np.ones((6, 1)), np.zeros((1, 6))
     net = rate.FR_RNN_dale(6, 0.2, 0.2, w_in, 0, "gaus", 1.5, True, w_out, "cpu", taus=10)
-    o, r, x = rate.eval_rnn(net, {"taus": [10]}, np.ones((1, 9)), "cpu")
+    o, _r, _x = rate.eval_rnn(net, {"taus": [10]}, np.ones((1, 9)), "cpu")
     assert float(rate.loss_op(np.array([0.0, 0.0]), np.array([1.0, 1.0, 5.0]), {})) == pytest.approx(2**0.5)
     assert len(o) == 8 and net.w.dtype == torch.float64

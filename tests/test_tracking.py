@@ -319,7 +319,7 @@ def test_open_runs_are_closed_once_mlflow_has_all_of_them(store, capfd):
 
 def test_a_run_whose_process_is_gone_is_killed_until_it_goes_on(store):
     results, uri = store
-    (dead, record), (alive, _), (ended, third) = (open_run(results, "dead", k) for k in ("dead", "alive", "ended"))
+    (dead, record), (alive, _), (_ended, third) = (open_run(results, "dead", k) for k in ("dead", "alive", "ended"))
     third.append("end", "train", status="done", identity="i")
     with locked(alive / "lock"):
         assert note_deaths(results / "dead") == [dead] and note_deaths(results / "dead") == []
@@ -337,7 +337,7 @@ def test_a_run_whose_process_is_gone_is_killed_until_it_goes_on(store):
 def test_the_whole_database_is_made_anew_from_the_results(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for name in ("a", "b"):
-        folder, record = open_run(tmp_path, "demo", name)
+        _folder, record = open_run(tmp_path, "demo", name)
         record.append("end", "train", status="done", identity="i", values={"train/n_trials": 2500}, tags={"x": name})
     assert cli.main(["replay", str(tmp_path)]) == 0
     assert "demo: all of its runs are in sqlite:///" in capsys.readouterr().out

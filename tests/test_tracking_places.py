@@ -113,7 +113,7 @@ def test_a_folder_seen_by_another_path_is_not_another_folder(original, tmp_path)
 
 def test_a_store_given_by_its_uri_stays_where_it_is_and_keeps_its_artifacts(tmp_path, capfd):
     uri = f"sqlite:///{tmp_path}/elsewhere/mlflow.db"
-    folder, record = open_run(tmp_path / "first", "demo", "a")
+    _folder, record = open_run(tmp_path / "first", "demo", "a")
     record.append("end", "train", status="done", identity="i")
     assert follow(job_of(tmp_path / "first", "demo"), uri, lambda seconds: True)
     shutil.copytree(tmp_path / "first", tmp_path / "second")

@@ -92,7 +92,7 @@ def test_same_seed_same_bits_whatever_the_threads_and_what_ran_before():
         torch.set_num_threads(2)
         train(small_settings(seed=5))
         torch.manual_seed(1)
-        np.random.seed(1)  # noqa: NPY002
+        np.random.seed(1)
         b = train(settings)
         assert torch.get_num_threads() == 2
     finally:

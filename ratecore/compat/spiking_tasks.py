@@ -49,7 +49,7 @@ class AbstractSpikingTask(ABC):
             kind = kinds[np.random.default_rng().integers(len(kinds))]
             result = self.evaluate_trial(spiking_rnn, *self.generate_stimulus(kind))
             correct.setdefault(kind, []).append(bool(result["correct"]))
-        scores = {"overall_accuracy": float(np.mean(sum(correct.values(), []))), "n_trials": n_trials}
+        scores = {"overall_accuracy": float(np.mean(np.concatenate(list(correct.values())))), "n_trials": n_trials}
         for kind in kinds if kinds != [None] else []:
             of = correct.get(kind, [])
             scores |= {f"{kind}_accuracy": float(np.mean(of)) if of else float("nan"), f"{kind}_trials": len(of)}

@@ -49,6 +49,7 @@ def title_over(axis, text: str) -> None:
 
 
 def color_of(i: int) -> str:
+    """The i-th colour, again from the first where there are no more."""
     return COLORS[i % len(COLORS)]
 
 

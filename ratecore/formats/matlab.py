@@ -94,6 +94,7 @@ def is_hdf5(data: bytes) -> bool:
 
 
 def is_format_4(data: bytes) -> bool:
+    """Whether a file may have the format of MATLAB 4, which has no header."""
     return len(data) >= 20 and 0 in data[:4]
 
 
@@ -197,6 +198,7 @@ def _check_sparse_4(data: bytes, variable: Variable) -> None:
 
 
 def order_4(data: bytes, place: int) -> str:
+    """Byte order of a variable of format 4, '<' or '>', by the type that its first word gives."""
     return "<" if 0 <= struct.unpack_from("<i", data, place)[0] <= 5000 else ">"
 
 
@@ -204,6 +206,7 @@ def order_4(data: bytes, place: int) -> str:
 
 
 def order_of(data: bytes) -> str:
+    """Byte order of a file of format 5, '<' or '>'. Raises ValueError for any other file."""
     order = {b"IM": "<", b"MI": ">"}.get(bytes(data[126:128]))
     if order is None or struct.unpack_from(f"{order}H", data, 124)[0] != 0x0100:
         raise ValueError("this is no MATLAB file (format 4, or 5: MATLAB 5 to 7)")

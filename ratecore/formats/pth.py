@@ -216,6 +216,7 @@ def result_from_checkpoint(path, settings: RunSettings, device="cpu"):
 
 
 def network_from_state(state, device, dtype=None) -> FR_RNN_dale:
+    """The network of a `state_dict`, in its own type of numbers or `dtype`. Raises ValueError for what is none."""
     settings = NetworkSettings(**state["_extra_state"])
     arrays = {k: v.cpu() for k, v in state.items() if isinstance(v, torch.Tensor)}
     return FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from statistics import NormalDist
@@ -191,7 +192,7 @@ def spread_over(numbers: range, scaling_factors, threads: int) -> list:
     """Jobs of about equal work for `run_over`, in the order of the trials: one a thread."""
     parts = min(max(threads, 1), len(numbers))
     cuts = [numbers.start + len(numbers) * k // parts for k in range(parts + 1)]
-    return [(range(a, b), list(scaling_factors)) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(range(a, b), list(scaling_factors)) for a, b in itertools.pairwise(cuts)]
 
 
 def run_trials(trials: TrialsOfTask, numbers: range, scaling_factors, threads: int = 1) -> list[Outcomes]:

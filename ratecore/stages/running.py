@@ -47,6 +47,7 @@ def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None
 
 
 def all_or_error(stage: str, found: list[tuple[dict | None, str]]) -> list[dict]:
+    """The outcomes of a block. Raises StageError, which names what broke."""
     broken = [error for _, error in found if error]
     if broken:
         raise StageError(f"{len(broken)} of {len(found)} runs broke in {stage}:\n  " + "\n  ".join(broken))

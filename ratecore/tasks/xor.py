@@ -1,4 +1,4 @@
-"""XOR: are two successive pulses of the same sign? (SPEC 2; Kim et al. 2019, SI)"""
+"""XOR: are two successive pulses of the same sign? (SPEC 2; Kim et al. 2019, SI)."""
 
 from __future__ import annotations
 

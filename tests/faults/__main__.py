@@ -1,4 +1,4 @@
-"""Inflicts real faults and prints what held: `make faults`, or
+"""Inflicts real faults and prints what held: `make faults`, or the command below.
 
 PYTHONPATH=tests python -m faults [name ...] [--quick] [--seed N] [--out FILE]
 """
