@@ -22,7 +22,7 @@ install: .venv/installed
 	      "PYTHON = $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1); name another one:" \
 	      "make $(or $(MAKECMDGOALS),install) PYTHON=python3.12" >&2; exit 1; }; \
 	  $(PYTHON) -m venv --clear .venv; }
-	$(BIN)/pip install -q "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install -q -c constraints.txt "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	touch $@
 
