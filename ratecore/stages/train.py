@@ -35,30 +35,31 @@ def _checkpoints(run: Run, signals, log):
     return Checkpoints(run.folder, run.settings, signals, log=log, otherwise=otherwise)
 
 
-def _on_test(run: Run, log):
-    """What is done with the result so far after every test: its numbers go to the record and the log."""
-    from ratecore.progress import ProgressLog
+class Tests:
+    """The tests of a training under way: called after each, it brings them to the run's record and to the log."""
 
-    progress, known = ProgressLog(run.name("train"), run.settings, file=log), _recorded_tests(run)
+    def __init__(self, run: Run, log):
+        from ratecore.progress import ProgressLog
 
-    def on_test(result):
+        self._run, self._known = run, _recorded_tests(run)
+        self._progress = ProgressLog(run.name("train"), run.settings, file=log)
+
+    def __call__(self, result) -> None:
+        self.record(result)
+        self._progress.update(result)
+
+    def record(self, result) -> None:
+        """Records the tests that are not in the record."""
         # All of them, since a cut of the power can lose lines of the record that a checkpoint has seen.
-        new = {}
         for test in result.tests:
             values = {
                 "train/loss": test["train_loss"],
                 "train/test_loss": test["loss"],
                 "train/test_accuracy": test["accuracy"],
             }
-            if known.get(test["trial"]) != values:
-                new[test["trial"]] = values
-        for trial, values in new.items():
-            run.record.append("metrics", "train", step=trial, values=values)
-        if new:
-            known.update(new)
-            progress.update(result)
-
-    return on_test
+            if self._known.get(test["trial"]) != values:
+                self._known[test["trial"]] = values
+                self._run.record.append("metrics", "train", step=test["trial"], values=values)
 
 
 def _save(run: Run, result, device: str) -> dict:
@@ -88,10 +89,10 @@ def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None
     from ratecore.checkpoints import waiting_signals
     from ratecore.training import train
 
-    on_test = _on_test(run, log)
+    tests = Tests(run, log)
     with waiting_signals() as signals:
-        result = train(run.settings, device, on_test, _checkpoints(run, signals, log))
-        on_test(result)  # an earlier training may have left nothing to do
+        result = train(run.settings, device, tests, _checkpoints(run, signals, log))
+        tests.record(result)  # an earlier training may have left nothing to do
         end = _save(run, result, device)
     if no_gpu:
         end["tags"]["no_gpu"] = no_gpu
@@ -130,22 +131,22 @@ def _train_undone(runs: list[Run], device: str, log) -> dict:
                 checkpoints = _checkpoints(run, signals, log)
                 earlier = checkpoints.load()
                 end = stack.enter_context(recorded("train", run, log))
-                going.append((run, stack, end, checkpoints, _on_test(run, log), earlier))
+                going.append((run, stack, end, checkpoints, Tests(run, log), earlier))
 
             found[run.folder] = one("train", run, begin, log)
         if not going:
             return found
-        started, _, _, checkpoints, on_tests, results = zip(*going, strict=True)
+        started, _, _, checkpoints, tests_of, results = zip(*going, strict=True)
         settings = [run.settings for run in started]
-        trained = train_block(settings, device, lambda k, r: on_tests[k](r), list(results), list(checkpoints))
+        trained = train_block(settings, device, lambda k, r: tests_of[k](r), list(results), list(checkpoints))
         for k, outcome in trained:
-            run, stack, end, _, on_test, _ = going[k]
+            run, stack, end, _, tests, _ = going[k]
 
-            def finish(run=run, stack=stack, end=end, on_test=on_test, outcome=outcome):
+            def finish(run=run, stack=stack, end=end, tests=tests, outcome=outcome):
                 with stack.pop_all():
                     if isinstance(outcome, FloatingPointError):
                         raise outcome
-                    on_test(outcome)
+                    tests.record(outcome)
                     end.update(_save(run, outcome, device))
                 return end
 

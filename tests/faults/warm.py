@@ -83,8 +83,8 @@ def _child(job: dict) -> int:
     if job.get("count"):
         count, update = os.open(job["count"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), updates.FusedUpdates.update
 
-        def counted(self, *args):
-            loss = update(self, *args)
+        def counted(self, *args, **more):
+            loss = update(self, *args, **more)
             os.write(count, b".")
             return loss
 
