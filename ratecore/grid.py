@@ -305,7 +305,8 @@ class Experiment:
 
     def cell_of(self, values) -> Cell:
         """The grid point of column: value, as Snakemake's wildcards of some stage have them; the first of several."""
-        columns = tuple(axis.column for axis in self.axes if axis.column in values)
+        names = set(values.keys())  # Snakemake's wildcards look for values with `in`
+        columns = tuple(axis.column for axis in self.axes if axis.column in names)
         return self._first_cells[columns][path_of({column: values[column] for column in columns})]
 
     @cached_property
