@@ -326,20 +326,21 @@ class Own(AbstractTask):
         return True
 
 
+OF_U, OF_Z = r"task 'own': draw_trial\('go'\) returned ", r"task 'own': generate_target\('go'\) returned "
 WRONG_TASKS = [
-    ("u", lambda v: v.T, r"the stimulus u has shape .*; it must be .*swapped"),
-    ("u", one_more(1), "the stimulus u has shape"),
-    ("u", one_more(0), "the stimulus u has shape"),
-    ("u", lambda v: v[0], "the stimulus u has shape"),
-    ("u", with_value(np.nan), "the stimulus u holds NaN"),
-    ("u", lambda v: v * 1e300 * 1e300, "the stimulus u holds NaN"),
-    ("u", lambda v: v.astype(complex), "the stimulus u is complex"),
-    ("u", lambda v: v.astype(object), "the stimulus u is of dtype object"),
-    ("u", lambda v: v.astype(str), "the stimulus u is of dtype <U"),
-    ("z", lambda v: v[:-1], "the target z has shape"),
-    ("z", lambda v: v[:, None], "the target z has shape"),
-    ("z", lambda v: 1.0, "the target z has shape"),
-    ("z", with_value(np.inf), "the target z holds NaN"),
+    ("u", lambda v: v.T, OF_U + r"an array of shape \(30, 2\) .*is it transposed.*of shape \(2, 30\)"),
+    ("u", one_more(1), OF_U + r"an array of shape \(2, 31\)"),
+    ("u", one_more(0), OF_U + r"an array of shape \(3, 30\) .*n_inputs is 2"),
+    ("u", lambda v: v[0], OF_U + r"an array of shape \(30,\)"),
+    ("u", with_value(np.nan), OF_U + "nan at input 1, step 29"),
+    ("u", lambda v: v * 1e300 * 1e300, OF_U + "-?inf at input 0, step 0"),
+    ("u", lambda v: v.astype(complex), OF_U + ".* dtype complex128"),
+    ("u", lambda v: v.astype(object), OF_U + ".* dtype object"),
+    ("u", lambda v: v.astype(str), OF_U + ".* dtype <U"),
+    ("z", lambda v: v[:-1], OF_Z + r"an array of shape \(29,\)"),
+    ("z", lambda v: v[:, None], OF_Z + r"an array of shape \(30, 1\)"),
+    ("z", lambda v: 1.0, OF_Z + "float 1.0"),
+    ("z", with_value(np.inf), OF_Z + "inf at step 29"),
 ]
 
 
