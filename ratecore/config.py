@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from ratecore.hints import in_steps
+from ratecore.hints import in_steps, look_in
 from ratecore.reading import expanded_uri, local_path
 from ratecore.reading import load_yaml as load_yaml
 from ratecore.settings import Settings, SettingsError, did_you_mean, shortened, shown, task_key
@@ -20,6 +20,8 @@ from ratecore.spiking.settings import ConversionSettings as ConversionSettings
 from ratecore.spiking.settings import SpikingSettings as SpikingSettings
 from ratecore.spiking.settings import StimulationSettings as StimulationSettings
 from ratecore.streams import draw_inhibitory, stream
+from ratecore.tasks import TaskFactory
+from ratecore.tasks.checks import check_task
 from ratecore.tasks.files import load_task_file as load_task_file
 from ratecore.tasks.files import task_code
 
@@ -148,9 +150,6 @@ class RunSettings(Settings):
 
     def _check_task(self) -> None:
         """The task as it is asked for can be made, or the key that stands in the way is named."""
-        from ratecore.tasks import TaskFactory
-        from ratecore.tasks.checks import check_task
-
         try:
             task = self.create_task()
         except SettingsError:
@@ -164,8 +163,6 @@ class RunSettings(Settings):
 
     def create_task(self):
         """The task of this run. Raises ValueError: an unknown task, or settings it cannot have."""
-        from ratecore.tasks import TaskFactory
-
         if self.task_file:
             load_task_file(self.task_file)
         return TaskFactory.create_task(self.task, self.task_settings, strict=True)
@@ -287,6 +284,9 @@ class ExperimentSettings(Settings):
         if problems:
             raise SettingsError(problems)
         return grid
+
+
+look_in(ExperimentSettings)
 
 
 def _as_list(axis: str, values) -> str:

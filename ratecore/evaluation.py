@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from ratecore.arrays import arrays_of_trials
 from ratecore.config import EvaluationSettings
 from ratecore.dynamics import outputs, trial_noise
 from ratecore.losses import trial_losses
+from ratecore.results import Evaluation, Scores
 from ratecore.streams import stream
 from ratecore.tasks.checks import ready_to_score
 from ratecore.tasks.trials import score
@@ -51,46 +51,6 @@ def draw_trials(task, net, generators, trials=None):
     return trials._replace(u=u, z=z), *trial_noise(generators, task.T, net.N, w.dtype, w.device)
 
 
-@dataclass
-class Scores:
-    """What trials gave.
-
-    Attributes:
-        losses: (B,).   correct: (B,) bool, NaN for a task without `is_correct`.
-        outputs: (B, T), of step t in column t; column 0 is the readout of r[0].
-        labels: B labels.   conditions: (B,) names.
-    """
-
-    losses: np.ndarray
-    correct: np.ndarray
-    outputs: np.ndarray
-    labels: list
-    conditions: np.ndarray
-
-    @property
-    def loss(self) -> float:
-        return float(self.losses.mean())
-
-    @property
-    def accuracy(self) -> float:
-        return float(self.correct.mean())
-
-    def by_condition(self) -> dict[str, dict]:
-        """Condition: n, accuracy, loss, output_mean (T,), output_sd (T,); conditions in alphabetical order."""
-        table = {}
-        for name in sorted(set(self.conditions.tolist())):
-            of = self.conditions == name
-            outputs = self.outputs[of]
-            table[name] = {
-                "n": int(of.sum()),
-                "accuracy": float(self.correct[of].mean()),
-                "loss": float(self.losses[of].mean()),
-                "output_mean": outputs.mean(0),
-                "output_sd": outputs.std(0),
-            }
-        return table
-
-
 def score_trials(task, net, loss_fn: str, generators, trials=None) -> Scores:
     """Runs trials without gradients and scores them; arguments as `draw_trials`."""
     trials, x0, noise = draw_trials(task, net, generators, trials)
@@ -116,45 +76,6 @@ def together(parts: list[Scores]) -> Scores:
 
 def _chunks(n: int):
     return (range(k, min(k + CHUNK, n)) for k in range(0, n, CHUNK))
-
-
-@dataclass
-class Evaluation:
-    """Scores of a trained network on fresh trials.
-
-    Attributes:
-        scores: of the trials.
-        psychometric: a row for each trial type and strength of evidence, for tasks that grade it: trial_type,
-            evidence (signed, as a multiple of the task's offset), n, accuracy, p_positive (share of trials with a
-            positive mean output in the response window).
-        response: (start, stop) of the response window in steps.
-    """
-
-    scores: Scores
-    response: tuple[int, int]
-    psychometric: list[dict] = field(default_factory=list)
-
-    def summary(self) -> dict:
-        """The scores in plain numbers to six decimals, for people and JSON."""
-        window = slice(*self.response)
-        conditions = {
-            name: {
-                "n": row["n"],
-                "accuracy": round(row["accuracy"], 6),
-                "loss": round(row["loss"], 6),
-                "response_mean": round(float(row["output_mean"][window].mean()), 6),
-                "response_sd": round(float(row["output_sd"][window].mean()), 6),
-            }
-            for name, row in self.scores.by_condition().items()
-        }
-        s = self.scores
-        return {
-            "n_trials": len(s.losses),
-            "accuracy": round(s.accuracy, 6),
-            "loss": round(s.loss, 6),
-            "conditions": conditions,
-            "psychometric": self.psychometric,
-        }
 
 
 def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = "l2") -> Evaluation:

@@ -37,6 +37,8 @@ from ratecore.config import (
 )
 from ratecore.hints import for_seeds
 from ratecore.settings import as_number, shortened
+from ratecore.tasks import TaskFactory
+from ratecore.tasks.trials import require_criterion
 
 # Sections after training whose axes give a stage something else to do for the same network.
 LATER = {"train": (), "evaluate": ("evaluation",), "export": AFTER_TRAINING, "convert": AFTER_TRAINING}
@@ -214,8 +216,6 @@ class Experiment:
         return merged
 
     def _make_cells(self) -> list[Cell]:
-        from ratecore.tasks.trials import require_criterion
-
         if self.settings.task_file:
             load_task_file(self.settings.task_file)  # a file that cannot be loaded is run once, not at every point
         cells, problems = [], {}
@@ -248,8 +248,6 @@ class Experiment:
 
     def _check_task_names(self, problems: dict) -> None:
         """`task_settings` under a name that no task has is a mistake; a task that this grid leaves out is none."""
-        from ratecore.tasks import TaskFactory
-
         tasks = TaskFactory.list_available_tasks()
         for name, own in self.settings.task_settings.items():
             if isinstance(own, dict) and task_key(name) not in tasks:

@@ -117,10 +117,16 @@ def near(word: str, names, cutoff: float = 0.6) -> str | None:
     return found[0] if found else None
 
 
+_roots: list[type] = []  # settings that hold all others; `ratecore.config` adds its own
+
+
+def look_in(root: type) -> None:
+    """Makes all settings in `root` known, so that a key in the wrong section is recognized."""
+    _roots.append(root)
+
+
 def every_setting() -> dict[str, type]:
     """Dotted path of each setting of an experiment: the settings it belongs to."""
-    from ratecore.config import ExperimentSettings
-
     found: dict[str, type] = {}
 
     def visit(model, path):
@@ -129,7 +135,8 @@ def every_setting() -> dict[str, type]:
             if hasattr(field.annotation, "model_fields"):
                 visit(field.annotation, (*path, key))
 
-    visit(ExperimentSettings, ())
+    for root in _roots:
+        visit(root, ())
     return found
 
 
@@ -163,12 +170,10 @@ def _nested(path: str) -> str:
 
 def for_axis(name: str, axes) -> str:
     """What follows an unknown axis of the grid, of those that there are; '' where nothing is like it."""
-    from ratecore.config import ExperimentSettings
-
     same = plain(name)
     if same in REMARKS:
         return REMARKS[same]
-    field = ExperimentSettings.model_fields.get(name)
+    field = next((root.model_fields[name] for root in _roots if name in root.model_fields), None)
     if field is not None:
         inside = hasattr(field.annotation, "model_fields")
         return f"; name a setting in it, as {name}.<key>" if inside else "; it is one for all runs, outside grid"

@@ -152,8 +152,8 @@ def run_settings(args) -> RunSettings:
 def train_command(settings: RunSettings, output_dir: str, device) -> int:
     """Trains, scores and saves one network; prints where."""
     from ratecore.evaluation import evaluate
+    from ratecore.exporting import export
     from ratecore.files import ensure_writable
-    from ratecore.formats import export
     from ratecore.progress import ProgressBar
     from ratecore.tasks.trials import require_criterion
     from ratecore.training import train

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from importlib import import_module
 
 import numpy as np
 import torch
 from torch import nn
 
-from ratecore.arrays import STEPS, tensor_of
 from ratecore.compat.aliases import accepts
-from ratecore.compat.network_names import NetworkNames
 from ratecore.config import ACTIVATIONS, NetworkSettings, RNNConfig
 from ratecore.streams import draw_inhibitory
 
@@ -80,8 +79,10 @@ class AbstractRateRNN(nn.Module, ABC):
         return text
 
 
-class FR_RNN_dale(NetworkNames, AbstractRateRNN):
+class RateNetwork(nn.Module):
     """A network of N rate units that obeys Dale's law unless told not to.
+
+    Users get it as `FR_RNN_dale`, which adds the calls of the existing packages.
 
     Everything that the network is lives in its parameters and buffers and, by its settings, in the extra state of
     `state_dict`, which therefore restores it alone.
@@ -106,6 +107,7 @@ class FR_RNN_dale(NetworkNames, AbstractRateRNN):
     """
 
     parameter_names = ("w", "w_out", "b_out", "taus_gaus")
+    _standard = True  # see `is_standard`
 
     def __init__(self, N, P_inh, P_rec, w_in, som_N, w_dist, gain, apply_dale, w_out, device="cpu",
                  *, taus=(4, 20), activation="sigmoid", rng=None):  # fmt: skip
@@ -227,24 +229,6 @@ class FR_RNN_dale(NetworkNames, AbstractRateRNN):
         net._register(dtype, **{k: arrays[k] for k in shapes if k not in ("inh", "exc")})
         return net.to(device)
 
-    def load_net(self, path):
-        """Becomes the network saved in a `.mat` or `.pth` file, whatever this one was; optimizers must be made anew.
-
-        Returns:
-            self.
-
-        Raises:
-            ratecore.formats.FormatError: the file is damaged or holds no such network; this network stays as it was.
-        """
-        from ratecore.formats import load_network
-
-        loaded = load_network(path, device=self.w.device, dtype=self.w.dtype)
-        self._adopt(loaded.settings)
-        self.saved_task = loaded.saved_task
-        self._register(**dict(loaded.named_buffers()), **dict(loaded.named_parameters()))
-        self._drawn = None
-        return self
-
     def assign_exc_inh(self):
         """Draws each unit's type.
 
@@ -364,36 +348,17 @@ class FR_RNN_dale(NetworkNames, AbstractRateRNN):
         print(text)
         return text
 
-    def forward(self, stim, taus=None, training_params=None, settings=None, *, x0=None, noise=None, rng=None):
-        """Runs trials with noise (SPEC 1); the seed package's call.
 
-        Args:
-            stim: (n_in, T), or (B, n_in, T) for a batch of trials.
-            taus: one or two values in steps; the network's own when None or equal.
-            training_params: `activation` is taken from it when given.
-            settings: `DeltaT` (default 1) and `T` are taken from it; of a longer `stim` the first T steps are run.
-            x0, noise: (B, N), (B, T-1, N), to run a trial with known randomness; drawn when None.
-            rng: seed or generator of what is drawn.
+def is_standard(net) -> bool:
+    """Whether a network computes as `RateNetwork` does, so that compiled loops may take its place.
 
-        Returns:
-            stim, x, r (T entries of (N, 1)), o (T - 1 entries of (1, 1)), w, w_in, m, som_m, w_out, b_out, taus_gaus.
-            With a batch x, r are (B, T, N) and o is (B, T - 1).
+    A subclass of a user's may override anything: it is not.
+    """
+    return vars(type(net)).get("_standard", False)
 
-        Raises:
-            ValueError: `stim` has another shape, or fewer steps than `settings["T"]`.
-        """
-        from ratecore.dynamics import run
 
-        shape = (("B", 0), self.w_in.shape[1], STEPS)[0 if np.ndim(stim) == 3 else 1 :]
-        stim = tensor_of("stim", stim, shape, self.w.dtype, self.w.device)
-        T = (settings or {}).get("T", stim.shape[-1])
-        if stim.shape[-1] < T:
-            raise ValueError(f"settings['T'] = {T}: stim has only {stim.shape[-1]} steps")
-        stim = stim[..., : int(T)]
-        x, r, o = run(
-            self, stim if stim.ndim == 3 else stim[None], x0=x0, noise=noise, rng=rng, taus=taus,
-            activation=(training_params or {}).get("activation"), DeltaT=(settings or {}).get("DeltaT", 1),
-        )  # fmt: skip
-        if stim.ndim == 2:
-            x, r, o = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]], [v[None, None] for v in o[0]]
-        return stim, x, r, o, self.w, self.w_in, self.m, self.som_m, self.w_out, self.b_out, self.taus_gaus
+def __getattr__(name):
+    # It runs trials and reads files, which need this module.
+    if name == "FR_RNN_dale":
+        return import_module("ratecore.compat.rate_network").FR_RNN_dale
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

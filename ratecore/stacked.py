@@ -12,7 +12,7 @@ from ratecore.arrays import BATCH, STEPS, tensor_of
 from ratecore.config import TrainingSettings
 from ratecore.dynamics import readout, stacked_step, torch_engine
 from ratecore.losses import trial_losses
-from ratecore.network import FR_RNN_dale
+from ratecore.network import RateNetwork, is_standard
 from ratecore.updates import BETAS, EPS, TorchUpdates
 
 
@@ -36,11 +36,11 @@ class StackedNetworks:
         ValueError: no network, one of another kind, or networks that do not belong together.
     """
 
-    def __init__(self, nets: list[FR_RNN_dale], device="cpu"):
+    def __init__(self, nets: list[RateNetwork], device="cpu"):
         if not nets:
             raise ValueError("a stack needs at least one network")
         for net in nets:
-            if type(net) is not FR_RNN_dale:
+            if not is_standard(net):
                 raise ValueError(f"{type(net).__name__} cannot be stacked; only FR_RNN_dale can")
             mine, first = ((n.settings, n.w_in.shape, n.w.dtype) for n in (net, nets[0]))
             if mine != first:

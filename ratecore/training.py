@@ -6,42 +6,17 @@ import contextlib
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from ratecore.config import RunSettings, TrainingSettings
 from ratecore.dynamics import LANES_PAY
-from ratecore.evaluation import Scores, draw_trials, one_thread, score_trials
+from ratecore.evaluation import draw_trials, one_thread, score_trials
 from ratecore.network import FR_RNN_dale
+from ratecore.results import Scores, TrainingResult
 from ratecore.streams import stream
 from ratecore.tasks.checks import ready_to_train
 from ratecore.updates import make_updates
-
-
-@dataclass
-class TrainingResult:
-    """What training a network gave, or has given so far.
-
-    Attributes:
-        net: the trained network.   initial: its state_dict before training.   optimizer: Adam's state_dict.
-        losses: of every update, (n_updates,).
-        tests: dicts with trial, updates (so far), train_loss (mean since the last test), loss, accuracy.
-        last_test: scores of the last test.
-        trained: whether the criterion was met.   n_trials: trials used.   seconds: of training.
-        finished: when it ended, in seconds since 1970.
-    """
-
-    net: FR_RNN_dale
-    initial: dict
-    optimizer: dict = field(default_factory=dict)
-    losses: list = field(default_factory=list)
-    tests: list[dict] = field(default_factory=list)
-    last_test: Scores | None = None
-    trained: bool = False
-    n_trials: int = 0
-    seconds: float = 0.0
-    finished: float = 0.0
 
 
 def initial_network(settings: RunSettings, device="cpu") -> FR_RNN_dale:

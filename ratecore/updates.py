@@ -15,6 +15,7 @@ from ratecore.arrays import BATCH, STEPS, array_of, tensor_of
 from ratecore.config import TrainingSettings
 from ratecore.dynamics import LANES_PAY, compiled_loops_take, run
 from ratecore.losses import trial_losses
+from ratecore.network import is_standard
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
 
@@ -251,7 +252,5 @@ class FusedUpdates:
 
 def make_updates(net, training: TrainingSettings):
     """The fastest updates for the network: fused for an `FR_RNN_dale` on the CPU, torch's otherwise."""
-    from ratecore.network import FR_RNN_dale
-
-    kind = FusedUpdates if type(net) is FR_RNN_dale and compiled_loops_take(net) else TorchUpdates
+    kind = FusedUpdates if is_standard(net) and compiled_loops_take(net) else TorchUpdates
     return kind(net, training)

@@ -164,25 +164,6 @@ def evaluate_single_trial(task_name, model_path, scaling_factor, settings=None, 
     return _single_trial(task_of(model, task_name, settings), model, scaling_factor, seed, how)
 
 
-def scores_of_own(task_name, path, scaling: float, settings, n_trials: int) -> dict | None:
-    """Scores by an evaluator, or a spiking task, that a user registered for a task; None where there is none."""
-    from ratecore.compat.spiking_tasks import SpikingTaskFactory
-    from ratecore.spiking.eval_tasks import LIFNetworkAdapter
-
-    scores = {"model": str(path), "scaling_factor": scaling, "n_trials": n_trials}
-    if (evaluator := SpikingEvaluatorFactory.added(task_name)) is not None:
-        own = evaluator(settings or {})
-        correct = [own.evaluate_single_trial(str(path), scaling) for _ in range(n_trials)]
-        if not all(value in (0, 1) for value in correct):
-            raise ValueError(f"{evaluator.__name__}.evaluate_single_trial must return 0 or 1; it gave {correct[0]!r}")
-        hits = int(sum(correct))
-        counts = {"Correct trials": hits, "Incorrect trials": n_trials - hits, "Total trials": n_trials}
-        return scores | {"overall_accuracy": hits / n_trials} | counts
-    if (task := SpikingTaskFactory.added(task_name)) is not None:
-        return scores | task(settings).evaluate_performance(LIFNetworkAdapter(path, scaling), n_trials)
-    return None
-
-
 def trials_of_each_type(model, task, scaling: float, settings=None, seed=0) -> list[dict]:
     """A trial of each trial type of a task.
 

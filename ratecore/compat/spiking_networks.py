@@ -167,7 +167,7 @@ class LIFNetworkAdapter(AbstractSpikingRNN):
 
     def simulate(self, stimulus, stims: dict | None = None):
         """A trial on stimulus (n_in, T): spikes (N, nt), membranes (N, nt), output (nt,), params as LIF_network_fnc."""
-        from ratecore.spiking.companion import LIF_network_fnc
+        from ratecore.compat.spiking_simulation import LIF_network_fnc
 
         _, membranes, spikes, _, _, out, params = LIF_network_fnc(
             self.model, self.scaling_factor, stimulus, stims, self.downsample, self.use_initial_weights, rng=self._rng

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ratecore.arrays import STEPS, tensor_of
-from ratecore.network import NOISE_SD, X0_SD, FR_RNN_dale, activation_function
+from ratecore.network import NOISE_SD, X0_SD, activation_function, is_standard
 
 LANES_PAY = 6  # from so many trials on, running them side by side costs less than one by one
 DENSE = 0.5  # with more of the connections alive, dense matrix products are faster in large networks
@@ -131,7 +131,7 @@ def outputs(net, stim, x0, noise, *, finite: bool = True):
     """
     stim, x0, noise = _trials(net, stim, x0, noise, None, finite)
     with torch.no_grad():
-        if type(net) is FR_RNN_dale and compiled_loops_take(net) and len(stim) >= LANES_PAY:
+        if is_standard(net) and compiled_loops_take(net) and len(stim) >= LANES_PAY:
             from ratecore.dynamics.lanes import LiveMatrix, outputs_over  # compiled on first use
 
             live = LiveMatrix.of(net.effective_weights())

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ratecore.figures.style import COLORS, STEP_MS, color_of, legend, mark_windows, new_figure, title_over
+from ratecore.intervals import wilson_interval
 
 RATE, LIF = "k", COLORS[0]
 E, I, SST = COLORS[0], COLORS[1], COLORS[2]
@@ -123,8 +124,6 @@ def scaling(searches: dict[str, dict], title: str = "") -> Figure:
 
 
 def _one_search(axis, search) -> None:
-    from ratecore.spiking import wilson_interval
-
     values, accuracy, n = (np.array(search[key]) for key in ("scaling_factors", "all_perfs", "n_trials"))
     confidence = search["confidence"]
     ends = np.array([wilson_interval(round(p * k), k, confidence) for p, k in zip(accuracy, n, strict=True)])

@@ -6,18 +6,14 @@ checksums are compared before a number is used: a flipped bit is an error and ne
 
 from __future__ import annotations
 
-import itertools
-import time
+from importlib import import_module
 from pathlib import Path
 
 from ratecore.config import RunSettings
-from ratecore.files import write_atomic, write_new
 from ratecore.formats.errors import DamagedError, FormatError
 from ratecore.formats.mat import (
     add_to_mat,
-    example_trial,
     load_mat,
-    mat_bytes,
     sha256_without_additions,
 )
 from ratecore.formats.npz import comparison_bytes, evaluation_bytes, load_comparison, load_scores
@@ -33,8 +29,8 @@ from ratecore.formats.pth import (
     save_pth,
     training_params,
 )
-from ratecore.formats.reading import NetworkFile, load_network, read_network
-from ratecore.formats.task_settings import SavedTask, load_task
+from ratecore.formats.reading import NetworkFile, load_network, load_task, read_network
+from ratecore.formats.task_settings import SavedTask
 
 __all__ = [
     "ACCURACY_AMPLITUDE",
@@ -77,30 +73,8 @@ def export_stem(output_dir, settings: RunSettings) -> Path:
     return folder / f"Task_{settings.task}_N_{s.N}_{taus}_Act_{s.activation}"
 
 
-def export(output_dir, settings: RunSettings, result, scores) -> tuple[Path, Path]:
-    """Writes a network's `.mat` and `.pth` under the names of SPEC 4.
-
-    Exporting the same network again writes the same two files. A name that another network of the same second has is
-    followed by `_2`, `_3` ...; no file of another network is ever written over.
-
-    Args:
-        output_dir: the folder above `models`.   settings, result, scores: as in `mat_bytes`.
-
-    Returns:
-        paths of the .mat and the .pth.
-    """
-    finished = time.strftime("%Y_%m_%d_%H%M%S", time.localtime(result.finished))
-    stem = f"{export_stem(output_dir, settings)}_{finished}"
-    mat, pth = mat_bytes(settings, result, scores), pth_bytes(settings, result)
-    for k in itertools.count(1):
-        name = stem if k == 1 else f"{stem}_{k}"
-        mat_path, pth_path = Path(f"{name}.mat"), Path(f"{name}.pth")
-        if mat_path.exists() and not pth_path.exists():
-            continue  # of a network whose .pth was moved away
-        try:
-            write_new(pth_path, pth)  # whose .pth it is has the name
-        except FileExistsError:
-            if pth_path.read_bytes() != pth:
-                continue
-        write_atomic(mat_path, mat)
-        return mat_path, pth_path
+def __getattr__(name):
+    # Making a file of a trained network runs a trial, which no format does; `ratecore.exporting` imports the formats.
+    if name in ("example_trial", "export", "mat_bytes"):
+        return getattr(import_module("ratecore.exporting"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

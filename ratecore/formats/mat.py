@@ -9,60 +9,39 @@ import os
 import numpy as np
 import torch
 
+from ratecore import network
 from ratecore.config import RunSettings
-from ratecore.dynamics import draw_noise, run
 from ratecore.files import write_atomic
 from ratecore.formats.errors import FormatError, bytes_of, first_line
 from ratecore.formats.hdf5 import read_hdf5, with_variables_hdf5
 from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length, sealed_mat
 from ratecore.formats.matlab_writing import with_variables
 from ratecore.formats.task_settings import task_variables
-from ratecore.network import FR_RNN_dale, activation_function
-from ratecore.streams import stream
 
 
-def example_trial(settings: RunSettings, net: FR_RNN_dale) -> dict:
-    """One trial of the run's example stream, in float64 with the weights that are saved.
-
-    Returns:
-        u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1), r (T, N, 1).
-    """
-    task, rng = settings.create_task(), stream(settings.seed, "example")
-    (u,), (z,), (label,), _ = task.generate_batch([rng])
-    x0, noise = draw_noise(1, task.T, net.N, rng, torch.float64)
-    exact = FR_RNN_dale.from_arrays(net.settings, {**_arrays(net), "w": net.rectified_w().detach().cpu()},
-                                    dtype=torch.float64)  # fmt: skip
-    with torch.no_grad():
-        x, r, o = run(exact, torch.as_tensor(u)[None], x0=x0, noise=noise, engine="torch")
-    return {"u": u, "target": z, "label": label, "o": o[0].numpy(), "x": x[0, :, :, None].numpy(),
-            "r": r[0, :, :, None].numpy()}  # fmt: skip
-
-
-def _arrays(net) -> dict:
+def arrays_of(net) -> dict:
+    """The arrays of a network by their names in files, on the CPU."""
     names = ("w", "w_in", "w_out", "b_out", "taus_gaus", "m", "som_m", "inh", "exc")
     return {name: getattr(net, name).detach().cpu() for name in names}
 
 
-def mat_bytes(settings: RunSettings, result, scores) -> bytes:
+def packed_mat(settings: RunSettings, task, result, scores, *, x0, r0, example: dict) -> bytes:
     """A `.mat` file with every key of SPEC 4.
 
     Args:
-        settings, result: of the run.   scores: `Scores` of the evaluation; of the last test when there was none.
+        settings, task, result: of the run.   scores: `Scores` of the evaluation; of the last test when there was none.
+        x0, r0: (N, 1), states and rates at the first step of the first trial, float64.
+        example: u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1), r (T, N, 1) of a trial.
     """
     import scipy.io
 
     net, initial = result.net, result.initial
-    after = {k: v.double().numpy() for k, v in _arrays(net).items()}
+    after = {k: v.double().numpy() for k, v in arrays_of(net).items()}
     before = {f"{k}0": initial[k].cpu().double().numpy() for k in ("w", "taus_gaus", "w_in")}
-    rng = stream(settings.seed, "trial", 0)
-    task = settings.create_task()
-    task.generate_batch([rng])
-    x0 = draw_noise(1, task.T, net.N, rng)[0].double().T
-    example = example_trial(settings, net)
     labels = scores.labels
     s = settings.network
     content = {
-        "x0": x0.numpy(), "r0": activation_function(net.activation)(x0).numpy(), **before,
+        "x0": x0, "r0": r0, **before,
         **after, "w": net.rectified_w().detach().cpu().double().numpy(),
         "inh": after["inh"][:, None], "exc": after["exc"][:, None],
         "N": float(net.N), "som_N": float(net.som_N), "taus": np.array([s.taus]), "activation": net.activation,
@@ -134,8 +113,8 @@ def sha256_without_additions(path) -> str:
     return hashlib.sha256(data[: sealed_length(data) or len(data)]).hexdigest()
 
 
-def network_from_arrays(arrays: dict, device, dtype) -> FR_RNN_dale:
+def network_from_arrays(arrays: dict, device, dtype) -> network.RateNetwork:
     """The network of `conform`'s arrays."""
     parts = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()
              if isinstance(value, np.ndarray)}  # fmt: skip
-    return FR_RNN_dale.from_arrays(arrays["settings"], parts, device, dtype)
+    return network.FR_RNN_dale.from_arrays(arrays["settings"], parts, device, dtype)

@@ -8,6 +8,8 @@ import numpy as np
 
 from ratecore.formats.containers import read_npz
 from ratecore.formats.errors import FormatError, bytes_of, first_line
+from ratecore.results import Scores
+from ratecore.spiking.results import Comparison, Components, Example
 
 
 def evaluation_bytes(evaluation) -> bytes:
@@ -38,8 +40,6 @@ def _packed(arrays: dict) -> bytes:
 
 def load_scores(path):
     """The `Scores` in an evaluation file. Raises FormatError when it cannot be read."""
-    from ratecore.evaluation import Scores
-
     kinds = {"losses": "f", "correct": "b", "outputs": "f", "labels": "iufU", "conditions": "U"}
     data = bytes_of(path)
     try:
@@ -95,8 +95,6 @@ def comparison_bytes(comparison) -> bytes:
 
 def load_comparison(path):
     """The `Comparison` in a file of `comparison_bytes`. Raises FormatError when it cannot be read."""
-    from ratecore.spiking.comparison import Comparison, Components, Example
-
     data = bytes_of(path)
     try:
         found = _of_known_shapes(read_npz(data, _COMPARISON))

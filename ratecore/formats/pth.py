@@ -10,11 +10,12 @@ import re
 import numpy as np
 import torch
 
+from ratecore import network
 from ratecore.config import AFTER_TRAINING, NetworkSettings, RunSettings
 from ratecore.files import read_bounded, write_atomic
 from ratecore.formats.containers import LARGEST, checked_zip
 from ratecore.formats.errors import DamagedError, FormatError, bytes_of, first_line
-from ratecore.network import FR_RNN_dale
+from ratecore.results import TrainingResult
 from ratecore.tracking.provenance import code_hash
 
 PTH_FORMAT = "ratecore-1"
@@ -160,8 +161,6 @@ def result_from_pth(path, device="cpu"):
 
 def result_of_content(path, content: dict, device="cpu"):
     """The `TrainingResult` in the content of a `.pth` file."""
-    from ratecore.training import TrainingResult
-
     try:
         _check_types(content)
         return TrainingResult(
@@ -215,8 +214,8 @@ def result_from_checkpoint(path, settings: RunSettings, device="cpu"):
     return result_of_content(path, content, device)
 
 
-def network_from_state(state, device, dtype=None) -> FR_RNN_dale:
+def network_from_state(state, device, dtype=None) -> network.RateNetwork:
     """The network of a `state_dict`, in its own type of numbers or `dtype`. Raises ValueError for what is none."""
     settings = NetworkSettings(**state["_extra_state"])
     arrays = {k: v.cpu() for k, v in state.items() if isinstance(v, torch.Tensor)}
-    return FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
+    return network.FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)

@@ -15,7 +15,7 @@ from ratecore.formats.errors import FormatError, first_line, say_once
 from ratecore.formats.mat import network_from_arrays, read_variables
 from ratecore.formats.pth import content_of_pth, network_from_state, port_state
 from ratecore.formats.task_settings import VARIABLES, SavedTask, fields_of, task_in, task_in_pth
-from ratecore.network import FR_RNN_dale
+from ratecore.network import RateNetwork
 
 _NAMES = (*REQUIRED, *OPTIONAL, *BEFORE_TRAINING, *VARIABLES, "x")
 
@@ -54,7 +54,7 @@ def read_network(path) -> NetworkFile:
         raise FormatError(f"{path}: {first_line(error)}") from error
 
 
-def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
+def load_network(path, device="cpu", dtype=torch.float32) -> RateNetwork:
     """The trained network in a `.mat` or `.pth` file.
 
     Returns:
@@ -73,6 +73,24 @@ def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
         return net
     except Exception as error:  # as above
         raise FormatError(f"{path}: {first_line(error)}") from error
+
+
+def load_task(path, name: str | None = None, settings: dict | None = None):
+    """The task that a saved network was trained on, with its settings.
+
+    Args:
+        path: of a `.mat` or `.pth` file.
+        name: of a registered task; by default the one in the file.
+        settings: settings of the task in place of those in the file.
+
+    Returns:
+        an AbstractTask. Where the file holds no settings, those that its example stimulus shows are taken, the
+        defaults for the rest, and one line on stderr says so.
+
+    Raises:
+        FormatError: the file cannot be read, or the network was trained on another task.   ValueError: unknown names.
+    """
+    return read_network(Path(path)).task.create(name, settings)
 
 
 def _of_mat(path: Path) -> NetworkFile:

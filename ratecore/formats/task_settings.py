@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ratecore.formats.conform import numbers, word
 from ratecore.formats.errors import FormatError, say_once
 from ratecore.formats.matlab import UnusableError
 from ratecore.settings import shown, task_key
+from ratecore.tasks import TaskFactory
 
 VARIABLES = ("task", "task_settings", "task_settings_names", "u")
 NETWORK_KEYS = ("task", "DeltaT", "taus")  # of the port's settings, not of a task
@@ -45,8 +45,6 @@ class SavedTask:
         Raises:
             ValueError: the network was trained on another task or has other inputs; unknown names.
         """
-        from ratecore.tasks import TaskFactory
-
         if (name or self.name) is None:
             raise FormatError(f"{self.source}: it does not name its task; give it")
         of = TaskFactory.task_class(name or self.name)
@@ -127,8 +125,6 @@ def task_variables(task) -> dict:
 
 def task_in(content: dict, source: str, n_in: int) -> SavedTask:
     """The task in the variables of a `.mat` file."""
-    from ratecore.tasks import TaskFactory
-
     name = settings = u = None
     try:
         name = word(content, "task") if "task" in content else None
@@ -171,8 +167,6 @@ def _plain(value) -> float | int:
 
 def task_in_pth(settings: dict, source: str, n_in: int, ours: bool = True) -> SavedTask:
     """The task in the `settings` of a `.pth` file; of those of the port the ones that the task here has, too."""
-    from ratecore.tasks import TaskFactory
-
     name, key = settings.get("task"), task_key(settings.get("task") or "")
     found = {k: v for k, v in settings.items() if k not in NETWORK_KEYS}
     if not ours:
@@ -180,23 +174,3 @@ def task_in_pth(settings: dict, source: str, n_in: int, ours: bool = True) -> Sa
         found = {k: v for k, v in found.items() if k in known and isinstance(v, int | float)}
         name = name if known else None
     return SavedTask(source, n_in, name, found or None)
-
-
-def load_task(path, name: str | None = None, settings: dict | None = None):
-    """The task that a saved network was trained on, with its settings.
-
-    Args:
-        path: of a `.mat` or `.pth` file.
-        name: of a registered task; by default the one in the file.
-        settings: settings of the task in place of those in the file.
-
-    Returns:
-        an AbstractTask. Where the file holds no settings, those that its example stimulus shows are taken, the
-        defaults for the rest, and one line on stderr says so.
-
-    Raises:
-        FormatError: the file cannot be read, or the network was trained on another task.   ValueError: unknown names.
-    """
-    from ratecore.formats.reading import read_network
-
-    return read_network(Path(path)).task.create(name, settings)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field
-from statistics import NormalDist
 
 import numpy as np
 
 from ratecore.arrays import arrays_of_trials
+from ratecore.intervals import wilson_interval
 from ratecore.processes import side_by_side
 from ratecore.spiking.lif import Simulator
 from ratecore.streams import stream
@@ -202,11 +202,3 @@ def run_trials(trials: TrialsOfTask, numbers: range, scaling_factors, threads: i
         for result, more in zip(results, part, strict=True):
             result.extend(more)
     return results
-
-
-def wilson_interval(n_correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson, J. Am. Stat. Assoc. 22:209, 1927): low, high in [0, 1]."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    p, z2 = n_correct / n, z * z / n
-    centre, half = p + z2 / 2, z * math.sqrt(p * (1 - p) / n + z2 / (4 * n))
-    return max(0.0, (centre - half) / (1 + z2)), min(1.0, (centre + half) / (1 + z2))

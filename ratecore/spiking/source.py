@@ -11,7 +11,7 @@ from ratecore.formats import SavedTask, read_network
 from ratecore.formats.conform import conform
 from ratecore.formats.errors import say_once
 from ratecore.formats.pth import result_of_content
-from ratecore.network import FR_RNN_dale
+from ratecore.network import RateNetwork
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def rate_model(model) -> RateModel:
     """
     if isinstance(model, RateModel):
         return model
-    if isinstance(model, FR_RNN_dale):
+    if isinstance(model, RateNetwork):
         return model_of(model)
     if isinstance(model, dict):
         notes = []

@@ -13,6 +13,7 @@ import numpy as np
 
 from ratecore.settings import did_you_mean, shown, task_key
 from ratecore.tasks import port, trials, values
+from ratecore.tasks.overriding import overridable
 from ratecore.tasks.trials import Trials
 from ratecore.tasks.values import TaskError
 
@@ -159,6 +160,7 @@ class AbstractTask(ABC):
             return self.response_window
         return slice(min(self.stimulus_end + self.spiking_delay, self.T - 1), self.T)
 
+    @overridable
     def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[np.ndarray, object]:
         """A stimulus u (n_inputs, T) of the given trial type, and its label."""
         raise NotImplementedError(f"{self.name}: it has generate_stimulus in place of draw_trial")
@@ -167,6 +169,7 @@ class AbstractTask(ABC):
     def generate_target(self, label, seed=None) -> np.ndarray:
         """The target output z (T,) for a label. A target has nothing random; `seed` is there for older programs."""
 
+    @overridable
     def is_correct(self, o: np.ndarray, label) -> bool:
         """Whether output o (T,), o[t] of step t, answers the trial (SPEC 2)."""
         raise TaskError(
@@ -190,6 +193,7 @@ class AbstractTask(ABC):
         """A trial type, each as likely."""
         return self.trial_types[rng.integers(len(self.trial_types))]
 
+    @overridable
     def generate_stimulus(self, trial_type: str | None = None, seed=None):
         """A stimulus and its label.
 

@@ -7,20 +7,18 @@ import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
-import linecache
 import os
 import re
 import sys
-import traceback
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ratecore.reading import expanded
 from ratecore.settings import Lines, SettingsError, shown
+from ratecore.tasks.base import TaskFactory
 from ratecore.tasks.randomness import isolated
-
-SHOWN_FRAMES = 6  # of a traceback, in an error
+from ratecore.tasks.tracebacks import user_frames
 
 
 @dataclass(frozen=True)
@@ -122,8 +120,6 @@ def _module_name(path: Path) -> str:
 
 
 def _execute(path: Path, name: str, code: bytes) -> None:
-    from ratecore.tasks.base import TaskFactory
-
     try:
         compiled = compile(code, str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:  # ValueError: a NUL in it
@@ -160,23 +156,6 @@ def _loading_error(path: Path, error: BaseException) -> SettingsError:
     if isinstance(error, SystemExit):
         said = f"it ends the program while it is loaded, by SystemExit({error.code!r}); a task file must not"
     return SettingsError(Lines(start + said + user_frames(error)))
-
-
-def user_frames(error: BaseException) -> str:
-    """The part of a traceback that is in the user's code, one indented pair of lines a frame."""
-    package = str(Path(__file__).parents[1]) + os.sep
-    linecache.checkcache()
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((package, "<frozen"))
-        and f"{os.sep}site-packages{os.sep}" not in frame.filename
-    ]
-    lines = [
-        f"\n    File {frame.filename!r}, line {frame.lineno}, in {frame.name}\n      {frame.line}"
-        for frame in frames[-SHOWN_FRAMES:]
-    ]
-    return "".join(lines)
 
 
 def _is_beside(module, folder: Path) -> bool:

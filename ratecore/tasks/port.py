@@ -14,6 +14,7 @@ import numpy as np
 
 from ratecore.settings import shown
 from ratecore.tasks import values
+from ratecore.tasks.overriding import overrides
 from ratecore.tasks.randomness import isolated
 
 PROBES = 32  # trials by which `seeding` is found: a task with two trials passes for repeatable by chance in 1 of 2^32
@@ -22,12 +23,7 @@ PROBES = 32  # trials by which `seeding` is found: a task with two trials passes
 @functools.cache
 def is_port_class(task_class: type) -> bool:
     """Whether the class has `generate_stimulus` of its own and no `draw_trial`."""
-    from ratecore.tasks.base import AbstractTask
-
-    return (
-        task_class.draw_trial is AbstractTask.draw_trial
-        and task_class.generate_stimulus is not AbstractTask.generate_stimulus
-    )
+    return overrides(task_class.generate_stimulus) and not overrides(task_class.draw_trial)
 
 
 def draw(task, trial_type, rng: np.random.Generator):

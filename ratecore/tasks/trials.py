@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ratecore.tasks import port, values
+from ratecore.tasks.overriding import overrides
 from ratecore.tasks.values import TaskError
 
 
@@ -90,9 +91,7 @@ def collect(task, drawn) -> Trials:
 
 def has_criterion(task) -> bool:
     """Whether a task says which outputs are correct; without that its networks can be trained, but not scored."""
-    from ratecore.tasks.base import AbstractTask
-
-    return type(task).is_correct is not AbstractTask.is_correct
+    return overrides(type(task).is_correct)
 
 
 def require_criterion(task) -> None:

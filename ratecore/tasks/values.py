@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ratecore.settings import Lines, SettingsError, shown
-from ratecore.tasks.files import user_frames
+from ratecore.tasks.tracebacks import user_frames
 
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 NUMBER = int | float | np.integer | np.floating

@@ -1,0 +1,14 @@
+"""Confidence intervals."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+
+def wilson_interval(n_correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (Wilson, J. Am. Stat. Assoc. 22:209, 1927): low, high in [0, 1]."""
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    p, z2 = n_correct / n, z * z / n
+    centre, half = p + z2 / 2, z * math.sqrt(p * (1 - p) / n + z2 / (4 * n))
+    return max(0.0, (centre - half) / (1 + z2)), min(1.0, (centre + half) / (1 + z2))
