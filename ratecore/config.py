@@ -149,18 +149,37 @@ class RunSettings(Settings):
     def _check_task(self) -> None:
         """The task as it is asked for can be made, or the key that stands in the way is named."""
         from ratecore.tasks import TaskFactory
-        from ratecore.tasks.checks import check_task
+        from ratecore.tasks.checks import check_task, other_folder
+        from ratecore.tasks.randomness import same_folder, working_folder
 
+        folder = working_folder()
         try:
-            task = self.create_task()
+            with same_folder():
+                task = self.create_task()
+                moved = working_folder() != folder
         except SettingsError:
             raise
         except ValueError as error:
             if task_key(self.task) not in TaskFactory.list_available_tasks():
-                raise SettingsError([(("task",), f": {error}")]) from None
-            hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task))
+                raise SettingsError([(("task",), f": {self._not_registered() or error}")]) from None
+            hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task, strict=True))
             raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error.__cause__
+        if moved:
+            raise other_folder(f"task '{task.name}': its __init__ changes")
         check_task(task, self.create_task)
+
+    def _not_registered(self) -> str:
+        """The words for an unknown task when there is a file that should have registered it."""
+        if not self.task_file:
+            return ""
+        from ratecore.tasks import TaskFactory
+        from ratecore.tasks.files import registered_by
+
+        file, available = f"task_file {shown(self.task_file)}", ", ".join(TaskFactory.list_available_tasks())
+        if names := registered_by(self.task_file):
+            return f"unknown task {shown(self.task)}; {file} registers {', '.join(names)}; available: {available}"
+        line = f"TaskFactory.register_task({shown(self.task)}, <the class>)"
+        return f"unknown task {shown(self.task)}; {file} registers no task: it must call {line} when it is imported"
 
     def create_task(self):
         """The task of this run. Raises ValueError: an unknown task, or settings it cannot have."""

@@ -198,7 +198,8 @@ def shown(value) -> str:
         text = without_secrets(repr(value))  # before it is cut, for half a URI does not look like one
     except ValueError:
         return "a whole number of more than 4,300 digits"
-    return shortened(text, 200)
+    # Arrays have line breaks, and objects addresses, which differ each time and make two messages of one.
+    return shortened(re.sub(r"\s*\n\s*| at 0x[0-9a-f]+", lambda m: " " if "\n" in m[0] else "", text), 200)
 
 
 def did_you_mean(given, names) -> str:

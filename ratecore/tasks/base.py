@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from ratecore.settings import did_you_mean, shown, task_key
-from ratecore.tasks import port, trials, values
+from ratecore.tasks import files, port, trials, values
 from ratecore.tasks.trials import Trials
 from ratecore.tasks.values import TaskError
 
@@ -295,11 +295,20 @@ class TaskFactory:
             task_class.refuse_unknown(settings or {})
             if not task_class.defaults:  # which say elsewhere what is counted in steps; a configuration has floats only
                 settings = {key: int(v) if v == int(v) else v for key, v in (settings or {}).items()}
+        if task_class.__abstractmethods__:
+            raise TaskError(
+                f"task '{task_class.name}': {task_class.__name__} must define generate_target(self, label), which "
+                "returns the target z (T,)"
+            )
         try:
             return task_class(settings)
-        except ValueError:
+        except TaskError:
             raise
-        except Exception as error:
+        except ValueError as error:
+            if files.is_said_by_user(error):  # of settings that do not fit
+                raise
+            raise values.raised(task_class, "__init__", error) from error
+        except values.FAULTS as error:
             raise values.raised(task_class, "__init__", error) from error
 
     @classmethod

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from ratecore.reading import expanded
 from ratecore.settings import Lines, SettingsError, shown
-from ratecore.tasks.randomness import isolated
+from ratecore.tasks.randomness import isolated, same_folder
 
 SHOWN_FRAMES = 6  # of a traceback, in an error
+PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,15 @@ def load_task_file(path) -> None:
     for name, file in sources.items():
         inner = file.read_bytes()
         _code.setdefault(name, _hash(file, inner, _sources_beside(file, inner, path.parent)))
+
+
+def registered_by(path) -> list[str]:
+    """Names of the tasks that a loaded file registered, itself or by a file beside it."""
+    from ratecore.tasks.base import TaskFactory
+
+    folder = _resolve(path).parent
+    found = {name: sys.modules.get(task.__module__) for name, task in TaskFactory._tasks.items()}
+    return sorted(name for name, module in found.items() if module is not None and _is_beside(module, folder))
 
 
 def task_code(task_class: type) -> str | None:
@@ -139,7 +149,7 @@ def _execute(path: Path, name: str, code: bytes) -> None:
     if path.stem.isidentifier() and _origin(path.stem) == path:
         sys.modules.setdefault(path.stem, module)  # for a file beside it that imports it by its own name
     try:
-        with isolated(0):
+        with isolated(0), same_folder():
             exec(compiled, module.__dict__)
     except (Exception, SystemExit) as error:
         # As before, so that the file can be loaded once it is mended.
@@ -164,12 +174,11 @@ def _loading_error(path: Path, error: BaseException) -> SettingsError:
 
 def user_frames(error: BaseException) -> str:
     """The part of a traceback that is in the user's code, one indented pair of lines a frame."""
-    package = str(Path(__file__).parents[1]) + os.sep
     linecache.checkcache()
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((package, "<frozen"))
+        if not frame.filename.startswith((PACKAGE, "<frozen"))
         and f"{os.sep}site-packages{os.sep}" not in frame.filename
     ]
     lines = [
@@ -177,6 +186,20 @@ def user_frames(error: BaseException) -> str:
         for frame in frames[-SHOWN_FRAMES:]
     ]
     return "".join(lines)
+
+
+def is_said_by_user(error: BaseException) -> bool:
+    """Whether an exception is a sentence for the reader, by `raise` in ratecore or in the user's code, and no accident
+    such as a ValueError of numpy's.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and (frames[-1].line or "").startswith("raise ") and not _is_foreign(frames[-1].filename)
+
+
+def _is_foreign(file: str) -> bool:
+    """Whether a file is Python's or an installed package's, and not the user's or ratecore's."""
+    folders = (str(Path(os.__file__).parent), f"{os.sep}site-packages{os.sep}", "<frozen")
+    return not file.startswith(PACKAGE) and any(folder in file for folder in folders)
 
 
 def _is_beside(module, folder: Path) -> bool:
