@@ -4,6 +4,7 @@ import os
 import random
 import sys
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from ratecore.tasks import AbstractTask, GoNogoTask, TaskFactory
 from ratecore.tasks.checks import check_task
 from ratecore.tasks.randomness import shared_states
 from ratecore.tasks.values import TaskError
+from ratecore.training import train
 
 
 class Right(AbstractTask):
@@ -204,6 +206,7 @@ FAULTS = {
     "seconds": ({"u": lambda s, g: np.random.default_rng(int(time.time())).normal(size=(2, s.T))}, [U, "the clock"]),
     "seconds as a seed": ({"u": _seeded_by_the_clock}, [U, "draws from np.random"]),
     "no settings": ({"__init__": lambda s, settings=None: None}, ["must call super().__init__(settings)"]),
+    "no window": ({"defaults": {"T": 40}}, ["no settings stim_on and stim_dur", "`response_window`", "`stimulus_end`"]),
     "T raises": ({"T": property(lambda s: s.nothing)}, ["T: AttributeError"]),
     "types raise": ({"trial_types": property(lambda s: s.nothing)}, ["trial_types: AttributeError"]),
     "accident in init": ({"__init__": _int_of_a_word}, ["__init__() raised ValueError: invalid literal", "int('x')"]),
@@ -276,6 +279,25 @@ def test_numbers_of_any_kind_and_lists_are_accepted(kind):
     check_task(task)
     trials = task.generate_batch([np.random.default_rng(0)])
     assert trials.u.shape == (1, 2, 40) and trials.u.sum() == 5
+
+
+def test_a_task_with_settings_of_its_own_needs_no_stim_on():
+    class Matching(Right):
+        defaults: ClassVar = {"T": 40, "sample_on": 2, "delay": 10}
+
+        @property
+        def response_window(self):
+            return slice(self.settings["sample_on"] + self.settings["delay"], None)
+
+        def generate_target(self, label):
+            z = np.zeros(self.T)
+            z[self.response_window] = 1 if label == "up" else -1
+            return z
+
+    TaskFactory.register_task("mine", Matching)
+    run = RunSettings(task="mine", network={"N": 10}, training={"n_trials": 3, "eval_tr": 4})
+    assert train(run).n_trials == 3
+    assert run.create_task().stimulus_windows == []
 
 
 def test_words_of_a_tasks_own_settings_are_a_sentence_without_a_traceback():

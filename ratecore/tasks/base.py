@@ -105,6 +105,10 @@ class AbstractTask(ABC):
                 raise ValueError(f"{self.name}: {key} = {shown(value)}; it must be a finite number")
         if self.settings.get("stim_dur", 1) < 1:
             raise ValueError(f"{self.name}: stim_dur = {self.settings['stim_dur']}; it must be >= 1 step")
+        own_window = type(self).response_window is not AbstractTask.response_window
+        own_end = type(self).stimulus_end is not AbstractTask.stimulus_end
+        if own_window and not own_end and not {"stim_on", "stim_dur"} <= self.settings.keys():
+            return  # nothing asks for the stimulus's end then
         if self.stimulus_end >= self.T:
             raise ValueError(
                 f"{self.name}: the stimulus ends at step {self.stimulus_end}, outside a trial of T = {self.T} steps; "
@@ -135,8 +139,9 @@ class AbstractTask(ABC):
     def stimulus_end(self) -> int:
         """First step after the (last) stimulus."""
         if not {"stim_on", "stim_dur"} <= self.settings.keys():
-            raise ValueError(
-                f"{self.name}: a task without the settings stim_on and stim_dur must define `stimulus_end`"
+            raise TaskError(
+                f"task '{self.name}': it has no settings stim_on and stim_dur and must say which steps are scored; "
+                "define `response_window`, a slice of steps, or `stimulus_end`, the first step after the stimulus"
             )
         return self.settings["stim_on"] + self.settings["stim_dur"]
 
