@@ -290,6 +290,15 @@ class ExperimentSettings(Settings):
         local_path(task_file)  # kept as it is written: every run records it
         return task_file
 
+    @field_validator("task_settings")
+    @classmethod
+    def _check_names(cls, given):
+        names: dict[str, str] = {}
+        for name in (name for name, own in given.items() if isinstance(own, dict)):
+            if (first := names.setdefault(task_key(name), name)) != name:
+                raise SettingsError([((name,), f": it is the task '{first}', which is there already; give it once")])
+        return given
+
     @field_validator("grid", mode="before")
     @classmethod
     def _check_axes(cls, grid):

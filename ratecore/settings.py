@@ -118,6 +118,8 @@ class Settings(BaseModel):
             return "it must be a mapping of settings" + _for_section(path[0], field.annotation, value)
         options = re.findall(r"'([^']+)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
         said = said.replace("a valid dictionary", "a mapping, `key: value`")
+        if error["type"] in ("less_than_equal", "less_than"):
+            said += hints.for_bound(*error["ctx"].values(), value)
         return said + hints.for_value(key, field.annotation, field.default, options, value)
 
 
