@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Annotated, Literal, get_args
 
+import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ratecore.hints import in_steps
@@ -307,6 +308,7 @@ class ExperimentSettings(Settings):
             hint = " (without the dashes in front of them)" if dashes else ""
             raise ValueError(f"it must be a mapping of axis: list of values{hint}")
         problems = []
+        grid = {axis: _as_values(values) for axis, values in grid.items()}
         for axis, values in grid.items():
             if isinstance(values, list) and not values:
                 problems.append(((axis,), " = []: an axis needs at least one value"))
@@ -315,6 +317,13 @@ class ExperimentSettings(Settings):
         if problems:
             raise SettingsError(problems)
         return grid
+
+
+def _as_values(values):
+    """What Python has for a list of values, as a list."""
+    if isinstance(values, np.ndarray):
+        return values.tolist()
+    return list(values) if isinstance(values, tuple | range) else values
 
 
 def _as_list(axis: str, values) -> str:

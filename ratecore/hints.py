@@ -219,6 +219,8 @@ def for_value(key: str, annotation, default, options: list[str], value) -> str:
     if options and isinstance(value, str):
         choice = WORDS.get(key, {}).get(plain(value)) or near(value, options)
         return _mean(choice) if choice in options else ""
+    if key == "task" and isinstance(name := getattr(value, "name", None), str):  # a class or an object of one
+        return f" (write its name, '{name}')"
     if key == "device" and isinstance(value, int):
         return " (did you mean 'cuda'? CUDA_VISIBLE_DEVICES says which ones)"
     if isinstance(value, list | tuple) and one and kinds & {int, float, bool, Literal, str}:

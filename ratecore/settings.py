@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import re
 
 import numpy as np
@@ -161,13 +162,16 @@ def as_number(value, kinds: frozenset[type]):
     """A value as the setting has it, where it can be read in one way only.
 
     `1e4`, which YAML 1.1 takes for text, is a number where a setting is one; a whole number such as 1e4 or 200.0 is
-    one where a count is wanted; numpy's scalars are what they stand for. Anything else stays what it is.
+    one where a count is wanted; numpy's scalars and arrays are what they stand for, and a path is its text. Anything
+    else stays what it is.
 
     Args:
         value: as it was given.   kinds: the plain types that the setting's value can have.
     """
-    if isinstance(value, np.generic):
-        value = value.item()
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    elif isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if str in kinds or not (int in kinds or float in kinds):
         return value
     if type(value) in (list, tuple):

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
 import yaml
 
@@ -19,6 +20,8 @@ from ratecore.config import (
 from ratecore.grid import Experiment
 from ratecore.hints import NAMES, every_setting, plain
 from ratecore.reading import check_arguments, check_files, expanded, expanded_uri, read_words
+from ratecore.tasks import GoNogoTask
+from ratecore.training import train
 
 
 def lines_of(path, text: str) -> list[str]:
@@ -323,6 +326,42 @@ def test_hints_name_settings_that_exist():
                 "task_settings.delay"}  # fmt: skip
     assert set(NAMES.values()) <= settings
     assert [word for word in NAMES if plain(word) != word] == []
+
+
+# --------------------------------------------------------------------------------------------- values from a program
+
+
+@pytest.mark.parametrize(("given", "plainly"), [
+    (NetworkSettings(taus=np.array([4, 20])), NetworkSettings(taus=[4, 20])),
+    (NetworkSettings(N=np.array(7)), NetworkSettings(N=7)),
+    (RunSettings(spiking={"stimulation": {"mode": "exc", "units": np.arange(3), "window": np.array([1.0, 2.5])}}),
+     RunSettings(spiking={"stimulation": {"mode": "exc", "units": [0, 1, 2], "window": [1.0, 2.5]}})),
+    (ConversionSettings(scaling_factors=np.arange(20, 31, 5)), ConversionSettings(scaling_factors=[20, 25, 30])),
+], ids=["taus", "scalar", "stimulation", "lambda"])  # fmt: skip
+def test_arrays_are_the_numbers_in_them(given, plainly):
+    assert given == plainly and repr(given) == repr(plainly)
+
+
+def test_a_grid_of_a_program_may_have_arrays_ranges_tuples_and_paths(tmp_path):
+    grid = {"N": np.array([10, 20]), "gain": (1.0, 2.0), "seed": range(3)}
+    given = Experiment.from_config({"experiment": "t", "results": tmp_path, "grid": grid})
+    grid = {"N": [10, 20], "gain": [1.0, 2.0], "seed": "0..2"}
+    plainly = Experiment.from_config({"experiment": "t", "results": str(tmp_path), "grid": grid})
+    assert given.seeds == plainly.seeds and given.root == plainly.root
+    assert [cell.path for cell in given.cells] == [cell.path for cell in plainly.cells]
+    with pytest.raises(SettingsError, match="an axis needs at least one value"):
+        Experiment.from_config({"experiment": "t", "grid": {"N": np.array([])}})
+
+
+@pytest.mark.parametrize("task", [GoNogoTask, GoNogoTask()], ids=["class", "object"])
+def test_a_task_for_its_name_is_told_of(task):
+    with pytest.raises(SettingsError, match=r"Input should be a valid string \(write its name, 'go-nogo'\)"):
+        RunSettings(task=task)
+
+
+def test_train_wants_settings():
+    with pytest.raises(TypeError, match=r"settings is dict; it must be a RunSettings, as RunSettings\(\*\*settings\)"):
+        train({"network": {"N": 5}})
 
 
 # ------------------------------------------------------------------------------------------ numbers with an exponent
