@@ -486,6 +486,28 @@ def test_keys_that_stand_twice_on_the_command_line_are_named():
         check_arguments(arguments, {"training": {"eval_tr": "6", "n_trials": "3"}, "network": "{N: [}"})
 
 
+@pytest.mark.parametrize(("arguments", "words"), [
+    ("--config training={eval_tr:5} --cores 1 -C convert=no", "--config: it stands twice on the command line; give it"),
+    ("--configfile a.yaml --configfile b.yaml", "once, as --configfile a.yaml b.yaml"),
+    ("-C convert=no device=cpu convert=yes", "--config convert: it stands twice on the command line; give it once"),
+    ("--config=experiment=a experiment=b", "--config experiment: it stands twice"),
+    ("--config training={eval_tr:_5} training={eval_tr:_6}", "--config training.eval_tr: it stands twice on the"),
+    ("--config experiment=007", "--config experiment: 007 is read as 7; give it a letter"),
+])  # fmt: skip
+def test_what_snakemake_would_lose_of_the_command_line_is_named(arguments, words):
+    given = {"training": {}, "convert": "no", "device": "cpu", "experiment": 7 if "007" in arguments else "a"}
+    with pytest.raises(SettingsError) as error:
+        check_arguments([argument.replace(":_", ": ") for argument in arguments.split()], given)
+    assert words in str(error.value)
+
+
+def test_a_command_line_that_loses_nothing_is_right():
+    given = ["training={n_trials: 3}", "training={eval_tr: 4}", "experiment=7", "results=x"]
+    others = ["--resources", "device=1", "device=2", "--set-threads", "train=2"]
+    arguments = ["--configfile", "a.yaml", "b.yaml", "-c1", "--config", *given, *others]
+    check_arguments(arguments, {"training": {}, "experiment": 7, "results": "x", "device": "cpu"})
+
+
 def test_a_misread_number_on_the_command_line_is_named():
     with pytest.raises(SettingsError, match="--config: 4_20 is read as 420"):
         read_words({"grid": {"taus": ["4_20"]}}, {"grid": {"taus": ["4_20"]}})
