@@ -193,7 +193,9 @@ def is_said_by_user(error: BaseException) -> bool:
     such as a ValueError of numpy's.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and (frames[-1].line or "").startswith("raise ") and not _is_foreign(frames[-1].filename)
+    return (
+        bool(frames) and bool(re.search(r"\braise\b", frames[-1].line or "")) and not _is_foreign(frames[-1].filename)
+    )
 
 
 def _is_foreign(file: str) -> bool:
