@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Annotated, Literal, get_args
 
+import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ratecore.hints import in_steps, look_in
@@ -21,9 +22,10 @@ from ratecore.spiking.settings import SpikingSettings as SpikingSettings
 from ratecore.spiking.settings import StimulationSettings as StimulationSettings
 from ratecore.streams import draw_inhibitory, stream
 from ratecore.tasks import TaskFactory
-from ratecore.tasks.checks import check_task
+from ratecore.tasks.checks import check_task, other_folder
 from ratecore.tasks.files import load_task_file as load_task_file
-from ratecore.tasks.files import task_code
+from ratecore.tasks.files import registered_by, task_code
+from ratecore.tasks.randomness import same_folder, working_folder
 
 MOST_UNITS = 100_000  # the weights alone are 40 GB then
 MOST = 1_000_000_000  # of anything that is counted: more is a slip, and no job would end
@@ -150,16 +152,31 @@ class RunSettings(Settings):
 
     def _check_task(self) -> None:
         """The task as it is asked for can be made, or the key that stands in the way is named."""
+        folder = working_folder()
         try:
-            task = self.create_task()
+            with same_folder():
+                task = self.create_task()
+                moved = working_folder() != folder
         except SettingsError:
             raise
         except ValueError as error:
             if task_key(self.task) not in TaskFactory.list_available_tasks():
-                raise SettingsError([(("task",), f": {error}")]) from None
-            hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task))
+                raise SettingsError([(("task",), f": {self._not_registered() or error}")]) from None
+            hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task, strict=True))
             raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error.__cause__
+        if moved:
+            raise other_folder(f"task '{task.name}': its __init__ changes")
         check_task(task, self.create_task)
+
+    def _not_registered(self) -> str:
+        """The words for an unknown task when there is a file that should have registered it."""
+        if not self.task_file:
+            return ""
+        file, available = f"task_file {shown(self.task_file)}", ", ".join(TaskFactory.list_available_tasks())
+        if names := registered_by(self.task_file):
+            return f"unknown task {shown(self.task)}; {file} registers {', '.join(names)}; available: {available}"
+        line = f"TaskFactory.register_task({shown(self.task)}, <the class>)"
+        return f"unknown task {shown(self.task)}; {file} registers no task: it must call {line} when it is imported"
 
     def create_task(self):
         """The task of this run. Raises ValueError: an unknown task, or settings it cannot have."""
@@ -268,6 +285,15 @@ class ExperimentSettings(Settings):
         local_path(task_file)  # kept as it is written: every run records it
         return task_file
 
+    @field_validator("task_settings")
+    @classmethod
+    def _check_names(cls, given):
+        names: dict[str, str] = {}
+        for name in (name for name, own in given.items() if isinstance(own, dict)):
+            if (first := names.setdefault(task_key(name), name)) != name:
+                raise SettingsError([((name,), f": it is the task '{first}', which is there already; give it once")])
+        return given
+
     @field_validator("grid", mode="before")
     @classmethod
     def _check_axes(cls, grid):
@@ -276,6 +302,7 @@ class ExperimentSettings(Settings):
             hint = " (without the dashes in front of them)" if dashes else ""
             raise ValueError(f"it must be a mapping of axis: list of values{hint}")
         problems = []
+        grid = {axis: _as_values(values) for axis, values in grid.items()}
         for axis, values in grid.items():
             if isinstance(values, list) and not values:
                 problems.append(((axis,), " = []: an axis needs at least one value"))
@@ -287,6 +314,13 @@ class ExperimentSettings(Settings):
 
 
 look_in(ExperimentSettings)
+
+
+def _as_values(values):
+    """What Python has for a list of values, as a list."""
+    if isinstance(values, np.ndarray):
+        return values.tolist()
+    return list(values) if isinstance(values, tuple | range) else values
 
 
 def _as_list(axis: str, values) -> str:

@@ -35,8 +35,8 @@ from ratecore.config import (
     shown,
     task_key,
 )
-from ratecore.hints import for_seeds
-from ratecore.settings import as_number, shortened
+from ratecore.hints import for_list, for_seed, for_seeds
+from ratecore.settings import as_number
 from ratecore.tasks import TaskFactory
 from ratecore.tasks.trials import require_criterion
 
@@ -255,14 +255,27 @@ class Experiment:
                 problems[("task_settings",), message] = None
 
     def _refuse_duplicates(self) -> None:
-        seen: dict[str, str] = {}
+        seen: dict[str, Cell] = {}
         for cell in self.cells:
             identity = cell.settings.identity()
             if identity in seen:
-                raise SettingsError(f"grid: {seen[identity]} and {cell.path} are the same grid point; name it once")
-            seen[identity] = cell.path
+                self._refuse_value_twice(seen[identity].number, cell.number)
+                first = seen[identity].path
+                raise SettingsError(f"grid: {first} and {cell.path} are the same grid point; name it once")
+            seen[identity] = cell
         if len({cell.path for cell in self.cells}) < len(self.cells):
             raise SettingsError("grid: two grid points have the same path")
+
+    def _refuse_value_twice(self, first: int, second: int) -> None:
+        """Raises SettingsError where two equal grid points, by their numbers, differ in one place of one axis."""
+        places, left = [], (first, second)
+        for axis in reversed(self.axes):  # the last one is the quickest, see `_make_cells`
+            (i, j), left = (n % len(axis.values) for n in left), tuple(n // len(axis.values) for n in left)
+            places += [(axis, axis.values[i], axis.values[j])] if i != j else []
+        if len(places) == 1:
+            [(axis, one, other)] = places
+            same = f", also as {shown(one)}" if repr(one) != repr(other) else ""
+            raise SettingsError([(("grid", axis.column), f" = {shown(other)}: it is there twice{same}; name it once")])
 
     @cached_property
     def by_path(self) -> dict[str, Cell]:
@@ -341,7 +354,7 @@ def _grid_problems(grid) -> list:
             problems += error.problems
             continue
         if isinstance(values, str):
-            text = f"grid.{name} = {shown(values)}: it must be a list of values{_list_hint(values)}"
+            text = f"grid.{name} = {shown(values)}: it must be a list of values{for_list(values)}"
             problems.append(((), text))
         elif path in paths:
             problems.append(((), f"grid: axis '{'.'.join(path)}' is there twice"))
@@ -363,30 +376,12 @@ def _seeds(given) -> tuple[int, ...]:
     given = [as_number(seed, COUNT) for seed in given] if isinstance(given, list) else given
     for seed in given if isinstance(given, list) else given[-1:]:  # of a range the largest is enough
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            allowed = f"it must be a whole number >= 0 and below 2^63{_seed_hint(seed)}"
+            allowed = f"it must be a whole number >= 0 and below 2^63{for_seed(seed)}"
             raise SettingsError(f"grid.seed = {shown(seed)}: {allowed}")
     twice = sorted(s for s, n in Counter(given).items() if n > 1) if isinstance(given, list) else []
     if twice:
         raise SettingsError(f"grid.seed: {', '.join(map(str, twice[:20]))} is there more than once")
     return tuple(given)
-
-
-def _list_hint(text: str) -> str:
-    """What follows a text where an axis's list should be."""
-    if text.startswith(("[", "'[", '"[')):
-        return " (without quotes around it)"
-    if re.fullmatch(r"[0-9]+ *(\.\.|-) *[0-9]+", text):
-        return " (only seed can be a range)"
-    return f" (write [{text}])" if re.fullmatch(r"[\w.,+ -]{1,80}", text) else ""
-
-
-def _seed_hint(seed) -> str:
-    """What follows something in the list of seeds that is none, where it is clear what was meant."""
-    if isinstance(seed, str):
-        if re.fullmatch(r"[0-9]+\.\.[0-9]+", seed):
-            return f" (a range stands alone: seed: {shortened(seed)})"
-        return f" (write {seed}, without quotes)" if re.fullmatch(r"[0-9]{1,19}", seed) else for_seeds(seed)
-    return ""
 
 
 def block_name(seeds: tuple[int, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import math
 import re
@@ -154,7 +155,8 @@ def for_key(key: str, model) -> str:
         return _mean(path.rpartition(".")[2]) if settings[path] is model else f" (did you mean {_nested(path)}?)"
     if target := NAMES.get(same):
         name = target.rpartition(".")[2]
-        return _mean(name if name in own and settings.get(target, model) is model else target)
+        same_section = settings.get(target, model) is model or (name in own and near(key, [name]))
+        return _mean(name if name in own and same_section else target)
     elsewhere = [path for path in settings if "." in path and plain(path.rpartition(".")[2]) == same]
     here = near(key, own, 0.76 if elsewhere else 0.6)
     if elsewhere or here:
@@ -180,6 +182,8 @@ def for_axis(name: str, axes) -> str:
     target = NAMES.get(same, "").removeprefix("grid.")
     if target in axes or target.startswith("task_settings."):
         return _mean(target)
+    if inside := [axis for axis in axes if axis.startswith(f"{name}.")]:  # of a section within a section
+        return _mean(*inside)
     if name := near(name, axes):
         return _mean(name)
     return ""
@@ -220,20 +224,39 @@ def for_value(key: str, annotation, default, options: list[str], value) -> str:
     if options and isinstance(value, str):
         choice = WORDS.get(key, {}).get(plain(value)) or near(value, options)
         return _mean(choice) if choice in options else ""
+    if key == "task" and isinstance(name := getattr(value, "name", None), str):  # a class or an object of one
+        return f" (write its name, '{name}')"
     if key == "device" and isinstance(value, int):
         return " (did you mean 'cuda'? CUDA_VISIBLE_DEVICES says which ones)"
     if isinstance(value, list | tuple) and one and kinds & {int, float, bool, Literal, str}:
-        return f" (one value is wanted here; to sweep it, write it under grid: {{{key}: [...]}})"
+        return f" (one value is wanted here{_sweep(key, value)})"
     if isinstance(value, str) and kinds & {int, float, bool}:
         return _for_text(key, kinds, one, value)
     if bool in kinds and value in (0, 1):
         return f" (write {'true' if value else 'false'})"
     if str in kinds and isinstance(value, int | float) and abs(value) < 1e15:
         return f" (put it in quotes: '{value}')"
+    if key == "experiment" and isinstance(value, datetime.date):
+        return f" (put it in quotes: '{value:%Y-%m-%d}')"
     if key == "experiment" and isinstance(value, str):
         words = re.fullmatch(r"[\w .,;+/()-]{1,50}", value)  # and no URI, whose password would be shown
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", value).strip("._-") if words else ""
         return f" (letters, digits, '.', '_' and '-' make a name{f', as {name}' if name else ''})"
+    return ""
+
+
+def _sweep(key: str, values) -> str:
+    """How the values of a list are an axis of the grid; '' for what cannot be one."""
+    if key != "task" and any(key in root.model_fields for root in _roots):
+        return ", the same for all runs"
+    inner = str(values) if len(str(values)) < 60 else "[...]"
+    return f"; to sweep it, write grid: {{{key}: {inner}}}"
+
+
+def for_bound(most: float, value) -> str:
+    """What follows a number above the most that is allowed: how it is meant where that is a fraction of 1."""
+    if most == 1 and not isinstance(value, bool) and isinstance(value, int | float) and 1 < value <= 100:
+        return f" (a fraction, not per cent: {value / 100:g})"
     return ""
 
 
@@ -266,6 +289,8 @@ def _for_text(key: str, kinds: set, one: bool, text: str) -> str:
         return f" (write {match[1]}{match[2]} or {match[1]}.{match[2]}, without a comma)"
     if re.fullmatch(r"[-+]?\d+,\d+", ascii_word):
         return f" (write {ascii_word.replace(',', '.')})"
+    if match := re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*([kKM])", word):
+        return f" (write {float(match[1]) * (1e6 if match[2] == 'M' else 1e3):.0f})"
     if match := re.fullmatch(rf"({NUMBER})\s*(ms|s|steps?|units?|trials?|mV)", ascii_word):
         if key in ("taus", "task_settings") and match[2] in ("ms", "s"):  # these are in steps
             steps = float(match[1]) * (200 if match[2] == "s" else 0.2)
@@ -291,11 +316,32 @@ def for_seeds(text: str) -> str:
     """What follows a range of seeds that is written in another way."""
     numbers = re.findall(r"\d+", text.translate(DASHES))
     if len(numbers) == 2 and re.fullmatch(r"\D*\d+\s*(\.+|-|:|to|,|\.\.\s*)\s*\d+\D*", text.translate(DASHES)):
-        return f" (did you mean {int(numbers[0])}..{int(numbers[1])}?)" if len(numbers[1]) < 20 else ""
+        if len(max(numbers, key=len)) > 19:
+            return ""
+        first, last = sorted(map(int, numbers))
+        return f" (did you mean {first}..{last}?)"
     if (match := re.fullmatch(r"\s*range\((\d{1,18})\)\s*|(\d{1,18})", text)) and int(match[1] or match[2]):
         return f" (did you mean 0..{int(match[1] or match[2]) - 1}, or [{match[1] or match[2]}]?)"
     if len(numbers) > 2 and re.fullmatch(r"[\d,; ]+", text):
         return f" (did you mean [{', '.join(numbers[:20])}]?)"
+    return ""
+
+
+def for_list(text: str) -> str:
+    """What follows a text where an axis's list should be."""
+    if text.startswith(("[", "'[", '"[')):
+        return " (without quotes around it)"
+    if re.fullmatch(r"[0-9]+ *(\.\.|-) *[0-9]+", text):
+        return " (only seed can be a range)"
+    return f" (write [{text}])" if re.fullmatch(r"[\w.,+ -]{1,80}", text) else ""
+
+
+def for_seed(seed) -> str:
+    """What follows something in the list of seeds that is none, where it is clear what was meant."""
+    if isinstance(seed, str):
+        if re.fullmatch(r"[0-9]{1,19}\.\.[0-9]{1,19}", seed):
+            return f" (a range stands alone: seed: {seed})"
+        return f" (write {seed}, without quotes)" if re.fullmatch(r"[0-9]{1,19}", seed) else for_seeds(seed)
     return ""
 
 

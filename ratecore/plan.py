@@ -78,7 +78,8 @@ def cautions(experiment: Experiment) -> list[str]:
     """A sentence for each setting that has no effect, keeps networks from counting as trained, or looks like a slip of
     units. None of them is an error: each can be what somebody wants.
     """
-    parts = (_of_taus, _of_durations, _of_spiking_times, _of_training, _of_overruled, _of_idle, _of_idle_spiking)
+    of_units = (_of_taus, _of_lambdas, _of_durations, _of_spiking_units)
+    parts = (*of_units, _of_training, _of_overruled, _of_idle, _of_idle_spiking)
     return [sentence for part in parts for sentence in part(experiment)]
 
 
@@ -115,6 +116,16 @@ def _of_taus(experiment: Experiment) -> Iterator[str]:
         )
 
 
+def _of_lambdas(experiment: Experiment) -> Iterator[str]:
+    values = next((axis.values for axis in experiment.axes if axis.path == ("conversion", "scaling_factors")), ())
+    if len(values) > 1 and all(isinstance(value, int | float) for value in values):
+        some = ", ".join(f"{value:g}" for value in values[:MOST_SHOWN]) + (", ..." if len(values) > MOST_SHOWN else "")
+        yield (
+            f"grid.scaling_factors = [{some}] converts every network {len(values)} times, each with one lambda; a "
+            "search over them is conversion: {scaling_factors: [...]}"
+        )
+
+
 def _of_durations(experiment: Experiment) -> Iterator[str]:
     """Durations of a task that are five times their defaults, as they are in ms: that of the trial, or several at once.
     One alone, such as a delay, is as often meant.
@@ -136,22 +147,27 @@ def _of_durations(experiment: Experiment) -> Iterator[str]:
             )
 
 
-def _of_spiking_times(experiment: Experiment) -> Iterator[str]:
+def _of_spiking_units(experiment: Experiment) -> Iterator[str]:
     if not experiment.settings.convert:
         return
-    step = min(_values(experiment, "spiking", "dt"))
-    for key, least in (("refractory", step), ("tau_rise", step), ("tau_m", 1.0)):
+    step = max(min(_values(experiment, "spiking", "dt")), 0.05)
+    for key, least in (("dt", 0.001), ("refractory", step), ("tau_rise", step), ("tau_m", 1.0)):
         for value in sorted(v for v in _values(experiment, "spiking", key) if 0 < v < least):
             meant = f"if seconds were meant, write {value * 1000:g}"
             yield f"spiking.{key} = {value:g} is in ms and less than {least:g} ms; {meant}"
+    for key in ("threshold", "v_reset", "v_peak"):
+        for value in sorted(v for v in _values(experiment, "spiking", key) if v and abs(v) < 0.1):
+            yield f"spiking.{key} = {value:g} is in mV; if volts were meant, write {value * 1000:g}"
     windows = {
         (stimulation.window, cell.settings.create_task().T * RATE_STEP)
         for cell in experiment.cells
         if (stimulation := cell.settings.spiking.stimulation).mode != "none" and stimulation.window
     }
     for (start, end), whole in sorted(windows):
+        what = f"spiking.stimulation.window = [{start:g}, {end:g}]"
+        if end <= RATE_STEP:
+            yield f"{what} is in ms; if seconds were meant, write [{start * 1000:g}, {end * 1000:g}]"
         if start >= whole:
-            what = f"spiking.stimulation.window = [{start:g}, {end:g}]"
             yield f"{what} has no effect: it begins when the trial is over, which lasts {whole:g} ms"
 
 

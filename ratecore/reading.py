@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from ratecore.files import read_bounded
@@ -163,7 +164,9 @@ def check_files(paths) -> None:
 
 
 def check_arguments(arguments, given: Mapping) -> None:
-    """Sees that no key stands twice in the values of `--config`, which Snakemake has read by then.
+    """Sees that nothing of `--config` and `--configfile` is lost, which Snakemake has read by then.
+
+    Of an option that is given twice, and of two equal keys, Snakemake takes the last without a word.
 
     Args:
         arguments: of the command.   given: what Snakemake made of `--config`.
@@ -174,17 +177,46 @@ def check_arguments(arguments, given: Mapping) -> None:
     import yaml
 
     problems = []
-    for argument in arguments:
+    for option, example in (("--config", "a=1 b=2"), ("--configfile", "a.yaml b.yaml")):
+        if (n := len(_values_of(arguments, option))) > 1:
+            problems.append(f"{option}: it stands {_times(n)} on the command line; give it once, as {option} {example}")
+    places: Counter[str] = Counter()
+    for argument in (argument for values in _values_of(arguments, "--config") for argument in values):
         key, _, value = argument.partition("=")
-        if key not in given or "{" not in value:
+        if key not in given:
+            continue
+        if key == "experiment" and type(given[key]) is int and value != str(given[key]):
+            problems.append(f"--config experiment: {shortened(value)} is read as {given[key]}; give it a letter")
+        if "{" not in value:
+            places[key] += 1
             continue
         try:
             node = yaml.compose(value, Loader=yaml.SafeLoader)
         except (yaml.YAMLError, RecursionError):
             continue  # then it is one word, which no section takes
         problems += [f"--config {key}: {problem}" for problem in _lost(node)]
+        if isinstance(node, yaml.MappingNode):
+            places.update({f"{key}.{name.value}" for name, _ in node.value if isinstance(name, yaml.ScalarNode)})
+    twice = [(shortened(place), n) for place, n in places.items() if n > 1]
+    problems += [f"--config {place}: it stands {_times(n)} on the command line; give it once" for place, n in twice]
     if problems:
         raise SettingsError([((), problem) for problem in problems])
+
+
+def _values_of(arguments, option: str) -> list[list[str]]:
+    """The values of an option of several values, for each time that it is given."""
+    names = {"--config": ("--config", "-C"), "--configfile": ("--configfile", "--configfiles")}[option]
+    found, current = [], None
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name in names:
+            current = [value] if equals else []
+            found.append(current)
+        elif argument.startswith("-"):
+            current = None
+        elif current is not None:
+            current.append(argument)
+    return found
 
 
 def read_words(config: dict, given: Mapping) -> None:

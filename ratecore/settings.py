@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import re
 
 import numpy as np
@@ -118,6 +119,8 @@ class Settings(BaseModel):
             return "it must be a mapping of settings" + _for_section(path[0], field.annotation, value)
         options = re.findall(r"'([^']+)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
         said = said.replace("a valid dictionary", "a mapping, `key: value`")
+        if error["type"] in ("less_than_equal", "less_than"):
+            said += hints.for_bound(*error["ctx"].values(), value)
         return said + hints.for_value(key, field.annotation, field.default, options, value)
 
 
@@ -159,13 +162,16 @@ def as_number(value, kinds: frozenset[type]):
     """A value as the setting has it, where it can be read in one way only.
 
     `1e4`, which YAML 1.1 takes for text, is a number where a setting is one; a whole number such as 1e4 or 200.0 is
-    one where a count is wanted; numpy's scalars are what they stand for. Anything else stays what it is.
+    one where a count is wanted; numpy's scalars and arrays are what they stand for, and a path is its text. Anything
+    else stays what it is.
 
     Args:
         value: as it was given.   kinds: the plain types that the setting's value can have.
     """
-    if isinstance(value, np.generic):
-        value = value.item()
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    elif isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if str in kinds or not (int in kinds or float in kinds):
         return value
     if type(value) in (list, tuple):
@@ -198,7 +204,8 @@ def shown(value) -> str:
         text = without_secrets(repr(value))  # before it is cut, for half a URI does not look like one
     except ValueError:
         return "a whole number of more than 4,300 digits"
-    return shortened(text, 200)
+    # Arrays have line breaks, and objects addresses, which differ each time and make two messages of one.
+    return shortened(re.sub(r"\s*\n\s*| at 0x[0-9a-f]+", lambda m: " " if "\n" in m[0] else "", text), 200)
 
 
 def did_you_mean(given, names) -> str:

@@ -27,4 +27,6 @@ def have_a_home_and_a_name() -> None:
 def settle_workflow() -> None:
     """Prepares the environment that Snakemake and all its jobs get."""
     have_a_home_and_a_name()
+    # hash() of words and the order of sets, which a user's task may use, are the same in all jobs.
+    os.environ.setdefault("PYTHONHASHSEED", "0")
     os.environ["PYTHONSAFEPATH"] = "1"  # a user's `random.py` in the working folder is not Python's own

@@ -52,6 +52,9 @@ class Training:
     """
 
     def __init__(self, settings: RunSettings, device="cpu", result: TrainingResult | None = None):
+        if not isinstance(settings, RunSettings):
+            given = f"settings is {type(settings).__name__}; it must be a RunSettings"
+            raise TypeError(f"train: {given}{', as RunSettings(**settings)' if isinstance(settings, dict) else ''}")
         self.settings, self.task = settings, settings.create_task()
         ready_to_train(self.task, settings.create_task)
         if result is None:

@@ -263,7 +263,7 @@ def test_an_error_of_a_task_is_no_wrong_trial():
 
         broken_here = True
 
-    with pytest.raises(TaskError, match=r"go-nogo': is_correct_spiking\(\) raised KeyError: 'criterion'") as error:
+    with pytest.raises(TaskError, match=r"go-nogo': is_correct_spiking\(o, 1\) raised KeyError: 'criterion'") as error:
         search_scaling(model(), Broken(TASK), ConversionSettings(n_trials=4))
     assert isinstance(error.value.__cause__, KeyError)
     Broken.broken_here = False

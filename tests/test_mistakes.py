@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
 import yaml
 
@@ -19,6 +20,8 @@ from ratecore.config import (
 from ratecore.grid import Experiment
 from ratecore.hints import NAMES, every_setting, plain
 from ratecore.reading import check_arguments, check_files, expanded, expanded_uri, read_words
+from ratecore.tasks import GoNogoTask
+from ratecore.training import train
 
 
 def lines_of(path, text: str) -> list[str]:
@@ -88,7 +91,7 @@ MISTAKES = [
     ("results: s3://bucket/x", "results = 's3://bucket/x': it must be a path on this machine, not a URI"),
     ("results: 5", "results = 5: Input should be a valid string (put it in quotes: '5')"),
     ("task: gonogo", "task: unknown task 'gonogo' (did you mean 'go-nogo'?)"),
-    ("task: [go-nogo, xor]", "to sweep it, write it under grid: {task: [...]})"),
+    ("task: [go-nogo, xor]", "to sweep it, write grid: {task: ['go-nogo', 'xor']})"),
     # Numbers, and true and false.
     ("network: {N: '200'}", "network.N = '200': Input should be a valid integer (write 200, without quotes)"),
     ("network: {N: 200.5}", "network.N = 200.5: Input should be a valid integer"),
@@ -107,7 +110,23 @@ MISTAKES = [
     ("network: {apply_dale: 'True'}", "Input should be a valid boolean (write true, without quotes)"),
     ("network: {apply_dale: 1}", "network.apply_dale = 1: Input should be a valid boolean (write true)"),
     ("network: {apply_dale: n}", "network.apply_dale = 'n': Input should be a valid boolean (write false)"),
-    ("network: {N: [100, 200]}", "(one value is wanted here; to sweep it, write it under grid: {N: [...]})"),
+    ("network: {N: [100, 200]}", "(one value is wanted here; to sweep it, write grid: {N: [100, 200]})"),
+    ("grid: {N: [[100, 200]]}", "(one value is wanted here; to sweep it, write grid: {N: [100, 200]})"),
+    ("results: [a, b]", "(one value is wanted here, the same for all runs)"),
+    ("task_file: [a.py]", "(one value is wanted here, the same for all runs)"),
+    ("training: {accuracy_threshold: 95}", "training.accuracy_threshold = 95: Input should be less than or equal "
+     "to 1 (a fraction, not per cent: 0.95)"),
+    ("conversion: {confidence: 99.5}", "(a fraction, not per cent: 0.995)"),
+    ("spiking: {stimulation: {probability: 50}}", "(a fraction, not per cent: 0.5)"),
+    ("training: {n_trials: 10k}", "training.n_trials = '10k': Input should be a valid integer (write 10000)"),
+    ("training: {n_trials: 1.5M}", "(write 1500000)"),
+    ("evaluation: {trials: 10}", "unknown setting 'evaluation.trials' (did you mean 'n_trials'?)"),
+    ("evaluation: {epochs: 10}", "unknown setting 'evaluation.epochs' (did you mean 'training.n_trials'?)"),
+    ("task_settings: {go-nogo: {T: 300}, go_nogo: {T: 400}}",
+     "task_settings.go_nogo: it is the task 'go-nogo', which is there already; give it once"),
+    ("task_settings: {delay: 10}", "task_settings: go-nogo: unknown setting 'delay'; allowed: T, stim_on, stim_dur"),
+    ("grid: {lesion: [0.1]}", "unknown axis 'lesion' (did you mean 'lesion.fraction' or 'lesion.synapses'?)"),
+    ("grid: {seed: 9-0}", "(did you mean 0..9?)"),
     ("seeds_per_job: 0", "seeds_per_job = 0: Input should be greater than or equal to 1"),
     ("network: {taus: {min: 4}}", "network.taus = {'min': 4}: give one time constant, or a minimum and a maximum"),
     ("network: {taus: '4 20'}", "(write a list, as [4, 20])"),
@@ -309,6 +328,42 @@ def test_hints_name_settings_that_exist():
     assert [word for word in NAMES if plain(word) != word] == []
 
 
+# --------------------------------------------------------------------------------------------- values from a program
+
+
+@pytest.mark.parametrize(("given", "plainly"), [
+    (NetworkSettings(taus=np.array([4, 20])), NetworkSettings(taus=[4, 20])),
+    (NetworkSettings(N=np.array(7)), NetworkSettings(N=7)),
+    (RunSettings(spiking={"stimulation": {"mode": "exc", "units": np.arange(3), "window": np.array([1.0, 2.5])}}),
+     RunSettings(spiking={"stimulation": {"mode": "exc", "units": [0, 1, 2], "window": [1.0, 2.5]}})),
+    (ConversionSettings(scaling_factors=np.arange(20, 31, 5)), ConversionSettings(scaling_factors=[20, 25, 30])),
+], ids=["taus", "scalar", "stimulation", "lambda"])  # fmt: skip
+def test_arrays_are_the_numbers_in_them(given, plainly):
+    assert given == plainly and repr(given) == repr(plainly)
+
+
+def test_a_grid_of_a_program_may_have_arrays_ranges_tuples_and_paths(tmp_path):
+    grid = {"N": np.array([10, 20]), "gain": (1.0, 2.0), "seed": range(3)}
+    given = Experiment.from_config({"experiment": "t", "results": tmp_path, "grid": grid})
+    grid = {"N": [10, 20], "gain": [1.0, 2.0], "seed": "0..2"}
+    plainly = Experiment.from_config({"experiment": "t", "results": str(tmp_path), "grid": grid})
+    assert given.seeds == plainly.seeds and given.root == plainly.root
+    assert [cell.path for cell in given.cells] == [cell.path for cell in plainly.cells]
+    with pytest.raises(SettingsError, match="an axis needs at least one value"):
+        Experiment.from_config({"experiment": "t", "grid": {"N": np.array([])}})
+
+
+@pytest.mark.parametrize("task", [GoNogoTask, GoNogoTask()], ids=["class", "object"])
+def test_a_task_for_its_name_is_told_of(task):
+    with pytest.raises(SettingsError, match=r"Input should be a valid string \(write its name, 'go-nogo'\)"):
+        RunSettings(task=task)
+
+
+def test_train_wants_settings():
+    with pytest.raises(TypeError, match=r"settings is dict; it must be a RunSettings, as RunSettings\(\*\*settings\)"):
+        train({"network": {"N": 5}})
+
+
 # ------------------------------------------------------------------------------------------ numbers with an exponent
 
 NUMBERS = ["1e3", "1E3", "+1e+3", "1.0e3", "10e2", ".1e4", 1e3, 1000.0, 1000]
@@ -429,6 +484,28 @@ def test_keys_that_stand_twice_on_the_command_line_are_named():
         SettingsError, match=r"^--config training: eval_tr: it stands twice, in lines 1 and 1; give it once$"
     ):
         check_arguments(arguments, {"training": {"eval_tr": "6", "n_trials": "3"}, "network": "{N: [}"})
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ("--config training={eval_tr:5} --cores 1 -C convert=no", "--config: it stands twice on the command line; give it"),
+    ("--configfile a.yaml --configfile b.yaml", "once, as --configfile a.yaml b.yaml"),
+    ("-C convert=no device=cpu convert=yes", "--config convert: it stands twice on the command line; give it once"),
+    ("--config=experiment=a experiment=b", "--config experiment: it stands twice"),
+    ("--config training={eval_tr:_5} training={eval_tr:_6}", "--config training.eval_tr: it stands twice on the"),
+    ("--config experiment=007", "--config experiment: 007 is read as 7; give it a letter"),
+])  # fmt: skip
+def test_what_snakemake_would_lose_of_the_command_line_is_named(arguments, words):
+    given = {"training": {}, "convert": "no", "device": "cpu", "experiment": 7 if "007" in arguments else "a"}
+    with pytest.raises(SettingsError) as error:
+        check_arguments([argument.replace(":_", ": ") for argument in arguments.split()], given)
+    assert words in str(error.value)
+
+
+def test_a_command_line_that_loses_nothing_is_right():
+    given = ["training={n_trials: 3}", "training={eval_tr: 4}", "experiment=7", "results=x"]
+    others = ["--resources", "device=1", "device=2", "--set-threads", "train=2"]
+    arguments = ["--configfile", "a.yaml", "b.yaml", "-c1", "--config", *given, *others]
+    check_arguments(arguments, {"training": {}, "experiment": 7, "results": "x", "device": "cpu"})
 
 
 def test_a_misread_number_on_the_command_line_is_named():

@@ -65,6 +65,11 @@ SLIPS = [
      "task_settings of xor: stim_dur = 250, delay = 50, T = 1500 are in steps of 5 ms; if ms were meant, write 50, 10"),
     (dict(spiking={"refractory": 0.002}), "spiking.refractory = 0.002 is in ms and less than 0.05 ms; if seconds were"),
     (dict(spiking={"tau_m": 0.01}), "spiking.tau_m = 0.01 is in ms and less than 1 ms; if seconds were meant, wr"),
+    (dict(spiking={"dt": 5e-5}), "spiking.dt = 5e-05 is in ms and less than 0.001 ms; if seconds were meant, wr"),
+    (dict(spiking={"threshold": -0.04}), "spiking.threshold = -0.04 is in mV; if volts were meant, write -40"),
+    (dict(spiking={"stimulation": {"mode": "exc", "window": [0.2, 0.4]}}),
+     "spiking.stimulation.window = [0.2, 0.4] is in ms; if seconds were meant, write [200, 400]"),
+    (dict(grid={"scaling_factors": [25, 50]}), "grid.scaling_factors = [25, 50] converts every network 2 times, each"),
     (dict(spiking={"stimulation": {"mode": "exc", "window": [1000, 1500]}}),
      "spiking.stimulation.window = [1000, 1500] has no effect: it begins when the trial is over, which lasts 1000 ms"),
     # Criteria that no network meets.
@@ -97,6 +102,15 @@ SLIPS = [
 def test_settings_that_do_nothing_or_look_like_slips_are_pointed_out_and_run(changes, said):
     sentences = cautions(experiment(**changes))
     assert len(sentences) == 1 and sentences[0].startswith(said), sentences
+
+
+def test_each_of_several_settings_in_si_units_is_pointed_out():
+    si = {"dt": 5e-5, "tau_m": 0.01, "refractory": 0.002, "tau_rise": 0.002, "threshold": -0.04, "v_reset": -0.065}
+    meant = dict(zip(si, ("0.05", "10", "2", "2", "-40", "-65"), strict=True))
+    sentences = cautions(experiment(spiking=si))
+    assert len(sentences) == len(si)
+    for key, right in meant.items():
+        assert any(s.startswith(f"spiking.{key} = ") and s.endswith(f" write {right}") for s in sentences), sentences
 
 
 def test_a_tracking_uri_that_the_environment_overrules_is_pointed_out(monkeypatch):

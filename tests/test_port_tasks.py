@@ -161,7 +161,7 @@ def test_a_class_without_a_stimulus_or_a_target_says_what_it_lacks():
     with pytest.raises(TypeError, match="generate_target"):
         NoTarget({"T": 10})
     TaskFactory.register_task("own", NoTarget)
-    with pytest.raises(SettingsError, match="__init__.. raised TypeError.*generate_target"):
+    with pytest.raises(SettingsError, match=r"NoTarget must define generate_target\(self, label\)"):
         settings()
 
 

@@ -1,7 +1,10 @@
 """Faults of a user's task are found before any work and named: task, method, trial type, what came, what must come."""
 
+import os
 import random
+import sys
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from ratecore.tasks import AbstractTask, GoNogoTask, TaskFactory
 from ratecore.tasks.checks import check_task
 from ratecore.tasks.randomness import shared_states
 from ratecore.tasks.values import TaskError
+from ratecore.training import train
 
 
 class Right(AbstractTask):
@@ -80,6 +84,26 @@ def _init(self, settings=None):
     self.size = np.random.rand()
 
 
+def _init_elsewhere(self, settings=None):
+    AbstractTask.__init__(self, settings)
+    os.chdir("/")
+
+
+def _int_of_a_word(self, settings=None):
+    AbstractTask.__init__(self, settings)
+    int('x')  # fmt: skip
+
+
+def _seeded_by_the_clock(self, rng):
+    np.random.seed(int(time.time()))
+    return np.random.normal(size=(2, self.T))
+
+
+def _yields(self, kind, rng):
+    yield np.zeros((2, self.T))
+    yield kind
+
+
 def _put(o):
     o[0] = 1
     return True
@@ -133,7 +157,7 @@ FAULTS = {
     "criterion number": ({"c": lambda s, o: 1}, ["is_correct(o, 'up') returned int 1"]),
     "criterion float": ({"c": lambda s, o: float(o.max())}, ["is_correct(o, 'up') returned float 0.0"]),
     "criterion array": ({"c": lambda s, o: o > 0}, ["is_correct(o, 'up') returned an array of shape (40,)"]),
-    "criterion raises": ({"c": lambda s, o: o[40] > 0}, ["is_correct() raised IndexError"]),
+    "criterion raises": ({"c": lambda s, o: o[40] > 0}, ["is_correct(o, 'up') raised IndexError"]),
     "criterion random": ({"c": lambda s, o: bool(np.random.rand() > 0.5)}, ["is_correct('up') draws from np.random"]),
     "criterion changes": ({"c": lambda s, o: _put(o)}, ["is_correct(o, label) changes o"]),
     "spiking": ({"is_correct_spiking": lambda s, o, label: "yes"}, ["is_correct_spiking(o, 'up') returned str 'yes'"]),
@@ -169,6 +193,23 @@ FAULTS = {
     "evidence": ({"evidence_levels": (-1.0, 1.0)}, ["no draw_graded_trial(self, trial_type, evidence, rng)"]),
     "graded": ({"evidence_levels": (0.5,), "draw_graded_trial": lambda s, kind, level, g: (np.zeros(4), 1)},
                ["draw_graded_trial('up') returned an array of shape (4,)", EXPECTED]),
+    "exit": ({"u": lambda s, g: sys.exit(3)}, [U, "raised SystemExit: 3", "test_task_checks.py"]),
+    "exit of a criterion": ({"c": lambda s, o: sys.exit()}, ["is_correct(o, 'up') raised SystemExit"]),
+    "generator": ({"draw_trial": _yields}, [U, "returned a generator", "`return` is wanted"]),
+    "object": ({"draw_trial": lambda s, kind, g: object()}, [U, "returned object <object object>; it must"]),
+    "mapping": ({"draw_trial": lambda s, kind, g: {"u": np.zeros((2, s.T))}},
+                [U, "returned dict {'u': array([[0., 0."]),
+    "folder": ({"u": lambda s, g: os.chdir("/")}, [U, "changes the working directory", "Path(__file__).parent"]),
+    "folder of init": ({"__init__": _init_elsewhere}, ["__init__ changes the working directory"]),
+    "one in a hundred": ({"u": lambda s, g: np.where(g.random((2, s.T)) < 0.0002, np.nan, 0)},
+                         ["returned nan at input"]),
+    "seconds": ({"u": lambda s, g: np.random.default_rng(int(time.time())).normal(size=(2, s.T))}, [U, "the clock"]),
+    "seconds as a seed": ({"u": _seeded_by_the_clock}, [U, "draws from np.random"]),
+    "no settings": ({"__init__": lambda s, settings=None: None}, ["must call super().__init__(settings)"]),
+    "no window": ({"defaults": {"T": 40}}, ["no settings stim_on and stim_dur", "`response_window`", "`stimulus_end`"]),
+    "T raises": ({"T": property(lambda s: s.nothing)}, ["T: AttributeError"]),
+    "types raise": ({"trial_types": property(lambda s: s.nothing)}, ["trial_types: AttributeError"]),
+    "accident in init": ({"__init__": _int_of_a_word}, ["__init__() raised ValueError: invalid literal", "int('x')"]),
     "graded raises": ({"evidence_levels": (0.5,), "draw_graded_trial": lambda s, kind, level: 1},
                       ["draw_graded_trial('up') raised TypeError"]),
 }  # fmt: skip
@@ -196,9 +237,10 @@ def test_a_fault_of_a_task_is_named_before_any_work(fault):
             TaskFactory.register_task("mine", with_fault(changes))
         return
     TaskFactory.register_task("mine", with_fault(changes))
-    before = shared_states()
+    before, folder = shared_states(), os.getcwd()
     with pytest.raises(SettingsError) as error:
         RunSettings(task="mine")
+    assert os.getcwd() == folder
     for word in ["mine", *words]:
         assert word in str(error.value), str(error.value)
     # The generators that all code shares are as they were, but for what __init__ drew before the look.
@@ -237,6 +279,48 @@ def test_numbers_of_any_kind_and_lists_are_accepted(kind):
     check_task(task)
     trials = task.generate_batch([np.random.default_rng(0)])
     assert trials.u.shape == (1, 2, 40) and trials.u.sum() == 5
+
+
+def test_a_task_with_settings_of_its_own_needs_no_stim_on():
+    class Matching(Right):
+        defaults: ClassVar = {"T": 40, "sample_on": 2, "delay": 10}
+
+        @property
+        def response_window(self):
+            return slice(self.settings["sample_on"] + self.settings["delay"], None)
+
+        def generate_target(self, label):
+            z = np.zeros(self.T)
+            z[self.response_window] = 1 if label == "up" else -1
+            return z
+
+    TaskFactory.register_task("mine", Matching)
+    run = RunSettings(task="mine", network={"N": 10}, training={"n_trials": 3, "eval_tr": 4})
+    assert train(run).n_trials == 3
+    assert run.create_task().stimulus_windows == []
+
+
+def test_words_of_a_tasks_own_settings_are_a_sentence_without_a_traceback():
+    class Wanting(Right):
+        def validate_settings(self):
+            super().validate_settings()
+            if self.settings["stim_dur"] > 4:
+                raise ValueError("stim_dur must be at most 4")
+
+    TaskFactory.register_task("mine", Wanting)
+    with pytest.raises(SettingsError) as error:
+        RunSettings(task="mine")
+    assert str(error.value) == "task_settings: stim_dur must be at most 4"
+
+
+def test_what_a_task_prints_is_printed_a_few_times_only(capsys):
+    class Prints(Right):
+        def draw_trial(self, trial_type, rng):
+            print("drawn")
+            return super().draw_trial(trial_type, rng)
+
+    check_task(Prints())
+    assert 0 < capsys.readouterr().out.count("drawn") < 50
 
 
 def test_a_method_that_seeds_np_random_itself_from_the_generator_is_repeatable():

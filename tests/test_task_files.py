@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import os
 import pickle
 import random
 import subprocess
@@ -195,6 +196,29 @@ def test_an_error_names_the_line_and_the_file_can_be_loaded_once_it_is_mended(tm
     written(tmp_path, "SIZE = 1", "broken.py")
     written(tmp_path, "import broken\nSIZE = 1\n" + TASK)
     assert run(path).create_task().T == 40
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("if __name__ == '__main__':\n    TaskFactory.register_task('mine', Mine)",
+     "registers no task: it must call TaskFactory.register_task('mine', <the class>)"),
+    ("", "registers no task"),
+    ("TaskFactory.register_task('my-own', Mine)", "registers my-own; available: go-nogo, mante, my-own, xor"),
+], ids=["under main", "none", "another name"])  # fmt: skip
+def test_a_file_that_registers_no_such_task_is_named(tmp_path, text, words):
+    path = written(tmp_path, "SIZE = 1\n" + TASK.rpartition("TaskFactory")[0] + text)
+    with pytest.raises(SettingsError, match="unknown task 'mine'; task_file ") as error:
+        run(path)
+    assert path in str(error.value) and words in str(error.value)
+    assert "did you mean" not in str(error.value)
+
+
+def test_a_file_that_changes_the_working_directory_does_not_change_it_for_others(tmp_path):
+    text = "import os\nfrom pathlib import Path\n"
+    text += "os.chdir(os.path.dirname(__file__))\nSIZE = float(Path('size').read_text())\n"
+    written(tmp_path / "there", "1", "size")
+    folder = os.getcwd()
+    assert run(written(tmp_path / "there", text + TASK)).create_task().T == 40
+    assert os.getcwd() == folder
 
 
 def test_a_grid_runs_a_file_once_whether_it_is_right_or_not(tmp_path):

@@ -135,7 +135,7 @@ def test_tasks_that_cannot_be_are_named():
         name = "nameless"
         defaults = {"T": 20}
 
-    with pytest.raises(ValueError, match="without the settings stim_on and stim_dur must define `stimulus_end`"):
+    with pytest.raises(ValueError, match="no settings stim_on and stim_dur.*`response_window`.*`stimulus_end`"):
         Nameless()
 
     class Odd(GoNogoTask):

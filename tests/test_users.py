@@ -182,6 +182,7 @@ import getpass, os, pathlib
 get_argument_parser()
 assert os.access(pathlib.Path.home(), os.W_OK) and getpass.getuser()
 assert {bool(env)} or os.environ["PYTHONSAFEPATH"] == "1"
+assert {bool(env)} or os.environ["PYTHONHASHSEED"] == "0"
 """
     done = do_as(ONE, code, **env)
     assert done.returncode == 0, done.stderr

@@ -58,7 +58,7 @@ class StimulationSettings(Settings):
             return None
         ends = list(window) if isinstance(window, list | tuple) else []
         if len(ends) != 2 or not all(type(t) in (int, float) for t in ends) or not 0 <= ends[0] < ends[1] < math.inf:
-            raise ValueError("it must be a start >= 0 and a later end, in ms")
+            raise ValueError("it must be [start, end] in ms, with a start >= 0 and a later end")
         return tuple(float(t) for t in ends)
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from ratecore.settings import did_you_mean, shown, task_key
-from ratecore.tasks import port, trials, values
+from ratecore.tasks import port, tracebacks, trials, values
 from ratecore.tasks.overriding import overridable
 from ratecore.tasks.trials import Trials
 from ratecore.tasks.values import TaskError
@@ -106,6 +106,10 @@ class AbstractTask(ABC):
                 raise ValueError(f"{self.name}: {key} = {shown(value)}; it must be a finite number")
         if self.settings.get("stim_dur", 1) < 1:
             raise ValueError(f"{self.name}: stim_dur = {self.settings['stim_dur']}; it must be >= 1 step")
+        own_window = type(self).response_window is not AbstractTask.response_window
+        own_end = type(self).stimulus_end is not AbstractTask.stimulus_end
+        if own_window and not own_end and not {"stim_on", "stim_dur"} <= self.settings.keys():
+            return  # nothing asks for the stimulus's end then
         if self.stimulus_end >= self.T:
             raise ValueError(
                 f"{self.name}: the stimulus ends at step {self.stimulus_end}, outside a trial of T = {self.T} steps; "
@@ -136,8 +140,9 @@ class AbstractTask(ABC):
     def stimulus_end(self) -> int:
         """First step after the (last) stimulus."""
         if not {"stim_on", "stim_dur"} <= self.settings.keys():
-            raise ValueError(
-                f"{self.name}: a task without the settings stim_on and stim_dur must define `stimulus_end`"
+            raise TaskError(
+                f"task '{self.name}': it has no settings stim_on and stim_dur and must say which steps are scored; "
+                "define `response_window`, a slice of steps, or `stimulus_end`, the first step after the stimulus"
             )
         return self.settings["stim_on"] + self.settings["stim_dur"]
 
@@ -299,11 +304,20 @@ class TaskFactory:
             task_class.refuse_unknown(settings or {})
             if not task_class.defaults:  # which say elsewhere what is counted in steps; a configuration has floats only
                 settings = {key: int(v) if v == int(v) else v for key, v in (settings or {}).items()}
+        if task_class.__abstractmethods__:
+            raise TaskError(
+                f"task '{task_class.name}': {task_class.__name__} must define generate_target(self, label), which "
+                "returns the target z (T,)"
+            )
         try:
             return task_class(settings)
-        except ValueError:
+        except TaskError:
             raise
-        except Exception as error:
+        except ValueError as error:
+            if tracebacks.is_said_by_user(error):  # of settings that do not fit
+                raise
+            raise values.raised(task_class, "__init__", error) from error
+        except values.FAULTS as error:
             raise values.raised(task_class, "__init__", error) from error
 
     @classmethod

@@ -6,6 +6,10 @@ alone from its generator: draws from elsewhere, the clock, state that is kept be
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import time
 import warnings
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -14,10 +18,12 @@ import numpy as np
 
 from ratecore.settings import shown
 from ratecore.tasks import trials, values
-from ratecore.tasks.randomness import isolated, moved, restore, seed_shared, shared_states
+from ratecore.tasks.randomness import isolated, later, moved, restore, seed_shared, shared_states, working_folder
 from ratecore.tasks.values import TaskError, place
 
 ROUNDS, MORE_ROUNDS = 8, 1  # trials of each type: of a class that is new, and of one with other settings
+MANY, LONGEST = 256, 0.5  # further trials for faults that few trials have, as far as these seconds suffice
+AHEAD = 1_000_003  # seconds
 HEIGHTS = (0.0, 0.5, -0.5, 2.0, -2.0)  # constant outputs that a criterion is tried on
 
 _checked: WeakKeyDictionary[type, set[str]] = WeakKeyDictionary()  # class: settings with which it was found right
@@ -38,6 +44,8 @@ def check_task(task, again=None) -> None:
     """
     if type(task).__module__.partition(".")[0] == "ratecore":
         return
+    if not isinstance(getattr(task, "settings", None), dict):
+        check_definition(task)
     checked, key = _checked.setdefault(type(task), set()), repr(sorted(task.settings.items(), key=str))
     if key in checked:
         return
@@ -48,12 +56,12 @@ def check_task(task, again=None) -> None:
         first = _Pass(task, new).all_of(order)
         seed_shared(2)
         other = _made_again(task, again)
-        second = _Pass(other, new).all_of(order[::-1])  # so that state left behind by a trial shows
-        if (
-            _differences(first, second)
-            and other is not task
-            and not _differences(first, _Pass(task, new).all_of(order))
-        ):
+        with later(AHEAD):
+            second = _Pass(other, new).all_of(order[::-1])  # so that state left behind by a trial shows
+        with later(2 * AHEAD):  # in the same order as the second, and by the task of the first
+            of_init = bool(_differences(first, second)) and other is not task
+            of_init = of_init and not _differences(first, _Pass(task, new).all_of(order[::-1]))
+        if of_init:
             raise TaskError(
                 f"task '{task.name}': two tasks of the same settings give other trials; __init__ or validate_settings "
                 "must draw no random numbers, or draw them from a generator with a seed of its own: "
@@ -62,6 +70,10 @@ def check_task(task, again=None) -> None:
         for difference in _differences(first, second):
             raise difference
         first.once_more()
+        if new:
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # said by the trials before
+                warnings.simplefilter("ignore")
+                _draw_many(task)
     checked.add(key)
 
 
@@ -96,9 +108,9 @@ def check_definition(task) -> None:
         raise TaskError(f"{type(task).__name__}.name = {shown(task.name)}; it must be a word")
     if not isinstance(getattr(task, "settings", None), dict):
         raise TaskError(f"task '{task.name}': it has no settings; its __init__ must call super().__init__(settings)")
-    if not whole(task.T, 2):
-        refuse("T", task.T, "a whole number of steps, at least 2")
-    types = task.trial_types
+    if not whole(steps := values.attribute(task, "T"), 2):
+        refuse("T", steps, "a whole number of steps, at least 2")
+    types = values.attribute(task, "trial_types")
     named = isinstance(types, tuple | list) and all(isinstance(kind, str) and kind for kind in types)
     if not (named and types) and types != (None,):
         refuse("trial_types", types, "a tuple of names: ('left', 'right')")
@@ -149,6 +161,20 @@ def _check_windows(task) -> None:
             f"task '{task.name}': stimulus_windows = {shown(task.stimulus_windows)}; it must be a list of (first step, "
             "first step after) of each stimulus"
         )
+
+
+def _draw_many(task) -> None:
+    """Draws trials as they are used, for what is wrong with one in a hundred. Raises TaskError."""
+    end = time.perf_counter() + LONGEST
+    for k in range(MANY):
+        number = k % len(task.trial_types)
+        rng = np.random.Generator(np.random.SFC64([number, ROUNDS + k]))
+        kind = task.trial_types[number]
+        drawn = trials.collect(task, [(kind, *trials.draw_stimulus(task, kind, rng))])
+        if trials.has_criterion(task):
+            trials.score(task, drawn.z[0], drawn.labels[0])
+        if time.perf_counter() > end:
+            break
 
 
 def _made_again(task, again):
@@ -278,8 +304,12 @@ class _Pass:
 
     def _watch(self, drawn: _Drawn, method: str, kind, call):
         """What a method gives. Notes what became of the shared generators; the task's settings must stay."""
-        settings = dict(self.task.settings)
+        settings, folder = dict(self.task.settings), working_folder()
         value = call()
+        if working_folder() != folder:
+            if folder:
+                os.chdir(folder)
+            raise other_folder(f"{place(self.task, method, kind)} changes")
         if self.watched and (names := moved(self.shared, after := shared_states())):
             drawn.states[method] = names, after
             restore(self.shared)
@@ -290,6 +320,14 @@ class _Pass:
                 f"{shown(self.task.settings.get(key))}; a task's settings must stay as they are"
             )
         return value
+
+
+def other_folder(who: str) -> TaskError:
+    """The error for code of the user's that changes the working directory."""
+    return TaskError(
+        f"{who} the working directory, from which results are found; it must stay: files beside the task's are "
+        "Path(__file__).parent / 'name'"
+    )
 
 
 def _differences(first: _Pass, second: _Pass) -> list[TaskError]:

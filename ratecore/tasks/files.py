@@ -17,7 +17,7 @@ from pathlib import Path
 from ratecore.reading import expanded
 from ratecore.settings import Lines, SettingsError, shown
 from ratecore.tasks.base import TaskFactory
-from ratecore.tasks.randomness import isolated
+from ratecore.tasks.randomness import isolated, same_folder
 from ratecore.tasks.tracebacks import user_frames
 
 
@@ -65,6 +65,13 @@ def load_task_file(path) -> None:
     for name, file in sources.items():
         inner = file.read_bytes()
         _code.setdefault(name, _hash(file, inner, _sources_beside(file, inner, path.parent)))
+
+
+def registered_by(path) -> list[str]:
+    """Names of the tasks that a loaded file registered, itself or by a file beside it."""
+    folder = _resolve(path).parent
+    found = {name: sys.modules.get(task.__module__) for name, task in TaskFactory._tasks.items()}
+    return sorted(name for name, module in found.items() if module is not None and _is_beside(module, folder))
 
 
 def task_code(task_class: type) -> str | None:
@@ -135,7 +142,7 @@ def _execute(path: Path, name: str, code: bytes) -> None:
     if path.stem.isidentifier() and _origin(path.stem) == path:
         sys.modules.setdefault(path.stem, module)  # for a file beside it that imports it by its own name
     try:
-        with isolated(0):
+        with isolated(0), same_folder():
             exec(compiled, module.__dict__)
     except (Exception, SystemExit) as error:
         # As before, so that the file can be loaded once it is mended.

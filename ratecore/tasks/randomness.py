@@ -1,10 +1,12 @@
-"""The generators that all code of a process shares: those of `random`, `np.random` and torch."""
+"""What all code of a process shares: the generators of `random`, `np.random` and torch, the clock, the folder."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import sys
+import time
 
 import numpy as np
 
@@ -50,6 +52,36 @@ def _plain(state):
 def moved(before: dict[str, object], after: dict[str, object]) -> list[str]:
     """Names of the shared generators whose states differ."""
     return [name for name, state in after.items() if name in before and _plain(state) != _plain(before[name])]
+
+
+def working_folder() -> str | None:
+    """The working directory; None where it was deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def same_folder():
+    """The working directory, from which results are found, is afterwards what it was before."""
+    before = working_folder()
+    try:
+        yield
+    finally:
+        if before is not None and working_folder() != before:
+            os.chdir(before)
+
+
+@contextlib.contextmanager
+def later(seconds: int):
+    """The clock of `time.time` is ahead, by which a seed taken from it shows, also within one second."""
+    now, now_ns = time.time, time.time_ns
+    time.time, time.time_ns = lambda: now() + seconds, lambda: now_ns() + seconds * 10**9
+    try:
+        yield
+    finally:
+        time.time, time.time_ns = now, now_ns
 
 
 @contextlib.contextmanager

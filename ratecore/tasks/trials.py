@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ratecore.settings import shown
 from ratecore.tasks import port, values
 from ratecore.tasks.overriding import overrides
 from ratecore.tasks.values import TaskError
@@ -43,7 +44,7 @@ def draw_stimulus(task, trial_type, rng: np.random.Generator):
             drawn = task.generate_stimulus(trial_type, rng)
     except TaskError:
         raise
-    except Exception as error:
+    except values.FAULTS as error:
         raise values.raised(task, drawing_method(task), error, trial_type) from error
     return values.pair(task, drawing_method(task), trial_type, drawn)
 
@@ -67,7 +68,7 @@ def condition_of(task, trial_type, label) -> str:
     """The name of a trial's condition. Raises TaskError: an exception, or no name."""
     try:
         name = task.condition(trial_type, label)
-    except Exception as error:
+    except values.FAULTS as error:
         raise values.raised(task, "condition", error, trial_type) from error
     values.check_condition(task, trial_type, name)
     return name
@@ -114,6 +115,6 @@ def score(task, o: np.ndarray, label, method: str = "is_correct") -> float:
         if not has_criterion(task):
             return math.nan
         raise
-    except Exception as error:
-        raise values.raised(task, method, error) from error
+    except values.FAULTS as error:
+        raise TaskError(f"task '{task.name}': {method}(o, {shown(label)}) raised {values.said(error)}") from error
     return correct if correct is True or correct is False else values.verdict(task, method, label, correct)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 
 from ratecore.settings import Lines, SettingsError, shown
@@ -10,6 +12,7 @@ from ratecore.tasks.tracebacks import user_frames
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 NUMBER = int | float | np.integer | np.floating
 LONGEST_LABEL = 1000  # characters
+FAULTS = (Exception, SystemExit)  # that a user's code may raise; sys.exit() in it would end a job without a word
 
 
 class TaskError(SettingsError):
@@ -24,10 +27,14 @@ def place(task, method: str, trial_type=None) -> str:
     return f"task '{task.name}': {method}({'' if trial_type is None else repr(trial_type)})"
 
 
-def raised(task, method: str, error: Exception, trial_type=None) -> TaskError:
+def raised(task, method: str, error: BaseException, trial_type=None) -> TaskError:
     """The error for an exception in a user's method; raise it from that exception."""
-    said = " ".join(str(error).split())[:300]
-    return TaskError(f"{place(task, method, trial_type)} raised {type(error).__name__}: {said}{user_frames(error)}")
+    return TaskError(f"{place(task, method, trial_type)} raised {said(error)}")
+
+
+def said(error: BaseException) -> str:
+    """An exception in a user's code: its type, its words and where it was raised."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{user_frames(error)}"
 
 
 def call(task, method: str, trial_type, *args):
@@ -36,7 +43,7 @@ def call(task, method: str, trial_type, *args):
         return getattr(task, method)(*args)
     except TaskError:
         raise
-    except Exception as error:
+    except FAULTS as error:
         raise raised(task, method, error, trial_type) from error
 
 
@@ -61,10 +68,8 @@ def attribute(task, name: str):
         return getattr(task, name)
     except TaskError:
         raise
-    except Exception as error:
-        said = " ".join(str(error).split())[:300]
-        frames = user_frames(error)
-        raise TaskError(f"task '{task.name}': {name}: {type(error).__name__}: {said}{frames}") from error
+    except FAULTS as error:
+        raise TaskError(f"task '{task.name}': {name}: {said(error)}") from error
 
 
 def what(value) -> str:
@@ -87,6 +92,8 @@ def pair(task, method: str, trial_type, drawn):
     if isinstance(drawn, tuple | list) and len(drawn) == 2:
         return drawn
     came = f"a tuple of {len(drawn)}" if isinstance(drawn, tuple) else what(drawn)
+    if inspect.isgenerator(drawn):
+        came = "a generator (it has `yield`, where `return` is wanted)"
     raise TaskError(f"{place(task, method, trial_type)} returned {came}; it must return two things: u and the label")
 
 
@@ -149,16 +156,16 @@ def not_finite(task, method: str, trial_type, values: np.ndarray) -> TaskError:
 
 def check_label(task, method: str, trial_type, label) -> None:
     """Raises TaskError for a label that files cannot hold."""
-    said = ""
+    fault = ""
     if not isinstance(label, str | NUMBER):
-        said = "must be a number or a word, so that files can hold it"
+        fault = "must be a number or a word, so that files can hold it"
     elif isinstance(label, str):
         if not label or "\0" in label or len(label) > LONGEST_LABEL:
-            said = f"must be a word of 1 to {LONGEST_LABEL} characters, none of them NUL, so that files can hold it"
+            fault = f"must be a word of 1 to {LONGEST_LABEL} characters, none of them NUL, so that files can hold it"
     elif not abs(label) < 2**63:
-        said = "must be a finite number, so that files can hold it"
-    if said:
-        raise TaskError(f"{place(task, method, trial_type)} returned the label {shown(label)}; it {said}")
+        fault = "must be a finite number, so that files can hold it"
+    if fault:
+        raise TaskError(f"{place(task, method, trial_type)} returned the label {shown(label)}; it {fault}")
 
 
 def check_condition(task, trial_type, name) -> None:
