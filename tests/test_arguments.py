@@ -59,10 +59,10 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch):
 def test_a_label_of_another_task_has_no_target_and_no_criterion(label):
     for name, target in TARGETS.items():
         task = rate.TaskFactory.create_task(name)
-        for method in (lambda: target({}, label), lambda: task.is_correct(np.zeros(task.T), label),
-                       lambda: task.is_correct_spiking(np.zeros(task.T), label)):  # fmt: skip
+        o = np.zeros(task.T)
+        for method, of in ((target, ({},)), (task.is_correct, (o,)), (task.is_correct_spiking, (o,))):
             with pytest.raises(ValueError, match=f"{name}: label = .*; it must be one of"):
-                method()
+                method(*of, label)
 
 
 @pytest.mark.parametrize(("name", "labels", "last"), [
@@ -136,7 +136,7 @@ CASES = [(program, key, value, message)
 
 @pytest.mark.parametrize(("program", "key", "value", "message"), CASES)
 def test_arguments_of_the_programs_are_named(mat, program, key, value, message):
-    given = {"model_path": mat, "task_name": "go-nogo", "n_trials": 2, **{key: value}}
+    given = {"model_path": mat, "task_name": "go-nogo", "n_trials": 2} | {key: value}
     with pytest.raises((ValueError, TypeError), match=message):
         if program == "search":
             spiking.lambda_grid_search(**{"scaling_factors": [50], **given})
