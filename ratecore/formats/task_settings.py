@@ -171,6 +171,6 @@ def task_in_pth(settings: dict, source: str, n_in: int, ours: bool = True) -> Sa
     found = {k: v for k, v in settings.items() if k not in NETWORK_KEYS}
     if not ours:
         known = TaskFactory.task_class(key).defaults if key in TaskFactory.list_available_tasks() else {}
-        found = {k: v for k, v in found.items() if k in known and isinstance(v, int | float)}
+        found = {k: _plain(v) for k, v in found.items() if k in known and isinstance(v, int | float | np.number)}
         name = name if known else None
     return SavedTask(source, n_in, name, found or None)
