@@ -122,7 +122,7 @@ def values_in_words(text: str) -> list[float]:
         if ":" not in text:
             values = [float(part) for part in text.split(",")]
         else:
-            first, last, step = (float(part) for part in (text.split(":") + ["1"])[:3])
+            first, last, step = (float(part) for part in [*text.split(":"), "1"][:3])
             values = [first + k * step for k in range(math.floor((last - first) / step + 1e-9) + 1)]
         ConversionSettings(scaling_factors=values)
         if text.count(":") > 2:
