@@ -53,6 +53,28 @@ def tensor_of(name: str, value, shape, dtype, device="cpu", finite: bool = True)
     return value
 
 
+def real_tensor(name: str, value, dtype=None):
+    """`value` as a tensor of finite real numbers, by default in its own precision; a tensor stays as it is.
+
+    Raises:
+        ValueError: names the argument and what came.
+    """
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        array = _as_array(name, value)
+        if array.dtype.kind not in REAL:
+            dtype = f" of dtype {value.dtype}" if hasattr(value, "dtype") else ""
+            what = "complex" if array.dtype.kind == "c" else f"a {type(value).__name__}{dtype}"
+            raise ValueError(f"{name} is {what}; it must be an array of real numbers")
+        value = torch.as_tensor(value if isinstance(value, list | tuple) else np.ascontiguousarray(array), dtype=dtype)
+    if value.is_complex():
+        raise ValueError(f"{name} is complex; it must be real numbers")
+    if not is_finite(value):
+        raise _not_finite(name, value)
+    return value
+
+
 def is_finite(value) -> bool:
     """Whether an array or tensor holds neither NaN nor infinity."""
     if not isinstance(value, np.ndarray):

@@ -33,8 +33,8 @@ def set_gpu(gpu: str, frac: float):
     """
     import torch
 
-    if not 0 < frac <= 1:
-        raise ValueError(f"gpu_frac = {frac}; it must be in (0, 1]")
+    if isinstance(frac, bool) or not isinstance(frac, int | float) or not 0 < frac <= 1:
+        raise ValueError(f"gpu_frac = {frac!r}; it must be in (0, 1]")
     if not str(gpu).isdigit():
         raise ValueError(f"gpu = {gpu!r}; it must be the index of a device: 0, 1 ...")
     if not torch.cuda.is_available():
@@ -46,6 +46,28 @@ def set_gpu(gpu: str, frac: float):
     device = torch.device("cuda", index)
     torch.cuda.set_per_process_memory_fraction(frac, device)
     torch.cuda.set_device(device)
+    return device
+
+
+def torch_device(device):
+    """`device` as a torch.device: 'cpu', 'cuda', 'cuda:0' ..., one of torch's own, or None, the CPU.
+
+    Raises:
+        ValueError: no such device, or a GPU where none can be used.
+    """
+    import torch
+
+    if isinstance(device, torch.device | int) and not isinstance(device, bool):
+        device = torch.device(device)
+    elif device is None or (isinstance(device, str) and re.fullmatch(r"(cpu|cuda|mps|xpu|meta)(:\d+)?", device)):
+        device = torch.device(device or "cpu")
+    else:
+        hint = " (did you mean 'cuda'?)" if str(device).lower() in ("gpu", "nvidia") else ""
+        raise ValueError(f"device = {device!r}; it must be 'cpu', 'cuda' or 'cuda:<index>'{hint}")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device = '{device}': no GPU can be used; allowed here: 'cpu'")
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise ValueError(f"device = '{device}'; its index must be below the number of visible GPUs, which is {count}")
     return device
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ratecore.arrays import real_tensor
 from ratecore.config import LOSS_FUNCTIONS, did_you_mean
 
 
@@ -19,11 +20,13 @@ def loss_op(o, z, training_params):
         scalar tensor.
 
     Raises:
-        ValueError: unknown loss, or lengths that do not belong together.
+        ValueError: unknown loss, a target that holds NaN or is not real, or lengths that do not belong together.
     """
     if not isinstance(o, torch.Tensor):
         o = _stacked(o)
-    z = torch.as_tensor(z, dtype=o.dtype, device=o.device)
+    z = real_tensor("z", z, o.dtype).to(device=o.device, dtype=o.dtype)
+    if o.ndim > 1 and z.ndim == 1 and o.numel() == len(o):
+        o = o.reshape(-1)  # one trial, as torch.cat or torch.stack make it of the entries
     if z.ndim != o.ndim or z.shape[:-1] != o.shape[:-1] or z.shape[-1] - o.shape[-1] not in (0, 1):
         raise ValueError(
             f"o has shape {tuple(o.shape)} and z {tuple(z.shape)}; z must have as many steps as o or one step more"
@@ -35,6 +38,12 @@ def loss_op(o, z, training_params):
 
 def _stacked(o) -> torch.Tensor:
     """The outputs of a trial as (T-1,), from one entry a step."""
+    try:
+        o = list(o)
+    except TypeError:
+        raise ValueError(f"o is a {type(o).__name__}; it must be a trial's outputs, one number a step") from None
+    if not o:
+        raise ValueError("o is empty; it must be a trial's outputs, one number a step")
     entries = [v if isinstance(v, list | tuple) else torch.as_tensor(v) for v in o]
     if any(isinstance(v, list | tuple) or v.numel() != 1 for v in entries):
         raise ValueError(

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from ratecore.arrays import real_tensor
 from ratecore.compat.aliases import accepts
 from ratecore.config import ACTIVATIONS, NetworkSettings, RNNConfig
+from ratecore.devices import torch_device
 from ratecore.streams import draw_inhibitory
 
 NOISE_SD = 0.1  # of the noise added to x at every step
@@ -31,8 +33,8 @@ def activation_function(name: str):
 def check_lesion(fraction: float, scale: float = 0.0) -> None:
     """Raises ValueError, with the name, for a share of synapses or a factor of their weights outside [0, 1]."""
     for name, value in (("fraction", fraction), ("lesion_scale", scale)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} = {value}; it must be in [0, 1]")
+        if isinstance(value, str) or value is None or not 0 <= value <= 1:
+            raise ValueError(f"{name} = {value!r}; it must be in [0, 1]")
 
 
 class AbstractRateRNN(nn.Module, ABC):
@@ -117,7 +119,7 @@ class RateNetwork(nn.Module):
             taus=taus, activation=activation,
         ))  # fmt: skip
         self._rng = np.random.default_rng(rng)
-        w_in, w_out = torch.as_tensor(w_in), torch.as_tensor(w_out)
+        w_in, w_out = real_tensor("w_in", w_in), real_tensor("w_out", w_out)
         if w_in.ndim != 2 or w_in.shape[0] != self.N:
             raise ValueError(f"w_in has shape {tuple(w_in.shape)}; it must be (N, n_in) with N = {self.N}")
         if tuple(w_out.shape) != (1, self.N):
@@ -129,7 +131,7 @@ class RateNetwork(nn.Module):
         taus_gaus = self._rng.standard_normal((self.N, 1))
         self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=np.zeros(1), taus_gaus=taus_gaus)
         self._drawn = {name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")}
-        self.to(device)
+        self.to(torch_device(device))
 
     def _adopt(self, settings: NetworkSettings) -> None:
         """Takes over what a network is besides its arrays."""
@@ -227,7 +229,7 @@ class RateNetwork(nn.Module):
         net._rng, net._drawn = np.random.default_rng(), None
         net._register(torch.bool, **{k: arrays[k] for k in ("inh", "exc")})
         net._register(dtype, **{k: arrays[k] for k in shapes if k not in ("inh", "exc")})
-        return net.to(device)
+        return net.to(torch_device(device))
 
     def assign_exc_inh(self):
         """Draws each unit's type.

@@ -10,7 +10,13 @@ import scipy.sparse
 from test_matlab import UNNEEDED, file_of, opaque, writing
 
 from ratecore.formats import FormatError, load_mat, load_network
-from ratecore.spiking import LIF_network_fnc, evaluate_task, lambda_grid_search, rate_model
+from ratecore.spiking import (
+    LIF_network_fnc,
+    evaluate_task,
+    lambda_grid_search,
+    load_model_and_scaling_factor,
+    rate_model,
+)
 
 N = 12
 TASK = {"T": 45, "stim_on": 5, "stim_dur": 10}
@@ -129,6 +135,9 @@ READ = {
     ),
     "w0_of_another_shape": (variant(w0=np.ones((3, 3))), r"w0 has shape \(3, 3\); it must be \(12, 12\): left out", {}),
     "som_N_of_another_count": (variant(som_N=2), "som_N = 2, but som_m has 0 SST units: som_m counts", {}),
+    "som_N_empty": (variant(som_N=np.zeros((0, 0))), "som_N is empty: left out", {}),
+    "som_N_of_each_unit": (variant(som_N=[1, 2]), r"som_N has shape \(1, 2\); it must be one number: left out", {}),
+    "dale_in_words": (variant(apply_dale="True"), None, {}),
     "gain_of_each_unit": (variant(gain=[1.5, 2.0]), r"gain has shape \(1, 2\); it must be one number: left out", {}),
     "w_dist_of_others": (variant(w_dist="lognormal"), "w_dist = 'lognormal'.*: left out", {}),
     "P_rec_in_percent": (variant(P_rec=20.0, P_inh=0.2), "P_rec = 20.0.*: left out", {}),
@@ -163,6 +172,9 @@ REFUSED = {
     "relu": (variant(activation="relu"), "activation = 'relu'"),
     "activation_of_two_rows": (variant(activation=["sigmoid", "softplus"]), "activation is of shape .*must be a word"),
     "activation_as_number": (variant(activation=1), "activation is .*it must be a word"),
+    "som_m_of_signs": (variant(som_m=-np.ones((N, N))), "som_m holds -1; it must be 0 or 1 for each connection"),
+    "som_m_fraction": (variant(som_m=np.full((N, N), 0.5)), "som_m holds 0.5; it must be 0 or 1"),
+    "dale_in_other_words": (variant(apply_dale="maybe"), "apply_dale = 'maybe'; it must be 0 or 1, or true or false"),
     "inh_fraction": (variant(inh=INH * 0.5), "inh holds 0.5; it must be 0 or 1"),
     "inh_and_m": (variant(inh=~INH, exc=INH), r"m and inh contradict each other: unit 1 is excitatory .* \(12 of 12"),
     "exc_and_m": (variant(inh=None, exc=np.ones(N)), r"m and exc contradict each other: unit 1 .* \(3 of 12"),
@@ -334,3 +346,20 @@ def test_a_mante_network_of_the_port_is_said_to_have_other_inputs(tmp_path, caps
     ours[:2, 5:20], ours[3] = np.random.default_rng(0).normal(size=(2, 15)), 1
     load_network(saved(tmp_path, {**content, "u": ours}))
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("held", "found"), [
+    (30.0, 30.0), (np.uint8(30), 30.0), (30 + 0j, 30.0), (scipy.sparse.csc_matrix([[30.0]]), 30.0),
+    (np.full((1, 1, 1), 30.0), 30.0), (np.array([[[30.0]], 0], object)[:1], 30.0),
+    ([30.0, 40.0], "opt_scaling_factor has shape"), ("30", "opt_scaling_factor is not numeric"),
+    (30 + 1j, "opt_scaling_factor is complex"), (-5.0, "opt_scaling_factor = -5; it must be above 0"),
+    (np.inf, "opt_scaling_factor holds NaN or infinity"), ({"value": 30.0}, "opt_scaling_factor is a structure"),
+    (np.nan, "it has no opt_scaling_factor; run the search first"), (np.zeros((0, 0)), "it has no opt_scaling_factor;"),
+])  # fmt: skip
+def test_lambda_in_any_form_is_read_or_named(tmp_path, held, found):
+    path = saved(tmp_path, variant(opt_scaling_factor=held, u=np.zeros((1, 100))))
+    if isinstance(found, str):
+        with pytest.raises(FormatError, match=f"network.mat: {found}"):
+            load_model_and_scaling_factor(path)
+    else:
+        assert load_model_and_scaling_factor(path) == (str(path), found)

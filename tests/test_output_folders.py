@@ -31,14 +31,14 @@ def network(tmp_path):
 @pytest.fixture
 def read_only(network, monkeypatch):
     """The network's folder as one on a read-only file system, which it is for root, too."""
-    true = files.tempfile.mkstemp
+    true = files._written_beside
 
-    def mkstemp(dir, **how):
-        if str(dir).startswith(str(network.parent)):
+    def written_beside(path, data):
+        if str(path).startswith(str(network.parent)):
             raise OSError(30, "Read-only file system")
-        return true(dir=dir, **how)
+        return true(path, data)
 
-    monkeypatch.setattr(files.tempfile, "mkstemp", mkstemp)
+    monkeypatch.setattr(files, "_written_beside", written_beside)
     return network
 
 

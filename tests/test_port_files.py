@@ -144,3 +144,41 @@ def test_an_array_that_says_it_is_huge_takes_no_memory(tmp_path, call):
     torch.save({**torch.load(path, weights_only=False), "losses": Pickled(*call)}, path)
     with pytest.raises(FormatError, match="net.pth: not a readable .pth file: (an array that says|it holds more than)"):
         load_network(path)
+
+
+STATES = {
+    "parameters": lambda state: {key: torch.nn.Parameter(value) for key, value in state.items()},
+    "half": lambda state: {key: value.half() for key, value in state.items()},
+    "bfloat16": lambda state: {key: value.bfloat16() for key, value in state.items()},
+    "parallel": lambda state: {f"module.{key}": value for key, value in state.items()},
+}
+
+
+@pytest.mark.parametrize("how", STATES)
+def test_a_state_in_another_form_is_the_network_of_its_mat(tmp_path, how):
+    path = port(tmp_path)
+    state = torch.load(path, weights_only=False)["model_state_dict"]
+    for content in (STATES[how](state), {"model_state_dict": STATES[how](state), "settings": SETTINGS}):
+        torch.save(content, path)
+        np.testing.assert_array_equal(rate_model(path).W, rate_model(path.with_suffix(".mat")).W)
+    other = {key: value + 0.1 for key, value in state.items()}
+    torch.save(STATES[how](other), path)
+    with pytest.raises(FormatError, match=r"net.pth: net.mat beside it is of another network, its w"):
+        load_network(path)
+
+
+def test_settings_that_are_numbers_of_numpy_count(tmp_path):
+    path = port(tmp_path)
+    content = torch.load(path, weights_only=False)
+    torch.save({**content, "settings": {**SETTINGS, "T": np.int64(70), "stim_on": np.float64(7)}}, path)
+    assert load_task(path).settings == {"T": 70, "stim_on": 7, "stim_dur": 10}
+
+
+@pytest.mark.parametrize(("content", "what"), [
+    (b"", "no file as torch saves it since version 1.6"), (b"rubbish" * 50, "no file as torch saves it since"),
+    (b"PK\x03\x04" + bytes(400), "it is cut off or no file of torch"),
+])  # fmt: skip
+def test_a_pth_that_is_no_archive_is_named_in_words(tmp_path, content, what):
+    (tmp_path / "net.pth").write_bytes(content)
+    with pytest.raises(FormatError, match=f"net.pth: not a readable .pth file: {what}"):
+        load_network(tmp_path / "net.pth")

@@ -331,6 +331,14 @@ def test_a_method_that_seeds_np_random_itself_from_the_generator_is_repeatable()
     check_task(with_fault({"u": seeded})())
 
 
+def test_a_stimulus_in_half_precision_is_checked_without_a_warning():
+    task = with_fault({"u": lambda self, rng: np.ones((2, self.T), np.float16)})()
+    check_task(task)
+    assert (task.generate_batch([np.random.default_rng(0)]).u == 1).all()
+    with pytest.raises(TaskError, match=r"draw_trial\('up'\) returned inf at input 0, step 0"):
+        check_task(with_fault({"u": lambda self, rng: np.full((2, self.T), np.inf, np.float16)})())
+
+
 def test_a_fault_that_a_trial_has_only_sometimes_is_named_when_it_is_drawn():
     class Rare(Right):
         wrong = False

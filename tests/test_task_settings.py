@@ -167,7 +167,8 @@ def test_where_nothing_shows_the_settings_the_defaults_are_said(xor, tmp_path, c
     assert "does not hold" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("value", [3.0, "text", {"T": "long"}, np.array([1, "a"], object)])
+@pytest.mark.parametrize("value", [3.0, "text", {"T": "long"}, np.array([1, "a"], object),
+                                   {"T": np.zeros((0, 0))}, {"T": [200, 300]}, {"T": np.nan}])  # fmt: skip
 def test_variables_of_others_with_these_names_do_no_harm(xor, tmp_path, capsys, value):
     path = without(xor[2], tmp_path, "task_settings", task="Context experiment 3", task_settings=value)
     assert load_task(path, "xor").settings == TIMES

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+
+from ratecore.spiking.settings import ConversionSettings
 
 
 def number(scaling_factor) -> float:
@@ -27,6 +31,33 @@ def number(scaling_factor) -> float:
     if values.size != 1:
         raise ValueError(f"scaling_factor has {values.size} values; it must be one number above 0")
     return float(values[0])
+
+
+def count(name: str, value, least: int = 1) -> int:
+    """A whole number. Raises ValueError with its name for anything else, or one below `least`."""
+    whole = isinstance(value, int | float | np.number) and not isinstance(value, bool) and value == _cut(value)
+    if not whole or value < least:
+        raise ValueError(f"{name} = {value!r}; it must be a whole number, at least {least}")
+    return int(value)
+
+
+def _cut(value) -> int | None:
+    """A number cut to a whole one, or None for NaN and infinity."""
+    return int(value) if -np.inf < value < np.inf else None
+
+
+def seed_of(seed):
+    """A seed as NumPy takes it: a whole number, a generator, or None for fresh entropy. Raises ValueError."""
+    if seed is None or seed is False or isinstance(seed, np.random.Generator):
+        return None if seed is False else seed
+    return count("seed", seed, 0)
+
+
+def path_of(name: str, value) -> Path:
+    """The path of a file or a folder. Raises TypeError with the argument's name for what is none."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} is a {type(value).__name__}; it must be the path of a file or a folder")
+    return Path(value)
 
 
 def plain_content(model):
@@ -81,6 +112,29 @@ class ScalingByFile(float):
         return self._found.get(name, default)
 
 
+def values_in_words(text: str) -> list[float]:
+    """Values of '20:75:5' (first, last and step, the last one included), '20:75' (step 1) or '20,25,40'.
+
+    Raises:
+        ValueError: anything else.
+    """
+    try:
+        if ":" not in text:
+            values = [float(part) for part in text.split(",")]
+        else:
+            first, last, step = (float(part) for part in [*text.split(":"), "1"][:3])
+            values = [first + k * step for k in range(math.floor((last - first) / step + 1e-9) + 1)]
+        ConversionSettings(scaling_factors=values)
+        if text.count(":") > 2:
+            raise ValueError
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ValueError(
+            f"scaling_factors = {text!r}; give first:last:step or values with commas between them, above 0 and none "
+            "twice"
+        ) from None
+    return values
+
+
 def searched_values(scaling_factors, scaling_range) -> list[float] | None:
     """The values of lambda to search, or None for those of the paper.
 
@@ -90,7 +144,12 @@ def searched_values(scaling_factors, scaling_range) -> list[float] | None:
     if scaling_range is None:
         if scaling_factors is None:
             return None
-        values = [float(v) for v in np.ravel(scaling_factors)]
+        if isinstance(scaling_factors, str):
+            return values_in_words(scaling_factors)
+        values = np.ravel(_plain(scaling_factors))
+        if values.size and values.dtype.kind not in "iuf":
+            raise ValueError(f"scaling_factors = {scaling_factors!r}; it must be numbers above 0")
+        values = [float(v) for v in values]
         if isinstance(scaling_factors, tuple) and len(values) == 3 and values[2] < values[0] < values[1]:
             first, last, step = (f"{v:g}" for v in values)
             warnings.warn(
@@ -101,19 +160,29 @@ def searched_values(scaling_factors, scaling_range) -> list[float] | None:
         return values
     if scaling_factors is not None:
         raise ValueError("scaling_range and scaling_factors are both given; one of them says what is searched")
-    ends = [float(v) for v in np.ravel(scaling_range)]
+    try:
+        ends = [float(v) for v in np.ravel(scaling_range)]
+    except (TypeError, ValueError):
+        ends = []
     if len(ends) != 2 or not 0 < ends[0] <= ends[1]:
         raise ValueError(f"scaling_range = {scaling_range}; it must be a first value above 0 and a last one")
     return np.arange(ends[0], ends[1] + 1e-9, 5.0).tolist()
 
 
+def _plain(values):
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
+
+
 def threads_for(threads: int, parallel) -> int:
     """Processes at once: `threads`, or with parallel=True as many as there are cores."""
+    threads = count("threads", threads)
     return len(os.sched_getaffinity(0)) if parallel and threads == 1 else threads
 
 
 def split_amplitude(settings: dict | None) -> tuple[dict, float | None]:
     """The settings of a task, and of them `eval_amp_thresh`, the output from which on a trial is answered."""
+    if not isinstance(settings or {}, Mapping):
+        raise ValueError(f"task_settings is a {type(settings).__name__}; it must be a dict of a task's settings")
     settings, amplitude = dict(settings or {}), None
     for key in ("eval_amp_thresh", "eval_amp_threh"):
         amplitude = settings.pop(key, amplitude)
@@ -132,9 +201,12 @@ def with_amplitude(task, amplitude: float | None):
         return task
     if not hasattr(task, "amplitude"):
         raise ValueError(f"eval_amp_thresh: task {task.name} has a criterion of its own, `is_correct`")
-    value, below = float(amplitude), 1.0 if hasattr(task, "quiet") else np.inf
+    below = 1.0 if hasattr(task, "quiet") else np.inf
+    value = float(amplitude) if isinstance(amplitude, int | float | np.number) else np.nan
     if not 0 < value < below:
-        raise ValueError(f"eval_amp_thresh = {amplitude}; it must be above 0" + (" and below 1" if below == 1 else ""))
+        raise ValueError(
+            f"eval_amp_thresh = {amplitude!r}; it must be above 0" + (" and below 1" if below == 1 else "")
+        )
     if value != type(task).amplitude:
         task.amplitude = value
         if hasattr(task, "quiet"):

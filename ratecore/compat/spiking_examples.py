@@ -47,3 +47,7 @@ def eval_xor(model_dir, optimal_scaling_factor=None, settings=None, *, save_plot
             "final_output": float(trial["output"][first:].mean()), "is_correct": trial["correct"],
         })  # fmt: skip
     return found
+
+
+# `from spiking import eval_xor` is the module in some versions of that package and the function in others.
+eval_go_nogo.eval_go_nogo, eval_xor.eval_xor = eval_go_nogo, eval_xor

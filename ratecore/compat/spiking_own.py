@@ -14,7 +14,8 @@ def scores_of_own(task_name, path, scaling: float, settings, n_trials: int) -> d
         own = evaluator(settings or {})
         correct = [own.evaluate_single_trial(str(path), scaling) for _ in range(n_trials)]
         if not all(value in (0, 1) for value in correct):
-            raise ValueError(f"{evaluator.__name__}.evaluate_single_trial must return 0 or 1; it gave {correct[0]!r}")
+            wrong = next(value for value in correct if value not in (0, 1))
+            raise ValueError(f"{evaluator.__name__}.evaluate_single_trial must return 0 or 1; it gave {wrong!r}")
         hits = int(sum(correct))
         counts = {"Correct trials": hits, "Incorrect trials": n_trials - hits, "Total trials": n_trials}
         return scores | {"overall_accuracy": hits / n_trials} | counts

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ratecore.compat.aliases import accepts
-from ratecore.compat.spiking_arguments import number, plain_content
+from ratecore.compat.spiking_arguments import number, plain_content, seed_of
+from ratecore.network import check_lesion
+from ratecore.settings import shown
 from ratecore.spiking.exploration import SYNAPSES, lesioned
 from ratecore.spiking.lif import simulate
 from ratecore.spiking.settings import SpikingSettings
@@ -53,14 +57,17 @@ def LIF_network_fnc(
     """
     model, scaling_factor, u = rate_model(plain_content(model_or_path)), number(scaling_factor), _array(u)
     initial = bool(use_initial_weights)
+    check_lesion(lesion_percentage, lesion_scale)
     if lesion_percentage:
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(seed_of(seed))
         for synapses in SYNAPSES[1:] if lesion_by_type else SYNAPSES[:1]:
             model, _ = lesioned(model, lesion_percentage, synapses, generator, initial, scale=lesion_scale,
                                 self_connections=not exclude_self_connections)  # fmt: skip
     changes = {"downsample": downsample, "use_initial_weights": initial}
     s = SpikingSettings(**{**(settings or SpikingSettings()).model_dump(), **changes})
     if stims is not None:
+        if not isinstance(stims, Mapping):
+            raise ValueError(f"stims is a {type(stims).__name__}; it must be a dict such as {{'mode': 'none'}}")
         s = SpikingSettings(**{**s.model_dump(), "stimulation": _stimulation(stims, s)})
     trial = simulate(model, scaling_factor, u, s, rng, states=True)
     td, td0 = ((tau[0] if model.homogeneous else tau) / 1000 for tau in (model.tau, model.tau_initial))
@@ -80,8 +87,16 @@ def _stimulation(stims: dict, settings: SpikingSettings) -> dict:
     mode = str(stims.get("mode", "none")).lower()
     if mode == "none":
         return {**settings.stimulation.model_dump(), "mode": "none"}
+    if mode not in ("exc", "inh"):
+        raise ValueError(f"stims['mode'] = {stims['mode']!r}; it must be 'none', 'exc' or 'inh'")
     if missing := [key for key in ("dur", "units") if key not in stims]:
         raise ValueError(f"stims = {stims}: it has no {', '.join(missing)}")
-    window = [float(step) * settings.step for step in np.ravel(stims["dur"])]
-    units = tuple(int(k) for k in np.ravel(stims["units"]))
+    try:
+        window = [float(step) * settings.step for step in np.ravel(stims["dur"])]
+    except (TypeError, ValueError):
+        raise ValueError(f"stims['dur'] = {stims['dur']!r}; it must be the first LIF step and the one after") from None
+    units = np.ravel(stims["units"])
+    if units.dtype.kind not in "iuf" or (units != np.trunc(units)).any():
+        raise ValueError(f"stims['units'] = {shown(stims['units'])}; it must be indices of units, from 0")
+    units = tuple(int(k) for k in units)
     return {**settings.stimulation.model_dump(), "mode": mode, "units": units, "window": window}

@@ -51,7 +51,7 @@ def conform(content: dict, notes: list[str], kind: str = "not the file of a netw
     found = {"w": w, "w_in": _w_in(content, N, notes), "w_out": _w_out(content, N), "b_out": _b_out(content, notes)}
     found |= _units(content, N, notes)
     found["taus_gaus"] = _taus_gaus(content, N, taus, notes)
-    dale = bool(number(content, "apply_dale")) if "apply_dale" in content else bool(found["inh"].any())
+    dale = _apply_dale(content) if "apply_dale" in content else bool(found["inh"].any())
     if negative := int((w < 0).sum()):
         if dale:
             notes.append(f"{negative} negative entries of w are silenced by Dale's law, as in the rate network")
@@ -130,7 +130,7 @@ def _if_usable(read, content: dict, key: str, notes: list[str]):
     """A variable that a network does without, or None, which is said."""
     try:
         value = read(content, key)
-        if key in NetworkSettings.model_fields and key != "N":
+        if key in NetworkSettings.model_fields and key not in ("N", "som_N"):
             NetworkSettings(**{key: value})
         return value
     except ValueError as error:
@@ -236,9 +236,23 @@ def _signs(content, N, inh, notes):
     raise ValueError("m is not a diagonal of +1 and -1")
 
 
+def _apply_dale(content) -> bool:
+    """Of a number or of the word that a command line had."""
+    value = np.asarray(_taken_out(content, "apply_dale"))
+    if value.dtype.kind != "U":
+        return bool(number(content, "apply_dale"))
+    given = word(content, "apply_dale")
+    if given.lower() not in ("true", "false"):
+        raise ValueError(f"apply_dale = {given!r}; it must be 0 or 1, or true or false")
+    return given.lower() == "true"
+
+
 def _som_m(content, N, inh, notes):
     if "som_m" in content:
-        return _matrix(content, "som_m", N)
+        som_m = _matrix(content, "som_m", N)
+        if other := sorted(set(som_m.ravel().tolist()) - {0.0, 1.0}):
+            raise ValueError(f"som_m holds {other[0]:g}; it must be 0 or 1 for each connection")
+        return som_m
     count, som_m = int(number(content, "som_N")) if "som_N" in content else 0, np.ones((N, N))
     sst = np.flatnonzero(inh)[: max(count, 0)]
     som_m[np.ix_(sst, np.flatnonzero(inh))] = 0
@@ -248,8 +262,10 @@ def _som_m(content, N, inh, notes):
 
 def _som_N(content, found, notes) -> float:
     count = int((found["som_m"] == 0).any(1).sum())
-    given = number(content, "som_N") if "som_N" in content else count
-    N = len(found["w"])
+    given, N = None, len(found["w"])
+    if "som_N" in content:  # som_m, where it is held, has all that som_N says
+        given = _if_usable(number, content, "som_N", notes) if "som_m" in content else number(content, "som_N")
+    given = count if given is None else given
     if given != count and given in range(N + 1):
         notes.append(f"som_N = {given:g}, but som_m has {count} SST units: som_m counts")
         return count

@@ -6,6 +6,7 @@ import hashlib
 import io
 import pickle
 import re
+import zipfile
 
 import numpy as np
 import torch
@@ -76,10 +77,13 @@ def port_state(content) -> dict | None:
     if not isinstance(content, dict) or "format" in content:
         return None
     state = content.get("model_state_dict", content)
+    if isinstance(state, dict):  # torch.nn.DataParallel puts a word before each name
+        state = {str(key).removeprefix("module."): value for key, value in state.items()}
     if not isinstance(state, dict) or not {"w", "w_out", "b_out"} <= state.keys():
         return None
     state = {key: state[key] for key in ("w", "w_out", "b_out")}
-    return state if all(isinstance(value, torch.Tensor) for value in state.values()) else None
+    of_numbers = all(isinstance(value, torch.Tensor) and value.is_floating_point() for value in state.values())
+    return state if of_numbers else None
 
 
 class _Array(np.ndarray):
@@ -124,6 +128,10 @@ def _read_pth(path, data: bytes, device):
         raise FormatError(
             f"{path}: not a readable .pth file: it holds more than tensors and plain values{what}, which could run code"
         ) from error
+    except zipfile.BadZipFile as error:
+        old = "no file as torch saves it since version 1.6"
+        what = "it is cut off or no file of torch" if data[:2] == b"PK" else old
+        raise FormatError(f"{path}: not a readable .pth file: {what}") from error
     except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
         raise FormatError(f"{path}: not a readable .pth file: {first_line(error)}") from error
 

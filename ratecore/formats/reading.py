@@ -166,8 +166,9 @@ def _of_pth(path: Path) -> NetworkFile:
         )
     file = _of_mat(mat)
     for name, value in state.items():
-        of_mat = file.arrays[name]
-        if value.numel() != of_mat.size or not np.allclose(value.double().numpy().ravel(), of_mat.ravel(), 1e-4, 1e-6):
+        of_mat, rounding = file.arrays[name], max(1e-4, torch.finfo(value.dtype).eps)  # of half precision it is more
+        value = value.detach().double().numpy().ravel()
+        if value.size != of_mat.size or not np.allclose(value, of_mat.ravel(), rounding, 1e-6):
             raise FormatError(f"{path}: {mat.name} beside it is of another network, its {name} differs")
     say_once(path, [f"a network of the PyTorch port: masks, input weights and time constants are those of {mat.name}"])
     return NetworkFile(path, file.task, arrays=file.arrays)

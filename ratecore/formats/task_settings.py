@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ratecore.formats.conform import numbers, word
+from ratecore.formats.conform import number, numbers, word
 from ratecore.formats.errors import FormatError, say_once
 from ratecore.formats.matlab import UnusableError
 from ratecore.settings import shown, task_key
@@ -129,7 +129,7 @@ def task_in(content: dict, source: str, n_in: int) -> SavedTask:
     try:
         name = word(content, "task") if "task" in content else None
         settings = _settings_in(content)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         settings = None  # variables of others that have these names
     if settings is None and name is not None and task_key(name) not in TaskFactory.list_available_tasks():
         name = None
@@ -148,7 +148,7 @@ def _settings_in(content) -> dict[str, float] | None:
         return None
     fields = fields_of(value)
     names = json.loads(word(content, "task_settings_names")) if "task_settings_names" in content else {}
-    return {names.get(key, key): _plain(np.ravel(item)[0]) for key, item in fields.items()}
+    return {names.get(key, key): _plain(number(fields, key)) for key in fields}
 
 
 def fields_of(value) -> dict:
@@ -171,6 +171,6 @@ def task_in_pth(settings: dict, source: str, n_in: int, ours: bool = True) -> Sa
     found = {k: v for k, v in settings.items() if k not in NETWORK_KEYS}
     if not ours:
         known = TaskFactory.task_class(key).defaults if key in TaskFactory.list_available_tasks() else {}
-        found = {k: v for k, v in found.items() if k in known and isinstance(v, int | float)}
+        found = {k: _plain(v) for k, v in found.items() if k in known and isinstance(v, int | float | np.number)}
         name = name if known else None
     return SavedTask(source, n_in, name, found or None)

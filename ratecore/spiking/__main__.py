@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from pathlib import Path
 
+from ratecore.compat.spiking_arguments import values_in_words
 from ratecore.spiking.settings import ConversionSettings
 
 
@@ -18,19 +18,9 @@ def scaling_range(text: str) -> list[float]:
         argparse.ArgumentTypeError: anything else.
     """
     try:
-        if ":" not in text:
-            values = [float(part) for part in text.split(",")]
-        else:
-            first, last, step = (float(part) for part in ([*text.split(":"), "1"])[:3])
-            values = [first + k * step for k in range(math.floor((last - first) / step + 1e-9) + 1)]
-        ConversionSettings(scaling_factors=values)
-        if text.count(":") > 2:
-            raise ValueError
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}; give first:last:step or values with commas between them, above 0 and none twice"
-        ) from None
-    return values
+        return values_in_words(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("scaling_factors = ")) from None
 
 
 def parser() -> argparse.ArgumentParser:

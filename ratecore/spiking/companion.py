@@ -11,7 +11,9 @@ import numpy as np
 from ratecore.compat.aliases import accepts
 from ratecore.compat.spiking_arguments import (
     ScalingByFile,
+    count,
     number,
+    path_of,
     searched_values,
     threads_for,
 )
@@ -19,7 +21,9 @@ from ratecore.compat.spiking_evaluation import task_of, trials_of_each_type
 from ratecore.compat.spiking_own import scores_of_own
 from ratecore.compat.spiking_simulation import LIF_network_fnc as LIF_network_fnc
 from ratecore.files import ensure_writable, write_atomic
-from ratecore.formats import FormatError, add_to_mat, load_mat
+from ratecore.formats import FormatError, add_to_mat
+from ratecore.formats.conform import number as stored_number
+from ratecore.formats.mat import read_variables
 from ratecore.spiking.comparison import Example
 from ratecore.spiking.conversion import search_scaling
 from ratecore.spiking.lif import Simulator
@@ -58,11 +62,13 @@ def lambda_grid_search(model_dir, task_name=None, n_trials=100, scaling_factors=
     if files[0].suffix.lower() != ".mat":
         raise ValueError(f"{files[0]}: lambda is added to a .mat file; give the one that was saved with this network")
     TaskFactory.task_class(task_name or "go-nogo")  # names a wrong one before any file is read
-    places = {path: None if output_dir is None else Path(output_dir, path.name) for path in files}
+    folder = None if output_dir is None else path_of("output_dir", output_dir)
+    places = {path: None if folder is None else folder / path.name for path in files}
     for folder in {(places[path] or path.resolve()).parent for path in files}:
         _ensure_writable(folder, "name another with output_dir (--output_dir)")
     chosen, threads = searched_values(scaling_factors, scaling_range), threads_for(threads, parallel)
-    conversion = ConversionSettings(n_trials=int(n_trials), scaling_factors=chosen, search=search)
+    n_trials, seed = count("n_trials", n_trials), count("seed", seed, 0)
+    conversion = ConversionSettings(n_trials=n_trials, scaling_factors=chosen, search=search)
     best, failed, unsaved = {}, [], []
     for path in files:
         try:
@@ -111,7 +117,7 @@ def _kept_elsewhere(path: Path, result, error) -> str:
 
 def _mat_files(place) -> list[Path]:
     """The `.mat` files in a folder, or the one file. Raises FileNotFoundError."""
-    place = Path(place)
+    place = path_of("model_path (model_dir)", place)
     found = sorted(place.glob("*.mat")) if place.is_dir() else [place] if place.is_file() else []
     if not found:
         raise FileNotFoundError(f"{place}: no .mat file there")
@@ -144,13 +150,15 @@ def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settin
     path = max(_mat_files(model_dir), key=lambda file: (file.stat().st_mtime, file.name))
     if not isinstance(save_plots, bool):
         raise ValueError(f"save_plots = {save_plots!r}; it must be True or False. The number of trials is n_trials=")
+    n_trials, threads = count("n_trials", n_trials), count("threads", threads)
+    seed = int(np.random.default_rng().integers(2**32)) if seed is None else count("seed", seed, 0)
     scaling = _scaling_of(path) if optimal_scaling_factor is None else number(optimal_scaling_factor)
     if (own := scores_of_own(task_name, path, scaling, task_settings, n_trials)) is not None:
         return own
     TaskFactory.task_class(task_name)
     model = rate_model(path)
     task = task_of(model, task_name, task_settings)
-    place = path.parent if output_dir is None else Path(output_dir)
+    place = path.parent if output_dir is None else path_of("output_dir", output_dir)
     if output_dir is not None or save_plots:
         hint = "name another with output_dir (--output_dir), or save no figures (--no_plots)"
         _ensure_writable(place / "plots" if save_plots else place, hint)
@@ -178,13 +186,18 @@ def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settin
 def _scaling_of(path) -> float:
     if path.suffix.lower() != ".mat":
         raise FormatError(f"{path}: it holds no opt_scaling_factor, which is in a .mat; give a scaling factor")
-    found = np.ravel(load_mat(path, ["opt_scaling_factor"]).get("opt_scaling_factor", np.nan))
-    if found.size != 1 or found.dtype.kind not in "fiu" or not 0 < found[0] < np.inf:
-        what = (
-            "" if not found.size or (found.dtype.kind == "f" and np.isnan(found[0])) else f" but {found[:3].tolist()}"
-        )
-        raise FormatError(f"{path}: it has no opt_scaling_factor{what}; run the search first, or give a scaling factor")
-    return float(found[0])
+    advice = "run the search first, or give a scaling factor"
+    content = read_variables(path, ["opt_scaling_factor"], nested=True)
+    held = content.get("opt_scaling_factor")
+    if held is None or (isinstance(held, np.ndarray) and (not held.size or (held != held).all())):
+        raise FormatError(f"{path}: it has no opt_scaling_factor; {advice}")
+    try:
+        found = stored_number(content, "opt_scaling_factor")
+        if found <= 0:
+            raise ValueError(f"opt_scaling_factor = {found:g}; it must be above 0")
+    except ValueError as error:
+        raise FormatError(f"{path}: {error}; {advice}") from error
+    return found
 
 
 def _save_plots(folder: Path, stem: str, model, task, settings, scaling: float, seed: int) -> None:

@@ -43,6 +43,7 @@ class AbstractTask(ABC):
     min_trials: ClassVar[int] = 0  # the stopping rule is not applied before this many trials (SPEC 3)
     spiking_output: ClassVar[str] = "mean"  # what stands for a step of a spiking network's output: mean, peak or last
     spiking_delay: ClassVar[int | None] = None  # steps from the stimulus's end to `spiking_window`
+    _labels: ClassVar[tuple] = ()  # all that `_known_label` allows
     _network_keys: ClassVar[frozenset[str]] = frozenset({"taus", "DeltaT", "task"})
 
     def __init_subclass__(cls, **more):
@@ -51,9 +52,12 @@ class AbstractTask(ABC):
             cls.name, cls._unnamed = cls.__name__, True
         if port.is_port_class(cls) and not cls.trial_types:
             cls.trial_types = (None,)  # the task chooses
+        if hasattr(cls, "evaluate_single_trial") and cls.generate_target is AbstractTask.generate_target:
+            cls.generate_target = _no_target  # an evaluator of the `spiking` package draws and scores by itself
 
     def __init__(self, settings: dict | None = None):
-        if type(self).draw_trial is AbstractTask.draw_trial and not port.is_port_class(type(self)):
+        draws = type(self).draw_trial is not AbstractTask.draw_trial or port.is_port_class(type(self))
+        if not draws and not hasattr(self, "evaluate_single_trial"):
             raise TypeError(
                 f"{type(self).__name__}: a task must define draw_trial(self, trial_type, rng), which returns u and the "
                 "label"
@@ -189,6 +193,16 @@ class AbstractTask(ABC):
         """
         return self.is_correct(o, label)
 
+    def _known_label(self, label):
+        """The one of `_labels` that `label` equals. Raises ValueError for any other, which would be taken for one."""
+        found = label.item() if isinstance(label, np.ndarray | np.generic) and label.size == 1 else label
+        if isinstance(found, str | int | float):
+            for known in self._labels:
+                if found == known:
+                    return known
+        allowed = ", ".join(map(repr, self._labels))
+        raise ValueError(f"{self.name}: label = {shown(label)}; it must be one of {allowed}")
+
     @property
     def response_steps(self) -> tuple[int, int]:
         """First step of the response window and first step after it."""
@@ -251,6 +265,10 @@ class AbstractTask(ABC):
         the label of a task without trial types.
         """
         return str(label) if trial_type is None else trial_type
+
+
+def _no_target(self, label, seed=None):
+    raise NotImplementedError(f"{type(self).__name__} is an evaluator, which has no generate_target(self, label)")
 
 
 class TaskFactory:

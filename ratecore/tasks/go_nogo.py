@@ -15,6 +15,7 @@ class GoNogoTask(AbstractTask):
     defaults = {"T": 200, "stim_on": 50, "stim_dur": 25}
     amplitude, quiet = 0.7, 0.3  # of the output in Go trials at least, in NoGo trials at most
     trial_types = ("go", "nogo")
+    _labels = (1, 0)
     min_trials = 1500
     spiking_output = "peak"  # its criterion is of the largest and smallest output
     spiking_delay = 25  # 500 ms into the trial (SPEC 5)
@@ -27,17 +28,21 @@ class GoNogoTask(AbstractTask):
 
     def generate_target(self, label, seed=None):
         z = np.zeros(self.T)
-        if label == 1:
+        if self._known_label(label) == 1:
             z[self.stimulus_end :] = 1
         return z
 
     def is_correct(self, o, label):
         response = o[self.response_window]
-        return bool(response.max() > self.amplitude) if label == 1 else bool(np.abs(response).max() < self.quiet)
+        return (
+            bool(response.max() > self.amplitude)
+            if self._known_label(label) == 1
+            else bool(np.abs(response).max() < self.quiet)
+        )
 
     def is_correct_spiking(self, o, label):
         largest = o[self.spiking_window].max()  # of both signs: below 0 a spiking network only fluctuates
-        return bool(largest > self.amplitude) if label == 1 else bool(largest < self.quiet)
+        return bool(largest > self.amplitude) if self._known_label(label) == 1 else bool(largest < self.quiet)
 
 
 TaskFactory.register_task(GoNogoTask.name, GoNogoTask)

@@ -18,6 +18,7 @@ class ManteTask(AbstractTask):
     defaults = {"T": 500, "stim_on": 50, "stim_dur": 200, "offset": 0.5}
     amplitude = 0.7  # that the output must reach, of the label's sign
     trial_types = ("motion", "color")
+    _labels = (1, -1, 0)  # 0: no evidence
     evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)
     score_dur = 200  # the last steps, in which the output is scored
     spiking_output = "peak"  # its criterion is of the largest and smallest output
@@ -56,7 +57,7 @@ class ManteTask(AbstractTask):
 
     def generate_target(self, label, seed=None):
         z = np.zeros(self.T)
-        z[self.stimulus_end :] = label
+        z[self.stimulus_end :] = self._known_label(label)
         return z
 
     def is_correct(self, o, label):
@@ -66,7 +67,11 @@ class ManteTask(AbstractTask):
         return self._answers(o[self.spiking_window], label)
 
     def _answers(self, response, label):
-        return bool(response.max() > self.amplitude) if label == 1 else bool(response.min() < -self.amplitude)
+        return (
+            bool(response.max() > self.amplitude)
+            if self._known_label(label) == 1
+            else bool(response.min() < -self.amplitude)
+        )
 
 
 TaskFactory.register_task(ManteTask.name, ManteTask)

@@ -140,11 +140,14 @@ def finite(values: np.ndarray) -> bool:
     if values.dtype == np.float64 and np.vdot(values, values) <= LARGEST:
         return True
     # NaN is in the smallest and the largest, and in no range.
+    if values.dtype == np.float16:  # in which the bound itself is infinite
+        values = values.astype(np.float32)
     return values.min() >= -LARGEST and values.max() <= LARGEST
 
 
 def not_finite(task, method: str, trial_type, values: np.ndarray) -> TaskError:
     """The error for an array that is not `finite`."""
+    values = values.astype(np.float32) if values.dtype == np.float16 else values
     with np.errstate(invalid="ignore"):
         first = np.argwhere(~(np.abs(values) <= LARGEST))[0]
     where = f"step {first[-1]}" if values.ndim == 1 else f"input {first[0]}, step {first[-1]}"

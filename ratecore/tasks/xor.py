@@ -15,6 +15,7 @@ class XORTask(AbstractTask):
     defaults = {"T": 300, "stim_on": 50, "stim_dur": 50, "delay": 10}
     amplitude = 0.7  # that the output must reach, of the label's sign
     trial_types = ("++", "+-", "-+", "--")
+    _labels = ("same", "diff")
     response_delay = 10  # steps from the end of the second stimulus to the response
     response_dur = 100  # steps for which the target is held
     spiking_output = "peak"  # its criterion is of the largest and smallest output
@@ -55,7 +56,7 @@ class XORTask(AbstractTask):
     def generate_target(self, label, seed=None):
         z = np.zeros(self.T)
         start = self.response_window.start
-        z[start : start + self.response_dur] = 1 if label == "same" else -1
+        z[start : start + self.response_dur] = 1 if self._known_label(label) == "same" else -1
         return z
 
     def is_correct(self, o, label):
@@ -65,7 +66,11 @@ class XORTask(AbstractTask):
         return self._answers(o[self.spiking_window], label)
 
     def _answers(self, response, label):
-        return bool(response.max() > self.amplitude) if label == "same" else bool(response.min() < -self.amplitude)
+        return (
+            bool(response.max() > self.amplitude)
+            if self._known_label(label) == "same"
+            else bool(response.min() < -self.amplitude)
+        )
 
 
 TaskFactory.register_task(XORTask.name, XORTask)
