@@ -20,6 +20,7 @@ from ratecore.files import sealed_json
 from ratecore.tracking.follow import follow
 from ratecore.tracking.mlflow import Mirror
 from ratecore.tracking.sqlite import (
+    has_artifacts_elsewhere,
     local_path,
     make_file,
     problem_of,
@@ -107,8 +108,19 @@ def test_no_file_of_the_results_but_the_database_names_their_place(original):
 def test_a_folder_seen_by_another_path_is_not_another_folder(original, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(original)
+    assert not has_artifacts_elsewhere(f"sqlite:///{link}/mlflow.db", link)
     assert is_default(f"sqlite:///{link}/mlflow.db", original)
     assert take_artifacts_along(link / "mlflow.db", link) == []
+
+
+def test_a_launch_sees_that_the_database_names_the_place_it_came_from(original, tmp_path):
+    new = shutil.copytree(original, tmp_path / "an other place")
+    uri = f"sqlite:///{new}/mlflow.db"
+    assert has_artifacts_elsewhere(uri, new) and not has_artifacts_elsewhere(uri, tmp_path)
+    take_artifacts_along(new / "mlflow.db", new)
+    assert not has_artifacts_elsewhere(uri, new)
+    (new / "mlflow.db").write_bytes(b"damaged")
+    assert not has_artifacts_elsewhere(uri, new) and not has_artifacts_elsewhere("http://server", new)
 
 
 def test_a_store_given_by_its_uri_stays_where_it_is_and_keeps_its_artifacts(tmp_path, capfd):

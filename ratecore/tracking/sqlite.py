@@ -116,6 +116,18 @@ def take_artifacts_along(file, results) -> list[str]:
     return moved
 
 
+def has_artifacts_elsewhere(uri: str, results) -> bool:
+    """Whether `take_artifacts_along` would change the database of a results folder. False where that cannot be told."""
+    file = sqlite_file(uri)
+    if file is None or not file.is_file() or not same_folder(file.absolute().parent, Path(results).absolute()):
+        return False
+    try:
+        with connected(file) as db:
+            return bool(_elsewhere(db, Path(results).resolve() / ARTIFACTS))
+    except (sqlite3.Error, OSError, ValueError):
+        return False
+
+
 def _elsewhere(db: sqlite3.Connection, folder: Path) -> list[tuple[int, str, str]]:
     """Id, name and place of the experiments whose artifacts are in the `mlartifacts` of another folder.
 
