@@ -111,6 +111,7 @@ def stop_following():
     slow = threading.Timer(2.0, print, [saying], {"flush": True})
     slow.start()
     try:
+        told_to_end.listen_again()
         follower.stop()
     except KeyboardInterrupt:
         print("The next call, or `ratecore replay`, brings MLflow up to date.")
