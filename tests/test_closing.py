@@ -2,8 +2,8 @@
 
 import io
 import logging
-import signal
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -140,6 +140,11 @@ def test_the_log_says_why_a_job_without_runs_failed(tmp_path):
     log = tmp_path / "job.log"
     log.write_text("x" * 20_000 + "\nTraceback\nModuleNotFoundError: No module named 'torch'\n\n")
     assert last_line(log) == "ModuleNotFoundError: No module named 'torch'"
+    full = "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) database or disk is full"
+    log.write_text(
+        f"Traceback\n  File 'x'\n{full}\n[SQL: UPDATE a]\n(Background on this error at: https://sqlalche.me)\n"
+    )
+    assert last_line(log) == full
 
 
 @pytest.mark.parametrize(

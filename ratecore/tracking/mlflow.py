@@ -21,7 +21,7 @@ from ratecore.tracking.sqlite import (
     ARTIFACTS,
     artifact_location,
     local_path,
-    make_file,
+    make_tables,
     same_folder,
     sqlite_file,
     take_artifacts_along,
@@ -83,7 +83,7 @@ class Mirror:
         # The first client of a database makes its tables, which two processes at once would break.
         with locked(Path(results) / ".mlflow.lock") if database else contextlib.nullcontext():
             if file := sqlite_file(uri):
-                make_file(file)
+                make_tables(file)
                 uri += f"{'&' if 'uri=true' in uri else '?'}timeout=60" * ("timeout=" not in uri)
             self.client = MlflowClient(uri)
             if default:
