@@ -1,8 +1,8 @@
 """What a job leaves for Snakemake, and when: copied results have other modification times, and run nothing again.
 
-Snakemake notes in the working folder with which parameters and inputs each file was made. Results that were moved, or that
-another working folder made, have no such notes, and Snakemake takes every file that is there for up to date. What a job
-writes therefore says itself what it is of.
+Snakemake notes in the working folder with which parameters and inputs each file was made. Results that were moved, or
+that another working folder made, have no such notes, and Snakemake takes every file that is there for up to date. What
+a job writes therefore says itself what it is of.
 """
 
 from __future__ import annotations

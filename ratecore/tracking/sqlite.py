@@ -195,6 +195,8 @@ def problem_of(file: Path) -> str | None:
         return None
     if file.is_dir():
         return f"this is a folder; write {sqlite_uri(file / 'mlflow.db')!r}"
+    if not file.is_file():
+        return "this is a device or a pipe, no file"
     if not os.access(file, os.R_OK | os.W_OK):
         return "this file cannot be written by you"
     try:
