@@ -201,11 +201,12 @@ class Closing:
 
     Args:
         experiment: of the configuration.   ui: how MLflow is looked at.   report: the command that makes the report.
+        root: folder of the experiment's results, as the reader can name it; by default as the configuration has it.
     """
 
-    def __init__(self, experiment: Experiment, ui: str, report: str):
+    def __init__(self, experiment: Experiment, ui: str, report: str, root: Path | None = None):
         self.experiment, self.ui, self.report = experiment, ui, report
-        self.root = experiment.root.as_posix()
+        self.root = (root or experiment.root).as_posix()
         self.earlier: Path | None = None  # where the table of another grid is kept since this launch
 
     def success(self) -> str:

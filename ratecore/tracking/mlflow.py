@@ -285,7 +285,7 @@ class Mirror:
         path = folder / event["path"]
         root = next((place.parent for place in folder.parents if place.name == "runs"), folder)
         try:
-            inside(root, path)
+            inside(root.absolute(), path.absolute())  # both may be seen from the working folder: `results: ../x`
         except ValueError as error:  # a record that would send any file of this machine to the server
             raise RecordError(f"{folder / 'record.jsonl'}: {error}") from None
         if path.is_file() and sha256_of(path) == event["sha256"]:

@@ -35,7 +35,9 @@ def closing_words():
         uri,
     )
     ui = ui_command(uri, experiment.settings.results, repository, directory)
-    return Closing(experiment, ui, shell([*same, "--report", "report.html"]))
+    # With --directory, paths from there are of no use in the folder of the launch.
+    seen = None if directory is None else experiment.root.absolute()
+    return Closing(experiment, ui, shell([*same, "--report", "report.html"]), seen)
 
 
 closing = closing_words()
