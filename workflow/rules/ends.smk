@@ -36,7 +36,7 @@ def closing_words():
     )
     ui = ui_command(uri, experiment.settings.results, repository, directory)
     # With --directory, paths from there are of no use in the folder of the launch.
-    seen = None if directory is None else experiment.root.absolute()
+    seen = None if directory is None else experiment.root.resolve()
     return Closing(experiment, ui, shell([*same, "--report", "report.html"]), seen)
 
 
