@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from ratecore.tracking.queue import note_deaths
 MOST_NAMED = 10  # networks, jobs or tasks that are named; the rest are counted
 MOST_READ = 200  # networks of a task whose records are read for the closest to the criterion
 MOST_LOOKED_AT = 20_000  # runs that are looked at after Ctrl-C: some seconds
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception): .")
 GOES_ON = "the same command goes on"
 
 
@@ -89,14 +91,19 @@ def what_broke(undone: list[Undone], failed: list[tuple[str, str]]) -> list[str]
 
 
 def last_line(log) -> str:
-    """The last line of a job's log, which says why it failed."""
+    """The line of a job's log that says why it failed: the last that names an exception, or else the last."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 10_000))
             lines = file.read().decode(errors="replace").strip().splitlines()
     except OSError:
         lines = []
-    return lines[-1][:300] if lines else "it failed without a word in its log: its process was killed, or never started"
+    named = [line for line in lines if _EXCEPTION.match(line)]  # SQLAlchemy's, of several lines, end in a link
+    return (
+        (named or lines)[-1][:300]
+        if lines
+        else "it failed without a word in its log: its process was killed, or never started"
+    )
 
 
 def where_it_was_saved(undone: list[Undone]) -> list[str]:
@@ -194,11 +201,12 @@ class Closing:
 
     Args:
         experiment: of the configuration.   ui: how MLflow is looked at.   report: the command that makes the report.
+        root: folder of the experiment's results, as the reader can name it; by default as the configuration has it.
     """
 
-    def __init__(self, experiment: Experiment, ui: str, report: str):
+    def __init__(self, experiment: Experiment, ui: str, report: str, root: Path | None = None):
         self.experiment, self.ui, self.report = experiment, ui, report
-        self.root = experiment.root.as_posix()
+        self.root = (root or experiment.root).as_posix()
         self.earlier: Path | None = None  # where the table of another grid is kept since this launch
 
     def success(self) -> str:

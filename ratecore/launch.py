@@ -6,7 +6,9 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from ratecore.redaction import without_secrets
@@ -17,19 +19,35 @@ class ToldToEnd(logging.Filter):
     """Knows from Snakemake's messages whether it was told to end (Ctrl-C, SIGTERM).
 
     As a filter of a handler it keeps back the errors after that: every job ends with one then, in red and with its
-    whole log, though nothing is wrong. What broke is said in the closing words.
+    whole log, though nothing is wrong. What broke is said in the closing words. A second Ctrl-C does not end Snakemake,
+    which would leave without these words, with a traceback in their place.
     """
 
     SAYINGS = ("Terminating processes on user request", "Will exit after finishing", "Cancelling snakemake")
 
     def __init__(self):
         super().__init__()
-        self.told = False
+        self.told = self._patience = False
+        self._before = None  # what a Ctrl-C did before the first
 
     def see(self, record: logging.LogRecord) -> bool:
         """As a filter of a logger: takes note, and lets everything pass."""
-        self.told = self.told or str(record.msg).startswith(self.SAYINGS)
+        if not self.told and str(record.msg).startswith(self.SAYINGS):
+            self.told = True
+            if threading.current_thread() is threading.main_thread():  # no other can ask for signals
+                self._before = signal.signal(signal.SIGINT, self._again)
         return True
+
+    def _again(self, number, frame) -> None:
+        if not self._patience:
+            self._patience = True
+            os.write(2, b"\nWhat is under way is being saved, which takes seconds; Ctrl-\\ ends at once.\n")
+
+    def listen_again(self) -> None:
+        """Lets Ctrl-C end what comes after the closing words."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not self.told or record.levelno < logging.ERROR

@@ -1,7 +1,9 @@
 """The last words of a launch: counts, what broke and why, where it was saved, what to change, commands that work."""
 
 import io
+import logging
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -138,6 +140,11 @@ def test_the_log_says_why_a_job_without_runs_failed(tmp_path):
     log = tmp_path / "job.log"
     log.write_text("x" * 20_000 + "\nTraceback\nModuleNotFoundError: No module named 'torch'\n\n")
     assert last_line(log) == "ModuleNotFoundError: No module named 'torch'"
+    full = "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) database or disk is full"
+    log.write_text(
+        f"Traceback\n  File 'x'\n{full}\n[SQL: UPDATE a]\n(Background on this error at: https://sqlalche.me)\n"
+    )
+    assert last_line(log) == full
 
 
 @pytest.mark.parametrize(
@@ -256,9 +263,29 @@ def test_what_cannot_run(given, says):
     assert len(found) == len(says) and all(line.startswith(say) for line, say in zip(found, says, strict=True))
 
 
-def test_errors_are_shown_until_snakemake_is_told_to_end():
-    import logging
+@pytest.fixture
+def sigint():
+    """Restores what Ctrl-C does."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
+
+def test_ctrl_c_again_does_not_cut_off_the_last_words(sigint, capfd):
+    logger = logging.Logger("snakemake")  # noqa: LOG001  # one of its own
+    told = launch.quieten(logger)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    logger.info("Terminating processes on user request, this might take some time.")
+    for _ in range(3):
+        signal.raise_signal(signal.SIGINT)
+    assert capfd.readouterr().err.count("is being saved") == 1
+    told.listen_again()
+    with pytest.raises(KeyboardInterrupt):  # MLflow is left to the next launch
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_errors_are_shown_until_snakemake_is_told_to_end(sigint):
     logger, stream = logging.Logger("snakemake"), io.StringIO()  # noqa: LOG001  # one of its own
     logger.addHandler(logging.StreamHandler(stream))
     told = launch.quieten(logger)

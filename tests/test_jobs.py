@@ -7,7 +7,22 @@ import time
 
 import pytest
 
-from ratecore.jobs import MARK, TABLE_WRITTEN, mark_times, restore_times, was_copied, write_job
+from ratecore.files import sealed_json, write_atomic
+from ratecore.grid import Experiment
+from ratecore.jobs import (
+    GRID,
+    MARK,
+    TABLE_WRITTEN,
+    mark_times,
+    note_grid,
+    of_other_grids,
+    restore_times,
+    was_copied,
+    write_job,
+)
+from ratecore.runs import DEPENDS_ON
+from ratecore.tasks import TaskFactory
+from ratecore.tracking.state import is_place_of
 
 STAGES = ("train", "evaluate", "export", "convert")
 
@@ -92,3 +107,110 @@ def test_what_holds_no_time_is_left_as_it_is(tmp_path, text):
     path.write_bytes(text)
     os.utime(path, ns=(5, 5))
     assert restore_times(root) == 2 * len(STAGES) and time_of(path) == 5
+
+
+TASK = """
+from ratecore.tasks import TaskFactory
+from ratecore.tasks.go_nogo import GoNogoTask
+
+class Own(GoNogoTask):
+    name = "own"
+    {0}
+
+TaskFactory.register_task("own", Own)
+"""
+
+
+def experiment_of(folder, **changes):
+    config = {"experiment": "e", "results": str(folder), "grid": {"N": [10, 20], "seed": "0..3"}, "seeds_per_job": 2}
+    return Experiment.from_config({**config, **changes})
+
+
+def written_by(experiment, failed=()):
+    """Files of all jobs of an experiment, as the stages write them; of networks that failed with that of training."""
+    for stage in STAGES:
+        for path, cell in experiment.cells_of(stage).items():
+            for name, seeds in experiment.blocks.items():
+                depends = [DEPENDS_ON["train" if seed in failed else stage] for seed in seeds]
+                rows = [{"seed": s, "identity": cell.identity(s, *d)} for s, d in zip(seeds, depends, strict=True)]
+                write_job(experiment.root / f"jobs/{stage}/{path}/seeds~{name}.json", rows)
+    write_job(experiment.root / TABLE_WRITTEN, [])
+    note_grid(experiment, [])
+    return experiment
+
+
+def stages_in(paths):
+    return {path.split("/jobs/")[1].split("/")[0].removesuffix(".json") for path in paths}
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("changes", "again"),
+    [
+        ({}, set()),
+        ({"figures": {"grid_points": 1}, "device": "auto"}, set()),
+        ({"training": {"learning_rate": 0.02}}, {*STAGES, "summarize"}),
+        ({"evaluation": {"n_trials": 11}}, {"evaluate", "export", "summarize"}),
+        ({"spiking": {"refractory": 5}}, {"convert", "summarize"}),
+        ({"grid": {"N": [10, 20], "seed": "0..5"}}, {"summarize"}),  # what is missing Snakemake sees itself
+        ({"grid": {"N": [10], "seed": "0..3"}}, {"summarize"}),
+    ],
+)
+def test_what_jobs_wrote_for_other_settings_is_made_again(tmp_path, changes, again, known):
+    # Results that were moved: Snakemake has no notes of how they were made.
+    written_by(experiment_of(tmp_path), failed=[1])
+    (tmp_path / "moved").mkdir()
+    shutil.move(tmp_path / "e", tmp_path / "moved/e")
+    now = experiment_of(tmp_path / "moved", **changes)
+    if not known:  # results of an earlier version
+        (now.root / GRID).unlink()
+    stale = of_other_grids(now, STAGES)
+    assert stages_in(stale) == again | (set() if known else {"summarize"})
+    assert all(os.path.isfile(path) for path in stale)
+    note_grid(now, stale)
+    assert not any(os.path.exists(path) for path in stale) and of_other_grids(now, STAGES) == []
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"runs": 1}', b'{"runs": [1, 2]}', b'{"runs": []}', b"\xff"])
+def test_a_damaged_file_of_a_job_is_of_no_grid(tmp_path, text):
+    experiment = written_by(experiment_of(tmp_path))
+    path = experiment.root / "jobs/train/task~go-nogo/N~10/taus~4_20/seeds~0-1.json"
+    assert path.is_file()
+    path.write_bytes(text)
+    (experiment.root / GRID).write_bytes(text)
+    assert of_other_grids(experiment, STAGES) == [str(path), str(experiment.root / TABLE_WRITTEN)]
+
+
+def test_figures_of_grid_points_follow_the_seeds(tmp_path):
+    experiment = written_by(experiment_of(tmp_path))
+    figure = experiment.root / "figures/N~10/outputs.png"
+    figure.parent.mkdir(parents=True)
+    figure.touch()
+    names = [str(figure), str(figure.with_name("not there.png"))]
+    fewer = experiment_of(tmp_path, grid={"N": [10, 20], "seed": "0..1"})
+    fewer_points = experiment_of(tmp_path, grid={"N": [10], "seed": "0..3"})
+    assert str(figure) in of_other_grids(fewer, STAGES, names)
+    assert str(figure) not in of_other_grids(fewer_points, STAGES, names)
+    assert str(figure.with_name("not there.png")) not in of_other_grids(fewer, STAGES, names)
+
+
+def test_other_code_of_a_task_is_another_grid(tmp_path, monkeypatch):
+    monkeypatch.setattr(TaskFactory, "_tasks", dict(TaskFactory._tasks))
+    files = [tmp_path / name / "own.py" for name in ("before", "after")]
+    for file, line in zip(files, ("", "one = 1"), strict=True):
+        file.parent.mkdir()
+        file.write_text(TASK.format(line))
+    grid = {"task": ["own"], "seed": [0, 1]}
+    written_by(experiment_of(tmp_path, task_file=str(files[0]), grid=grid))
+    del TaskFactory._tasks["own"]  # as in a process of its own
+    after = experiment_of(tmp_path, task_file=str(files[1]), grid=grid)
+    assert stages_in(of_other_grids(after, STAGES)) == {*STAGES, "summarize"}
+
+
+def test_tracking_json_names_its_store_and_experiment(tmp_path):
+    path = tmp_path / "tracking.json"
+    write_atomic(path, sealed_json({"uri": None, "experiment": "e", "experiment_id": "1"}))
+    assert is_place_of(path, None, "e")
+    assert not is_place_of(path, "http://server", "e") and not is_place_of(path, None, "renamed")
+    path.write_bytes(b"{")
+    assert not is_place_of(path, None, "e")

@@ -1,6 +1,7 @@
 """Results that are moved or copied: the default store and its artifacts are those of the folder where they are now."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -19,7 +20,9 @@ from ratecore import cli
 from ratecore.files import sealed_json
 from ratecore.tracking.follow import follow
 from ratecore.tracking.mlflow import Mirror
+from ratecore.tracking.record import RecordError
 from ratecore.tracking.sqlite import (
+    has_artifacts_elsewhere,
     local_path,
     make_file,
     problem_of,
@@ -107,8 +110,19 @@ def test_no_file_of_the_results_but_the_database_names_their_place(original):
 def test_a_folder_seen_by_another_path_is_not_another_folder(original, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(original)
+    assert not has_artifacts_elsewhere(f"sqlite:///{link}/mlflow.db", link)
     assert is_default(f"sqlite:///{link}/mlflow.db", original)
     assert take_artifacts_along(link / "mlflow.db", link) == []
+
+
+def test_a_launch_sees_that_the_database_names_the_place_it_came_from(original, tmp_path):
+    new = shutil.copytree(original, tmp_path / "an other place")
+    uri = f"sqlite:///{new}/mlflow.db"
+    assert has_artifacts_elsewhere(uri, new) and not has_artifacts_elsewhere(uri, tmp_path)
+    take_artifacts_along(new / "mlflow.db", new)
+    assert not has_artifacts_elsewhere(uri, new)
+    (new / "mlflow.db").write_bytes(b"damaged")
+    assert not has_artifacts_elsewhere(uri, new) and not has_artifacts_elsewhere("http://server", new)
 
 
 def test_a_store_given_by_its_uri_stays_where_it_is_and_keeps_its_artifacts(tmp_path, capfd):
@@ -232,3 +246,23 @@ def test_one_hundred_thousand_runs_are_moved_in_seconds(original, tmp_path):
     with contextlib.closing(sqlite3.connect(file)) as db:
         there = db.execute("SELECT count(*) FROM runs WHERE artifact_uri LIKE ?", [f"{tmp_path}/new/%"]).fetchone()
     assert there == (100_002,)
+
+
+@pytest.mark.parametrize("place", ["../other/results", "results", "../work/./results"])
+def test_results_seen_from_the_working_folder_are_mirrored_and_lead_nowhere_else(tmp_path, monkeypatch, place):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    folder, record = open_run(Path(place), "demo", "a")
+    Path(place, "demo/note.txt").write_text("of all runs")
+    Path(place, "secret.txt").write_text("of nobody")
+    up = os.path.relpath(Path(place, "demo"), folder)
+    sha256 = {
+        name: hashlib.sha256(Path(place, name).read_bytes()).hexdigest() for name in ("demo/note.txt", "secret.txt")
+    }
+    record.append("artifact", "train", path=f"{up}/note.txt", sha256=sha256["demo/note.txt"], folder="")
+    mirror = Mirror(f"sqlite:///{tmp_path}/mlflow.db", "demo", place)
+    run_id = mirror.replay(folder)
+    assert "note.txt" in [file.path for file in mirror.client.list_artifacts(run_id)]
+    record.append("artifact", "train", path=f"{up}/../secret.txt", sha256=sha256["secret.txt"], folder="")
+    with pytest.raises(RecordError, match="leads out of"):
+        mirror.replay(folder)

@@ -3,6 +3,8 @@
 import base64
 import os
 import re
+import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from test_tracking import job_of, open_run, write_run
 from ratecore.tracking.follow import Follower, follow
 from ratecore.tracking.mlflow import Mirror
 from ratecore.tracking.queue import not_mirrored, open_runs, words_of_mirror
+from ratecore.tracking.sqlite import problem_of
 from ratecore.tracking.state import read_state, write_state
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
@@ -27,6 +30,26 @@ pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's o
 def store(tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     return results, f"sqlite:///{results}/mlflow.db"
+
+
+def test_a_disk_that_is_full_while_tables_are_made_leaves_no_half_made_database(tmp_path, monkeypatch):
+    uri, file = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "mlflow.db"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        for size in (100_000, 400_000):  # of a file; all tables take more
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+            with pytest.raises(Exception, match="disk"):
+                Mirror(uri, "full", tmp_path)
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            assert problem_of(file) is None and file.stat().st_size == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    (tmp_path / ".mlflow.db.part-killed").mkdir()
+    assert Mirror(uri, "full", tmp_path).client.get_experiment_by_name("full")  # in the same process, with space again
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", ".mlflow.lock"}
+    assert file.stat().st_size > 400_000
 
 
 def test_a_second_run_of_a_late_or_mistaken_server_goes(store, tmp_path, capfd, monkeypatch):

@@ -21,7 +21,7 @@ from ratecore.tracking.sqlite import (
     ARTIFACTS,
     artifact_location,
     local_path,
-    make_file,
+    make_tables,
     same_folder,
     sqlite_file,
     take_artifacts_along,
@@ -83,7 +83,7 @@ class Mirror:
         # The first client of a database makes its tables, which two processes at once would break.
         with locked(Path(results) / ".mlflow.lock") if database else contextlib.nullcontext():
             if file := sqlite_file(uri):
-                make_file(file)
+                make_tables(file)
                 uri += f"{'&' if 'uri=true' in uri else '?'}timeout=60" * ("timeout=" not in uri)
             self.client = MlflowClient(uri)
             if default:
@@ -285,7 +285,7 @@ class Mirror:
         path = folder / event["path"]
         root = next((place.parent for place in folder.parents if place.name == "runs"), folder)
         try:
-            inside(root, path)
+            inside(root.absolute(), path.absolute())  # both may be seen from the working folder: `results: ../x`
         except ValueError as error:  # a record that would send any file of this machine to the server
             raise RecordError(f"{folder / 'record.jsonl'}: {error}") from None
         if path.is_file() and sha256_of(path) == event["sha256"]:

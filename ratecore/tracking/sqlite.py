@@ -6,8 +6,10 @@ import contextlib
 import importlib.util
 import os
 import re
+import shutil
 import sqlite3
 import sys
+import tempfile
 import time
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -44,6 +46,27 @@ def make_file(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+
+
+def make_tables(file: Path) -> None:
+    """Makes a database with MLflow's tables, all of them or none, unless there is something in the file.
+
+    MLflow makes and changes them in dozens of steps. A full disk or a kill in between would leave a database that no
+    MLflow can use any more. Nobody else may make them at the same time.
+    """
+    from mlflow.tracking import MlflowClient
+
+    make_file(file)
+    if file.stat().st_size:
+        return
+    prefix = f".{file.name}.part-"
+    for left in file.parent.glob(f"{prefix}*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    # Another name each time: MLflow keeps its connections to a file, also to one that is gone.
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=prefix) as folder:
+        MlflowClient(sqlite_uri(Path(folder, file.name)))
+        with connected(Path(folder, file.name)) as made, connected(file) as database:
+            made.backup(database)  # in one transaction
 
 
 def connected(file, patience: float = PATIENCE):
@@ -116,6 +139,18 @@ def take_artifacts_along(file, results) -> list[str]:
     return moved
 
 
+def has_artifacts_elsewhere(uri: str, results) -> bool:
+    """Whether `take_artifacts_along` would change the database of a results folder. False where that cannot be told."""
+    file = sqlite_file(uri)
+    if file is None or not file.is_file() or not same_folder(file.absolute().parent, Path(results).absolute()):
+        return False
+    try:
+        with connected(file) as db:
+            return bool(_elsewhere(db, Path(results).resolve() / ARTIFACTS))
+    except (sqlite3.Error, OSError, ValueError):
+        return False
+
+
 def _elsewhere(db: sqlite3.Connection, folder: Path) -> list[tuple[int, str, str]]:
     """Id, name and place of the experiments whose artifacts are in the `mlartifacts` of another folder.
 
@@ -160,6 +195,8 @@ def problem_of(file: Path) -> str | None:
         return None
     if file.is_dir():
         return f"this is a folder; write {sqlite_uri(file / 'mlflow.db')!r}"
+    if not file.is_file():
+        return "this is a device or a pipe, no file"
     if not os.access(file, os.R_OK | os.W_OK):
         return "this file cannot be written by you"
     try:

@@ -115,6 +115,19 @@ class Deleted:
             write_atomic(self.path, sealed_json({"store": self.store, "run_ids": sorted(run_ids)}))
 
 
+def is_place_of(path, uri: str | None, experiment: str) -> bool:
+    """Whether `tracking.json` of an experiment's results names this store and experiment.
+
+    Args:
+        path: of the file.   uri: as `uri.stored_uri` gives it.   experiment: name of the MLflow experiment.
+    """
+    try:
+        place = read_sealed_json(path)
+    except (OSError, ValueError):
+        return False
+    return (place.get("uri"), place.get("experiment")) == (uri, experiment)
+
+
 def _size(path: Path) -> int | None:
     try:
         return os.stat(path).st_size

@@ -18,6 +18,7 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 MEANT = {"postgres": "postgresql", "pg": "postgresql", "psql": "postgresql", "mariadb": "mysql", "sqlite3": "sqlite"}
 SCHEMES = ("http", "https", "databricks", *DATABASES)
 EXTRAS = {"psycopg2": "pip install 'ratecore[postgres]'"}
+QUOTES = ("'", '"', "`")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.S)
 
 
@@ -84,6 +85,12 @@ def _problem_of(uri: str) -> tuple[str | None, str | None]:
     """What is wrong with a URI, and the nearest right form; None for nothing, or where there is no such form."""
     if uri != uri.strip():
         return "a space before or after it", uri.strip()
+    if uri.startswith(QUOTES) or uri.endswith(QUOTES):
+        return "there are quotation marks in it", uri.strip("".join(QUOTES))
+    if re.match(r"[A-Za-z][\w+.-]+:/*\\", uri):
+        return "its slashes are backslashes", uri.replace("\\", "/")
+    if twice := re.match(r"[A-Za-z][\w+.-]+:/+([A-Za-z][\w+.-]+:/{2,}.*)", uri):
+        return "it has two schemes", twice[1]
     match = _SCHEME.fullmatch(uri)
     if match is None or re.fullmatch(r"[\w.-]+:\d+(/.*)?", uri):
         return _problem_without_scheme(uri)
@@ -172,6 +179,8 @@ def _problem_of_database(uri: str, scheme: str, rest: str) -> tuple[str | None, 
         return "MLflow is not installed (pip install 'ratecore[workflow]')", None
     try:
         dialect = make_url(uri).get_dialect()
+        if dialect.is_async:
+            return "MLflow cannot use this driver", f"{scheme.partition('+')[0]}:{rest}"
         dialect.import_dbapi()
     except NoSuchModuleError:
         return f"there is no driver '{scheme.partition('+')[2]}'", f"{scheme.partition('+')[0]}:{rest}"
@@ -180,7 +189,7 @@ def _problem_of_database(uri: str, scheme: str, rest: str) -> tuple[str | None, 
         return f"its driver {error.name} is not installed ({how})", None
     except (ArgumentError, ValueError):
         return "it is not <scheme>://<user>:<password>@<host>:<port>/<database>, with special letters as %XX", None
-    return ("MLflow cannot use this driver", f"{scheme.partition('+')[0]}:{rest}") if dialect.is_async else (None, None)
+    return None, None
 
 
 PACKAGES = {"MySQLdb": "mysqlclient"}  # distributions whose modules have other names
@@ -193,11 +202,17 @@ def _problem_of_server(uri: str, scheme: str, rest: str) -> tuple[str | None, st
         return "there is a space in it; in names and passwords write %20", None
     try:
         parts = urlsplit(uri)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         return "its host or port cannot be read; in names and passwords write special letters as %XX", None
     if not host:
         return "it names no host", f"{scheme}://127.0.0.1:5000"
+    if port == 0:
+        return "there is no port 0", None
+    if "," in host or ";" in host:
+        return f"'{host}' is no host", re.sub(r"[,;](?=\d+(/|$))", ":", uri) if re.search(
+            r"[,;]\d+(/|$)", uri
+        ) else None
     if parts.fragment or parts.query or uri.endswith(("#", "?")):
         return "this is the address of a page, not of the server", re.split("[?#]", uri)[0].rstrip("/")
     return None, None

@@ -206,6 +206,9 @@ def test_a_copy_of_the_results_runs_nothing_again(done):
         os.utime(path, (10**9 + k, 10**9 + k))
     try:
         assert set(done.planned("--config", "results=a copy")) == {"summarize", "plot_grid", "all"}
+        # Without Snakemake's notes, too, what was computed with other settings is not taken for what is asked for.
+        changed = done.planned("--config", "results=a copy", "training={learning_rate: 0.02}")
+        assert {"train", "evaluate", "export", "summarize"} <= set(changed)
     finally:
         shutil.rmtree(copy)
 

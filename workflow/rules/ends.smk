@@ -7,8 +7,16 @@ from snakemake.logging import logger
 
 from ratecore.closing import Closing
 from ratecore.configurations import keep_configuration
-from ratecore.jobs import mark_times, restore_times, was_copied
+from ratecore.jobs import (
+    mark_times,
+    note_grid,
+    of_other_grids,
+    restore_times,
+    was_copied,
+)
 from ratecore.launch import cannot_run, quieten, same_snakemake, shell, ui_command
+from ratecore.tracking.sqlite import has_artifacts_elsewhere
+from ratecore.tracking.state import is_place_of
 
 told_to_end = quieten(logger)
 
@@ -27,7 +35,9 @@ def closing_words():
         uri,
     )
     ui = ui_command(uri, experiment.settings.results, repository, directory)
-    return Closing(experiment, ui, shell([*same, "--report", "report.html"]))
+    # With --directory, paths from there are of no use in the folder of the launch.
+    seen = None if directory is None else experiment.root.resolve()
+    return Closing(experiment, ui, shell([*same, "--report", "report.html"]), seen)
 
 
 closing = closing_words()
@@ -44,6 +54,27 @@ if workflow.is_main_process and was_copied(ROOT):
             f"{ROOT} is a copy whose times cannot be put in order, so that all jobs may run again: {error}",
             file=sys.stderr,
         )
+
+stale = None  # files of other grids that Snakemake makes again; None until it was told
+
+
+def remake_what_is_of_another_grid(wildcards):
+    """An input function without inputs: tells Snakemake, before it looks at the times of files, what is of other settings.
+
+    They are removed in `onstart`, when no other launch is at work here, and not by a dry run.
+    """
+    global stale
+    if stale is None and not workflow.touch:
+        stale = of_other_grids(experiment, STAGES, cell_figures())
+        results, name = experiment.settings.results, experiment.settings.experiment
+        place, table = f"{ROOT}/tracking.json", f"{ROOT}/{TABLE_WRITTEN}"
+        if Path(place).exists():
+            if not is_place_of(place, stored_uri(uri, results), name):
+                stale.append(place)
+        if Path(table).exists() and has_artifacts_elsewhere(uri, results):
+            stale.append(table)
+        workflow.dag.forcefiles.update(stale)
+    return []
 
 
 def refuse_what_cannot_run():
@@ -82,6 +113,7 @@ def stop_following():
     slow = threading.Timer(2.0, print, [saying], {"flush": True})
     slow.start()
     try:
+        told_to_end.listen_again()
         follower.stop()
     except KeyboardInterrupt:
         print("The next call, or `ratecore replay`, brings MLflow up to date.")
