@@ -1,7 +1,7 @@
 """The ways to run one training trial that `trial.py` times: each takes the same network, stimuli and noise.
 
 A contender is made from a run's settings and a batch of trials, and offers `train()` and `forward()`, one update and
-one forward pass. All of them apply the equations of SPEC 1 and 3 with Dale's law and Adam.
+one forward pass. All of them apply the equations of docs/model.md 1 and 3 with Dale's law and Adam.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def train_block(
     checkpoints: list | None = None,
     compile_step: bool = False,
 ) -> Iterator[tuple[int, TrainingResult | FloatingPointError]]:
-    """Trains the networks of a block together, each as `train` does alone (SPEC 3).
+    """Trains the networks of a block together, each as `train` does alone (docs/model.md 3).
 
     Args:
         settings: of the runs; they may differ in their seed only.

@@ -47,7 +47,7 @@ Taus = Annotated[tuple[float, ...], BeforeValidator(_as_tuple, json_schema_input
 
 
 class NetworkSettings(Settings):
-    """What a network is before training (SPEC 1)."""
+    """What a network is before training (docs/model.md 1)."""
 
     N: int = Field(200, ge=1, le=MOST_UNITS, description="number of units")
     P_inh: float = Field(0.2, ge=0, le=1, description="probability that a unit is inhibitory")
@@ -80,7 +80,7 @@ class NetworkSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """How a network is trained and when it counts as trained (SPEC 3)."""
+    """How a network is trained and when it counts as trained (docs/model.md 3)."""
 
     n_trials: int = Field(6000, ge=1, le=MOST, description="most trials")
     min_trials: int | None = Field(

@@ -1,4 +1,4 @@
-"""From trials to scores: accuracy and loss, outputs by condition, psychometric curves (SPEC 2 and 3)."""
+"""From trials to scores: accuracy and loss, outputs by condition, psychometric curves (docs/model.md 2 and 3)."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def mat_bytes(settings: RunSettings, result, scores) -> bytes:
 
 
 def export(output_dir, settings: RunSettings, result, scores) -> tuple[Path, Path]:
-    """Writes a network's `.mat` and `.pth` under the names of SPEC 4.
+    """Writes a network's `.mat` and `.pth` under the names of docs/model.md 4.
 
     Exporting the same network again writes the same two files. A name that another network of the same second has is
     followed by `_2`, `_3` ...; no file of another network is ever written over.

@@ -1,4 +1,4 @@
-"""The losses of SPEC 3."""
+"""The losses of docs/model.md 3."""
 
 from __future__ import annotations
 

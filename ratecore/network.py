@@ -1,4 +1,4 @@
-"""The rate network of SPEC 1 (Kim, Li & Sejnowski, PNAS 2019, Eqs. 1-5): parameters, masks, tau transform."""
+"""The rate network of docs/model.md 1 (Kim, Li & Sejnowski, PNAS 2019, Eqs. 1-5): parameters, masks, tau transform."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ X0_SD = 0.01  # of the state at the first step
 
 
 def activation_function(name: str):
-    """phi of SPEC 1 as a function of a tensor. Raises ValueError for an unknown name."""
+    """phi of docs/model.md 1 as a function of a tensor. Raises ValueError for an unknown name."""
     if name == "sigmoid":
         return torch.sigmoid
     if name == "clipped_relu":
@@ -180,7 +180,7 @@ class RateNetwork(nn.Module):
 
     @classmethod
     def from_settings(cls, settings: NetworkSettings, n_in: int, rng=None, device="cpu", dtype=torch.float32):
-        """A network with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too, last (SPEC 1)."""
+        """A network with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too, last (docs/model.md 1)."""
         rng = np.random.default_rng(rng)
         s = settings
         empty_in, empty_out = torch.zeros(s.N, n_in, dtype=dtype), torch.zeros(1, s.N, dtype=dtype)
@@ -203,7 +203,7 @@ class RateNetwork(nn.Module):
 
         Args:
             settings: what it is besides its arrays.
-            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc, in the shapes of SPEC 4.
+            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc, in the shapes of docs/model.md 4.
 
         Raises:
             ValueError: an array is missing, has another shape, is complex or is not finite.
@@ -274,7 +274,7 @@ class RateNetwork(nn.Module):
         return torch.relu(self.w) if self.apply_dale else self.w
 
     def effective_weights(self) -> torch.Tensor:
-        """W (N, N) of SPEC 1; `m` is diagonal, so it scales columns instead of costing a product."""
+        """W (N, N) of docs/model.md 1; `m` is diagonal, so it scales columns instead of costing a product."""
         return self.rectified_w() * self.m.diagonal() * self.som_m
 
     def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:

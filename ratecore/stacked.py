@@ -62,7 +62,7 @@ class StackedNetworks:
         return len(self.nets)
 
     def effective_weights(self) -> torch.Tensor:
-        """W (K, N, N) of SPEC 1."""
+        """W (K, N, N) of docs/model.md 1."""
         w = self.parameters["w"]
         return (torch.relu(w) if self.settings.apply_dale else w) * self._scale
 
@@ -127,7 +127,7 @@ class StackedNetworks:
 
 
 class BlockUpdates:
-    """Updates of all networks of a stack at once, by autograd and Adam (SPEC 3).
+    """Updates of all networks of a stack at once, by autograd and Adam (docs/model.md 3).
 
     Adam is written out over the stacked arrays, since each network has a count of steps of its own: one that goes on
     from a checkpoint has taken others than its neighbours.

@@ -24,5 +24,5 @@ def stream(seed: int, name: str, k: int = 0) -> np.random.Generator:
 
 
 def draw_inhibitory(N: int, P_inh: float, apply_dale: bool, rng: np.random.Generator) -> np.ndarray:
-    """(N,) bool: the inhibitory units, each with probability `P_inh`; none without Dale's law (SPEC 1)."""
+    """(N,) bool: the inhibitory units, each with probability `P_inh`; none without Dale's law (docs/model.md 1)."""
     return rng.random(N) < P_inh if apply_dale else np.zeros(N, bool)

@@ -1,4 +1,4 @@
-"""The training loop and the stopping rule (SPEC 3)."""
+"""The training loop and the stopping rule (docs/model.md 3)."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Training:
 def train(
     settings: RunSettings, device="cpu", on_test: Callable[[TrainingResult], None] | None = None, checkpoints=None
 ):
-    """Trains one network until it meets the criterion of SPEC 3 or has used `n_trials`.
+    """Trains one network until it meets the criterion of docs/model.md 3 or has used `n_trials`.
 
     Args:
         settings: of the run.   device: torch device.

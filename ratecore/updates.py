@@ -1,4 +1,4 @@
-"""One update of a network by Adam (SPEC 3): by torch's autograd, or on the CPU by compiled loops that do the same.
+"""One update of a network by Adam (model.md 3): by torch's autograd, or on the CPU by compiled loops that do the same.
 
 Both hold Adam's state in the layout of `torch.optim.Adam.state_dict`, so that either goes on where the other stopped.
 """

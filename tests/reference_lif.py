@@ -1,4 +1,4 @@
-"""The independent truth of spiking networks: SPEC 5 written out step by step in float64, with nothing of ratecore."""
+"""The independent truth of spiking networks: model.md 5 step by step in float64, with nothing of ratecore."""
 
 import numpy as np
 

@@ -76,7 +76,7 @@ def test_outputs_by_rate_step(kind, downsample):
 
 @pytest.mark.parametrize(("kind", "first"), [(GoNogoTask, 100), (XORTask, 200), (ManteTask, 260)])
 def test_windows_of_spiking_networks_are_the_published_ones(kind, first):
-    # 500, 1,000 and 1,300 ms, in steps of 5 ms (SPEC 5).
+    # 500, 1,000 and 1,300 ms, in steps of 5 ms (docs/model.md 5).
     assert kind().spiking_window == slice(first, kind().T)
     o, labels = np.zeros(kind().T), {GoNogoTask: (1, 0), XORTask: ("same", "diff"), ManteTask: (1, -1)}[kind]
     o[first - 1] = 2

@@ -75,7 +75,7 @@ def test_every_key_with_its_shape(exported, trained):
 
 
 def test_the_example_trial_follows_the_equations_with_the_saved_weights(exported):
-    # SPEC 1 with nothing but the file: what is left of x is the noise.
+    # docs/model.md 1 with nothing but the file: what is left of x is the noise.
     mat = exported[2]
     W = (mat["w"] @ mat["m"]) * mat["som_m"]
     low, high = mat["taus"][0]
@@ -287,7 +287,7 @@ def test_no_file_and_no_suffix(tmp_path):
 
 
 def test_a_mat_of_the_published_code_is_read(exported, tmp_path):
-    # Only the keys of SPEC 4: what is known of gain or P_inh is not needed to run a network.
+    # Only the keys of docs/model.md 4: what is known of gain or P_inh is not needed to run a network.
     content = {key: exported[2][key] for key in KEYS}
     scipy.io.savemat(tmp_path / "published.mat", content)
     assert load_network(tmp_path / "published.mat").apply_dale

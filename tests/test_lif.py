@@ -1,4 +1,4 @@
-"""Spiking networks against the float64 reference of SPEC 5, an analytic f-I curve and statistics with their bounds."""
+"""Spiking networks against the float64 reference of model.md 5, an analytic f-I curve and statistics with bounds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Network and dynamics against the float64 reference of SPEC 1 and 3, and against the stated distributions."""
+"""Network and dynamics against the float64 reference of docs/model.md 1 and 3, and against the stated distributions."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Networks trained here and converted, against what the paper reports (SPEC 7, Fig. 7)."""
+"""Networks trained here and converted, against what the paper reports (docs/model.md 6, Fig. 7)."""
 
 import functools
 

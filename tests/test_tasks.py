@@ -1,4 +1,4 @@
-"""Stimuli, targets and scores against SPEC 2."""
+"""Stimuli, targets and scores against docs/model.md 2."""
 
 import numpy as np
 import pytest

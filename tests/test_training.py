@@ -125,12 +125,12 @@ def test_a_network_that_the_last_update_broke_is_seen():
 
 @pytest.mark.slow
 def test_go_nogo_trains_in_nine_of_ten_seeds():
-    # SPEC 7 and 8: at least 9 of 10 seeds within 6,000 trials, mostly near 1,500 to 2,000.
+    # docs/model.md 6: at least 9 of 10 seeds within 6,000 trials, mostly near 1,500 to 2,000.
     results = [train(RunSettings(seed=seed)) for seed in range(10)]
     needed = [r.n_trials for r in results if r.trained]
     assert len(needed) >= 9
     assert np.median(needed) <= 2000
     for r in results:
         assert (r.net.rectified_w() >= 0).all()
-        # An absent connection never appears (SPEC 1).
+        # An absent connection never appears (docs/model.md 1).
         assert not (r.net.rectified_w() > 0)[r.initial["w"] == 0].any()

@@ -38,7 +38,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
         return self
 
     def forward(self, stim, taus=None, training_params=None, settings=None, *, x0=None, noise=None, rng=None):
-        """Runs trials with noise (SPEC 1); the seed package's call.
+        """Runs trials with noise (docs/model.md 1); the seed package's call.
 
         Args:
             stim: (n_in, T), or (B, n_in, T) for a batch of trials.

@@ -13,7 +13,7 @@ DENSE = 0.5  # with more of the connections alive, dense matrix products are fas
 
 
 def trial_noise(generators, T: int, N: int, dtype=torch.float32, device="cpu"):
-    """The randomness of trials (SPEC 1), each from its own generator.
+    """The randomness of trials (docs/model.md 1), each from its own generator.
 
     Args:
         generators: B numpy generators.   T, N: steps, units.
@@ -65,7 +65,7 @@ def stacked_step(activation):
 
 
 def torch_engine(W, drive, alpha, activation, x0, noise, w_out, b_out, step=None):
-    """The equations of SPEC 1, step by step in torch: of one network, or of K networks in one batched program.
+    """The equations of docs/model.md 1, step by step in torch: of one network, or of K networks in one batched program.
 
     Args:
         W: effective weights (N, N).   drive: W_in u (B, T-1, N), of u[0] .. u[T-2].   alpha: (N,).

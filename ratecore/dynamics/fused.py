@@ -49,7 +49,7 @@ class _Trials(torch.autograd.Function):
 
 
 def fused_engine(W, drive, alpha, activation, x0, noise, w_out, b_out):
-    """The equations of SPEC 1 in compiled loops; arguments and results as `torch_engine`, on the CPU only.
+    """The equations of docs/model.md 1 in compiled loops; arguments and results as `torch_engine`, on the CPU only.
 
     Raises:
         ValueError: names the array whose shape does not fit; NaN and infinity are not looked for.

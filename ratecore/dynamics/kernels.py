@@ -17,7 +17,7 @@ CODES = {"sigmoid": SIGMOID, "clipped_relu": CLIPPED_RELU, "softplus": SOFTPLUS}
 
 @compiled
 def apply_phi(x, code, r):
-    """r = phi(x), (n,) each; SPEC 1."""
+    """r = phi(x), (n,) each; docs/model.md 1."""
     zero, one, twenty = x.dtype.type(0), x.dtype.type(1), x.dtype.type(20)
     if code == SIGMOID:
         # 1 / (1 + e^-x), written so that the exponent is never positive
@@ -73,7 +73,7 @@ def add_product(A, v, y):
 
 @compiled
 def forward(W_t, drive, noise, alpha, code, x, r, h):
-    """All steps of one trial (SPEC 1).
+    """All steps of one trial (docs/model.md 1).
 
     W_t (N, N): transposed W; drive, noise (T-1, N); alpha (N,); x, r (T, N) with x[0] given; h (T-1, N) receives
     W r + W_in u.

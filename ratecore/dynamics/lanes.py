@@ -112,7 +112,7 @@ def _add_product(start, index, value, R, H):
 
 @compiled
 def forward(start, index, value, w_in, alpha, w_out, b_out, code, u, x0, noise, o, keep, X, R, D):
-    """All steps of up to LANES trials (SPEC 1). Lanes without a trial run along as a trial of zeros.
+    """All steps of up to LANES trials (docs/model.md 1). Lanes without a trial run along as a trial of zeros.
 
     start, index, value: of W.   w_in (N, n_in), alpha, w_out (N,), b_out (1,).
     u (B, n_in, T), x0 (B, N), noise (B, T-1, N).   o (T, LANES) receives the outputs, o[0] the readout of r[0].

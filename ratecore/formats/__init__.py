@@ -1,4 +1,4 @@
-"""The layouts of `.pth` and `.mat` files (SPEC 4 and 9): the only place that knows them.
+"""The layouts of `.pth` and `.mat` files (docs/model.md 4 and docs/migrating.md): the only place that knows them.
 
 Files of others are read as data alone: no code in them runs, and a file is taken whole or refused by name. Their
 checksums are compared before a number is used: a flipped bit is an error and never another network.
@@ -65,7 +65,7 @@ __all__ = [
 
 
 def export_stem(output_dir, settings: RunSettings) -> Path:
-    """Folder and name of a network's files up to the time in it (SPEC 4)."""
+    """Folder and name of a network's files up to the time in it (docs/model.md 4)."""
     s = settings.network
     taus = ("Taus_" if len(s.taus) == 2 else "Tau_") + "_".join(str(t) for t in s.taus)
     dale = () if s.apply_dale else ("NoDale",)

@@ -1,4 +1,4 @@
-"""`.mat` files (SPEC 4): a network with an example trial and its scores, for MATLAB and Python."""
+"""`.mat` files (docs/model.md 4): a network with an example trial and its scores, for MATLAB and Python."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def arrays_of(net) -> dict:
 
 
 def packed_mat(settings: RunSettings, task, result, scores, *, x0, r0, example: dict) -> bytes:
-    """A `.mat` file with every key of SPEC 4.
+    """A `.mat` file with every key of docs/model.md 4.
 
     Args:
         settings, task, result: of the run.   scores: `Scores` of the evaluation; of the last test when there was none.
@@ -49,7 +49,7 @@ def packed_mat(settings: RunSettings, task, result, scores, *, x0, r0, example: 
         "losses": np.array(result.losses), "tr": float(result.n_trials), "trained": float(result.trained),
         "eval_perf_mean": scores.accuracy, "eval_loss_mean": scores.loss, "eval_os": scores.outputs,
         "eval_labels": np.array(labels, dtype=object if isinstance(labels[0], str) else float),
-        # Beyond SPEC 4: what else is needed to know the network again.
+        # Beyond docs/model.md 4: what else is needed to know the network again.
         "task": settings.task, **task_variables(task), "seed": float(settings.seed), "P_inh": s.P_inh,
         "P_rec": s.P_rec, "gain": s.gain,
         "apply_dale": float(s.apply_dale), "w_dist": s.w_dist,

@@ -21,7 +21,7 @@ from ratecore.tracking.provenance import code_hash
 
 PTH_FORMAT = "ratecore-1"
 CHECKPOINT_FORMAT = b"ratecore-checkpoint-1"
-ACCURACY_AMPLITUDE = 0.7  # `eval_amp_threh` of the seed package (SPEC 9)
+ACCURACY_AMPLITUDE = 0.7  # `eval_amp_threh` of the seed package (docs/migrating.md)
 
 
 def training_params(settings: RunSettings) -> dict:

@@ -1,4 +1,4 @@
-"""Spiking networks from trained rate networks (SPEC 5): simulation, the search for lambda, exploration.
+"""Spiking networks from trained rate networks (docs/model.md 5): simulation, the search for lambda, exploration.
 
 Names are imported when they are first used, so that the settings can be read without compiled code.
 """

@@ -1,4 +1,4 @@
-"""The names and arguments of the companion package `spiking` (SPEC 9), with the same meaning."""
+"""The names and arguments of the companion package `spiking` (docs/migrating.md), with the same meaning."""
 
 from __future__ import annotations
 

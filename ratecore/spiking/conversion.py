@@ -1,4 +1,4 @@
-"""The search for lambda, by which the weights are divided when a rate network becomes spiking (SPEC 5)."""
+"""The search for lambda, by which the weights are divided when a rate network becomes spiking (docs/model.md 5)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SearchResult:
     confidence: float = 0.95
 
     def for_mat(self) -> dict:
-        """What the companion package adds to a `.mat` file (SPEC 4)."""
+        """What the companion package adds to a `.mat` file (docs/model.md 4)."""
         return {"opt_scaling_factor": self.opt_scaling_factor, "all_perfs": self.all_perfs,
                 "scaling_factors": self.scaling_factors}  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Compiled loops of a spiking network (SPEC 5): one trial, at several values of lambda side by side.
+"""Compiled loops of a spiking network (docs/model.md 5): one trial, at several values of lambda side by side.
 
 All arithmetic of the network is in float64, so that a trial of a search and the same trial alone are the same to the
 last spike. Noise is drawn a rate step at a time, as it is used, and once for all values of lambda: common random

@@ -1,4 +1,4 @@
-"""A trial of a spiking network (SPEC 5; Kim et al. 2019, Eqs. 6-9): the rate network's weights over lambda."""
+"""A trial of a spiking network (docs/model.md 5; Kim et al. 2019, Eqs. 6-9): the rate network's weights over lambda."""
 
 from __future__ import annotations
 

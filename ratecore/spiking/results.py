@@ -50,8 +50,8 @@ class Comparison:
 
     Rate step t is the time from t * 5 ms on and before (t + 1) * 5 ms. What a spiking network has in it is a mean: of
     activity over the LIF steps, of the output over those that are scored too, at most half a millisecond apart.
-    Activity is r of SPEC 1 in the rate network (no unit), and in the spiking network the filtered rate r of SPEC 5 in
-    spikes/s, which is lambda times the former in a perfect conversion.
+    Activity is r of model.md 1 in the rate network (no unit), and in the spiking network the filtered rate r of
+    model.md 5 in spikes/s, which is lambda times the former in a perfect conversion.
 
     Attributes:
         scaling_factor: lambda.   conditions: C names.   n_trials: (C,) of each.

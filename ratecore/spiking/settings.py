@@ -1,4 +1,4 @@
-"""Settings of spiking networks and of the conversion to them (SPEC 5); `ratecore.config` has them too."""
+"""Settings of spiking networks and of the conversion to them (docs/model.md 5); `ratecore.config` has them too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ScalingFactors = tuple[float, ...] | None
 
 
 class StimulationSettings(Settings):
-    """Artificial stimulation of chosen units of a spiking network, as by light (SPEC 5)."""
+    """Artificial stimulation of chosen units of a spiking network, as by light (docs/model.md 5)."""
 
     mode: Literal["none", "exc", "inh"] = Field("none", description="none, depolarising (exc) or hyperpolarising (inh)")
     units: Units = Field(
@@ -63,7 +63,7 @@ class StimulationSettings(Settings):
 
 
 class SpikingSettings(Settings):
-    """A spiking network besides its weights and decay time constants (SPEC 5; Kim et al. 2019, SI Table S1)."""
+    """A spiking network besides its weights and decay time constants (model.md 5; Kim et al. 2019, SI Table S1)."""
 
     model: Literal["lif", "qif"] = Field("lif", description="leaky or quadratic integrate-and-fire units")
     dt: float = Field(0.05, gt=0, le=5, description="step in ms; a whole number of them makes a rate step of 5 ms")
@@ -134,7 +134,7 @@ class LesionSettings(Settings):
 
 
 class ConversionSettings(Settings):
-    """How lambda, the one parameter of a conversion to a spiking network, is searched (SPEC 5)."""
+    """How lambda, the one parameter of a conversion to a spiking network, is searched (docs/model.md 5)."""
 
     scaling_factors: ScalingFactors = Field(
         None, description="values of lambda; by default 20, 25 .. 75 for sigmoid and 4, 6 .. 26 for other activations"

@@ -1,4 +1,4 @@
-"""Stage 'convert': a trained network as a spiking one (SPEC 5)."""
+"""Stage 'convert': a trained network as a spiking one (docs/model.md 5)."""
 
 from __future__ import annotations
 

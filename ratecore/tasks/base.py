@@ -40,7 +40,7 @@ class AbstractTask(ABC):
     defaults: ClassVar[dict[str, float]] = {}
     trial_types: ClassVar[tuple[str, ...]] = ()
     evidence_levels: ClassVar[tuple[float, ...]] = ()  # of the psychometric curve, for `draw_graded_trial`
-    min_trials: ClassVar[int] = 0  # the stopping rule is not applied before this many trials (SPEC 3)
+    min_trials: ClassVar[int] = 0  # the stopping rule is not applied before this many trials (docs/model.md 3)
     spiking_output: ClassVar[str] = "mean"  # what stands for a step of a spiking network's output: mean, peak or last
     spiking_delay: ClassVar[int | None] = None  # steps from the stimulus's end to `spiking_window`
     _labels: ClassVar[tuple] = ()  # all that `_known_label` allows
@@ -157,13 +157,13 @@ class AbstractTask(ABC):
 
     @property
     def response_window(self) -> slice:
-        """Steps of the trial in which the output is scored (SPEC 2)."""
+        """Steps of the trial in which the output is scored (docs/model.md 2)."""
         return slice(self.stimulus_end, self.T)
 
     @property
     def spiking_window(self) -> slice:
-        """Steps in which the output of a spiking network is scored (SPEC 5); the response window unless a task has a
-        `spiking_delay`.
+        """Steps in which the output of a spiking network is scored (model.md 5); the response window unless a task has
+        a `spiking_delay`.
         """
         if self.spiking_delay is None:
             return self.response_window
@@ -180,7 +180,7 @@ class AbstractTask(ABC):
 
     @overridable
     def is_correct(self, o: np.ndarray, label) -> bool:
-        """Whether output o (T,), o[t] of step t, answers the trial (SPEC 2)."""
+        """Whether output o (T,), o[t] of step t, answers the trial (docs/model.md 2)."""
         raise TaskError(
             f"task '{self.name}': it has no criterion, which tests and scores need; add to {type(self).__name__}:\n"
             "    def is_correct(self, o, label):  # whether output o (T,), o[t] of step t, answers the trial\n"
@@ -188,7 +188,7 @@ class AbstractTask(ABC):
         )
 
     def is_correct_spiking(self, o: np.ndarray, label) -> bool:
-        """Whether output o (T,) of a spiking network answers the trial (SPEC 5); as `is_correct` unless a task says
+        """Whether output o (T,) of a spiking network answers the trial (model.md 5); as `is_correct` unless a task says
         otherwise.
         """
         return self.is_correct(o, label)

@@ -1,4 +1,4 @@
-"""Go-NoGo: respond to a pulse, stay silent without one (SPEC 2; Kim et al. 2019, Fig. 1)."""
+"""Go-NoGo: respond to a pulse, stay silent without one (docs/model.md 2; Kim et al. 2019, Fig. 1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class GoNogoTask(AbstractTask):
     _labels = (1, 0)
     min_trials = 1500
     spiking_output = "peak"  # its criterion is of the largest and smallest output
-    spiking_delay = 25  # 500 ms into the trial (SPEC 5)
+    spiking_delay = 25  # 500 ms into the trial (docs/model.md 5)
 
     def draw_trial(self, trial_type, rng):
         u = np.zeros((1, self.T))

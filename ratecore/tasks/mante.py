@@ -1,4 +1,4 @@
-"""Context-dependent sensory integration (SPEC 2; Mante et al. 2013; Kim et al. 2019, Fig. 3)."""
+"""Context-dependent sensory integration (docs/model.md 2; Mante et al. 2013; Kim et al. 2019, Fig. 3)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ManteTask(AbstractTask):
     evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)
     score_dur = 200  # the last steps, in which the output is scored
     spiking_output = "peak"  # its criterion is of the largest and smallest output
-    spiking_delay = 10  # 1300 ms into the trial (SPEC 5)
+    spiking_delay = 10  # 1300 ms into the trial (docs/model.md 5)
 
     def validate_settings(self):
         super().validate_settings()
@@ -46,7 +46,7 @@ class ManteTask(AbstractTask):
         s = self.settings
         u = np.zeros((4, self.T))
         window = slice(s["stim_on"], self.stimulus_end)
-        # White noise during the stimulus only: SPEC 2 gives 0 outside it.
+        # White noise during the stimulus only: docs/model.md 2 gives 0 outside it.
         u[:2, window] = rng.standard_normal((2, s["stim_dur"])) + (s["offset"] * evidences)[:, None]
         cued = self.trial_types.index(trial_type)
         u[2 + cued] = 1

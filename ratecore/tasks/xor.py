@@ -1,4 +1,4 @@
-"""XOR: are two successive pulses of the same sign? (SPEC 2; Kim et al. 2019, SI)."""
+"""XOR: are two successive pulses of the same sign? (docs/model.md 2; Kim et al. 2019, SI)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class XORTask(AbstractTask):
     response_delay = 10  # steps from the end of the second stimulus to the response
     response_dur = 100  # steps for which the target is held
     spiking_output = "peak"  # its criterion is of the largest and smallest output
-    spiking_delay = 40  # 1000 ms into the trial (SPEC 5)
+    spiking_delay = 40  # 1000 ms into the trial (docs/model.md 5)
 
     @property
     def second_on(self) -> int:
