@@ -14,7 +14,7 @@ LOSS_CODES = {"l2": L2, "l1": L1}
 
 @compiled
 def _gradient_of_loss(z, code, share, o, go):
-    """Loss of one trial's outputs o (T-1,) against z (T,) (model.md 3); go (T-1,) receives `share` times its gradient."""
+    """Loss of one trial's outputs o (T-1,) against z (T,) (model.md 3); go (T-1,) gets `share` times its gradient."""
     total = o.dtype.type(0)
     for t in range(o.size):
         error = o[t] - z[t]

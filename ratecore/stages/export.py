@@ -7,7 +7,7 @@ from ratecore.stages.running import record_file
 
 
 def export_run(run: Run) -> dict:
-    """Writes the run's `.mat` and `.pth` in the experiment's `models` folder (model.md 4), each variant's in its own."""
+    """Writes the run's `.mat` and `.pth` in the experiment's `models` folder (model.md 4), of a variant in its own."""
     from ratecore.exporting import export
     from ratecore.files import sha256_of
     from ratecore.formats import load_scores, result_from_pth
