@@ -9,7 +9,7 @@ OUTSIDE := $(PATH)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo ui test coverage paper-test cluster-test faults lint schema bench
+.PHONY: install demo ui test coverage paper-test cluster-test faults cases lint schema bench
 
 install: .venv/installed
 
@@ -59,6 +59,10 @@ faults: install
 	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
 
 # The hooks of .pre-commit-config.yaml on every file. Some correct what they find; it fails all the same.
+# A folder of small inputs that once broke ratecore: see tests/cases.py.
+cases: install
+	PYTHONPATH=$(CURDIR) $(BIN)/python tests/cases.py "$(CASES)"
+
 lint: install
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 	$(BIN)/snakemake --lint

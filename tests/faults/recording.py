@@ -2,7 +2,8 @@
 
 Trains, evaluates and exports every run of a configuration one after the other, with the follower of the Snakefile
 beside it, or with none for the URI `-`. Says `ready`, waits for a line, says `done` when the work is done, and in the
-end, as JSON, how long the work took, how long the follower held up the end, and whether it had mirrored everything.
+end, as JSON, for how long the work waited for anything but a core, likewise for how long the follower held up the end,
+and whether it had mirrored everything.
 """
 
 import json
@@ -18,6 +19,15 @@ from ratecore.tracking.queue import note_deaths
 from ratecore.training import warm_up
 
 
+def waited() -> float:
+    """Seconds in which this thread did not want a core: it waited for a disk, a server or a process.
+
+    A busy machine makes everything take longer, and this no longer.
+    """
+    on_core, in_queue, _ = Path("/proc/thread-self/schedstat").read_text().split()
+    return time.perf_counter() - (int(on_core) + int(in_queue)) / 1e9
+
+
 def main(config: str, uri: str, grace: str = "60") -> None:
     experiment = Experiment.from_config(json.loads(Path(config).read_text()))
     seeds = [seed for block in experiment.blocks.values() for seed in block]
@@ -29,16 +39,16 @@ def main(config: str, uri: str, grace: str = "60") -> None:
     follower = None if uri == "-" else Follower(uri, experiment.settings.experiment, experiment.settings.results)
     if follower:
         follower.start()
-    start = time.perf_counter()
+    start = waited()
     with open(f"{config}.log", "w") as log:
         for run in runs:
             for stage, work in (("train", lambda run: train_run(run, log=log)), ("evaluate", evaluate_run),
                                 ("export", export_run)):  # fmt: skip
                 run_block(stage, [run], work, log)
-    worked = time.perf_counter() - start
+    end = waited()
     print("done", flush=True)
     whole = follower.stop(float(grace)) if follower else False
-    print(json.dumps({"worked": worked, "held_up": time.perf_counter() - start - worked, "whole": whole}), flush=True)
+    print(json.dumps({"waited": end - start, "held_up": waited() - end, "whole": whole}), flush=True)
 
 
 if __name__ == "__main__":

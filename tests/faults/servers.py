@@ -97,8 +97,8 @@ class Work:
         networks = [{run.name: _weights(run) for run in self.runs(name)} for name in ("work", "twin")]
         if not networks[0] or networks[0] != networks[1]:
             return "the networks are not those without a server"
-        if self.work["worked"] > 1.2 * self.twin["worked"] + 1:
-            return f"the work took {self.work['worked']:.1f} s, without a server {self.twin['worked']:.1f} s"
+        if self.work["waited"] > 1.2 * self.twin["waited"] + 1:
+            return f"the work waited for {self.work['waited']:.1f} s, without a server {self.twin['waited']:.1f} s"
         if self.work["held_up"] > self.grace + 12:
             return f"the end was held up by {self.work['held_up']:.0f} s"
         trouble = self.said().count("tracking: ")

@@ -63,14 +63,14 @@ def test_harm_to_the_work_is_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(Work, "runs", lambda self, name="work": [tmp_path / network for network in networks[name]])
     monkeypatch.setattr("faults.servers._weights", lambda run: {"w": run.name})
 
-    def harmed(worked=10.0, held_up=1.0, whole=False, said="tracking: down\n"):
-        work.work = {"worked": worked, "held_up": held_up, "whole": whole}
-        work.twin = {"worked": 10.0}
+    def harmed(waited=1.0, held_up=1.0, whole=False, said="tracking: down\n"):
+        work.work = {"waited": waited, "held_up": held_up, "whole": whole}
+        work.twin = {"waited": 1.0}
         (tmp_path / "work.err").write_text(said)
         return work.harmed()
 
     assert harmed() is None and harmed(whole=True, said="") is None
-    assert "the work took 15.0 s" in harmed(worked=15.0)  # it waited for one request of 5 s
+    assert "the work waited for 6.0 s" in harmed(waited=6.0)  # for one request of 5 s
     assert "held up" in harmed(held_up=80)
     assert "said 0 times" in harmed(said="") and "said 2 times" in harmed(said="tracking: x\n" * 2)
     networks["work"] = ["a", "b"]
