@@ -1,10 +1,9 @@
 """`make cases` sees what does not hold."""
 
+import cases
 import numpy as np
 import pytest
 import scipy.io
-
-import cases
 
 
 @pytest.mark.parametrize(("name", "text", "sees"), [
