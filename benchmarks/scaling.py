@@ -91,12 +91,13 @@ def simulate() -> None:
 
 
 def summarize() -> None:
-    from ratecore.jobs import TABLE_WRITTEN, write_job
+    from ratecore.jobs import TABLE_WRITTEN, note_grid, write_job
     from ratecore.summary import summarize, write_summary
 
     experiment = experiment_here()
     write_summary(summarize(experiment), experiment.root)
     write_job(experiment.root / TABLE_WRITTEN, [])
+    note_grid(experiment, [])
 
 
 def follow_whole() -> None:

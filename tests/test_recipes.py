@@ -110,8 +110,9 @@ def test_a_python_that_will_not_do_is_named_before_anything_is_made(tmp_path, py
     if python is not None:
         (tmp_path / "python").write_text(f"#!/bin/sh\n{python}\n")
         (tmp_path / "python").chmod(0o755)
-    call = ["make", "install", "PYTHON=./python"]
-    made = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    call = ["make", "--no-print-directory", "install", "PYTHON=./python"]
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    made = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, env={**env, "LC_ALL": "C"})
     assert made.returncode and not (tmp_path / ".venv").exists()
     assert "ratecore needs Python 3.11 or later" in made.stderr and says in made.stderr and not made.stdout
 
