@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ratecore.files import sha256_of
+from ratecore.files import sealed_json, sha256_of, write_atomic
 from ratecore.formats import export_stem
 from ratecore.grid import Experiment
 from ratecore.jobs import write_job
@@ -175,7 +175,8 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
                     write_state(run.folder, state)
     for note in (root / "open").iterdir():
         note.unlink()
-    _write(root / "tracking.json")
+    place = {"uri": None, "experiment": experiment.settings.experiment, "experiment_id": None}
+    write_atomic(root / "tracking.json", sealed_json(place))
     for name in grid_figures(experiment):
         _write(root / "figures" / f"{name}.png")
     for cell in experiment.cells[: experiment.settings.figures.grid_points]:
