@@ -123,7 +123,8 @@ def leads_to(result: TrainingResult, settings: RunSettings, wanted: RunSettings)
         if limit // training.eval_freq == before // training.eval_freq:  # a test made because it was the end
             tests.pop()
             result.last_test = None
-    met = [meets_criterion(test, training, wanted.create_task()) for test in tests]
+    task = wanted.create_task()
+    met = [meets_criterion(test, training, task) for test in tests]
     if any(met[:-1]) or (any(met) and tests[-1]["trial"] < result.n_trials):
         return False  # the wanted training stops before
     result.trained = any(met)

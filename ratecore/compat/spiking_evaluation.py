@@ -108,7 +108,25 @@ class ManteSpikingEvaluator(SpikingEvaluator, ManteTask):
     """Mante trials of a spiking network."""
 
 
-class SpikingEvaluatorFactory:
+class Registered:
+    """What the factories of spiking tasks and of evaluators share: classes by the name of a task."""
+
+    _own: ClassVar[dict[str, type]]
+    _registry: ClassVar[Registry]
+
+    @classmethod
+    def list_available_tasks(cls) -> list[str]:
+        """Names of all tasks with a class, sorted."""
+        return sorted(cls._registry)
+
+    @classmethod
+    def added(cls, task_name: str) -> type | None:
+        """The class that a user registered for a task; None for those of the package."""
+        found = cls._registry.get(task_name)
+        return None if found is cls._own.get(task_key(task_name)) else found
+
+
+class SpikingEvaluatorFactory(Registered):
     """The registry of evaluators. A class of your own is added by `_registry['name'] = Class`."""
 
     _own: ClassVar[dict[str, type]] = {
@@ -133,17 +151,6 @@ class SpikingEvaluatorFactory:
         if not callable(getattr(evaluator, "evaluate_single_trial", None)):
             raise TypeError(f"register_evaluator: {evaluator!r} has no evaluate_single_trial")
         cls._registry[task_name] = evaluator
-
-    @classmethod
-    def list_available_tasks(cls) -> list[str]:
-        """Names of all tasks with an evaluator, sorted."""
-        return sorted(cls._registry)
-
-    @classmethod
-    def added(cls, task_name: str) -> type | None:
-        """The evaluator that a user registered for a task; None for those of this module."""
-        found = cls._registry.get(task_name)
-        return None if found is cls._own.get(task_key(task_name)) else found
 
 
 @accepts(curr_full="model_path")

@@ -8,8 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ratecore.compat.spiking_evaluation import Registry
-from ratecore.config import task_key
+from ratecore.compat.spiking_evaluation import Registered, Registry
 from ratecore.spiking.scoring import output_by_step
 from ratecore.spiking.settings import SpikingSettings
 from ratecore.tasks import TaskFactory
@@ -144,7 +143,7 @@ class ManteSpikingTask(PaperSpikingTask):
     kind = "mante"
 
 
-class SpikingTaskFactory:
+class SpikingTaskFactory(Registered):
     """The registry of spiking tasks."""
 
     _own: ClassVar[dict[str, type]] = {"go-nogo": GoNogoSpikingTask, "xor": XORSpikingTask, "mante": ManteSpikingTask}
@@ -161,14 +160,3 @@ class SpikingTaskFactory:
         if not (isinstance(task_class, type) and issubclass(task_class, AbstractSpikingTask)):
             raise TypeError(f"register_task: {task_class!r} is not a subclass of AbstractSpikingTask")
         cls._registry[task_name] = task_class
-
-    @classmethod
-    def list_available_tasks(cls) -> list[str]:
-        """Names of all spiking tasks, sorted."""
-        return sorted(cls._registry)
-
-    @classmethod
-    def added(cls, task_name: str) -> type | None:
-        """The task that a user registered under a name; None for those of this module."""
-        found = cls._registry.get(task_name)
-        return None if found is cls._own.get(task_key(task_name)) else found
