@@ -32,7 +32,7 @@ demo: install
 # Neither a space in RESULTS nor a `random.py` in this folder is in the way.
 ui: install
 	@export PYTHONSAFEPATH=1 MLFLOW_DISABLE_TELEMETRY=true; \
-	uri="$$($(BIN)/python -m ratecore.tracking.sqlite "$(RESULTS)")" || exit 1; \
+	uri="$$($(BIN)/python -m ratecore.tracking.mlflow.sqlite "$(RESULTS)")" || exit 1; \
 	echo "MLflow on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
 	exec $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri "$$uri"
 
@@ -77,4 +77,4 @@ bench: install
 	$(BIN)/python benchmarks/mirror.py
 
 schema: install
-	$(BIN)/python -c "from ratecore.config import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml
+	$(BIN)/python -c "from ratecore.settings.experiment import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml

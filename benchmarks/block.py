@@ -20,10 +20,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 
-from ratecore.grid import Experiment
-from ratecore.runs import Run
-from ratecore.stages import run_block, train_run
-from ratecore.training import warm_up
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import run_block, train_run
+from ratecore.rate.training import warm_up
 
 torch.set_num_threads(1)
 

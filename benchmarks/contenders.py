@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ratecore.dynamics import outputs, run
-from ratecore.losses import trial_losses
-from ratecore.training import initial_network
-from ratecore.updates import FusedUpdates, TorchUpdates
+from ratecore.rate.dynamics import outputs, run
+from ratecore.rate.losses import trial_losses
+from ratecore.rate.training import initial_network
+from ratecore.rate.updates import FusedUpdates, TorchUpdates
 
 
 class Fused:

@@ -69,7 +69,7 @@ class Workplace:
     """
 
     def __init__(self, folder, changes: dict, networks: int, kernels=None):
-        from ratecore.grid import Experiment
+        from ratecore.experiment.grid import Experiment
 
         self.folder = Path(folder)
         self.reports = self.folder / "reports"
@@ -122,11 +122,11 @@ def forward_share(settings, seconds: float = 2.0) -> float:
 
     What is not the passage of the states through time, as the loss, counts as backward.
     """
-    from ratecore.dynamics import kernels
-    from ratecore.evaluation import draw_trials
-    from ratecore.streams import stream
-    from ratecore.training import initial_network
-    from ratecore.updates import FusedUpdates
+    from ratecore.rate.dynamics import kernels
+    from ratecore.rate.evaluation import draw_trials
+    from ratecore.rate.training import initial_network
+    from ratecore.rate.updates import FusedUpdates
+    from ratecore.system.streams import stream
 
     net, whole = initial_network(settings), []
     updates = FusedUpdates(net, settings.training)

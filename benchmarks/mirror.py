@@ -32,11 +32,11 @@ from scipy.stats import binom  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ratecore.grid import Experiment  # noqa: E402
-from ratecore.runs import Run  # noqa: E402
-from ratecore.stages import evaluate_run, export_run, run_block, train_run  # noqa: E402
-from ratecore.tracking.follow import Follower  # noqa: E402
-from ratecore.training import warm_up  # noqa: E402
+from ratecore.experiment.grid import Experiment  # noqa: E402
+from ratecore.experiment.runs import Run  # noqa: E402
+from ratecore.experiment.stages import evaluate_run, export_run, run_block, train_run  # noqa: E402
+from ratecore.rate.training import warm_up  # noqa: E402
+from ratecore.tracking.mlflow.follow import Follower  # noqa: E402
 
 DELAY = 5.0  # seconds to every answer
 

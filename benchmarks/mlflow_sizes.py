@@ -13,10 +13,10 @@ import uuid
 from itertools import islice
 from pathlib import Path
 
-from ratecore.grid import Experiment
-from ratecore.summary import all_runs
-from ratecore.tracking.mlflow import RUN_KEY, RUN_TAG, Mirror
-from ratecore.tracking.sqlite import refresh_statistics
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.summary import all_runs
+from ratecore.tracking.mlflow.mirror import RUN_KEY, RUN_TAG, Mirror
+from ratecore.tracking.mlflow.sqlite import refresh_statistics
 
 CHUNK = 1000  # runs that are copied at once
 FILLING = 1800.0  # seconds that the copies may take at most, all sizes together

@@ -67,7 +67,7 @@ ORDER = ["validate", "dry_run_new", "simulate", "follow_first", "follow_whole", 
 
 def experiment_here():
     """The experiment of the folder that the process is in."""
-    from ratecore.grid import Experiment
+    from ratecore.experiment.grid import Experiment
 
     return Experiment.from_yaml("config.yaml")
 
@@ -84,15 +84,15 @@ def simulate() -> None:
     """All runs and jobs of the grid, and the empty database that is said to have them."""
     import simulated
 
-    from ratecore.tracking.mlflow import Mirror
+    from ratecore.tracking.mlflow.mirror import Mirror
 
     experiment = experiment_here()
     simulated.write_everything(experiment, Mirror(uri_here(), "scaling", "results").store)
 
 
 def summarize() -> None:
-    from ratecore.jobs import TABLE_WRITTEN, note_grid, write_job
-    from ratecore.summary import summarize, write_summary
+    from ratecore.experiment.jobs import TABLE_WRITTEN, note_grid, write_job
+    from ratecore.experiment.summary import summarize, write_summary
 
     experiment = experiment_here()
     write_summary(summarize(experiment), experiment.root)
@@ -102,7 +102,7 @@ def summarize() -> None:
 
 def follow_whole() -> None:
     """What `summarize` of the workflow does first: nothing is left for MLflow, and every run is looked at."""
-    from ratecore.tracking.follow import follow
+    from ratecore.tracking.mlflow.follow import follow
 
     job = {"experiment": "scaling", "results": "results", "whole": True}
     if not follow(job, uri_here(), lambda seconds: True):

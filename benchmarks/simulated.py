@@ -15,14 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ratecore.files import sealed_json, sha256_of, write_atomic
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.jobs import write_job
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import run_block
+from ratecore.experiment.summary import FIGURES, grid_figures
 from ratecore.formats import export_stem
-from ratecore.grid import Experiment
-from ratecore.jobs import write_job
-from ratecore.runs import Run
-from ratecore.stages import run_block
-from ratecore.summary import FIGURES, grid_figures
-from ratecore.tracking.state import write_state
+from ratecore.system.files import sealed_json, sha256_of, write_atomic
+from ratecore.tracking.mlflow.state import write_state
 
 TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as soon as it may
 OF_RUN = ("loss", "outputs", "taus", "weights")

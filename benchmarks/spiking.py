@@ -27,12 +27,13 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from contenders_lif import textbook  # noqa: E402
 
-from ratecore.config import NetworkSettings, RunSettings  # noqa: E402
+from ratecore.rate.training import initial_network, train  # noqa: E402
+from ratecore.settings.network import NetworkSettings  # noqa: E402
+from ratecore.settings.run import RunSettings  # noqa: E402
 from ratecore.spiking import ConversionSettings, SpikingSettings, kernels, rate_model, search_scaling  # noqa: E402
 from ratecore.spiking.lif import Simulator  # noqa: E402
 from ratecore.spiking.scoring import outputs_every  # noqa: E402
 from ratecore.tasks import TaskFactory  # noqa: E402
-from ratecore.training import initial_network, train  # noqa: E402
 
 torch.set_num_threads(1)
 SCALING = 50.0

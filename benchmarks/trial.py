@@ -29,10 +29,10 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from contenders import Floor, Fused, JaxScan, Textbook, TorchLoop  # noqa: E402
 
-from ratecore.config import RunSettings  # noqa: E402
-from ratecore.evaluation import draw_trials, score_trials  # noqa: E402
-from ratecore.streams import stream  # noqa: E402
-from ratecore.training import initial_network  # noqa: E402
+from ratecore.rate.evaluation import draw_trials, score_trials  # noqa: E402
+from ratecore.rate.training import initial_network  # noqa: E402
+from ratecore.settings.run import RunSettings  # noqa: E402
+from ratecore.system.streams import stream  # noqa: E402
 
 torch.set_num_threads(1)
 CASES = [("go-nogo", N) for N in (10, 50, 100, 200, 400, 1000)] + [("xor", 200), ("mante", 250)]
@@ -106,7 +106,7 @@ def evaluation(settings, net, seconds: float) -> dict:
         return lambda: score_trials(task, net, loss_fn, [stream(0, "test", k) for k in range(n)])
 
     def single():
-        from ratecore.dynamics import run
+        from ratecore.rate.dynamics import run
 
         trials, x0, noise = draw_trials(task, net, [stream(0, "test", 0)])
         with torch.no_grad():

@@ -9,21 +9,23 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "compat.generators": ("AbstractLossFunction", "AbstractTargetGenerator", "AbstractTaskGenerator"),
-    "config": ("NetworkSettings", "RNNConfig", "RunSettings", "TrainingSettings", "create_default_config",
-               "validate_config"),
-    "devices": ("set_gpu",),
-    "dynamics": ("run",),
-    "evaluation": ("eval_rnn", "evaluate"),
-    "factory": ("RateRNNFactory",),
+    "compat.config": ("RNNConfig", "create_default_config", "validate_config"),
+    "settings.network": ("NetworkSettings",),
+    "settings.run": ("RunSettings",),
+    "settings.training": ("TrainingSettings",),
+    "system.devices": ("set_gpu",),
+    "rate.dynamics": ("run",),
+    "rate.evaluation": ("eval_rnn", "evaluate"),
+    "compat.factory": ("RateRNNFactory",),
     "formats": ("load_network", "load_task"),
-    "losses": ("loss_op",),
+    "rate.losses": ("loss_op",),
     "main": ("restricted_float", "str2bool"),
-    "network": ("AbstractRateRNN", "FR_RNN_dale"),
+    "rate.network": ("AbstractRateRNN", "FR_RNN_dale"),
     "model": ("generate_input_stim_go_nogo", "generate_input_stim_mante", "generate_input_stim_xor",
               "generate_target_continuous_go_nogo", "generate_target_continuous_mante",
               "generate_target_continuous_xor"),
     "tasks": ("AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "XORTask"),
-    "training": ("train",),
+    "rate.training": ("train",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)

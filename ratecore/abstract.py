@@ -1,9 +1,9 @@
 """The `rate` package's import path of its configuration, interfaces and factory."""
 
+from ratecore.compat.config import RNNConfig, create_default_config, validate_config
+from ratecore.compat.factory import RateRNNFactory
 from ratecore.compat.generators import AbstractLossFunction, AbstractTargetGenerator, AbstractTaskGenerator
-from ratecore.config import RNNConfig, create_default_config, validate_config
-from ratecore.factory import RateRNNFactory
-from ratecore.network import AbstractRateRNN
+from ratecore.rate.network import AbstractRateRNN
 
 __all__ = [
     "AbstractLossFunction",

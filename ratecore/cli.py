@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from ratecore.files import read_sealed_json
+from ratecore.system.files import read_sealed_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,7 +36,7 @@ def experiments_in(folder) -> list[Path]:
 
 def uri_of(root: Path, given: str | None) -> str:
     """The tracking URI for an experiment: as given, of the environment, as last used, or the results' SQLite file."""
-    from ratecore.tracking.uri import check_uri, tracking_uri
+    from ratecore.tracking.mlflow.uri import check_uri, tracking_uri
 
     if given:
         return check_uri("--uri", given)
@@ -52,7 +52,7 @@ def uri_of(root: Path, given: str | None) -> str:
 
 def _was_default(uri: str, root: Path) -> bool:
     """Whether a URI is that of the default store where the results were before: earlier versions noted its path."""
-    from ratecore.tracking.sqlite import sqlite_file
+    from ratecore.tracking.mlflow.sqlite import sqlite_file
 
     file = sqlite_file(uri)
     if file is None or file.name != "mlflow.db" or not (root.parent / "mlflow.db").is_file():
@@ -62,8 +62,8 @@ def _was_default(uri: str, root: Path) -> bool:
 
 def replay_command(results, uri: str | None) -> int:
     """Replays all runs. Returns 0 when MLflow has everything."""
-    from ratecore.redaction import redact_output, without_secrets
-    from ratecore.tracking.follow import follow
+    from ratecore.system.redaction import redact_output, without_secrets
+    from ratecore.tracking.mlflow.follow import follow
 
     redact_output(uri or "")  # MLflow and what it imports write to standard error, too
     whole = True

@@ -8,15 +8,10 @@ import secrets
 import sys
 from pathlib import Path
 
-from ratecore.config import (
-    ACTIVATIONS,
-    LOSS_FUNCTIONS,
-    EvaluationSettings,
-    NetworkSettings,
-    RunSettings,
-    SettingsError,
-    TrainingSettings,
-)
+from ratecore.settings.base import SettingsError
+from ratecore.settings.network import ACTIVATIONS, NetworkSettings
+from ratecore.settings.run import RunSettings
+from ratecore.settings.training import LOSS_FUNCTIONS, EvaluationSettings, TrainingSettings
 
 TASK_TIMES = ("T", "stim_on", "stim_dur", "delay")  # the settings of tasks that the existing packages name
 AMPLITUDE = 0.7  # of the output in a correct answer (Kim et al. 2019)
@@ -151,12 +146,12 @@ def run_settings(args) -> RunSettings:
 
 def train_command(settings: RunSettings, output_dir: str, device) -> int:
     """Trains, scores and saves one network; prints where."""
-    from ratecore.evaluation import evaluate
-    from ratecore.exporting import export
-    from ratecore.files import ensure_writable
-    from ratecore.progress import ProgressBar
+    from ratecore.experiment.exporting import export
+    from ratecore.experiment.progress import ProgressBar
+    from ratecore.rate.evaluation import evaluate
+    from ratecore.rate.training import train
+    from ratecore.system.files import ensure_writable
     from ratecore.tasks.trials import require_criterion
-    from ratecore.training import train
 
     require_criterion(settings.create_task())
     ensure_writable(output_dir)
@@ -195,9 +190,9 @@ def eval_command(settings: RunSettings, output_dir: str, model: str | None, devi
     Args:
         times: settings of the task in place of those that the network was trained with.
     """
-    from ratecore.evaluation import evaluate
-    from ratecore.files import ensure_writable, write_atomic
     from ratecore.formats import load_network, load_task
+    from ratecore.rate.evaluation import evaluate
+    from ratecore.system.files import ensure_writable, write_atomic
 
     path = Path(model) if model else newest_network(output_dir, settings)
     net = load_network(path, device)
@@ -231,7 +226,7 @@ def main(argv=None) -> int:
         print(f"seed {args.seed}")
     try:
         settings = run_settings(args)
-        from ratecore.devices import set_gpu
+        from ratecore.system.devices import set_gpu
 
         device = set_gpu(args.gpu, args.gpu_frac)
         if args.mode == "train":

@@ -1,8 +1,8 @@
 """The `rate` package's import path of its helpers: `from ratecore.utils import set_gpu`."""
 
 from ratecore.compat.absent import missing
-from ratecore.devices import set_gpu
 from ratecore.main import restricted_float, str2bool
+from ratecore.system.devices import set_gpu
 
 __all__ = ["restricted_float", "set_gpu", "str2bool"]
 

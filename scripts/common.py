@@ -10,11 +10,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the ratecore of this checkout, in whatever environment
 
-from ratecore.grid import Experiment
-from ratecore.jobs import write_job
-from ratecore.progress import say, told
-from ratecore.runs import Run
-from ratecore.stages.running import StageError
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.jobs import write_job
+from ratecore.experiment.progress import say, told
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.running import StageError
 
 
 def open_log(path):
@@ -82,7 +82,7 @@ def draw_cell(snakemake, draw):
     Args:
         draw: gives them by name, of the experiment and the grid point.
     """
-    from ratecore.summary import write_figures
+    from ratecore.experiment.summary import write_figures
 
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)

@@ -2,6 +2,6 @@
 
 from common import do_block
 
-from ratecore.stages import evaluate_run, run_block
+from ratecore.experiment.stages import evaluate_run, run_block
 
 do_block(snakemake, lambda runs: run_block("evaluate", runs, evaluate_run))  # noqa: F821

@@ -2,6 +2,6 @@
 
 from common import do_block
 
-from ratecore.stages import export_run, run_block
+from ratecore.experiment.stages import export_run, run_block
 
 do_block(snakemake, lambda runs: run_block("export", runs, export_run))  # noqa: F821

@@ -4,11 +4,11 @@ import sys
 
 from common import logging_to
 
-from ratecore.config import ExperimentSettings
-from ratecore.files import sealed_json, write_atomic
-from ratecore.redaction import redact_output
-from ratecore.tracking.mlflow import Mirror
-from ratecore.tracking.uri import stored_uri, tracking_uri
+from ratecore.settings.experiment import ExperimentSettings
+from ratecore.system.files import sealed_json, write_atomic
+from ratecore.system.redaction import redact_output
+from ratecore.tracking.mlflow.mirror import Mirror
+from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 
 with logging_to(snakemake.log[0]):  # noqa: F821
     settings = ExperimentSettings(**snakemake.config)  # noqa: F821

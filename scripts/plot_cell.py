@@ -2,6 +2,6 @@
 
 from common import draw_cell
 
-from ratecore.summary import cell_figures
+from ratecore.experiment.summary import cell_figures
 
 draw_cell(snakemake, cell_figures)  # noqa: F821

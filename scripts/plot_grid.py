@@ -2,8 +2,8 @@
 
 from common import logging_to
 
-from ratecore.grid import Experiment
-from ratecore.summary import grid_pages, read_summary, write_figures
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.summary import grid_pages, read_summary, write_figures
 
 with logging_to(snakemake.log[0]):  # noqa: F821
     experiment = Experiment.from_config(snakemake.config)  # noqa: F821

@@ -2,6 +2,6 @@
 
 from common import draw_cell
 
-from ratecore.summary import spiking_figures
+from ratecore.experiment.summary import spiking_figures
 
 draw_cell(snakemake, spiking_figures)  # noqa: F821

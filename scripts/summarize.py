@@ -2,11 +2,11 @@
 
 from common import logging_to
 
-from ratecore.grid import Experiment
-from ratecore.jobs import write_job
-from ratecore.summary import summarize, write_summary
-from ratecore.tracking.follow import Follower
-from ratecore.tracking.mlflow import tracking_uri
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.jobs import write_job
+from ratecore.experiment.summary import summarize, write_summary
+from ratecore.tracking.mlflow.follow import Follower
+from ratecore.tracking.mlflow.mirror import tracking_uri
 
 with logging_to(snakemake.log[0]):  # noqa: F821
     experiment = Experiment.from_config(snakemake.config)  # noqa: F821

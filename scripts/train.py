@@ -2,9 +2,9 @@
 
 from common import do_block
 
-from ratecore.devices import job_device
-from ratecore.stages import run_block, train_run, train_together
-from ratecore.training import warm_up
+from ratecore.experiment.stages import run_block, train_run, train_together
+from ratecore.rate.training import warm_up
+from ratecore.system.devices import job_device
 
 config, threads = snakemake.config, snakemake.threads  # noqa: F821
 

@@ -30,7 +30,7 @@ def script(case: Path, folder: Path) -> str:
     """A shell or Python script."""
     if "register_task(" in case.read_text():
         code = (
-            "import sys; from ratecore.config import load_task_file; from ratecore.tasks import TaskFactory\n"
+            "import sys; from ratecore.tasks import TaskFactory; from ratecore.tasks.files import load_task_file\n"
             "from ratecore.tasks.checks import check_task; before = set(TaskFactory.list_available_tasks())\n"
             "load_task_file(sys.argv[1])\n"
             "for name in set(TaskFactory.list_available_tasks()) - before: check_task(TaskFactory.create_task(name))"
@@ -78,7 +78,7 @@ def plan(case: Path, folder: Path) -> str:
 
 def uri(text: str) -> str:
     """A tracking URI that can never work."""
-    from ratecore.tracking.uri import check_uri
+    from ratecore.tracking.mlflow.uri import check_uri
 
     try:
         check_uri("tracking.uri", text)

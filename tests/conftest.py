@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from ratecore.config import RunSettings
+from ratecore.settings.run import RunSettings
 
 # Seconds after which something is taken to hang. Far above what it takes on a busy machine: no test measures speed.
 PATIENCE = 1800
@@ -58,8 +58,8 @@ def own_registry(monkeypatch):
 @pytest.fixture(scope="session")
 def trained():
     """Settings and TrainingResult of a small network, with its evaluation. Tests must not change them."""
-    from ratecore.evaluation import evaluate
-    from ratecore.training import train
+    from ratecore.rate.evaluation import evaluate
+    from ratecore.rate.training import train
 
     settings = small_settings()
     result = train(settings)

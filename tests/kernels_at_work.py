@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.config import ACTIVATIONS, TrainingSettings
-from ratecore.dynamics import outputs, run, trial_noise
+from ratecore.rate.dynamics import outputs, run, trial_noise
+from ratecore.rate.updates import FusedUpdates
+from ratecore.settings.network import ACTIVATIONS
+from ratecore.settings.training import TrainingSettings
 from ratecore.spiking import ConversionSettings, SpikingSettings, compare, rate_model, search_scaling
 from ratecore.spiking.lif import Simulator
 from ratecore.spiking.scoring import outputs_every
 from ratecore.tasks import XORTask
-from ratecore.updates import FusedUpdates
 
 N, N_IN, T = 13, 2, 12  # no multiple of the eight rows or 16 lanes that loops take at once
 TASK = {"T": 40, "stim_on": 5, "stim_dur": 5, "delay": 5}

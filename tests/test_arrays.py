@@ -7,13 +7,13 @@ import torch
 from test_lif import content
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.arrays import array_of, tensor_of
-from ratecore.config import EvaluationSettings, TrainingSettings
-from ratecore.dynamics import draw_noise, outputs, run
-from ratecore.dynamics.fused import fused_engine
-from ratecore.dynamics.lanes import LiveMatrix, outputs_over
-from ratecore.dynamics.noise import normal
-from ratecore.evaluation import draw_trials, eval_rnn, evaluate, psychometric_curve, score_trials
+from ratecore.rate.dynamics import draw_noise, outputs, run
+from ratecore.rate.dynamics.fused import fused_engine
+from ratecore.rate.dynamics.lanes import LiveMatrix, outputs_over
+from ratecore.rate.evaluation import draw_trials, eval_rnn, evaluate, psychometric_curve, score_trials
+from ratecore.rate.stacked import BlockUpdates, StackedNetworks
+from ratecore.rate.updates import FusedUpdates, TorchUpdates, make_updates
+from ratecore.settings.training import EvaluationSettings, TrainingSettings
 from ratecore.spiking import (
     ConversionSettings,
     LIF_network_fnc,
@@ -24,10 +24,10 @@ from ratecore.spiking import (
     simulate,
 )
 from ratecore.spiking.lif import Simulator
-from ratecore.stacked import BlockUpdates, StackedNetworks
-from ratecore.streams import stream
+from ratecore.system.arrays import array_of, tensor_of
+from ratecore.system.noise import normal
+from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
-from ratecore.updates import FusedUpdates, TorchUpdates, make_updates
 
 N, N_IN, T = 12, 2, 30
 TRAINING = TrainingSettings()

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from snakemake.utils import Paramspace
 
-from ratecore import axes
-from ratecore.axes import SECTIONS, _setting_paths, column_name, format_value, parameter_name
-from ratecore.config import SettingsError
-from ratecore.grid import Experiment
+from ratecore.experiment import axes
+from ratecore.experiment.axes import SECTIONS, _setting_paths, column_name, format_value, parameter_name
+from ratecore.experiment.grid import Experiment
+from ratecore.settings.base import SettingsError
 from ratecore.tasks import AbstractTask, TaskFactory
 
 NAMES = ["go-prob", "go_prob", "go.prob", "delay.long", "1st", "_hidden", "lambda", "class", "keys", "sort", "index",

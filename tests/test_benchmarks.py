@@ -16,12 +16,12 @@ import pytest
 from conftest import PATIENCE, small_settings
 from test_lif import content, stimulus
 
-from ratecore.evaluation import draw_trials
-from ratecore.grid import Experiment
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.summary import all_runs, summarize
+from ratecore.rate.evaluation import draw_trials
+from ratecore.rate.training import initial_network
 from ratecore.spiking import SpikingSettings, rate_model, simulate
-from ratecore.streams import stream
-from ratecore.summary import all_runs, summarize
-from ratecore.training import initial_network
+from ratecore.system.streams import stream
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))

@@ -10,13 +10,14 @@ from conftest import small_settings
 from test_network import parameters, relative
 from test_updates import CASES, trials
 
-from ratecore import FR_RNN_dale, NetworkSettings, block
-from ratecore.block import train_block
-from ratecore.config import TrainingSettings
-from ratecore.dynamics import torch_engine
-from ratecore.stacked import BlockUpdates, StackedNetworks
-from ratecore.training import Training, TrainingResult, initial_network
-from ratecore.updates import FusedUpdates, TorchUpdates, make_updates
+from ratecore import FR_RNN_dale, NetworkSettings
+from ratecore.rate import block
+from ratecore.rate.block import train_block
+from ratecore.rate.dynamics import torch_engine
+from ratecore.rate.stacked import BlockUpdates, StackedNetworks
+from ratecore.rate.training import Training, TrainingResult, initial_network
+from ratecore.rate.updates import FusedUpdates, TorchUpdates, make_updates
+from ratecore.settings.training import TrainingSettings
 
 PRECISIONS = ((torch.float64, 1e-9), (torch.float32, 2e-3))
 MAIN_CASE = dict(activation="sigmoid", apply_dale=True, som_N=2, taus=(4.0, 20.0))

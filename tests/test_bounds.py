@@ -13,7 +13,8 @@ CHECKED = {**os.environ, "NUMBA_BOUNDSCHECK": "1"}
 
 BEYOND = """
 import numpy as np
-from ratecore.dynamics import compilation, kernels, lanes
+from ratecore.system import compilation
+from ratecore.rate.dynamics import kernels, lanes
 
 def refused(loop, *args):
     try:
@@ -41,7 +42,7 @@ def test_the_switch_finds_a_read_outside_an_array_and_has_its_own_cache():
     fits, beyond, folder = in_a_process("-c", BEYOND, env=CHECKED).split()
     assert (fits, beyond) == ("0", "2")  # neither through indices nor through pointers
     usual = {name: value for name, value in CHECKED.items() if name != "NUMBA_BOUNDSCHECK"}
-    name = "from ratecore.dynamics.compilation import cache_folder; print(cache_folder().name)"
+    name = "from ratecore.system.compilation import cache_folder; print(cache_folder().name)"
     assert in_a_process("-c", name, env=usual).strip() == folder.removesuffix("-checked") != folder
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from conftest import small_settings
 
-from ratecore import checkpoints as module
-from ratecore.checkpoints import (
+from ratecore.experiment import checkpoints as module
+from ratecore.experiment.checkpoints import (
     NEWEST,
     PREVIOUS,
     Checkpoints,
@@ -20,7 +20,7 @@ from ratecore.checkpoints import (
     waiting_signals,
 )
 from ratecore.formats import FormatError
-from ratecore.training import train
+from ratecore.rate.training import train
 
 
 class StopsAfter(Checkpoints):

@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ratecore import checkpoints, closing, launch
-from ratecore.closing import Closing, counts_of, last_line, states_of, what_to_change
-from ratecore.grid import Experiment
-from ratecore.jobs import TABLE_WRITTEN, write_job
-from ratecore.runs import Run
-from ratecore.stages import StageError, evaluate_run, export_run, run_block, train_run
-from ratecore.summary import log_of, look, read_summary, summarize, write_summary
+from ratecore.experiment import checkpoints, closing, launch
+from ratecore.experiment.closing import Closing, counts_of, last_line, states_of, what_to_change
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.jobs import TABLE_WRITTEN, write_job
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import StageError, evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.summary import log_of, look, read_summary, summarize, write_summary
 
 CONFIG = {
     "experiment": "closing", "convert": False, "grid": {"N": [10, 12], "seed": [0, 1]}, "seeds_per_job": 1,

@@ -9,14 +9,14 @@ import torch
 from conftest import flipped_bits
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.dynamics import run, trial_noise
 from ratecore.formats import FormatError, comparison_bytes, load_comparison
+from ratecore.rate.dynamics import run, trial_noise
 from ratecore.spiking import SpikingSettings, compare, kernels, rate_model, simulate
 from ratecore.spiking.comparison import Mean, components
 from ratecore.spiking.exploration import lesioned
 from ratecore.spiking.lif import Simulator
 from ratecore.spiking.scoring import outputs_every, rate_steps
-from ratecore.streams import stream
+from ratecore.system.streams import stream
 from ratecore.tasks import GoNogoTask, ManteTask, XORTask
 
 SCALING, SEED = 0.5, 4

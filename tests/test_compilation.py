@@ -1,19 +1,20 @@
 """The kernels' cache on disk: filled by many processes at once, read by those after, and never out of date."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from conftest import PATIENCE
 
-import ratecore.dynamics
-from ratecore.dynamics import compilation
+import ratecore
+from ratecore.system import compilation
 
 USE = """
 import sys
 import numpy as np
-from ratecore.dynamics.kernels import apply_phi
+from ratecore.rate.dynamics.kernels import apply_phi
 kind = np.dtype(sys.argv[1])
 x = np.linspace(-3, 3, 50).astype(kind)
 r = np.empty_like(x)
@@ -39,16 +40,19 @@ def test_many_processes_fill_a_fresh_cache_at_once(tmp_path):
 
 
 def test_other_sources_have_another_cache(tmp_path, monkeypatch):
-    sources = Path(ratecore.dynamics.__file__).parent
-    for source in sources.glob("*.py"):
-        (tmp_path / source.name).write_bytes(source.read_bytes())
+    package = Path(ratecore.__file__).parent
+    for folder in ("system", "rate/dynamics", "spiking"):
+        shutil.copytree(package / folder, tmp_path / folder)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(compilation, "__file__", str(tmp_path / "compilation.py"))
+    monkeypatch.setattr(compilation, "__file__", str(tmp_path / "system" / "compilation.py"))
     before = compilation.cache_folder.__wrapped__()
     assert before.parent == tmp_path / "cache" and compilation.cache_folder.__wrapped__() == before
-    with open(tmp_path / "kernels.py", "a") as file:
-        file.write("# another\n")
-    assert compilation.cache_folder.__wrapped__() not in (before, None)
+    folders = {before}
+    for source in ("system/scalar.py", "rate/dynamics/kernels.py", "spiking/kernels.py"):
+        with open(tmp_path / source, "a") as file:
+            file.write("# another\n")
+        folders.add(compilation.cache_folder.__wrapped__())
+    assert len(folders) == 4 and None not in folders
 
 
 def test_without_a_place_for_a_cache_nothing_is_cached(tmp_path, monkeypatch):
@@ -64,10 +68,10 @@ def test_without_a_place_for_a_cache_nothing_is_cached(tmp_path, monkeypatch):
 UPDATE = """
 import hashlib, sys
 import torch
-from ratecore.config import RunSettings
-from ratecore.dynamics.kernels import add_product, apply_phi, forward
-from ratecore.training import Training
-from ratecore.updates import make_updates
+from ratecore.settings.run import RunSettings
+from ratecore.rate.dynamics.kernels import add_product, apply_phi, forward
+from ratecore.rate.training import Training
+from ratecore.rate.updates import make_updates
 training = Training(RunSettings(network={"N": 50}))
 updates = make_updates(training.result.net, training.settings.training)
 if sys.argv[1] == "after others":

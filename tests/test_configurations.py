@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
-from ratecore.config import SettingsError
-from ratecore.configurations import keep_configuration
-from ratecore.grid import Experiment
+from ratecore.experiment.configurations import keep_configuration
+from ratecore.experiment.grid import Experiment
+from ratecore.settings.base import SettingsError
 
 CONFIG = {"experiment": "e", "grid": {"N": [10, 20], "seed": "0..9"}, "training": {"n_trials": 300}}
 

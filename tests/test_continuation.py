@@ -7,14 +7,14 @@ import pytest
 import torch
 from test_checkpoints import StopsAfter, assert_same
 
-from ratecore import continuation
-from ratecore.checkpoints import Interrupted, waiting_signals
-from ratecore.continuation import RULES, earlier_training
+from ratecore.experiment import continuation
+from ratecore.experiment.checkpoints import Interrupted, waiting_signals
+from ratecore.experiment.continuation import RULES, earlier_training
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import run_block, train_run, train_together
 from ratecore.formats import result_from_pth
-from ratecore.grid import Experiment
-from ratecore.runs import Run
-from ratecore.stages import run_block, train_run, train_together
-from ratecore.training import train
+from ratecore.rate.training import train
 
 TRAINING = {"eval_freq": 30, "eval_tr": 5, "min_trials": 0}
 # An output that stays near 0 answers every NoGo trial, so that the criterion is met by the first test.
@@ -83,7 +83,7 @@ def test_a_network_that_met_the_criterion_is_not_trained_again(tmp_path, how, li
     first, _ = trained(before)
     assert first.trained and first.n_trials == 30
     expected, _ = trained(run_of(tmp_path / "b", limits[1], **LOOSE))
-    monkeypatch.setattr("ratecore.updates.make_updates", None)  # no update is made
+    monkeypatch.setattr("ratecore.rate.updates.make_updates", None)  # no update is made
     result, log = trained(after, how)
     assert f"is trained already with n_trials = {limits[0]} (" in log
     assert_same(result, expected)

@@ -29,7 +29,7 @@ from ratecore.spiking.__main__ import main, scaling_range
 from ratecore.spiking.conversion import Search, _between
 from ratecore.spiking.exploration import lesioned
 from ratecore.spiking.scoring import Outcomes, TrialsOfTask, output_by_step, outputs_every
-from ratecore.streams import stream
+from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, TaskFactory, XORTask
 from ratecore.tasks.values import TaskError
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import scipy.io
 
-from ratecore import stages
-from ratecore.files import read_sealed_json, sha256_of
+from ratecore.experiment import stages
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import StageError, convert_run, evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.summary import IncompleteError, spiking_figures, summarize
 from ratecore.formats import load_comparison, load_mat, load_network
-from ratecore.grid import Experiment
-from ratecore.runs import Run
 from ratecore.spiking import rate_model, search_scaling
 from ratecore.spiking.conversion import Search
-from ratecore.stages import StageError, convert_run, evaluate_run, export_run, run_block, train_run
-from ratecore.summary import IncompleteError, spiking_figures, summarize
+from ratecore.system.files import read_sealed_json, sha256_of
 
 CONFIG = {
     "experiment": "spikes",
@@ -176,8 +176,8 @@ def test_a_damaged_file_of_kept_trials_is_named_and_left_out(done, tmp_path):
 def test_what_another_version_has_exported_is_converted(tmp_path, monkeypatch):
     (run,) = runs_of(experiment_in(tmp_path))
     do([run], "train", "evaluate", "export")
-    for module in ("ratecore.runs", "ratecore.stages.running", "ratecore.stages.convert"):
-        monkeypatch.setattr(f"{module}.code_hash", lambda: "newer")
+    for module in ("runs", "stages.running", "stages.convert"):
+        monkeypatch.setattr(f"ratecore.experiment.{module}.code_hash", lambda: "newer")
     (end,) = do([run], "convert")
     assert end["status"] == "done" and run.outcome("export") is None and run.outcome("convert")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ratecore.config import RunSettings
-from ratecore.costs import conversion_minutes, scoring_minutes, training_memory, training_minutes
+from ratecore.experiment.costs import conversion_minutes, scoring_minutes, training_memory, training_minutes
+from ratecore.settings.run import RunSettings
 
 # Measured (docs/speed.md): task, N, networks, threads, seconds a trial, peak MiB of the job.
 MEASURED = [

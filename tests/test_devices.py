@@ -11,8 +11,8 @@ import time
 import pytest
 from conftest import PATIENCE
 
-from ratecore import devices
-from ratecore.devices import device_pool, job_device, leased_device
+from ratecore.system import devices
+from ratecore.system.devices import device_pool, job_device, leased_device
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_one_device_has_one_lock_under_either_name(tmp_path, monkeypatch):
 
 HOLDER = """
 import os, random, sys, time
-from ratecore.devices import leased_device
+from ratecore.system.devices import leased_device
 folder, jobs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 rng = random.Random(seed)
 with leased_device(["0", "GPU-x", "MIG-1/0"], jobs, folder + "/locks") as device:

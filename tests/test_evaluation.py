@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.config import EvaluationSettings
-from ratecore.dynamics import draw_noise, outputs, run
-from ratecore.evaluation import draw_trials, eval_rnn, evaluate, psychometric_curve
-from ratecore.losses import loss_op
-from ratecore.streams import stream
+from ratecore.rate.dynamics import draw_noise, outputs, run
+from ratecore.rate.evaluation import draw_trials, eval_rnn, evaluate, psychometric_curve
+from ratecore.rate.losses import loss_op
+from ratecore.settings.training import EvaluationSettings
+from ratecore.system.streams import stream
 from ratecore.tasks import GoNogoTask, ManteTask
 
 

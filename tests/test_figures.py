@@ -274,8 +274,8 @@ def all_figures():
     """One of every kind, with what it is of."""
     from conftest import small_settings
 
-    from ratecore.evaluation import Evaluation, Scores
-    from ratecore.training import TrainingResult, initial_network
+    from ratecore.rate.evaluation import Evaluation, Scores
+    from ratecore.rate.training import TrainingResult, initial_network
 
     settings, rng = small_settings(), np.random.default_rng(0)
     net = initial_network(settings)

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from ratecore import files
-from ratecore.files import (
+from ratecore.system import files
+from ratecore.system.files import (
     ABANDONED,
     inside,
     network_file_system,
@@ -96,7 +96,7 @@ def aged(path, seconds):
 def writer(tmp_path):
     """A process in the middle of writing `a.json`, and what it has written so far."""
     code = (
-        "import os, sys, time\nfrom ratecore import files\nreplace = files.os.replace\n"
+        "import os, sys, time\nfrom ratecore.system import files\nreplace = files.os.replace\n"
         "files.os.replace = lambda *names: (print('written', flush=True), time.sleep(3600))\n"
         "files.write_atomic(sys.argv[1], b'1')"
     )

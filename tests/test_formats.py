@@ -11,9 +11,6 @@ import torch
 from conftest import small_settings
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.config import EvaluationSettings, RunSettings
-from ratecore.dynamics import run
-from ratecore.evaluation import evaluate
 from ratecore.formats import (
     FormatError,
     add_to_mat,
@@ -24,8 +21,12 @@ from ratecore.formats import (
     result_from_pth,
     save_pth,
 )
-from ratecore.streams import stream
-from ratecore.training import TrainingResult, train
+from ratecore.rate.dynamics import run
+from ratecore.rate.evaluation import evaluate
+from ratecore.rate.training import TrainingResult, train
+from ratecore.settings.run import RunSettings
+from ratecore.settings.training import EvaluationSettings
+from ratecore.system.streams import stream
 
 KEYS = [
     "x0",

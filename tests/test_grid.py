@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ratecore.axes import RESERVED, format_value
-from ratecore.config import ExperimentSettings, RunSettings, SettingsError, load_yaml, schema_yaml
-from ratecore.files import check_writable
-from ratecore.grid import Experiment, block_name
-from ratecore.runs import Run
-from ratecore.streams import stream
+from ratecore.experiment.axes import RESERVED, format_value
+from ratecore.experiment.grid import Experiment, block_name
+from ratecore.experiment.runs import Run
+from ratecore.settings.base import SettingsError
+from ratecore.settings.experiment import ExperimentSettings, schema_yaml
+from ratecore.settings.reading import load_yaml
+from ratecore.settings.run import RunSettings
+from ratecore.system.files import check_writable
+from ratecore.system.streams import stream
 from ratecore.tasks import TaskFactory
 
 ROOT = Path(__file__).parents[1]

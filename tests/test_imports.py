@@ -16,20 +16,20 @@ import ratecore
 
 ROOT = Path(ratecore.__file__).parents[1]
 MOVED = {
-    "ratecore.results": {
-        "Scores": ["ratecore.evaluation", "ratecore.block"],
-        "Evaluation": ["ratecore.evaluation"],
-        "TrainingResult": ["ratecore.training", "ratecore.block"],
+    "ratecore.rate.results": {
+        "Scores": ["ratecore.rate.evaluation", "ratecore.rate.block"],
+        "Evaluation": ["ratecore.rate.evaluation"],
+        "TrainingResult": ["ratecore.rate.training", "ratecore.rate.block"],
     },
     "ratecore.spiking.results": {
         "Comparison": ["ratecore.spiking", "ratecore.spiking.comparison"],
         "Components": ["ratecore.spiking.comparison"],
         "Example": ["ratecore.spiking.comparison"],
     },
-    "ratecore.exporting": {name: ["ratecore.formats"] for name in ("example_trial", "export", "mat_bytes")},
-    "ratecore.compat.rate_network": {"FR_RNN_dale": ["ratecore", "ratecore.model", "ratecore.network"]},
+    "ratecore.experiment.exporting": {name: ["ratecore.formats"] for name in ("example_trial", "export", "mat_bytes")},
+    "ratecore.compat.rate_network": {"FR_RNN_dale": ["ratecore", "ratecore.model", "ratecore.rate.network"]},
     "ratecore.compat.spiking_simulation": {"LIF_network_fnc": ["ratecore.spiking", "ratecore.spiking.companion"]},
-    "ratecore.intervals": {"wilson_interval": ["ratecore.spiking", "ratecore.spiking.scoring"]},
+    "ratecore.system.intervals": {"wilson_interval": ["ratecore.spiking", "ratecore.spiking.scoring"]},
 }
 
 
@@ -56,7 +56,9 @@ def test_every_module_is_in_one_layer():
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
     listed = [f"ratecore.{name}" for layer in layers for name in re.split(r"[\s:]+", layer.strip())]
-    packages = {"ratecore", "ratecore.compat", "ratecore.spiking", "ratecore.tracking"}  # spread over the layers
+    packages = {
+        f"ratecore{name}" for name in ("", ".compat", ".rate", ".settings", ".spiking", ".tracking")
+    }  # spread over the layers
     for module in grimp.build_graph("ratecore", cache_dir=None).modules - packages:
         homes = [name for name in listed if f"{module}.".startswith(f"{name}.")]
         assert len(homes) == 1, f"{module}: list it in one layer of tool.importlinter in pyproject.toml, not in {homes}"
@@ -65,12 +67,12 @@ def test_every_module_is_in_one_layer():
 @pytest.mark.parametrize(
     ("module", "imported", "contract"),
     [
-        ("network", "ratecore.dynamics", "layers"),
-        ("hints", "ratecore.config", "layers"),
-        ("tasks/base", "ratecore.config", "layers"),
+        ("rate/network", "ratecore.rate.dynamics", "layers"),
+        ("settings/hints", "ratecore.settings.experiment", "layers"),
+        ("tasks/base", "ratecore.settings.experiment", "layers"),
         ("spiking/source", "ratecore.spiking.companion", "layers"),
-        ("formats/mat", "ratecore.dynamics", "formats"),
-        ("figures/style", "ratecore.files", "figures"),
+        ("formats/mat", "ratecore.rate.dynamics", "formats"),
+        ("figures/style", "ratecore.system.files", "figures"),
         ("tracking/queue", "mlflow", "mlflow"),
     ],
 )

@@ -7,9 +7,8 @@ import time
 
 import pytest
 
-from ratecore.files import sealed_json, write_atomic
-from ratecore.grid import Experiment
-from ratecore.jobs import (
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.jobs import (
     GRID,
     MARK,
     TABLE_WRITTEN,
@@ -20,9 +19,10 @@ from ratecore.jobs import (
     was_copied,
     write_job,
 )
-from ratecore.runs import DEPENDS_ON
+from ratecore.experiment.runs import DEPENDS_ON
+from ratecore.system.files import sealed_json, write_atomic
 from ratecore.tasks import TaskFactory
-from ratecore.tracking.state import is_place_of
+from ratecore.tracking.mlflow.state import is_place_of
 
 STAGES = ("train", "evaluate", "export", "convert")
 

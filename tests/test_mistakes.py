@@ -7,21 +7,16 @@ import numpy as np
 import pytest
 import yaml
 
-from ratecore.config import (
-    ConversionSettings,
-    NetworkSettings,
-    RunSettings,
-    SettingsError,
-    SpikingSettings,
-    StimulationSettings,
-    TrainingSettings,
-    load_yaml,
-)
-from ratecore.grid import Experiment
-from ratecore.hints import NAMES, every_setting, plain
-from ratecore.reading import check_arguments, check_files, expanded, expanded_uri, read_words
+from ratecore.experiment.grid import Experiment
+from ratecore.rate.training import train
+from ratecore.settings.base import SettingsError
+from ratecore.settings.hints import NAMES, every_setting, plain
+from ratecore.settings.network import NetworkSettings
+from ratecore.settings.reading import check_arguments, check_files, expanded, expanded_uri, load_yaml, read_words
+from ratecore.settings.run import RunSettings
+from ratecore.settings.spiking import ConversionSettings, SpikingSettings, StimulationSettings
+from ratecore.settings.training import TrainingSettings
 from ratecore.tasks import GoNogoTask
-from ratecore.training import train
 
 
 def lines_of(path, text: str) -> list[str]:
@@ -515,7 +510,7 @@ def test_a_misread_number_on_the_command_line_is_named():
 
 def test_the_schema_is_given_what_was_read():
     jsonschema = pytest.importorskip("jsonschema")
-    from ratecore.config import schema_yaml
+    from ratecore.settings.experiment import schema_yaml
 
     e = Experiment.from_config(
         {"experiment": "t", "training": {"n_trials": "1e3"}, "grid": {"N": [20], "gain": ["1e0"]}}

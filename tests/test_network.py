@@ -6,8 +6,8 @@ import reference
 import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.dynamics import draw_noise, run
-from ratecore.losses import loss_op
+from ratecore.rate.dynamics import draw_noise, run
+from ratecore.rate.losses import loss_op
 
 
 def make(N=30, seed=0, dtype=torch.float64, n_in=2, **changes):

@@ -14,12 +14,13 @@ import pytest
 import scipy.io
 from conftest import PATIENCE
 
-from ratecore.config import NetworkSettings, RunSettings
-from ratecore.evaluation import evaluate
 from ratecore.formats import add_to_mat, export, load_mat
+from ratecore.rate.evaluation import evaluate
+from ratecore.rate.training import train
+from ratecore.settings.network import NetworkSettings
+from ratecore.settings.run import RunSettings
 from ratecore.spiking import ConversionSettings, SpikingSettings, rate_model, search_scaling
 from ratecore.spiking.scoring import TrialsOfTask
-from ratecore.training import train
 
 CHECKOUT = os.environ.get("RATECORE_SPIKERNN", "")
 OCTAVE = shutil.which("octave-cli") or shutil.which("octave")

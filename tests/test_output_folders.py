@@ -9,11 +9,11 @@ import pytest
 import scipy.io
 from test_foreign_files import FULL, TASK
 
-from ratecore import files
 from ratecore.formats import load_mat, load_network
 from ratecore.main import main
 from ratecore.spiking import companion, evaluate_task, lambda_grid_search
 from ratecore.spiking.__main__ import main as spiking
+from ratecore.system import files
 
 TIMES = [f"--{key}={value}" for key, value in TASK.items()]
 SEARCH = ["search", "--task=go-nogo", "--n_trials=1", "--scaling_factors=20,40", *TIMES]
@@ -51,7 +51,7 @@ def no_work(monkeypatch):
 
     for name in ("search_scaling", "run_trials"):
         monkeypatch.setattr(companion, name, begun)
-    monkeypatch.setattr("ratecore.evaluation.evaluate", begun)
+    monkeypatch.setattr("ratecore.rate.evaluation.evaluate", begun)
 
 
 @pytest.mark.parametrize("command", [SEARCH, EVALUATE], ids=["search", "evaluate"])

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ratecore.config import load_yaml
-from ratecore.grid import Experiment
-from ratecore.plan import announcement, cautions, plan
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.plan import announcement, cautions, plan
+from ratecore.settings.reading import load_yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -153,7 +153,8 @@ def test_a_caution_is_said_once_however_large_the_grid():
     ({"stim_on": 251}, ""), ({"stim_on": 5000}, ""),
 ])  # fmt: skip
 def test_a_stimulus_that_would_fit_in_ms_says_so(settings, hint):
-    from ratecore.config import RunSettings, SettingsError
+    from ratecore.settings.base import SettingsError
+    from ratecore.settings.run import RunSettings
 
     with pytest.raises(SettingsError, match="the stimulus ends at step") as error:
         RunSettings(task_settings=settings)

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 import ratecore as rate
-from ratecore.config import EvaluationSettings, RunSettings, SettingsError
-from ratecore.grid import Experiment
+from ratecore.experiment.grid import Experiment
+from ratecore.rate.training import train
+from ratecore.settings.base import SettingsError
+from ratecore.settings.run import RunSettings
+from ratecore.settings.training import EvaluationSettings
 from ratecore.spiking import ConversionSettings, SpikingSettings, rate_model, search_scaling
 from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, TaskFactory, XORTask
 from ratecore.tasks.trials import draw_stimulus
 from ratecore.tasks.values import TaskError
-from ratecore.training import train
 
 
 class Ramp(AbstractTask):

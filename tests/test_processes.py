@@ -8,7 +8,7 @@ import time
 
 from conftest import PATIENCE
 
-from ratecore.processes import side_by_side
+from ratecore.system.processes import side_by_side
 
 
 def test_results_come_in_order_and_as_many_at_once_as_asked(tmp_path):
@@ -34,7 +34,7 @@ def test_a_killed_process_is_named_and_takes_no_other_along():
 
 PARENT = """
 import os, sys, time
-from ratecore.processes import side_by_side
+from ratecore.system.processes import side_by_side
 def do(k):
     open(f"{sys.argv[1]}/{os.getpid()}", "w").close()
     time.sleep(3600)

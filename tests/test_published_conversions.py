@@ -4,9 +4,11 @@ import functools
 
 import pytest
 
-from ratecore.config import NetworkSettings, RunSettings, TrainingSettings
+from ratecore.rate.training import train
+from ratecore.settings.network import NetworkSettings
+from ratecore.settings.run import RunSettings
+from ratecore.settings.training import TrainingSettings
 from ratecore.spiking import ConversionSettings, SpikingSettings, rate_model, search_scaling
-from ratecore.training import train
 
 pytestmark = pytest.mark.paper
 

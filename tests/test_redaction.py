@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ratecore.redaction import redact_output, without_secrets
+from ratecore.system.redaction import redact_output, without_secrets
 
 
 @pytest.mark.parametrize(

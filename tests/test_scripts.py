@@ -33,7 +33,7 @@ def test_a_log_keeps_earlier_attempts(tmp_path):
 @pytest.mark.parametrize(
     ("body", "status", "last"),
     [
-        ("from ratecore.checkpoints import Interrupted; raise Interrupted(143, 10800)", 128 + signal.SIGTERM,
+        ("from ratecore.experiment.checkpoints import Interrupted; raise Interrupted(143, 10800)", 128 + signal.SIGTERM,
          "told to end, saved at trial 10,800; the same command goes on"),
         ("raise KeyboardInterrupt", 128 + signal.SIGINT, "told to end; the same command goes on"),
         ("os.kill(os.getpid(), signal.SIGTERM)", 128 + signal.SIGTERM, "told to end; the same command goes on"),

@@ -81,7 +81,7 @@ def test_configs_and_factory():
         rate.RateRNNFactory.create("FR_RNN", config)
     with pytest.raises(TypeError, match="not a subclass"):
         rate.RateRNNFactory.register("mine", int)
-    with pytest.raises(ValueError, match="already ratecore.network.FR_RNN_dale"):
+    with pytest.raises(ValueError, match="already ratecore.rate.network.FR_RNN_dale"):
         rate.RateRNNFactory.register("FR_RNN_dale", type("Other", (rate.FR_RNN_dale,), {}))
 
 
@@ -141,7 +141,7 @@ def test_set_gpu_asks_for_the_visible_index(monkeypatch):
 
 
 def test_import_is_quick_and_leaves_torch_alone():
-    code = "import sys, ratecore.grid; print(sorted({'torch', 'mlflow', 'numba'} & set(sys.modules)))"
+    code = "import sys, ratecore.experiment.grid; print(sorted({'torch', 'mlflow', 'numba'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -241,7 +241,7 @@ def test_a_saved_network_is_scored_on_the_task_that_it_was_trained_with(tmp_path
     from conftest import small_settings
 
     from ratecore.formats import export
-    from ratecore.training import train
+    from ratecore.rate.training import train
 
     settings = small_settings(training=dict(n_trials=2, eval_tr=2))  # trials of 60 steps, not of 200
     result = train(settings)
@@ -249,7 +249,7 @@ def test_a_saved_network_is_scored_on_the_task_that_it_was_trained_with(tmp_path
     arguments = ["--mode", "eval", "--task", "go-nogo", "--output_dir", str(tmp_path), "--model", str(pth)]
     assert main([*arguments, "--seed", "1", "--som_N", "3"]) == 0
     scores = json.loads(Path(capsys.readouterr().out.splitlines()[-1]).read_text())
-    from ratecore.config import EvaluationSettings
+    from ratecore.settings.training import EvaluationSettings
 
     again = rate.evaluate(settings.create_task(), result.net, 1, EvaluationSettings())
     assert scores["loss"] == round(again.scores.loss, 6)

@@ -11,11 +11,11 @@ import time
 import pytest
 import torch
 
-from ratecore import stages
-from ratecore.grid import Experiment
-from ratecore.runs import Run
-from ratecore.stages import StageError, evaluate_run, export_run, run_block, train_run, train_together
-from ratecore.summary import IncompleteError, cell_figures, loss_curve, summarize
+from ratecore.experiment import stages
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import StageError, evaluate_run, export_run, run_block, train_run, train_together
+from ratecore.experiment.summary import IncompleteError, cell_figures, loss_curve, summarize
 
 CONFIG = {
     "experiment": "blocks",
@@ -72,7 +72,7 @@ def test_what_failed_by_another_version_fails_no_later_stage(tmp_path, monkeypat
     experiment = Experiment.from_config({**CONFIG, "training": training, "results": str(tmp_path)})
     runs = runs_of(experiment)
     assert {o["status"] for o in do("train", runs)} == {"failed"}
-    for module in ("ratecore.runs", "ratecore.stages.running"):
+    for module in ("ratecore.experiment.runs", "ratecore.experiment.stages.running"):
         monkeypatch.setattr(f"{module}.code_hash", lambda: "another")
     assert {o["status"] for o in do("evaluate", runs)} == {"failed"}
     assert all(run.outcome("train") is None for run in runs)  # if the training is asked for, it is tried again
@@ -157,7 +157,8 @@ def test_runs_trained_together_are_recorded_as_those_alone(experiment, tmp_path,
 
 
 def test_a_block_that_is_told_to_end_goes_on_where_it_was(experiment, tmp_path, monkeypatch):
-    from ratecore import block, checkpoints
+    from ratecore.experiment import checkpoints
+    from ratecore.rate import block
 
     whole = Experiment.from_config({**CONFIG, "results": str(tmp_path / "whole")})
     train_together(runs_of(whole), "cpu", io.StringIO())
@@ -206,7 +207,7 @@ def test_a_failed_network_is_a_result_that_later_stages_pass_on(experiment, monk
     monkeypatch.setattr(stages, "train_run", None)  # not tried again
     assert do("evaluate", runs)[0]["status"] == "failed" == do("export", runs)[0]["status"]
     # Other code may not fail.
-    monkeypatch.setattr("ratecore.runs.code_hash", lambda: "other")
+    monkeypatch.setattr("ratecore.experiment.runs.code_hash", lambda: "other")
     assert runs[0].outcome("train") is None
 
 
@@ -230,7 +231,7 @@ def test_what_was_changed_is_not_whole(experiment, monkeypatch):
     run.network.write_bytes(network)
     do("train", [run])
     do("evaluate", [run])
-    monkeypatch.setattr("ratecore.runs.code_hash", lambda: "other")
+    monkeypatch.setattr("ratecore.experiment.runs.code_hash", lambda: "other")
     assert run.outcome("train") and run.outcome("evaluate") is None
 
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from ratecore.config import RunSettings, SettingsError
-from ratecore.grid import Experiment
+from ratecore.experiment.grid import Experiment
+from ratecore.rate.training import train
+from ratecore.settings.base import SettingsError
+from ratecore.settings.run import RunSettings
 from ratecore.tasks import AbstractTask, GoNogoTask, TaskFactory
 from ratecore.tasks.checks import check_task
 from ratecore.tasks.randomness import shared_states
 from ratecore.tasks.values import TaskError
-from ratecore.training import train
 
 
 class Right(AbstractTask):

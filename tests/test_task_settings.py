@@ -9,13 +9,14 @@ import pytest
 import scipy.io
 
 import ratecore as rate
-from ratecore.config import EvaluationSettings, RunSettings
 from ratecore.formats import FormatError, errors, export, load_task
 from ratecore.main import main
+from ratecore.rate.training import train
+from ratecore.settings.run import RunSettings
+from ratecore.settings.training import EvaluationSettings
 from ratecore.spiking import compare, evaluate_scaling, evaluate_task, lambda_grid_search, rate_model
 from ratecore.spiking.__main__ import main as spiking
 from ratecore.tasks import AbstractTask, TaskFactory
-from ratecore.training import train
 
 TIMES = {"T": 120, "stim_on": 10, "stim_dur": 10, "delay": 40}
 

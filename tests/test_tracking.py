@@ -10,12 +10,12 @@ import pytest
 from conftest import PATIENCE
 
 from ratecore import cli
-from ratecore.files import locked, sealed_json, write_atomic
+from ratecore.system.files import locked, sealed_json, write_atomic
 from ratecore.tracking import Record, RecordError, queue
-from ratecore.tracking.follow import follow
-from ratecore.tracking.mlflow import Mirror, is_database, metric_name, standing, tracking_uri
+from ratecore.tracking.mlflow.follow import follow
+from ratecore.tracking.mlflow.mirror import Mirror, is_database, metric_name, standing, tracking_uri
+from ratecore.tracking.mlflow.state import read_state
 from ratecore.tracking.queue import close, note_deaths, note_open, open_runs
-from ratecore.tracking.state import read_state
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
@@ -274,7 +274,7 @@ def test_two_processes_that_replay_at_once_make_one_run(tmp_path):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     folders = [open_run(tmp_path, "together", f"run{k}")[0] for k in range(3)]
     job = json.dumps(job_of(tmp_path, "together"))
-    command = [sys.executable, "-m", "ratecore.tracking.follow"]
+    command = [sys.executable, "-m", "ratecore.tracking.mlflow.follow"]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, "MLFLOW_TRACKING_URI": uri}, text=True)
         for _ in range(2)
@@ -383,7 +383,7 @@ def test_a_store_made_anew_gets_everything(tmp_path):
     # The client keeps a connection to each file that it has seen: the new one is seen by a new process.
     code = """
 import sys
-from ratecore.tracking.mlflow import Mirror
+from ratecore.tracking.mlflow.mirror import Mirror
 mirror = Mirror(sys.argv[1], "x", sys.argv[2])
 run_id = mirror.replay(sys.argv[2] + "/run")
 print(run_id, len(mirror.client.get_metric_history(run_id, "train/loss")))
@@ -405,7 +405,7 @@ def test_a_training_done_again_shows_each_point_once(store, tmp_path):
 
 
 def test_a_full_disk_is_named(tmp_path, monkeypatch):
-    from ratecore import files
+    from ratecore.system import files
 
     record, write, room = Record(tmp_path / "record.jsonl"), os.write, iter([10])
     record.append("metrics", "train", step=1, values={})

@@ -17,11 +17,10 @@ from faults.stores import environment, free_port
 from test_tracking import job_of, open_run
 
 from ratecore import cli
-from ratecore.files import sealed_json
-from ratecore.tracking.follow import follow
-from ratecore.tracking.mlflow import Mirror
-from ratecore.tracking.record import RecordError
-from ratecore.tracking.sqlite import (
+from ratecore.system.files import sealed_json
+from ratecore.tracking.mlflow.follow import follow
+from ratecore.tracking.mlflow.mirror import Mirror
+from ratecore.tracking.mlflow.sqlite import (
     has_artifacts_elsewhere,
     local_path,
     make_file,
@@ -31,8 +30,9 @@ from ratecore.tracking.sqlite import (
     sqlite_uri,
     take_artifacts_along,
 )
-from ratecore.tracking.state import read_state
-from ratecore.tracking.uri import is_default, stored_uri, tracking_uri
+from ratecore.tracking.mlflow.state import read_state
+from ratecore.tracking.mlflow.uri import is_default, stored_uri, tracking_uri
+from ratecore.tracking.record import RecordError
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours

@@ -7,9 +7,9 @@ import threading
 import pytest
 from test_tracking import job_of, open_run
 
-from ratecore.tracking import sqlite
-from ratecore.tracking.follow import follow
-from ratecore.tracking.sqlite import refresh_statistics, sqlite_file
+from ratecore.tracking.mlflow import sqlite
+from ratecore.tracking.mlflow.follow import follow
+from ratecore.tracking.mlflow.sqlite import refresh_statistics, sqlite_file
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 

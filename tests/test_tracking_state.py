@@ -7,12 +7,12 @@ import pytest
 from test_stages import CONFIG, do
 from test_tracking import job_of, write_run
 
-from ratecore.grid import Experiment
-from ratecore.runs import Run
-from ratecore.summary import summarize
-from ratecore.tracking.follow import follow
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
+from ratecore.experiment.summary import summarize
+from ratecore.tracking.mlflow.follow import follow
+from ratecore.tracking.mlflow.state import Mirrored, read_state, write_state
 from ratecore.tracking.record import Record
-from ratecore.tracking.state import Mirrored, read_state, write_state
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 

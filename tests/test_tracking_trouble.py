@@ -17,11 +17,11 @@ import pytest
 from conftest import PATIENCE
 from test_tracking import job_of, open_run, write_run
 
-from ratecore.tracking.follow import Follower, follow
-from ratecore.tracking.mlflow import Mirror
+from ratecore.tracking.mlflow.follow import Follower, follow
+from ratecore.tracking.mlflow.mirror import Mirror
+from ratecore.tracking.mlflow.sqlite import problem_of
+from ratecore.tracking.mlflow.state import read_state, write_state
 from ratecore.tracking.queue import not_mirrored, open_runs, words_of_mirror
-from ratecore.tracking.sqlite import problem_of
-from ratecore.tracking.state import read_state, write_state
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
@@ -55,7 +55,7 @@ def test_a_disk_that_is_full_while_tables_are_made_leaves_no_half_made_database(
 def test_a_second_run_of_a_late_or_mistaken_server_goes(store, tmp_path, capfd, monkeypatch):
     from mlflow.exceptions import MlflowException
 
-    from ratecore.tracking import mlflow as mirroring
+    from ratecore.tracking.mlflow import mirror as mirroring
 
     results, uri = store
     folder, record = open_run(results, "second", "run")
@@ -104,7 +104,7 @@ def test_a_run_is_searched_by_a_tag_that_no_other_has(store):
 @pytest.mark.parametrize("filled", [True, False])
 def test_an_experiment_of_other_make_has_no_second_runs_either(store, filled):
     """One of an earlier version of ratecore, whose runs have no tag of their own, or one that was made by hand."""
-    from ratecore.tracking.mlflow import RUN_TAG
+    from ratecore.tracking.mlflow.mirror import RUN_TAG
 
     results, uri = store
     name = f"other {filled}"
@@ -233,7 +233,7 @@ def test_the_follower_of_a_workflow_that_was_killed_finishes_and_ends(tmp_path):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     folder, record = open_run(tmp_path, "orphan", "run")
     code = (
-        "import os, sys, time; from ratecore.tracking.follow import Follower\n"
+        "import os, sys, time; from ratecore.tracking.mlflow.follow import Follower\n"
         "f = Follower(*sys.argv[1:]).start(); print(f._process.pid, flush=True); time.sleep(3600)"
     )
     command = [sys.executable, "-c", code, uri, "orphan", str(tmp_path)]

@@ -9,10 +9,10 @@ import pytest
 from test_tracking import open_run
 
 from ratecore import cli
-from ratecore.tracking import sqlite
-from ratecore.tracking.follow import follow
-from ratecore.tracking.sqlite import problem_of_version
-from ratecore.tracking.uri import check_uri, is_database, tracking_uri
+from ratecore.tracking.mlflow import sqlite
+from ratecore.tracking.mlflow.follow import follow
+from ratecore.tracking.mlflow.sqlite import problem_of_version
+from ratecore.tracking.mlflow.uri import check_uri, is_database, tracking_uri
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
@@ -210,7 +210,7 @@ def test_the_head_of_mlflows_schemas_is_the_one_it_makes(tmp_path):
 def test_a_server_database_of_another_version_is_one_sentence(tmp_path, monkeypatch, capfd):
     from mlflow.exceptions import MlflowException
 
-    from ratecore.tracking import mlflow as mirroring
+    from ratecore.tracking.mlflow import mirror as mirroring
 
     def refuse(*args):
         raise MlflowException("Detected out-of-date database schema (found version 451aebb31d03, but expected x). Take")

@@ -7,10 +7,10 @@ import torch
 from conftest import small_settings
 from test_network import parameters
 
-from ratecore.config import RunSettings
-from ratecore.evaluation import draw_trials
-from ratecore.streams import stream
-from ratecore.training import initial_network, train
+from ratecore.rate.evaluation import draw_trials
+from ratecore.rate.training import initial_network, train
+from ratecore.settings.run import RunSettings
+from ratecore.system.streams import stream
 
 
 def same(a, b) -> bool:

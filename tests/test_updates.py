@@ -8,9 +8,9 @@ import torch
 from scipy import stats
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.config import TrainingSettings
-from ratecore.dynamics import draw_noise, trial_noise
-from ratecore.updates import FusedUpdates, TorchUpdates, make_updates
+from ratecore.rate.dynamics import draw_noise, trial_noise
+from ratecore.rate.updates import FusedUpdates, TorchUpdates, make_updates
+from ratecore.settings.training import TrainingSettings
 
 CASES = [
     dict(activation=act, apply_dale=dale, som_N=som, taus=taus)
@@ -126,8 +126,8 @@ def test_noise_of_a_trial_depends_on_its_generator_alone():
 
 
 def test_vector_functions():
-    from ratecore.dynamics import kernels
-    from ratecore.dynamics.noise import fill_normal
+    from ratecore.rate.dynamics import kernels
+    from ratecore.system.noise import fill_normal
 
     x = np.concatenate([np.linspace(-90, 90, 5001), [0.0, -0.0, 1e-30, 19.999, 20.001]]).astype(np.float32)
     truth = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_tracking import open_run, write_run
 
-from ratecore.files import locked, write_atomic, write_new
+from ratecore.system.files import locked, write_atomic, write_new
 from ratecore.tracking import Record
 
 ROOT = Path(__file__).parents[1]
@@ -79,10 +79,10 @@ def test_a_file_that_is_written_again_has_the_mode_of_its_writer(tmp_path):
 WORK = """
 import sys
 from ratecore.tracking import Record
-from ratecore.tracking.follow import follow
+from ratecore.tracking.mlflow.follow import follow
 from ratecore.tracking.queue import note_deaths, note_open
-from ratecore.files import locked, write_atomic
-from ratecore.tracking.uri import tracking_uri
+from ratecore.system.files import locked, write_atomic
+from ratecore.tracking.mlflow.uri import tracking_uri
 from pathlib import Path
 results, text = Path(sys.argv[1]), sys.argv[2]
 root = results / "demo"
@@ -119,7 +119,7 @@ def test_two_users_of_one_group_continue_each_others_grid(shared):
 def test_a_lock_of_another_user_that_can_only_be_read_holds_all_the_same(shared):
     lock, code = (
         shared / "lock",
-        "import sys; from ratecore.files import locked\nwith locked(sys.argv[1], wait=False): {}",
+        "import sys; from ratecore.system.files import locked\nwith locked(sys.argv[1], wait=False): {}",
     )
     assert do_as(ONE, code, lock, umask=0o022).returncode == 0
     assert lock.stat().st_mode & 0o777 == 0o644
@@ -130,7 +130,10 @@ def test_a_lock_of_another_user_that_can_only_be_read_holds_all_the_same(shared)
 
 @as_root
 def test_a_gpu_is_leased_by_a_third_user_too(shared):
-    code = "import sys; from ratecore.devices import leased_device\nwith leased_device(['0'], folder=sys.argv[1]): pass"
+    code = (
+        "import sys; from ratecore.system.devices import leased_device\n"
+        "with leased_device(['0'], folder=sys.argv[1]): pass"
+    )
     (shared / "gpus").mkdir()
     for user in (OTHER, ONE, OTHER + 1):
         (shared / "gpus").chmod(0o1777)
@@ -146,7 +149,7 @@ def test_a_record_that_cannot_be_written_is_named_and_one_that_can_be_read_is_mi
     code = """
 import sys
 from ratecore.tracking import Record
-from ratecore.tracking.mlflow import _record_locked
+from ratecore.tracking.mlflow.mirror import _record_locked
 from pathlib import Path
 path = Path(sys.argv[1])
 with _record_locked(path) as data:
@@ -159,7 +162,7 @@ Record(path).append("start", "train")
 
 @as_root
 def test_a_database_that_cannot_be_written_is_refused_before_any_job(shared):
-    code = "import sys; from ratecore.tracking.uri import check_uri; check_uri('--uri', sys.argv[1])"
+    code = "import sys; from ratecore.tracking.mlflow.uri import check_uri; check_uri('--uri', sys.argv[1])"
     (shared / "closed").mkdir(mode=0o755)
     (shared / "x.db").touch(mode=0o644)
     for place, said in (
@@ -175,7 +178,7 @@ def test_a_user_id_without_a_name_can_run_snakemake(shared, place):
     """With the environment of the image under any --user, or, once the workflow is read, with none at all."""
     found = re.search(r"^ENV (.*)$", (ROOT / "Dockerfile").read_text(), re.M)[1] if place == "Dockerfile" else ""
     env = dict(pair.split("=") for pair in found.split())
-    settle = "" if env else "from ratecore.surroundings import settle_workflow; settle_workflow()\n"
+    settle = "" if env else "from ratecore.system.surroundings import settle_workflow; settle_workflow()\n"
     code = f"""
 import getpass, os, pathlib
 {settle}from snakemake.cli import get_argument_parser

@@ -24,13 +24,13 @@ BORN = time.time() - time.process_time()  # of the process, but for what it wait
 TIMED = {
     "numba.core.dispatcher": {"Dispatcher.compile": "compilation"},  # reading the cache on disk, too
     "ratecore.tasks.base": {"AbstractTask.generate_batch": "stimuli/tasks"},
-    "ratecore.dynamics": {"trial_noise": "noise"},
-    "ratecore.training": {
+    "ratecore.rate.dynamics": {"trial_noise": "noise"},
+    "ratecore.rate.training": {
         "initial_network": "other/initial networks",
         "Training.draw": "stimuli/streams and tensors",
         "Training.test": "evaluation/scores",
     },
-    "ratecore.updates": {
+    "ratecore.rate.updates": {
         "FusedUpdates.update": "gradients",  # forward and backward are one kernel; the benchmark divides its time
         "FusedUpdates._product": "product",
         "FusedUpdates._adam": "optimizer",
@@ -38,7 +38,7 @@ TIMED = {
     "ratecore.tracking.record": {"Record.append": "records/record"},
     "ratecore.tracking.provenance": {"code_hash": "records/code hash", "provenance": "records/git and versions"},
     "ratecore.formats": {"save_pth": "records/pth"},
-    "ratecore.stages": {"run_block": "other/blocks"},
+    "ratecore.experiment.stages": {"run_block": "other/blocks"},
 }
 WITHIN_EVALUATION = ("stimuli", "noise")  # the trials of a test are a part of the test
 
@@ -195,7 +195,7 @@ def _peak_memory(usage):
 
 def _role():
     """'job', 'follower', 'worker' (a Python process that the job starts otherwise), or None: not to be timed."""
-    if "ratecore.tracking.follow" in sys.orig_argv:
+    if "ratecore.tracking.mlflow.follow" in sys.orig_argv:
         return "follower"
     if any(argument.endswith(".train.py") for argument in sys.orig_argv):  # as Snakemake names a script
         return "job"

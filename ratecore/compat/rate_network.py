@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ratecore.arrays import STEPS, tensor_of
 from ratecore.compat.network_names import NetworkNames
-from ratecore.dynamics import run
 from ratecore.formats import load_network
-from ratecore.network import AbstractRateRNN, RateNetwork
+from ratecore.rate.dynamics import run
+from ratecore.rate.network import AbstractRateRNN, RateNetwork
+from ratecore.system.arrays import STEPS, tensor_of
 
 
 class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
@@ -18,7 +18,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
     attributes of `NetworkNames` have the package's names.
     """
 
-    __module__ = "ratecore.network"  # where programs import it from, and pickles name it
+    __module__ = "ratecore.rate.network"  # where programs import it from, and pickles name it
     _standard = True
 
     def load_net(self, path):

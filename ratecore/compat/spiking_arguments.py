@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ratecore.spiking.settings import ConversionSettings
+from ratecore.settings.spiking import ConversionSettings
 
 
 def number(scaling_factor) -> float:

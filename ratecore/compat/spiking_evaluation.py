@@ -9,10 +9,10 @@ import numpy as np
 
 from ratecore.compat.aliases import accepts
 from ratecore.compat.spiking_arguments import number, plain_content, split_amplitude, with_amplitude
-from ratecore.config import did_you_mean, task_key
+from ratecore.settings.base import did_you_mean, task_key
+from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking.lif import Simulator
 from ratecore.spiking.scoring import TrialsOfTask, output_by_step
-from ratecore.spiking.settings import SpikingSettings
 from ratecore.spiking.source import rate_model
 from ratecore.tasks import GoNogoTask, ManteTask, TaskFactory, XORTask
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from ratecore.compat.spiking_arguments import number
-from ratecore.settings import SettingsError, did_you_mean
-from ratecore.spiking.settings import SpikingSettings
+from ratecore.settings.base import SettingsError, did_you_mean
+from ratecore.settings.spiking import SpikingSettings
 
 
 @dataclass

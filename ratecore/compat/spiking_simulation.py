@@ -8,11 +8,11 @@ import numpy as np
 
 from ratecore.compat.aliases import accepts
 from ratecore.compat.spiking_arguments import number, plain_content, seed_of
-from ratecore.network import check_lesion
-from ratecore.settings import shown
+from ratecore.rate.network import check_lesion
+from ratecore.settings.base import shown
+from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking.exploration import SYNAPSES, lesioned
 from ratecore.spiking.lif import simulate
-from ratecore.spiking.settings import SpikingSettings
 from ratecore.spiking.source import rate_model
 
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from ratecore.compat.spiking_evaluation import Registered, Registry
+from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking.scoring import output_by_step
-from ratecore.spiking.settings import SpikingSettings
 from ratecore.tasks import TaskFactory
 
 
@@ -110,8 +110,8 @@ class PaperSpikingTask(AbstractSpikingTask):
     def create_visualization(self, results: list[dict], save_dir) -> None:
         """Saves spikes and output of results of `evaluate_trial` in `plots` of a folder: trial_<k>_<label>.png."""
         from ratecore.figures import png, raster
-        from ratecore.files import write_atomic
         from ratecore.spiking.comparison import Example
+        from ratecore.system.files import write_atomic
 
         folder = Path(self.create_plots_directory(save_dir))
         for k, result in enumerate(results):

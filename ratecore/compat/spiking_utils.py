@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ratecore.spiking.settings import SpikingSettings
-from ratecore.streams import draw_inhibitory
+from ratecore.settings.spiking import SpikingSettings
+from ratecore.system.streams import draw_inhibitory
 from ratecore.tasks import TaskFactory
 
 
@@ -47,7 +47,7 @@ def create_connectivity_masks(N: int, P_inh: float = 0.2, som_N: int = 0, apply_
     Raises:
         ValueError: a number out of its range, or fewer inhibitory units than `som_N`.
     """
-    from ratecore.config import NetworkSettings
+    from ratecore.settings.network import NetworkSettings
 
     NetworkSettings(N=N, P_inh=P_inh, som_N=som_N, apply_dale=apply_dale)
     inh = draw_inhibitory(N, P_inh, apply_dale, np.random.default_rng(seed))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ratecore.figures.style import COLORS, STEP_MS, color_of, legend, mark_windows, new_figure, title_over
-from ratecore.intervals import wilson_interval
+from ratecore.system.intervals import wilson_interval
 
 RATE, LIF = "k", COLORS[0]
 E, I, SST = COLORS[0], COLORS[1], COLORS[2]

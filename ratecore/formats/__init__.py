@@ -9,7 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from ratecore.config import RunSettings
 from ratecore.formats.errors import DamagedError, FormatError
 from ratecore.formats.mat import (
     add_to_mat,
@@ -31,6 +30,7 @@ from ratecore.formats.pth import (
 )
 from ratecore.formats.reading import NetworkFile, load_network, load_task, read_network
 from ratecore.formats.task_settings import SavedTask
+from ratecore.settings.run import RunSettings
 
 __all__ = [
     "ACCURACY_AMPLITUDE",
@@ -74,7 +74,7 @@ def export_stem(output_dir, settings: RunSettings) -> Path:
 
 
 def __getattr__(name):
-    # Making a file of a trained network runs a trial, which no format does; `ratecore.exporting` imports the formats.
+    # Making a file of a trained network runs a trial, which no format does.
     if name in ("example_trial", "export", "mat_bytes"):
-        return getattr(import_module("ratecore.exporting"), name)
+        return getattr(import_module("ratecore.experiment.exporting"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

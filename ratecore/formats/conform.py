@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ratecore.config import NetworkSettings
 from ratecore.formats.matlab import UnusableError
+from ratecore.settings.network import NetworkSettings
 
 REQUIRED = ("w", "w_in", "w_out", "taus")
 OPTIONAL = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
-from ratecore.files import read_bounded
 from ratecore.formats.containers import LARGEST
+from ratecore.system.files import read_bounded
 
 _said: set[str] = set()
 

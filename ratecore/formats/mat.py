@@ -9,14 +9,14 @@ import os
 import numpy as np
 import torch
 
-from ratecore import network
-from ratecore.config import RunSettings
-from ratecore.files import write_atomic
 from ratecore.formats.errors import FormatError, bytes_of, first_line
 from ratecore.formats.hdf5 import read_hdf5, with_variables_hdf5
 from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length, sealed_mat
 from ratecore.formats.matlab_writing import with_variables
 from ratecore.formats.task_settings import task_variables
+from ratecore.rate import network
+from ratecore.settings.run import RunSettings
+from ratecore.system.files import write_atomic
 
 
 def arrays_of(net) -> dict:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ratecore.formats.containers import read_npz
 from ratecore.formats.errors import FormatError, bytes_of, first_line
-from ratecore.results import Scores
+from ratecore.rate.results import Scores
 from ratecore.spiking.results import Comparison, Components, Example
 
 

@@ -11,12 +11,13 @@ import zipfile
 import numpy as np
 import torch
 
-from ratecore import network
-from ratecore.config import AFTER_TRAINING, NetworkSettings, RunSettings
-from ratecore.files import read_bounded, write_atomic
 from ratecore.formats.containers import LARGEST, checked_zip
 from ratecore.formats.errors import DamagedError, FormatError, bytes_of, first_line
-from ratecore.results import TrainingResult
+from ratecore.rate import network
+from ratecore.rate.results import TrainingResult
+from ratecore.settings.network import NetworkSettings
+from ratecore.settings.run import AFTER_TRAINING, RunSettings
+from ratecore.system.files import read_bounded, write_atomic
 from ratecore.tracking.provenance import code_hash
 
 PTH_FORMAT = "ratecore-1"

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ratecore.config import ACTIVATIONS
 from ratecore.formats.conform import BEFORE_TRAINING, OPTIONAL, REQUIRED, conform, port_inputs
 from ratecore.formats.errors import FormatError, first_line, say_once
 from ratecore.formats.mat import network_from_arrays, read_variables
 from ratecore.formats.pth import content_of_pth, network_from_state, port_state
 from ratecore.formats.task_settings import VARIABLES, SavedTask, fields_of, task_in, task_in_pth
-from ratecore.network import RateNetwork
+from ratecore.rate.network import RateNetwork
+from ratecore.settings.network import ACTIVATIONS
 
 _NAMES = (*REQUIRED, *OPTIONAL, *BEFORE_TRAINING, *VARIABLES, "x")
 

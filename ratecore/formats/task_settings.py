@@ -11,7 +11,7 @@ import numpy as np
 from ratecore.formats.conform import number, numbers, word
 from ratecore.formats.errors import FormatError, say_once
 from ratecore.formats.matlab import UnusableError
-from ratecore.settings import shown, task_key
+from ratecore.settings.base import shown, task_key
 from ratecore.tasks import TaskFactory
 
 VARIABLES = ("task", "task_settings", "task_settings_names", "u")

@@ -8,23 +8,25 @@ from importlib import import_module
 from types import ModuleType
 
 _HOMES = {
-    "abstract": ("AbstractSpikingConverter", "AbstractSpikingEvaluator", "AbstractSpikingRNN", "SpikingConfig",
+    "spiking.abstract": ("AbstractSpikingConverter", "AbstractSpikingEvaluator", "AbstractSpikingRNN", "SpikingConfig",
                  "SpikingRNNFactory", "create_default_spiking_config", "validate_spiking_config"),
-    "companion": ("LIF_network_fnc", "evaluate_task", "lambda_grid_search"),
-    "comparison": ("Comparison", "compare"),
-    "conversion": ("SearchResult", "evaluate_scaling", "search_scaling"),
-    "eval_go_nogo": ("eval_go_nogo",),
-    "eval_tasks": ("GoNogoSpikingEvaluator", "LIFNetworkAdapter", "ManteSpikingEvaluator", "SpikingEvaluatorFactory",
-                   "XORSpikingEvaluator", "evaluate_single_trial", "load_model_and_scaling_factor"),
-    "eval_xor": ("eval_xor",),
-    "exploration": ("lesion_sweep", "refractory_sweep", "stimulation_sweep"),
-    "lif": ("Trial", "simulate"),
-    "scoring": ("wilson_interval",),
-    "settings": ("ConversionSettings", "SpikingSettings", "StimulationSettings"),
-    "source": ("RateModel", "rate_model"),
-    "tasks": ("AbstractSpikingTask", "GoNogoSpikingTask", "ManteSpikingTask", "SpikingTaskFactory", "XORSpikingTask"),
-    "utils": ("check_gpu_availability", "create_connectivity_masks", "format_spike_data", "generate_lif_params",
+    "spiking.companion": ("LIF_network_fnc", "evaluate_task", "lambda_grid_search"),
+    "spiking.comparison": ("Comparison", "compare"),
+    "spiking.conversion": ("SearchResult", "evaluate_scaling", "search_scaling"),
+    "spiking.eval_go_nogo": ("eval_go_nogo",),
+    "spiking.eval_tasks": ("GoNogoSpikingEvaluator", "LIFNetworkAdapter", "ManteSpikingEvaluator",
+                           "SpikingEvaluatorFactory", "XORSpikingEvaluator", "evaluate_single_trial",
+                           "load_model_and_scaling_factor"),
+    "spiking.eval_xor": ("eval_xor",),
+    "spiking.exploration": ("lesion_sweep", "refractory_sweep", "stimulation_sweep"),
+    "spiking.lif": ("Trial", "simulate"),
+    "spiking.scoring": ("wilson_interval",),
+    "spiking.source": ("RateModel", "rate_model"),
+    "spiking.tasks": ("AbstractSpikingTask", "GoNogoSpikingTask", "ManteSpikingTask", "SpikingTaskFactory",
+                       "XORSpikingTask"),
+    "spiking.utils": ("check_gpu_availability", "create_connectivity_masks", "format_spike_data", "generate_lif_params",
               "load_rate_model", "set_random_seed", "validate_scaling_factor", "validate_stimulus"),
+    "settings.spiking": ("ConversionSettings", "SpikingSettings", "StimulationSettings"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)
@@ -32,7 +34,7 @@ __all__ = sorted(_HOME_OF)
 
 def __getattr__(name):
     if name in _HOME_OF:
-        return getattr(import_module(f"ratecore.spiking.{_HOME_OF[name]}"), name)
+        return getattr(import_module(f"ratecore.{_HOME_OF[name]}"), name)
     from ratecore.compat.absent import missing
 
     raise missing("ratecore.spiking", name, _HOME_OF)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ratecore.compat.spiking_arguments import values_in_words
-from ratecore.spiking.settings import ConversionSettings
+from ratecore.settings.spiking import ConversionSettings
 
 
 def scaling_range(text: str) -> list[float]:
@@ -60,7 +60,7 @@ def _save_trials(model: Path, trials: list[dict]) -> Path:
 
     import numpy as np
 
-    from ratecore.files import write_atomic
+    from ratecore.system.files import write_atomic
 
     arrays = {f"{trial['trial_type']}/{key}": trial[key] for trial in trials
               for key in ("stimulus", "target", "label", "spikes", "output")}  # fmt: skip
@@ -74,8 +74,8 @@ def _save_trials(model: Path, trials: list[dict]) -> Path:
 def main(argv=None) -> int:
     """Runs the command line. Returns the exit status: 2 for arguments or files that cannot be used."""
     args = parser().parse_args(argv)
-    from ratecore.config import load_task_file
     from ratecore.spiking.companion import evaluate_task, lambda_grid_search
+    from ratecore.tasks.files import load_task_file
 
     keys = ("T", "stim_on", "stim_dur", "delay", "eval_amp_thresh")
     task_settings = {key: getattr(args, key) for key in keys if getattr(args, key) is not None}

@@ -20,16 +20,16 @@ from ratecore.compat.spiking_arguments import (
 from ratecore.compat.spiking_evaluation import task_of, trials_of_each_type
 from ratecore.compat.spiking_own import scores_of_own
 from ratecore.compat.spiking_simulation import LIF_network_fnc as LIF_network_fnc
-from ratecore.files import ensure_writable, write_atomic
 from ratecore.formats import FormatError, add_to_mat
 from ratecore.formats.conform import number as stored_number
 from ratecore.formats.mat import read_variables
+from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.spiking.comparison import Example
 from ratecore.spiking.conversion import search_scaling
 from ratecore.spiking.lif import Simulator
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
-from ratecore.spiking.settings import ConversionSettings, SpikingSettings
 from ratecore.spiking.source import rate_model
+from ratecore.system.files import ensure_writable, write_atomic
 from ratecore.tasks import TaskFactory
 from ratecore.tasks.trials import draw_stimulus
 

@@ -7,16 +7,16 @@ import math
 import numpy as np
 import torch
 
-from ratecore.arrays import arrays_of_trials
-from ratecore.dynamics import readout, run
-from ratecore.evaluation import draw_trials, one_thread
+from ratecore.rate.dynamics import readout, run
+from ratecore.rate.evaluation import draw_trials, one_thread
+from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking import kernels
 from ratecore.spiking.lif import Simulator, Trial
 from ratecore.spiking.results import Comparison, Components, Example
 from ratecore.spiking.scoring import output_by_step, outputs_every, rate_steps
-from ratecore.spiking.settings import SpikingSettings
 from ratecore.spiking.source import RateModel, rate_model
-from ratecore.streams import stream
+from ratecore.system.arrays import arrays_of_trials
+from ratecore.system.streams import stream
 from ratecore.tasks.checks import check_task
 from ratecore.tasks.trials import draw_stimulus
 

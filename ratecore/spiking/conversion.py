@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ratecore.settings.spiking import ConversionSettings, SpikingSettings, StimulationSettings
 from ratecore.spiking.exploration import lesioned
 from ratecore.spiking.scoring import Outcomes, TrialsOfTask, run_trials
-from ratecore.spiking.settings import ConversionSettings, SpikingSettings, StimulationSettings
 from ratecore.spiking.source import RateModel, rate_model
-from ratecore.streams import stream
+from ratecore.system.streams import stream
 
 A_ROUND = 5.0  # seconds of a full search that go by before `on_round` can keep what is done
 FIRST_ROUND, NEXT_ROUND = 10, 10  # trials of a racing search before anything is dropped, and between looks

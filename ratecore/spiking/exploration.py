@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ratecore.network import check_lesion
+from ratecore.rate.network import check_lesion
+from ratecore.settings.spiking import SpikingSettings, StimulationSettings
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
-from ratecore.spiking.settings import SpikingSettings, StimulationSettings
 from ratecore.spiking.source import RateModel
 
 SYNAPSES = ("all", "E-E", "E-I", "I-E", "I-I")  # from - to

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ratecore.dynamics.compilation import compiled
-from ratecore.dynamics.noise import normal_of_word
+from ratecore.system.compilation import compiled
+from ratecore.system.noise import normal_of_word
 
 LIF, QIF = 0, 1
 NOTHING = 1e-200  # below it a filter's state is 0

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ratecore.arrays import array_of
-from ratecore.settings import SettingsError
+from ratecore.settings.base import SettingsError
+from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking import kernels
-from ratecore.spiking.settings import SpikingSettings
 from ratecore.spiking.source import RateModel, rate_model
+from ratecore.system.arrays import array_of
 
 SETTLING = 10  # first steps, whose spikes come from the drawn membranes and are not counted in firing rates
 

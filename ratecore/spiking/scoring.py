@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ratecore.arrays import arrays_of_trials
-from ratecore.intervals import wilson_interval
-from ratecore.processes import side_by_side
 from ratecore.spiking.lif import Simulator
-from ratecore.streams import stream
+from ratecore.system.arrays import arrays_of_trials
+from ratecore.system.intervals import wilson_interval
+from ratecore.system.processes import side_by_side
+from ratecore.system.streams import stream
 from ratecore.tasks.checks import ready_to_score
 from ratecore.tasks.trials import score
 

@@ -11,7 +11,7 @@ from ratecore.formats import SavedTask, read_network
 from ratecore.formats.conform import conform
 from ratecore.formats.errors import say_once
 from ratecore.formats.pth import result_of_content
-from ratecore.network import RateNetwork
+from ratecore.rate.network import RateNetwork
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ratecore.settings import did_you_mean, shown, task_key
+from ratecore.settings.base import did_you_mean, shown, task_key
 from ratecore.tasks import port, tracebacks, trials, values
 from ratecore.tasks.overriding import overridable
 from ratecore.tasks.trials import Trials

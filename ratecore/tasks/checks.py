@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ratecore.settings import shown
+from ratecore.settings.base import shown
 from ratecore.tasks import trials, values
 from ratecore.tasks.randomness import isolated, later, moved, restore, seed_shared, shared_states, working_folder
 from ratecore.tasks.values import TaskError, place

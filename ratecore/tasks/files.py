@@ -14,8 +14,8 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ratecore.reading import expanded
-from ratecore.settings import Lines, SettingsError, shown
+from ratecore.settings.base import Lines, SettingsError, shown
+from ratecore.settings.reading import expanded
 from ratecore.tasks.base import TaskFactory
 from ratecore.tasks.randomness import isolated, same_folder
 from ratecore.tasks.tracebacks import user_frames

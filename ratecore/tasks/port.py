@@ -12,7 +12,7 @@ import inspect
 
 import numpy as np
 
-from ratecore.settings import shown
+from ratecore.settings.base import shown
 from ratecore.tasks import values
 from ratecore.tasks.overriding import overrides
 from ratecore.tasks.randomness import isolated

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ratecore.settings import shown
+from ratecore.settings.base import shown
 from ratecore.tasks import port, values
 from ratecore.tasks.overriding import overrides
 from ratecore.tasks.values import TaskError

@@ -6,7 +6,7 @@ import inspect
 
 import numpy as np
 
-from ratecore.settings import Lines, SettingsError, shown
+from ratecore.settings.base import Lines, SettingsError, shown
 from ratecore.tasks.tracebacks import user_frames
 
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32

@@ -16,8 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from ratecore.files import sha256_of, write_atomic
-from ratecore.redaction import without_secrets
+from ratecore.system.files import sha256_of, write_atomic
+from ratecore.system.redaction import without_secrets
 
 # Builds of torch with a '+cpu' or '+cu126' in the version are not in the usual index.
 OWN_INDEX = "# torch's +{} build is in PyTorch's own index: give pip its --extra-index-url (pytorch.org, Get Started)"

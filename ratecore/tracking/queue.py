@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from ratecore.files import (
+from ratecore.system.files import (
     inside,
     locked,
     read_sealed_json,
@@ -23,8 +23,8 @@ from ratecore.files import (
     sealed_json,
     write_atomic,
 )
+from ratecore.tracking.mlflow.state import read_state
 from ratecore.tracking.record import Record, RecordError
-from ratecore.tracking.state import read_state
 
 
 def note_open(root, folder) -> None:

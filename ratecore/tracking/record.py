@@ -22,7 +22,7 @@ import time
 import zlib
 from pathlib import Path
 
-from ratecore.files import read_bounded
+from ratecore.system.files import read_bounded
 
 LARGEST = 2**28  # bytes of a record that are read; one of 100,000 tests has a tenth of it
 _NUMBER = (int, float)

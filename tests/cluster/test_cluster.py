@@ -20,10 +20,10 @@ from faults.stores import Postgresql, Server, postgresql_programs
 from faults.stores import missing as missing_in_store
 
 from cluster.slurm import NODES, Slurm, missing
-from ratecore.grid import Experiment
-from ratecore.processes import side_by_side
-from ratecore.runs import Run
-from ratecore.training import train
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
+from ratecore.rate.training import train
+from ratecore.system.processes import side_by_side
 
 ROOT = Path(__file__).parents[2]
 ABSENT = missing() + ([] if postgresql_programs() else ["postgresql"])

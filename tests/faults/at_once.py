@@ -10,7 +10,7 @@ import traceback
 import mlflow.store.tracking.rest_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
-from ratecore.tracking.mlflow import Mirror
+from ratecore.tracking.mlflow.mirror import Mirror
 
 
 def bring(barrier, uri, experiment, results, folder) -> None:

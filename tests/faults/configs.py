@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from faults.harness import fault
 from faults.limits import at_most
-from ratecore.axes import SECTIONS
-from ratecore.config import ExperimentSettings, RunSettings, SettingsError, schema_yaml
-from ratecore.grid import Experiment
-from ratecore.plan import announcement
-from ratecore.runs import Run
+from ratecore.experiment.axes import SECTIONS
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.plan import announcement
+from ratecore.experiment.runs import Run
+from ratecore.settings.base import SettingsError
+from ratecore.settings.experiment import ExperimentSettings, schema_yaml
+from ratecore.settings.run import RunSettings
 from ratecore.tasks import TaskFactory
 
 SLOWEST = 10.0  # seconds of the processor for one configuration, whatever else the machine does

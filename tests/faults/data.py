@@ -13,8 +13,11 @@ import torch
 from faults.harness import fault
 from faults.limits import at_most
 from ratecore import cli
-from ratecore.checkpoints import NEWEST, Checkpoints
-from ratecore.files import read_sealed_json, sealed_json
+from ratecore.experiment.checkpoints import NEWEST, Checkpoints
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import DEPENDS_ON, Run
+from ratecore.experiment.stages import convert_run, evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.summary import IncompleteError, summarize
 from ratecore.formats import (
     FormatError,
     checkpoint_bytes,
@@ -24,13 +27,10 @@ from ratecore.formats import (
     load_scores,
     result_from_pth,
 )
-from ratecore.grid import Experiment
-from ratecore.runs import DEPENDS_ON, Run
-from ratecore.stages import convert_run, evaluate_run, export_run, run_block, train_run
-from ratecore.summary import IncompleteError, summarize
+from ratecore.system.files import read_sealed_json, sealed_json
+from ratecore.tracking.mlflow.state import Mirrored, read_state, write_state
 from ratecore.tracking.queue import note_deaths, open_runs
 from ratecore.tracking.record import RecordError
-from ratecore.tracking.state import Mirrored, read_state, write_state
 
 STORE = "0123456789abcdef"
 CONFIG = {

@@ -16,8 +16,8 @@ from pathlib import Path
 from faults.data import CONFIG, small_experiment
 from faults.harness import fault
 from faults.limits import at_most, more_memory
-from ratecore.grid import Experiment
-from ratecore.runs import Run
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
 
 MEMORY, SECONDS = 2**30, 600
 CASES: dict[str, Callable[[Place], None]] = {}

@@ -11,14 +11,17 @@ from pathlib import Path
 
 from faults.hostile import Place, case
 from ratecore import cli
-from ratecore.config import NetworkSettings, RunSettings, SettingsError, load_yaml
-from ratecore.files import sealed_json
-from ratecore.grid import Experiment
-from ratecore.summary import summarize
-from ratecore.tracking.mlflow import Mirror, tracking_uri
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.summary import summarize
+from ratecore.settings.base import SettingsError
+from ratecore.settings.network import NetworkSettings
+from ratecore.settings.reading import load_yaml
+from ratecore.settings.run import RunSettings
+from ratecore.system.files import sealed_json
+from ratecore.tracking.mlflow.mirror import Mirror, tracking_uri
+from ratecore.tracking.mlflow.state import read_state
 from ratecore.tracking.queue import note_deaths, open_runs
 from ratecore.tracking.record import LARGEST, Record, RecordError
-from ratecore.tracking.state import read_state
 
 PASSWORD = "sesame/1@x"  # letters that must be encoded in a URI, and often are not
 
@@ -228,7 +231,7 @@ def _follows(place: Place, uri: str, *how: str) -> str:
     job = {"experiment": "faults", "results": str(place.experiment.root.parent), "whole": True}
     env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
            "PYTHONPATH": str(Path(cli.__file__).parents[1])}  # fmt: skip
-    command = [sys.executable, *(how or ("-m", "ratecore.tracking.follow"))]
+    command = [sys.executable, *(how or ("-m", "ratecore.tracking.mlflow.follow"))]
     done = subprocess.run(command, input=json.dumps(job) + "\n", env=env, capture_output=True, text=True)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -254,8 +257,8 @@ def passwords_of_a_database(place):
             "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dsesame-3"]  # fmt: skip
     # All in one process, without the pauses in which MLflow tries a database again for minutes.
     code = """import json, os, sys, time
-from ratecore.redaction import redact_output
-from ratecore.tracking.follow import follow
+from ratecore.system.redaction import redact_output
+from ratecore.tracking.mlflow.follow import follow
 time.sleep = lambda seconds: None
 redact_output()
 job = json.loads(sys.stdin.readline())

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from faults.warm import Warm, output_of
-from ratecore.checkpoints import NEWEST, PREVIOUS
-from ratecore.files import locked
+from ratecore.experiment.checkpoints import NEWEST, PREVIOUS
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
 from ratecore.formats import load_pth, result_from_checkpoint
-from ratecore.grid import Experiment
-from ratecore.runs import Run
+from ratecore.system.files import locked
 
 # Real networks that train for half a second to a second: one trial an update, four side by side, and two seeds at once.
 VARIANTS = {

@@ -32,7 +32,7 @@ class Lives:
         return self.truths[variant]
 
     def mirror(self, life: Life):
-        from ratecore.tracking.mlflow import Mirror
+        from ratecore.tracking.mlflow.mirror import Mirror
 
         return Mirror(f"sqlite:///{self.folder}/mlflow.db", life.experiment.settings.experiment, life.folder)
 

@@ -11,12 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-from ratecore.grid import Experiment
-from ratecore.runs import Run
-from ratecore.stages import evaluate_run, export_run, run_block, train_run
-from ratecore.tracking.follow import Follower
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import evaluate_run, export_run, run_block, train_run
+from ratecore.rate.training import warm_up
+from ratecore.tracking.mlflow.follow import Follower
 from ratecore.tracking.queue import note_deaths
-from ratecore.training import warm_up
 
 
 def waited() -> float:

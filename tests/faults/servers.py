@@ -112,7 +112,7 @@ class Work:
         if not self.work["whole"]:
             if rng.random() < 0.5:
                 # The next workflow has nothing to do: its follower finds the notes that are there.
-                code = ("import sys; from ratecore.tracking.follow import Follower;"
+                code = ("import sys; from ratecore.tracking.mlflow.follow import Follower;"
                         "sys.exit(not Follower(*sys.argv[1:]).start().stop(300))")  # fmt: skip
                 first = [sys.executable, "-c", code, self.uri, self.experiment, self.folder / "work"]
             else:
@@ -249,7 +249,7 @@ MANY = 32
 
 def write_records(root: Path, many: int = MANY) -> list[Path]:
     """So many finished runs with a curve, a result and a file each."""
-    from ratecore.files import write_atomic
+    from ratecore.system.files import write_atomic
     from ratecore.tracking import Record
     from ratecore.tracking.queue import note_open
 

@@ -19,8 +19,8 @@ import yaml
 from faults.harness import fault
 from faults.lives import Life, Truth
 from faults.warm import ROOT
-from ratecore.grid import Experiment
-from ratecore.runs import Run
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
 from ratecore.tracking.record import Record
 
 GRID = {
@@ -105,7 +105,7 @@ def kill_a_job(truth: Truth, rng: random.Random, folder: Path) -> str | None:
 
 
 def _mirrored(truth: Truth, life: Life, folder: Path) -> str | None:
-    from ratecore.tracking.mlflow import Mirror
+    from ratecore.tracking.mlflow.mirror import Mirror
 
     return truth.in_mlflow(life, Mirror(f"sqlite:///{folder}/results/mlflow.db", "life-1", folder / "results"))
 
@@ -150,7 +150,7 @@ def _kill_snakemake(rng: random.Random, folder: Path, until: tuple, at_once: boo
 
 
 def _each_once(checkout: Checkout, runs: list[Run], training_alone: bool) -> str | None:
-    from ratecore.tracking.mlflow import Mirror
+    from ratecore.tracking.mlflow.mirror import Mirror
 
     mirror = Mirror(f"sqlite:///{checkout.folder}/results/mlflow.db", "grid", checkout.folder / "results")
     if len(mirror.client.search_runs([mirror.experiment_id])) != len(runs):
@@ -217,7 +217,7 @@ def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
 
 def _interrupted(checkout: Checkout, runs: list[Run], mirrored: bool) -> str | None:
     """What records and, if it was waited for, MLflow do not say after Ctrl-C."""
-    from ratecore.tracking.mlflow import Mirror
+    from ratecore.tracking.mlflow.mirror import Mirror
 
     mirror = Mirror(f"sqlite:///{checkout.folder}/results/mlflow.db", "grid", checkout.folder / "results")
     found = {

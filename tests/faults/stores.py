@@ -253,7 +253,7 @@ def _difference(recorded: dict, stored: dict) -> str | None:
 
 def _recorded(folder) -> dict:
     """What a store must have of a run, read from its record without ratecore's own reader."""
-    from ratecore.tracking.mlflow import metric_name
+    from ratecore.tracking.mlflow.mirror import metric_name
 
     events = [json.loads(line.partition(" ")[2]) for line in Path(folder, "record.jsonl").read_text().splitlines()]
     points, params, tags, artifacts, end = {}, {}, {}, {}, None

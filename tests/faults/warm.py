@@ -72,7 +72,8 @@ def output_of(folder, block: str) -> Path:
 
 def _child(job: dict) -> int:
     """The job, in a process and a process group of its own. Returns its exit status."""
-    from ratecore import checkpoints, updates
+    from ratecore.experiment import checkpoints
+    from ratecore.rate import updates
 
     os.setsid()
     os.chdir(job["folder"])
@@ -130,9 +131,9 @@ def _names(folder: str, prefix: str) -> set[str]:
 
 def main() -> None:
     """Runs the jobs of standard input, a line each."""
-    from ratecore import checkpoints, progress, stages  # noqa: F401  # what every child would import
-    from ratecore.config import RunSettings
-    from ratecore.training import warm_up
+    from ratecore.experiment import checkpoints, progress, stages  # noqa: F401  # what every child would import
+    from ratecore.rate.training import warm_up
+    from ratecore.settings.run import RunSettings
 
     sys.path.insert(0, str(ROOT / "scripts"))
     for batch_size in (1, 4):

@@ -15,8 +15,8 @@ import torch
 import yaml
 from conftest import PATIENCE
 
-from ratecore.grid import Experiment
-from ratecore.runs import Run
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.runs import Run
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -366,7 +366,7 @@ def test_a_dry_run_makes_settings_for_grid_points_and_not_for_runs(done):
     # Settings are validated, which takes longer than anything else that a plan needs of a run.
     code = """
 import atexit, sys
-from ratecore.config import RunSettings
+from ratecore.settings.run import RunSettings
 made, init = [], RunSettings.__init__
 def counted(self, **values):
     made.append(values)

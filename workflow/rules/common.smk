@@ -5,26 +5,26 @@ import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
 
-from ratecore.config import SettingsError
-from ratecore.costs import (
+from ratecore.settings.base import SettingsError
+from ratecore.experiment.costs import (
     conversion_minutes,
     scoring_minutes,
     training_memory,
     training_minutes,
 )
-from ratecore.devices import device_pool
-from ratecore.files import check_writable, network_file_system
-from ratecore.grid import Experiment
-from ratecore.jobs import TABLE_WRITTEN
-from ratecore.plan import announcement
-from ratecore.reading import read_words
-from ratecore.runs import DEPENDS_ON
-from ratecore.summary import FIGURES, grid_figures, stages_of
-from ratecore.surroundings import settle_workflow
-from ratecore.tracking.follow import Follower
+from ratecore.system.devices import device_pool
+from ratecore.system.files import check_writable, network_file_system
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.jobs import TABLE_WRITTEN
+from ratecore.experiment.plan import announcement
+from ratecore.settings.reading import read_words
+from ratecore.experiment.runs import DEPENDS_ON
+from ratecore.experiment.summary import FIGURES, grid_figures, stages_of
+from ratecore.system.surroundings import settle_workflow
+from ratecore.tracking.mlflow.follow import Follower
 from ratecore.tracking.queue import note_deaths, words_of_mirror
-from ratecore.tracking.sqlite import sqlite_file
-from ratecore.tracking.uri import stored_uri, tracking_uri
+from ratecore.tracking.mlflow.sqlite import sqlite_file
+from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 
 settle_workflow()
 try:

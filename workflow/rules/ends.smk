@@ -5,18 +5,18 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
-from ratecore.closing import Closing
-from ratecore.configurations import keep_configuration
-from ratecore.jobs import (
+from ratecore.experiment.closing import Closing
+from ratecore.experiment.configurations import keep_configuration
+from ratecore.experiment.jobs import (
     mark_times,
     note_grid,
     of_other_grids,
     restore_times,
     was_copied,
 )
-from ratecore.launch import cannot_run, quieten, same_snakemake, shell, ui_command
-from ratecore.tracking.sqlite import has_artifacts_elsewhere
-from ratecore.tracking.state import is_place_of
+from ratecore.experiment.launch import cannot_run, quieten, same_snakemake, shell, ui_command
+from ratecore.tracking.mlflow.sqlite import has_artifacts_elsewhere
+from ratecore.tracking.mlflow.state import is_place_of
 
 told_to_end = quieten(logger)
 

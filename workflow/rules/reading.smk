@@ -4,8 +4,8 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from ratecore.reading import check_arguments, check_files
-from ratecore.settings import SettingsError
+from ratecore.settings.reading import check_arguments, check_files
+from ratecore.settings.base import SettingsError
 
 if workflow.is_main_process:
     try:

@@ -1,0 +1,1 @@
+"""Grids of networks: runs, their stages, and what sums them up."""

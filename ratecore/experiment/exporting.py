@@ -1,0 +1,78 @@
+"""A trained network's files for others, with an example trial: what is computed for them, and where they go."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+import torch
+
+from ratecore.formats import export_stem, pth_bytes
+from ratecore.formats.mat import arrays_of, packed_mat
+from ratecore.rate.dynamics import draw_noise, run
+from ratecore.rate.network import RateNetwork, activation_function
+from ratecore.settings.run import RunSettings
+from ratecore.system.files import write_atomic, write_new
+from ratecore.system.streams import stream
+
+
+def example_trial(settings: RunSettings, net: RateNetwork) -> dict:
+    """One trial of the run's example stream, in float64 with the weights that are saved.
+
+    Returns:
+        u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1), r (T, N, 1).
+    """
+    task, rng = settings.create_task(), stream(settings.seed, "example")
+    (u,), (z,), (label,), _ = task.generate_batch([rng])
+    x0, noise = draw_noise(1, task.T, net.N, rng, torch.float64)
+    exact = RateNetwork.from_arrays(net.settings, {**arrays_of(net), "w": net.rectified_w().detach().cpu()},
+                                    dtype=torch.float64)  # fmt: skip
+    with torch.no_grad():
+        x, r, o = run(exact, torch.as_tensor(u)[None], x0=x0, noise=noise, engine="torch")
+    return {"u": u, "target": z, "label": label, "o": o[0].numpy(), "x": x[0, :, :, None].numpy(),
+            "r": r[0, :, :, None].numpy()}  # fmt: skip
+
+
+def mat_bytes(settings: RunSettings, result, scores) -> bytes:
+    """A `.mat` file of a trained network.
+
+    Args:
+        settings, result: of the run.   scores: `Scores` of the evaluation; of the last test when there was none.
+    """
+    task, net = settings.create_task(), result.net
+    rng = stream(settings.seed, "trial", 0)
+    task.generate_batch([rng])  # the first state follows the first trial's stimulus in its stream
+    x0 = draw_noise(1, task.T, net.N, rng)[0].double().T
+    r0 = activation_function(net.activation)(x0)
+    example = example_trial(settings, net)
+    return packed_mat(settings, task, result, scores, x0=x0.numpy(), r0=r0.numpy(), example=example)
+
+
+def export(output_dir, settings: RunSettings, result, scores) -> tuple[Path, Path]:
+    """Writes a network's `.mat` and `.pth` under the names of docs/model.md 4.
+
+    Exporting the same network again writes the same two files. A name that another network of the same second has is
+    followed by `_2`, `_3` ...; no file of another network is ever written over.
+
+    Args:
+        output_dir: the folder above `models`.   settings, result, scores: as in `mat_bytes`.
+
+    Returns:
+        paths of the .mat and the .pth.
+    """
+    finished = time.strftime("%Y_%m_%d_%H%M%S", time.localtime(result.finished))
+    stem = f"{export_stem(output_dir, settings)}_{finished}"
+    mat, pth = mat_bytes(settings, result, scores), pth_bytes(settings, result)
+    for k in itertools.count(1):
+        name = stem if k == 1 else f"{stem}_{k}"
+        mat_path, pth_path = Path(f"{name}.mat"), Path(f"{name}.pth")
+        if mat_path.exists() and not pth_path.exists():
+            continue  # of a network whose .pth was moved away
+        try:
+            write_new(pth_path, pth)  # whose .pth it is has the name
+        except FileExistsError:
+            if pth_path.read_bytes() != pth:
+                continue
+        write_atomic(mat_path, mat)
+        return mat_path, pth_path

@@ -1,0 +1,283 @@
+"""What a configuration asks for, in words and with units, and what in it is probably not meant; said before any job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ratecore.experiment.axes import SECTIONS
+from ratecore.experiment.grid import Experiment
+from ratecore.settings.base import shown, task_key
+from ratecore.settings.hints import DURATIONS
+from ratecore.settings.spiking import RATE_STEP
+
+MOST_SHOWN = 8  # values of an axis
+SLOW = 20  # steps; published networks have a smallest time constant of 4 to 10, and 20 ms is a common one
+UNITS = {
+    **dict.fromkeys(("dt", "tau_m", "refractory", "tau_rise"), "ms"),
+    **dict.fromkeys(("threshold", "v_reset", "v_peak", "bias", "noise_sd", "v_init_low", "v_init_high"), "mV"),
+}
+
+
+def plan(experiment: Experiment) -> list[str]:
+    """How many networks a grid has, and the values of each axis with their units, a line each."""
+    points, seeds = len(experiment.cells_of("train")), len(experiment.seeds)
+    variants = len(experiment.cells) // points
+    lines = [
+        f"{experiment.settings.experiment}: {_count(points * seeds, 'network')} "
+        f"({_count(points, 'grid point')} x {_count(seeds, 'seed')})"
+        + (f", each scored or converted in {variants:,} ways" if variants > 1 else "")
+    ]
+    rows = {axis.column: [_value(axis.path, value) for value in axis.values] for axis in experiment.axes}
+    width = max(map(len, [*rows, "seed"]))
+    for name, values in rows.items():
+        more = f", ... ({len(values):,} values)" if len(values) > MOST_SHOWN else ""
+        lines.append(f"  {name:<{width}}  {', '.join(values[:MOST_SHOWN])}{more}")
+    return [*lines, f"  {'seed':<{width}}  {_seeds(experiment.seeds)}"]
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _seeds(seeds: tuple[int, ...]) -> str:
+    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]}..{seeds[-1]}"
+    more = f", ... ({len(seeds):,} seeds)" if len(seeds) > MOST_SHOWN else ""
+    return ", ".join(map(str, seeds[:MOST_SHOWN])) + more
+
+
+def _value(path: tuple[str, ...], value) -> str:
+    """A value of an axis with its unit."""
+    if path == ("network", "taus"):
+        return _taus(value)
+    text = str(value) if isinstance(value, str) else "default" if value is None else shown(value)
+    if path[0] == "task_settings" and path[-1] in DURATIONS and isinstance(value, int | float):
+        return f"{value:g} steps ({value * RATE_STEP:g} ms)"
+    unit = UNITS.get(path[-1], "") if path[0] == "spiking" and isinstance(value, int | float) else ""
+    return f"{text} {unit}".rstrip()
+
+
+def _as_taus(taus) -> tuple[float, ...]:
+    return tuple(float(t) for t in (taus if isinstance(taus, list | tuple) else (taus,)))
+
+
+def _taus(taus) -> str:
+    """Time constants in ms: '20 to 100 ms', or '20 ms fixed'."""
+    ms = [f"{t * RATE_STEP:g}" for t in _as_taus(taus)]
+    return f"{ms[0]} to {ms[1]} ms" if len(ms) == 2 else f"{ms[0]} ms fixed"
+
+
+def announcement(experiment: Experiment, quiet: bool = False) -> str:
+    """The plan, unless it is to be quiet, and the cautions, as a workflow shows them before its first job."""
+    warnings = [f"WARNING: {sentence}." for sentence in cautions(experiment)]
+    return "\n".join([*([] if quiet else plan(experiment)), *warnings])
+
+
+def cautions(experiment: Experiment) -> list[str]:
+    """A sentence for each setting that has no effect, keeps networks from counting as trained, or looks like a slip of
+    units. None of them is an error: each can be what somebody wants.
+    """
+    of_units = (_of_taus, _of_lambdas, _of_durations, _of_spiking_units)
+    parts = (*of_units, _of_training, _of_overruled, _of_idle, _of_idle_spiking)
+    return [sentence for part in parts for sentence in part(experiment)]
+
+
+def _values(experiment: Experiment, section: str, key: str) -> set:
+    """The values that a setting has over the grid."""
+    return {getattr(getattr(cell.settings, section), key) for cell in experiment.cells}
+
+
+def _chosen(experiment: Experiment, *path: str) -> bool:
+    """Whether somebody asked for a value of this setting, in its section or as an axis."""
+    place = experiment.settings
+    for key in path[:-1]:
+        place = getattr(place, key)
+    return path[-1] in place.model_fields_set or any(axis.path == path for axis in experiment.axes)
+
+
+def _of_taus(experiment: Experiment) -> Iterator[str]:
+    given = next(axis.values for axis in experiment.axes if axis.column == "taus")
+    taus = [_as_taus(value) for value in given]
+    if len(taus) == 2 and all(len(t) == 1 for t in taus) and taus[0] < taus[1]:
+        (low,), (high,) = taus
+        yield (
+            f"grid.taus = [{low:g}, {high:g}] asks for networks of one fixed time constant, {low * RATE_STEP:g} ms or "
+            f"{high * RATE_STEP:g} ms; time constants trained from {_taus((low, high))} are [[{low:g}, {high:g}]]"
+        )
+    if min(min(t) for t in taus) >= SLOW:
+        text = ", ".join(_taus(value) for value in given[:MOST_SHOWN])
+        first = ", ".join(f"{t / RATE_STEP:g}" for t in taus[0])
+        ms = " to ".join(f"{t:g}" for t in taus[0])
+        where = "grid" if any(a.column == "taus" and len(a.values) > 1 for a in experiment.axes) else "network"
+        yield (
+            f"{where}.taus is in steps of {RATE_STEP:g} ms, which makes {text}; if ms were meant, "
+            f"{ms} ms {'is' if len(taus[0]) == 1 else 'are'} [{first}]"
+        )
+
+
+def _of_lambdas(experiment: Experiment) -> Iterator[str]:
+    values = next((axis.values for axis in experiment.axes if axis.path == ("conversion", "scaling_factors")), ())
+    if len(values) > 1 and all(isinstance(value, int | float) for value in values):
+        some = ", ".join(f"{value:g}" for value in values[:MOST_SHOWN]) + (", ..." if len(values) > MOST_SHOWN else "")
+        yield (
+            f"grid.scaling_factors = [{some}] converts every network {len(values)} times, each with one lambda; a "
+            "search over them is conversion: {scaling_factors: [...]}"
+        )
+
+
+def _of_durations(experiment: Experiment) -> Iterator[str]:
+    """Durations of a task that are five times their defaults, as they are in ms: that of the trial, or several at once.
+    One alone, such as a delay, is as often meant.
+    """
+    seen = set()
+    for cell in experiment.cells:
+        given = {key: value for key, value in cell.settings.task_settings.items() if key in DURATIONS}
+        if not given or (place := (cell.settings.task, *given.items())) in seen:
+            continue
+        seen.add(place)
+        defaults = cell.settings.create_task().defaults
+        fivefold = [key for key, value in given.items() if defaults.get(key) and value == defaults[key] * RATE_STEP]
+        if "T" in fivefold or 1 < len(fivefold) == len(given):
+            values = ", ".join(f"{key} = {given[key]:g}" for key in fivefold)
+            meant = ", ".join(f"{given[key] / RATE_STEP:g}" for key in fivefold)
+            yield (
+                f"task_settings of {cell.settings.task}: {values} {'is' if len(fivefold) == 1 else 'are'} in steps of "
+                f"{RATE_STEP:g} ms; if ms were meant, write {meant}"
+            )
+
+
+def _of_spiking_units(experiment: Experiment) -> Iterator[str]:
+    if not experiment.settings.convert:
+        return
+    step = max(min(_values(experiment, "spiking", "dt")), 0.05)
+    for key, least in (("dt", 0.001), ("refractory", step), ("tau_rise", step), ("tau_m", 1.0)):
+        for value in sorted(v for v in _values(experiment, "spiking", key) if 0 < v < least):
+            meant = f"if seconds were meant, write {value * 1000:g}"
+            yield f"spiking.{key} = {value:g} is in ms and less than {least:g} ms; {meant}"
+    for key in ("threshold", "v_reset", "v_peak"):
+        for value in sorted(v for v in _values(experiment, "spiking", key) if v and abs(v) < 0.1):
+            yield f"spiking.{key} = {value:g} is in mV; if volts were meant, write {value * 1000:g}"
+    windows = {
+        (stimulation.window, cell.settings.create_task().T * RATE_STEP)
+        for cell in experiment.cells
+        if (stimulation := cell.settings.spiking.stimulation).mode != "none" and stimulation.window
+    }
+    for (start, end), whole in sorted(windows):
+        what = f"spiking.stimulation.window = [{start:g}, {end:g}]"
+        if end <= RATE_STEP:
+            yield f"{what} is in ms; if seconds were meant, write [{start * 1000:g}, {end * 1000:g}]"
+        if start >= whole:
+            yield f"{what} has no effect: it begins when the trial is over, which lasts {whole:g} ms"
+
+
+def _of_training(experiment: Experiment) -> Iterator[str]:
+    """Criteria that no network can meet."""
+    none = "so no network counts as trained" + (", and none is converted" if experiment.settings.convert else "")
+    found = {}
+    for cell in experiment.cells:
+        training = cell.settings.training
+        key = (cell.settings.task, training)
+        if key not in found:
+            task = cell.settings.create_task()
+            found[key] = getattr(task, "min_trials", 0) if training.min_trials is None else training.min_trials
+    sentences = []
+    for (task, training), least in found.items():
+        if training.accuracy_threshold >= 1:
+            sentences.append(
+                f"training.accuracy_threshold = {training.accuracy_threshold:g}: no accuracy is above it, {none}"
+            )
+        if least > training.n_trials and training.min_trials is not None:
+            sentences.append(f"training.min_trials = {least:,} is above n_trials = {training.n_trials:,}, {none}")
+        elif least > training.n_trials:
+            sentences.append(
+                f"training.n_trials = {training.n_trials:,}: {task} counts as trained after {least:,} trials at the "
+                f"earliest (training.min_trials), {none}"
+            )
+        if training.batch_size > training.n_trials:
+            sentences.append(
+                f"training.batch_size = {training.batch_size:,} is above n_trials = {training.n_trials:,}, which is in "
+                "trials: networks are updated once"
+            )
+        if training.eval_freq > training.n_trials and _chosen(experiment, "training", "eval_freq"):
+            sentences.append(
+                f"training.eval_freq = {training.eval_freq:,} is above n_trials = {training.n_trials:,}: networks are "
+                "tested once, at the end, and none stops earlier"
+            )
+    if "l1" in _values(experiment, "training", "loss_fn") and not _chosen(experiment, "training", "loss_threshold"):
+        sentences.append(
+            "training.loss_fn = 'l1' is a sum over the whole trial; training.loss_threshold = 7 was made for 'l2' and "
+            "is hardly met"
+        )
+    yield from dict.fromkeys(sentences)
+
+
+def _of_overruled(experiment: Experiment) -> Iterator[str]:
+    """Settings of a section that is given a value while the grid gives it others."""
+    swept = {axis.path for axis in experiment.axes} if experiment.settings.grid else set()
+    named = {".".join(path) for path in swept if _in_grid(experiment, path)}
+    for path in sorted(swept):
+        place = experiment.settings
+        for key in path[:-1]:
+            place = place.get(key, {}) if isinstance(place, dict) else getattr(place, key, {})
+        if path[0] == "task_settings":
+            chosen = path[-1] in experiment.settings.task_settings
+        else:
+            chosen = path[-1] in place.model_fields_set
+        if chosen and ".".join(path) in named:
+            yield f"{'.'.join(path)} has no effect: the values of the grid take its place"
+
+
+def _in_grid(experiment: Experiment, path: tuple[str, ...]) -> bool:
+    """Whether the grid itself names an axis; task, N and taus are axes of every grid."""
+    names = {".".join(path[start:]) for start in range(len(path))}
+    return bool(names & experiment.settings.grid.keys())
+
+
+def _of_idle(experiment: Experiment) -> Iterator[str]:
+    """Settings that change nothing with the values of others."""
+    s = experiment.settings
+    if s.tracking.uri and os.environ.get("MLFLOW_TRACKING_URI"):
+        yield "tracking.uri has no effect: MLFLOW_TRACKING_URI in the environment comes first"
+    tasks = {task_key(cell.settings.task): cell for cell in experiment.cells}
+    for name in s.task_settings:
+        if isinstance(s.task_settings[name], dict) and task_key(name) not in tasks:
+            yield f"task_settings.{name} has no effect: no grid point has that task"
+    if _values(experiment, "network", "P_rec") == {0}:
+        yield "network.P_rec = 0 leaves every network without recurrent connections"
+    if _chosen(experiment, "network", "gain") and _values(experiment, "network", "w_dist") == {"gamma"}:
+        yield "network.gain has no effect with w_dist = 'gamma', whose weights are not scaled"
+    if _chosen(experiment, "network", "P_inh") and _values(experiment, "network", "apply_dale") == {False}:
+        yield "network.P_inh has no effect with apply_dale = false: without Dale's law there are no inhibitory units"
+    if s.device == "cpu":
+        for key in ("gpu_frac", "jobs_per_gpu"):
+            if key in s.model_fields_set:
+                yield f"{key} = {shown(getattr(s, key))} has no effect with device = 'cpu'"
+    if _chosen(experiment, "evaluation", "psychometric_trials"):
+        if not any(getattr(cell.settings.create_task(), "evidence_levels", ()) for cell in tasks.values()):
+            yield f"evaluation.psychometric_trials has no effect: {', '.join(tasks)} grades no evidence"
+
+
+def _of_idle_spiking(experiment: Experiment) -> Iterator[str]:
+    s = experiment.settings
+    if not s.convert:
+        for name in ("spiking", "conversion"):
+            if name in SECTIONS and getattr(s, name).model_fields_set:
+                yield f"{name} has no effect with convert = false"
+        return
+    cells = experiment.cells
+    idle = sorted(
+        key
+        for key in ("units", "window", "amplitude", "probability")
+        if _chosen(experiment, "spiking", "stimulation", key)
+    )
+    if idle and all(cell.settings.spiking.stimulation.mode == "none" for cell in cells):
+        yield f"spiking.stimulation.{', '.join(idle)} {_has(idle)} no effect with mode = 'none'"
+    if _chosen(experiment, "conversion", "lesion", "synapses") and not any(
+        cell.settings.conversion.lesion.fraction for cell in cells
+    ):
+        yield "conversion.lesion.synapses has no effect with fraction = 0"
+
+
+def _has(names: list) -> str:
+    return "has" if len(names) == 1 else "have"

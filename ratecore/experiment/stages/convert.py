@@ -1,0 +1,127 @@
+"""Stage 'convert': a trained network as a spiking one (docs/model.md 5)."""
+
+from __future__ import annotations
+
+import json
+
+from ratecore.experiment.progress import say
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.running import curve_group, record_file, write_figures, write_file
+from ratecore.system.files import read_sealed_json, sealed_json, sha256_of, write_atomic
+from ratecore.tracking.provenance import code_hash
+
+LARGEST_SEARCH = 2**28  # bytes of the trials of a search that are read
+SCORES = ("spiking_accuracy", "ci_low", "ci_high", "mean_rate_exc", "mean_rate_inh")
+
+
+def convert_run(run: Run, threads: int = 1, log=None) -> dict:
+    """Finds the run's lambda, adds it to its `.mat` and draws the spiking network beside the rate network.
+
+    Args:
+        threads: processes that the trials are spread over.
+
+    Returns:
+        the fields of the stage's `end`; `skipped` with the reason for a network that was not trained.
+    """
+    from ratecore import figures
+    from ratecore.formats import add_to_mat, comparison_bytes, result_from_pth
+    from ratecore.spiking.comparison import compare
+    from ratecore.spiking.conversion import convert
+    from ratecore.spiking.source import model_of
+
+    s, result = run.settings, result_from_pth(run.network)
+    if not result.trained:
+        return _skipped(run, f"the network was not trained within {result.n_trials:,} trials", log)
+    mat = _exported(run)
+    model, task = model_of(result.net, result.initial), s.create_task()
+    kept = KeptTrials(run, log)
+    found, scored = convert(model, task, s.conversion, s.spiking, seed=s.seed, threads=threads, earlier=kept.load(),
+                            on_round=kept.save)  # fmt: skip
+    summary = found.summary()
+    comparison = compare(result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown,
+                         model=scored)  # fmt: skip
+    group, drawn = run.group("spiking", "convert"), figures.of_conversion(summary, comparison)
+    files = write_file(run, "convert", run.conversion, sealed_json(summary, indent=2), group)
+    files |= write_file(run, "convert", run.comparison, comparison_bytes(comparison), group)
+    files |= write_figures(run, "convert", drawn, group)
+    add_to_mat(mat, found.for_mat())
+    files |= record_file(run, "convert", mat, sha256_of(mat), run.group("model", "export"))
+    share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)
+    say(f"{run.name('convert')}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
+        f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search", log)  # fmt: skip
+    return _end(run, summary) | {"files": files}
+
+
+def _skipped(run: Run, reason: str, log) -> dict:
+    say(f"{run.name('convert')}: not converted: {reason}", log)
+    return {"skipped": reason, "tags": {run.group("spiking", "convert"): f"skipped: {reason}"}}
+
+
+def _exported(run: Run):
+    """The run's `.mat`. Raises FileNotFoundError when it is not there as it was written."""
+    export = run.outcome("export", code=False)  # what an older version has exported is as good
+    if export is None:
+        raise FileNotFoundError(
+            f"{run.folder}: the network is not exported, or its files were changed; run 'export' again"
+        )
+    return run.named(export["mat"])
+
+
+def _end(run: Run, summary: dict) -> dict:
+    """The numbers of a conversion, for the table and for MLflow."""
+    s, group = run.settings, run.group("spiking", "convert")
+    known = {name: summary[name] for name in SCORES if summary[name] is not None}  # no rate without units of the type
+    short = {f"{group}/{name.removeprefix('spiking_')}": value for name, value in known.items()}
+    curves = curve_group(run, "spiking_curves", "convert")
+    pairs = zip(summary["scaling_factors"], summary["all_perfs"], strict=True)
+    return {
+        "lambda": summary["lambda"],
+        **known,
+        "tags": {group: json.dumps({"spiking": s.spiking.model_dump(), "conversion": s.conversion.model_dump()})},
+        "values": {f"{group}/lambda": summary["lambda"], **short},
+        # MLflow's steps are whole numbers: lambda in thousandths, since refined values lie between others.
+        "curves": {f"{curves}/accuracy_by_lambda": [[round(1000 * value), perf] for value, perf in pairs]},
+    }
+
+
+class KeptTrials:
+    """The trials of a search under way, in a file: a search that was killed goes on from them.
+
+    Variants of a network that are searched alike share it, so that a lesion is no reason for another search.
+    """
+
+    def __init__(self, run: Run, log=None):
+        from ratecore.settings.run import hash_of
+        from ratecore.spiking.conversion import unperturbed
+
+        s = run.settings
+        values = s.identity_values("training") | {
+            "network": run.reads("convert"), "spiking": unperturbed(s.spiking).model_dump(mode="json"),
+            "output_of_step": s.conversion.output_of_step,
+        }  # fmt: skip
+        self.run, self.log = run, log
+        self.path = run.folder / f"search-{code_hash()}-{hash_of(values)}.json"
+
+    def load(self) -> dict:
+        """Lambda: Outcomes; empty when there are none, or when the file is damaged, which is said.
+
+        What older versions have kept is of no use any more and is removed.
+        """
+        from ratecore.spiking.scoring import Outcomes
+
+        for old in self.run.folder.glob("search-*.json"):
+            if not old.name.startswith(f"search-{code_hash()}-"):
+                old.unlink(missing_ok=True)
+        try:
+            found = read_sealed_json(self.path, most=LARGEST_SEARCH)
+            return {float(value): Outcomes(*columns) for value, columns in found.items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError) as error:
+            say(f"{self.run.name('convert')}: {error}; the search begins anew", self.log)
+            return {}
+
+    def save(self, outcomes: dict) -> None:
+        """Writes the trials so far."""
+        columns = {str(value): [o.correct, o.rate_exc, o.rate_inh] for value, o in outcomes.items()}
+        write_atomic(self.path, sealed_json(columns))

@@ -1,0 +1,154 @@
+"""Stage 'train': the networks of a block, each alone or all as one batched program."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from ratecore.experiment.progress import say
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.running import all_or_error, at_work, one, record_file, recorded
+
+
+def _recorded_tests(run: Run) -> dict[int, dict]:
+    """Trial: values of the tests that were recorded before the run was interrupted."""
+    events = run.record.events()
+    return {e["step"]: e["values"] for e in events if (e["event"], e["stage"]) == ("metrics", "train")}
+
+
+def _checkpoints(run: Run, signals, log):
+    """The run's checkpoints; without one, training goes on from a run that differs in when it stops alone."""
+    from ratecore.experiment.checkpoints import Checkpoints
+    from ratecore.experiment.continuation import earlier_training, note_rule
+
+    note_rule(run.root, run.settings)
+
+    def otherwise(device):
+        earlier = earlier_training(run.root, run.folder, run.settings, device)
+        if earlier is None:
+            return None
+        done = "is trained already" if earlier.result.trained else f"goes on at trial {earlier.result.n_trials:,}"
+        differs = earlier.differences(run.settings)
+        say(f"{run.name('train')}: {done} with {differs} ({earlier.folder})", log or sys.stderr)
+        return earlier.result
+
+    return Checkpoints(run.folder, run.settings, signals, log=log, otherwise=otherwise)
+
+
+class Tests:
+    """The tests of a training under way: called after each, it brings them to the run's record and to the log."""
+
+    def __init__(self, run: Run, log):
+        from ratecore.experiment.progress import ProgressLog
+
+        self._run, self._known = run, _recorded_tests(run)
+        self._progress = ProgressLog(run.name("train"), run.settings, file=log)
+
+    def __call__(self, result) -> None:
+        self.record(result)
+        self._progress.update(result)
+
+    def record(self, result) -> None:
+        """Records the tests that are not in the record."""
+        # All of them, since a cut of the power can lose lines of the record that a checkpoint has seen.
+        for test in result.tests:
+            values = {
+                "train/loss": test["train_loss"],
+                "train/test_loss": test["loss"],
+                "train/test_accuracy": test["accuracy"],
+            }
+            if self._known.get(test["trial"]) != values:
+                self._known[test["trial"]] = values
+                self._run.record.append("metrics", "train", step=test["trial"], values=values)
+
+
+def _save(run: Run, result, device: str) -> dict:
+    """Saves a network; gives the fields of its `end`."""
+    from ratecore.formats import save_pth
+    from ratecore.tracking.environment import write_environment
+
+    record_file(run, "train", *write_environment(run.root), "environment")
+    sha256 = save_pth(run.network, run.settings, result)
+    return {
+        "trained": result.trained,
+        "n_trials": result.n_trials,
+        "seconds": round(result.seconds, 3),
+        "device": device,
+        "files": {run.relative(run.network): sha256},
+        "tags": {"trained": result.trained, "device": device},
+        "values": {"train/n_trials": result.n_trials, "train/trained": int(result.trained),
+                   "train/seconds": round(result.seconds, 3)},
+    }  # fmt: skip
+
+
+def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None) -> dict:
+    """Trains the run's network and saves it; loss and accuracy go to the record while it trains.
+
+    no_gpu: why it is trained on the CPU where a GPU was to be taken, for the record.
+    """
+    from ratecore.experiment.checkpoints import waiting_signals
+    from ratecore.rate.training import train
+
+    tests = Tests(run, log)
+    with waiting_signals() as signals:
+        result = train(run.settings, device, tests, _checkpoints(run, signals, log))
+        tests.record(result)  # an earlier training may have left nothing to do
+        end = _save(run, result, device)
+    if no_gpu:
+        end["tags"]["no_gpu"] = no_gpu
+    return end
+
+
+def train_together(runs: list[Run], device: str, log=None) -> list[dict]:
+    """Stage 'train' for a block of runs as one batched program on a device, see `block.train_block`.
+
+    Arguments, what is returned and what is raised as `run_block`.
+    """
+    log, found = log or sys.stderr, {}
+    with contextlib.ExitStack() as locks:
+        # Every block takes its locks in the same order, so that no two wait for each other.
+        for run in sorted(runs, key=lambda run: run.folder):
+
+            def lock(run=run):
+                return locks.enter_context(at_work("train", run, log))
+
+            found[run.folder] = one("train", run, lock, log)
+        found |= _train_undone([run for run in runs if found[run.folder] == (None, "")], device, log)
+    return all_or_error("train", [found[run.folder] for run in runs])
+
+
+def _train_undone(runs: list[Run], device: str, log) -> dict:
+    """Folder: (outcome, error message) of runs that are locked and not whole."""
+    from ratecore.experiment.checkpoints import waiting_signals
+    from ratecore.rate.block import train_block
+
+    found, going = {}, []
+    with waiting_signals() as signals, contextlib.ExitStack() as block:
+        for run in runs:
+            stack = block.enter_context(contextlib.ExitStack())
+
+            def begin(run=run, stack=stack):
+                checkpoints = _checkpoints(run, signals, log)
+                earlier = checkpoints.load()
+                end = stack.enter_context(recorded("train", run, log))
+                going.append((run, stack, end, checkpoints, Tests(run, log), earlier))
+
+            found[run.folder] = one("train", run, begin, log)
+        if not going:
+            return found
+        started, _, _, checkpoints, tests_of, results = zip(*going, strict=True)
+        settings = [run.settings for run in started]
+        trained = train_block(settings, device, lambda k, r: tests_of[k](r), list(results), list(checkpoints))
+        for k, outcome in trained:
+            run, stack, end, _, tests, _ = going[k]
+
+            def finish(run=run, stack=stack, end=end, tests=tests, outcome=outcome):
+                with stack.pop_all():
+                    if isinstance(outcome, FloatingPointError):
+                        raise outcome
+                    tests.record(outcome)
+                    end.update(_save(run, outcome, device))
+                return end
+
+            found[run.folder] = one("train", run, finish, log)
+    return found

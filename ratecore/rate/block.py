@@ -1,0 +1,206 @@
+"""A block of networks that train together, as one batched program on one device.
+
+The networks share their settings and differ in their seed. Trials are drawn on the CPU from each run's own streams, so
+that a network sees the trials that it would see alone. A network that is over leaves, and the program gets smaller.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+from ratecore.rate.evaluation import Scores, draw_trials, one_thread, scores_of, together
+from ratecore.rate.stacked import BlockUpdates, StackedNetworks
+from ratecore.rate.training import Training, TrainingResult
+from ratecore.settings.run import RunSettings
+
+MOST_NUMBERS = 2**26  # of noise in a chunk of test trials: 256 MiB in float32; a test holds about eight times as much
+
+
+def stack_trials(draws, device) -> tuple[torch.Tensor, ...]:
+    """u (K, B, n_in, T), z (K, B, T), x0 (K, B, N), noise (K, B, T-1, N) on a device, each moved in one copy.
+
+    Args:
+        draws: K times what `draw_trials` gives, on the CPU; B is the most trials, and fewer are filled up with zeros.
+    """
+    device, arrays = torch.device(device), zip(*((t.u, t.z, x0, noise) for t, x0, noise in draws), strict=True)
+    moved = []
+    for rows in arrays:
+        B = max(len(row) for row in rows)
+        # From pinned memory the copy runs while the CPU goes on.
+        whole = torch.zeros(len(rows), B, *rows[0].shape[1:], dtype=rows[0].dtype, pin_memory=device.type == "cuda")
+        for place, row in zip(whole, rows, strict=True):
+            place[: len(row)] = row
+        moved.append(whole.to(device, non_blocking=True))
+    return tuple(moved)
+
+
+def scores_of_tests(networks: StackedNetworks, places: list[int], trainings: list[Training]) -> list[Scores]:
+    """Scores of a test of the networks at these places, one program over networks and trials.
+
+    Args:
+        trainings: of these networks, in the same order; they say which trials come.
+    """
+    generators = [training.test_generators() for training in trainings]
+    task, loss_fn = trainings[0].task, trainings[0].settings.training.loss_fn
+    n = len(generators[0])
+    chunk = max(1, MOST_NUMBERS // (len(places) * task.T * networks.settings.N))
+    parts = [[] for _ in trainings]
+    for first in range(0, n, chunk):
+        draws = [draw_trials(task, t.result.net, g[first : first + chunk])
+                 for t, g in zip(trainings, generators, strict=True)]  # fmt: skip
+        u, _, x0, noise = stack_trials(draws, networks.device)
+        outputs = networks.outputs(u, x0, noise, places).cpu()
+        for scores, (trials, _, _), o in zip(parts, draws, outputs, strict=True):
+            scores.append(scores_of(task, trials, o, loss_fn))
+    return [together(scores) for scores in parts]
+
+
+def _flat(values: dict, prefix: str = "") -> dict:
+    """Nested settings as one mapping of dotted keys."""
+    flat = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def check_agree(settings: list[RunSettings]) -> None:
+    """Raises ValueError, naming the setting, where runs differ in more than their seed."""
+    first, *others = (_flat(s.model_dump(exclude={"seed"})) for s in settings)
+    for other in others:
+        for key in first | other:
+            a, b = first.get(key), other.get(key)
+            if a != b:
+                raise ValueError(f"{key} = {a!r} and {b!r} in one block; its runs may differ in their seed only")
+
+
+class _Block:
+    """The networks of a block under way; `outcomes` trains them."""
+
+    def __init__(self, trainings: list[Training], device, on_test, checkpoints, compile_step: bool):
+        self._on_test, self._checkpoints = on_test, checkpoints
+        self._going = list(enumerate(trainings))  # (index in the block, Training) in the order of the stack
+        results = [t.result for t in trainings]
+        stack = StackedNetworks([r.net for r in results], device)
+        self._updates = BlockUpdates(
+            stack, trainings[0].settings.training, [r.optimizer for r in results], compile_step
+        )
+
+    def outcomes(self) -> Iterator[tuple[int, TrainingResult | FloatingPointError]]:
+        failed = {}
+        while self._going:
+            with one_thread():
+                # First, since a network may come from a checkpoint between an update and its test.
+                failed |= self._test(failed)
+                ended = self._leave(failed)
+            yield from ended
+            if self._going:
+                self._save()
+                with one_thread():
+                    failed = self._update()
+
+    def _save(self) -> None:
+        """Checkpoints of all networks once one of them is due: bringing them from the device takes the same for all."""
+        kept = [self._checkpoints[index] for index, _ in self._going] if self._checkpoints else []
+        if not any(checkpoints.due() for checkpoints in kept):
+            return
+        self._updates.networks.write_back()
+        states = self._updates.state_dicts()
+        for checkpoints, (_, training), state in zip(kept, self._going, states, strict=True):
+            training.result.optimizer = state
+            checkpoints.write(training.result)
+        trials = {training.result.n_trials for _, training in self._going}  # of networks that went on, not all the same
+        for checkpoints in kept:
+            checkpoints.signals.check(min(trials) if len(trials) == 1 else None)
+
+    def _update(self) -> dict[int, FloatingPointError]:
+        """Updates every network; gives those whose loss is not finite."""
+        draws = [training.draw() for _, training in self._going]
+        counts = [len(trials.u) for trials, _, _ in draws]
+        u, z, x0, noise = stack_trials(draws, self._updates.networks.device)
+        losses = self._updates.update(u, z, x0, noise, counts if len(set(counts)) > 1 else None)
+        failed = {}
+        for (index, training), loss in zip(self._going, losses, strict=True):
+            try:
+                training.took(loss)
+            except FloatingPointError as error:
+                failed[index] = error
+        return failed
+
+    def _test(self, failed) -> dict[int, FloatingPointError]:
+        """Tests the networks that are due, but for the failed ones; gives those whose loss is not finite."""
+        due = [k for k, (index, training) in enumerate(self._going) if index not in failed and training.test_due]
+        if not due:
+            return {}
+        trainings, broken = [self._going[k][1] for k in due], {}
+        scores = scores_of_tests(self._updates.networks, due, trainings)
+        self._updates.networks.write_back(due)
+        states = self._updates.state_dicts(due)
+        for k, training, score, state in zip(due, trainings, scores, states, strict=True):
+            index, training.result.optimizer = self._going[k][0], state
+            try:
+                training.tested(score)
+            except FloatingPointError as error:
+                broken[index] = error
+                continue
+            if self._on_test:
+                self._on_test(index, training.result)
+        return broken
+
+    def _leave(self, failed) -> list[tuple[int, TrainingResult | FloatingPointError]]:
+        """Takes the networks that failed or are over out of the stack and gives their outcomes."""
+        ended = []
+        for index, training in self._going:
+            if index in failed:
+                ended.append((index, failed[index].with_traceback(None)))  # which would hold on to the whole block
+            elif training.over:
+                training.result.finished = training.result.finished or time.time()
+                ended.append((index, training.result))
+        if ended:
+            gone = {index for index, _ in ended}
+            staying = [k for k, (index, _) in enumerate(self._going) if index not in gone]
+            self._updates.keep(staying)
+            self._going = [self._going[k] for k in staying]
+        return ended
+
+
+def train_block(
+    settings: list[RunSettings],
+    device="cpu",
+    on_test: Callable[[int, TrainingResult], None] | None = None,
+    results: list[TrainingResult | None] | None = None,
+    checkpoints: list | None = None,
+    compile_step: bool = False,
+) -> Iterator[tuple[int, TrainingResult | FloatingPointError]]:
+    """Trains the networks of a block together, each as `train` does alone (docs/model.md 3).
+
+    Args:
+        settings: of the runs; they may differ in their seed only.
+        device: where the block is computed. The networks of the results are on the CPU.
+        on_test: called with a network's index and its result so far after every test of it. The result's network and
+            optimizer are then those of the test, so that it can be saved as a checkpoint.
+        results: what an earlier training of each run had come to, None for a run that starts.
+        checkpoints: a `Checkpoints` of each run, to which all are saved now and then.
+        compile_step: as in `BlockUpdates`.
+
+    Returns:
+        an iterator over (index in `settings`, outcome), each as soon as the network is over: a TrainingResult, or the
+        FloatingPointError of a network whose loss is no longer finite, which disturbs no other. `seconds` of a result
+        is the time that the block took until then.
+
+    Raises:
+        ValueError: runs that do not belong in one block; raised by the call, before any work.
+        Interrupted: the process was told to end; checkpoints are written.
+    """
+    if not settings:
+        return iter(())
+    check_agree(settings)
+    given = results or [None] * len(settings)
+    if len(given) != len(settings):
+        raise ValueError(f"{len(given)} results for {len(settings)} runs; give one, or None, for each")
+    trainings = [Training(s, "cpu", result) for s, result in zip(settings, given, strict=True)]
+    for training in trainings:
+        training.result.net.to("cpu")  # of a result that was loaded onto a GPU; trials are drawn where the network is
+    return _Block(trainings, device, on_test, checkpoints, compile_step).outcomes()

@@ -1,0 +1,367 @@
+"""The rate network of docs/model.md 1 (Kim, Li & Sejnowski, PNAS 2019, Eqs. 1-5): parameters, masks, tau transform."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from importlib import import_module
+
+import numpy as np
+import torch
+from torch import nn
+
+from ratecore.compat.aliases import accepts
+from ratecore.compat.config import RNNConfig
+from ratecore.settings.network import ACTIVATIONS, NetworkSettings
+from ratecore.system.arrays import real_tensor
+from ratecore.system.devices import torch_device
+from ratecore.system.streams import draw_inhibitory
+
+NOISE_SD = 0.1  # of the noise added to x at every step
+X0_SD = 0.01  # of the state at the first step
+
+
+def activation_function(name: str):
+    """phi of docs/model.md 1 as a function of a tensor. Raises ValueError for an unknown name."""
+    if name == "sigmoid":
+        return torch.sigmoid
+    if name == "clipped_relu":
+        return lambda x: x.clamp(0.0, 20.0)
+    if name == "softplus":
+        return lambda x: nn.functional.softplus(x).clamp(max=20.0)
+    raise ValueError(f"unknown activation '{name}'; allowed: {', '.join(ACTIVATIONS)}")
+
+
+def check_lesion(fraction: float, scale: float = 0.0) -> None:
+    """Raises ValueError, with the name, for a share of synapses or a factor of their weights outside [0, 1]."""
+    for name, value in (("fraction", fraction), ("lesion_scale", scale)):
+        if isinstance(value, str) or value is None or not 0 <= value <= 1:
+            raise ValueError(f"{name} = {value!r}; it must be in [0, 1]")
+
+
+class AbstractRateRNN(nn.Module, ABC):
+    """What every rate network offers; `FR_RNN_dale` is the network of the paper.
+
+    Args:
+        config: RNNConfig, kept with its `N` and `device`; a subclass may do without.
+    """
+
+    def __init__(self, config: RNNConfig | None = None):
+        super().__init__()
+        if config is not None:
+            self.config, self.N, self.device = config, config.N, torch.device(config.device)
+
+    @classmethod
+    def from_config(cls, config: RNNConfig, **more):
+        """A network from the seed package's configuration; by default the constructor takes it."""
+        return cls(config, **more)
+
+    @abstractmethod
+    def assign_exc_inh(self):
+        """Draws each unit's type: inh (N,) bool, exc (N,) bool, NI, NE, som_inh (som_N,)."""
+
+    @abstractmethod
+    def initialize_W(self):
+        """Draws the recurrent weights: w (N, N), mask (N, N), som_mask (N, N)."""
+
+    def effective_weights(self) -> torch.Tensor:
+        """The matrix (N, N) that multiplies r. A subclass defines it to be trained or converted by ratecore."""
+        raise NotImplementedError(f"{type(self).__name__} must define effective_weights()")
+
+    def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
+        """Synaptic decay time constants tau (N,) in steps. A subclass defines them, like `effective_weights`."""
+        raise NotImplementedError(f"{type(self).__name__} must define time_constants()")
+
+    @abstractmethod
+    def load_net(self, path):
+        """Becomes the network saved in a file. Returns self."""
+
+    def display(self) -> str:
+        """Prints and returns a summary of the network."""
+        text = f"{type(self).__name__}: {sum(p.numel() for p in self.parameters())} parameters"
+        print(text)
+        return text
+
+
+class RateNetwork(nn.Module):
+    """A network of N rate units that obeys Dale's law unless told not to.
+
+    Users get it as `FR_RNN_dale`, which adds the calls of the existing packages.
+
+    Everything that the network is lives in its parameters and buffers and, by its settings, in the extra state of
+    `state_dict`, which therefore restores it alone.
+
+    Args:
+        N: number of units.
+        P_inh: probability that a unit is inhibitory.
+        P_rec: probability that a recurrent connection is present at the start.
+        w_in: input weights (N, n_in), fixed.
+        som_N: number of SST (somatostatin) units, taken from the inhibitory ones.
+        w_dist: 'gaus' or 'gamma', the distribution of the starting weights.
+        gain: scale of the starting weights (`gaus`).
+        apply_dale: whether Dale's law holds.
+        w_out: readout weights (1, N), trained.
+        device: torch device.
+        taus: (tau,) or (tau_min, tau_max) in steps of 5 ms; two make `taus_gaus` a trained parameter.
+        activation: 'sigmoid', 'clipped_relu' or 'softplus'.
+        rng: numpy generator of all that is drawn here; fresh entropy when None. The global generators are not touched.
+
+    Raises:
+        ValueError: names the argument, its value and what is allowed.
+    """
+
+    parameter_names = ("w", "w_out", "b_out", "taus_gaus")
+    _standard = True  # see `is_standard`
+
+    def __init__(self, N, P_inh, P_rec, w_in, som_N, w_dist, gain, apply_dale, w_out, device="cpu",
+                 *, taus=(4, 20), activation="sigmoid", rng=None):  # fmt: skip
+        super().__init__()
+        self._adopt(NetworkSettings(
+            N=N, P_inh=P_inh, P_rec=P_rec, som_N=som_N, w_dist=w_dist, gain=gain, apply_dale=apply_dale,
+            taus=taus, activation=activation,
+        ))  # fmt: skip
+        self._rng = np.random.default_rng(rng)
+        w_in, w_out = real_tensor("w_in", w_in), real_tensor("w_out", w_out)
+        if w_in.ndim != 2 or w_in.shape[0] != self.N:
+            raise ValueError(f"w_in has shape {tuple(w_in.shape)}; it must be (N, n_in) with N = {self.N}")
+        if tuple(w_out.shape) != (1, self.N):
+            raise ValueError(f"w_out has shape {tuple(w_out.shape)}; it must be (1, {self.N})")
+        dtype = w_in.dtype if w_in.is_floating_point() else torch.float32
+        inh, exc, _, _, _ = self.assign_exc_inh()
+        self._register(inh=inh, exc=exc)
+        w, m, som_m = self.initialize_W()
+        taus_gaus = self._rng.standard_normal((self.N, 1))
+        self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=np.zeros(1), taus_gaus=taus_gaus)
+        self._drawn = {name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")}
+        self.to(torch_device(device))
+
+    def _adopt(self, settings: NetworkSettings) -> None:
+        """Takes over what a network is besides its arrays."""
+        self.settings = s = settings
+        self.N, self.P_inh, self.P_rec, self.som_N = s.N, s.P_inh, s.P_rec, s.som_N
+        self.w_dist, self.gain, self.apply_dale, self.activation = s.w_dist, s.gain, s.apply_dale, s.activation
+        if "taus_gaus" in self._parameters:
+            self.taus_gaus.requires_grad_(len(s.taus) == 2)
+
+    @property
+    def taus(self) -> torch.Tensor:
+        """(tau,) or (tau_min, tau_max) in steps, float64."""
+        return torch.tensor(self.settings.taus, dtype=torch.float64)
+
+    def _register(self, dtype=None, **arrays) -> None:
+        """Makes a parameter or buffer of each array, with its own copy of the numbers."""
+        for name, value in arrays.items():
+            value = torch.as_tensor(value, dtype=dtype).detach().clone()
+            if name in self.parameter_names:
+                trained = name != "taus_gaus" or len(self.settings.taus) == 2
+                self.register_parameter(name, nn.Parameter(value, requires_grad=trained))
+            else:
+                self.register_buffer(name, value)
+
+    def get_extra_state(self) -> dict:
+        """What `state_dict` holds besides arrays: the settings, so that it restores the network alone."""
+        return self.settings.model_dump(mode="json")
+
+    def set_extra_state(self, state: dict) -> None:
+        self._adopt(NetworkSettings(**state))
+
+    def load_state_dict(self, state_dict, strict=True, assign=False):
+        """Takes over arrays and settings of a network of the same shapes; `load_net` takes any.
+
+        Raises:
+            ValueError: an array has another shape; this network stays as it was.
+        """
+        for name, own in self.state_dict().items():
+            given = state_dict.get(name)
+            if isinstance(given, torch.Tensor) and given.shape != own.shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(given.shape)}; it must be {tuple(own.shape)} for this network"
+                )
+        self._drawn = None  # the start of the network whose state this was is not known
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    @classmethod
+    def from_settings(cls, settings: NetworkSettings, n_in: int, rng=None, device="cpu", dtype=torch.float32):
+        """A network with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too, last (docs/model.md 1)."""
+        rng = np.random.default_rng(rng)
+        s = settings
+        empty_in, empty_out = torch.zeros(s.N, n_in, dtype=dtype), torch.zeros(1, s.N, dtype=dtype)
+        net = cls(s.N, s.P_inh, s.P_rec, empty_in, s.som_N, s.w_dist, s.gain, s.apply_dale, empty_out, device,
+                  taus=s.taus, activation=s.activation, rng=rng)  # fmt: skip
+        with torch.no_grad():
+            net.w_in.copy_(torch.as_tensor(rng.standard_normal((s.N, n_in))))
+            net.w_out.copy_(torch.as_tensor(rng.standard_normal((1, s.N)) / 100))
+        return net
+
+    @classmethod
+    def from_config(cls, config: RNNConfig, w_in, w_out, **more):
+        """A network from the seed package's configuration; `more` as in the constructor."""
+        c = config
+        return cls(c.N, c.P_inh, c.P_rec, w_in, c.som_N, c.w_dist, c.gain, c.apply_dale, w_out, c.device, **more)
+
+    @classmethod
+    def from_arrays(cls, settings: NetworkSettings, arrays: dict, device="cpu", dtype=torch.float32):
+        """The network that has these numbers.
+
+        Args:
+            settings: what it is besides its arrays.
+            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc, in the shapes of docs/model.md 4.
+
+        Raises:
+            ValueError: an array is missing, has another shape, is complex or is not finite.
+        """
+        N, net = settings.N, cls.__new__(cls)
+        n_in = np.shape(arrays["w_in"])[-1] if np.ndim(arrays.get("w_in", ())) == 2 else 1
+        shapes = {"w": (N, N), "w_in": (N, n_in), "w_out": (1, N), "b_out": (1,), "taus_gaus": (N, 1), "m": (N, N),
+                  "som_m": (N, N), "inh": (N,), "exc": (N,)}  # fmt: skip
+        for name, shape in shapes.items():
+            if name not in arrays:
+                raise ValueError(f"{name} is missing")
+            if tuple(arrays[name].shape) != shape:
+                raise ValueError(f"{name} has shape {tuple(arrays[name].shape)}; it must be {shape}")
+            if np.iscomplexobj(np.asarray(arrays[name])):
+                raise ValueError(f"{name} is complex; it must be real")
+            if not np.isfinite(np.asarray(arrays[name])).all():
+                raise ValueError(f"{name} holds NaN or infinity")
+        signs = np.asarray(arrays["m"])
+        if not (np.abs(signs) == np.eye(N)).all():
+            raise ValueError("m is not a diagonal of +1 and -1")
+        nn.Module.__init__(net)
+        net._adopt(settings)
+        net._rng, net._drawn = np.random.default_rng(), None
+        net._register(torch.bool, **{k: arrays[k] for k in ("inh", "exc")})
+        net._register(dtype, **{k: arrays[k] for k in shapes if k not in ("inh", "exc")})
+        return net.to(torch_device(device))
+
+    def assign_exc_inh(self):
+        """Draws each unit's type.
+
+        Returns:
+            inh (N,) bool, exc (N,) bool, NI, NE, som_inh (som_N,): indices of the SST units, the first inhibitory ones.
+
+        Raises:
+            ValueError: fewer inhibitory units than `som_N`.
+        """
+        inh = draw_inhibitory(self.N, self.P_inh, self.apply_dale, self._rng)
+        NI = int(inh.sum())
+        if self.som_N > NI:
+            raise ValueError(
+                f"som_N = {self.som_N}; it must be at most the number of inhibitory units, which is {NI} here"
+            )
+        return inh, ~inh, NI, self.N - NI, np.flatnonzero(inh)[: self.som_N]
+
+    def initialize_W(self):
+        """Draws the starting weights for the units' types.
+
+        Returns:
+            w (N, N), mask (N, N) diagonal of signs, som_mask (N, N).
+        """
+        N = self.N
+        inh = self.inh.cpu().numpy()
+        present = self._rng.random((N, N)) < self.P_rec
+        if self.w_dist == "gaus":
+            w = self._rng.standard_normal((N, N)) * self.gain / np.sqrt(N * self.P_rec) if self.P_rec else 0.0
+        else:
+            w = self._rng.gamma(2.0, 0.003, (N, N))
+        w = present * w
+        if self.apply_dale:
+            w = np.abs(w)
+        mask = np.diag(np.where(inh, -1.0, 1.0))
+        som_mask = np.ones((N, N))
+        som_mask[np.ix_(np.flatnonzero(inh)[: self.som_N], inh)] = 0
+        return w, mask, som_mask
+
+    def rectified_w(self) -> torch.Tensor:
+        """w (N, N) without the values that Dale's law silences."""
+        return torch.relu(self.w) if self.apply_dale else self.w
+
+    def effective_weights(self) -> torch.Tensor:
+        """W (N, N) of docs/model.md 1; `m` is diagonal, so it scales columns instead of costing a product."""
+        return self.rectified_w() * self.m.diagonal() * self.som_m
+
+    def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
+        """tau (N,) in steps: the sigmoid transform of `taus_gaus`, or the one value that all units share.
+
+        Args:
+            taus: (tau,) or (tau_min, tau_max) in place of the network's own.
+            taus_gaus: (N, 1) in place of the network's own, such as those before training.
+
+        Raises:
+            ValueError: not one or two increasing values.
+        """
+        bounds = self.taus.tolist() if taus is None else [float(t) for t in np.ravel(taus)]
+        if len(bounds) == 1:
+            return self.w.new_full((self.N,), bounds[0])
+        if len(bounds) != 2 or not bounds[0] < bounds[1]:
+            raise ValueError(f"taus = {bounds}; give one value, or a minimum below a maximum")
+        low, high = bounds
+        return torch.sigmoid((self.taus_gaus if taus_gaus is None else taus_gaus)[:, 0]) * (high - low) + low
+
+    def live_synapses(self) -> torch.Tensor:
+        """(N, N) bool: the connections whose effective weight is not zero."""
+        return self.effective_weights() != 0
+
+    def _lesion(self, candidates: torch.Tensor, fraction: float, scale: float, rng: np.random.Generator) -> int:
+        index = torch.nonzero(candidates).cpu().numpy()
+        post, pre = index[rng.permutation(len(index))[: round(fraction * len(index))]].T
+        with torch.no_grad():
+            self.w[post, pre] = scale * self.w[post, pre] if scale else 0.0
+        return len(post)
+
+    @accepts(lesion_percentage="fraction")
+    def lesion_w(self, fraction: float, lesion_scale: float = 0.0, *, seed=None) -> int:
+        """Weakens a fraction of the live synapses, chosen at random. Returns how many.
+
+        Args:
+            fraction: of the live synapses, in [0, 1]; also called `lesion_percentage`.
+            lesion_scale: factor of the weights of the chosen ones, in [0, 1]; 0 removes them.
+            seed: int or `numpy.random.Generator`; fresh entropy when None.
+
+        Raises:
+            ValueError: a number outside [0, 1].
+        """
+        check_lesion(fraction, lesion_scale)
+        return self._lesion(self.live_synapses(), fraction, lesion_scale, np.random.default_rng(seed))
+
+    @accepts(lesion_percentage="fraction")
+    def lesion_w_by_type(self, fraction: float, lesion_scale: float = 0.0, *, seed=None) -> dict[str, int]:
+        """Lesions the same fraction of the live E-E, E-I, I-E and I-I synapses (from-to). Returns the counts.
+
+        Arguments and errors as of `lesion_w`.
+        """
+        check_lesion(fraction, lesion_scale)
+        rng, live, units = np.random.default_rng(seed), self.live_synapses(), {"E": self.exc, "I": self.inh}
+        return {
+            f"{pre}-{post}": self._lesion(
+                live & units[post][:, None] & units[pre][None, :], fraction, lesion_scale, rng
+            )
+            for pre in "EI"
+            for post in "EI"
+        }
+
+    def display(self) -> str:
+        """Prints and returns a summary of the network."""
+        n_inh = int(self.inh.sum())
+        text = (
+            f"FR_RNN_dale: N = {self.N} ({self.N - n_inh} excitatory, {n_inh} inhibitory, {self.som_N} SST), "
+            f"{self.w_in.shape[1]} inputs\n"
+            f"  Dale's law {'on' if self.apply_dale else 'off'}, {self.w_dist} weights, gain {self.gain}, "
+            f"P_rec {self.P_rec}; {int(self.live_synapses().sum())} live synapses\n"
+            f"  taus {', '.join(f'{t:g}' for t in self.taus.tolist())} steps; activation {self.activation}"
+        )
+        print(text)
+        return text
+
+
+def is_standard(net) -> bool:
+    """Whether a network computes as `RateNetwork` does, so that compiled loops may take its place.
+
+    A subclass of a user's may override anything: it is not.
+    """
+    return vars(type(net)).get("_standard", False)
+
+
+def __getattr__(name):
+    # It runs trials and reads files, which need this module.
+    if name == "FR_RNN_dale":
+        return import_module("ratecore.compat.rate_network").FR_RNN_dale
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

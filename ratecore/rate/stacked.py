@@ -1,0 +1,222 @@
+"""Networks of the same settings, stacked on one device and updated as one batched program.
+
+A network's numbers are those of the single network by `TorchUpdates`, to rounding: a batched product may add in another
+order.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from ratecore.rate.dynamics import readout, stacked_step, torch_engine
+from ratecore.rate.losses import trial_losses
+from ratecore.rate.network import RateNetwork, is_standard
+from ratecore.rate.updates import BETAS, EPS, TorchUpdates
+from ratecore.settings.training import TrainingSettings
+from ratecore.system.arrays import BATCH, STEPS, tensor_of
+
+
+def trained_names(net) -> list[str]:
+    """Names of the parameters that training changes, in the order of the optimizer's state."""
+    return [name for name, p in net.named_parameters() if p.requires_grad]
+
+
+class StackedNetworks:
+    """K networks `FR_RNN_dale` of the same settings, each array stacked on one device.
+
+    Args:
+        nets: the networks, of the same settings and dtype. They keep their own parameters until `write_back`.
+        device: torch device of the stack.
+
+    Attributes:
+        nets: the networks in the stack, in its order.
+        parameters: w (K, N, N), w_out (K, 1, N), b_out (K, 1) and, with two taus, taus_gaus (K, N, 1).
+
+    Raises:
+        ValueError: no network, one of another kind, or networks that do not belong together.
+    """
+
+    def __init__(self, nets: list[RateNetwork], device="cpu"):
+        if not nets:
+            raise ValueError("a stack needs at least one network")
+        for net in nets:
+            if not is_standard(net):
+                raise ValueError(f"{type(net).__name__} cannot be stacked; only FR_RNN_dale can")
+            mine, first = ((n.settings, n.w_in.shape, n.w.dtype) for n in (net, nets[0]))
+            if mine != first:
+                raise ValueError("the networks of a stack must have the same settings, number of inputs and dtype")
+        self.nets, self.settings, self.device = list(nets), nets[0].settings, torch.device(device)
+
+        def stack(arrays):
+            return torch.stack([array.detach() for array in arrays]).to(self.device)
+
+        self.parameters = {
+            name: stack(getattr(net, name) for net in nets).requires_grad_() for name in trained_names(nets[0])
+        }
+        self._w_in_t = stack(net.w_in.mT for net in nets)
+        # m is diagonal: it signs the columns. Without SST units the mask is all ones, and signs (K, 1, N) are enough.
+        masked = self.settings.som_N > 0
+        self._scale = stack(net.m.diagonal() * net.som_m if masked else net.m.diagonal()[None] for net in nets)
+
+    def __len__(self) -> int:
+        return len(self.nets)
+
+    def effective_weights(self) -> torch.Tensor:
+        """W (K, N, N) of docs/model.md 1."""
+        w = self.parameters["w"]
+        return (torch.relu(w) if self.settings.apply_dale else w) * self._scale
+
+    def time_constants(self) -> torch.Tensor:
+        """tau (K, N) in steps."""
+        low, *high = self.settings.taus
+        if not high:
+            return self._w_in_t.new_full((len(self), self.settings.N), low)
+        return torch.sigmoid(self.parameters["taus_gaus"][..., 0]) * (high[0] - low) + low
+
+    def run(self, u, x0, noise, networks: list[int] | None = None, step=None):
+        """Runs B trials of each network; differentiable in `parameters`.
+
+        Args:
+            u: (K, B, n_in, T).   x0: (K, B, N).   noise: (K, B, T-1, N), all on the stack's device.
+            networks: places in the stack, one for each of the K; all of them when None.
+            step: as in `torch_engine`.
+
+        Returns:
+            x, r (K, B, T, N), o (K, B, T-1).
+
+        Raises:
+            ValueError: a shape that does not fit, which a batched product might stretch to one that does. NaN and
+                infinity are not looked for: the device would be waited for.
+        """
+        K = len(self) if networks is None else len(networks)
+        u = self._tensor("u", u, K, BATCH, self._w_in_t.shape[1], STEPS)
+        B, T, N = u.shape[1], u.shape[3], self.settings.N
+        x0, noise = self._tensor("x0", x0, K, B, N), self._tensor("noise", noise, K, B, T - 1, N)
+        W, alpha, w_in_t = self.effective_weights(), 1 / self.time_constants(), self._w_in_t
+        w_out, b_out = self.parameters["w_out"], self.parameters["b_out"]
+        if networks is not None:
+            W, alpha, w_in_t, w_out, b_out = (v[networks] for v in (W, alpha, w_in_t, w_out, b_out))
+        drive = u[..., :-1].mT @ w_in_t[:, None]
+        return torch_engine(W, drive, alpha, self.settings.activation, x0, noise, w_out, b_out, step)
+
+    def _tensor(self, name: str, value, *shape) -> torch.Tensor:
+        return tensor_of(name, value, shape, self._w_in_t.dtype, self._w_in_t.device, finite=False)
+
+    def outputs(self, u, x0, noise, networks: list[int] | None = None) -> torch.Tensor:
+        """Outputs o (K, B, T) without gradients, o[..., 0] the readout of r[0]; arguments as `run`."""
+        with torch.no_grad():
+            _, r, o = self.run(u, x0, noise, networks)
+            w_out, b_out = (self.parameters[name] for name in ("w_out", "b_out"))
+            if networks is not None:
+                w_out, b_out = w_out[networks], b_out[networks]
+            return torch.cat([readout(r[..., :1, :], w_out, b_out), o], -1)
+
+    def keep(self, networks: list[int]) -> None:
+        """Keeps the networks at these places, in this order; the others leave with the parameters of `write_back`."""
+        self.nets = [self.nets[k] for k in networks]
+        self.parameters = {name: p.detach()[networks].requires_grad_() for name, p in self.parameters.items()}
+        self._w_in_t, self._scale = self._w_in_t[networks], self._scale[networks]
+
+    def write_back(self, networks: list[int] | None = None) -> None:
+        """Writes the parameters of the networks at these places (all when None) into the networks themselves."""
+        networks = list(range(len(self))) if networks is None else networks
+        with torch.no_grad():
+            for name, p in self.parameters.items():
+                for k, value in zip(networks, p[networks].cpu(), strict=True):
+                    getattr(self.nets[k], name).copy_(value)
+
+
+class BlockUpdates:
+    """Updates of all networks of a stack at once, by autograd and Adam (docs/model.md 3).
+
+    Adam is written out over the stacked arrays, since each network has a count of steps of its own: one that goes on
+    from a checkpoint has taken others than its neighbours.
+
+    Args:
+        networks: the stack.   training: settings that all networks share.
+        optimizers: Adam's state_dict of each network, empty for a new one; all are new when None.
+        compile_step: whether `torch.compile` compiles a time step. Off, since compiling takes seconds to minutes.
+    """
+
+    def __init__(self, networks: StackedNetworks, training: TrainingSettings, optimizers=None, compile_step=False):
+        self.networks, self.training = networks, training
+        step = stacked_step(networks.settings.activation)
+        self._step = torch.compile(step) if compile_step else step
+        self._m, self._v = ({name: torch.zeros_like(p) for name, p in networks.parameters.items()} for _ in range(2))
+        # In float64: 1 - 0.999 has lost four digits in float32.
+        self._steps = torch.zeros(len(networks), dtype=torch.float64, device=networks.device)
+        for k, (net, state) in enumerate(zip(networks.nets, optimizers or [{}] * len(networks), strict=True)):
+            for i, name in enumerate(trained_names(net)):
+                if entry := state.get("state", {}).get(i):
+                    self._steps[k] = float(entry["step"])
+                    self._m[name][k], self._v[name][k] = entry["exp_avg"], entry["exp_avg_sq"]
+
+    def update(self, u, z, x0, noise, counts=None) -> list[float]:
+        """One step of every network on a batch of trials of its own.
+
+        Args:
+            u: (K, B, n_in, T).   z: (K, B, T).   x0: (K, B, N).   noise: (K, B, T-1, N), on the stack's device.
+            counts: number of trials of each network; those after them only fill up and change nothing. B when None.
+
+        Returns:
+            K losses, each the mean over the network's trials. Reading them is the one time that the device is waited
+            for.
+
+        Raises:
+            ValueError: as in `StackedNetworks.run`, or counts that do not fit.
+        """
+        u = self.networks._tensor("u", u, len(self.networks), BATCH, self.networks._w_in_t.shape[1], STEPS)
+        z = self.networks._tensor("z", z, len(u), u.shape[1], u.shape[3])
+        if counts is not None and (len(counts) != len(u) or not all(0 < n <= u.shape[1] for n in counts)):
+            raise ValueError(f"counts = {counts}; it must be {len(u)} numbers from 1 to {u.shape[1]}")
+        parameters = list(self.networks.parameters.values())
+        with torch.enable_grad():
+            _, _, o = self.networks.run(u, x0, noise, step=self._step)
+            losses = trial_losses(o, z, self.training.loss_fn)
+            losses = losses.mean(1) if counts is None else _means(losses, counts)
+            # No network's loss depends on another's parameters, so the gradient of the sum is that of each.
+            gradients = torch.autograd.grad(losses.sum(), parameters)
+        self._adam(gradients)
+        return losses.tolist()
+
+    @torch.no_grad()
+    def _adam(self, gradients) -> None:
+        (beta1, beta2), self._steps = BETAS, self._steps + 1
+        rate = self.training.learning_rate / (1 - beta1**self._steps)
+        root = (1 - beta2**self._steps).sqrt()
+        for (name, p), g in zip(self.networks.parameters.items(), gradients, strict=True):
+            m, v = self._m[name], self._v[name]
+            rate_k, root_k = (c.to(p.dtype).reshape(-1, *[1] * (p.ndim - 1)) for c in (rate, root))
+            m.lerp_(g, 1 - beta1)
+            v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+            p.addcdiv_(rate_k * m, (v.sqrt() / root_k).add_(EPS), value=-1)
+
+    def keep(self, networks: list[int]) -> None:
+        """Keeps the networks at these places, in this order; the others leave."""
+        self.networks.keep(networks)
+        self._steps = self._steps[networks]
+        self._m, self._v = ({name: t[networks] for name, t in d.items()} for d in (self._m, self._v))
+
+    def state_dicts(self, networks: list[int] | None = None) -> list[dict]:
+        """Adam's state of the networks at these places (all when None), as `TorchUpdates.state_dict`, on the CPU."""
+        networks = list(range(len(self.networks))) if networks is None else networks
+        steps = self._steps[networks].float().cpu()
+        m, v = ({name: t[networks].cpu() for name, t in d.items()} for d in (self._m, self._v))
+        states = []
+        for row, k in enumerate(networks):
+            net = self.networks.nets[k]
+            state = TorchUpdates(net, self.training).state_dict()
+            if steps[row]:
+                # Copies, so that one network's state does not hold the memory of all.
+                state["state"] = {
+                    i: {"step": steps[row].clone(), "exp_avg": m[name][row].clone(), "exp_avg_sq": v[name][row].clone()}
+                    for i, name in enumerate(trained_names(net))
+                }
+            states.append(state)
+        return states
+
+
+def _means(losses, counts: list[int]) -> torch.Tensor:
+    """Mean losses (K,) of the first counts[k] of the trials of each network; losses (K, B)."""
+    weights = torch.tensor([[b < n for b in range(losses.shape[1])] for n in counts], dtype=losses.dtype)
+    return (losses * (weights / weights.sum(1, keepdim=True)).to(losses.device)).sum(1)

@@ -1,0 +1,256 @@
+"""One update of a network by Adam (model.md 3): by torch's autograd, or on the CPU by compiled loops that do the same.
+
+Both hold Adam's state in the layout of `torch.optim.Adam.state_dict`, so that either goes on where the other stopped.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import torch
+
+from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take, run
+from ratecore.rate.losses import trial_losses
+from ratecore.rate.network import is_standard
+from ratecore.settings.training import TrainingSettings
+from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
+
+BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
+
+
+class TorchUpdates:
+    """Updates by autograd, for every device and every kind of network."""
+
+    def __init__(self, net, training: TrainingSettings):
+        self.net, self.loss_fn = net, training.loss_fn
+        parameters = [p for p in net.parameters() if p.requires_grad]
+        # fused: one pass over each parameter, on CPU and GPU alike.
+        self.optimizer = torch.optim.Adam(parameters, lr=training.learning_rate, betas=BETAS, eps=EPS, fused=True)
+
+    def update(self, u, z, x0, noise, *, finite: bool = True) -> float:
+        """One step on a batch of trials.
+
+        Args:
+            u: (B, n_in, T).   z: (B, T).   x0: (B, N).   noise: (B, T-1, N).
+            finite: whether they are checked for NaN and infinity; not needed for what `draw_trials` gives.
+
+        Returns:
+            its loss, the mean over the trials.
+
+        Raises:
+            ValueError: a shape that does not fit, no real numbers, NaN or infinity; the network stays as it was.
+        """
+        dtype, device = self.net.w.dtype, self.net.w.device
+        u = tensor_of("u", u, (BATCH, self.net.w_in.shape[1], STEPS), dtype, device, finite)
+        z = tensor_of("z", z, (len(u), u.shape[2]), dtype, device, finite)
+        _, _, o = run(self.net, u, x0=x0, noise=noise, finite=finite)
+        loss = trial_losses(o, z, self.loss_fn).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def state_dict(self) -> dict:
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state: dict) -> None:
+        self.optimizer.load_state_dict(state)
+
+
+class FusedUpdates:
+    """Updates of an `FR_RNN_dale` on the CPU: no graph, no allocation and a handful of calls a trial.
+
+    The network's own parameters are updated in place. They must not be changed by others between two updates, except
+    that `reload` is called afterwards.
+    """
+
+    def __init__(self, net, training: TrainingSettings):
+        from ratecore.rate.dynamics import kernels, lanes, training_kernels
+
+        self.net, self.training, self._kernels, self._lanes = net, training, training_kernels, lanes
+        self._clipped = kernels.CLIPPED_RELU
+        self._phi, self._loss = kernels.CODES[net.activation], training_kernels.LOSS_CODES[training.loss_fn]
+        self._check_network()
+        names = [name for name, p in net.named_parameters() if p.requires_grad]
+        self._p = {name: getattr(net, name).detach().numpy() for name in names}
+        self._m, self._v = ({name: np.zeros_like(p) for name, p in self._p.items()} for _ in range(2))
+        self._flat = {name: [d[name].reshape(-1) for d in (self._p, self._m, self._v)] for name in names}
+        self._step, self._buffers = 0, {}
+        self._dtype = self._p["w"].dtype.type
+        self._low, self._span = (
+            self._dtype(net.settings.taus[0]),
+            self._dtype(net.settings.taus[-1] - net.settings.taus[0]),
+        )
+        N = net.N
+        self._g = {name: np.zeros(shape, self._dtype) for name, shape in
+                   {"W": (N, N), "alpha": (N,), "w_out": (N,), "b_out": (1,)}.items()}  # fmt: skip
+        self._g_W = torch.from_numpy(self._g["W"])
+        self._w_in = np.ascontiguousarray(net.w_in.numpy())
+        self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
+        signs, som_m = net.m.diagonal().numpy(), net.som_m.numpy()
+        self._scale = np.ascontiguousarray(signs * som_m if net.som_N else signs[None])
+        self._W, self._W_t = np.empty_like(self._p["w"]), np.empty_like(self._p["w"])
+        self.reload()
+
+    def _check_network(self) -> None:
+        """Checks the arrays that loops will read and write by index. Weights are laid out row by row, where they are.
+
+        Raises:
+            ValueError: an array of the network has another shape or dtype than its weights ask for.
+        """
+        net, N = self.net, self.net.N
+        if not compiled_loops_take(net):
+            raise ValueError(
+                f"the network is {net.w.dtype} on {net.w.device}; it must be float32 or float64 on the CPU"
+            )
+        shapes = {"w": (N, N), "w_in": (N, net.w_in.shape[-1]), "w_out": (1, N), "b_out": (1,), "taus_gaus": (N, 1),
+                  "m": (N, N), "som_m": (N, N)}  # fmt: skip
+        for name, shape in shapes.items():
+            own = getattr(net, name)
+            if own.dtype != net.w.dtype or own.device != net.w.device:
+                raise ValueError(f"{name} is {own.dtype} on {own.device}; w is {net.w.dtype} on {net.w.device}")
+            tensor_of(name, own, shape, own.dtype, own.device, finite=name in ("w_in", "m", "som_m"))
+            if not own.is_contiguous():  # flat views would be copies, and their updates lost
+                own.data = own.data.contiguous()
+
+    def reload(self) -> None:
+        """Takes over the network's weights as they are now."""
+        self._W[:] = self.net.effective_weights().detach().numpy()
+        np.copyto(self._W_t, self._W.T)
+
+    def _buffer(self, kind: str, T: int) -> dict[str, np.ndarray]:
+        """Arrays that are reused from update to update, of trials one by one ('single') or side by side ('lanes')."""
+        if (kind, T) not in self._buffers:
+            N, L = self.net.N, self._lanes.LANES
+            shapes = {
+                "single": {"x": (T, N), "r": (T, N), "h": (T - 1, N), "a": (T - 1, N), "o": (T - 1,), "go": (T - 1,),
+                           "nothing": (0, 0)},
+                "lanes": {"X": (N, T, L) if self._phi == self._clipped else (0, 0, 0), "R": (N, T, L),
+                          "A": (N, T - 1, L), "o": (T, L), "go": (T - 1, L)},
+            }[kind]  # fmt: skip
+            b = {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}
+            if kind == "single":
+                b["of_product"] = torch.from_numpy(b["a"]).T, torch.from_numpy(b["r"])[:-1]
+            else:
+                A, R = (torch.from_numpy(b[name].reshape(N, -1)) for name in ("A", "R"))
+                b["of_product"] = A, R[:, :-L].T
+            self._buffers[kind, T] = b
+        return self._buffers[kind, T]
+
+    def update(self, u, z, x0, noise, *, finite: bool = True) -> float:
+        """As `TorchUpdates.update`."""
+        N, dtype = self.net.N, self._dtype
+        u = array_of("u", u, (BATCH, self._w_in.shape[1], STEPS), dtype, finite)
+        B, _, T = u.shape
+        trials = (
+            u,
+            array_of("z", z, (B, T), dtype, finite),
+            array_of("x0", x0, (B, N), dtype, finite),
+            array_of("noise", noise, (B, T - 1, N), dtype, finite),
+        )
+        for g in self._g.values():
+            g[:] = 0
+        share = self._share_of_span()
+        alpha = 1 / (share * self._span + self._low)
+        L = self._lanes.LANES
+        common = alpha, self._flat["w_out"][0], self._flat["b_out"][0], self._phi, self._loss, dtype(1 / B)
+        loss = 0.0
+        for first in range(0, B, L):
+            group = tuple(v[first : first + L] for v in trials)
+            pays = len(group[0]) >= LANES_PAY
+            loss += (self._side_by_side if pays else self._one_by_one)(common, *group)
+        self._adam(share, alpha)
+        return loss / B
+
+    def _one_by_one(self, common, u, z, x0, noise) -> float:
+        b, loss = self._buffer("single", u.shape[2]), 0.0
+        for k in range(len(u)):
+            b["x"][0] = x0[k]
+            loss += self._kernels.trial_gradients(
+                self._W, self._W_t, self._w_in_t, *common, u[k], z[k], noise[k], b["x"], b["r"], b["h"], b["o"],
+                b["go"], b["a"], self._g["alpha"], self._g["w_out"], self._g["b_out"], b["nothing"],
+            )  # fmt: skip
+            self._product(*b["of_product"])
+        return loss
+
+    def _side_by_side(self, common, u, z, x0, noise) -> float:
+        b = self._buffer("lanes", u.shape[2])
+        live, live_t = self._live
+        loss = self._kernels.gradients_side_by_side(
+            *live.take(self._W).parts, *live_t.take(self._W_t).parts, self._w_in, *common, u, z, x0, noise, b["o"],
+            b["go"], b["X"], b["R"], b["A"], self._g["alpha"], self._g["w_out"], self._g["b_out"],
+        )  # fmt: skip
+        self._product(*b["of_product"])
+        return loss
+
+    def _product(self, a, r) -> None:
+        """Adds to the gradient of W the sum over steps of a[t] r[t-1]^T, by BLAS."""
+        self._g_W.addmm_(a, r)
+
+    @functools.cached_property
+    def _live(self):
+        return [self._lanes.LiveMatrix(self.net.N, self._dtype) for _ in range(2)]
+
+    def _share_of_span(self) -> np.ndarray:
+        """sigmoid(taus_gaus) (N,): where each tau lies between the bounds; 0 for the one tau that all units share."""
+        if "taus_gaus" not in self._flat:
+            return np.zeros(self.net.N, self._dtype)
+        half = self._dtype(0.5)
+        return half + half * np.tanh(half * self._flat["taus_gaus"][0])
+
+    def _adam(self, share, alpha) -> None:
+        self._step += 1
+        beta1, beta2 = BETAS
+        rate = self.training.learning_rate / (1 - beta1**self._step)
+        with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
+            constants = [self._dtype(c) for c in (rate, math.sqrt(1 - beta2**self._step), beta1, beta2, EPS)]
+        gradients = {"w_out": self._g["w_out"], "b_out": self._g["b_out"]}
+        if "taus_gaus" in self._flat:
+            # dL/dtau = -alpha^2 dL/dalpha, dtau/dtaus_gaus = span share (1 - share)
+            gradients["taus_gaus"] = -self._g["alpha"] * alpha * alpha * self._span * share * (1 - share)
+        for name, g in gradients.items():
+            p, m, v = self._flat[name]
+            self._kernels.adam(p, g, m, v, *constants)
+        self._kernels.adam_of_weights(
+            self._p["w"],
+            self._g["W"],
+            self._scale,
+            self.net.apply_dale,
+            self._m["w"],
+            self._v["w"],
+            *constants,
+            self._W,
+        )
+        np.copyto(self._W_t, self._W.T)
+
+    def state_dict(self) -> dict:
+        """Adam's state in torch's layout; the tensors are copies."""
+        state = {
+            i: {"step": torch.tensor(float(self._step)), "exp_avg": torch.from_numpy(self._m[name].copy()),
+                "exp_avg_sq": torch.from_numpy(self._v[name].copy())}
+            for i, name in enumerate(self._p)
+        }  # fmt: skip
+        # Written out, since making an Adam of torch's imports its compiler, which takes a second.
+        group = {"lr": self.training.learning_rate, "betas": BETAS, "eps": EPS, "weight_decay": 0, "amsgrad": False,
+                 "maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": True,
+                 "decoupled_weight_decay": False, "params": list(range(len(self._p)))}  # fmt: skip
+        return {"state": state if self._step else {}, "param_groups": [group]}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Goes on from a state of this class or of torch's Adam, with the network's weights as they are now."""
+        for i, name in enumerate(self._p):
+            if i in state["state"]:
+                entry = state["state"][i]
+                self._step = int(entry["step"])
+                for moments, key in ((self._m, "exp_avg"), (self._v, "exp_avg_sq")):
+                    own = moments[name]
+                    own[:] = array_of(f"{key} of {name}", entry[key], own.shape, own.dtype, finite=False)
+        self.reload()
+
+
+def make_updates(net, training: TrainingSettings):
+    """The fastest updates for the network: fused for an `FR_RNN_dale` on the CPU, torch's otherwise."""
+    kind = FusedUpdates if is_standard(net) and compiled_loops_take(net) else TorchUpdates
+    return kind(net, training)

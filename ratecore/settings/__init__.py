@@ -1,0 +1,1 @@
+"""Every setting with its default: frozen, typed and validated (config/README.md)."""

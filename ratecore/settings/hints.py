@@ -1,0 +1,363 @@
+"""What someone who wrote a wrong key or value most likely meant: the '(did you mean ...?)' of messages."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import math
+import re
+from typing import Literal, get_args, get_origin
+
+from pydantic_core import PydanticUndefined
+
+# Names that other libraries, papers and people use, as `plain` spells them.
+_NAMES = {
+    "experiment": "name experimentname runname project projectname",
+    "results": "output outputdir outputfolder outdir resultsdir resultdir savedir savepath logdir",
+    "grid": "sweep sweeps params parameters axes axis gridsearch",
+    "grid.seed": "seed seeds randomseed rngseed rng nseeds numseeds randomstate manualseed",
+    "seeds_per_job": "blocksize jobsize seedsperblock",
+    "threads_per_job": "threads nthreads cores ncores cpus ncpus cpu nproc workers nworkers numworkers njobs",
+    "device": "gpu gpus gpuid usegpu cuda usecuda accelerator dev",
+    "gpu_frac": "gpufraction gpumemory gpumem",
+    "task": "taskname tasks",
+    "task_file": "taskpath taskmodule taskscript",
+    "task_settings": "settings taskparams taskargs tasksettings",
+    "task_settings.T": "t triallength trialduration seqlen sequencelength nsteps timesteps",
+    "task_settings.stim_on": "stimon stimonset stimulusonset stimstart",
+    "task_settings.stim_dur": "stimdur stimduration stimulusduration",
+    "task_settings.delay": "delay delayduration",
+    "convert": "conversionenabled doconvert",
+    "network.N": "n hidden hiddensize hiddenunits hiddendim hiddenlayersize nhidden nunits units numunits nneurons "
+    "neurons numneurons size nrec rnnsize networksize netsize recsize recurrentsize",
+    "network.P_inh": "pinhibitory inhfraction fracinh inhfrac inhibitoryfraction inhratio pexc eiratio",
+    "network.P_rec": "sparsity density connectivity pconn pconnect connectionprobability connprob recprob",
+    "network.som_N": "som nsom sst nsst sstn somsize",
+    "network.gain": "g spectralradius rho gains",
+    "network.apply_dale": "dale daleslaw dalelaw usedale dalesprinciple daleprinciple ei eirnn",
+    "network.w_dist": "wdistribution weightdist weightdistribution weightinit init initialization initialisation winit",
+    "network.taus": "tau decaytaus decaytau taudecay tausms taums timeconstants timeconstant tausyn synapticdecay "
+    "taumin taumax mintau maxtau taurange tausrange td decay",
+    "network.activation": "act actfn phi nonlinearity activationfunction activationfn transferfunction transfer",
+    "training.n_trials": "epochs nepochs numepochs maxepochs epoch iterations niter niterations maxiter maxsteps "
+    "trainingsteps maxtrials trials ntrain trainingtrials numtrials trainiters updates nupdates",
+    "training.min_trials": "mintrial burnin warmup",
+    "training.batch_size": "batch bs nbatch minibatch minibatchsize batches",
+    "training.learning_rate": "lr eta stepsize learnrate learningrates rate",
+    "training.loss_fn": "loss lossfunction criterion objective losses",
+    "training.loss_threshold": "targetloss lossthresh lossthres stoploss losscriterion",
+    "training.accuracy_threshold": "targetaccuracy accthreshold accthresh accuracythresh acccriterion perfthreshold",
+    "training.eval_freq": "evalevery testevery evalinterval evalfrequency testfreq evalperiod valevery",
+    "training.eval_tr": "evaltrials testtrials ntest neval evaltr",
+    "spiking.tau_m": "membranetau taumembrane taumem",
+    "spiking.refractory": "refrac refractoryperiod tref tauref refractorytime trefractory",
+    "spiking.tau_rise": "taur synapticrise risetime tr taurises",
+    "spiking.dt": "timestep integrationstep simulationstep",
+    "spiking.model": "neuron neuronmodel neurontype",
+    "spiking.noise_sd": "noise sigma noisestd noisesigma noiseamplitude",
+    "spiking.threshold": "vth vthr vthresh vthreshold",
+    "spiking.stimulation": "stim stims stimulations optogenetics",
+    "conversion.scaling_factors": "lambda lambdas scalingfactor scaling scale lambdagrid",
+    "conversion.lesion": "lesions lesioning",
+    "tracking.uri": "mlflow mlflowuri trackinguri url trackingurl mlflowtrackinguri mlflowurl",
+}
+NAMES = {word: path for path, words in _NAMES.items() for word in words.split()}
+ADAM = "; training uses Adam, of which training.learning_rate is the only setting"
+REMARKS = {  # of what people look for and is no setting
+    **dict.fromkeys(
+        ["optimizer", "optimiser", "optim", "weightdecay", "momentum", "scheduler", "lrscheduler", "betas"], ADAM
+    ),
+    **dict.fromkeys(["deltat", "dtrate"], "; a step of the rate network is always 5 ms"),
+    "dropout": "; there is no dropout",
+}
+_WORDS = {
+    "device": {"cuda": "gpu gpus cuda0 cuda1 nvidia", "cpu": "none host", "auto": "any best default"},
+    "activation": {
+        "clipped_relu": "relu clippedrelu reluclipped relu6 rectified",
+        "sigmoid": "logistic sigm",
+        "softplus": "soft smoothrelu",
+    },
+    "w_dist": {"gaus": "gauss gaussian normal randn norm", "gamma": "lognormal"},
+    "loss_fn": {"l2": "mse rmse euclidean squared mseloss ltwo", "l1": "mae absolute l1loss lone"},
+    "mode": {
+        "none": "off null",
+        "exc": "excitatory excite depolarize depolarise chr2",
+        "inh": "inhibitory inhibit hyperpolarize hyperpolarise halo arch",
+    },
+    "model": {"lif": "leaky iaf integrateandfire", "qif": "quadratic izhikevich"},
+    "search": {"full": "all exhaustive grid complete", "racing": "race fast"},
+    "output_of_step": {"peak": "max maximum", "mean": "average avg", "last": "final end"},
+    "synapses": {
+        "E-E": "ee exctoexc",
+        "E-I": "ei exctoinh",
+        "I-E": "ie inhtoexc",
+        "I-I": "ii inhtoinh",
+        "all": "any every",
+    },
+}
+WORDS = {key: {w: value for value, words in own.items() for w in words.split()} for key, own in _WORDS.items()}
+DURATIONS = ("T", "stim_on", "stim_dur", "delay")  # settings of tasks that are counted in steps of 5 ms
+TRUE, FALSE, NOTHING = {"true", "yes", "y", "on", "1", "t"}, {"false", "no", "n", "off", "0", "f"}, {"none", "null"}
+DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
+QUOTES = "'\"\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+
+
+def plain(word: str) -> str:
+    """A name without case, separators and quotation marks, by which spellings of it are one."""
+    return re.sub(rf"[\s_.:/{QUOTES}-]", "", word.translate(DASHES).casefold())
+
+
+def near(word: str, names, cutoff: float = 0.6) -> str | None:
+    """The one of `names` most like a word, whatever its case; None when none is."""
+    names = list(names)
+    by_plain = {plain(name): name for name in names}
+    if (same := plain(word)) in by_plain:
+        return by_plain[same]
+    found = difflib.get_close_matches(word[:100], names, 1, cutoff)
+    found = found or [by_plain[n] for n in difflib.get_close_matches(same[:100], by_plain, 1, cutoff)]
+    return found[0] if found else None
+
+
+_roots: list[type] = []  # settings that hold all others; `ratecore.settings.experiment` adds its own
+
+
+def look_in(root: type) -> None:
+    """Makes all settings in `root` known, so that a key in the wrong section is recognized."""
+    _roots.append(root)
+
+
+def every_setting() -> dict[str, type]:
+    """Dotted path of each setting of an experiment: the settings it belongs to."""
+    found: dict[str, type] = {}
+
+    def visit(model, path):
+        for key, field in model.model_fields.items():
+            found[".".join((*path, key))] = model
+            if hasattr(field.annotation, "model_fields"):
+                visit(field.annotation, (*path, key))
+
+    for root in _roots:
+        visit(root, ())
+    return found
+
+
+def for_key(key: str, model) -> str:
+    """What follows an unknown key of the settings `model`: the nearest name, there or elsewhere, or ''."""
+    own, same = model.model_fields, plain(key)
+    if name := next((name for name in own if plain(name) == same), None):
+        return _mean(name)
+    if match := re.match(r"\s*([\w.]+)\s*[:=]\s*\S", key):  # `N:200`
+        return f" (did you mean '{match[1]}'? a colon needs a space after it)"
+    if same in REMARKS:
+        return REMARKS[same]
+    settings = every_setting()
+    if "." in key and (path := near(key, settings, 0.8)):
+        return _mean(path.rpartition(".")[2]) if settings[path] is model else f" (did you mean {_nested(path)}?)"
+    if target := NAMES.get(same):
+        name = target.rpartition(".")[2]
+        same_section = settings.get(target, model) is model or (name in own and near(key, [name]))
+        return _mean(name if name in own and same_section else target)
+    elsewhere = [path for path in settings if "." in path and plain(path.rpartition(".")[2]) == same]
+    here = near(key, own, 0.76 if elsewhere else 0.6)
+    if elsewhere or here:
+        return _mean(*filter(None, [here]), *elsewhere)
+    return _mean(*filter(None, [near(key, settings, 0.75)]))
+
+
+def _nested(path: str) -> str:
+    """A dotted path as YAML has it: network: {N: ...}."""
+    section, *rest = path.split(".")
+    return f"{section}: {{{': {'.join(rest)}: ...{'}' * len(rest)}"
+
+
+def for_axis(name: str, axes) -> str:
+    """What follows an unknown axis of the grid, of those that there are; '' where nothing is like it."""
+    same = plain(name)
+    if same in REMARKS:
+        return REMARKS[same]
+    field = next((root.model_fields[name] for root in _roots if name in root.model_fields), None)
+    if field is not None:
+        inside = hasattr(field.annotation, "model_fields")
+        return f"; name a setting in it, as {name}.<key>" if inside else "; it is one for all runs, outside grid"
+    target = NAMES.get(same, "").removeprefix("grid.")
+    if target in axes or target.startswith("task_settings."):
+        return _mean(target)
+    if inside := [axis for axis in axes if axis.startswith(f"{name}.")]:  # of a section within a section
+        return _mean(*inside)
+    if name := near(name, axes):
+        return _mean(name)
+    return ""
+
+
+def _mean(*names: str) -> str:
+    if not names:
+        return ""
+    quoted = [f"'{name}'" for name in names]
+    return f" (did you mean {' or '.join(filter(None, [', '.join(quoted[:-1]), quoted[-1]]))}?)"
+
+
+def kinds_of(annotation) -> set[type]:
+    """The plain types a value of this annotation may have, those in its lists and mappings included."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return {annotation}
+    if get_origin(annotation) is Literal:
+        return {Literal}
+    inner = get_args(annotation)
+    if get_origin(annotation) is dict:
+        inner = inner[1:]
+    return set().union(*(kinds_of(part) for part in inner)) if inner else set()
+
+
+def for_value(key: str, annotation, default, options: list[str], value) -> str:
+    """What follows a wrong value, in parentheses: how it is written, or the option that was meant; or ''.
+
+    Args:
+        key: name of the setting.   annotation: its type.   default: its default.
+        options: the words that it may have, if it has such.   value: what was given.
+    """
+    kinds = kinds_of(annotation)
+    one = not any(get_origin(part) in (tuple, list, dict) for part in (annotation, *get_args(annotation)))
+    if value is None:
+        return " (it has no value)" if default is PydanticUndefined else f" (leave it out for {_yaml(default)})"
+    if isinstance(value, bool) and (options or str in kinds) and bool not in kinds:
+        return f" (YAML reads {'yes, on' if value else 'no, off'} and the like as {value}: put words in quotes)"
+    if options and isinstance(value, str):
+        choice = WORDS.get(key, {}).get(plain(value)) or near(value, options)
+        return _mean(choice) if choice in options else ""
+    if key == "task" and isinstance(name := getattr(value, "name", None), str):  # a class or an object of one
+        return f" (write its name, '{name}')"
+    if key == "device" and isinstance(value, int):
+        return " (did you mean 'cuda'? CUDA_VISIBLE_DEVICES says which ones)"
+    if isinstance(value, list | tuple) and one and kinds & {int, float, bool, Literal, str}:
+        return f" (one value is wanted here{_sweep(key, value)})"
+    if isinstance(value, str) and kinds & {int, float, bool}:
+        return _for_text(key, kinds, one, value)
+    if bool in kinds and value in (0, 1):
+        return f" (write {'true' if value else 'false'})"
+    if str in kinds and isinstance(value, int | float) and abs(value) < 1e15:
+        return f" (put it in quotes: '{value}')"
+    if key == "experiment" and isinstance(value, datetime.date):
+        return f" (put it in quotes: '{value:%Y-%m-%d}')"
+    if key == "experiment" and isinstance(value, str):
+        words = re.fullmatch(r"[\w .,;+/()-]{1,50}", value)  # and no URI, whose password would be shown
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", value).strip("._-") if words else ""
+        return f" (letters, digits, '.', '_' and '-' make a name{f', as {name}' if name else ''})"
+    return ""
+
+
+def _sweep(key: str, values) -> str:
+    """How the values of a list are an axis of the grid; '' for what cannot be one."""
+    if key != "task" and any(key in root.model_fields for root in _roots):
+        return ", the same for all runs"
+    inner = str(values) if len(str(values)) < 60 else "[...]"
+    return f"; to sweep it, write grid: {{{key}: {inner}}}"
+
+
+def for_bound(most: float, value) -> str:
+    """What follows a number above the most that is allowed: how it is meant where that is a fraction of 1."""
+    if most == 1 and not isinstance(value, bool) and isinstance(value, int | float) and 1 < value <= 100:
+        return f" (a fraction, not per cent: {value / 100:g})"
+    return ""
+
+
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+
+
+def _for_text(key: str, kinds: set, one: bool, text: str) -> str:
+    """How a text was meant where a number, or true or false, is wanted."""
+    word = text.strip().strip(QUOTES).strip()
+    if bool in kinds:
+        low = word.casefold()
+        quotes = ", without quotes" if low in ("true", "false", "yes", "no", "on", "off") else ""
+        return f" (write {'true' if low in TRUE else 'false'}{quotes})" if low in TRUE | FALSE else ""
+    if word.casefold() in NOTHING | {"~"}:
+        return " (leave the key out for its default)"
+    ascii_word = word.translate(DASHES)
+    if word[:1] in "[{" and word[:1]:
+        return " (write it without quotes)"
+    if not one and (match := re.fullmatch(r"(\d{1,6}):(\d{1,6}):(\d{1,6})", word)) and int(match[3]):
+        values = list(range(int(match[1]), int(match[2]) + 1, int(match[3])))  # as --scaling_factors 20:75:5
+        return f" (write a list, as {values if len(values) < 20 else [*values[:3], '...']})"
+    if not one and (numbers := re.fullmatch(rf"{NUMBER}(?:\s*(?:[,;:_ -]|\.\.)\s*{NUMBER})+", ascii_word)):
+        values = re.split(r"(?<=\d)(?:[,;:_ -]|\.\.)+", numbers[0])
+        return f" (write a list, as [{', '.join(values[:8])}])"
+    if match := re.fullmatch(rf"({NUMBER})\s*%", ascii_word):
+        return f" (write {float(match[1]) / 100:g})"
+    if re.fullmatch(r"[-+]?\d{1,3}(?:[ '\u00a0\u2009\u202f]\d{3})+", ascii_word):
+        return f" (write {re.sub(r'[^-+0-9]', '', ascii_word)})"
+    if match := re.fullmatch(r"([-+]?\d{1,3}),(\d{3})", ascii_word):
+        return f" (write {match[1]}{match[2]} or {match[1]}.{match[2]}, without a comma)"
+    if re.fullmatch(r"[-+]?\d+,\d+", ascii_word):
+        return f" (write {ascii_word.replace(',', '.')})"
+    if match := re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*([kKM])", word):
+        return f" (write {float(match[1]) * (1e6 if match[2] == 'M' else 1e3):.0f})"
+    if match := re.fullmatch(rf"({NUMBER})\s*(ms|s|steps?|units?|trials?|mV)", ascii_word):
+        if key in ("taus", "task_settings") and match[2] in ("ms", "s"):  # these are in steps
+            steps = float(match[1]) * (200 if match[2] == "s" else 0.2)
+            return f" (it is in steps of 5 ms: write {steps:g})"
+        if match[2] == "s":
+            return f" (write {float(match[1]) * 1000:g}, in ms)"
+        return f" (write the number alone: {match[1]})"
+    if re.fullmatch(NUMBER, ascii_word) and math.isfinite(float(ascii_word)):
+        return f" (write {ascii_word}, without quotes)" if ascii_word == word else f" (write {ascii_word})"
+    return ""
+
+
+def _yaml(value) -> str:
+    """A default as YAML has it."""
+    if value in (None, {}, ()):
+        return "its default"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+def for_seeds(text: str) -> str:
+    """What follows a range of seeds that is written in another way."""
+    numbers = re.findall(r"\d+", text.translate(DASHES))
+    if len(numbers) == 2 and re.fullmatch(r"\D*\d+\s*(\.+|-|:|to|,|\.\.\s*)\s*\d+\D*", text.translate(DASHES)):
+        if len(max(numbers, key=len)) > 19:
+            return ""
+        first, last = sorted(map(int, numbers))
+        return f" (did you mean {first}..{last}?)"
+    if (match := re.fullmatch(r"\s*range\((\d{1,18})\)\s*|(\d{1,18})", text)) and int(match[1] or match[2]):
+        return f" (did you mean 0..{int(match[1] or match[2]) - 1}, or [{match[1] or match[2]}]?)"
+    if len(numbers) > 2 and re.fullmatch(r"[\d,; ]+", text):
+        return f" (did you mean [{', '.join(numbers[:20])}]?)"
+    return ""
+
+
+def for_list(text: str) -> str:
+    """What follows a text where an axis's list should be."""
+    if text.startswith(("[", "'[", '"[')):
+        return " (without quotes around it)"
+    if re.fullmatch(r"[0-9]+ *(\.\.|-) *[0-9]+", text):
+        return " (only seed can be a range)"
+    return f" (write [{text}])" if re.fullmatch(r"[\w.,+ -]{1,80}", text) else ""
+
+
+def for_seed(seed) -> str:
+    """What follows something in the list of seeds that is none, where it is clear what was meant."""
+    if isinstance(seed, str):
+        if re.fullmatch(r"[0-9]{1,19}\.\.[0-9]{1,19}", seed):
+            return f" (a range stands alone: seed: {seed})"
+        return f" (write {seed}, without quotes)" if re.fullmatch(r"[0-9]{1,19}", seed) else for_seeds(seed)
+    return ""
+
+
+def in_steps(settings: dict[str, float], makes_a_task) -> str:
+    """What follows settings of a task that do not fit and would if they were ms, which people count in; or ''.
+
+    Args:
+        settings: as they were given.   makes_a_task: raises ValueError where a task cannot have such settings.
+    """
+    given = {key: value for key, value in settings.items() if key in DURATIONS}
+    if not given or any(value % 5 for value in given.values()):
+        return ""
+    steps = {key: value / 5 for key, value in given.items()}
+    try:
+        makes_a_task({**settings, **steps})
+    except ValueError:
+        return ""
+    written = ", ".join(f"{key}: {value:g}" for key, value in steps.items())
+    return f" (durations are in steps of 5 ms; if ms were meant, write {written})"

@@ -1,0 +1,125 @@
+"""Settings of one run: one network, one seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+
+from pydantic import Field, field_validator, model_validator
+
+from ratecore.settings.base import Settings, SettingsError, shown, task_key
+from ratecore.settings.hints import in_steps
+from ratecore.settings.network import NetworkSettings
+from ratecore.settings.reading import local_path
+from ratecore.settings.spiking import ConversionSettings, SpikingSettings
+from ratecore.settings.training import EvaluationSettings, TrainingSettings
+from ratecore.system.streams import draw_inhibitory, stream
+from ratecore.tasks import TaskFactory
+from ratecore.tasks.checks import check_task, other_folder
+from ratecore.tasks.files import load_task_file, registered_by, task_code
+from ratecore.tasks.randomness import same_folder, working_folder
+
+AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
+
+
+class RunSettings(Settings):
+    """Everything that can change the numbers of one run: one network, one seed."""
+
+    task: str = Field("go-nogo", description="name of a registered task")
+    task_file: str | None = Field(None, description="Python file that registers the task, when it is your own")
+    task_settings: dict[str, float] = Field({}, description="settings of the task over its defaults, in steps of 5 ms")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random in the run")
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    spiking: SpikingSettings = SpikingSettings()
+    conversion: ConversionSettings = ConversionSettings()
+
+    @field_validator("task")
+    @classmethod
+    def _one_spelling(cls, task):
+        return task_key(task)
+
+    @field_validator("task_file")
+    @classmethod
+    def _check_expansion(cls, task_file):
+        local_path(task_file)
+        return task_file
+
+    @model_validator(mode="after")
+    def _check(self):
+        self._check_task()
+        net = self.network
+        self.spiking.stimulation.check_units(net.N, net.som_N)
+        if net.som_N and net.som_N <= net.N:
+            # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
+            n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
+            if net.som_N > n_inh:
+                allowed = (
+                    f" = {net.som_N}: it must be at most the number of inhibitory units, which is {n_inh} with "
+                    f"N = {net.N}, P_inh = {net.P_inh:g}, seed = {self.seed}"
+                )
+                raise SettingsError([(("network", "som_N"), allowed)])
+        return self
+
+    def _check_task(self) -> None:
+        """The task as it is asked for can be made, or the key that stands in the way is named."""
+        folder = working_folder()
+        try:
+            with same_folder():
+                task = self.create_task()
+                moved = working_folder() != folder
+        except SettingsError:
+            raise
+        except ValueError as error:
+            if task_key(self.task) not in TaskFactory.list_available_tasks():
+                raise SettingsError([(("task",), f": {self._not_registered() or error}")]) from None
+            hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task, strict=True))
+            raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error.__cause__
+        if moved:
+            raise other_folder(f"task '{task.name}': its __init__ changes")
+        check_task(task, self.create_task)
+
+    def _not_registered(self) -> str:
+        """The words for an unknown task when there is a file that should have registered it."""
+        if not self.task_file:
+            return ""
+        file, available = f"task_file {shown(self.task_file)}", ", ".join(TaskFactory.list_available_tasks())
+        if names := registered_by(self.task_file):
+            return f"unknown task {shown(self.task)}; {file} registers {', '.join(names)}; available: {available}"
+        line = f"TaskFactory.register_task({shown(self.task)}, <the class>)"
+        return f"unknown task {shown(self.task)}; {file} registers no task: it must call {line} when it is imported"
+
+    def create_task(self):
+        """The task of this run. Raises ValueError: an unknown task, or settings it cannot have."""
+        if self.task_file:
+            load_task_file(self.task_file)
+        return TaskFactory.create_task(self.task, self.task_settings, strict=True)
+
+    def identity(self, *stages: str) -> str:
+        """Hash (16 hex digits) of every setting that can change the numbers of the given stages (default: all).
+
+        Args:
+            stages: names among 'training', 'evaluation', 'spiking' and 'conversion'. The network, its task and the seed
+                are always part of it.
+        """
+        return hash_of(self.identity_values(*stages))
+
+    def identity_values(self, *stages: str) -> dict:
+        """What `identity` is the hash of."""
+        every = {"training", *AFTER_TRAINING}
+        values = self.model_dump(mode="json", exclude=every - set(stages or every))
+        task = self.create_task()
+        values["task_settings"] = task.settings
+        del values["task_file"]
+        if "training" in values and values["training"]["min_trials"] is None:
+            del values["training"]["min_trials"]  # as if there were no such setting, of which networks are older
+        if code := task_code(type(task)):
+            values["task_code"] = code
+        return values
+
+
+def hash_of(values: dict) -> str:
+    """16 hex digits for a dictionary, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

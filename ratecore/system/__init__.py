@@ -1,0 +1,1 @@
+"""Files, processes, devices, compiled loops and random streams: no science."""

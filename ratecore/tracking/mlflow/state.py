@@ -1,0 +1,135 @@
+"""How far the mirror of each run has come: beside its record, and of all runs in one file of the experiment."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from ratecore.system.files import locked, read_sealed_json, sealed_json, write_atomic
+
+LARGEST = 2**28  # bytes of the file of all runs that are read; a run has 80
+
+
+def read_state(folder) -> dict:
+    """How far the mirror of a run has come: `store`, `run_id`, `bytes`, `open`; empty before its first replay."""
+    folder = Path(folder)
+    try:
+        state = read_sealed_json(folder / "mirror.json")
+    except (OSError, ValueError):
+        return {}  # the record is replayed from the start, which changes nothing that is there
+    # A whole file of another run, as a disk or a hand can leave it, says nothing of this one.
+    whole = {"store", "run_id", "bytes", "run"} <= set(state) and state["run"] == folder.name
+    return {key: value for key, value in state.items() if key != "run"} if whole else {}
+
+
+def write_state(folder, state: dict) -> None:
+    """Writes what `read_state` reads."""
+    folder = Path(folder)
+    write_atomic(folder / "mirror.json", sealed_json({**state, "run": folder.name}))
+
+
+class Mirrored:
+    """The runs of an experiment whose whole record one store has: `mirrored.json`, a short cut past one file a run.
+
+    Who does not find a run in it asks the file beside its record. It says how long the record was, so that a run that
+    has gone on since counts as one that is not in it.
+
+    Args:
+        root: folder of the experiment's results.   store: as `Mirror.store` names it; None for the last one.
+    """
+
+    def __init__(self, root, store: str | None = None):
+        self.path, self.store = Path(root, "mirrored.json"), store
+        self._news = {}
+
+    @cached_property
+    def _runs(self) -> dict[str, list]:
+        """Name of a run's folder: id of its MLflow run, bytes of its record."""
+        return self._stored()
+
+    def _stored(self) -> dict[str, list]:
+        found = self._read()
+        runs = found.get("runs")
+        return runs if isinstance(runs, dict) and self.store in (None, found.get("store")) else {}
+
+    def _read(self) -> dict:
+        try:
+            return read_sealed_json(self.path, most=LARGEST)
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def begin(self) -> None:
+        """Takes the file of another store away, before the first run is brought to this one."""
+        if self._read().get("store") != self.store:
+            self.path.unlink(missing_ok=True)
+
+    def run_id(self, folder) -> str | None:
+        """The id of the run's MLflow run, if that has the whole record."""
+        match self._news.get(Path(folder).name) or self._runs.get(Path(folder).name):
+            case [str(run_id), int(size)] if size == _size(Path(folder, "record.jsonl")):
+                return run_id
+        return None
+
+    def add(self, folder, run_id: str, size: int) -> None:
+        """Notes that the store has `size` bytes of a record, which is the whole of it."""
+        self._news[Path(folder).name] = [run_id, size]
+
+    def write(self) -> None:
+        """Adds what was noted to the file."""
+        if not self._news:
+            return
+        with locked(self.path.with_name(".mirrored.lock")):  # another mirror may be adding its own
+            stored = self._stored()
+            self._runs = stored | self._news
+            if self._runs != stored:
+                write_atomic(self.path, sealed_json({"store": self.store, "runs": self._runs}))
+        self._news = {}
+
+
+class Deleted:
+    """The runs of an experiment that people have deleted in MLflow one by one: `deleted.json`.
+
+    MLflow itself forgets which these are once the whole experiment is deleted: then all of its runs are, and all are
+    active again when it is restored.
+
+    Args:
+        root: folder of the experiment's results.   store: as `Mirror.store` names it.
+    """
+
+    def __init__(self, root, store: str):
+        self.path, self.store = Path(root, "deleted.json"), store
+
+    def run_ids(self) -> list[str]:
+        """Ids of the MLflow runs, as of the last look."""
+        try:
+            found = read_sealed_json(self.path, most=LARGEST)
+        except (OSError, ValueError):
+            return []
+        ids = found.get("run_ids")
+        return [str(run_id) for run_id in ids] if isinstance(ids, list) and found.get("store") == self.store else []
+
+    def write(self, run_ids) -> None:
+        """Notes the runs that are deleted now. Raises OSError."""
+        if sorted(run_ids) != self.run_ids():
+            write_atomic(self.path, sealed_json({"store": self.store, "run_ids": sorted(run_ids)}))
+
+
+def is_place_of(path, uri: str | None, experiment: str) -> bool:
+    """Whether `tracking.json` of an experiment's results names this store and experiment.
+
+    Args:
+        path: of the file.   uri: as `uri.stored_uri` gives it.   experiment: name of the MLflow experiment.
+    """
+    try:
+        place = read_sealed_json(path)
+    except (OSError, ValueError):
+        return False
+    return (place.get("uri"), place.get("experiment")) == (uri, experiment)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
