@@ -6,7 +6,8 @@
 A docstring is complete when its sections match the code: every parameter is in `Args` (`Attributes` of a data class);
 `Returns` or `Yields` is there; arrays have a shape, `(T, N)`; floats and arrays of floats have a unit; every exception
 that the body raises is in `Raises`; and what computes with arrays or returns a float names its `Source`, a section of
-docs/model.md or a publication, or says `Source: none`. A method that overrides a documented one may inherit its docstring.
+docs/model.md or a publication, or says `Source: none`. A method that overrides a documented one may inherit its
+docstring.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ FLOATS = re.compile(r"\b(float|float32|float64|floating|Float\d*\[|Tensor|ArrayL
 MAPPING = re.compile(r"\b(dict|Mapping|Callable)\[")
 SHAPE = re.compile(r"\((?:[\w.+*/ -]+,)+(?: ?[\w.+*/ -]+)?\)|\(\)|\b(any shape|shape of|scalar)\b")
 UNIT = re.compile(
-    r"\b(ms|s|seconds|Hz|mV|pA|nA|bytes?|steps?|per step|unitless|probabilit(y|ies)|fractions?|in \[0, 1\]|units? of|"
+    r"\b(ms|s|seconds|Hz|mV|pA|nA|bytes?|steps?|per step|unitless|probability|probabilities|fractions?|in \[0, 1\]|units? of|"
     r"percent|inches|points|log odds)\b"
 )
 SOURCE = re.compile(r"docs/model\.md \d|\b(19|20)\d\d\b|\bnone$")

@@ -90,7 +90,7 @@ def test_classes_properties_and_raising(code, expected):
 def test_a_method_inherits_its_docstring_from_a_class_of_another_module(tmp_path):
     (tmp_path / "base.py").write_text('class Base:\n    """B."""\n\n    def run(self) -> None:\n        """Run."""\n')
     (tmp_path / "more.py").write_text(
-        'class More(Base):\n    """M."""\n\n    def run(self): ...\n    def own(self): ...\n'
+        'class More(Base):\n    """M."""\n    def run(self): ...\n    def own(self): ...\n'
     )
     found = docstrings.Package(tmp_path).check_folder("more")
     assert {each.name: each.problems for each in found} == {"More": [], "More.own": ["no docstring"]}
