@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -15,7 +15,7 @@ Activation = Literal["sigmoid", "clipped_relu", "softplus"]
 ACTIVATIONS = get_args(Activation)
 
 
-def _as_tuple(taus):
+def _as_tuple(taus: Any) -> tuple[Any, ...]:
     if not isinstance(taus, int | float | list | tuple):
         raise ValueError("give one time constant, or a minimum and a maximum as [4, 20], in steps of 5 ms")
     return tuple(taus) if isinstance(taus, list | tuple) else (taus,)
@@ -25,7 +25,7 @@ Taus = Annotated[tuple[float, ...], BeforeValidator(_as_tuple, json_schema_input
 
 
 class NetworkSettings(Settings):
-    """What a network is before training (docs/model.md 1)."""
+    """A network before training (docs/model.md 1)."""
 
     N: int = Field(200, ge=1, le=MOST_UNITS, description="number of units")
     P_inh: float = Field(0.2, ge=0, le=1, description="probability that a unit is inhibitory")
@@ -39,7 +39,7 @@ class NetworkSettings(Settings):
 
     @field_validator("taus")
     @classmethod
-    def _check_taus(cls, taus):
+    def _check_taus(cls, taus: tuple[float, ...]) -> tuple[float, ...]:
         if len(taus) not in (1, 2):
             raise ValueError("give one time constant, or a minimum and a maximum as [4, 20]")
         if not all(math.isfinite(t) and t >= 1 for t in taus):
@@ -49,9 +49,10 @@ class NetworkSettings(Settings):
         return taus
 
     @model_validator(mode="after")
-    def _check_som(self):
+    def _check_som(self) -> Self:
         if self.som_N > 0 and not self.apply_dale:
-            raise SettingsError.of("som_N", self.som_N, "without Dale's law there are 0 inhibitory units; it must be 0")
+            allowed = "without Dale's law there are 0 inhibitory units; it must be 0"
+            raise SettingsError.for_key("som_N", self.som_N, allowed)
         if self.som_N > self.N:
-            raise SettingsError.of("som_N", self.som_N, f"it must be at most N = {self.N}")
+            raise SettingsError.for_key("som_N", self.som_N, f"it must be at most N = {self.N}")
         return self

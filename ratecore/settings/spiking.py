@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError, shown
 
-RATE_STEP = 5.0  # ms that a step of the rate network stands for
+RATE_STEP = 5.0  # ms per step of the rate network
 UNIT_GROUPS = ("all", "exc", "inh", "som")
 THRESHOLDS, BIASES = {"lif": -40.0, "qif": 30.0}, {"lif": -40.0, "qif": 0.0}  # mV
 SIGMOID_SCALING = tuple(float(k) for k in range(20, 76, 5))
@@ -32,7 +32,15 @@ class StimulationSettings(Settings):
     probability: float = Field(0.5, ge=0, le=1, description="probability of a kick at each step")
 
     def check_units(self, N: int, som_N: int) -> None:
-        """Raises SettingsError where a network of N units, som_N of them SST, has not the stimulated ones."""
+        """Check that a network has the stimulated units.
+
+        Args:
+            N: number of units.
+            som_N: number of SST units among them.
+
+        Raises:
+            SettingsError: it does not.
+        """
         if self.mode == "none":
             return
         key = ("spiking", "stimulation", "units")
@@ -43,7 +51,7 @@ class StimulationSettings(Settings):
 
     @field_validator("units", mode="before")
     @classmethod
-    def _check_units(cls, units):
+    def _check_units(cls, units: Any) -> str | tuple[int, ...]:
         if isinstance(units, str) and units in UNIT_GROUPS:
             return units
         units = tuple(units) if isinstance(units, list | tuple) else units
@@ -53,7 +61,7 @@ class StimulationSettings(Settings):
 
     @field_validator("window", mode="before")
     @classmethod
-    def _check_window(cls, window):
+    def _check_window(cls, window: Any) -> tuple[float, ...] | None:
         if window is None:
             return None
         ends = list(window) if isinstance(window, list | tuple) else []
@@ -63,7 +71,7 @@ class StimulationSettings(Settings):
 
 
 class SpikingSettings(Settings):
-    """A spiking network besides its weights and decay time constants (model.md 5; Kim et al. 2019, SI Table S1)."""
+    """A spiking network, except its weights and decay times (docs/model.md 5; Kim et al. 2019, SI Table S1)."""
 
     model: Literal["lif", "qif"] = Field("lif", description="leaky or quadratic integrate-and-fire units")
     dt: float = Field(0.05, gt=0, le=5, description="step in ms; a whole number of them makes a rate step of 5 ms")
@@ -85,27 +93,29 @@ class SpikingSettings(Settings):
     stimulation: StimulationSettings = StimulationSettings()
 
     @model_validator(mode="after")
-    def _check(self):
+    def _check(self) -> Self:
         steps = RATE_STEP / self.dt
         if abs(steps - round(steps)) > 1e-9 * steps:
-            raise SettingsError.of("dt", self.dt, "it must divide the rate step of 5 ms into a whole number of steps")
+            raise SettingsError.for_key(
+                "dt", self.dt, "it must divide the rate step of 5 ms into a whole number of steps"
+            )
         if self.downsample > self.steps_per_column:
             allowed = f"it must be at most 5 ms / dt = {self.steps_per_column}"
-            raise SettingsError.of("downsample", self.downsample, allowed)
+            raise SettingsError.for_key("downsample", self.downsample, allowed)
         if self.v_init_low > self.v_init_high:
             allowed = f"it must be at most v_init_high = {self.v_init_high:g}"
-            raise SettingsError.of("v_init_low", self.v_init_low, allowed)
+            raise SettingsError.for_key("v_init_low", self.v_init_low, allowed)
         if self.v_reset >= self.spike_threshold:
             allowed = f"it must be below the threshold, {self.spike_threshold:g}"
-            raise SettingsError.of("v_reset", self.v_reset, allowed)
+            raise SettingsError.for_key("v_reset", self.v_reset, allowed)
         if self.v_peak < self.spike_threshold:
             allowed = f"it must be at least the threshold, {self.spike_threshold:g}"
-            raise SettingsError.of("v_peak", self.v_peak, allowed)
+            raise SettingsError.for_key("v_peak", self.v_peak, allowed)
         return self
 
     @property
     def steps_per_column(self) -> int:
-        """Steps for which one (kept) column of the input lasts."""
+        """Number of steps for each column of the input that is kept."""
         return round(RATE_STEP / self.dt)
 
     @property
@@ -115,17 +125,17 @@ class SpikingSettings(Settings):
 
     @property
     def spike_threshold(self) -> float:
-        """In mV."""
+        """Membrane potential at which a unit fires, in mV."""
         return THRESHOLDS[self.model] if self.threshold is None else self.threshold
 
     @property
     def constant_current(self) -> float:
-        """In mV."""
+        """Constant current, in mV."""
         return BIASES[self.model] if self.bias is None else self.bias
 
 
 class LesionSettings(Settings):
-    """Synapses that a converted network is scored without."""
+    """Synapses removed from a converted network before it is scored."""
 
     fraction: float = Field(0.0, ge=0, le=1, description="of the live synapses, chosen at random")
     synapses: Literal["all", "E-E", "E-I", "I-E", "I-I"] = Field(
@@ -171,17 +181,24 @@ class ConversionSettings(Settings):
 
     @field_validator("scaling_factors", mode="before", json_schema_input_type=Positive | tuple[Positive, ...] | None)
     @classmethod
-    def _check_scaling_factors(cls, values):
+    def _check_scaling_factors(cls, values: Any) -> tuple[float, ...] | None:
         if values is None:
             return None
         values = list(values) if isinstance(values, list | tuple | range) else [values]
         if not values or not all(type(v) in (int, float) and 0 < v < math.inf for v in values):
             raise ValueError("each scaling factor must be a number above 0")
         if len(set(values)) < len(values):
-            raise ValueError("a scaling factor is there twice")
+            raise ValueError("a scaling factor is given twice")
         return tuple(float(v) for v in values)
 
     def values_for(self, activation: str) -> tuple[float, ...]:
-        """The values of lambda for a network with this activation, in increasing order."""
+        """The values of lambda that are tried.
+
+        Args:
+            activation: activation function of the rate network.
+
+        Returns:
+            Values in increasing order, unitless.
+        """
         default = SIGMOID_SCALING if activation == "sigmoid" else UNBOUNDED_SCALING
         return tuple(sorted(self.scaling_factors or default))

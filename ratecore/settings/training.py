@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ratecore.settings.base import Settings
 
-MOST = 1_000_000_000  # of anything that is counted: more is a slip, and no job would end
+MOST = 1_000_000_000  # of any count; more is a slip of the pen, and no job would end
 
 LossFunction = Literal["l2", "l1"]
 LOSS_FUNCTIONS = get_args(LossFunction)
