@@ -533,7 +533,7 @@ def home(monkeypatch):
 @pytest.mark.parametrize(("given", "is_"), [
     ("results", "results"), ("~/res", "/home/me/res"), ("~", "/home/me"), ("$HOME/res", "/home/me/res"),
     ("${HOME}/${NAME}_1", "/home/me/x_1"), ("a/~/b", "a/~/b"), ("./~", "./~"), ("a$", "a$"), ("/a b/$NAME", "/a b/x"),
-    ("~root/x", "/root/x"), (None, None),
+    ("~root/x", "/root/x"),
 ])  # fmt: skip
 def test_home_and_variables_in_paths(home, given, is_):
     assert expanded(given) == is_

@@ -60,7 +60,7 @@ class ExperimentSettings(Settings):
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu", description="where networks are trained; 'auto' is a GPU when there is one"
     )
-    jobs_per_gpu: int = Field(1, ge=1, description="jobs that may share a GPU")
+    jobs_per_gpu: int = Field(1, ge=1, description="number of jobs that may share a GPU")
     gpu_frac: float | None = Field(
         None, gt=0, le=1, description="fraction of a GPU's memory that a job may use; by default its share of the GPU"
     )
@@ -72,7 +72,7 @@ class ExperimentSettings(Settings):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
-    convert: bool = Field(True, description="whether trained networks are converted to spiking ones")
+    convert: bool = Field(True, description="whether trained networks are converted to spiking networks")
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
     tracking: TrackingSettings = TrackingSettings()

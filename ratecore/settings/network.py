@@ -29,13 +29,13 @@ class NetworkSettings(Settings):
 
     N: int = Field(200, ge=1, le=MOST_UNITS, description="number of units")
     P_inh: float = Field(0.2, ge=0, le=1, description="probability that a unit is inhibitory")
-    P_rec: float = Field(0.2, ge=0, le=1, description="probability that a connection is present at the start")
-    som_N: int = Field(0, ge=0, le=MOST_UNITS, description="number of SST units, taken from the inhibitory ones")
-    gain: float = Field(1.5, gt=0, description="scale of the starting weights (gaus)")
+    P_rec: float = Field(0.2, ge=0, le=1, description="probability that a connection is present before training")
+    som_N: int = Field(0, ge=0, le=MOST_UNITS, description="number of SST units among the inhibitory units")
+    gain: float = Field(1.5, gt=0, description="scale of the weights before training (gaus)")
     apply_dale: bool = Field(True, description="whether Dale's law holds")
-    w_dist: Literal["gaus", "gamma"] = Field("gaus", description="distribution of the starting weights")
-    taus: Taus = Field((4.0, 20.0), description="tau or tau_min, tau_max, in steps of 5 ms")
-    activation: Activation = Field("sigmoid", description="phi")
+    w_dist: Literal["gaus", "gamma"] = Field("gaus", description="distribution of the weights before training")
+    taus: Taus = Field((4.0, 20.0), description="decay time, or its bounds [minimum, maximum], in steps of 5 ms")
+    activation: Activation = Field("sigmoid", description="activation function phi")
 
     @field_validator("taus")
     @classmethod

@@ -27,7 +27,7 @@ class StimulationSettings(Settings):
     units: Units = Field(
         "all", description="indices of the stimulated units, from 0; or all, exc, inh, som for every unit of a type"
     )
-    window: Window = Field(None, description="start and end of the stimulation in ms; by default the whole trial")
+    window: Window = Field(None, description="start and end of the stimulation in ms; by default the entire trial")
     amplitude: float = Field(0.5, ge=0, description="size of a kick to the membrane, in mV")
     probability: float = Field(0.5, ge=0, le=1, description="probability of a kick at each step")
 
@@ -89,7 +89,7 @@ class SpikingSettings(Settings):
     v_init_low: float = Field(-65.0, description="lowest membrane at the start, in mV")
     v_init_high: float = Field(30.0, description="highest membrane at the start, in mV")
     readout_bias: bool = Field(False, description="whether b_out is added to the output; it is not in the paper")
-    use_initial_weights: bool = Field(False, description="the weights before training in place of the trained ones")
+    use_initial_weights: bool = Field(False, description="whether to use the weights before training")
     stimulation: StimulationSettings = StimulationSettings()
 
     @model_validator(mode="after")
@@ -139,7 +139,7 @@ class LesionSettings(Settings):
 
     fraction: float = Field(0.0, ge=0, le=1, description="of the live synapses, chosen at random")
     synapses: Literal["all", "E-E", "E-I", "I-E", "I-I"] = Field(
-        "all", description="of which kind: all, or those from - to excitatory (E) and inhibitory (I) units"
+        "all", description="kind of synapse: all, or those from - to excitatory (E) and inhibitory (I) units"
     )
 
 
@@ -147,9 +147,10 @@ class ConversionSettings(Settings):
     """How lambda, the one parameter of a conversion to a spiking network, is searched (docs/model.md 5)."""
 
     scaling_factors: ScalingFactors = Field(
-        None, description="values of lambda; by default 20, 25 .. 75 for sigmoid and 4, 6 .. 26 for other activations"
+        None,
+        description="values of lambda; by default 20, 25 .. 75 for sigmoid and 4, 6 .. 26 for other activations",
     )
-    n_trials: int = Field(100, ge=1, le=1_000_000, description="trials of each value, the same ones for all values")
+    n_trials: int = Field(100, ge=1, le=1_000_000, description="trials per value of lambda, the same for all values")
     search: Literal["full", "racing"] = Field(
         "racing",
         description="full: all trials of all values, as published; racing: a value that can no longer win is dropped, "
@@ -159,23 +160,23 @@ class ConversionSettings(Settings):
         0,
         ge=0,
         le=1000,
-        description="further values between the best one and each of its neighbours, or beyond it where it has none",
+        description="further values between the best and each of its neighbours, or beyond it where it has none",
     )
     fresh_trials: int = Field(
         0,
         ge=0,
         le=1_000_000,
-        description="trials of their own on which the best value is scored; by default those of the search",
+        description="separate trials on which the best value is scored; by default those of the search",
     )
-    confidence: float = Field(0.95, gt=0, lt=1, description="of the interval around the accuracy")
+    confidence: float = Field(0.95, gt=0, lt=1, description="confidence level of the accuracy's interval")
     output_of_step: Literal["peak", "mean", "last"] | None = Field(
         None,
-        description="what of the output within a rate step of 5 ms the task's criterion sees; by default peak (the "
+        description="summary of the output within a rate step of 5 ms that is scored; by default peak (the "
         "output farthest from 0) for go-nogo, xor and mante, as published, and mean for other tasks",
     )
 
     trials_shown: int = Field(
-        20, ge=1, le=10_000, description="trials of each type by which figures compare the rate and the spiking network"
+        20, ge=1, le=10_000, description="trials of each type on which figures compare the rate and the spiking network"
     )
     lesion: LesionSettings = LesionSettings()
 

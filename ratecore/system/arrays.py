@@ -23,7 +23,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class _TaskShape(Protocol):
-    """What a task says of its trials."""
+    """The name of a task and the shape of its trials."""
 
     @property
     def name(self) -> str: ...

@@ -29,15 +29,17 @@ def secrets_in(uri: str) -> set[str]:
     Returns:
         Every spelling of each password.
     """
-    found = set()
+    passwords = set()
     if match := re.match(r"[A-Za-z][\w+.-]*://[^:/?#]*:(.*)@", uri, re.S):
-        found.add(match[1])
+        passwords.add(match[1])
     query = uri.partition("?")[2]
-    found |= {value for key, value in parse_qsl(query) if re.fullmatch(_WORDS, key, re.I) and "user" not in key.lower()}
-    found |= set(re.findall(r"(?i)(?:password|pwd|token|secret)=([^;&]+)", unquote_plus(query)))
+    passwords |= {
+        value for key, value in parse_qsl(query) if re.fullmatch(_WORDS, key, re.I) and "user" not in key.lower()
+    }
+    passwords |= set(re.findall(r"(?i)(?:password|pwd|token|secret)=([^;&]+)", unquote_plus(query)))
     spellings = (str, unquote, unquote_plus, quote, quote_plus, lambda s: quote(s, safe=""), lambda s: repr(s)[1:-1])
-    found |= {unquote(secret) for secret in found}
-    return {spell(secret) for secret in found for spell in spellings if len(secret) >= 4}
+    passwords |= {unquote(secret) for secret in passwords}
+    return {spell(secret) for secret in passwords for spell in spellings if len(secret) >= 4}
 
 
 def without_secrets(text: str, *uris: str) -> str:

@@ -205,7 +205,7 @@ class AbstractTask(ABC):
         Source:
             docs/model.md 2.
         """
-        raise NotImplementedError(f"{self.name}: it has generate_stimulus in place of draw_trial")
+        raise NotImplementedError(f"{self.name}: it has generate_stimulus instead of draw_trial")
 
     @abstractmethod
     def generate_target(self, label: Any, seed: Any = None) -> Float[np.ndarray, " T"]:

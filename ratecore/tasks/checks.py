@@ -375,8 +375,8 @@ def other_folder(who: str) -> TaskError:
         An error, not yet raised.
     """
     return TaskError(
-        f"{who} the working directory, from which results are found; it must stay: files beside the task's are "
-        "Path(__file__).parent / 'name'"
+        f"{who} the working directory, to which paths of results are relative; it must not: files in the task's own "
+        "folder are Path(__file__).parent / 'name'"
     )
 
 

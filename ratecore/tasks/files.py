@@ -245,7 +245,7 @@ def _check_names_beside(path: Path, code: bytes) -> None:
 def _sources_beside(path: Path, code: bytes, top: Path | None = None) -> dict[str, Path]:
     """Module and file of everything that a file imports from its own folder, directly or not, sorted by name."""
     top = top or path.parent
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = [(path, code)]
     while waiting:
         file, text = waiting.pop()
@@ -261,10 +261,10 @@ def _sources_beside(path: Path, code: bytes, top: Path | None = None) -> dict[st
             parts = name.split(".")
             for k in range(1, len(parts) + 1):  # a package, then the module in it
                 inner, module = _file_of(".".join(parts[:k]), top), ".".join(parts[:k])
-                if inner is not None and inner != path and module not in found:
-                    found[module] = inner
+                if inner is not None and inner != path and module not in files:
+                    files[module] = inner
                     waiting.append((inner, inner.read_bytes()))
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))
 
 
 def _hash(path: Path, code: bytes, sources: dict[str, Path]) -> str:

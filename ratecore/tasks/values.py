@@ -196,7 +196,7 @@ def numbers(
         trial_type: type of the trial.
         value: what the method returned.
         shape: shape that it must have.
-        meaning: what it stands for.
+        meaning: what the array is, for messages.
 
     Returns:
         Array with the shape of `shape`.
