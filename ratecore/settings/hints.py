@@ -136,7 +136,7 @@ def near(word: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
     Args:
         word: a word in any case.
         names: the names to choose from.
-        cutoff: smallest similarity, as in `difflib.get_close_matches`.
+        cutoff: smallest similarity in [0, 1], as in `difflib.get_close_matches`.
 
     Returns:
         One of `names`; None when none is similar.
@@ -325,7 +325,7 @@ def for_bound(most: float, value: object) -> str:
     """The hint for a number that is too large.
 
     Args:
-        most: largest value that is allowed.
+        most: largest value that is allowed, in units of the setting.
         value: what was given.
 
     Returns:

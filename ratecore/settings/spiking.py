@@ -200,6 +200,9 @@ class ConversionSettings(Settings):
 
         Returns:
             Values in increasing order, unitless.
+
+        Source:
+            docs/model.md 5.1, equation 7.
         """
         default = SIGMOID_SCALING if activation == "sigmoid" else UNBOUNDED_SCALING
         return tuple(sorted(self.scaling_factors or default))
