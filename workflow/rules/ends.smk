@@ -55,7 +55,8 @@ if workflow.is_main_process and was_copied(ROOT):
             file=sys.stderr,
         )
 
-stale = None  # files of other grids that Snakemake has to recreate; None until it was told
+# Files of other grids that Snakemake has to recreate; None until Snakemake was told.
+stale = None
 
 
 def remake_what_is_of_another_grid(wildcards):
