@@ -97,7 +97,7 @@ class Workplace:
         )
         ended = time.time()
         if done.returncode:
-            raise SystemExit(f"snakemake could not make {target}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+            raise SystemExit(f"snakemake could not create {target}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
         return began, ended, _children_core() - used
 
     def train(self) -> dict:
@@ -107,7 +107,7 @@ class Workplace:
         reports = [json.loads(path.read_text()) for path in sorted(self.reports.glob("*.json"))]
         jobs = [report for report in reports if report["role"] == "job"]
         if len(jobs) != 1:
-            raise SystemExit(f"{len(jobs)} training jobs left a report in {self.reports}; it must be one")
+            raise SystemExit(f"{len(jobs)} training jobs wrote a report to {self.reports}; expected one")
         header, values = (self._root / f"benchmarks/{self._block}.tsv").read_text().splitlines()[:2]
         seconds = float(dict(zip(header.split("\t"), values.split("\t"), strict=True))["s"])
         return {
@@ -223,24 +223,24 @@ def result_of(done: dict, share: float, networks: int) -> dict:
 
 
 def table(result: dict) -> str:
-    """The result as text."""
-    lines = [f"{'':40}{'s in all':>10}{'s/network':>11}{'share':>8}"]
+    """Formats the result as text."""
+    lines = [f"{'':40}{'total (s)':>10}{'s/network':>11}{'share':>8}"]
     for row, label in ROWS.items():
         part = result["parts"][row]
         lines.append(f"{label:40}{part['seconds']:10.3f}{part['per_network']:11.4f}{part['share']:8.1%}")
-    lines.append(f"{'whole':40}{result['whole_s']:10.3f}{result['network_s']:11.4f}{1:8.1%}\n")
+    lines.append(f"{'total':40}{result['whole_s']:10.3f}{result['network_s']:11.4f}{1:8.1%}\n")
     memory, follower, waited = (result[key] for key in ("peak_memory_mb", "follower", "waited_for_core_s"))
     lines += [
-        f"a network costs {result['network_s']:.3f} s in all; not arithmetic: {1 - result['arithmetic_share']:.1%}",
+        f"a network costs {result['network_s']:.3f} s in total; overhead: {1 - result['arithmetic_share']:.1%}",
         f"peak memory (MiB): job {memory['job']:.0f}, the follower {memory['follower']:.0f}"
         + "".join(f", worker {m:.0f}" for m in memory["workers"]),
-        f"{result['trials']} updates; the job is at work after {result['until_work_s']:.2f} s"
+        f"{result['trials']} updates; training starts after {result['until_work_s']:.2f} s"
         + (f", and waited {waited:.2f} s for the core" if waited is not None else ""),
-        f"the follower beside it: {follower['core_s']:.2f} s on the core, {follower['imports_s']:.2f} of them imports",
+        f"follower: {follower['core_s']:.2f} s of CPU time, {follower['imports_s']:.2f} s of it for imports",
         f"Snakemake: {result['snakemake_before_s']:.2f} s before the job, {result['snakemake_after_s']:.2f} s after it",
-        f"not counted: init_tracking in a call before, {result['init_tracking_s']:.2f} s",
-        f"the timers themselves are about {result['timers_s']:.2f} s of this",
-        "the largest single costs (s by the clock, s on the core, times):",
+        f"not counted: init_tracking in an earlier call, {result['init_tracking_s']:.2f} s",
+        f"the timers themselves take about {result['timers_s']:.2f} s of this",
+        "the largest costs (wall time in s, CPU time in s, calls):",
     ]
     for name, d in list(result["details"].items())[:25]:
         lines.append(f"    {name:36}{d['seconds']:10.3f}{d['core_s']:10.3f}{d['times']:9}")
@@ -274,7 +274,7 @@ def main() -> None:
     print(table(result))
     if cold:
         result["cold_compilation"] = cold
-        print(f"compilation with an empty cache, once a machine: {cold['core_s']:.2f} s on the core")
+        print(f"compilation with an empty cache, once per machine: {cold['core_s']:.2f} s of CPU time")
     os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)
     Path(args.out).write_text(json.dumps(result, indent=1))
 

@@ -115,8 +115,8 @@ def main() -> None:
             os.kill(follower.pid, signal.SIGCONT)
             follower.stop(0)
     median, low, high = median_with_interval(ratios)
-    print(f"a job beside a mirror with a slow server takes {median:.4f} times as long [{low:.4f}, {high:.4f}]")
-    print(f"the mirror was on the core for {100 * share:.2f} % of the time")
+    print(f"a job next to a mirror with a slow server takes {median:.4f} times as long [{low:.4f}, {high:.4f}]")
+    print(f"the mirror used the core for {100 * share:.2f} % of the time")
     os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)
     with open(args.out, "w") as file:
         json.dump({"ratio": median, "low": low, "high": high, "pairs": pairs, "share": share}, file, indent=1)

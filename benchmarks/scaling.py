@@ -116,7 +116,7 @@ def deaths() -> None:
     from ratecore.tracking.queue import note_deaths
 
     if note_deaths("results/scaling"):
-        raise SystemExit("a run is said to be dead")
+        raise SystemExit("a run is reported as dead")
 
 
 deaths_open = deaths  # the same step after `open_all`
@@ -173,7 +173,7 @@ def step(folder: Path, name: str) -> dict:
     }
     found = timed(folder, arguments.get(name) or [sys.executable, str(Path(__file__).resolve()), "--step", name])
     if name in ("dry_run_done", "start_done") and "Nothing to be done" not in found["said"]:
-        raise SystemExit(f"{name}: Snakemake finds something to do:\n{found['said'][-2000:]}")
+        raise SystemExit(f"{name}: Snakemake has something to do:\n{found['said'][-2000:]}")
     return found
 
 
@@ -184,7 +184,7 @@ def measure(folder: Path, networks: int, block: int) -> dict:
     found = {}
     for name in ORDER:
         found[name] = step(folder, name)
-        print("{}: {wall_s:.1f} s, {core_s:.1f} on the core, {peak_mb:.0f} MB".format(name, **found[name]), flush=True)
+        print("{}: {wall_s:.1f} s, CPU time {core_s:.1f} s, {peak_mb:.0f} MB".format(name, **found[name]), flush=True)
     count = [(len(files), len(folders)) for _, folders, files in os.walk(folder / "results" / "scaling")]
     files, folders = map(sum, zip(*count, strict=True))
     notes = sum(len(files) for _, _, files in os.walk(folder / ".snakemake" / "metadata"))
@@ -201,7 +201,7 @@ def exponent(values: list[float]) -> float | None:
 
 
 def table(result: dict) -> str:
-    """The result as text."""
+    """Formats the result as text."""
     sizes = result["sizes"]
     head = "".join(f"{size['networks']:>22,}" for size in sizes)
     lines = [f"{'s by the clock (on the core), peak MB':42}{head}{'p':>6}"]
@@ -231,8 +231,8 @@ def _seconds(value: float | None) -> str:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--max", type=int, default=SIZES[-1], help="largest number of networks")
-    p.add_argument("--block", type=int, default=50, help="seeds a job, at most 50")
-    p.add_argument("--folder", type=Path, help="where the grids are simulated; about 14 files a network")
+    p.add_argument("--block", type=int, default=50, help="seeds per job, at most 50")
+    p.add_argument("--folder", type=Path, help="where the grids are simulated; about 14 files per network")
     p.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "scaling.json")
     p.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     a = p.parse_args()

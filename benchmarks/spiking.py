@@ -131,8 +131,8 @@ def main() -> None:
     print(f"{'a go-nogo trial at N = 200':34}{'ms':>10}{'ratio':>10}")
     for name, row in rows.items():
         print(f"{name:34}{row['ms']:10.2f}{row['ratio']:10.2f}")
-    print(f"a trial costs {rows['noise alone']['a trial over it']:.2f} x the drawing of its noise")
-    print(f"the textbook loop costs {rows['textbook']['ratio to 12 at once']:.0f} x a trial of a search")
+    print(f"a trial costs {rows['noise alone']['a trial over it']:.2f} x as much as drawing its noise")
+    print(f"the textbook loop costs {rows['textbook']['ratio to 12 at once']:.0f} x as much as a trial in a search")
     os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)
     with open(args.out, "w") as file:
         machine = platform.processor() or platform.machine()

@@ -185,7 +185,7 @@ def _waited_for_core():
 
 
 def _peak_memory(usage):
-    """Returns the peak memory in MiB. From /proc if possible, because `ru_maxrss` includes the parent before the fork."""
+    """Returns the peak memory in MiB, from /proc if possible, because `ru_maxrss` includes the parent of a fork."""
     try:
         with open("/proc/self/status") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
