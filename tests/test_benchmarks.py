@@ -143,7 +143,7 @@ def test_a_job_is_taken_apart(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(out.read_text())
     parts = result["parts"]
-    assert result["trials"] == 400 and "of them imports" in done.stdout
+    assert result["trials"] == 400 and "s of it for imports" in done.stdout
     assert math.isclose(sum(part["share"] for part in parts.values()), 1, abs_tol=1e-6)
     assert math.isclose(sum(part["seconds"] for part in parts.values()), result["whole_s"], abs_tol=1e-3)
     assert parts["other"]["seconds"] >= 0
