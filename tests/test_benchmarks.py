@@ -1,4 +1,4 @@
-"""The benchmarks: contenders' losses and outputs agree over a few updates; a job is taken apart without a rest."""
+"""The benchmarks: contenders give the same losses and outputs, and the parts of a job add up to its total."""
 
 import functools
 import importlib
