@@ -1,4 +1,4 @@
-"""A user's task file: loaded once as a real module, errors with file, line and traceback, its code in the identity."""
+"""A user's task file: loaded once as a module, errors with file, line and traceback, its code in the identity."""
 
 import hashlib
 import multiprocessing
