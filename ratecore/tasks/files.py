@@ -18,8 +18,9 @@ from types import ModuleType
 from ratecore.settings.base import Lines, SettingsError, shown
 from ratecore.settings.reading import expanded
 from ratecore.system.files import AnyPath
-from ratecore.tasks.base import AbstractTask, TaskFactory
+from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.randomness import isolated, same_folder
+from ratecore.tasks.registry import TaskFactory
 from ratecore.tasks.tracebacks import user_frames
 
 

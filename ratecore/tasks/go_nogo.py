@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.tasks.base import AbstractTask, TaskFactory
+from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.registry import TaskFactory
 
 
 class GoNogoTask(AbstractTask):

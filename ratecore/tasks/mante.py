@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.tasks.base import AbstractTask, TaskFactory
+from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.registry import TaskFactory
 
 
 class ManteTask(AbstractTask):
