@@ -170,6 +170,8 @@ def test_what_is_swept_after_training_trains_no_network_twice():
     assert len(e.cells) == 12
     assert [len(e.cells_of(stage)) for stage in ("train", "evaluate", "export", "convert")] == [2, 4, 12, 12]
     assert len({e.folder(cell.settings) for cell in e.cells}) == 2
+    seeds = {(cell.path, seed): e.folder(cell.run(seed)).name for cell in e.cells for seed in e.seeds}
+    assert set(e.run_names()) == set(seeds.values()) and len(e.run_names()) == 2 * len(e.seeds)
     assert list(e.cells_of("train")) == ["task~go-nogo/N~10/taus~4_20", "task~go-nogo/N~20/taus~4_20"]
     last = e.cells[-1]
     assert [e.variant(last, stage) for stage in ("train", "evaluate", "convert")] == [

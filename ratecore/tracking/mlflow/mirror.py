@@ -11,11 +11,13 @@ import hashlib
 import os
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from ratecore.system.files import inside, locked, open_to_lock, sha256_of
 from ratecore.system.redaction import without_secrets
 from ratecore.system.surroundings import have_a_home_and_a_name
+from ratecore.tracking.mlflow.restoring import RUN_TAG, Restoring
 from ratecore.tracking.mlflow.sqlite import (
     ARTIFACTS,
     artifact_location,
@@ -25,12 +27,11 @@ from ratecore.tracking.mlflow.sqlite import (
     sqlite_file,
     take_artifacts_along,
 )
-from ratecore.tracking.mlflow.state import Deleted, Mirrored, read_state, write_state
+from ratecore.tracking.mlflow.state import Mirrored, read_state, write_state
 from ratecore.tracking.mlflow.uri import is_database, is_default
 from ratecore.tracking.mlflow.uri import tracking_uri as tracking_uri
 from ratecore.tracking.record import LARGEST, Record, RecordError
 
-RUN_TAG = "ratecore.run"  # the run's identity, for people
 # With the identity behind it, the key of a tag that one run alone has. Databases keep an index of keys and none of
 # values: so the MLflow run of a network is found at once, however many there are. The UI hides what begins so.
 RUN_KEY = "mlflow.ratecore.run."
@@ -65,6 +66,8 @@ class Mirror:
         uri: tracking URI.   experiment: name of the MLflow experiment; made when it is not there.
         results: folder of all results; artifacts go to `mlartifacts` in it when the store is a database without a
             server, which would take them.
+        runs: names of the folders of the grid's runs, which are the ones restored with an experiment that was deleted
+            in MLflow; those of all records in the results when None.
 
     Attributes:
         notes: what people should know about the store, one sentence each.
@@ -73,7 +76,7 @@ class Mirror:
         MlflowException: the store cannot be reached.
     """
 
-    def __init__(self, uri: str, experiment: str, results):
+    def __init__(self, uri: str, experiment: str, results, runs: Collection[str] | None = None):
         have_a_home_and_a_name()
         from mlflow.tracking import MlflowClient
 
@@ -90,7 +93,7 @@ class Mirror:
                 take_artifacts_along(file, results)
             # The default store is the same one after its folder was moved or copied.
             name = "mlflow.db in the results folder" if default else without_secrets(uri)
-            found = self._take_experiment(experiment, artifact_location(place) if database else None, name)
+            found = self._take_experiment(experiment, artifact_location(place) if database else None, name, runs)
         if database:
             self._note_artifacts_elsewhere(found, place, default)
         self.mirrored = Mirrored(self.root, self.store)
@@ -105,8 +108,8 @@ class Mirror:
             where = f"go to {folder}, outside of {place.parents[1]}"
             self.notes.append(f"artifacts of the experiment '{experiment.name}' {where}")
 
-    def _take_experiment(self, experiment: str, place: str | None, store: str):
-        """The experiment, made or restored if need be."""
+    def _take_experiment(self, experiment: str, place: str | None, store: str, runs: Collection[str] | None):
+        """The experiment, made or restored if need be. Arguments: `store` is its name; `runs` as in the class."""
         from mlflow.exceptions import MlflowException
 
         found, new = self.client.get_experiment_by_name(experiment), False
@@ -123,47 +126,18 @@ class Mirror:
         # Names the store in the state beside each record: another store, or this one made anew, gets everything.
         key = f"{store}|{self.experiment_id}|{found.creation_time}"
         self.store = hashlib.sha256(key.encode()).hexdigest()[:16]
-        self.deleted = Deleted(self.root, self.store)
+        self.restoring = Restoring(self.client, self.experiment_id, self.root, self.store, runs)
         if found.lifecycle_stage == "deleted":
-            self._restore(experiment)
+            self.notes.append(self.restoring.restore_experiment(experiment))
+        else:
+            self.restoring.finish()  # what a process that was killed has begun
+        if count := self.restoring.restore_runs():
+            self.notes.append(f"runs of this grid ({count:,}), deleted in MLflow with the experiment, are restored")
         self._keyed = new or KEYED in found.tags
         if not self._keyed and not self._search("", max_results=1):  # made by hand, and empty
             self.client.set_experiment_tag(self.experiment_id, KEYED, "yes")
             self._keyed = True
         return found
-
-    def _restore(self, experiment: str) -> None:
-        """Restores an experiment that was deleted; MLflow restores its runs with it, also those deleted before it."""
-        self.client.restore_experiment(self.experiment_id)
-        again = sum(self._delete_again(run_id) for run_id in self.deleted.run_ids())
-        kept = f"; {again} of them, deleted before it, stay deleted" if again else ""
-        self.notes.append(f"the experiment '{experiment}' was deleted in MLflow and is restored with its runs{kept}")
-
-    def _delete_again(self, run_id: str) -> bool:
-        """Deletes a run, unless there is none to delete."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            if self.client.get_run(run_id).info.lifecycle_stage != "active":
-                return False
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # by now it is deleted for good
-                return False
-            raise
-        self.client.delete_run(run_id)
-        return True
-
-    def note_deleted(self) -> None:
-        """Notes which runs are deleted now, for a later `_restore`."""
-        from mlflow.entities import ViewType
-
-        found, token = [], None
-        while True:
-            page = self.client.search_runs([self.experiment_id], "", ViewType.DELETED_ONLY, 1000, page_token=token)
-            found += [run.info.run_id for run in page]
-            if not (token := page.token):
-                break
-        self.deleted.write(found)
 
     def _search(self, text: str, **limits) -> list:
         """Runs of the experiment, deleted ones too."""
@@ -241,7 +215,9 @@ class Mirror:
         if there:
             return there[0][1]
         if found or known:
-            raise GoneError(f"its MLflow run {known or found[0].info.run_id} was deleted")
+            run_id = known or found[0].info.run_id
+            waits = " with the experiment; a launch of its own grid restores it" * self.restoring.is_waiting(run_id)
+            raise GoneError(f"its MLflow run {run_id} was deleted{waits}")
         tags = {**tags_of(folder.name), "mlflow.source.type": "JOB", "mlflow.source.name": "ratecore"}
         name = first.get("labels", {}).get("name", folder.name)
         with _sent_once():

@@ -88,10 +88,11 @@ class Mirrored:
 
 
 class Deleted:
-    """The runs of an experiment that people have deleted in MLflow one by one: `deleted.json`.
+    """The deleted runs of an experiment, in `deleted.json`: those that people have deleted in MLflow one by one, and
+    those that were deleted with the experiment and wait until their own grid is launched.
 
-    MLflow itself forgets which these are once the whole experiment is deleted: then all of its runs are, and all are
-    active again when it is restored.
+    MLflow does not tell the two apart: it notes one time of deletion for each run, and restores an experiment with all
+    of its runs.
 
     Args:
         root: folder of the experiment's results.   store: as `Mirror.store` names it.
@@ -101,18 +102,33 @@ class Deleted:
         self.path, self.store = Path(root, "deleted.json"), store
 
     def run_ids(self) -> list[str]:
-        """Ids of the MLflow runs, as of the last look."""
+        """Ids of the MLflow runs that were deleted one by one, as of the last look."""
+        ids = self._read().get("run_ids")
+        return [str(run_id) for run_id in ids] if isinstance(ids, list) else []
+
+    def waiting(self) -> dict[str, str]:
+        """Id: name of the folder of the runs that wait for the launch of their grid."""
+        runs = self._read().get("waiting")
+        return {run_id: str(run) for run_id, run in runs.items()} if isinstance(runs, dict) else {}
+
+    def is_restoring(self) -> bool:
+        """Whether the experiment is being restored, or was when a process was killed."""
+        return self._read().get("restoring") is True
+
+    def _read(self) -> dict:
         try:
             found = read_sealed_json(self.path, most=LARGEST)
         except (OSError, ValueError):
-            return []
-        ids = found.get("run_ids")
-        return [str(run_id) for run_id in ids] if isinstance(ids, list) and found.get("store") == self.store else []
+            return {}
+        return found if found.get("store") == self.store else {}
 
-    def write(self, run_ids) -> None:
-        """Notes the runs that are deleted now. Raises OSError."""
-        if sorted(run_ids) != self.run_ids():
-            write_atomic(self.path, sealed_json({"store": self.store, "run_ids": sorted(run_ids)}))
+    def write(self, run_ids, waiting: dict[str, str], restoring: bool = False) -> None:
+        """Notes the runs that are deleted now, see `run_ids`, `waiting` and `is_restoring`. Raises OSError."""
+        noted = {"store": self.store, "run_ids": sorted(run_ids)}
+        noted |= {"waiting": waiting} if waiting else {}
+        noted |= {"restoring": True} if restoring else {}
+        if noted != (self._read() or {"store": self.store, "run_ids": []}):
+            write_atomic(self.path, sealed_json(noted))
 
 
 def is_place_of(path, uri: str | None, experiment: str) -> bool:
