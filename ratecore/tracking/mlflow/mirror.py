@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -28,6 +27,7 @@ from ratecore.tracking.mlflow.sqlite import (
     take_artifacts_along,
 )
 from ratecore.tracking.mlflow.state import Mirrored, read_state, write_state
+from ratecore.tracking.mlflow.translation import Translation, metric_name, status_of
 from ratecore.tracking.mlflow.uri import is_database, is_default
 from ratecore.tracking.mlflow.uri import tracking_uri as tracking_uri
 from ratecore.tracking.record import LARGEST, Record, RecordError
@@ -36,7 +36,6 @@ from ratecore.tracking.record import LARGEST, Record, RecordError
 # values: so the MLflow run of a network is found at once, however many there are. The UI hides what begins so.
 RUN_KEY = "mlflow.ratecore.run."
 KEYED = "ratecore.keyed"  # tag of an experiment all of whose runs have such a key
-STATUS = {"done": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}  # of an `end`; all others are FAILED
 BATCH = 1000  # entries that MLflow takes in one call
 # A tracking server must never hold up an exit for minutes; what it misses is replayed later.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
@@ -60,7 +59,7 @@ class RefusedError(RuntimeError):
 
 
 class Mirror:
-    """An MLflow experiment and the means to bring runs into it.
+    """Brings runs into an MLflow experiment.
 
     Args:
         uri: tracking URI.   experiment: name of the MLflow experiment; made when it is not there.
@@ -70,7 +69,7 @@ class Mirror:
             in MLflow; those of all records in the results when None.
 
     Attributes:
-        notes: what people should know about the store, one sentence each.
+        notes: sentences about the store for the user.
 
     Raises:
         MlflowException: the store cannot be reached.
@@ -100,7 +99,7 @@ class Mirror:
         self.mirrored.begin()
 
     def _note_artifacts_elsewhere(self, experiment, place: Path, default: bool) -> None:
-        """Notes that artifacts go to another folder than that of these results, unless somebody chose that folder."""
+        """Notes that artifacts go to a folder outside of these results, unless the user chose it."""
         folder = local_path(experiment.artifact_location)
         if folder is None or folder.is_relative_to(place.parents[1]) or same_folder(folder, place):
             return
@@ -146,7 +145,7 @@ class Mirror:
         return self.client.search_runs([self.experiment_id], text, run_view_type=ViewType.ALL, **limits)
 
     def replay(self, folder) -> str | None:
-        """Brings what the record of one run says, and MLflow has not yet, into MLflow.
+        """Brings into MLflow what it does not have yet of a run's record.
 
         Args:
             folder: of the run.
@@ -155,8 +154,8 @@ class Mirror:
             the MLflow run's id; None when nothing is recorded yet.
 
         Raises:
-            RecordError, GoneError, RefusedError: about this run alone.
-            Exception: whatever MLflow raises about a server that does not answer.
+            RecordError, GoneError, RefusedError: something is wrong with this run alone.
+            Exception: whatever MLflow raises when a server does not answer.
         """
         folder = Path(folder)
         if whole := self._whole(folder):
@@ -183,7 +182,7 @@ class Mirror:
             return state["run_id"]
 
     def _whole(self, folder: Path) -> dict | None:
-        """The state of a run whose record is as long as it was when it was replayed last."""
+        """The state of a run whose record has not grown since its last replay."""
         state = read_state(folder)
         try:
             size = (folder / "record.jsonl").stat().st_size
@@ -192,7 +191,7 @@ class Mirror:
         return state if state.get("store") == self.store and state["bytes"] == size else None
 
     def has_all(self, folder) -> bool:
-        """Whether MLflow has the whole record of a run, and no stage of it is under way."""
+        """Whether MLflow has the complete record of a run, and no stage is under way."""
         if self.mirrored.run_id(folder):
             return True
         state = self._whole(Path(folder))
@@ -225,23 +224,26 @@ class Mirror:
         return run.info.run_id
 
     def _send(self, run_id: str, folder: Path, before: list[dict], events: list[dict]) -> None:
-        """Sends events; those `before` them were sent already."""
+        """Sends events to MLflow. Those `before` them were sent earlier."""
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics, params, tags, artifacts, known = [], {}, {}, {}, _points(before)
+        translate, known, has_error = Translation(), {}, False
+        for event in before:
+            shown = translate(event)
+            _add_news(event, shown.points, known)
+            has_error = has_error or "error" in shown.tags
+        metrics, params, tags, artifacts = [], {}, {}, {}
         for event in events:
-            when = _milliseconds(event)
-            params |= event.get("params", {})
-            tags |= event.get("tags", {})
-            # A stage that is done again has the same points; MLflow would show each twice.
-            news = {point: value for point, value in _points_of(event).items() if _is_new(event, point, value, known)}
-            known |= news
+            shown, when = translate(event), _milliseconds(event)
+            params |= shown.params
+            tags |= shown.tags
+            has_error = has_error or "error" in shown.tags
+            news = _add_news(event, shown.points, known)
             metrics += [Metric(metric_name(name), value, when, step) for (name, step), value in news.items()]
             if event["event"] == "artifact":
-                artifacts[event["path"]] = event  # of a file that was written again, the newest
-        every = [*before, *events]
-        status, ended, error = standing(every)
-        if ended and any("error" in event.get("tags", {}) for event in every):
+                artifacts[event["path"]] = event | {"folder": shown.folder}  # of a file written again, the newest
+        status, ended, error = status_of([*before, *events])
+        if ended and has_error:
             tags["error"] = error
         for event in artifacts.values():
             # What a stage under way has changed since, as the conversion does a .mat, it will record again.
@@ -270,55 +272,15 @@ class Mirror:
             print(f"tracking: {path} is not there as it was recorded; it is left out of MLflow", file=sys.stderr)
 
 
-def standing(events: list[dict]) -> tuple[str, dict | None, str]:
-    """What MLflow is to show of a run: its status, the `end` by which it ended (None while it runs), and the error.
+def _add_news(event: dict, points: dict, known: dict) -> dict:
+    """The points to send, which become known: each of a training curve once, others when their value has changed.
 
-    A stage that ended well says nothing of one that broke before, be it of another variant: the run stays FAILED, with
-    that error, until the broken stage is done, or is done with other axes than it had.
+    A stage that is done again has the same points, and MLflow would show each twice.
     """
-    last = next((e for e in reversed(events) if e["event"] in ("start", "end")), None)
-    if last is None or last["event"] == "start":
-        return "RUNNING", None, ""
-    seen, axes, undone = set(), {}, []
-    for event in reversed(events):
-        if event["event"] != "end" or event["stage"] in seen:
-            continue
-        seen.add(event["stage"])
-        stage, columns = _axes_of(event["stage"])
-        of_newest = axes.setdefault(stage, columns)
-        if event["status"] != "done" and columns == of_newest:
-            undone.append(event)
-    if not undone:
-        return STATUS["done"], last, ""
-    # What broke says more than what was interrupted.
-    newest = next((event for event in undone if event["status"] not in STATUS), undone[0])
-    error = str(newest.get("tags", {}).get("error", ""))
-    return STATUS.get(newest["status"], "FAILED"), last, error if newest is last else f"{newest['stage']}: {error}"
-
-
-def _axes_of(step: str) -> tuple[str, tuple[str, ...]]:
-    """The stage and the axes of a step: 'convert', ('refractory',) of 'convert refractory~2'."""
-    stage, _, variant = step.partition(" ")
-    return stage, tuple(part.partition("~")[0] for part in variant.split("/") if part)
-
-
-def _points_of(event: dict) -> dict:
-    """(name, step): value of everything in an event that is a number over steps."""
-    points = {(name, event.get("step", 0)): value for name, value in event.get("values", {}).items()}
-    return points | {(name, step): v for name, curve in event.get("curves", {}).items() for step, v in curve}
-
-
-def _points(events: list[dict]) -> dict:
-    """The points that were sent with these events."""
-    known = {}
-    for event in events:
-        known |= {p: value for p, value in _points_of(event).items() if _is_new(event, p, value, known)}
-    return known
-
-
-def _is_new(event: dict, point: tuple, value: float, known: dict) -> bool:
-    """Whether a point is to be sent: of a training curve each step once, of all else what has changed."""
-    return point not in known or (event["event"] != "metrics" and known[point] != value)
+    is_curve = event["event"] == "metrics"
+    news = {p: value for p, value in points.items() if p not in known or (not is_curve and known[p] != value)}
+    known |= news
+    return news
 
 
 @contextlib.contextmanager
@@ -348,13 +310,6 @@ def _refusals():
 
 def _milliseconds(event: dict) -> int:
     return round(event["time"] * 1000)
-
-
-def metric_name(name: str) -> str:
-    """The name with what MLflow does not allow spelled out: 'eval/accuracy/+-' is 'eval/accuracy/plus_minus'."""
-    words = re.sub(r"([+-])(?=[+-])", r"\1_", name)
-    words = re.sub(r"(?<![A-Za-z0-9])-|-$", "minus", words.replace("+", "plus"))
-    return re.sub(r"[^\w ./-]", "_", words).replace(" ", "_")
 
 
 @contextlib.contextmanager
