@@ -50,7 +50,12 @@ if workflow.is_main_process:  # once, not in the log of every job
 # Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now.
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
-follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
+follower = Follower(
+    uri,
+    experiment.settings.experiment,
+    experiment.settings.results,
+    runs=experiment.run_names,
+)
 ROOT = experiment.root.as_posix()
 STAGES = stages_of(experiment)  # the stages that every network goes through
 
