@@ -141,7 +141,7 @@ def values_in_words(text: str) -> list[float]:
     return values
 
 
-def searched_values(scaling_factors: Any, scaling_range: Any) -> tuple[float, ...] | None:
+def searched_values(scaling_factors: Any, scaling_range: Any) -> list[float] | None:
     """Get the values of lambda to search, or None for those of the paper.
 
     Raises:
@@ -151,11 +151,11 @@ def searched_values(scaling_factors: Any, scaling_range: Any) -> tuple[float, ..
         if scaling_factors is None:
             return None
         if isinstance(scaling_factors, str):
-            return tuple(values_in_words(scaling_factors))
+            return values_in_words(scaling_factors)
         given = np.ravel(_plain(scaling_factors))
         if given.size and given.dtype.kind not in "iuf":
             raise ValueError(f"scaling_factors = {scaling_factors!r}; it must be numbers above 0")
-        values = tuple(float(v) for v in given)
+        values = [float(v) for v in given]
         if isinstance(scaling_factors, tuple) and len(values) == 3 and values[2] < values[0] < values[1]:
             first, last, step = (f"{v:g}" for v in values)
             warnings.warn(
@@ -172,7 +172,7 @@ def searched_values(scaling_factors: Any, scaling_range: Any) -> tuple[float, ..
         ends = []
     if len(ends) != 2 or not 0 < ends[0] <= ends[1]:
         raise ValueError(f"scaling_range = {scaling_range}; it must be a first value above 0 and a last one")
-    return tuple(float(v) for v in np.arange(ends[0], ends[1] + 1e-9, 5.0))
+    return [float(v) for v in np.arange(ends[0], ends[1] + 1e-9, 5.0)]
 
 
 def _plain(values: Any) -> Any:

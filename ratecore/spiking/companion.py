@@ -89,7 +89,8 @@ def lambda_grid_search(
         _ensure_writable(parent, "name another with output_dir (--output_dir)")
     chosen, threads = searched_values(scaling_factors, scaling_range), threads_for(threads, parallel)
     n_trials, seed = count("n_trials", n_trials), count("seed", seed, 0)
-    conversion = ConversionSettings(n_trials=n_trials, scaling_factors=chosen, search=search)
+    values = None if chosen is None else tuple(chosen)
+    conversion = ConversionSettings(n_trials=n_trials, scaling_factors=values, search=search)
     best: dict[str, float] = {}
     failed: list[str] = []
     unsaved: list[str] = []
