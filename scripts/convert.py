@@ -1,4 +1,4 @@
-"""Converts the networks of a block to spiking ones."""
+"""Converts the networks of a block to spiking networks."""
 
 from common import do_block
 

@@ -1,4 +1,4 @@
-"""Scores the networks of a block on fresh trials."""
+"""Evaluates the networks of a block on fresh trials."""
 
 from common import do_block
 

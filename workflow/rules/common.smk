@@ -1,4 +1,4 @@
-# What all stages need: the experiment of the configuration, and where its files are.
+# What all rules need: the experiment described by the configuration, and the paths of its files.
 import sys
 
 import pandas as pd
@@ -47,16 +47,16 @@ except ValueError as error:
 if workflow.is_main_process:  # once, not in the log of every job
     print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
 
-# As they were read: `1e4`, which Snakemake hands over as text, is a number by now.
+# Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now.
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
 follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()
-STAGES = stages_of(experiment)  # those that every network goes through
+STAGES = stages_of(experiment)  # the stages that every network goes through
 
 
 def cells_of(stage):
-    """The grid points that a stage has jobs for; what is swept after training trains no network twice."""
+    """Returns the grid points for which a stage has jobs. Axes swept after training do not multiply training jobs."""
     columns = experiment.columns(stage)
     rows = [cell.values for cell in experiment.cells_of(stage).values()]
     return Paramspace(pd.DataFrame(rows, columns=columns))
@@ -64,10 +64,10 @@ def cells_of(stage):
 
 CELLS = {stage: cells_of(stage) for stage in ("train", "evaluate", "export")}
 CELLS["convert"] = CELLS["export"]
-# Of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
+# Paths of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
 CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
 BLOCK = {stage: f"{cell}/seeds~{{seeds}}" for stage, cell in CELL.items()}
-# How many jobs of the last stage there are for the same networks; of these one at a time works on a network.
+# Number of jobs of the last stage for the same networks. Only one of them at a time works on a network.
 VARIANTS = len(experiment.cells_of("convert")) // len(experiment.cells_of("train"))
 
 
@@ -77,7 +77,7 @@ wildcard_constraints:
 
 
 def identities(stage):
-    """A function of wildcards: the identity of each of a block's runs. What changes it makes the job run again."""
+    """Returns an input function that gives the identities of a block's runs. If they change, the job runs again."""
 
     def of_block(wildcards):
         cell = experiment.cell_of(wildcards)
@@ -90,49 +90,49 @@ def identities(stage):
 
 
 def gpus(wildcards):
-    """GPUs that a training job takes: none on the CPU."""
+    """Returns the number of GPUs of a training job; 0 on the CPU."""
     wanted = experiment.settings.device
     return int(wanted == "cuda" or (wanted == "auto" and bool(device_pool())))
 
 
 def first_run(wildcards):
-    """Settings of the first run of a job's block, and how many the block has."""
+    """Returns the settings of the first run in a job's block, and the number of runs in the block."""
     seeds = experiment.blocks[wildcards.seeds]
     return experiment.cell_of(wildcards).run(seeds[0]), len(seeds)
 
 
-# What a scheduler is asked for; a job that ran out of it gets more at its next attempt, where it goes on.
+# Resources requested from a scheduler. A job that exceeds them gets more at its next attempt, where it resumes.
 def memory(wildcards, attempt, threads):
-    """MB of a job."""
+    """Returns the memory of a job in MB."""
     return training_memory(first_run(wildcards)[0], threads) * attempt
 
 
 def memory_to_train(wildcards, attempt, threads):
-    """MB of a training job; on a GPU all networks of the block are trained at once."""
+    """Returns the memory of a training job in MB. On a GPU, all networks of a block train at the same time."""
     settings, networks = first_run(wildcards)
     at_once = networks if gpus(wildcards) else threads
     return training_memory(settings, at_once) * attempt
 
 
 def minutes(wildcards, attempt, threads):
-    """Minutes of a training job."""
+    """Returns the minutes of a training job."""
     return training_minutes(*first_run(wildcards), threads) * attempt
 
 
 def minutes_to_score(wildcards, attempt):
-    """Minutes of a job that evaluates or exports."""
+    """Returns the minutes of an evaluation or export job."""
     minutes = scoring_minutes(*first_run(wildcards))
     return (minutes + waiting(wildcards, minutes)) * attempt
 
 
 def minutes_to_convert(wildcards, attempt, threads):
-    """Minutes of a job that converts to spiking networks."""
+    """Returns the minutes of a conversion job."""
     minutes = conversion_minutes(*first_run(wildcards), threads)
     return (minutes + waiting(wildcards, minutes)) * attempt
 
 
 def waiting(wildcards, minutes):
-    """Minutes that a job may wait for the jobs of other variants of its networks."""
+    """Returns the minutes that a job may wait for jobs on other variants of its networks."""
     if VARIANTS == 1:
         return 0
     longest = (
@@ -142,7 +142,7 @@ def waiting(wildcards, minutes):
 
 
 def blocks_of(stage):
-    """A function of wildcards: what a stage leaves for every block of a grid point."""
+    """Returns an input function that gives a stage's outputs for every block of a grid point."""
     pattern = f"{ROOT}/jobs/{stage}/{BLOCK[stage]}.json"
     return lambda wildcards: [
         pattern.format(**wildcards, seeds=name) for name in experiment.blocks
@@ -150,7 +150,7 @@ def blocks_of(stage):
 
 
 def all_blocks(stage):
-    """What a stage leaves for every block of the grid."""
+    """Returns a stage's outputs for every block of the grid."""
     return [
         f"{ROOT}/jobs/{stage}/{path}/seeds~{name}.json"
         for path in CELLS[stage].instance_patterns
@@ -159,7 +159,7 @@ def all_blocks(stage):
 
 
 def cell_figures():
-    """The figures of the grid points, as many as the configuration asks for."""
+    """Returns the figures of as many grid points as the configuration requests."""
     return [
         f"{ROOT}/figures/{path}/{name}.png"
         for stage, names in FIGURES.items()
@@ -172,7 +172,7 @@ def cell_figures():
 
 
 def labels_of(stage, name):
-    """What the report says of a grid point's figure."""
+    """Returns the labels of a grid point's figure in the report."""
     return {
         **{column: f"{{{column}}}" for column in CELLS[stage].columns},
         "figure": name.replace("_", " "),
@@ -180,11 +180,11 @@ def labels_of(stage, name):
 
 
 def warn_of_shared_sqlite():
-    """SQLite's locks do not hold on network file systems, where two writers at once break its file."""
+    """Warns if MLflow's SQLite file is on a network file system, where locks do not hold and writers can corrupt it."""
     if file := sqlite_file(uri):
         if kind := network_file_system(file):
             print(
-                f"WARNING: MLflow's database {file} is on a network file system ({kind}), where SQLite can break. "
-                "Say tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
-                "Nothing is lost: `ratecore replay` makes the database anew from the results."
+                f"WARNING: MLflow's database {file} is on a network file system ({kind}), where it can be corrupted. "
+                "Set tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
+                "Nothing is lost: `ratecore replay` rebuilds the database from the results."
             )
