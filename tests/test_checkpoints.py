@@ -80,7 +80,8 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path):
     assert_same(train(settings, checkpoints=Checkpoints(tmp_path, settings, log=log)), whole)
     newest.write_bytes(b"")
     previous.write_bytes(b"")
-    assert Checkpoints(tmp_path, settings, log=log).load() is None and f"{previous}: a damaged checkpoint" in log.getvalue()
+    assert Checkpoints(tmp_path, settings, log=log).load() is None
+    assert f"{previous}: a damaged checkpoint" in log.getvalue()
     assert_same(train(settings, checkpoints=Checkpoints(tmp_path, settings, log=log)), whole)
 
 

@@ -115,7 +115,7 @@ def draw_words(state: UInt[np.ndarray, "3 N"], counter: int, words: UInt[np.ndar
         the counter for the next call.
 
     Source:
-        C. Doty-Humphrey, PractRand.
+        docs/model.md 5.2; C. Doty-Humphrey, PractRand.
     """
     steps, N = words.shape
     a, b, c = state[0], state[1], state[2]
