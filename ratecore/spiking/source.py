@@ -80,7 +80,7 @@ class RateModel:
         """Select units.
 
         Args:
-            which: a group (all, exc, inh, som), or indices from 0, any shape.
+            which: a group (all, exc, inh, som), or indices from 0, any shape, unitless.
 
         Returns:
             whether each unit is selected (N,).
