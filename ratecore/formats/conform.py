@@ -311,7 +311,7 @@ def _som_m(content: Content, N: int, inh: _Array, notes: list[str]) -> _Array:
     return som_m
 
 
-def _som_N(content: Content, som_m: _Array, notes: list[str]) -> float:
+def _som_N(content: Content, som_m: _Array, notes: list[str]) -> int | float:
     count, N = int((som_m == 0).any(1).sum()), len(som_m)
     given: float | None = None
     if "som_N" in content:  # redundant where the file has som_m
@@ -336,7 +336,7 @@ def _taus_gaus(content: Content, N: int, taus: tuple[float, ...], notes: list[st
 
 
 def _settings(
-    content: Content, N: int, taus: tuple[float, ...], som_N: float, dale: bool, notes: list[str]
+    content: Content, N: int, taus: tuple[float, ...], som_N: int | float, dale: bool, notes: list[str]
 ) -> NetworkSettings:
     if "activation" in content:
         activation = word(content, "activation").lower()

@@ -70,7 +70,7 @@ class Wiring(NamedTuple):
         b_out: readout bias, unitless; 0 when it is not used.
     """
 
-    start: Int[np.ndarray, " N+1"]
+    start: Int[np.ndarray, " _"]
     index: Int[np.ndarray, " C"]  # type: ignore[assignment]  # hides tuple.index, which nothing needs
     value: Float[np.ndarray, " C"]
     decay: Float[np.ndarray, " N"]
@@ -469,7 +469,7 @@ def filtered_by_bin(
     wiring: Wiring,
     spike_steps: Int[np.ndarray, " S"],
     spike_units: Int[np.ndarray, " S"],
-    bins: Int[np.ndarray, " nt+1"],
+    bins: Int[np.ndarray, " _"],
     means: Float[np.ndarray, "B N"],
 ) -> None:
     """Average the filtered rates of a trial over bins of steps.

@@ -219,7 +219,7 @@ def outputs_every(settings: SpikingSettings) -> int:
     return max(k for k in range(1, columns + 1) if columns % k == 0 and k <= most)
 
 
-def rate_steps(n: int, settings: SpikingSettings, every: int = 1) -> Int[np.ndarray, " n+1"]:
+def rate_steps(n: int, settings: SpikingSettings, every: int = 1) -> Int[np.ndarray, " _"]:
     """Find the rate steps of 5 ms that the outputs of a simulation belong to.
 
     Args:
