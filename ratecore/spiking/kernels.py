@@ -132,7 +132,7 @@ def draw_words(state: UInt[np.ndarray, "3 N"], counter: int, words: UInt[np.ndar
 
 
 @compiled
-def scaled_normals(words: UInt[np.ndarray, " n"], scale: float, noise: Float[np.ndarray, " n"]) -> None:
+def scaled_normals(words: UInt[np.ndarray, " n"], scale: float | np.float32, noise: Float[np.ndarray, " n"]) -> None:
     """Convert random words to normal numbers.
 
     Args:

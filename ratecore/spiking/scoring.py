@@ -300,7 +300,7 @@ def run_over(trials: TrialsOfTask, jobs: list[Job], threads: int = 1) -> list[li
     for _, error in done:
         if error:
             raise RuntimeError(f"LIF trials: {error}")
-    return [results for results, _ in done]
+    return [results for results, _ in done if results is not None]
 
 
 def spread_over(numbers: range, scaling_factors: Iterable[float], threads: int) -> list[Job]:
