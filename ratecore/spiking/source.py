@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from numpy.typing import ArrayLike
 
 from ratecore.formats import SavedTask, read_network
 from ratecore.formats.conform import conform
@@ -76,11 +76,11 @@ class RateModel:
             raise ValueError("use_initial_weights = True: the model holds no weights from before training (w0)")
         return self.W_initial
 
-    def units(self, which: str | ArrayLike) -> Bool[np.ndarray, " N"]:
+    def units(self, which: str | Collection[int]) -> Bool[np.ndarray, " N"]:
         """Select units.
 
         Args:
-            which: a group (all, exc, inh, som), or indices from 0, any shape, unitless.
+            which: a group (all, exc, inh, som), or indices from 0.
 
         Returns:
             whether each unit is selected (N,).
