@@ -1,16 +1,21 @@
-"""The `rate` package's import path: `from ratecore.model import ...` finds the task functions, losses and the network.
+"""The `rate` package's import path of task functions, losses and the network: `from ratecore.model import ...`.
 
-A stimulus drawn without `seed` comes from fresh entropy; the global generators are neither read nor reset. `seed` is a
-number or a `numpy.random.Generator`, or as in the `rate` package False for none and True for always the same trial.
+A stimulus drawn without `seed` comes from fresh entropy; the global generators are neither read nor set. `seed` is a
+number or a `numpy.random.Generator`, or as in the `rate` package False for none and True for the same trial each time.
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
 
 from ratecore.compat.absent import missing
 from ratecore.rate.evaluation import eval_rnn
 from ratecore.rate.losses import loss_op
 from ratecore.rate.network import FR_RNN_dale
-from ratecore.tasks import GoNogoTask, ManteTask, XORTask
+from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, XORTask
 
 __all__ = [
     "FR_RNN_dale",
@@ -25,44 +30,54 @@ __all__ = [
 ]
 
 
-SEED_OF_TRUE = 42  # with which the `rate` package seeds NumPy's global generator for `seed=True`
+SEED_OF_TRUE = 42  # that the `rate` package seeds NumPy's global generator with for `seed=True`
+
+Seed = int | np.random.Generator | None
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     raise missing(__name__, name, __all__)
 
 
-def _stimulus(task, seed):
+def _stimulus(task: AbstractTask, seed: Seed) -> tuple[Any, Any]:
     if isinstance(seed, bool):
         seed = SEED_OF_TRUE if seed else None
-    return task.generate_stimulus(seed=seed)
+    u, label = task.generate_stimulus(seed=seed)
+    return u, label
 
 
-def generate_input_stim_go_nogo(settings: dict, seed=None):
-    """A Go-NoGo stimulus u (1, T) and its label, 1 (Go) or 0 (NoGo)."""
+def generate_input_stim_go_nogo(settings: dict[str, Any], seed: Seed = None) -> tuple[Float[np.ndarray, "1 T"], int]:
+    """`generate_input_stim_go_nogo` of the `rate` package: stimulus u (1, T), unitless, and label, 1 or 0 (NoGo)."""
     return _stimulus(GoNogoTask(settings), seed)
 
 
-def generate_target_continuous_go_nogo(settings: dict, label, seed=None):
-    """The target z (T,) of a Go-NoGo trial; nothing in it is random, so `seed` changes nothing."""
-    return GoNogoTask(settings).generate_target(label)
+def generate_target_continuous_go_nogo(
+    settings: dict[str, Any], label: Any, seed: Seed = None
+) -> Float[np.ndarray, " T"]:
+    """`generate_target_continuous_go_nogo` of the `rate` package: target z (T,), unitless. `seed` changes nothing."""
+    z: Float[np.ndarray, " T"] = GoNogoTask(settings).generate_target(label)
+    return z
 
 
-def generate_input_stim_xor(settings: dict, seed=None):
-    """An XOR stimulus u (2, T) and its label, 'same' or 'diff'."""
+def generate_input_stim_xor(settings: dict[str, Any], seed: Seed = None) -> tuple[Float[np.ndarray, "2 T"], str]:
+    """`generate_input_stim_xor` of the `rate` package: stimulus u (2, T), unitless, and label, 'same' or 'diff'."""
     return _stimulus(XORTask(settings), seed)
 
 
-def generate_target_continuous_xor(settings: dict, label, seed=None):
-    """The target z (T,) of an XOR trial; nothing in it is random, so `seed` changes nothing."""
-    return XORTask(settings).generate_target(label)
+def generate_target_continuous_xor(settings: dict[str, Any], label: Any, seed: Seed = None) -> Float[np.ndarray, " T"]:
+    """`generate_target_continuous_xor` of the `rate` package: target z (T,), unitless. `seed` changes nothing."""
+    z: Float[np.ndarray, " T"] = XORTask(settings).generate_target(label)
+    return z
 
 
-def generate_input_stim_mante(settings: dict, seed=None):
-    """A Mante stimulus u (4, T) and its label, +1 or -1."""
+def generate_input_stim_mante(settings: dict[str, Any], seed: Seed = None) -> tuple[Float[np.ndarray, "4 T"], int]:
+    """`generate_input_stim_mante` of the `rate` package: stimulus u (4, T), unitless, and label, +1 or -1."""
     return _stimulus(ManteTask(settings), seed)
 
 
-def generate_target_continuous_mante(settings: dict, label, seed=None):
-    """The target z (T,) of a Mante trial; nothing in it is random, so `seed` changes nothing."""
-    return ManteTask(settings).generate_target(label)
+def generate_target_continuous_mante(
+    settings: dict[str, Any], label: Any, seed: Seed = None
+) -> Float[np.ndarray, " T"]:
+    """`generate_target_continuous_mante` of the `rate` package: target z (T,), unitless. `seed` changes nothing."""
+    z: Float[np.ndarray, " T"] = ManteTask(settings).generate_target(label)
+    return z

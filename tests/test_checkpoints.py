@@ -76,11 +76,12 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path):
         newest.write_bytes(damage)
         result = Checkpoints(tmp_path, settings, log=log).load()
         assert result.n_trials == 24  # one trial before the newest
-        assert f"{newest}: not a whole checkpoint" in log.getvalue()
+        assert f"{newest}: a damaged checkpoint" in log.getvalue()
     assert_same(train(settings, checkpoints=Checkpoints(tmp_path, settings, log=log)), whole)
     newest.write_bytes(b"")
     previous.write_bytes(b"")
-    assert Checkpoints(tmp_path, settings, log=log).load() is None and f"{previous}: not a whole" in log.getvalue()
+    assert Checkpoints(tmp_path, settings, log=log).load() is None
+    assert f"{previous}: a damaged checkpoint" in log.getvalue()
     assert_same(train(settings, checkpoints=Checkpoints(tmp_path, settings, log=log)), whole)
 
 

@@ -1,8 +1,9 @@
-"""Names of the existing packages that have no equal here, and what to use in their place."""
+"""Names of the existing packages that ratecore does not have, and what to use instead."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 
 ABSENT = {
     "ratecore": {
@@ -20,11 +21,17 @@ ABSENT = {
 }
 
 
-def missing(module: str, name: str, known) -> Exception:
-    """The exception for a name that `module` does not have.
+def missing(module: str, name: str, known: Iterable[str]) -> Exception:
+    """Make the exception for a name that a module does not have.
 
-    ImportError for a name of the existing packages, because `from module import name` would hide the message of an
-    AttributeError; AttributeError with the nearest name for any other.
+    Args:
+        module: that was asked for the name.
+        name: that is missing.
+        known: names that the module has.
+
+    Returns:
+        ImportError for a name of the existing packages, because `from module import name` would hide the message of an
+        AttributeError; AttributeError with the nearest name for any other.
     """
     if sentence := ABSENT.get(module, {}).get(name):
         return ImportError(f"{module}.{name} does not exist: {sentence}", name=name)

@@ -1,19 +1,30 @@
-"""Other names for the arguments of a function."""
+"""Alternative names for the arguments of a function."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
-def accepts(**names: str):
-    """Makes a function take keyword arguments under other names, too: `accepts(old="new")`.
+def accepts(**names: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Make a function accept keyword arguments under further names, too: `accepts(old="new")`.
 
-    The function raises TypeError when an argument comes under both of its names.
+    Args:
+        **names: of each further name the argument that it stands for.
+
+    Returns:
+        a decorator. The function raises TypeError when an argument is given under both of its names.
+
+    Raises:
+        TypeError: see above.
     """
 
-    def decorate(function):
+    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
         @functools.wraps(function)
-        def call(*args, **kwargs):
+        def call(*args: Any, **kwargs: Any) -> Result:
             for other in names.keys() & kwargs.keys():
                 name = names[other]
                 if name in kwargs:

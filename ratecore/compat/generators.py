@@ -1,36 +1,37 @@
-"""Interfaces of the `rate` package for stimuli, targets and losses that no part of ratecore asks for.
+"""Interfaces of the `rate` package for stimuli, targets and losses, which ratecore itself does not use.
 
-Classes that were derived from them run as before. What ratecore trains on is a task: `ratecore.tasks.AbstractTask`.
+Subclasses of them run as before. ratecore trains on tasks: `ratecore.tasks.AbstractTask`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 
 class AbstractTaskGenerator(ABC):
-    """What draws the stimuli of a task."""
+    """`AbstractTaskGenerator` of the `rate` package: draws the stimuli of a task."""
 
     @abstractmethod
-    def generate_stimulus(self, settings: dict):
-        """A stimulus u (n_in, T) and its label."""
+    def generate_stimulus(self, settings: dict[str, Any]) -> Any:
+        """Draw a stimulus u (n_in, T), unitless, and its label."""
 
     @abstractmethod
     def get_task_info(self) -> dict[str, str]:
-        """What the task is, in words."""
+        """Describe the task in words."""
 
 
 class AbstractTargetGenerator(ABC):
-    """What gives the target of a label."""
+    """`AbstractTargetGenerator` of the `rate` package: makes the target of a label."""
 
     @abstractmethod
-    def generate_targets(self, settings: dict, labels):
-        """The target output of each step."""
+    def generate_targets(self, settings: dict[str, Any], labels: Any) -> Any:
+        """Make the target output of each step."""
 
 
 class AbstractLossFunction(ABC):
-    """What compares outputs with targets."""
+    """`AbstractLossFunction` of the `rate` package: compares outputs with targets."""
 
     @abstractmethod
-    def compute_loss(self, outputs, targets, training_params: dict):
-        """The loss, a scalar tensor."""
+    def compute_loss(self, outputs: Any, targets: Any, training_params: dict[str, Any]) -> Any:
+        """Compute the loss, a scalar tensor."""

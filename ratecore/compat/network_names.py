@@ -1,21 +1,31 @@
-"""The names under which the existing packages keep the parts of a network."""
+"""The names that the existing packages use for the parts of a network."""
 
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Int
 
 
 class NetworkNames:
-    """Attributes of the existing `FR_RNN_dale` that have other names in ratecore's."""
+    """Attributes of the existing packages' `FR_RNN_dale` that ratecore's network has under other names."""
+
+    # Of `RateNetwork`, with which this class is combined
+    w: torch.Tensor
+    m: torch.Tensor
+    som_m: torch.Tensor
+    inh: torch.Tensor
+    exc: torch.Tensor
+    som_N: int
+    _drawn: dict[str, torch.Tensor] | None
 
     @property
-    def mask(self) -> torch.Tensor:
-        """(N, N): `m`, +1 or -1 on the diagonal."""
+    def mask(self) -> Float[torch.Tensor, "N N"]:
+        """`m` (N, N), +1 or -1 on the diagonal, unitless."""
         return self.m
 
     @property
-    def som_mask(self) -> torch.Tensor:
-        """(N, N): `som_m`, 0 where an inhibitory unit would reach an SST unit."""
+    def som_mask(self) -> Float[torch.Tensor, "N N"]:
+        """`som_m` (N, N), 0 from inhibitory units onto SST units, unitless."""
         return self.som_m
 
     @property
@@ -29,32 +39,32 @@ class NetworkNames:
         return int(self.exc.sum())
 
     @property
-    def som_inh(self) -> torch.Tensor:
-        """(som_N,): indices of the SST units, the first inhibitory ones."""
+    def som_inh(self) -> Int[torch.Tensor, " som_N"]:
+        """Indices of the SST units (som_N,), which are the first inhibitory units."""
         return torch.nonzero(self.inh)[: self.som_N, 0]
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are; `net.to(device)` moves them."""
+        """Device of the parameters; `net.to(device)` moves them."""
         return self.w.device
 
     @property
-    def w0(self) -> torch.Tensor:
-        """(N, N): `w` as it was drawn when this network was made."""
+    def w0(self) -> Float[torch.Tensor, "N N"]:
+        """`w` (N, N) as drawn when this network was made, unitless."""
         return self._as_drawn("w")
 
     @property
-    def taus_gaus0(self) -> torch.Tensor:
-        """(N, 1): `taus_gaus` as it was drawn when this network was made."""
+    def taus_gaus0(self) -> Float[torch.Tensor, "N 1"]:
+        """`taus_gaus` (N, 1) as drawn when this network was made, unitless."""
         return self._as_drawn("taus_gaus")
 
     def _as_drawn(self, name: str) -> torch.Tensor:
         if self._drawn is None:
-            # No AttributeError: torch.nn.Module would replace its message.
+            # Not an AttributeError: torch.nn.Module would replace its message.
             raise ValueError(
                 f"{name}0 is not known: the numbers of this network were loaded; a .mat file has them as '{name}0'"
             )
         return self._drawn[name].to(self.w)
 
-    def project_weights(self, training_params=None) -> None:
-        """Changes nothing, as in the `rate` package: Dale's law holds in the rectified `w` that every trial uses."""
+    def project_weights(self, training_params: object = None) -> None:
+        """Do nothing, as in the `rate` package: Dale's law holds in the rectified `w` that every trial uses."""

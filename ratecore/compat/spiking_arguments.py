@@ -1,20 +1,21 @@
-"""Arguments of the `spiking` package's functions, in every form that its documentation shows."""
+"""Arguments of the `spiking` package's functions, in all forms that its documentation shows."""
 
 from __future__ import annotations
 
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ratecore.settings.spiking import ConversionSettings
 
 
-def number(scaling_factor) -> float:
-    """lambda from a number, an array of one, or the result of a search of one file.
+def number(scaling_factor: Any) -> float:
+    """Get lambda from a number, an array of one number, or the result of a search for one file.
 
     Raises:
         ValueError: several numbers, or none.
@@ -33,87 +34,92 @@ def number(scaling_factor) -> float:
     return float(values[0])
 
 
-def count(name: str, value, least: int = 1) -> int:
-    """A whole number. Raises ValueError with its name for anything else, or one below `least`."""
+def count(name: str, value: Any, least: int = 1) -> int:
+    """Check an integer. Raises ValueError with its name for anything else, or one below `least`."""
     whole = isinstance(value, int | float | np.number) and not isinstance(value, bool) and value == _cut(value)
     if not whole or value < least:
         raise ValueError(f"{name} = {value!r}; it must be a whole number, at least {least}")
     return int(value)
 
 
-def _cut(value) -> int | None:
-    """A number cut to a whole one, or None for NaN and infinity."""
+def _cut(value: Any) -> int | None:
+    """The integer part of a number, or None for NaN and infinity."""
     return int(value) if -np.inf < value < np.inf else None
 
 
-def seed_of(seed):
-    """A seed as NumPy takes it: a whole number, a generator, or None for fresh entropy. Raises ValueError."""
+def seed_of(seed: Any) -> int | np.random.Generator | None:
+    """Check a seed: an integer, a generator, or None or False for fresh entropy. Raises ValueError."""
     if seed is None or seed is False or isinstance(seed, np.random.Generator):
         return None if seed is False else seed
     return count("seed", seed, 0)
 
 
-def path_of(name: str, value) -> Path:
-    """The path of a file or a folder. Raises TypeError with the argument's name for what is none."""
+def path_of(name: str, value: Any) -> Path:
+    """Check the path of a file or a folder. Raises TypeError with the argument's name for anything else."""
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name} is a {type(value).__name__}; it must be the path of a file or a folder")
     return Path(value)
 
 
-def plain_content(model):
-    """The content of a file with arrays in place of tensors; anything else as it is."""
+def plain_content(model: Any) -> Any:
+    """Replace tensors in the content of a file by arrays; anything else is returned as it is."""
     if not isinstance(model, dict):
         return model
     return {key: v.detach().cpu().numpy() if hasattr(v, "detach") else v for key, v in model.items()}
 
 
 class ScalingByFile(float):
-    """lambda of the one network in a folder: a number, and like the result for a larger folder a mapping by file."""
+    """The result of the `spiking` package's search for a folder of one file.
 
-    def __new__(cls, found: dict[str, float]):
-        self = super().__new__(cls, next(iter(found.values())))
-        self._found = dict(found)
+    It is lambda, a number, and like the result for several files a mapping from the file's name to lambda.
+    """
+
+    _by_name: dict[str, float]
+
+    def __new__(cls, by_name: dict[str, float]) -> ScalingByFile:
+        self = super().__new__(cls, next(iter(by_name.values())))
+        self._by_name = dict(by_name)
         return self
 
-    def __getitem__(self, name):
-        return self._found[name]
+    def __getitem__(self, name: str) -> float:
+        return self._by_name[name]
 
-    def __iter__(self):
-        return iter(self._found)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
 
-    def __len__(self):
-        return len(self._found)
+    def __len__(self) -> int:
+        return len(self._by_name)
 
-    def __contains__(self, name):
-        return name in self._found
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
 
-    def __eq__(self, other):
-        return self._found == other if isinstance(other, Mapping) else float(self) == other
+    def __eq__(self, other: object) -> bool:
+        return self._by_name == other if isinstance(other, Mapping) else float(self) == other
 
-    def __reduce__(self):
-        return ScalingByFile, (self._found,)
+    def __reduce__(self) -> tuple[type[ScalingByFile], tuple[dict[str, float]]]:
+        return ScalingByFile, (self._by_name,)
 
     __hash__ = float.__hash__
 
-    def keys(self):
+    def keys(self) -> KeysView[str]:
         """Names of the files: one."""
-        return self._found.keys()
+        return self._by_name.keys()
 
-    def values(self):
-        """Their lambdas."""
-        return self._found.values()
+    def values(self) -> ValuesView[float]:
+        """lambda of each file, unitless."""
+        return self._by_name.values()
 
-    def items(self):
-        """(name, lambda) of each file."""
-        return self._found.items()
+    def items(self) -> ItemsView[str, float]:
+        """Name and lambda of each file."""
+        return self._by_name.items()
 
-    def get(self, name, default=None):
+    def get(self, name: str, default: Any = None) -> Any:
         """lambda of a file, or `default`."""
-        return self._found.get(name, default)
+        return self._by_name.get(name, default)
 
 
 def values_in_words(text: str) -> list[float]:
-    """Values of '20:75:5' (first, last and step, the last one included), '20:75' (step 1) or '20,25,40'.
+    """Parse '20:75:5' (first, last and step, the last one included), '20:75' (step 1) or '20,25,40'.
 
     Raises:
         ValueError: anything else.
@@ -124,32 +130,32 @@ def values_in_words(text: str) -> list[float]:
         else:
             first, last, step = (float(part) for part in [*text.split(":"), "1"][:3])
             values = [first + k * step for k in range(math.floor((last - first) / step + 1e-9) + 1)]
-        ConversionSettings(scaling_factors=values)
+        ConversionSettings(scaling_factors=tuple(values))
         if text.count(":") > 2:
             raise ValueError
     except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(
-            f"scaling_factors = {text!r}; give first:last:step or values with commas between them, above 0 and none "
-            "twice"
+            f"scaling_factors = {text!r}; give first:last:step or values separated by commas, above 0 and without "
+            "repeats"
         ) from None
     return values
 
 
-def searched_values(scaling_factors, scaling_range) -> list[float] | None:
-    """The values of lambda to search, or None for those of the paper.
+def searched_values(scaling_factors: Any, scaling_range: Any) -> list[float] | None:
+    """Get the values of lambda to search, or None for those of the paper.
 
     Raises:
-        ValueError: both forms are given, or a range that is none.
+        ValueError: both forms are given, or an invalid range.
     """
     if scaling_range is None:
         if scaling_factors is None:
             return None
         if isinstance(scaling_factors, str):
             return values_in_words(scaling_factors)
-        values = np.ravel(_plain(scaling_factors))
-        if values.size and values.dtype.kind not in "iuf":
+        given = np.ravel(_plain(scaling_factors))
+        if given.size and given.dtype.kind not in "iuf":
             raise ValueError(f"scaling_factors = {scaling_factors!r}; it must be numbers above 0")
-        values = [float(v) for v in values]
+        values = [float(v) for v in given]
         if isinstance(scaling_factors, tuple) and len(values) == 3 and values[2] < values[0] < values[1]:
             first, last, step = (f"{v:g}" for v in values)
             warnings.warn(
@@ -159,38 +165,38 @@ def searched_values(scaling_factors, scaling_range) -> list[float] | None:
             )
         return values
     if scaling_factors is not None:
-        raise ValueError("scaling_range and scaling_factors are both given; one of them says what is searched")
+        raise ValueError("scaling_range and scaling_factors are both given; give one of them")
     try:
         ends = [float(v) for v in np.ravel(scaling_range)]
     except (TypeError, ValueError):
         ends = []
     if len(ends) != 2 or not 0 < ends[0] <= ends[1]:
         raise ValueError(f"scaling_range = {scaling_range}; it must be a first value above 0 and a last one")
-    return np.arange(ends[0], ends[1] + 1e-9, 5.0).tolist()
+    return [float(v) for v in np.arange(ends[0], ends[1] + 1e-9, 5.0)]
 
 
-def _plain(values):
+def _plain(values: Any) -> Any:
     return values.detach().cpu().numpy() if hasattr(values, "detach") else values
 
 
-def threads_for(threads: int, parallel) -> int:
-    """Processes at once: `threads`, or with parallel=True as many as there are cores."""
+def threads_for(threads: Any, parallel: Any) -> int:
+    """Get the number of processes: `threads`, or with parallel=True the number of cores."""
     threads = count("threads", threads)
     return len(os.sched_getaffinity(0)) if parallel and threads == 1 else threads
 
 
-def split_amplitude(settings: dict | None) -> tuple[dict, float | None]:
-    """The settings of a task, and of them `eval_amp_thresh`, the output from which on a trial is answered."""
+def split_amplitude(settings: Any) -> tuple[dict[str, Any], float | None]:
+    """Separate `eval_amp_thresh`, the output that counts as an answer, from the settings of a task."""
     if not isinstance(settings or {}, Mapping):
         raise ValueError(f"task_settings is a {type(settings).__name__}; it must be a dict of a task's settings")
-    settings, amplitude = dict(settings or {}), None
+    rest, amplitude = dict(settings or {}), None
     for key in ("eval_amp_thresh", "eval_amp_threh"):
-        amplitude = settings.pop(key, amplitude)
-    return settings, amplitude
+        amplitude = rest.pop(key, amplitude)
+    return rest, amplitude
 
 
-def with_amplitude(task, amplitude: float | None):
-    """The task, in whose criterion `amplitude` is the output from which on a trial counts as answered.
+def with_amplitude(task: Any, amplitude: float | None) -> Any:
+    """Set the output that counts as an answer in a task's criterion, `eval_amp_thresh` of the `spiking` package.
 
     With another amplitude than the published one, 1 - amplitude bounds the output in NoGo trials.
 

@@ -1,9 +1,9 @@
-"""Evaluators of the `spiking` package: one trial of one network at a time, and a registry of them by task."""
+"""Evaluators of the `spiking` package, which run one trial at a time, and their registry by task."""
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-from typing import ClassVar
+from collections.abc import Iterator, MutableMapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,50 +13,57 @@ from ratecore.settings.base import did_you_mean, task_key
 from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking.lif import Simulator
 from ratecore.spiking.scoring import TrialsOfTask, output_by_step
-from ratecore.spiking.source import rate_model
-from ratecore.tasks import GoNogoTask, ManteTask, TaskFactory, XORTask
+from ratecore.spiking.source import RateModel, rate_model
+from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, TaskFactory, XORTask
 
 
-def task_of(model, name: str | None, settings: dict | None):
-    """The task on which a network is run: with the settings of its file where that holds them.
+def task_of(model: Any, name: str | None, settings: Any) -> AbstractTask:
+    """Make the task that a network is run on, with the settings of the network's file where it has them.
 
     Args:
-        model: RateModel.   name: of a registered task; by default the one in the file, else go-nogo.
-        settings: in place of those of the file or of the task's defaults; they may include `eval_amp_thresh`.
+        model: RateModel.
+        name: of a registered task; by default the one in the file, else go-nogo.
+        settings: replace those of the file or the task's defaults; they may include `eval_amp_thresh`.
+
+    Returns:
+        the task.
     """
     settings, amplitude = split_amplitude(settings)
     saved = getattr(model, "task", None)
     if saved is None:
-        return with_amplitude(TaskFactory.create_task(name or "go-nogo", settings), amplitude)
-    return with_amplitude(saved.create(name or saved.name or "go-nogo", settings), amplitude)
+        task: AbstractTask = TaskFactory.create_task(name or "go-nogo", settings)
+    else:
+        task = saved.create(name or saved.name or "go-nogo", settings)
+    with_amplitude(task, amplitude)
+    return task
 
 
-class Registry(MutableMapping):
-    """Classes by the name of a task, in any of its spellings: 'go_nogo' is 'go-nogo'."""
+class Registry(MutableMapping[str, Any]):
+    """Classes by the name of a task in any spelling: 'go_nogo' is 'go-nogo'."""
 
-    def __init__(self, classes: dict[str, type]):
-        self._classes = {task_key(name): cls for name, cls in classes.items()}
+    def __init__(self, classes: dict[str, type]) -> None:
+        self._classes: dict[str, Any] = {task_key(name): cls for name, cls in classes.items()}
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         return self._classes[task_key(name)]
 
-    def __setitem__(self, name, cls):
+    def __setitem__(self, name: str, cls: Any) -> None:
         self._classes[task_key(name)] = cls
 
-    def __delitem__(self, name):
+    def __delitem__(self, name: str) -> None:
         del self._classes[task_key(name)]
 
-    def __contains__(self, name):
-        return task_key(name) in self._classes
+    def __contains__(self, name: object) -> bool:
+        return task_key(str(name)) in self._classes
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._classes)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._classes)
 
-    def named(self, name: str) -> type:
-        """The class of a task. Raises ValueError with the nearest name."""
+    def named(self, name: str) -> Any:
+        """Get the class of a task. Raises ValueError with the nearest name."""
         if name not in self:
             available = ", ".join(sorted(self))
             raise ValueError(f"unknown task {name!r}{did_you_mean(task_key(name), self)}; available: {available}")
@@ -64,70 +71,78 @@ class Registry(MutableMapping):
 
 
 class SpikingEvaluator:
-    """What an evaluator has besides its task: the settings may include `eval_amp_thresh`."""
+    """What the `spiking` package's evaluators have besides their task: settings may include `eval_amp_thresh`."""
 
-    def __init__(self, settings: dict | None = None):
-        settings, amplitude = split_amplitude(settings)
-        super().__init__(settings)
+    amplitude: float
+
+    def __init__(self, settings: dict[str, Any] | None = None) -> None:
+        rest, amplitude = split_amplitude(settings)
+        super().__init__(rest)  # type: ignore[call-arg]  # of the task that this class is combined with
         with_amplitude(self, amplitude)
 
     @property
     def eval_amp_thresh(self) -> float:
-        """The output from which on a trial is answered."""
+        """The output that counts as an answer, unitless."""
         return self.amplitude
 
-    def evaluate_single_trial(self, model_path, scaling_factor, model_data=None, *, seed=None) -> int:
-        """Runs one trial of a random type.
+    def evaluate_single_trial(
+        self, model_path: Any, scaling_factor: Any, model_data: Any = None, *, seed: int | None = None
+    ) -> int:
+        """Run one trial of a random type.
 
         Args:
-            model_path: of a network's file.   model_data: its content, in place of reading it again.
-            scaling_factor: lambda.   seed: of the trial; fresh entropy when None.
+            model_path: of a network's file.
+            scaling_factor: lambda, unitless.
+            model_data: content of the file, so that it need not be read again.
+            seed: of the trial; fresh entropy when None.
 
         Returns:
-            1 for a correct answer, 0 for a wrong one. Whatever keeps the trial from being run is raised.
+            1 for a correct answer, 0 for a wrong one. An error that prevents the trial is raised.
         """
         model = rate_model(model_path if model_data is None else plain_content(model_data))
         return _single_trial(self, model, scaling_factor, seed)
 
 
-def _single_trial(task, model, scaling_factor, seed, how=None) -> int:
+def _single_trial(
+    task: Any, model: RateModel, scaling_factor: Any, seed: int | None, how: SpikingSettings | None = None
+) -> int:
     seed = int(np.random.default_rng().integers(2**63)) if seed is None else seed
     (result,) = TrialsOfTask(model, task, how or SpikingSettings(), seed).run([0], [number(scaling_factor)])
     return result.correct[0]
 
 
 class GoNogoSpikingEvaluator(SpikingEvaluator, GoNogoTask):
-    """Go-NoGo trials of a spiking network."""
+    """`GoNogoSpikingEvaluator` of the `spiking` package."""
 
 
 class XORSpikingEvaluator(SpikingEvaluator, XORTask):
-    """XOR trials of a spiking network."""
+    """`XORSpikingEvaluator` of the `spiking` package."""
 
 
 class ManteSpikingEvaluator(SpikingEvaluator, ManteTask):
-    """Mante trials of a spiking network."""
+    """`ManteSpikingEvaluator` of the `spiking` package."""
 
 
 class Registered:
-    """What the factories of spiking tasks and of evaluators share: classes by the name of a task."""
+    """What the `spiking` package's factories of tasks and of evaluators share: classes by the name of a task."""
 
     _own: ClassVar[dict[str, type]]
     _registry: ClassVar[Registry]
 
     @classmethod
     def list_available_tasks(cls) -> list[str]:
-        """Names of all tasks with a class, sorted."""
+        """List the names of all tasks with a class, sorted."""
         return sorted(cls._registry)
 
     @classmethod
-    def added(cls, task_name: str) -> type | None:
-        """The class that a user registered for a task; None for those of the package."""
-        found = cls._registry.get(task_name)
-        return None if found is cls._own.get(task_key(task_name)) else found
+    def added(cls, task_name: str) -> Any:
+        """Get the class that a user registered for a task; None for those of the package."""
+        registered = cls._registry.get(task_name)
+        return None if registered is cls._own.get(task_key(task_name)) else registered
 
 
 class SpikingEvaluatorFactory(Registered):
-    """The registry of evaluators. A class of your own is added by `_registry['name'] = Class`."""
+    """`SpikingEvaluatorFactory` of the `spiking` package. `_registry['name'] = Class` adds a class."""
 
     _own: ClassVar[dict[str, type]] = {
         "go-nogo": GoNogoSpikingEvaluator,
@@ -137,13 +152,13 @@ class SpikingEvaluatorFactory(Registered):
     _registry: ClassVar[Registry] = Registry(_own)
 
     @classmethod
-    def create_evaluator(cls, task_name: str, settings: dict | None = None):
-        """The evaluator of a task. Raises ValueError for an unknown name."""
+    def create_evaluator(cls, task_name: str, settings: dict[str, Any] | None = None) -> Any:
+        """Make the evaluator of a task. Raises ValueError for an unknown name."""
         return cls._registry.named(task_name)(settings)
 
     @classmethod
     def register_evaluator(cls, task_name: str, evaluator: type) -> None:
-        """Makes a class with `evaluate_single_trial` available as `task_name`.
+        """Make a class with `evaluate_single_trial` available as `task_name`.
 
         Raises:
             TypeError: it has no such method.
@@ -154,37 +169,70 @@ class SpikingEvaluatorFactory(Registered):
 
 
 @accepts(curr_full="model_path")
-def evaluate_single_trial(task_name, model_path, scaling_factor, settings=None, model_data=None, *, seed=None,
-                          use_initial_weights=False, down_sample=1) -> int:  # fmt: skip
-    """One trial of a spiking network on a task: 1 for a correct answer, 0 for a wrong one.
+def evaluate_single_trial(
+    task_name: str,
+    model_path: Any,
+    scaling_factor: Any,
+    settings: dict[str, Any] | None = None,
+    model_data: Any = None,
+    *,
+    seed: int | None = None,
+    use_initial_weights: bool = False,
+    down_sample: int = 1,
+) -> int:
+    """`evaluate_single_trial` of the `spiking` package: run one trial of a spiking network on a task.
 
     Args:
-        task_name: of a registered task or evaluator.   settings: over its defaults.
-        model_path, scaling_factor, model_data, seed: as of `SpikingEvaluator.evaluate_single_trial`; an evaluator that
-            a user registered gets the first two alone.
-        use_initial_weights, down_sample: as of `LIF_network_fnc`, where the latter is `downsample`.
+        task_name: of a registered task or evaluator.
+        model_path: as in `SpikingEvaluator.evaluate_single_trial`.
+        scaling_factor: lambda, unitless.
+        settings: replace the task's defaults.
+        model_data: as in `SpikingEvaluator.evaluate_single_trial`; a user's evaluator does not get it.
+        seed: of the trial; a user's evaluator does not get it.
+        use_initial_weights: whether the weights before training are used.
+        down_sample: `downsample` of `LIF_network_fnc`.
+
+    Returns:
+        1 for a correct answer, 0 for a wrong one.
     """
     if (evaluator := SpikingEvaluatorFactory.added(task_name)) is not None:
-        return evaluator(settings or {}).evaluate_single_trial(model_path, scaling_factor)
+        result: int = evaluator(settings or {}).evaluate_single_trial(model_path, scaling_factor)
+        return result
     model = rate_model(model_path if model_data is None else plain_content(model_data))
     how = SpikingSettings(use_initial_weights=use_initial_weights, downsample=down_sample)
     return _single_trial(task_of(model, task_name, settings), model, scaling_factor, seed, how)
 
 
-def trials_of_each_type(model, task, scaling: float, settings=None, seed=0) -> list[dict]:
-    """A trial of each trial type of a task.
+def trials_of_each_type(
+    model: RateModel, task: AbstractTask, scaling: float, settings: SpikingSettings | None = None, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Run a trial of each trial type of a task, for the `spiking` package's `eval_*` functions.
+
+    Args:
+        model: the network.
+        task: any.
+        scaling: lambda, unitless.
+        settings: of the simulation.
+        seed: of the trials.
 
     Returns:
-        of each trial_type: stimulus (n_in, T), target (T,), label, spikes (N, nt), output (nt,), params with dt (s), T
-        (s) and nt, and whether it is correct.
+        for each trial_type: stimulus (n_in, T), target (T,), label, spikes (N, nt), output (nt,), params with dt (s),
+        T (s) and nt, and whether it is correct.
     """
-    simulator, rng, found = Simulator(model, settings or SpikingSettings()), np.random.default_rng(seed), []
+    simulator, rng, rows = Simulator(model, settings or SpikingSettings()), np.random.default_rng(seed), []
     for kind in task.trial_types:
         u, label = task.generate_stimulus(kind, rng)
         trial = simulator.record(scaling, u, simulator.draw(rng, simulator.steps(u.shape[1])))
         o = output_by_step(trial.out[None], simulator.settings, 1, task.T, task.spiking_output)[0]
-        params = {"dt": trial.dt, "T": trial.nt * trial.dt, "nt": trial.nt}
-        found.append({"trial_type": kind, "stimulus": u, "target": task.generate_target(label), "label": label,
-                      "spikes": trial.raster(model.N), "output": trial.out, "params": params,
-                      "correct": bool(task.is_correct_spiking(o, label))})  # fmt: skip
-    return found
+        row = {
+            "trial_type": kind,
+            "stimulus": u,
+            "target": task.generate_target(label),
+            "label": label,
+            "spikes": trial.raster(model.N),
+            "output": trial.out,
+            "params": {"dt": trial.dt, "T": trial.nt * trial.dt, "nt": trial.nt},
+            "correct": bool(task.is_correct_spiking(o, label)),
+        }
+        rows.append(row)
+    return rows

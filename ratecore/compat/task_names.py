@@ -1,4 +1,4 @@
-"""Names by which programs of the `rate` package reach tasks and their registry."""
+"""Names under which programs of the `rate` package use tasks and their registry."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 class TaskRegistry(MutableMapping[str, Any]):
-    """`TaskFactory._registry`: classes by name; setting one registers it.
+    """`TaskFactory._registry` of the `rate` package: classes by name; setting one registers it.
 
     Args:
-        factory: whose tasks they are.
+        factory: that has the tasks.
     """
 
-    def __init__(self, factory: Any):
+    def __init__(self, factory: Any) -> None:
         self._factory = factory
 
     def __getitem__(self, name: str) -> Any:
@@ -26,7 +26,7 @@ class TaskRegistry(MutableMapping[str, Any]):
         self._factory.register_task(name, task)
 
     def __delitem__(self, name: str) -> None:
-        raise TypeError("tasks are not taken out of the registry")
+        raise TypeError("tasks cannot be removed from the registry")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._factory.list_available_tasks())
@@ -35,11 +35,11 @@ class TaskRegistry(MutableMapping[str, Any]):
         return len(self._factory.list_available_tasks())
 
 
-def generate_input_stim(self, settings: dict | None = None, seed=None):
-    """A stimulus and its label, as `generate_stimulus`; of a task with these settings where some are given."""
+def generate_input_stim(self: Any, settings: dict[str, Any] | None = None, seed: Any = None) -> Any:
+    """`generate_input_stim` of the `rate` package: `generate_stimulus`, for other settings where given."""
     return (self if settings is None else type(self)(settings)).generate_stimulus(seed=seed)
 
 
-def generate_target_continuous(self, settings: dict, label):
-    """The target of a label, as `generate_target`; of a task with these settings where some are given."""
+def generate_target_continuous(self: Any, settings: dict[str, Any] | None, label: Any) -> Any:
+    """`generate_target_continuous` of the `rate` package: `generate_target`, for other settings where given."""
     return (self if settings is None else type(self)(settings)).generate_target(label)

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from ratecore.figures.style import COLORS, STEP_MS, color_of, legend, mark_windows, new_figure
+from ratecore.figures.style import (
+    COLORS,
+    STEP_MS,
+    Window,
+    Windows,
+    color_of,
+    legend,
+    mark_windows,
+    new_figure,
+)
+
+if TYPE_CHECKING:  # importing them takes longer than drawing
+    import pandas as pd
+
+    from ratecore.rate.network import RateNetwork
+    from ratecore.rate.results import Evaluation, TrainingResult
+    from ratecore.settings.run import RunSettings
+    from ratecore.settings.training import TrainingSettings
 
 
-def of_run(settings, result, evaluation) -> dict[str, Figure]:
-    """The figures of one network, by name.
+def of_run(settings: RunSettings, result: TrainingResult, evaluation: Evaluation) -> dict[str, Figure]:
+    """Draw the figures of one rate network.
 
     Args:
-        settings: RunSettings.   result: TrainingResult.   evaluation: Evaluation.
+        settings: of the run.
+        result: of its training.
+        evaluation: of the trained network.
+
+    Returns:
+        figures by name: loss, outputs, weights, taus and, for tasks with graded evidence, psychometric.
     """
     task, by_condition = settings.create_task(), evaluation.scores.by_condition()
     outputs = {name: (row["output_mean"], row["output_sd"]) for name, row in by_condition.items()}
@@ -21,23 +47,48 @@ def of_run(settings, result, evaluation) -> dict[str, Figure]:
         "outputs": outputs_by_condition(outputs, task.stimulus_windows, evaluation.response, settings.task),
         "weights": weight_matrix(result.net),
     }
-    figures["taus"] = tau_distribution(*taus_before_and_after(result), settings.network.taus)
+    before, after = taus_before_and_after(result)
+    figures["taus"] = tau_distribution(before, after, settings.network.taus)
     if evaluation.psychometric:
         figures["psychometric"] = psychometric(evaluation.psychometric)
     return figures
 
 
-def taus_before_and_after(result):
-    """Time constants (N,) in ms before and after training; of a `TrainingResult`."""
+def taus_before_and_after(result: TrainingResult) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Compute the synaptic decay time constants before and after training.
+
+    Args:
+        result: of the training.
+
+    Returns:
+        before and after, (N,) each, ms.
+
+    Source:
+        docs/model.md 1.4, equation 5.
+    """
     import torch
 
     with torch.no_grad():
-        both = (result.initial["taus_gaus"], result.net.taus_gaus)
-        return tuple(result.net.time_constants(taus_gaus=gaus).cpu().numpy() * STEP_MS for gaus in both)
+        net = result.net
+        before = net.time_constants(taus_gaus=result.initial["taus_gaus"])
+        after = net.time_constants(taus_gaus=net.taus_gaus)
+        return before.cpu().numpy() * STEP_MS, after.cpu().numpy() * STEP_MS
 
 
-def training_curve(losses, tests, training) -> Figure:
-    """Loss of every update with the test losses and the threshold, and the test accuracy under it."""
+def training_curve(losses: Sequence[float], tests: Sequence[Mapping[str, Any]], training: TrainingSettings) -> Figure:
+    """Draw the loss of every update with the test losses and the threshold, and the test accuracy below.
+
+    Args:
+        losses: of every update, unitless.
+        tests: `TrainingResult.tests`.
+        training: thresholds, loss function and batch size.
+
+    Returns:
+        the figure.
+
+    Source:
+        docs/model.md 3.3.
+    """
     figure, (top, bottom) = new_figure(6.5, 4, rows=2, sharex=True, height_ratios=(2, 1))
     trials = np.minimum(np.arange(1, len(losses) + 1) * training.batch_size, tests[-1]["trial"] if tests else np.inf)
     top.plot(trials, losses, color="0.8", lw=0.6, label="training, each update")
@@ -52,12 +103,25 @@ def training_curve(losses, tests, training) -> Figure:
     return figure
 
 
-def outputs_by_condition(outputs, stimulus_windows, response, title="") -> Figure:
-    """Mean output of each condition with a band of one SD.
+def outputs_by_condition(
+    outputs: Mapping[str, tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]],
+    stimulus_windows: Windows,
+    response: Window,
+    title: str = "",
+) -> Figure:
+    """Draw the mean output of each condition with a band of one SD.
 
     Args:
-        outputs: condition: (mean (T,), SD (T,)).   stimulus_windows: (start, stop) in steps, shaded.
-        response: (start, stop) of the response window in steps, marked at the bottom.
+        outputs: by condition: mean (T,) and SD (T,), unitless.
+        stimulus_windows: (K, 2), rate steps, shaded.
+        response: (2,), rate steps, marked at the bottom.
+        title: of the figure.
+
+    Returns:
+        the figure.
+
+    Source:
+        Kim et al. 2019, Fig. 1B.
     """
     figure, axis = new_figure()
     for i, (name, (mean, sd)) in enumerate(outputs.items()):
@@ -70,11 +134,21 @@ def outputs_by_condition(outputs, stimulus_windows, response, title="") -> Figur
     return figure
 
 
-def tau_distribution(before, after, bounds) -> Figure:
-    """Histogram of the synaptic decay time constants (ms) before and after training.
+def tau_distribution(
+    before: Float[np.ndarray, " n"], after: Float[np.ndarray, " n"], bounds: Sequence[float]
+) -> Figure:
+    """Draw the distribution of the synaptic decay time constants before and after training.
 
     Args:
-        before, after: (n,) in ms.   bounds: (tau_min, tau_max) in steps, or the one tau that all units share.
+        before: (n,), ms.
+        after: (n,), ms.
+        bounds: (tau_min, tau_max), or the one tau that all units share; steps.
+
+    Returns:
+        the figure.
+
+    Source:
+        docs/model.md 1.4.
     """
     figure, axis = new_figure(5, 3)
     low, high = (bounds[0], bounds[-1]) if len(bounds) == 2 else (bounds[0] - 1, bounds[0] + 1)
@@ -86,8 +160,18 @@ def tau_distribution(before, after, bounds) -> Figure:
     return figure
 
 
-def weight_matrix(net) -> Figure:
-    """The effective matrix W (rows postsynaptic), excitatory units first, and the weights' distribution."""
+def weight_matrix(net: RateNetwork) -> Figure:
+    """Draw the effective weights W, excitatory units first, and their distribution.
+
+    Args:
+        net: any rate network.
+
+    Returns:
+        the figure; rows of the matrix are postsynaptic units.
+
+    Source:
+        docs/model.md 1.2, equation 4.
+    """
     W = net.effective_weights().detach().cpu().double().numpy()
     order = np.argsort(net.inh.cpu().numpy(), kind="stable")
     n_exc = int(net.exc.sum())
@@ -110,12 +194,21 @@ def weight_matrix(net) -> Figure:
     return figure
 
 
-def psychometric(rows) -> Figure:
-    """Choice and accuracy against signed evidence of the cued modality; rows as in `Evaluation.psychometric`."""
+def psychometric(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw choice and accuracy against the signed evidence of the cued modality.
+
+    Args:
+        rows: `Evaluation.psychometric`.
+
+    Returns:
+        the figure.
+
+    Source:
+        Kim et al. 2019, Fig. 3.
+    """
     figure, axes = new_figure(7.5, 3, columns=2)
-    for axis, key, label in zip(
-        axes, ("p_positive", "accuracy"), ("share of positive choices", "accuracy"), strict=True
-    ):
+    panels = ("p_positive", "share of positive choices"), ("accuracy", "accuracy")
+    for axis, (key, label) in zip(axes, panels, strict=True):
         for i, kind in enumerate(dict.fromkeys(row["trial_type"] for row in rows)):
             points = [(row["evidence"], row[key]) for row in rows if row["trial_type"] == kind]
             axis.plot(*zip(*points, strict=True), "o-", ms=4, color=color_of(i), label=f"{kind} cued")
@@ -127,11 +220,18 @@ def psychometric(rows) -> Figure:
 # ----------------------------------------------------------------------------------------------- over many networks
 
 
-def loss_curves(curves, threshold: float, title="") -> Figure:
-    """Test loss over trials of several networks.
+def loss_curves(
+    curves: Mapping[str, tuple[Sequence[int], Sequence[float], bool]], threshold: float, title: str = ""
+) -> Figure:
+    """Draw the test loss over trials of several networks.
 
     Args:
-        curves: name: (trials, losses, trained).   threshold: of the stopping rule.
+        curves: by name: trials, losses at them, and whether the network met the criterion.
+        threshold: loss of the criterion, unitless.
+        title: of the figure.
+
+    Returns:
+        the figure.
     """
     figure, axis = new_figure(6.5, 3)
     named = len(curves) <= len(COLORS)  # more cannot be told apart
@@ -149,12 +249,24 @@ def loss_curves(curves, threshold: float, title="") -> Figure:
 AXIS_NAMES = {"N": "N (units)", "taus": "taus (steps of 5 ms)", "refractory": "refractory period (ms)"}
 
 
-def against_axes(table, value: str, label: str, limits=None, columns=("N", "taus")) -> Figure:
-    """A score against each axis of the grid: a point each network, a line through the means, a colour each task.
+def against_axes(
+    table: pd.DataFrame,
+    value: str,
+    label: str,
+    limits: tuple[float | None, float | None] | None = None,
+    columns: Sequence[str] = ("N", "taus"),
+) -> Figure:
+    """Draw a score against each axis of the grid: one point per network, one line of means per task.
 
     Args:
-        table: one row a network, with the columns task, `value` and those of the axes.   value: column.
-        label: of the y axis.   columns: of the axes.
+        table: one row per network, with the columns task, `value` and `columns`.
+        value: column of the score.
+        label: of the y axis.
+        limits: of the y axis, in the unit of the score.
+        columns: axes of the grid, one panel each.
+
+    Returns:
+        the figure.
     """
     figure, axes = new_figure(1.5 + 3 * len(columns), 3.2, columns=len(columns), sharey=True, squeeze=False)
     tasks = list(dict.fromkeys(table["task"]))
@@ -162,7 +274,7 @@ def against_axes(table, value: str, label: str, limits=None, columns=("N", "taus
         ticks = sorted(set(table[column].astype(str)), key=_as_numbers)
         for i, task in enumerate(tasks):
             rows = table[table["task"] == task].dropna(subset=[value])
-            shift = 0.12 * (i - (len(tasks) - 1) / 2)  # so that tasks stand side by side
+            shift = 0.12 * (i - (len(tasks) - 1) / 2)  # tasks side by side
             x = np.array([ticks.index(str(v)) for v in rows[column]], float) + shift
             axis.plot(x, rows[value], "o", ms=4, alpha=0.5, color=color_of(i), mew=0)
             means = rows[value].astype(float).groupby(x).mean()
@@ -178,8 +290,8 @@ def against_axes(table, value: str, label: str, limits=None, columns=("N", "taus
     return figure
 
 
-def _as_numbers(text: str):
-    """Values of an axis in their order: numbers by size, words after them by the alphabet."""
+def _as_numbers(text: str) -> tuple[int, list[float], str]:
+    """Sort key for the values of an axis: numbers by size, then words by the alphabet."""
     try:
         return 0, [float(part) for part in text.split("_")], text
     except ValueError:

@@ -1,73 +1,105 @@
-"""Figures of spiking networks, beside the rate networks that they were: of one conversion and of several seeds.
+"""Figures that compare spiking networks with the rate networks they come from, for one conversion or several seeds.
 
-Colours mean the same in all of them: E, I and SST units have one each, the rate network is black and the spiking one
-blue.
+Colours mean the same in all figures: one each for E, I and SST units, black for the rate network and blue for the
+spiking network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+from jaxtyping import Bool, Float, Int
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ratecore.figures.style import COLORS, STEP_MS, color_of, legend, mark_windows, new_figure, title_over
+from ratecore.figures.style import (
+    COLORS,
+    STEP_MS,
+    Window,
+    Windows,
+    color_of,
+    legend,
+    mark_windows,
+    new_figure,
+    title_over,
+)
+from ratecore.spiking.results import Comparison, Example, SearchSummary
 from ratecore.system.intervals import wilson_interval
+
+# Mean and SD of the rate network's output, mean and SD of the spiking network's, (T,) each, unitless.
+Outputs = tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"]]
+Units = Bool[np.ndarray, " N"]
 
 RATE, LIF = "k", COLORS[0]
 E, I, SST = COLORS[0], COLORS[1], COLORS[2]
 FADED, DROPPED = 0.3, "dropped after\nfewer trials"
 
-# What the accuracy of a conversion is of, where it is not that of the trials of the search
+# Where an accuracy is measured on other trials than those of the search
 ON = {"fresh": "on fresh trials", "changed": "lesioned or stimulated"}
 
 
-def of_conversion(search: dict, comparison) -> dict[str, Figure]:
-    """The figures of one converted network, by name.
+def of_conversion(search: SearchSummary, comparison: Comparison) -> dict[str, Figure]:
+    """Draw the figures of one converted network.
 
     Args:
-        search: `SearchResult.summary()`.   comparison: Comparison.
+        search: `SearchResult.summary()`.
+        comparison: of the rate network with the spiking network.
+
+    Returns:
+        figures by name: scaling, raster, spiking_outputs, firing_rates, units and components.
     """
     return {"scaling": scaling({"": search}), **_of_one(comparison, f"λ = {comparison.scaling_factor:g}")}
 
 
-def of_conversions(searches: dict[str, dict], comparisons: list, title: str = "") -> dict[str, Figure]:
-    """The figures of a grid point over its seeds, by the names of `of_conversion`: the search of all networks, outputs
-    and firing rates of all together, and of the first network the raster, units and components.
+def of_conversions(
+    searches: Mapping[str, SearchSummary], comparisons: Sequence[Comparison], title: str = ""
+) -> dict[str, Figure]:
+    """Draw the figures of a grid point over its seeds.
+
+    The search, outputs and firing rates are those of all networks; raster, units and components those of the first.
 
     Args:
-        searches: name of a network: its `SearchResult.summary()`.   comparisons: Comparisons of the networks.
+        searches: by network: `SearchResult.summary()`.
+        comparisons: one per network.
+        title: of each figure.
 
     Returns:
-        name: figure; without those that there is nothing for.
+        figures by the names of `of_conversion`, without those that have no data.
     """
     made = {"scaling": scaling(searches, title)} if searches else {}
     if not comparisons:
         return made
     first, n = comparisons[0], len(comparisons)
-    one = f"λ = {first.scaling_factor:g}"
+    best = f"λ = {first.scaling_factor:g}"
     if n == 1:
-        return made | _of_one(first, _lines(title, one))
-    means = {}
+        return made | _of_one(first, _lines(title, best))
+    rates, inh, som = (np.concatenate([getattr(c, name) for c in comparisons]) for name in ("rates", "inh", "som"))
+    title_of_all = _lines(title, f"{n} networks")
+    made |= _of_one(first, _lines(title, f"first of {n} networks, {best}"))
+    made["spiking_outputs"] = spiking_outputs(
+        _outputs_over_networks(comparisons), first.stimulus_windows, first.response, "networks", title_of_all
+    )
+    made["firing_rates"] = firing_rates(rates, inh, som, title_of_all)
+    return made
+
+
+def _outputs_over_networks(comparisons: Sequence[Comparison]) -> dict[str, Outputs]:
+    """Mean and SD over networks of their mean outputs, by condition."""
+    pairs: dict[str, list[list[Float[np.ndarray, " T"]]]] = {}
     for c in comparisons:
         for name, *pair in zip(c.conditions, c.rate_mean, c.lif_mean, strict=True):
-            means.setdefault(name, []).append(pair)
+            pairs.setdefault(name, []).append(pair)
     outputs = {}
-    for name, pairs in sorted(means.items()):
-        rate, lif = np.swapaxes(np.array(pairs), 0, 1)
+    for name, means in sorted(pairs.items()):
+        rate, lif = np.swapaxes(np.array(means), 0, 1)
         outputs[name] = rate.mean(0), rate.std(0), lif.mean(0), lif.std(0)
-    rates, inh, som = (np.concatenate([getattr(c, name) for c in comparisons]) for name in ("rates", "inh", "som"))
-    windows, all_of_them = (first.stimulus_windows, first.response), _lines(title, f"{n} networks")
-    return (
-        made
-        | _of_one(first, _lines(title, f"first of {n} networks, {one}"))
-        | {
-            "spiking_outputs": spiking_outputs(outputs, *windows, "networks", all_of_them),
-            "firing_rates": firing_rates(rates, inh, som, all_of_them),
-        }
-    )
+    return outputs
 
 
-def _of_one(c, title: str) -> dict[str, Figure]:
+def _of_one(c: Comparison, title: str) -> dict[str, Figure]:
     windows, examples = (c.stimulus_windows, c.response), dict(zip(c.conditions, c.examples, strict=True))
     outputs = {name: (c.rate_mean[i], c.rate_sd[i], c.lif_mean[i], c.lif_sd[i]) for i, name in enumerate(c.conditions)}
     return {
@@ -83,16 +115,16 @@ def _lines(*parts: str) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _types(inh, som) -> list[tuple[str, np.ndarray, str]]:
-    """Name, units (N,) bool and colour of each type that is there; one type of all units where none is inhibitory."""
+def _types(inh: Units, som: Units) -> list[tuple[str, Units, str]]:
+    """Name, units and colour of each type that the network has; one type for all units where none is inhibitory."""
     if not inh.any():
         return [("all", ~inh, E)]
     types = [("E", ~inh, E), ("I", inh & ~som, I), ("SST", som, SST)]
-    return [(name, of, color) for name, of, color in types if of.any()]
+    return [(name, members, color) for name, members, color in types if members.any()]
 
 
-def _panels(n: int, width: float, height: float, most: int = 4, **options):
-    """A figure with n axes of this size, at most `most` in a row, and the list of them."""
+def _panels(n: int, width: float, height: float, most: int = 4, **options: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with n axes of this size (inches), at most `most` in a row."""
     columns = min(n, most)
     rows = -(-n // columns)
     figure, axes = new_figure(width * columns + 1.5, height * rows + 0.4, rows, columns, squeeze=False, **options)
@@ -104,12 +136,21 @@ def _panels(n: int, width: float, height: float, most: int = 4, **options):
 # --------------------------------------------------------------------------------------------------- the search
 
 
-def scaling(searches: dict[str, dict], title: str = "") -> Figure:
-    """Accuracy against lambda (Kim et al. 2019, Fig. 2A): of one network with Wilson's interval at each value, of
-    several as a line each and their mean. Values on fewer trials, dropped by racing, are pale; a ring is the best one.
+def scaling(searches: Mapping[str, SearchSummary], title: str = "") -> Figure:
+    """Draw accuracy against lambda.
+
+    One network has Wilson's interval at each value; several networks have one line each and their mean. Values that
+    racing dropped after fewer trials are pale; a ring marks the best value.
 
     Args:
-        searches: name of a network: its `SearchResult.summary()`.
+        searches: by network: `SearchResult.summary()`.
+        title: of the figure.
+
+    Returns:
+        the figure.
+
+    Source:
+        Kim et al. 2019, Fig. 2A.
     """
     figure, axis = new_figure(5.5, 3.4)
     if len(searches) == 1:
@@ -123,41 +164,48 @@ def scaling(searches: dict[str, dict], title: str = "") -> Figure:
     return figure
 
 
-def _one_search(axis, search) -> None:
-    values, accuracy, n = (np.array(search[key]) for key in ("scaling_factors", "all_perfs", "n_trials"))
+def _curve(
+    search: SearchSummary,
+) -> tuple[Float[np.ndarray, " L"], Float[np.ndarray, " L"], Int[np.ndarray, " L"]]:
+    """Values of lambda, accuracy and number of trials at each."""
+    return np.array(search["scaling_factors"]), np.array(search["all_perfs"]), np.array(search["n_trials"])
+
+
+def _one_search(axis: Axes, search: SearchSummary) -> None:
+    values, accuracy, n = _curve(search)
     confidence = search["confidence"]
     ends = np.array([wilson_interval(round(p * k), k, confidence) for p, k in zip(accuracy, n, strict=True)])
     error = np.abs(ends - accuracy[:, None])
     axis.plot(values, accuracy, color=LIF, lw=1, alpha=FADED)
-    for of, alpha, label in ((n == n.max(), 1, f"{n.max()} trials"), (n < n.max(), FADED, DROPPED)):
-        if of.any():
-            axis.errorbar(values[of], accuracy[of], error[of].T, fmt="o", ms=5, lw=1.2, mew=0, color=LIF, alpha=alpha,
-                          label=label)  # fmt: skip
-    best, p, low, high = (search[key] for key in ("lambda", "spiking_accuracy", "ci_low", "ci_high"))
+    for rows, alpha, label in ((n == n.max(), 1.0, f"{n.max()} trials"), (n < n.max(), FADED, DROPPED)):
+        if rows.any():
+            look: dict[str, Any] = dict(fmt="o", ms=5, lw=1.2, mew=0, color=LIF, alpha=alpha, label=label)
+            axis.errorbar(values[rows], accuracy[rows], error[rows].T, **look)
+    best, p, low, high = search["lambda"], search["spiking_accuracy"], search["ci_low"], search["ci_high"]
     at = accuracy[values == best]
     scored, on = f"{100 * p:.0f} % [{100 * low:.0f}, {100 * high:.0f}]", ON.get(search.get("scored", "search"))
     label = f"best: λ = {best:g}" + ("" if on else f",\n{scored}")
     axis.plot(best, at[0] if at.size else p, "o", ms=11, mfc="none", mec=COLORS[1], mew=1.5, label=label)
     if on:
-        axis.errorbar(best, p, [[p - low], [high - p]], fmt="D", ms=5, lw=1.2, color=COLORS[1],
-                      label=f"{on},\n{scored}")  # fmt: skip
+        ends, label = np.array([[p - low], [high - p]]), f"{on},\n{scored}"
+        axis.errorbar(best, p, ends, fmt="D", ms=5, lw=1.2, color=COLORS[1], label=label)
     axis.set_ylabel(f"accuracy ({100 * confidence:g} % interval)")
 
 
-def _many_searches(axis, searches) -> None:
+def _many_searches(axis: Axes, searches: Mapping[str, SearchSummary]) -> None:
     named = len(searches) <= len(COLORS) - 2  # more cannot be told apart; black is the mean's, yellow is too pale
-    at = {}
+    at: dict[float, list[float]] = {}
     for i, (name, search) in enumerate(searches.items()):
-        values, accuracy, n = (np.array(search[key]) for key in ("scaling_factors", "all_perfs", "n_trials"))
+        values, accuracy, n = _curve(search)
         color = color_of(i) if named else "0.6"
         axis.plot(values, accuracy, lw=1, color=color, alpha=0.7 if named else 0.4, label=name if named else "")
-        for of, alpha in ((n == n.max(), 0.9), (n < n.max(), FADED)):
-            axis.plot(values[of], accuracy[of], "o", ms=4, mew=0, color=color, alpha=alpha)
+        for rows, alpha in ((n == n.max(), 0.9), (n < n.max(), FADED)):
+            axis.plot(values[rows], accuracy[rows], "o", ms=4, mew=0, color=color, alpha=alpha)
         best = values == search["lambda"]
         axis.plot(values[best], accuracy[best], "o", ms=9, mfc="none", mec=color, mew=1.2)
         for value, p in zip(values, accuracy, strict=True):
             at.setdefault(value, []).append(p)
-    everywhere = sorted(value for value, found in at.items() if len(found) == len(searches))
+    everywhere = sorted(value for value, accuracies in at.items() if len(accuracies) == len(searches))
     mean = [np.mean(at[value]) for value in everywhere]
     axis.plot(everywhere, mean, "-", lw=2.2, color="k", label=f"mean of {len(searches)}")
     axis.plot([], [], "o", ms=9, mfc="none", mec="0.4", mew=1.2, label="best of each")
@@ -168,38 +216,55 @@ def _many_searches(axis, searches) -> None:
 # ------------------------------------------------------------------------------------------------------- trials
 
 
-def raster(examples: dict, inh, som, stimulus_windows, response, title: str = "") -> Figure:
-    """Spikes of all units by type, with the output and the stimulus beneath; a column for each trial.
+def raster(
+    examples: Mapping[str, Example],
+    inh: Units,
+    som: Units,
+    stimulus_windows: Windows,
+    response: Window,
+    title: str = "",
+) -> Figure:
+    """Draw the spikes of all units by type, with the output and the stimulus below; one column per trial.
 
     Args:
-        examples: name of a condition: `ratecore.spiking.comparison.Example`.   inh, som: (N,) bool.
-        stimulus_windows, response: as in `style.mark_windows`.
+        examples: by condition.
+        inh: inhibitory units (N,).
+        som: SST units (N,).
+        stimulus_windows: (K, 2), rate steps.
+        response: (2,), rate steps.
+        title: of the figure.
+
+    Returns:
+        the figure.
+
+    Source:
+        Kim et al. 2019, Fig. 2.
     """
     types = _types(inh, som)
     row = np.empty(len(inh), int)  # of each unit, in the order of the types
-    row[np.concatenate([np.flatnonzero(of) for _, of, _ in types])] = np.arange(len(inh))
+    row[np.concatenate([np.flatnonzero(members) for _, members, _ in types])] = np.arange(len(inh))
     n_in = len(next(iter(examples.values())).u)
-    heights = 3, 1, max(0.8, 0.4 * n_in)
-    figure, axes = new_figure(2.6 * len(examples) + 1.5, 1 + sum(heights), 3, len(examples), sharex=True, sharey="row",
-                              squeeze=False, height_ratios=heights)  # fmt: skip
+    heights, n = (3, 1, max(0.8, 0.4 * n_in)), len(examples)
+    layout: dict[str, Any] = dict(sharex=True, sharey="row", squeeze=False, height_ratios=heights)
+    figure, axes = new_figure(2.6 * n + 1.5, 1 + sum(heights), 3, n, **layout)
     for (name, trial), (spikes, output, stimulus) in zip(examples.items(), axes.T, strict=True):
         times = (trial.spike_steps + 1) * trial.dt * 1000
-        for kind, of, color in types:
-            chosen = of[trial.spike_units]
+        for kind, members, color in types:
+            chosen = members[trial.spike_units]
             spikes.plot(times[chosen], row[trial.spike_units[chosen]], ".", ms=2.5, mew=0, color=color, label=kind)
         spikes.set_ylim(-1, len(inh))
         title_over(spikes, name)
         output.plot(np.arange(1, len(trial.out) + 1) * trial.out_dt * 1000, trial.out, color="k", lw=0.8)
         stimulus.set(xlabel="time (ms)")
     _stimuli(axes[2], [trial.u for trial in examples.values()])
-    for column in axes.T:  # when the limits, which columns share, are those of all
+    for column in axes.T:  # once the limits, which columns share, are final
         mark_windows(column[0], stimulus_windows)
         mark_windows(column[1], stimulus_windows, response)
     for axis, label in zip(axes[:, 0], ("unit", "output", "stimulus" if n_in == 1 else "input"), strict=True):
         axis.set_ylabel(label)
     last = axes[:, -1]
-    handles = [Line2D([], [], marker="o", ls="", ms=5, color=color, label=f"{kind}: {of.sum()}")
-               for kind, of, color in types]  # fmt: skip
+    dot: dict[str, Any] = dict(marker="o", ls="", ms=5)
+    handles = [Line2D([], [], color=color, label=f"{kind}: {members.sum()}", **dot) for kind, members, color in types]
     legend(last[0], handles=handles, title="units", title_fontsize=8)
     legend(last[1])
     figure.align_ylabels(axes[:, 0])
@@ -208,8 +273,8 @@ def raster(examples: dict, inh, som, stimulus_windows, response, title: str = ""
     return figure
 
 
-def _stimuli(axes, stimuli) -> None:
-    """Draws a stimulus (n_in, T) into each of the axes; several inputs one above the other, on one scale."""
+def _stimuli(axes: Sequence[Axes], stimuli: Sequence[Float[np.ndarray, "n_in T"]]) -> None:
+    """Draw one stimulus into each of the axes; several inputs one above the other, on one scale."""
     n_in = len(stimuli[0])
     apart = 1.1 * max(float(np.ptp(u)) for u in stimuli) or 1.0
     for axis, u in zip(axes, stimuli, strict=True):
@@ -222,12 +287,27 @@ def _stimuli(axes, stimuli) -> None:
         axes[0].set_yticks(-apart * np.arange(n_in), [f"{i}" for i in range(n_in)])
 
 
-def spiking_outputs(outputs: dict, stimulus_windows, response, over: str = "trials", title: str = "") -> Figure:
-    """Outputs of the rate network and of the spiking network by condition, each with a band of one SD.
+def spiking_outputs(
+    outputs: Mapping[str, Outputs],
+    stimulus_windows: Windows,
+    response: Window,
+    over: str = "trials",
+    title: str = "",
+) -> Figure:
+    """Draw the outputs of the rate network and of the spiking network by condition, each with a band of one SD.
 
     Args:
-        outputs: condition: rate mean, rate SD, LIF mean, LIF SD, each (T,).   over: what means and SDs are over.
-        stimulus_windows, response: as in `style.mark_windows`.
+        outputs: by condition: rate mean, rate SD, LIF mean, LIF SD, (T,) each, unitless.
+        stimulus_windows: (K, 2), rate steps.
+        response: (2,), rate steps.
+        over: what means and SDs are taken over.
+        title: of the figure.
+
+    Returns:
+        the figure.
+
+    Source:
+        Kim et al. 2019, Figs. 2 and 4.
     """
     figure, axes = _panels(len(outputs), 2.3, 2.6, sharex=True, sharey=True)
     for axis, (name, (rate, rate_sd, lif, lif_sd)) in zip(axes, outputs.items(), strict=True):
@@ -249,26 +329,34 @@ def spiking_outputs(outputs: dict, stimulus_windows, response, over: str = "tria
 # -------------------------------------------------------------------------------------------------------- units
 
 
-def firing_rates(rates, inh, som, title: str = "") -> Figure:
-    """Distribution of the firing rates of each type; silent units, which a log axis has no place for, are counted.
+def firing_rates(rates: Float[np.ndarray, " N"], inh: Units, som: Units, title: str = "") -> Figure:
+    """Draw the distribution of firing rates of each type of unit; silent units are counted in the legend.
 
     Args:
-        rates: (N,) spikes/s.   inh, som: (N,) bool.
+        rates: (N,), spikes/s.
+        inh: inhibitory units (N,).
+        som: SST units (N,).
+        title: of the figure.
+
+    Returns:
+        the figure.
+
+    Source:
+        Kim et al. 2019, Fig. S1.
     """
     figure, axis = new_figure(5.5, 3.2)
     alive = rates[rates > 0]
-    wide = alive.size and alive.max() > 10 * alive.min()
-    if wide:
+    if alive.size and alive.max() > 10 * alive.min():
         bins = np.geomspace(alive.min(), alive.max(), 26)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter("{x:g}")
     else:
         bins = np.linspace(0, alive.max() if alive.size else 1, 26)
-    for kind, of, color in _types(inh, som):
-        found, n = rates[of], int(of.sum())
-        silent = int((found == 0).sum())
-        label = f"{kind}: {n} units, {silent} silent,\nmedian {np.median(found):.2g} spikes/s"
-        live = found[found > 0]
+    for kind, members, color in _types(inh, som):
+        own, n = rates[members], int(members.sum())
+        silent = int((own == 0).sum())
+        label = f"{kind}: {n} units, {silent} silent,\nmedian {np.median(own):.2g} spikes/s"
+        live = own[own > 0]
         weights = np.full(live.size, 100 / n)
         axis.hist(live, bins, weights=weights, histtype="stepfilled", color=color, alpha=0.15)
         axis.hist(live, bins, weights=weights, histtype="step", color=color, lw=1.5, label=label)
@@ -278,15 +366,27 @@ def firing_rates(rates, inh, som, title: str = "") -> Figure:
     return figure
 
 
-def units(comparison, title: str = "") -> Figure:
-    """Activity of each unit in the spiking network against that in the rate network, in the response window; a panel
-    for each condition, with Pearson's correlation. On the line the conversion is perfect.
+def units(comparison: Comparison, title: str = "") -> Figure:
+    """Draw the activity of each unit in the spiking network against that in the rate network.
+
+    Activity is averaged over the response window. Each condition has a panel with Pearson's correlation. On the line
+    the conversion is perfect.
+
+    Args:
+        comparison: of the two networks.
+        title: of the figure.
+
+    Returns:
+        the figure.
+
+    Source:
+        docs/model.md 5.1, equation 7.
     """
     c = comparison
     figure, axes = _panels(len(c.conditions), 2.3, 2.5, sharex=True, sharey=True)
     for axis, name, x, y in zip(axes, c.conditions, c.rate_activity, c.lif_activity, strict=True):
-        for kind, of, color in _types(c.inh, c.som):
-            axis.plot(x[of], y[of], "o", ms=4, mew=0, alpha=0.6, color=color, label=kind)
+        for kind, members, color in _types(c.inh, c.som):
+            axis.plot(x[members], y[members], "o", ms=4, mew=0, alpha=0.6, color=color, label=kind)
         r = f"r = {np.corrcoef(x, y)[0, 1]:.2f}" if x.std() and y.std() else "r not defined"
         axis.set_xlabel("rate network, activity")
         title_over(axis, f"{name}: {r}")
@@ -302,21 +402,32 @@ def units(comparison, title: str = "") -> Figure:
     return figure
 
 
-def components(comparison, title: str = "") -> Figure:
-    """The first three principal components over time, rate network above and spiking network below; a line for each
-    condition, and the share of the variance that each has.
+def components(comparison: Comparison, title: str = "") -> Figure:
+    """Draw the first three principal components over time, one line per condition.
+
+    The rate network is above, the spiking network below. Titles give the share of the variance of each component.
+
+    Args:
+        comparison: of the two networks.
+        title: of the figure.
+
+    Returns:
+        the figure.
+
+    Source:
+        Kim et al. 2019, Fig. 4.
     """
     c = comparison
     figure, axes = new_figure(8, 4.6, 2, 3, sharex=True, squeeze=False)
     nets = (c.rate_components, "rate network"), (c.lif_components, "spiking network")
-    for row, (found, label) in zip(axes, nets, strict=True):
+    for row, (pcs, label) in zip(axes, nets, strict=True):
         for p, axis in enumerate(row):
             for i, name in enumerate(c.conditions):
-                line = found.projections[i, :, p]
+                line = pcs.projections[i, :, p]
                 axis.plot(np.arange(len(line)) * STEP_MS, line, lw=1.3, color=color_of(i), label=name)
-            title_over(axis, f"PC {p + 1}: {100 * found.explained[p]:.0f} % of the variance")
+            title_over(axis, f"PC {p + 1}: {100 * pcs.explained[p]:.0f} % of the variance")
             mark_windows(axis, c.stimulus_windows, c.response)
-        row[0].set_ylabel(f"{label}\n({'activity' if found is c.rate_components else 'spikes/s'})")
+        row[0].set_ylabel(f"{label}\n({'activity' if pcs is c.rate_components else 'spikes/s'})")
     for axis in axes[-1]:
         axis.set_xlabel("time (ms)")
     legend(axes[0, -1])

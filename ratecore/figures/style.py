@@ -1,75 +1,132 @@
-"""What all figures share: colours, sizes, the marks of a trial's windows, and how they become files."""
+"""What all figures share: colours, sizes, marks for the windows of a trial, and PNG files."""
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int
+from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 STEP_MS = 5
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
+STYLE: dict[Any, Any] = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
+
+# First step and first step after it, in rate steps of 5 ms: as saved with a comparison (arrays) or as tasks have them.
+Window = tuple[int, int] | Int[np.ndarray, " 2"]
+Windows = Iterable[tuple[int, int]] | Int[np.ndarray, "K 2"]
 
 
-def new_figure(width=5.0, height=3.2, rows=1, columns=1, **options):
-    """A figure of this size in inches and its axes; options as of `Figure.subplots`."""
-    import matplotlib
+def new_figure(
+    width: float = 5.0, height: float = 3.2, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
+    """Make a figure in the style of all others.
 
-    with matplotlib.rc_context(STYLE):
+    Args:
+        width: inches.
+        height: inches.
+        rows: of axes.
+        columns: of axes.
+        **options: as for `Figure.subplots`.
+
+    Returns:
+        the figure, and its axes as `Figure.subplots` gives them: `Axes` or an array of them.
+
+    Source: none
+    """
+    with rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         return figure, figure.subplots(rows, columns, **options)
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file, the same for the same data."""
+    """Draw a figure as a PNG file.
+
+    Args:
+        figure: any.
+
+    Returns:
+        the file, the same bytes for the same data.
+    """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # About how a figure looks or how long it took: with Python's -W error no reason to lose what it is drawn from
+        # They are about how a figure looks or how long it took. With Python's -W error they would lose the figure.
         warnings.simplefilter("default")
         figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def legend(axis, **options):
-    """A legend to the right of its axes, where it hides nothing.
+def legend(axis: Axes, **options: Any) -> None:
+    """Add a legend to the right of its axes, where it hides nothing.
 
-    matplotlib's own choice, "best", weighs it against every point: slow with many of them, and on a busy machine a
-    warning.
+    matplotlib's default, "best", weighs the legend against every point: slow with many of them, and on a busy machine
+    a warning.
+
+    Args:
+        axis: with labelled artists.
+        **options: as for `Axes.legend`.
     """
-    place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-    axis.legend(**{**place, "fontsize": 8, "frameon": False, **options})
+    defaults = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": 8, "frameon": False}
+    axis.legend(**{**defaults, **options})
 
 
-def title_over(axis, text: str) -> None:
-    """A title of one panel of several, or of more than a few words."""
-    axis.set_title(text, fontsize=9)  # named, since matplotlib looks up the size outside of STYLE
+def title_over(axis: Axes, text: str) -> None:
+    """Set the title of one panel of several, or a title of more than a few words.
+
+    Args:
+        axis: panel.
+        text: title.
+    """
+    axis.set_title(text, fontsize=9)  # explicit, since matplotlib looks up the size outside of STYLE
 
 
 def color_of(i: int) -> str:
-    """The i-th colour, again from the first where there are no more."""
+    """The i-th colour; the palette repeats.
+
+    Args:
+        i: from 0.
+
+    Returns:
+        a colour in hexadecimal.
+    """
     return COLORS[i % len(COLORS)]
 
 
-def mark_windows(axis, stimulus_windows, response=None) -> None:
-    """Shades each stimulus and draws a bar along the bottom under the response window.
+def mark_windows(axis: Axes, stimulus_windows: Windows, response: Window | None = None) -> None:
+    """Shade each stimulus and draw a bar along the bottom under the response window.
 
     Args:
-        stimulus_windows: (start, stop) in steps.   response: (start, stop) in steps.
+        axis: time in ms on x.
+        stimulus_windows: (K, 2), rate steps: first step and first step after each stimulus.
+        response: (2,), rate steps: the same for the response window.
+
+    Source: none
     """
     low, high = axis.get_ylim()
     for k, (start, stop) in enumerate(stimulus_windows):
         axis.axvspan(start * STEP_MS, stop * STEP_MS, color="0.9", zorder=0, lw=0, label="" if k else "stimulus")
     if response is not None:
-        axis.plot(np.array(response) * STEP_MS, [low, low], color="k", lw=3, solid_capstyle="butt",
-                  label="response window", clip_on=False)  # fmt: skip
+        ends, bottom = np.array(response) * STEP_MS, [low, low]
+        (bar,) = axis.plot(ends, bottom, color="k", lw=3, label="response window", clip_on=False)
+        bar.set_solid_capstyle("butt")
     axis.set_ylim(low, high)
 
 
 def note(text: str) -> Figure:
-    """A figure that holds nothing but a sentence."""
+    """Make a figure that holds one sentence.
+
+    Args:
+        text: the sentence.
+
+    Returns:
+        the figure.
+    """
     figure, axis = new_figure(5, 2)
     axis.set_axis_off()
     axis.text(0.5, 0.5, text, ha="center", va="center")

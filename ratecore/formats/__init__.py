@@ -1,14 +1,16 @@
-"""The layouts of `.pth` and `.mat` files (docs/model.md 4 and docs/migrating.md): the only place that knows them.
+"""The layouts of `.pth` and `.mat` files (docs/model.md 4 and docs/migrating.md), which only this folder knows.
 
-Files of others are read as data alone: no code in them runs, and a file is taken whole or refused by name. Their
-checksums are compared before a number is used: a flipped bit is an error and never another network.
+Files are read as data: no code in them runs, and a file that is not complete and valid is refused by name. Checksums
+are compared before a number is used: a flipped bit is an error and never another network.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from ratecore.formats.containers import StrPath
 from ratecore.formats.errors import DamagedError, FormatError
 from ratecore.formats.mat import (
     add_to_mat,
@@ -64,8 +66,16 @@ __all__ = [
 ]
 
 
-def export_stem(output_dir, settings: RunSettings) -> Path:
-    """Folder and name of a network's files up to the time in it (docs/model.md 4)."""
+def export_stem(output_dir: StrPath, settings: RunSettings) -> Path:
+    """Folder and name of a network's files, without the time (docs/model.md 4).
+
+    Args:
+        output_dir: folder of all exports.
+        settings: of the run.
+
+    Returns:
+        the path without time and suffix.
+    """
     s = settings.network
     taus = ("Taus_" if len(s.taus) == 2 else "Tau_") + "_".join(str(t) for t in s.taus)
     dale = () if s.apply_dale else ("NoDale",)
@@ -73,8 +83,8 @@ def export_stem(output_dir, settings: RunSettings) -> Path:
     return folder / f"Task_{settings.task}_N_{s.N}_{taus}_Act_{s.activation}"
 
 
-def __getattr__(name):
-    # Making a file of a trained network runs a trial, which no format does.
+def __getattr__(name: str) -> Any:
+    # Making these files runs a trial, which belongs to the export stage.
     if name in ("example_trial", "export", "mat_bytes"):
         return getattr(import_module("ratecore.experiment.exporting"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

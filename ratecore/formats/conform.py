@@ -1,14 +1,19 @@
-"""Converts the variables of a rate network from the form that a file has them in to the one used here.
+"""Converts the variables of a rate network from the forms that files use to the one used here.
 
 Files of the existing packages and of their forks differ in shapes, types and in what they leave out. A variable with
-one possible meaning is converted; one that is ambiguous or contradicts another is refused by name. Every reader goes
-through this module, so a file is the same network to all of them.
+one possible meaning is converted; one that is ambiguous or contradicts another is refused by name. Every reader uses
+this module, so a file is the same network to all of them.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ratecore.formats.containers import Content
 from ratecore.formats.matlab import UnusableError
 from ratecore.settings.network import NetworkSettings
 
@@ -18,11 +23,15 @@ OPTIONAL = (
     *("apply_dale", "P_inh", "P_rec", "gain", "w_dist"),
 )
 BEFORE_TRAINING = ("w0", "taus_gaus0")
-MOST_DENSE = 2**30  # bytes that a sparse matrix may come to
+_DRAWN_FROM = ("P_inh", "P_rec", "gain")  # numbers, besides the word w_dist
+MOST_DENSE = 2**30  # bytes that a sparse matrix may have once dense
+
+_Value = TypeVar("_Value", float, str)
+_Array = NDArray[np.float64]
 
 
-def conform(content: dict, notes: list[str], kind: str = "not the file of a network") -> dict:
-    """Converts the variables of a network to their canonical shapes and types.
+def conform(content: Content, notes: list[str], kind: str = "not the file of a network") -> Content:
+    """Convert the variables of a network to their canonical shapes and types.
 
     Args:
         content: variables by name, as returned by `scipy.io.loadmat` or `load_mat`.
@@ -35,6 +44,9 @@ def conform(content: dict, notes: list[str], kind: str = "not the file of a netw
 
     Raises:
         ValueError: names the variable, what it is and what it must be.
+
+    Source:
+        docs/model.md 4.
     """
     content = {key: value for key, value in content.items() if value is not None}
     if unusable := [value for key, value in content.items() if key in REQUIRED and isinstance(value, UnusableError)]:
@@ -48,24 +60,25 @@ def conform(content: dict, notes: list[str], kind: str = "not the file of a netw
     if "N" in content and (units := _if_usable(number, content, "N", notes)) not in (None, N):
         raise ValueError(f"N = {units:g}, but w has shape {w.shape}")
     taus = tuple(numbers(content, "taus").ravel().tolist())
-    found = {"w": w, "w_in": _w_in(content, N, notes), "w_out": _w_out(content, N), "b_out": _b_out(content, notes)}
-    found |= _units(content, N, notes)
-    found["taus_gaus"] = _taus_gaus(content, N, taus, notes)
-    dale = _apply_dale(content) if "apply_dale" in content else bool(found["inh"].any())
+    arrays: Content = {"w": w, "w_in": _w_in(content, N, notes), "w_out": _w_out(content, N)}
+    arrays["b_out"] = _b_out(content, notes)
+    arrays |= _units(content, N, notes)
+    arrays["taus_gaus"] = _taus_gaus(content, N, taus, notes)
+    dale = _apply_dale(content) if "apply_dale" in content else bool(arrays["inh"].any())
     if negative := int((w < 0).sum()):
         if dale:
             notes.append(f"{negative} negative entries of w are silenced by Dale's law, as in the rate network")
         elif "apply_dale" not in content:
             notes.append("w has negative entries and no unit is inhibitory: taken as a network without Dale's law")
-    som_N = _som_N(content, found, notes)
-    found["settings"] = _settings(content, N, taus, som_N, dale, notes)
-    return found | _before_training(content, N, notes)
+    som_N = _som_N(content, arrays["som_m"], notes)
+    arrays["settings"] = _settings(content, N, taus, som_N, dale, notes)
+    return arrays | _before_training(content, N, notes)
 
 
 # ------------------------------------------------------------------------------------------------- single variables
 
 
-def _taken_out(content: dict, key: str):
+def _unwrapped(content: Content, key: str) -> Any:
     """A variable, unwrapped from a cell array of one element. Raises ValueError where it cannot be an array."""
     value = content[key]
     while isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.size == 1:
@@ -77,14 +90,27 @@ def _taken_out(content: dict, key: str):
     return value
 
 
-def numbers(content: dict, key: str) -> np.ndarray:
-    """A variable as float64, whatever type it has. Raises ValueError naming what it is."""
-    value = _taken_out(content, key)
+def numbers(content: Content, key: str) -> NDArray[np.float64]:
+    """Convert a variable to float64.
+
+    Args:
+        content: variables by name.
+        key: of the variable.
+
+    Returns:
+        the variable, any shape, unitless as all in these files.
+
+    Raises:
+        ValueError: it is not an array of finite real numbers.
+
+    Source: none
+    """
+    value = _unwrapped(content, key)
     if hasattr(value, "toarray"):
         if value.shape[0] * value.shape[1] * 8 > MOST_DENSE:
             raise ValueError(f"{key} is a sparse matrix of shape {value.shape}; at most {MOST_DENSE:,} bytes are read")
         if hasattr(value, "check_format"):
-            value.check_format(full_check=True)  # an index outside would be written to
+            value.check_format(full_check=True)  # toarray() would write to an index out of range
         value = value.toarray()
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
@@ -107,38 +133,63 @@ def numbers(content: dict, key: str) -> np.ndarray:
     return value
 
 
-def number(content: dict, key: str) -> float:
-    """A variable that is one number. Raises ValueError naming what it is."""
+def number(content: Content, key: str) -> float:
+    """Read a variable that is one number.
+
+    Args:
+        content: variables by name.
+        key: of the variable.
+
+    Returns:
+        the number, in the variable's own unit.
+
+    Raises:
+        ValueError: it is not one finite real number.
+
+    Source: none
+    """
     value = numbers(content, key)
     if value.size != 1:
         raise ValueError(f"{key} has shape {value.shape}; it must be one number")
-    return value.item()
+    return float(value.item())
 
 
-def word(content: dict, key: str) -> str:
-    """A variable that is one word. Raises ValueError naming what it is."""
-    value = np.asarray(_taken_out(content, key))
+def word(content: Content, key: str) -> str:
+    """Read a variable that is one word.
+
+    Args:
+        content: variables by name.
+        key: of the variable.
+
+    Returns:
+        the word without spaces around it.
+
+    Raises:
+        ValueError: it is not one word.
+    """
+    value = np.asarray(_unwrapped(content, key))
     if value.dtype.kind == "U" and value.size > 1 and (np.char.str_len(value) == 1).all():
         value = np.array("".join(value.ravel().tolist()))  # letters in a column
     if value.dtype.kind != "U" or value.size != 1:
         what = "a cell array" if value.dtype.kind == "O" else f"of shape {value.shape} and type {value.dtype}"
         raise ValueError(f"{key} is {what}; it must be a word")
-    return value.ravel()[0].item().strip()
+    return str(value.ravel()[0]).strip()
 
 
-def _if_usable(read, content: dict, key: str, notes: list[str]):
-    """A variable that a network does without, or None, which is said."""
+def _if_usable(read: Callable[[Content, str], _Value], content: Content, key: str, notes: list[str]) -> _Value | None:
+    """A variable that a network can do without, or None and a note."""
     try:
         value = read(content, key)
         if key in NetworkSettings.model_fields and key not in ("N", "som_N"):
-            NetworkSettings(**{key: value})
+            checked: dict[str, Any] = {key: value}
+            NetworkSettings(**checked)
         return value
     except ValueError as error:
         notes.append(f"{error}: left out")
         return None
 
 
-def _vector(content: dict, key: str, N: int) -> np.ndarray:
+def _vector(content: Content, key: str, N: int) -> _Array:
     """(N,) numbers of a row or a column."""
     value = numbers(content, key)
     if value.size != N or max(value.shape, default=1) != N:
@@ -146,7 +197,7 @@ def _vector(content: dict, key: str, N: int) -> np.ndarray:
     return value.ravel()
 
 
-def _matrix(content: dict, key: str, N: int) -> np.ndarray:
+def _matrix(content: Content, key: str, N: int) -> _Array:
     value = numbers(content, key)
     if value.shape != (N, N):
         raise ValueError(f"{key} has shape {value.shape}; it must be ({N}, {N})")
@@ -156,7 +207,7 @@ def _matrix(content: dict, key: str, N: int) -> np.ndarray:
 # --------------------------------------------------------------------------------------------------- the variables
 
 
-def _w_in(content, N, notes):
+def _w_in(content: Content, N: int, notes: list[str]) -> _Array:
     value = numbers(content, "w_in")
     if value.shape in ((N,), (1, N)) and N > 1:
         return value.reshape(N, 1)
@@ -168,7 +219,7 @@ def _w_in(content, N, notes):
     raise ValueError(f"w_in has shape {value.shape}; it must be ({N}, n_in)")
 
 
-def _w_out(content, N):
+def _w_out(content: Content, N: int) -> _Array:
     value = numbers(content, "w_out")
     if value.size == N and max(value.shape, default=1) == N:
         return value.reshape(1, N)
@@ -177,22 +228,22 @@ def _w_out(content, N):
     raise ValueError(f"w_out has shape {value.shape}; it must be (1, {N}){outputs}")
 
 
-def _b_out(content, notes):
+def _b_out(content: Content, notes: list[str]) -> _Array:
     if "b_out" not in content:
         notes.append("it has no b_out: 0 is assumed")
         return np.zeros(1)
     return np.array([number(content, "b_out")])
 
 
-def _flags(content, key, N):
+def _flags(content: Content, key: str, N: int) -> _Array:
     value = _vector(content, key, N)
     if other := sorted(set(value.tolist()) - {0.0, 1.0}):
         raise ValueError(f"{key} holds {other[0]:g}; it must be 0 or 1 for each unit")
     return value
 
 
-def _units(content, N, notes) -> dict:
-    """m, inh, exc and som_m, each from the others where it is missing."""
+def _units(content: Content, N: int, notes: list[str]) -> dict[str, _Array]:
+    """m, inh, exc and som_m; what is missing is derived from the others."""
     known = {key: _flags(content, key, N) for key in ("inh", "exc") if key in content}
     if len(known) == 2 and (known["inh"] == known["exc"]).any():
         k = int(np.flatnonzero(known["inh"] == known["exc"])[0])
@@ -216,18 +267,18 @@ def _units(content, N, notes) -> dict:
     return {"m": np.diag(signs), "inh": inh, "exc": 1 - inh, "som_m": _som_m(content, N, inh, notes)}
 
 
-def _signs(content, N, inh, notes):
-    """(N,) +1 and -1 of a diagonal, of a vector, or of a matrix whose columns have one sign each."""
+def _signs(content: Content, N: int, inh: _Array | None, notes: list[str]) -> _Array:
+    """(N,) +1 and -1 from a diagonal, a vector, or a matrix whose columns have one sign each."""
     m = numbers(content, "m")
     if m.size == N and max(m.shape, default=1) == N and (np.abs(m) == 1).all():
         return m.ravel()
     m = _matrix(content, "m", N)
     if (np.abs(m) == np.eye(N)).all():
-        return m.diagonal()
+        return np.array(m.diagonal())
     if (np.abs(m) == 1).all():
         if (m == m[0]).all() and (inh is None or ((m[0] < 0) == (inh == 1)).all()):
             notes.append("m of full signs is taken as their diagonal: each column has one sign")
-            return m[0]
+            return np.array(m[0])
         if (m == m[:, :1]).all() and not (m == m[0]).all():
             raise ValueError(
                 "m is not a diagonal of +1 and -1: it signs rows, the units that receive, and must sign columns, the "
@@ -236,9 +287,9 @@ def _signs(content, N, inh, notes):
     raise ValueError("m is not a diagonal of +1 and -1")
 
 
-def _apply_dale(content) -> bool:
-    """Of a number or of the word that a command line had."""
-    value = np.asarray(_taken_out(content, "apply_dale"))
+def _apply_dale(content: Content) -> bool:
+    """Whether Dale's law holds, from a number or from the word given on a command line."""
+    value = np.asarray(_unwrapped(content, "apply_dale"))
     if value.dtype.kind != "U":
         return bool(number(content, "apply_dale"))
     given = word(content, "apply_dale")
@@ -247,7 +298,7 @@ def _apply_dale(content) -> bool:
     return given.lower() == "true"
 
 
-def _som_m(content, N, inh, notes):
+def _som_m(content: Content, N: int, inh: _Array, notes: list[str]) -> _Array:
     if "som_m" in content:
         som_m = _matrix(content, "som_m", N)
         if other := sorted(set(som_m.ravel().tolist()) - {0.0, 1.0}):
@@ -260,10 +311,10 @@ def _som_m(content, N, inh, notes):
     return som_m
 
 
-def _som_N(content, found, notes) -> float:
-    count = int((found["som_m"] == 0).any(1).sum())
-    given, N = None, len(found["w"])
-    if "som_N" in content:  # som_m, where it is held, has all that som_N says
+def _som_N(content: Content, som_m: _Array, notes: list[str]) -> int | float:
+    count, N = int((som_m == 0).any(1).sum()), len(som_m)
+    given: float | None = None
+    if "som_N" in content:  # redundant where the file has som_m
         given = _if_usable(number, content, "som_N", notes) if "som_m" in content else number(content, "som_N")
     given = count if given is None else given
     if given != count and given in range(N + 1):
@@ -272,19 +323,21 @@ def _som_N(content, found, notes) -> float:
     return int(given) if float(given).is_integer() else given
 
 
-def _taus_gaus(content, N, taus, notes):
+def _taus_gaus(content: Content, N: int, taus: tuple[float, ...], notes: list[str]) -> _Array:
     if "taus_gaus" not in content:
         if len(taus) != 1:
             raise ValueError(f"it has no taus_gaus, which a network with taus = {list(taus)} needs")
         return np.zeros((N, 1))
     value = _vector(content, "taus_gaus", N).reshape(N, 1)
-    # The PyTorch port keeps the state of the last step alone, the original that of all steps.
+    # The PyTorch port saves the state of the last step only, the original that of all steps.
     if len(taus) == 2 and "x" in content and np.shape(content["x"]) == (N, 1):
         notes.append("a file of the PyTorch port: its taus_gaus are the last random draw and were never trained")
     return value
 
 
-def _settings(content, N, taus, som_N, dale, notes) -> NetworkSettings:
+def _settings(
+    content: Content, N: int, taus: tuple[float, ...], som_N: int | float, dale: bool, notes: list[str]
+) -> NetworkSettings:
     if "activation" in content:
         activation = word(content, "activation").lower()
     else:
@@ -292,29 +345,40 @@ def _settings(content, N, taus, som_N, dale, notes) -> NetworkSettings:
         notes.append("it has no activation: sigmoid is assumed")
     if len(taus) == 2 and taus[0] >= 20:
         notes.append(f"taus = {taus[0]:g} {taus[1]:g} are in steps of 5 ms: {5 * taus[0]:g} to {5 * taus[1]:g} ms")
-    # What the network was drawn from: nothing depends on it any more
-    read = {"P_inh": number, "P_rec": number, "gain": number, "w_dist": lambda *of: word(*of).lower()}
-    more = {key: _if_usable(read[key], content, key, notes) for key in read if key in content}
-    more = {key: value for key, value in more.items() if value is not None}
-    return NetworkSettings(N=N, som_N=som_N, taus=list(taus), activation=activation, apply_dale=dale, **more)
+    values: Content = {"N": N, "som_N": som_N, "taus": list(taus), "activation": activation, "apply_dale": dale}
+    # How the weights were drawn: nothing depends on it any more
+    drawn: Content = {key: _if_usable(number, content, key, notes) for key in _DRAWN_FROM if key in content}
+    if "w_dist" in content:
+        drawn["w_dist"] = _if_usable(lambda *where: word(*where).lower(), content, "w_dist", notes)
+    values |= {key: value for key, value in drawn.items() if value is not None}
+    return NetworkSettings(**values)
 
 
-def _before_training(content, N, notes) -> dict:
-    found = {}
+def _before_training(content: Content, N: int, notes: list[str]) -> dict[str, _Array | None]:
+    found: dict[str, _Array | None] = {}
     for key, shape in zip(BEFORE_TRAINING, ((N, N), (N, 1)), strict=True):
         found[key] = None
         if key in content:
             try:
                 found[key] = (_matrix if key == "w0" else _vector)(content, key, N).reshape(shape)
-            except ValueError as error:  # it is needed for the network before training alone
+            except ValueError as error:  # needed only for the network before training
                 notes.append(f"{error}: left out")
     return found
 
 
-def port_inputs(u, n_in: int) -> bool:
-    """Whether an example stimulus is one of the PyTorch port's mante task: context, colour, motion and an empty input.
+def port_inputs(u: ArrayLike, n_in: int) -> bool:
+    """Whether an example stimulus is from the PyTorch port's mante task: context, colour, motion and an empty input.
 
     ratecore and the published code have motion, colour and one input for each context.
+
+    Args:
+        u: stimulus (n_in, T), unitless; other shapes are not the port's.
+        n_in: inputs of the network.
+
+    Returns:
+        whether it is.
+
+    Source: none
     """
     u = np.asarray(u)
     if n_in != 4 or u.ndim != 2 or len(u) != 4 or u.dtype.kind not in "fiub":

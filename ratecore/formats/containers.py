@@ -1,28 +1,41 @@
-"""Zip archives (`.pth`, `.npz`) as containers: nothing in them is taken at its word.
+"""Zip archives (`.pth`, `.npz`) as containers: no claim in them is trusted.
 
-Whoever wrote a file decides what it says of itself. So sizes are compared with what is there before memory is taken,
-checksums before numbers are used, and nothing but arrays of numbers and text is made.
+A file's headers are whatever its author wrote. So sizes are compared with the bytes present before memory is
+allocated, checksums before numbers are used, and only arrays of numbers and text are built.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import os
 import zipfile
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+StrPath = str | os.PathLike[str]
+# What a file holds, by name. Values are of any kind until they are checked: arrays, text, sparse matrices, structures.
+Content = dict[str, Any]
 
 LARGEST = 4 * 2**30  # bytes that a file may have, and unpack to; a network of 10,000 units has less
 
 
 def checked_zip(data: bytes, packed: bool) -> zipfile.ZipFile:
-    """A zip archive of which every entry matches its checksum.
+    """Open a zip archive after comparing every entry with its checksum.
 
     Args:
+        data: the archive.
         packed: whether entries may be compressed.
 
+    Returns:
+        the archive.
+
     Raises:
-        ValueError, zipfile.BadZipFile ...: it is damaged, or unpacks to too much.
+        ValueError: it is damaged, or unpacks to too much.
+        zipfile.BadZipFile: it is damaged.
     """
     archive = zipfile.ZipFile(io.BytesIO(data))
     entries = archive.infolist()
@@ -38,13 +51,28 @@ def checked_zip(data: bytes, packed: bool) -> zipfile.ZipFile:
     return archive
 
 
-def read_npz(data: bytes, names) -> dict[str, np.ndarray]:
-    """Arrays of an `.npz` file by name. Raises errors of many kinds when it is damaged or has no such array."""
+def read_npz(data: bytes, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Read arrays of an `.npz` file.
+
+    Args:
+        data: the file.
+        names: of the arrays.
+
+    Returns:
+        by name, any shape.
+
+    Raises:
+        ValueError: it is damaged.
+        KeyError: it has no such array.
+        zipfile.BadZipFile: it is damaged.
+
+    Source: none
+    """
     archive = checked_zip(data, packed=True)
     return {name: _npy(name, archive.read(f"{name}.npy")) for name in names}
 
 
-def _npy(name: str, data: bytes) -> np.ndarray:
+def _npy(name: str, data: bytes) -> NDArray[Any]:
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError(f"{name}: an unknown version of the .npy format")

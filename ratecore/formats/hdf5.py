@@ -1,6 +1,6 @@
-"""Files of MATLAB 7.3, which are HDF5: read by h5py, an optional dependency (`pip install 'ratecore[matlab73]'`).
+"""Files of MATLAB 7.3, which are HDF5, read by h5py, an optional dependency (`pip install 'ratecore[matlab73]'`).
 
-MATLAB keeps columns together, so that arrays are transposed; the class of each is in its attribute MATLAB_class.
+MATLAB stores columns contiguously, so arrays are transposed; the class of each is in its attribute MATLAB_class.
 """
 
 from __future__ import annotations
@@ -8,10 +8,14 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+from collections.abc import Collection, Iterator, Mapping
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from ratecore.formats.containers import LARGEST
+from ratecore.formats.containers import LARGEST, Content
 from ratecore.formats.matlab import MOST_LETTERS, MOST_UNPACKED, UnusableError
 
 _DEEPEST = 8  # structures in structures that are read
@@ -19,7 +23,7 @@ _USER_BLOCK = 512  # bytes before the HDF5 file, where MATLAB puts its header
 _NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 
 
-def _h5py():
+def _h5py() -> ModuleType:
     try:
         import h5py
     except ModuleNotFoundError:
@@ -27,28 +31,39 @@ def _h5py():
             "this is the format of MATLAB 7.3 (HDF5), which needs h5py: pip install 'ratecore[matlab73]'; "
             "or save it again in MATLAB with '-v7'"
         ) from None
-    return h5py
+    return h5py  # type: ignore[no-any-return]  # has no types
 
 
 @contextlib.contextmanager
-def _opened(data: bytes, buffer=None, mode="r"):
+def _opened(data: bytes, buffer: io.BytesIO | None = None, mode: str = "r") -> Iterator[Any]:
     buffer = buffer or io.BytesIO(data)
     with _h5py().File(buffer, mode) as file:
         yield file
 
 
-def read_hdf5(data: bytes, names=None, nested: bool = False) -> dict[str, np.ndarray]:
-    """Variables of a file of MATLAB 7.3, as `scipy.io.loadmat` gives those of older formats; see `read_mat`.
+def read_hdf5(data: bytes, names: Collection[str] | None = None, nested: bool = False) -> Content:
+    """Read variables of a MATLAB 7.3 file, in the form in which `scipy.io.loadmat` returns those of older formats.
+
+    Args:
+        data: the file.
+        names: variables to read if present; None for all, without those that are not numbers or text.
+        nested: whether cell arrays and structures are read too; an unreadable variable is then returned as the error
+            that says why.
+
+    Returns:
+        variables by name.
 
     Raises:
-        UnusableError: one of `names` is of another kind.   ValueError, OSError, KeyError: it is damaged, or h5py is
-            not there.
+        UnusableError: one of `names` is of another kind.
+        ValueError: it is damaged, or h5py is not installed.
+        OSError: it is damaged.
+        KeyError: it is damaged.
     """
-    found = {}
+    found: Content = {}
     with _opened(data) as file:
         for name in file:
             if name.startswith("#") or (names is not None and name not in names):
-                continue  # '#refs#' holds elements of cell arrays
+                continue  # '#refs#' has the elements of cell arrays
             try:
                 found[name] = _value(file, name, file, nested)
             except UnusableError as error:
@@ -59,7 +74,7 @@ def read_hdf5(data: bytes, names=None, nested: bool = False) -> dict[str, np.nda
     return found
 
 
-def _value(group, name: str, file, nested: bool, depth: int = 0):
+def _value(group: Any, name: str, file: Any, nested: bool, depth: int = 0) -> Any:
     h5py = _h5py()
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise UnusableError(f"{name} is a link to another place; it must be an array of numbers")
@@ -78,20 +93,20 @@ def _value(group, name: str, file, nested: bool, depth: int = 0):
             return _value(target.parent, target.name.rpartition("/")[2], file, nested, depth + 1)
         raise UnusableError(f"{name} is a cell array; it must be an array of numbers")
     if kind not in (*_NUMBERS, "char", "") or item.dtype.kind not in "fiubV":
-        raise UnusableError(f"{name} is an object of MATLAB ({kind}; char or double converts it); it must be an array "
-                            "of numbers")  # fmt: skip
+        what = f"an object of MATLAB ({kind}; char or double converts it)"
+        raise UnusableError(f"{name} is {what}; it must be an array of numbers")
     return _array(item, name, kind)
 
 
-def _field(group, name, file, depth):
+def _field(group: Any, name: str, file: Any, depth: int) -> Any:
     try:
         return _value(group, name, file, True, depth + 1)
     except UnusableError as error:
-        return error  # of a field that may not be needed
+        return error  # the field may not be needed
 
 
-def _numbers_of(item, name: str, most: int = LARGEST) -> np.ndarray:
-    """The numbers of a dataset, which must be in this file. Raises ValueError: there are too many."""
+def _numbers_of(item: Any, name: str, most: int = LARGEST) -> Any:
+    """The numbers of a dataset, which must be in this file. Raises ValueError when they are too many."""
     if item.is_virtual or item.external:
         raise UnusableError(f"{name} is in another file; it must be an array of numbers")
     if item.size and math.prod(item.shape) * item.dtype.itemsize > most:
@@ -99,9 +114,9 @@ def _numbers_of(item, name: str, most: int = LARGEST) -> np.ndarray:
     return item[()]
 
 
-def _array(item, name: str, kind: str) -> np.ndarray:
+def _array(item: Any, name: str, kind: str) -> NDArray[Any]:
     if item.attrs.get("MATLAB_empty"):
-        shape = tuple(int(n) for n in np.ravel(_numbers_of(item, name, 1024)))
+        shape = tuple(np.ravel(_numbers_of(item, name, 1024)).astype(int).tolist())
         if not shape or math.prod(shape):
             raise ValueError(f"{name} is empty and has shape {shape}")
         return np.zeros(shape, "U1" if kind == "char" else float)
@@ -111,7 +126,7 @@ def _array(item, name: str, kind: str) -> np.ndarray:
     if value.dtype.kind == "V":
         if value.dtype.names != ("real", "imag"):
             raise UnusableError(f"{name} is an object; it must be an array of numbers")
-        return value["real"] + 1j * value["imag"]
+        return np.asarray(value["real"] + 1j * value["imag"])
     if kind == "char":
         rows = np.atleast_2d(value.astype("<u2"))
         return np.array([row.tobytes().decode("utf-16-le", "replace") for row in rows])
@@ -120,12 +135,12 @@ def _array(item, name: str, kind: str) -> np.ndarray:
     return value.astype(bool) if kind == "logical" else value.astype(value.dtype.newbyteorder("="))
 
 
-def _sparse(item, name: str, rows: int):
+def _sparse(item: Any, name: str, rows: int) -> Any:
     import scipy.sparse
 
     parts = {key: _numbers_of(item[key], f"{name}/{key}", MOST_UNPACKED) for key in ("data", "ir", "jc") if key in item}
     if "jc" not in parts or rows < 0:
-        raise ValueError(f"{name} is a sparse matrix that is not whole")
+        raise ValueError(f"{name} is an incomplete sparse matrix")
     data, row = parts.get("data", np.zeros(0)), parts.get("ir", np.zeros(0, np.int64))
     column = parts["jc"].astype(np.int64)
     if data.dtype.kind == "V":
@@ -135,18 +150,29 @@ def _sparse(item, name: str, rows: int):
     return matrix
 
 
-def with_variables_hdf5(data: bytes, values: dict) -> bytes:
-    """The same file with these variables, numbers all, in place of those of the same names.
+def with_variables_hdf5(data: bytes, values: Mapping[str, ArrayLike]) -> bytes:
+    """Add variables to a file, replacing those of the same names.
+
+    Args:
+        data: the file.
+        values: numbers by name, any shape.
+
+    Returns:
+        the new file.
 
     Raises:
-        ValueError, OSError, KeyError: it is damaged, or h5py is not there.
+        ValueError: it is damaged, or h5py is not installed.
+        OSError: it is damaged.
+        KeyError: it is damaged.
+
+    Source: none
     """
     buffer = io.BytesIO(data)
     with _opened(data, buffer, "r+") as file:
         for name, value in values.items():
             if name in file:
                 del file[name]
-            value = np.asarray(value, float)
-            rows = value.reshape(1, -1) if value.ndim < 2 else value
+            array = np.asarray(value, float)
+            rows = array.reshape(1, -1) if array.ndim < 2 else array
             file.create_dataset(name, data=rows.T).attrs["MATLAB_class"] = np.bytes_("double")
     return buffer.getvalue()

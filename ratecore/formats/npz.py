@@ -1,19 +1,34 @@
-"""`.npz` files: the scores of a network, and its comparison with a spiking one, as arrays."""
+"""`.npz` files: the scores of a network, and its comparison with its spiking network."""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ratecore.formats.containers import read_npz
+from ratecore.formats.containers import StrPath, read_npz
 from ratecore.formats.errors import FormatError, bytes_of, first_line
-from ratecore.rate.results import Scores
+from ratecore.rate.results import Evaluation, Scores
 from ratecore.spiking.results import Comparison, Components, Example
 
+# Arrays of scores by name: kinds of their types.
+_SCORES = {"losses": "f", "correct": "b", "outputs": "f", "labels": "iufU", "conditions": "U"}
 
-def evaluation_bytes(evaluation) -> bytes:
-    """An `.npz` file: losses, correct, outputs, labels, conditions; names, means and SDs by condition; response."""
+
+def evaluation_bytes(evaluation: Evaluation) -> bytes:
+    """Make the `.npz` file of an evaluation.
+
+    Its arrays are losses, correct, outputs, labels and conditions by trial, condition_names, output_mean and output_sd
+    by condition, response, and psychometric_* for tasks with graded evidence.
+
+    Args:
+        evaluation: of a trained network.
+
+    Returns:
+        the file.
+    """
     scores, by_condition = evaluation.scores, evaluation.scores.by_condition()
     arrays = {
         "losses": scores.losses,
@@ -32,53 +47,84 @@ def evaluation_bytes(evaluation) -> bytes:
     return _packed(arrays)
 
 
-def _packed(arrays: dict) -> bytes:
+def _packed(arrays: dict[str, NDArray[Any]]) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # of which one is no flag
     return buffer.getvalue()
 
 
-def load_scores(path):
-    """The `Scores` in an evaluation file. Raises FormatError when it cannot be read."""
-    kinds = {"losses": "f", "correct": "b", "outputs": "f", "labels": "iufU", "conditions": "U"}
+def load_scores(path: StrPath) -> Scores:
+    """Read the scores in an evaluation file.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        the scores.
+
+    Raises:
+        FormatError: it cannot be read.
+    """
     data = bytes_of(path)
     try:
-        found = read_npz(data, kinds)
-        for name, array in found.items():
-            if array.dtype.kind not in kinds[name] or array.ndim != 1 + (name == "outputs"):
-                raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
-            if len(array) != len(found["losses"]):
-                raise ValueError(f"{name} has {len(array)} trials; losses has {len(found['losses'])}")
-        return Scores(**{**found, "labels": found["labels"].tolist()})
-    except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
+        found = _checked_scores(read_npz(data, _SCORES))
+        values: dict[str, Any] = {**found, "labels": found["labels"].tolist()}
+        return Scores(**values)
+    except Exception as error:  # damaged files raise errors of many kinds
         raise FormatError(f"{path}: not a readable evaluation: {first_line(error)}") from error
 
 
-# Of a comparison's arrays the kind and the shape: C conditions, T rate steps, N units, n_in inputs, n outputs of an
-# example, S spikes of all examples together, K stimuli.
-_COMPARISON = {
-    "scaling_factor": ("f", ""), "conditions": ("U", "C"), "n_trials": ("i", "C"), "rates": ("f", "N"),
-    "inh": ("b", "N"), "som": ("b", "N"), "stimulus_windows": ("i", "K2"), "response": ("i", "2"),
-    **{f"{net}_{part}": ("f", shape) for net in ("rate", "lif") for part, shape in
-       {"mean": "CT", "sd": "CT", "activity": "CN", "projections": "CT3", "explained": "3"}.items()},
-    "example_u": ("f", "CIT"), "example_out": ("f", "Cn"), "example_dt": ("f", "2"), "example_spikes": ("i", "C"),
-    "spike_steps": ("u", "S"), "spike_units": ("u", "S"),
-}  # fmt: skip
-_PLAIN = ("conditions", "n_trials", "rates", "inh", "som", "stimulus_windows", "response",
-          *(f"{net}_{part}" for net in ("rate", "lif") for part in ("mean", "sd", "activity")))  # fmt: skip
+def _checked_scores(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays of scores. Raises ValueError where shapes or types are wrong."""
+    for name, array in found.items():
+        if array.dtype.kind not in _SCORES[name] or array.ndim != 1 + (name == "outputs"):
+            raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
+        if len(array) != len(found["losses"]):
+            raise ValueError(f"{name} has {len(array)} trials; losses has {len(found['losses'])}")
+    return found
 
 
-def comparison_bytes(comparison) -> bytes:
-    """An `.npz` file of a `Comparison`: its attributes under their names, numbers in single precision.
+# Arrays of a comparison, by the kind of their type: names with the axes of their shapes. C conditions, T rate steps,
+# N units, I inputs, n outputs of an example, S spikes of all examples together, K stimuli.
+_SHAPES = {
+    "f": """
+        scaling_factor: rates:N example_u:CIT example_out:Cn example_dt:2
+        rate_mean:CT rate_sd:CT rate_activity:CN rate_projections:CT3 rate_explained:3
+        lif_mean:CT lif_sd:CT lif_activity:CN lif_projections:CT3 lif_explained:3
+    """,
+    "i": "n_trials:C stimulus_windows:K2 response:2 example_spikes:C",
+    "u": "spike_steps:S spike_units:S",
+    "b": "inh:N som:N",
+    "U": "conditions:C",
+}
+_COMPARISON: dict[str, tuple[str, str]] = {
+    name: (kind, shape)
+    for kind, arrays in _SHAPES.items()
+    for name, _, shape in (array.partition(":") for array in arrays.split())
+}
+_PLAIN = (
+    *("conditions", "n_trials", "rates", "inh", "som", "stimulus_windows", "response"),
+    *("rate_mean", "rate_sd", "rate_activity", "lif_mean", "lif_sd", "lif_activity"),
+)
 
-    Components: <net>_projections, <net>_explained with net rate and lif. Examples: example_u (C, n_in, T), example_out
-    (C, n), example_dt (dt, out_dt), and the spikes of one after the other in spike_steps, spike_units, of which each
-    has example_spikes (C,).
+
+def comparison_bytes(comparison: Comparison) -> bytes:
+    """Make the `.npz` file of a comparison: its attributes under their names, numbers in single precision.
+
+    Components are rate_projections, rate_explained, lif_projections and lif_explained. Examples are example_u
+    (C, n_in, T), example_out (C, n), example_dt (dt, out_dt), and their spikes, one example after the other, in
+    spike_steps and spike_units; example_spikes (C,) has the number of spikes of each.
+
+    Args:
+        comparison: of a rate network with its spiking network.
+
+    Returns:
+        the file.
     """
     c, examples = comparison, comparison.examples
-    arrays = {name: np.array(getattr(c, name)) for name in _PLAIN} | {"scaling_factor": np.float64(c.scaling_factor)}
-    for net in ("rate", "lif"):
-        found = getattr(c, f"{net}_components")
+    arrays: dict[str, NDArray[Any]] = {name: np.array(getattr(c, name)) for name in _PLAIN}
+    arrays["scaling_factor"] = np.array(c.scaling_factor, np.float64)
+    for net, found in (("rate", c.rate_components), ("lif", c.lif_components)):
         arrays |= {f"{net}_projections": found.projections, f"{net}_explained": found.explained}
     arrays |= {
         "example_u": np.stack([e.u for e in examples]),
@@ -88,31 +134,42 @@ def comparison_bytes(comparison) -> bytes:
         "spike_steps": np.concatenate([e.spike_steps for e in examples]).astype(np.uint32),
         "spike_units": np.concatenate([e.spike_units for e in examples]).astype(np.min_scalar_type(len(c.inh))),
     }
-    exact = ("scaling_factor", "example_dt")
-    return _packed({name: array.astype(np.float32) if array.dtype.kind == "f" and name not in exact else array
-                    for name, array in arrays.items()})  # fmt: skip
+    for name in arrays.keys() - {"scaling_factor", "example_dt"}:
+        if arrays[name].dtype.kind == "f":
+            arrays[name] = arrays[name].astype(np.float32)
+    return _packed(arrays)
 
 
-def load_comparison(path):
-    """The `Comparison` in a file of `comparison_bytes`. Raises FormatError when it cannot be read."""
+def load_comparison(path: StrPath) -> Comparison:
+    """Read a comparison file.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        the comparison, numbers in double precision.
+
+    Raises:
+        FormatError: it cannot be read.
+    """
     data = bytes_of(path)
     try:
-        found = _of_known_shapes(read_npz(data, _COMPARISON))
+        found = _checked(read_npz(data, _COMPARISON))
         ends = np.cumsum(found["example_spikes"])[:-1]
         steps, units = (np.split(found[name].astype(np.int64), ends) for name in ("spike_steps", "spike_units"))
         dt, out_dt = found["example_dt"].tolist()
         rows = zip(found["example_u"], steps, units, found["example_out"], strict=True)
-        plain = {name: found[name] for name in _PLAIN} | {"conditions": found["conditions"].tolist()}
-        rate, lif = (Components(found[f"{net}_projections"], found[f"{net}_explained"]) for net in ("rate", "lif"))
-        return Comparison(scaling_factor=float(found["scaling_factor"]), rate_components=rate, lif_components=lif,
-                          examples=[Example(u, dt, step, unit, out, out_dt) for u, step, unit, out in rows],
-                          **plain)  # fmt: skip
-    except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
+        values: dict[str, Any] = {name: found[name] for name in _PLAIN} | {"conditions": found["conditions"].tolist()}
+        for net in ("rate", "lif"):
+            values[f"{net}_components"] = Components(found[f"{net}_projections"], found[f"{net}_explained"])
+        values["examples"] = [Example(u, dt, step, unit, out, out_dt) for u, step, unit, out in rows]
+        return Comparison(scaling_factor=float(found["scaling_factor"]), **values)
+    except Exception as error:  # damaged files raise errors of many kinds
         raise FormatError(f"{path}: not a readable comparison: {first_line(error)}") from error
 
 
-def _of_known_shapes(found: dict) -> dict:
-    """The arrays of a comparison, floats in double precision. Raises ValueError for one that does not fit."""
+def _checked(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays of a comparison, floats in double precision. Raises ValueError where shapes or types are wrong."""
     sizes = {"2": 2, "3": 3}
     for name, array in found.items():
         kind, shape = _COMPARISON[name]

@@ -1,4 +1,4 @@
-"""`.pth` files: a trained network, or a training under way (a checkpoint)."""
+"""`.pth` files: a trained network, or the saved state of a training (a checkpoint)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import io
 import pickle
 import re
 import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from ratecore.formats.containers import LARGEST, checked_zip
+from ratecore.formats.containers import LARGEST, Content, StrPath, checked_zip
 from ratecore.formats.errors import DamagedError, FormatError, bytes_of, first_line
 from ratecore.rate import network
 from ratecore.rate.results import TrainingResult
@@ -22,19 +25,44 @@ from ratecore.tracking.provenance import code_hash
 
 PTH_FORMAT = "ratecore-1"
 CHECKPOINT_FORMAT = b"ratecore-checkpoint-1"
-ACCURACY_AMPLITUDE = 0.7  # `eval_amp_threh` of the seed package (docs/migrating.md)
+ACCURACY_AMPLITUDE = 0.7  # `eval_amp_threh` of the `rate` package (docs/migrating.md)
+
+Device = str | torch.device | None
 
 
-def training_params(settings: RunSettings) -> dict:
-    """The seed package's `training_params` of a run."""
+def training_params(settings: RunSettings) -> Content:
+    """The settings of a training under the names of the `rate` package's `training_params`.
+
+    Args:
+        settings: of the run.
+
+    Returns:
+        by name.
+    """
     t = settings.training
-    return {"learning_rate": t.learning_rate, "loss_threshold": t.loss_threshold, "eval_freq": t.eval_freq,
-            "eval_tr": t.eval_tr, "eval_amp_threh": ACCURACY_AMPLITUDE, "activation": settings.network.activation,
-            "loss_fn": t.loss_fn, "P_rec": settings.network.P_rec}  # fmt: skip
+    return {
+        "learning_rate": t.learning_rate,
+        "loss_threshold": t.loss_threshold,
+        "eval_freq": t.eval_freq,
+        "eval_tr": t.eval_tr,
+        "eval_amp_threh": ACCURACY_AMPLITUDE,
+        "activation": settings.network.activation,
+        "loss_fn": t.loss_fn,
+        "P_rec": settings.network.P_rec,
+    }
 
 
-def pth_bytes(settings: RunSettings, result, **extra) -> bytes:
-    """A `.pth` file of plain values and tensors alone; a `TrainingResult` and the settings that led to it."""
+def pth_bytes(settings: RunSettings, result: TrainingResult, **extra: object) -> bytes:
+    """Make the `.pth` file of a training, which holds only plain values and tensors.
+
+    Args:
+        settings: of the run.
+        result: of the training.
+        **extra: further plain values.
+
+    Returns:
+        the file (docs/model.md 4).
+    """
     task = {**settings.create_task().settings, "DeltaT": 1, "taus": list(settings.network.taus), "task": settings.task}
     content = {
         "format": PTH_FORMAT,
@@ -48,7 +76,7 @@ def pth_bytes(settings: RunSettings, result, **extra) -> bytes:
         "trial": result.n_trials,
         "tests": result.tests,
         "trained": result.trained,
-        # Without what comes after training: the same network is the same file, however it is scored and converted.
+        # Without the settings of later stages: the same network is the same file, however it is scored and converted.
         "run_settings": settings.model_dump(mode="json", exclude=set(AFTER_TRAINING)),
         "finished": result.finished,
     }
@@ -57,28 +85,73 @@ def pth_bytes(settings: RunSettings, result, **extra) -> bytes:
     return buffer.getvalue()
 
 
-def save_pth(path, settings: RunSettings, result) -> str:
-    """Writes a trained network whole. Returns the file's SHA-256."""
+def save_pth(path: StrPath, settings: RunSettings, result: TrainingResult) -> str:
+    """Write a trained network atomically.
+
+    Args:
+        path: of the file.
+        settings: of the run.
+        result: of the training.
+
+    Returns:
+        SHA-256 of the file, 64 hexadecimal digits.
+    """
     return write_atomic(path, pth_bytes(settings, result))
 
 
-def load_pth(path, device="cpu") -> dict:
-    """The content of a `.pth` file as written here. Raises FormatError for any other."""
+def load_pth(path: StrPath, device: Device = "cpu") -> Content:
+    """Read a `.pth` file of ratecore.
+
+    Args:
+        path: of the file.
+        device: of its tensors.
+
+    Returns:
+        the content (docs/model.md 4).
+
+    Raises:
+        FormatError: it cannot be read, or another program wrote it.
+    """
     return _ours(path, _read_pth(path, bytes_of(path), device))
 
 
-def content_of_pth(path, device="cpu") -> dict:
-    """The content of a `.pth` file of ratecore or of the PyTorch port. Raises FormatError for any other."""
+def content_of_pth(path: StrPath, device: Device = "cpu") -> Content:
+    """Read a `.pth` file of ratecore or of the PyTorch port.
+
+    Args:
+        path: of the file.
+        device: of its tensors.
+
+    Returns:
+        the content.
+
+    Raises:
+        FormatError: it cannot be read, or another program wrote it.
+    """
     content = _read_pth(path, bytes_of(path), device)
-    return content if port_state(content) is not None else _ours(path, content)
+    return content if _is_of_port(content) else _ours(path, content)
 
 
-def port_state(content) -> dict | None:
-    """w, w_out and b_out of a file of the PyTorch port, or None: a training's content, or a bare state dict."""
+def _is_of_port(content: object) -> TypeGuard[Content]:
+    return port_state(content) is not None
+
+
+def port_state(content: object) -> dict[str, torch.Tensor] | None:
+    """Get w, w_out and b_out of a file of the PyTorch port, which is a training's content or a bare state dict.
+
+    Args:
+        content: of a `.pth` file.
+
+    Returns:
+        w (N, N), w_out (1, N) and b_out (1,), or None for another file.
+
+    Source:
+        docs/model.md 4.
+    """
     if not isinstance(content, dict) or "format" in content:
         return None
     state = content.get("model_state_dict", content)
-    if isinstance(state, dict):  # torch.nn.DataParallel puts a word before each name
+    if isinstance(state, dict):  # torch.nn.DataParallel prefixes each name
         state = {str(key).removeprefix("module."): value for key, value in state.items()}
     if not isinstance(state, dict) or not {"w", "w_out", "b_out"} <= state.keys():
         return None
@@ -87,40 +160,40 @@ def port_state(content) -> dict | None:
     return state if of_numbers else None
 
 
-class _Array(np.ndarray):
-    """What stands for an array in a pickle: it cannot be made with a size, before a number of it is read."""
+class _Array(np.ndarray[Any, np.dtype[Any]]):
+    """Replaces numpy.ndarray in a pickle: it cannot be allocated with a size before its numbers are read."""
 
-    def __new__(cls, *of):
-        raise ValueError(f"an array that says it has shape {of[:1]} and holds nothing")
+    def __new__(cls, *arguments: object) -> _Array:
+        raise ValueError(f"an array that says it has shape {arguments[:1]} and holds nothing")
 
 
-def _empty_array(kind, shape, dtype) -> np.ndarray:
-    """What NumPy begins an unpickled array with."""
+def _empty_array(kind: type, shape: tuple[int, ...], dtype: object) -> NDArray[Any]:
+    """The empty array that NumPy begins unpickling with."""
     if kind is not _Array or tuple(shape) != (0,):
         raise ValueError(f"an array that says it has shape {tuple(shape)} and holds nothing")
     return np.empty(0, "i1").view(_Array)
 
 
-def _scalar(dtype, data: bytes):
+def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
     """A number of NumPy."""
     if dtype.kind not in "fiub":
         raise ValueError(f"a value of type {dtype}")
     return np.frombuffer(data, dtype, 1)[0]
 
 
-def _plain_numpy() -> list:
-    """What pickles of NumPy's arrays and numbers are made with, as the port's losses are; none of it runs code."""
-    makers = {"_reconstruct": _empty_array, "scalar": _scalar}
+def _plain_numpy() -> list[Any]:
+    """Replacements for the constructors in pickled NumPy arrays and numbers (the port's losses); none runs code."""
+    makers: dict[str, Callable[..., Any]] = {"_reconstruct": _empty_array, "scalar": _scalar}
     made = [(make, f"numpy.{core}.multiarray.{name}") for name, make in makers.items() for core in ("core", "_core")]
     kinds = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "u1", "?")]
     return [*made, (_Array, "numpy.ndarray"), np.dtype, *kinds]
 
 
-def _read_pth(path, data: bytes, device):
+def _read_pth(path: StrPath, data: bytes, device: Device) -> object:
     try:
         checked_zip(data, packed=False)  # torch.load itself compares no checksums
         with torch.serialization.safe_globals(_plain_numpy()):
-            content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+            content: object = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
         _refuse_repeated(content)
         return content
     except pickle.UnpicklingError as error:
@@ -133,11 +206,11 @@ def _read_pth(path, data: bytes, device):
         old = "no file as torch saves it since version 1.6"
         what = "it is cut off or no file of torch" if data[:2] == b"PK" else old
         raise FormatError(f"{path}: not a readable .pth file: {what}") from error
-    except Exception as error:  # of many kinds for a damaged file: every one is named and passed on
+    except Exception as error:  # damaged files raise errors of many kinds
         raise FormatError(f"{path}: not a readable .pth file: {first_line(error)}") from error
 
 
-def _ours(path, content) -> dict:
+def _ours(path: StrPath, content: object) -> Content:
     if not isinstance(content, dict) or content.get("format") != PTH_FORMAT:
         raise FormatError(
             f"{path}: not a network saved by ratecore (its 'format' is not '{PTH_FORMAT}'); the .mat file of a network "
@@ -146,9 +219,10 @@ def _ours(path, content) -> dict:
     return content
 
 
-def _refuse_repeated(content) -> None:
-    """Raises ValueError for a tensor that repeats its numbers (a stride of 0): a few bytes could fill any memory."""
-    left, seen = [content], set()
+def _refuse_repeated(content: object) -> None:
+    """Raise ValueError for a tensor that repeats its numbers (a stride of 0): a few bytes could fill any memory."""
+    left: list[object] = [content]
+    seen: set[int] = set()
     while left:
         value = left.pop()
         if id(value) in seen:
@@ -163,30 +237,67 @@ def _refuse_repeated(content) -> None:
             left += value
 
 
-def result_from_pth(path, device="cpu"):
-    """The `TrainingResult` in a `.pth` file. Settings in it stay data: a task file that they name is not run."""
+def result_from_pth(path: StrPath, device: Device = "cpu") -> TrainingResult:
+    """Read the result of a training from a `.pth` file. A task file named in it is not run.
+
+    Args:
+        path: of the file.
+        device: of the network.
+
+    Returns:
+        the result.
+
+    Raises:
+        FormatError: it cannot be read, or another program wrote it.
+    """
     return result_of_content(path, load_pth(path, device), device)
 
 
-def result_of_content(path, content: dict, device="cpu"):
-    """The `TrainingResult` in the content of a `.pth` file."""
+def result_of_content(path: StrPath, content: Content, device: Device = "cpu") -> TrainingResult:
+    """Make the result of a training from the content of its `.pth` file.
+
+    Args:
+        path: of the file, for messages.
+        content: from `load_pth`.
+        device: of the network.
+
+    Returns:
+        the result.
+
+    Raises:
+        FormatError: the content is not that of a training.
+    """
     try:
         _check_types(content)
         return TrainingResult(
-            network_from_state(content["model_state_dict"], device), content["initial_state_dict"],
-            content["optimizer_state_dict"], content["losses"].tolist(), content["tests"],
-            trained=content["trained"], n_trials=content["trial"], seconds=content.get("seconds", 0.0),
+            net=network_from_state(content["model_state_dict"], device),
+            initial=content["initial_state_dict"],
+            optimizer=content["optimizer_state_dict"],
+            losses=content["losses"].tolist(),
+            tests=content["tests"],
+            trained=content["trained"],
+            n_trials=content["trial"],
+            seconds=content.get("seconds", 0.0),
             finished=content["finished"],
-        )  # fmt: skip
-    except Exception as error:  # of many kinds for a file that is not what it should be: every one is named
+        )
+    except Exception as error:  # a file of another kind raises errors of many kinds
         raise FormatError(f"{path}: {first_line(error)}") from error
 
 
-def _check_types(content: dict) -> None:
-    """Raises ValueError for a part of a training result that is of another kind than it should be."""
-    kinds = {"losses": torch.Tensor, "tests": list, "trained": bool, "trial": int, "finished": float,
-             "initial_state_dict": dict, "optimizer_state_dict": dict}  # fmt: skip
-    for key, kind in kinds.items():
+_KINDS: dict[str, type] = {
+    "losses": torch.Tensor,
+    "tests": list,
+    "trained": bool,
+    "trial": int,
+    "finished": float,
+    "initial_state_dict": dict,
+    "optimizer_state_dict": dict,
+}
+
+
+def _check_types(content: Content) -> None:
+    """Raise ValueError for a part of a training result that has the wrong type."""
+    for key, kind in _KINDS.items():
         if not isinstance(content.get(key), kind):
             raise ValueError(f"'{key}' is {type(content.get(key)).__name__}; it must be {kind.__name__}")
     for test in content["tests"]:
@@ -194,25 +305,41 @@ def _check_types(content: dict) -> None:
             raise ValueError("'tests' must be dicts of numbers")
 
 
-def checkpoint_bytes(settings: RunSettings, result) -> bytes:
-    """A training under way: a line with the SHA-256 of the rest, and a `.pth` file with the identity of the run."""
+def checkpoint_bytes(settings: RunSettings, result: TrainingResult) -> bytes:
+    """Make a checkpoint: a line with the SHA-256 of the rest, and a `.pth` file with the identity of the run.
+
+    Args:
+        settings: of the run.
+        result: of the training so far.
+
+    Returns:
+        the file.
+    """
     data = pth_bytes(settings, result, seconds=result.seconds, identity=settings.identity("training"), code=code_hash())
     return CHECKPOINT_FORMAT + b" " + hashlib.sha256(data).hexdigest().encode() + b"\n" + data
 
 
-def result_from_checkpoint(path, settings: RunSettings, device="cpu"):
-    """The `TrainingResult` in a checkpoint of these settings.
+def result_from_checkpoint(path: StrPath, settings: RunSettings, device: Device = "cpu") -> TrainingResult:
+    """Read a checkpoint.
+
+    Args:
+        path: of the file.
+        settings: of the run, which the checkpoint must have, too.
+        device: of the network.
+
+    Returns:
+        the result of the training so far.
 
     Raises:
-        DamagedError: not whole, or written by other code, whose next update might be another.
-        FormatError: it is whole, and of other settings.
+        DamagedError: incomplete, or written by another version, whose next update might differ.
+        FormatError: intact, and of other settings.
     """
     try:
         head, _, data = read_bounded(path, LARGEST).partition(b"\n")
     except ValueError as error:
         raise DamagedError(str(error)) from None
     if head != CHECKPOINT_FORMAT + b" " + hashlib.sha256(data).hexdigest().encode():
-        raise DamagedError(f"{path}: not a whole checkpoint, its checksum does not match")
+        raise DamagedError(f"{path}: a damaged checkpoint, its checksum does not match")
     content = _ours(path, _read_pth(path, data, device))
     if content.get("identity") != settings.identity("training"):
         raise FormatError(
@@ -223,8 +350,23 @@ def result_from_checkpoint(path, settings: RunSettings, device="cpu"):
     return result_of_content(path, content, device)
 
 
-def network_from_state(state, device, dtype=None) -> network.RateNetwork:
-    """The network of a `state_dict`, in its own type of numbers or `dtype`. Raises ValueError for what is none."""
+def network_from_state(
+    state: Mapping[str, Any], device: Device, dtype: torch.dtype | None = None
+) -> network.RateNetwork:
+    """Make the network of a `state_dict`.
+
+    Args:
+        state: of a rate network.
+        device: of the network.
+        dtype: of its numbers; None keeps that of `w`.
+
+    Returns:
+        the network.
+
+    Raises:
+        ValueError: the state is not that of a network.
+    """
     settings = NetworkSettings(**state["_extra_state"])
     arrays = {k: v.cpu() for k, v in state.items() if isinstance(v, torch.Tensor)}
-    return network.FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
+    net: network.RateNetwork = network.FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
+    return net

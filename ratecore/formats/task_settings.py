@@ -1,66 +1,77 @@
-"""The task that a saved network was trained on: stored with it, or inferred from what a file of others holds."""
+"""The task that a saved network was trained on: stored with it, or inferred from its example stimulus."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from ratecore.formats.conform import number, numbers, word
+from ratecore.formats.containers import Content
 from ratecore.formats.errors import FormatError, say_once
 from ratecore.formats.matlab import UnusableError
 from ratecore.settings.base import shown, task_key
-from ratecore.tasks import TaskFactory
+from ratecore.tasks import AbstractTask, TaskFactory
 
 VARIABLES = ("task", "task_settings", "task_settings_names", "u")
-NETWORK_KEYS = ("task", "DeltaT", "taus")  # of the port's settings, not of a task
-LONGEST_NAME = 63  # letters of a field in MATLAB
+NETWORK_KEYS = ("task", "DeltaT", "taus")  # in the port's settings, but no settings of a task
+LONGEST_NAME = 63  # letters of a field's name in MATLAB
 
 
 @dataclass(frozen=True)
 class SavedTask:
-    """What a file says of its network's task.
+    """What a file says about its network's task.
 
     Attributes:
-        source: the file, for messages.   n_in: inputs of the network.
-        name: of the task, or None.   settings: all of its settings, or None where they are not held.
-        u: (n_in, T) stimulus of an example trial, or None.
+        source: the file, for messages.
+        n_in: inputs of the network.
+        name: of the task, or None.
+        settings: all settings of the task, or None where the file has none.
+        u: stimulus of an example trial (n_in, T), unitless, or None.
     """
 
     source: str
     n_in: int
     name: str | None = None
     settings: dict[str, float] | None = None
-    u: np.ndarray | None = field(default=None, repr=False)
+    u: Float[np.ndarray, "n_in T"] | None = field(default=None, repr=False)
 
-    def create(self, name: str | None = None, given: dict | None = None):
-        """The task, with the settings that it was trained with.
+    def create(self, name: str | None = None, given: dict[str, Any] | None = None) -> AbstractTask:
+        """Make the task with the settings that the network was trained with.
 
         Args:
             name: of a registered task, or None for the one in the file.
-            given: settings that are asked for. They win; one that contradicts the file is said in one line.
+            given: settings that replace those in the file; a note on stderr names those that differ.
+
+        Returns:
+            the task.
 
         Raises:
-            ValueError: the network was trained on another task or has other inputs; unknown names.
+            FormatError: the network was trained on another task or has other inputs, or the file names no task.
+            ValueError: unknown names.
         """
-        if (name or self.name) is None:
+        wanted = name or self.name
+        if wanted is None:
             raise FormatError(f"{self.source}: it does not name its task; give it")
-        of = TaskFactory.task_class(name or self.name)
+        task_class = TaskFactory.task_class(wanted)
+        n_in: int = task_class.n_inputs  # type: ignore[assignment]  # a number in the class, a property in the base
         other = "" if name is None or self.name is None or task_key(self.name) == task_key(name) else self.name
         trained = f"the network was not trained on {name} but on {other}: " if other else ""
-        if self.n_in != of.n_inputs:
-            what = f"{trained}the network has {self.n_in} inputs; task {name or self.name} has {of.n_inputs}"
+        if self.n_in != n_in:
+            what = f"{trained}the network has {self.n_in} inputs; task {wanted} has {n_in}"
             raise FormatError(f"{self.source}: {what}")
         if other:
             raise FormatError(f"{self.source}: {trained.removesuffix(': ')}")
         given = {key: value for key, value in (given or {}).items() if key not in NETWORK_KEYS}
-        inferred = self.inferred(of) if self.settings is None else self.settings
+        inferred = self.inferred(task_class) if self.settings is None else self.settings
         try:
-            task = TaskFactory.create_task(name or self.name, {**inferred, **given})
+            task = TaskFactory.create_task(wanted, {**inferred, **given})
         except ValueError as error:
-            how = "; T is that of its u, and what else is not given the default" if self._only_length(inferred) else ""
+            how = "; T is from its u, the defaults for the rest" if self._only_length(inferred) else ""
             raise FormatError(f"{self.source}: {error}{how}") from error
         self.compare(task)
         if self.settings is None and (rest := [key for key in task.settings if key not in given]):
@@ -71,11 +82,15 @@ class SavedTask:
             say_once(self.source, [f"it does not hold the settings of its task: {task.name} with {values} ({known})"])
         return task
 
-    def _only_length(self, inferred: dict) -> bool:
+    def _only_length(self, inferred: dict[str, Any]) -> bool:
         return self.settings is None and set(inferred) == {"T"}
 
-    def compare(self, task) -> None:
-        """Says in one line where a task differs from the one that the network was trained on."""
+    def compare(self, task: AbstractTask) -> None:
+        """Print one line on stderr where a task differs from the one that the network was trained on.
+
+        Args:
+            task: that the network is scored on.
+        """
         if self.name is not None and task_key(self.name) != task_key(task.name):
             return
         known = self.inferred(type(task)) if self.settings is None else self.settings
@@ -86,51 +101,75 @@ class SavedTask:
             how = "its u shows" if self.settings is None else "it was trained with"
             say_once(self.source, [f"scored with {now}; {how} {was}"])
 
-    def inferred(self, task_class) -> dict[str, int]:
-        """Settings that the example stimulus shows: its length, and when its stimuli come."""
+    def inferred(self, task_class: type[AbstractTask]) -> dict[str, int]:
+        """Infer settings from the example stimulus: its length, and when its stimuli come.
+
+        Args:
+            task_class: class of the task.
+
+        Returns:
+            settings by name, in steps; none without an example.
+        """
         if self.u is None:
             return {}
         windows = [_window(row) for row in self.u]
         found = {"T": self.u.shape[1]}
-        known = {"go-nogo": windows[:1], "xor": windows, "mante": windows[:2]}.get(task_class.name, [])
-        if known and all(known):
+        shown_in = {"go-nogo": windows[:1], "xor": windows, "mante": windows[:2]}.get(task_class.name, [])
+        known = [window for window in shown_in if window is not None]
+        if known and len(known) == len(shown_in):
             first, stop = known[0]
             found |= {"stim_on": first, "stim_dur": stop - first}
             if task_class.name == "xor":
                 found["delay"] = known[1][0] - stop
                 if found["delay"] < 0 or known[1][1] - known[1][0] != stop - first:
-                    found = {"T": found["T"]}  # of another kind of xor
+                    found = {"T": found["T"]}  # another variant of xor
         return {key: value for key, value in found.items() if key in task_class.defaults}
 
 
-def _window(row) -> tuple[int, int] | None:
+def _window(row: Float[np.ndarray, " T"]) -> tuple[int, int] | None:
     steps = np.flatnonzero(row)
     return (int(steps[0]), int(steps[-1]) + 1) if steps.size else None
 
 
-def task_variables(task) -> dict:
-    """What a `.mat` holds of a task: its name, a structure of its settings, and their names where MATLAB's differ."""
-    fields = {}
+def task_variables(task: AbstractTask) -> Content:
+    """Make the variables of a `.mat` file that describe a task's settings.
+
+    Args:
+        task: any.
+
+    Returns:
+        `task_settings`, a structure, and `task_settings_names` (JSON) where MATLAB does not allow the settings' names.
+    """
+    fields: dict[str, str] = {}
     for key in task.settings:
         name = re.sub(r"\W", "_", key, flags=re.ASCII)[:LONGEST_NAME]
         name = name if re.match(r"[A-Za-z]", name) else f"x{name}"[:LONGEST_NAME]
         while name in fields:
             name = f"{name[: LONGEST_NAME - 3]}_{len(fields)}"
         fields[name] = key
-    found = {"task_settings": {name: float(task.settings[key]) for name, key in fields.items()}}
+    found: Content = {"task_settings": {name: float(task.settings[key]) for name, key in fields.items()}}
     if any(name != key for name, key in fields.items()):
         found["task_settings_names"] = json.dumps(fields)
     return found
 
 
-def task_in(content: dict, source: str, n_in: int) -> SavedTask:
-    """The task in the variables of a `.mat` file."""
+def task_in(content: Content, source: str, n_in: int) -> SavedTask:
+    """Read the task in the variables of a `.mat` file.
+
+    Args:
+        content: variables by name.
+        source: the file, for messages.
+        n_in: inputs of the network.
+
+    Returns:
+        what the file says about the task.
+    """
     name = settings = u = None
     try:
         name = word(content, "task") if "task" in content else None
         settings = _settings_in(content)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-        settings = None  # variables of others that have these names
+        settings = None  # another program's variables with these names
     if settings is None and name is not None and task_key(name) not in TaskFactory.list_available_tasks():
         name = None
     try:
@@ -142,7 +181,7 @@ def task_in(content: dict, source: str, n_in: int) -> SavedTask:
     return SavedTask(source, n_in, name, settings, u if u is not None and u.ndim == 2 and len(u) == n_in else None)
 
 
-def _settings_in(content) -> dict[str, float] | None:
+def _settings_in(content: Content) -> dict[str, float] | None:
     value = content.get("task_settings")
     if value is None or isinstance(value, UnusableError):
         return None
@@ -151,8 +190,18 @@ def _settings_in(content) -> dict[str, float] | None:
     return {names.get(key, key): _plain(number(fields, key)) for key in fields}
 
 
-def fields_of(value) -> dict:
-    """The fields of a structure of one element. Raises ValueError for anything else."""
+def fields_of(value: object) -> Content:
+    """Get the fields of a structure of one element.
+
+    Args:
+        value: a variable of a `.mat` file.
+
+    Returns:
+        by name.
+
+    Raises:
+        ValueError: it is anything else.
+    """
     if isinstance(value, dict):
         return value
     if not isinstance(value, np.ndarray) or not value.dtype.names or value.size != 1:
@@ -160,13 +209,23 @@ def fields_of(value) -> dict:
     return {name: value.ravel()[0][name] for name in value.dtype.names}
 
 
-def _plain(value) -> float | int:
-    value = float(value)
-    return int(value) if value.is_integer() else value
+def _plain(value: Any) -> float | int:
+    plain = float(value)
+    return int(plain) if plain.is_integer() else plain
 
 
-def task_in_pth(settings: dict, source: str, n_in: int, ours: bool = True) -> SavedTask:
-    """The task in the `settings` of a `.pth` file; of those of the port the ones that the task here has, too."""
+def task_in_pth(settings: dict[str, Any], source: str, n_in: int, ours: bool = True) -> SavedTask:
+    """Read the task in the `settings` of a `.pth` file.
+
+    Args:
+        settings: of the file.
+        source: the file, for messages.
+        n_in: inputs of the network.
+        ours: whether ratecore wrote the file; the port has settings that the tasks here do not know.
+
+    Returns:
+        what the file says about the task.
+    """
     name, key = settings.get("task"), task_key(settings.get("task") or "")
     found = {k: v for k, v in settings.items() if k not in NETWORK_KEYS}
     if not ours:

@@ -1,38 +1,44 @@
 """Spiking networks from trained rate networks (docs/model.md 5): simulation, the search for lambda, exploration.
 
-Names are imported when they are first used, so that the settings can be read without compiled code.
+Names are imported on first use, so that the settings can be read without compiled code.
 """
 
 import sys
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
+# Names by the module that defines them
 _HOMES = {
-    "spiking.abstract": ("AbstractSpikingConverter", "AbstractSpikingEvaluator", "AbstractSpikingRNN", "SpikingConfig",
-                 "SpikingRNNFactory", "create_default_spiking_config", "validate_spiking_config"),
-    "spiking.companion": ("LIF_network_fnc", "evaluate_task", "lambda_grid_search"),
-    "spiking.comparison": ("Comparison", "compare"),
-    "spiking.conversion": ("SearchResult", "evaluate_scaling", "search_scaling"),
-    "spiking.eval_go_nogo": ("eval_go_nogo",),
-    "spiking.eval_tasks": ("GoNogoSpikingEvaluator", "LIFNetworkAdapter", "ManteSpikingEvaluator",
-                           "SpikingEvaluatorFactory", "XORSpikingEvaluator", "evaluate_single_trial",
-                           "load_model_and_scaling_factor"),
-    "spiking.eval_xor": ("eval_xor",),
-    "spiking.exploration": ("lesion_sweep", "refractory_sweep", "stimulation_sweep"),
-    "spiking.lif": ("Trial", "simulate"),
-    "spiking.scoring": ("wilson_interval",),
-    "spiking.source": ("RateModel", "rate_model"),
-    "spiking.tasks": ("AbstractSpikingTask", "GoNogoSpikingTask", "ManteSpikingTask", "SpikingTaskFactory",
-                       "XORSpikingTask"),
-    "spiking.utils": ("check_gpu_availability", "create_connectivity_masks", "format_spike_data", "generate_lif_params",
-              "load_rate_model", "set_random_seed", "validate_scaling_factor", "validate_stimulus"),
-    "settings.spiking": ("ConversionSettings", "SpikingSettings", "StimulationSettings"),
-}  # fmt: skip
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+    "spiking.abstract": """
+        AbstractSpikingConverter AbstractSpikingEvaluator AbstractSpikingRNN SpikingConfig SpikingRNNFactory
+        create_default_spiking_config validate_spiking_config
+    """,
+    "spiking.companion": "LIF_network_fnc evaluate_task lambda_grid_search",
+    "spiking.comparison": "Comparison compare",
+    "spiking.conversion": "SearchResult evaluate_scaling search_scaling",
+    "spiking.eval_go_nogo": "eval_go_nogo",
+    "spiking.eval_tasks": """
+        GoNogoSpikingEvaluator LIFNetworkAdapter ManteSpikingEvaluator SpikingEvaluatorFactory XORSpikingEvaluator
+        evaluate_single_trial load_model_and_scaling_factor
+    """,
+    "spiking.eval_xor": "eval_xor",
+    "spiking.exploration": "lesion_sweep refractory_sweep stimulation_sweep",
+    "spiking.lif": "Trial simulate",
+    "spiking.scoring": "wilson_interval",
+    "spiking.source": "RateModel rate_model",
+    "spiking.tasks": "AbstractSpikingTask GoNogoSpikingTask ManteSpikingTask SpikingTaskFactory XORSpikingTask",
+    "spiking.utils": """
+        check_gpu_availability create_connectivity_masks format_spike_data generate_lif_params load_rate_model
+        set_random_seed validate_scaling_factor validate_stimulus
+    """,
+    "settings.spiking": "ConversionSettings SpikingSettings StimulationSettings",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME_OF)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
         return getattr(import_module(f"ratecore.{_HOME_OF[name]}"), name)
     from ratecore.compat.absent import missing
@@ -40,14 +46,14 @@ def __getattr__(name):
     raise missing("ratecore.spiking", name, _HOME_OF)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(set(globals()) | set(_HOME_OF))
 
 
 class _Package(ModuleType):
-    """Keeps a function in its place when the submodule of the same name, `lambda_grid_search` say, is imported."""
+    """Keeps a function when the submodule of the same name is imported, such as `lambda_grid_search`."""
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> None:
         if not (name in _HOME_OF and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 

@@ -1,10 +1,12 @@
-"""The names and arguments of the companion package `spiking` (docs/migrating.md), with the same meaning."""
+"""Functions of the `spiking` package under its names, with its arguments (docs/migrating.md)."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,66 +26,89 @@ from ratecore.formats import FormatError, add_to_mat
 from ratecore.formats.conform import number as stored_number
 from ratecore.formats.mat import read_variables
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
-from ratecore.spiking.comparison import Example
-from ratecore.spiking.conversion import search_scaling
+from ratecore.spiking.conversion import SearchResult, search_scaling
 from ratecore.spiking.lif import Simulator
+from ratecore.spiking.results import Example
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
-from ratecore.spiking.source import rate_model
+from ratecore.spiking.source import RateModel, rate_model
 from ratecore.system.files import ensure_writable, write_atomic
-from ratecore.tasks import TaskFactory
+from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.trials import draw_stimulus
 
 
 @accepts(model_path="model_dir", task_type="task_name", n_trials_per_factor="n_trials")
-def lambda_grid_search(model_dir, task_name=None, n_trials=100, scaling_factors=None, task_settings=None, *,
-                       search="full", seed=0, threads=1, settings: SpikingSettings | None = None, output_dir=None,
-                       scaling_range=None, parallel=None):  # fmt: skip
-    """Finds lambda for every network in a folder and adds it to its `.mat` file.
+def lambda_grid_search(
+    model_dir: Any,
+    task_name: str | None = None,
+    n_trials: Any = 100,
+    scaling_factors: Any = None,
+    task_settings: Mapping[str, Any] | None = None,
+    *,
+    search: Literal["full", "racing"] = "full",
+    seed: Any = 0,
+    threads: Any = 1,
+    settings: SpikingSettings | None = None,
+    output_dir: Any = None,
+    scaling_range: Any = None,
+    parallel: bool | None = None,
+) -> Any:
+    """`lambda_grid_search` of the `spiking` package: find lambda for every network in a folder.
 
-    Each file gets `opt_scaling_factor`, `all_perfs` and `scaling_factors`, when its own search is over.
+    `opt_scaling_factor`, `all_perfs` and `scaling_factors` are added to each `.mat` file as soon as its search is done.
 
     Args:
-        model_dir: a folder, or one file.   task_name: of a registered task; by default the file's own, else go-nogo.
-        task_settings: settings of the task in place of those that the network was trained with, see `load_task`;
-            `eval_amp_thresh` is the output that counts as an answer.
-        n_trials: of each value.   scaling_factors: by default those of the paper for the network's activation.
-        search: 'full' or 'racing'.   seed: of the trials.   threads: processes at once.
-        output_dir: folder in which each file is written with its lambda; by default it is added to the file itself.
-        scaling_range: (first, last) in place of `scaling_factors`, in steps of 5.   parallel: True for all cores.
+        model_dir: a folder, or one file.
+        task_name: of a registered task; by default the file's own, else go-nogo.
+        n_trials: trials at each value.
+        scaling_factors: values of lambda; by default those of the paper for the network's activation.
+        task_settings: replace the settings that the network was trained with, see `load_task`; `eval_amp_thresh` is
+            the output that counts as an answer.
+        search: 'full' or 'racing'.
+        seed: of the trials.
+        threads: processes at once.
+        settings: of the simulation.
+        output_dir: folder that each file is written to with its lambda; by default the file itself is changed.
+        scaling_range: (first, last) in steps of 5, instead of `scaling_factors`.
+        parallel: True for all cores.
 
     Returns:
-        the best lambda; for a folder a dict of it by the file's name, which for a single file is a number as well.
+        the best lambda; for a folder a dict of it by file name, which for a single file is a number as well.
 
     Raises:
-        FileNotFoundError: nothing to search.   OSError: a folder cannot be written in, seen before any search.
-        ValueError: some files are no networks; the others are done.
+        FileNotFoundError: nothing to search.
+        OSError: a folder is not writable, checked before any search.
+        ValueError: some files are not networks; the others are done.
     """
     files = _mat_files(model_dir)
     if files[0].suffix.lower() != ".mat":
         raise ValueError(f"{files[0]}: lambda is added to a .mat file; give the one that was saved with this network")
-    TaskFactory.task_class(task_name or "go-nogo")  # names a wrong one before any file is read
+    TaskFactory.task_class(task_name or "go-nogo")  # raises for an unknown task, before any file is read
     folder = None if output_dir is None else path_of("output_dir", output_dir)
-    places = {path: None if folder is None else folder / path.name for path in files}
-    for folder in {(places[path] or path.resolve()).parent for path in files}:
-        _ensure_writable(folder, "name another with output_dir (--output_dir)")
+    targets = {path: None if folder is None else folder / path.name for path in files}
+    for parent in {(targets[path] or path.resolve()).parent for path in files}:
+        _ensure_writable(parent, "name another with output_dir (--output_dir)")
     chosen, threads = searched_values(scaling_factors, scaling_range), threads_for(threads, parallel)
     n_trials, seed = count("n_trials", n_trials), count("seed", seed, 0)
-    conversion = ConversionSettings(n_trials=n_trials, scaling_factors=chosen, search=search)
-    best, failed, unsaved = {}, [], []
+    values = None if chosen is None else tuple(chosen)
+    conversion = ConversionSettings(n_trials=n_trials, scaling_factors=values, search=search)
+    best: dict[str, float] = {}
+    failed: list[str] = []
+    unsaved: list[str] = []
     for path in files:
         try:
             model = rate_model(path)
             task = task_of(model, task_name, task_settings)
             result = search_scaling(model, task, conversion, settings, seed=seed, threads=threads)
-        except ValueError as error:  # of this file: the others can be searched
+        except ValueError as error:  # the other files can be searched
             failed.append(str(error) if path.name in str(error) else f"{path}: {error}")
             continue
         best[path.name] = result.opt_scaling_factor
-        print(f"{places[path] or path}: lambda {result.opt_scaling_factor:g}, accuracy {result.spiking_accuracy:.3f} "
-              f"[{result.ci_low:.3f}, {result.ci_high:.3f}] of {conversion.n_trials} trials", flush=True)  # fmt: skip
+        accuracy = f"{result.spiking_accuracy:.3f} [{result.ci_low:.3f}, {result.ci_high:.3f}]"
+        found = f"lambda {result.opt_scaling_factor:g}, accuracy {accuracy} of {conversion.n_trials} trials"
+        print(f"{targets[path] or path}: {found}", flush=True)
         try:
-            add_to_mat(path, result.for_mat(), places[path])
-        except (OSError, ValueError) as error:  # the disk is full, or what was readable is no longer
+            add_to_mat(path, result.for_mat(), targets[path])
+        except (OSError, ValueError) as error:  # the disk is full, or the file is no longer readable
             unsaved.append(_kept_elsewhere(path, result, error))
     if failed:
         unsaved.insert(0, f"{len(failed)} of {len(files)} files could not be searched: " + "; ".join(failed))
@@ -95,15 +120,15 @@ def lambda_grid_search(model_dir, task_name=None, n_trials=100, scaling_factors=
 
 
 def _ensure_writable(folder: Path, hint: str) -> None:
-    """Raises OSError with a hint, before anything is computed, where results could not be written."""
+    """Raise OSError with a hint where results could not be written."""
     try:
         ensure_writable(folder)
     except OSError as error:
         raise type(error)(error.errno, f"{error.strerror}; {hint}", error.filename) from None
 
 
-def _kept_elsewhere(path: Path, result, error) -> str:
-    """Saves the result of a search that cannot go into its file in the working directory, and prints it."""
+def _kept_elsewhere(path: Path, result: SearchResult, error: Exception) -> str:
+    """Print a result that cannot be added to its file, save it in the working directory, and return a message."""
     found = json.dumps({key: np.asarray(value).tolist() for key, value in result.for_mat().items()})
     print(found, flush=True)
     why = getattr(error, "strerror", None) or error
@@ -115,37 +140,55 @@ def _kept_elsewhere(path: Path, result, error) -> str:
     return f"{text}; it is printed above"
 
 
-def _mat_files(place) -> list[Path]:
+def _mat_files(model_path: Any) -> list[Path]:
     """The `.mat` files in a folder, or the one file. Raises FileNotFoundError."""
-    place = path_of("model_path (model_dir)", place)
-    found = sorted(place.glob("*.mat")) if place.is_dir() else [place] if place.is_file() else []
-    if not found:
-        raise FileNotFoundError(f"{place}: no .mat file there")
-    return found
+    path = path_of("model_path (model_dir)", model_path)
+    files = sorted(path.glob("*.mat")) if path.is_dir() else [path] if path.is_file() else []
+    if not files:
+        raise FileNotFoundError(f"{path}: no .mat file there")
+    return files
 
 
 @accepts(model_path="model_dir", scaling_factor="optimal_scaling_factor", plot_results="save_plots")
-def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settings=None, save_plots=True, *,
-                  n_trials=100, all_trial_types=False, seed=0, threads=1, settings: SpikingSettings | None = None,
-                  output_dir=None) -> dict:  # fmt: skip
-    """Scores the spiking network of a file on fresh trials.
+def evaluate_task(
+    task_name: str,
+    model_dir: Any,
+    optimal_scaling_factor: Any = None,
+    task_settings: dict[str, Any] | None = None,
+    save_plots: bool = True,
+    *,
+    n_trials: Any = 100,
+    all_trial_types: bool = False,
+    seed: Any = 0,
+    threads: Any = 1,
+    settings: SpikingSettings | None = None,
+    output_dir: Any = None,
+) -> dict[str, Any]:
+    """`evaluate_task` of the `spiking` package: score a file's spiking network on fresh trials.
 
     Args:
-        task_name, task_settings: as in `lambda_grid_search`.   model_dir: a file, or a folder whose newest is taken.
+        task_name: of a registered task.
+        model_dir: a file, or a folder whose newest file is used.
         optimal_scaling_factor: lambda; by default the one in the file.
-        save_plots: whether a raster and the output of a trial of each type are saved in `plots`.
-        all_trial_types: whether a trial of each type comes with the scores, as `trial_types`.
-        output_dir: folder of `plots` and of a JSON file with the scores; by default `plots` is beside the file, and
-            the scores are returned alone.
+        task_settings: as in `lambda_grid_search`.
+        save_plots: whether spikes and output of a trial of each type are drawn in `plots`.
+        n_trials: number of trials.
+        all_trial_types: whether the result has a trial of each type, as `trial_types`.
+        seed: of the trials; fresh entropy when None.
+        threads: processes at once.
+        settings: of the simulation.
+        output_dir: folder for `plots` and a JSON file with the scores; by default `plots` is beside the file, and the
+            scores are only returned.
 
     Returns:
-        model, scaling_factor, n_trials, overall_accuracy, ci_low, ci_high, mean_rate_exc, mean_rate_inh, and of each
-        condition <name>_accuracy and <name>_trials; 'Correct trials', 'Incorrect trials' and 'Total trials'. For a task
-        that has an evaluator of its own (`ratecore.spiking.eval_tasks`) what that gives.
+        model, scaling_factor, n_trials, overall_accuracy, ci_low, ci_high, mean_rate_exc and mean_rate_inh (spikes/s),
+        and for each condition <name>_accuracy and <name>_trials; 'Correct trials', 'Incorrect trials' and 'Total
+        trials'. For a task with a user's evaluator (`ratecore.spiking.eval_tasks`) the result of that.
 
     Raises:
-        FileNotFoundError: no file.   ValueError: no lambda in it and none given.
-        OSError: a folder cannot be written in, seen before the trials.
+        FileNotFoundError: no file.
+        ValueError: no lambda in it and none given.
+        OSError: a folder is not writable, checked before the trials.
     """
     path = max(_mat_files(model_dir), key=lambda file: (file.stat().st_mtime, file.name))
     if not isinstance(save_plots, bool):
@@ -158,32 +201,32 @@ def evaluate_task(task_name, model_dir, optimal_scaling_factor=None, task_settin
     TaskFactory.task_class(task_name)
     model = rate_model(path)
     task = task_of(model, task_name, task_settings)
-    place = path.parent if output_dir is None else path_of("output_dir", output_dir)
+    folder = path.parent if output_dir is None else path_of("output_dir", output_dir)
     if output_dir is not None or save_plots:
         hint = "name another with output_dir (--output_dir), or save no figures (--no_plots)"
-        _ensure_writable(place / "plots" if save_plots else place, hint)
+        _ensure_writable(folder / "plots" if save_plots else folder, hint)
     trials = TrialsOfTask(model, task, settings or SpikingSettings(), seed)
     (result,) = run_trials(trials, range(n_trials), [scaling], threads)
-    found = result.scores()
-    scores = {"model": str(path), "scaling_factor": scaling, "n_trials": n_trials,
-              "overall_accuracy": found.pop("accuracy"), **found}  # fmt: skip
+    scores: dict[str, Any] = {"model": str(path), "scaling_factor": scaling, "n_trials": n_trials}
+    for name, value in result.scores().items():
+        scores["overall_accuracy" if name == "accuracy" else name] = value
     conditions = np.array([trials.condition(k) for k in range(n_trials)])
     for name in sorted(set(conditions.tolist())):
-        of = np.array(result.correct)[conditions == name]
-        scores |= {f"{name}_accuracy": float(of.mean()), f"{name}_trials": int(of.size)}
+        correct = np.array(result.correct)[conditions == name]
+        scores |= {f"{name}_accuracy": float(correct.mean()), f"{name}_trials": int(correct.size)}
     hits = int(sum(result.correct))
     scores |= {"Correct trials": hits, "Incorrect trials": n_trials - hits, "Total trials": n_trials}
     if output_dir is not None:
         name = f"{path.stem}_spiking_seed_{seed}_trials_{n_trials}.json"
-        write_atomic(place / name, json.dumps(scores, indent=2).encode())
+        write_atomic(folder / name, json.dumps(scores, indent=2).encode())
     if all_trial_types:
         scores["trial_types"] = trials_of_each_type(model, task, scaling, trials.simulator.settings, seed)
     if save_plots:
-        _save_plots(place / "plots", path.stem, model, task, trials.simulator.settings, scaling, seed)
+        _save_plots(folder / "plots", path.stem, model, task, trials.simulator.settings, scaling, seed)
     return scores
 
 
-def _scaling_of(path) -> float:
+def _scaling_of(path: Path) -> float:
     if path.suffix.lower() != ".mat":
         raise FormatError(f"{path}: it holds no opt_scaling_factor, which is in a .mat; give a scaling factor")
     advice = "run the search first, or give a scaling factor"
@@ -200,7 +243,15 @@ def _scaling_of(path) -> float:
     return found
 
 
-def _save_plots(folder: Path, stem: str, model, task, settings, scaling: float, seed: int) -> None:
+def _save_plots(
+    folder: Path,
+    stem: str,
+    model: RateModel,
+    task: AbstractTask,
+    settings: SpikingSettings,
+    scaling: float,
+    seed: int,
+) -> None:
     from ratecore.figures import png, raster
 
     simulator, rng = Simulator(model, settings), np.random.default_rng(seed)
@@ -209,6 +260,6 @@ def _save_plots(folder: Path, stem: str, model, task, settings, scaling: float, 
         u, label = draw_stimulus(task, kind, rng)
         name = str(label) if kind is None else kind
         trial = simulator.record(scaling, u, simulator.draw(rng, simulator.steps(u.shape[1])))
-        figure = raster({name: Example.of(trial, u)}, model.inh, model.som, task.stimulus_windows, task.response_steps,
-                        f"λ = {scaling:g}")  # fmt: skip
+        windows, examples = (task.stimulus_windows, task.response_steps), {name: Example.of(trial, u)}
+        figure = raster(examples, model.inh, model.som, *windows, f"λ = {scaling:g}")
         write_atomic(folder / f"{stem}_{name}.png", png(figure))

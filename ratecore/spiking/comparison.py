@@ -1,4 +1,4 @@
-"""A rate network beside the spiking network that it became, on the same stimuli (Kim et al. 2019, Figs. 2-4, S1)."""
+"""Runs a rate network and its spiking network on the same stimuli (Kim et al. 2019, Figs. 2-4, S1)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
 
 from ratecore.rate.dynamics import readout, run
 from ratecore.rate.evaluation import draw_trials, one_thread
+from ratecore.rate.network import RateNetwork
 from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking import kernels
 from ratecore.spiking.lif import Simulator, Trial
@@ -17,47 +20,81 @@ from ratecore.spiking.scoring import output_by_step, outputs_every, rate_steps
 from ratecore.spiking.source import RateModel, rate_model
 from ratecore.system.arrays import arrays_of_trials
 from ratecore.system.streams import stream
+from ratecore.tasks import AbstractTask
 from ratecore.tasks.checks import check_task
-from ratecore.tasks.trials import draw_stimulus
+from ratecore.tasks.trials import Trials, draw_stimulus
 
 N_COMPONENTS = 3
-SEARCHED = 50  # further trials of each type that are looked at for conditions that are still missing
+SEARCHED = 50  # further trials of each type that may be drawn to find a missing condition
 
 
 class Mean:
-    """Mean and SD of arrays that come one at a time (Welford, Technometrics 4:419, 1962)."""
+    """Mean and SD of arrays of one shape that arrive one at a time (Welford, Technometrics 4:419, 1962)."""
 
-    def __init__(self):
-        self.n, self.mean, self.squares = 0, 0.0, 0.0
+    def __init__(self) -> None:
+        self.n = 0
+        self.mean: NDArray[np.float64] = np.zeros(())
+        self.squares: NDArray[np.float64] = np.zeros(())
 
-    def add(self, value: np.ndarray) -> None:
+    def add(self, value: NDArray[np.float64]) -> None:
+        """Take one more array into the mean.
+
+        Args:
+            value: any shape, unitless or spikes/s.
+
+        Source:
+            Welford 1962, Technometrics 4:419.
+        """
         self.n += 1
         off = value - self.mean
         self.mean = self.mean + off / self.n
         self.squares = self.squares + off * (value - self.mean)
 
     @property
-    def sd(self) -> np.ndarray:
-        return np.sqrt(self.squares / self.n)
+    def sd(self) -> NDArray[np.float64]:
+        """Standard deviation, any shape, unitless or spikes/s as the arrays."""
+        return np.asarray(np.sqrt(self.squares / self.n))
 
 
 class Pair:
     """A rate network and its spiking network, run on one trial after another.
 
-    Trial k comes from the stream `comparison` of the seed: its stimulus, the rate network's noise, then the membranes
-    at the start and the noise of the spiking network.
+    Trial k is drawn from the stream `comparison` of the seed: its stimulus, the rate network's noise, then the initial
+    membrane potentials and the noise of the spiking network.
 
     Args:
-        as in `compare`.
+        net: the rate network.
+        task: of the trials.
+        settings: of the spiking simulation.
+        scaling_factor: lambda, unitless.
+        seed: of the run.
+        model: the spiking network.
     """
 
-    def __init__(self, net, task, settings: SpikingSettings, scaling_factor: float, seed: int, model: RateModel):
+    def __init__(
+        self,
+        net: RateNetwork,
+        task: AbstractTask,
+        settings: SpikingSettings,
+        scaling_factor: float,
+        seed: int,
+        model: RateModel,
+    ) -> None:
         self.net, self.task, self.seed, self.scaling_factor = net, task, seed, scaling_factor
         self.simulator = Simulator(model, settings, outputs_every(settings))
-        self.rates, self.of_condition = Mean(), {}
+        self.rates = Mean()
+        # Of each condition the first trial, and means of rate output, LIF output, rate activity, LIF activity
+        self.by_condition: dict[str, tuple[Example, list[Mean]]] = {}
 
-    def stimulus(self, k: int):
-        """Trials with the stimulus of trial k alone, and the generator of what else is random in it."""
+    def stimulus(self, k: int) -> tuple[Trials, np.random.Generator]:
+        """Draw the stimulus of a trial.
+
+        Args:
+            k: number of the trial.
+
+        Returns:
+            a batch of this trial, and the generator for everything else that is random in it.
+        """
         rng, types = stream(self.seed, "comparison", k), self.task.trial_types
         kind = types[k % len(types)]
         trials = self.task.collect([(kind, *draw_stimulus(self.task, kind, rng))])
@@ -65,29 +102,42 @@ class Pair:
         return trials._replace(u=u, z=z), rng
 
     def numbers(self, trials_per_type: int) -> list[int]:
-        """The trials to be run: those asked for, and one of each condition that is not among them."""
+        """Choose the trials to run: those asked for, and one of each condition that is missing among them.
+
+        Args:
+            trials_per_type: trials of each type.
+
+        Returns:
+            numbers of the trials.
+        """
         n, types = trials_per_type * len(self.task.trial_types), len(self.task.trial_types)
-        first = {}
+        first: dict[str, int] = {}
         for k in range(n + SEARCHED * types):
             first.setdefault(self.stimulus(k)[0].conditions[0], k)
         return [*range(n), *sorted(k for k in first.values() if k >= n)]
 
     def run(self, k: int) -> None:
-        """Runs both networks on trial k and adds what they did to the means."""
+        """Run both networks on a trial and add their activity to the means.
+
+        Args:
+            k: number of the trial.
+        """
         trials, rng = self.stimulus(k)
         name, u = trials.conditions[0], trials.u[0]
         output, activity = self._rate_trial(trials, rng)
         simulator = self.simulator
         trial = simulator.record(self.scaling_factor, u, simulator.draw(rng, simulator.steps(u.shape[1])))
-        if name not in self.of_condition:
-            self.of_condition[name] = Example.of(trial, u), *(Mean() for _ in range(4))
+        if name not in self.by_condition:
+            self.by_condition[name] = Example.of(trial, u), [Mean() for _ in range(4)]
         values = output, self._by_step(trial.out), activity, self._activity(trial)
-        for mean, value in zip(self.of_condition[name][1:], values, strict=True):
+        for mean, value in zip(self.by_condition[name][1], values, strict=True):
             mean.add(value)
         self.rates.add(trial.rates)
 
-    def _rate_trial(self, trials, rng):
-        """Output (T,) and activity (T, N) of the rate network."""
+    def _rate_trial(
+        self, trials: Trials, rng: np.random.Generator
+    ) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, "T N"]]:
+        """Output and activity of the rate network."""
         net = self.net
         trials, x0, noise = draw_trials(self.task, net, [rng], trials)
         with torch.no_grad():
@@ -95,22 +145,22 @@ class Pair:
             o = torch.cat([readout(r[:, :1], net.w_out, net.b_out), o], 1)
         return o[0].double().cpu().numpy(), r[0].double().cpu().numpy()
 
-    def _by_step(self, out) -> np.ndarray:
+    def _by_step(self, out: Float[np.ndarray, " n"]) -> Float[np.ndarray, " T"]:
         simulator = self.simulator
-        return output_by_step(out[None], simulator.settings, simulator.every, self.task.T, "mean")[0]
+        return np.asarray(output_by_step(out[None], simulator.settings, simulator.every, self.task.T, "mean")[0])
 
-    def _activity(self, trial: Trial) -> np.ndarray:
-        """(T, N) filtered rates by rate step; steps that the simulation does not reach have its last ones."""
+    def _activity(self, trial: Trial) -> Float[np.ndarray, "T N"]:
+        """Filtered rates by rate step, spikes/s; steps that the simulation does not reach have its last ones."""
         simulator = self.simulator
         bins = rate_steps(trial.nt, simulator.settings)
         means = np.empty((bins[-1] + 1, self.net.N))
         kernels.filtered_by_bin(simulator.cell, simulator.wiring, trial.spike_steps, trial.spike_units, bins, means)
-        return means[np.minimum(np.arange(self.task.T), bins[-1])]
+        return np.asarray(means[np.minimum(np.arange(self.task.T), bins[-1])])
 
 
 def compare(
-    net,
-    task,
+    net: RateNetwork,
+    task: AbstractTask,
     settings: SpikingSettings | None,
     scaling_factor: float,
     seed: int,
@@ -118,21 +168,28 @@ def compare(
     *,
     model: RateModel | None = None,
 ) -> Comparison:
-    """Runs a rate network and its spiking network on the same trials of a task.
+    """Run a rate network and its spiking network on the same trials of a task.
 
-    One trial is in memory at a time. A condition that none of the trials asked for has gets one of its own.
+    One trial is in memory at a time. A condition that is missing among the trials asked for gets one more trial.
 
     Args:
-        net: FR_RNN_dale.   task: an AbstractTask.   settings: SpikingSettings.   scaling_factor: lambda.
-        seed: of the run.   trials_per_type: trials of each of `task.trial_types`.
-        model: the spiking network in place of `rate_model(net)`, such as a lesioned one.
+        net: the rate network.
+        task: of the trials.
+        settings: of the spiking simulation.
+        scaling_factor: lambda, unitless.
+        seed: of the run.
+        trials_per_type: trials of each of `task.trial_types`.
+        model: the spiking network, such as a lesioned one; by default `rate_model(net)`.
 
     Returns:
-        Comparison.
+        activity and outputs of both networks.
 
     Raises:
         ValueError: names the argument, its value and what is allowed.
-        TaskError: a task of the user's with a fault.
+        TaskError: a user's task with a fault.
+
+    Source:
+        Kim et al. 2019, Figs. 2-4 and S1.
     """
     check_task(task)
     model = rate_model(net) if model is None else model
@@ -152,30 +209,46 @@ def compare(
     return _comparison(pair, task, model)
 
 
-def _comparison(pair: Pair, task, model: RateModel) -> Comparison:
-    names = sorted(pair.of_condition)
-    examples, rate_out, lif_out, rate, lif = zip(*(pair.of_condition[name] for name in names), strict=True)
+def _comparison(pair: Pair, task: AbstractTask, model: RateModel) -> Comparison:
+    names = sorted(pair.by_condition)
+    examples, means = zip(*(pair.by_condition[name] for name in names), strict=True)
+    rate_out, lif_out, rate, lif = zip(*means, strict=True)
     window = task.response_window
     rate_components = components(np.stack([mean.mean for mean in rate]))
     return Comparison(
-        scaling_factor=float(pair.scaling_factor), conditions=names, n_trials=np.array([mean.n for mean in rate]),
-        rate_mean=np.stack([mean.mean for mean in rate_out]), rate_sd=np.stack([mean.sd for mean in rate_out]),
-        lif_mean=np.stack([mean.mean for mean in lif_out]), lif_sd=np.stack([mean.sd for mean in lif_out]),
-        examples=list(examples), rates=pair.rates.mean,
+        scaling_factor=float(pair.scaling_factor),
+        conditions=names,
+        n_trials=np.array([mean.n for mean in rate]),
+        rate_mean=np.stack([mean.mean for mean in rate_out]),
+        rate_sd=np.stack([mean.sd for mean in rate_out]),
+        lif_mean=np.stack([mean.mean for mean in lif_out]),
+        lif_sd=np.stack([mean.sd for mean in lif_out]),
+        examples=list(examples),
+        rates=pair.rates.mean,
         rate_activity=np.stack([mean.mean[window].mean(0) for mean in rate]),
         lif_activity=np.stack([mean.mean[window].mean(0) for mean in lif]),
         rate_components=rate_components,
         lif_components=components(np.stack([mean.mean for mean in lif]), rate_components.projections),
-        inh=model.inh, som=model.som, stimulus_windows=np.array(task.stimulus_windows, int).reshape(-1, 2),
+        inh=model.inh,
+        som=model.som,
+        stimulus_windows=np.array(task.stimulus_windows, int).reshape(-1, 2),
         response=np.array(task.response_steps),
-    )  # fmt: skip
+    )
 
 
-def components(activity: np.ndarray, like: np.ndarray | None = None) -> Components:
-    """The first three principal components of activity (C, T, N), units being the variables.
+def components(activity: Float[np.ndarray, "C T N"], like: Float[np.ndarray, "C T 3"] | None = None) -> Components:
+    """Compute the first three principal components of activity, with units as variables.
 
     Args:
-        like: (C, T, 3) projections whose signs are followed; without them the farthest projection is positive.
+        activity: (C, T, N), unitless or spikes/s.
+        like: projections (C, T, 3), unitless or spikes/s, that the signs follow; without them the projection farthest
+            from 0 is positive.
+
+    Returns:
+        the components.
+
+    Source:
+        Kim et al. 2019, Fig. 4.
     """
     C, T, N = activity.shape
     rows = activity.reshape(C * T, N)

@@ -1,12 +1,14 @@
-"""What a spiking network does when it is changed: lesions, artificial stimulation, refractory periods.
+"""Effects of changes to a spiking network: lesions, artificial stimulation, refractory periods.
 
-Every variant has the same trials, with the same membranes at the start and the same noise, so that differences come
-from the change alone.
+Every variant has the same trials, with the same initial membrane potentials and the same noise, so that differences
+come only from the change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,19 +16,36 @@ from ratecore.rate.network import check_lesion
 from ratecore.settings.spiking import SpikingSettings, StimulationSettings
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.source import RateModel
+from ratecore.tasks import AbstractTask
 
 SYNAPSES = ("all", "E-E", "E-I", "I-E", "I-I")  # from - to
 
+Row = dict[str, Any]
+Rng = np.random.Generator | np.random.SeedSequence | int | None
 
-def sweep(variants, task, scaling_factor: float, n_trials: int = 100, *, seed: int = 0, threads: int = 1) -> list[dict]:
-    """Scores variants of a network at one lambda on the same trials.
+
+def sweep(
+    variants: Iterable[tuple[Row, RateModel, SpikingSettings]],
+    task: AbstractTask,
+    scaling_factor: float,
+    n_trials: int = 100,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+) -> list[Row]:
+    """Score variants of a network at one lambda on the same trials.
 
     Args:
-        variants: (dict that names it, RateModel, SpikingSettings) of each.   task: an AbstractTask.
-        seed: of the trials.   threads: processes at once.
+        variants: of each the values that name it, the network and the settings.
+        task: any task that can be scored.
+        scaling_factor: lambda, unitless.
+        n_trials: per variant.
+        seed: of the trials.
+        threads: processes at once.
 
     Returns:
-        a row for each variant: its names, n, accuracy, ci_low, ci_high (Wilson, 95 %), mean_rate_exc, mean_rate_inh.
+        one row per variant: its names, n, accuracy, ci_low, ci_high (Wilson, 95 %), mean_rate_exc and mean_rate_inh
+        (spikes/s).
     """
     rows = []
     for names, model, settings in variants:
@@ -40,58 +59,85 @@ def lesioned(
     model: RateModel,
     fraction: float,
     synapses: str = "all",
-    rng=None,
+    rng: Rng = None,
     initial: bool = False,
     *,
     scale: float = 0.0,
     self_connections: bool = True,
 ) -> tuple[RateModel, int]:
-    """The model without a fraction of its live synapses, chosen at random; of one seed a larger fraction has the same
-    ones and more.
+    """Remove a random fraction of a network's live synapses.
+
+    With the same seed, a larger fraction removes a superset of the synapses.
 
     Args:
-        synapses: 'all', or those from - to one type: E-E, E-I, I-E, I-I.   rng: generator or seed.
+        model: the network, which stays as it is.
+        fraction: of the synapses, in [0, 1].
+        synapses: 'all', or those from one type to another: E-E, E-I, I-E, I-I.
+        rng: generator or seed.
         initial: whether the weights before training are lesioned, which `use_initial_weights` simulates.
-        scale: factor of the chosen weights, in [0, 1]; 0 removes them.
+        scale: factor for the chosen weights, in [0, 1]; 0 removes them.
         self_connections: whether a unit's synapse onto itself can be chosen.
 
     Returns:
-        the model, the number of chosen synapses.
+        the lesioned network and the number of chosen synapses.
 
     Raises:
         ValueError: fraction or scale outside [0, 1], unknown synapses.
+
+    Source:
+        docs/model.md 7.
     """
     check_lesion(fraction, scale)
     if synapses not in SYNAPSES:
         raise ValueError(f"synapses = {synapses!r}; allowed: {', '.join(SYNAPSES)}")
     weights = model.weights(initial)
-    candidates = weights != 0  # what training has silenced is no synapse
+    candidates = weights != 0  # a weight that training has silenced is no synapse
     if synapses != "all":
-        of = {"E": ~model.inh, "I": model.inh}
-        candidates &= of[synapses[2]][:, None] & of[synapses[0]][None, :]
+        units = {"E": ~model.inh, "I": model.inh}
+        candidates &= units[synapses[2]][:, None] & units[synapses[0]][None, :]
     if not self_connections:
         candidates &= ~np.eye(model.N, dtype=bool)
     index = np.flatnonzero(candidates)
     chosen = np.random.default_rng(rng).permutation(index)[: round(fraction * index.size)]
     W = weights.copy()
     W.flat[chosen] = scale * W.flat[chosen] if scale else 0
-    return replace(model, **{"W_initial" if initial else "W": W}), chosen.size
+    changed = replace(model, W_initial=W) if initial else replace(model, W=W)
+    return changed, chosen.size
 
 
 def lesion_sweep(
     model: RateModel,
-    task,
+    task: AbstractTask,
     scaling_factor: float,
-    fractions,
+    fractions: Iterable[float],
     synapses: str = "all",
     n_trials: int = 100,
     settings: SpikingSettings | None = None,
     *,
     seed: int = 0,
     threads: int = 1,
-) -> list[dict]:
-    """Rows of `sweep` with fraction, synapses and n_lesioned: accuracy against the share of synapses that is lost."""
-    settings, variants = settings or SpikingSettings(), []
+) -> list[Row]:
+    """Measure accuracy against the fraction of synapses that is lost.
+
+    Args:
+        model: the network.
+        task: any task that can be scored.
+        scaling_factor: lambda, unitless.
+        fractions: of the synapses, in [0, 1].
+        synapses: 'all', or those from one type to another: E-E, E-I, I-E, I-I.
+        n_trials: per variant.
+        settings: of the simulation.
+        seed: of the trials and of the choice of synapses.
+        threads: processes at once.
+
+    Returns:
+        rows of `sweep` with fraction, synapses and n_lesioned.
+
+    Source:
+        docs/model.md 7.
+    """
+    settings = settings or SpikingSettings()
+    variants: list[tuple[Row, RateModel, SpikingSettings]] = []
     for fraction in fractions:
         changed, gone = lesioned(model, fraction, synapses, np.random.default_rng(seed), settings.use_initial_weights)
         variants.append(({"fraction": fraction, "synapses": synapses, "n_lesioned": gone}, changed, settings))
@@ -100,17 +146,35 @@ def lesion_sweep(
 
 def stimulation_sweep(
     model: RateModel,
-    task,
+    task: AbstractTask,
     scaling_factor: float,
-    stimulations,
+    stimulations: Iterable[StimulationSettings],
     n_trials: int = 100,
     settings: SpikingSettings | None = None,
     *,
     seed: int = 0,
     threads: int = 1,
-) -> list[dict]:
-    """Rows of `sweep` with mode, units, window and amplitude, one for each of `stimulations` (StimulationSettings)."""
-    base, variants = (settings or SpikingSettings()).model_dump(), []
+) -> list[Row]:
+    """Measure accuracy under artificial stimulation.
+
+    Args:
+        model: the network.
+        task: any task that can be scored.
+        scaling_factor: lambda, unitless.
+        stimulations: one variant each.
+        n_trials: per variant.
+        settings: of the simulation.
+        seed: of the trials.
+        threads: processes at once.
+
+    Returns:
+        rows of `sweep` with mode, units, window (ms) and amplitude (mV).
+
+    Source:
+        docs/model.md 5.4.
+    """
+    base = (settings or SpikingSettings()).model_dump()
+    variants: list[tuple[Row, RateModel, SpikingSettings]] = []
     for stimulation in stimulations:
         values = StimulationSettings(**dict(stimulation)).model_dump()
         names = {key: values[key] for key in ("mode", "units", "window", "amplitude")}
@@ -120,16 +184,33 @@ def stimulation_sweep(
 
 def refractory_sweep(
     model: RateModel,
-    task,
+    task: AbstractTask,
     scaling_factor: float,
-    refractory_periods,
+    refractory_periods: Iterable[float],
     n_trials: int = 100,
     settings: SpikingSettings | None = None,
     *,
     seed: int = 0,
     threads: int = 1,
-) -> list[dict]:
-    """Rows of `sweep` with refractory (ms), one for each period (Kim et al. 2019, Fig. 6A)."""
+) -> list[Row]:
+    """Measure accuracy against the absolute refractory period.
+
+    Args:
+        model: the network.
+        task: any task that can be scored.
+        scaling_factor: lambda, unitless.
+        refractory_periods: ms, one variant each.
+        n_trials: per variant.
+        settings: of the simulation.
+        seed: of the trials.
+        threads: processes at once.
+
+    Returns:
+        rows of `sweep` with refractory (ms).
+
+    Source:
+        Kim et al. 2019, Fig. 6A.
+    """
     base = (settings or SpikingSettings()).model_dump()
     variants = [
         ({"refractory": float(ms)}, model, SpikingSettings(**{**base, "refractory": float(ms)}))

@@ -1,9 +1,9 @@
 """Compiled loops of a spiking network (docs/model.md 5): one trial, at several values of lambda side by side.
 
-All arithmetic of the network is in float64, so that a trial of a search and the same trial alone are the same to the
-last spike. Noise is drawn a rate step at a time, as it is used, and once for all values of lambda: common random
-numbers cost less than independent ones. Spikes are rare, at most a few in a thousand steps of a unit, so a step is
-plain arithmetic along the units, and only units that fired touch their outgoing connections.
+All arithmetic of the network is in float64, so that a trial within a search and the same trial on its own have
+identical spikes. Noise is drawn for one rate step at a time, and once for all values of lambda: common random numbers
+cost less than independent ones. Spikes are rare, at most a few per thousand steps of a unit, so a step is plain
+arithmetic along the units, and only units that fired touch their outgoing connections.
 """
 
 from __future__ import annotations
@@ -11,23 +11,32 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int, UInt
 
 from ratecore.system.compilation import compiled
 from ratecore.system.noise import normal_of_word
 
 LIF, QIF = 0, 1
 NOTHING = 1e-200  # below it a filter's state is 0
-WARM_UP = 16  # words of a generator that are thrown away, so that near seeds have nothing in common
+WARM_UP = 16  # words of a generator that are discarded, so that similar seeds give unrelated noise
 
 
 class Cell(NamedTuple):
     """Numbers that all units and steps share.
 
     Attributes:
-        model: LIF or QIF.   gain: dt / tau_m.   dead: refractory steps.   threshold, reset, peak: mV.
-        dt: s.   rise: decay of the rising part of a synapse in a step; 0 for the single filter.
-        noise_sd: mV.   columns: steps that a column of the input lasts.
-        every: steps between outputs, a divisor of `columns`.   skip: first steps whose spikes are not counted.
+        model: LIF or QIF.
+        gain: dt / tau_m, unitless.
+        dead: refractory steps.
+        threshold: of the membrane potential, mV.
+        reset: membrane potential after a spike, mV.
+        peak: membrane potential that is recorded at a spike, mV.
+        dt: LIF step, s.
+        rise: factor of a synapse's rising part per step; 0 for the single filter.
+        noise_sd: SD of the noise per step, mV.
+        columns: steps per column of the input.
+        every: steps between outputs, a divisor of `columns`.
+        skip: first steps whose spikes are not counted.
     """
 
     model: int
@@ -48,45 +57,65 @@ class Wiring(NamedTuple):
     """A network at lambda = 1, by its live connections.
 
     Attributes:
-        start (N+1,), index, value: connections leaving each unit, the unit they go to and what a spike adds there.
-        decay (N,): of synapses onto a unit and of its filtered rate, in a step.
-        to_r, to_hr (every, N): what a spike adds to r and its rising part, d steps after the spike's own.
-        keep_r, from_hr, keep_hr (N,): r = keep_r r + from_hr hr and hr = keep_hr hr over `every` steps.
-        w_out (N,), b_out: readout; b_out is 0 when it is not used.
+        start: of unit j the connections start[j] to start[j + 1] - 1 leave it (N+1,).
+        index: receiving unit of each connection (C,).
+        value: what a spike adds there (C,), mV/s with a double filter, else mV.
+        decay: factor of synapses onto a unit and of its filtered rate (N,), per step.
+        to_r: what a spike adds to r d steps later (every, N), spikes/s.
+        to_hr: the same for the rising part hr of r (every, N), spikes/s^2.
+        keep_r: over `every` steps r becomes keep_r r + from_hr hr (N,), unitless.
+        from_hr: see `keep_r` (N,), s.
+        keep_hr: over `every` steps hr becomes keep_hr hr (N,), unitless.
+        w_out: readout weights (N,), unitless.
+        b_out: readout bias, unitless; 0 when it is not used.
     """
 
-    start: np.ndarray
-    index: np.ndarray
-    value: np.ndarray
-    decay: np.ndarray
-    to_r: np.ndarray
-    to_hr: np.ndarray
-    keep_r: np.ndarray
-    from_hr: np.ndarray
-    keep_hr: np.ndarray
-    w_out: np.ndarray
+    start: Int[np.ndarray, " _"]
+    index: Int[np.ndarray, " C"]  # type: ignore[assignment]  # hides tuple.index, which nothing needs
+    value: Float[np.ndarray, " C"]
+    decay: Float[np.ndarray, " N"]
+    to_r: Float[np.ndarray, "every N"]
+    to_hr: Float[np.ndarray, "every N"]
+    keep_r: Float[np.ndarray, " N"]
+    from_hr: Float[np.ndarray, " N"]
+    keep_hr: Float[np.ndarray, " N"]
+    w_out: Float[np.ndarray, " N"]
     b_out: float
 
 
 class Record(NamedTuple):
-    """What is kept of every step when asked for; arrays without rows otherwise.
+    """States of every step where they are asked for; otherwise arrays without rows.
 
     Attributes:
-        spikes: (nt, N) uint8.   v, ipsc, r: (nt, N) float64; r at every step, so `every` must be 1.
+        spikes: 1 where a unit fired (nt, N).
+        v: membrane potential (nt, N), mV.
+        ipsc: synaptic current (nt, N), mV.
+        r: filtered rate (nt, N), spikes/s, which needs `every` = 1.
     """
 
-    spikes: np.ndarray
-    v: np.ndarray
-    ipsc: np.ndarray
-    r: np.ndarray
+    spikes: UInt[np.ndarray, "nt N"]
+    v: Float[np.ndarray, "nt N"]
+    ipsc: Float[np.ndarray, "nt N"]
+    r: Float[np.ndarray, "nt N"]
 
 
 @compiled
-def draw_words(state, counter, words):
-    """The next words (steps, N) uint32 of N generators, each with 96 bits of state (3, N) and a common counter.
+def draw_words(state: UInt[np.ndarray, "3 N"], counter: int, words: UInt[np.ndarray, "steps N"]) -> int:
+    """Draw the next words of N generators.
 
-    The generator is SFC32, the 32-bit kind of numpy's SFC64 (C. Doty-Humphrey, PractRand): additions, shifts and one
-    rotation, so that many run side by side in a vector. Returns the counter.
+    The generator is SFC32, the 32-bit variant of numpy's SFC64: additions, shifts and one rotation, so that many run
+    side by side in a vector.
+
+    Args:
+        state: 96 bits per generator (3, N), updated.
+        counter: shared by all generators.
+        words: receives the words (steps, N).
+
+    Returns:
+        the counter for the next call.
+
+    Source:
+        docs/model.md 5.2; C. Doty-Humphrey, PractRand.
     """
     steps, N = words.shape
     a, b, c = state[0], state[1], state[2]
@@ -103,17 +132,50 @@ def draw_words(state, counter, words):
 
 
 @compiled
-def scaled_normals(words, scale, noise):
-    """noise (n,) float32 = scale times the normal numbers of words (n,)."""
+def scaled_normals(words: UInt[np.ndarray, " n"], scale: float | np.float32, noise: Float[np.ndarray, " n"]) -> None:
+    """Convert random words to normal numbers.
+
+    Args:
+        words: random words (n,).
+        scale: SD, mV.
+        noise: receives the numbers (n,), mV.
+
+    Source:
+        docs/model.md 5.2.
+    """
     for j in range(noise.size):
         noise[j] = scale * normal_of_word(words[j])
 
 
 @compiled
-def spread(cell, wiring, inverse, v, ready, h, in_r, in_hr, step, count):
-    """What the units that are above threshold do at `step`: reset, refractory period, their column of W.
+def spread(
+    cell: Cell,
+    wiring: Wiring,
+    inverse: float,
+    v: Float[np.ndarray, " N"],
+    ready: Float[np.ndarray, " N"],
+    h: Float[np.ndarray, " N"],
+    in_r: Float[np.ndarray, " N"],
+    in_hr: Float[np.ndarray, " N"],
+    step: int,
+    count: Int[np.ndarray, " N"],
+) -> None:
+    """Reset the units above threshold, begin their refractory period and send their spikes.
 
-    v, in_r, in_hr, h (N,).   ready (N,): last step of the refractory period.   count (N,): spikes so far.
+    Args:
+        cell: numbers that all units share.
+        wiring: the network.
+        inverse: 1 / lambda, unitless.
+        v: membrane potentials (N,), mV, updated.
+        ready: last step of each unit's refractory period (N,), steps, updated.
+        h: rising part of the currents (N,), mV/s, or the currents, mV, with a single filter; updated.
+        in_r: what came to r since the last output (N,), spikes/s, updated.
+        in_hr: what came to hr since the last output (N,), spikes/s^2, updated.
+        step: from 1.
+        count: spikes of each unit so far (N,), updated.
+
+    Source:
+        docs/model.md 5.2 and 5.3.
     """
     left = (cell.every - step % cell.every) % cell.every  # steps from here to the next output
     for j in range(v.size):
@@ -129,8 +191,18 @@ def spread(cell, wiring, inverse, v, ready, h, in_r, in_hr, step, count):
 
 
 @compiled
-def keep(record, cell, k, v, ipsc):
-    """Records step k (from 0): v (N,) after the step, before the reset, and ipsc (N,) before it."""
+def keep(record: Record, cell: Cell, k: int, v: Float[np.ndarray, " N"], ipsc: Float[np.ndarray, " N"]) -> None:
+    """Record a step.
+
+    Args:
+        record: updated.
+        cell: numbers that all units share.
+        k: step, from 0.
+        v: membrane potentials after the step and before the reset (N,), mV.
+        ipsc: synaptic currents before the step (N,), mV.
+
+    Source: none
+    """
     for j in range(v.size):
         fired = v[j] >= cell.threshold
         record.spikes[k, j] = fired
@@ -140,8 +212,30 @@ def keep(record, cell, k, v, ipsc):
 
 
 @compiled
-def read_out(wiring, inverse, r, hr, in_r, in_hr):
-    """Brings the filtered rates r, hr (N,) to this step, `every` steps on, and returns the output."""
+def read_out(
+    wiring: Wiring,
+    inverse: float,
+    r: Float[np.ndarray, " N"],
+    hr: Float[np.ndarray, " N"],
+    in_r: Float[np.ndarray, " N"],
+    in_hr: Float[np.ndarray, " N"],
+) -> float:
+    """Advance the filtered rates by `every` steps and compute the output.
+
+    Args:
+        wiring: the network.
+        inverse: 1 / lambda, unitless.
+        r: filtered rates (N,), spikes/s, updated.
+        hr: their rising part (N,), spikes/s^2, updated.
+        in_r: what came to r since the last output (N,), spikes/s, set to 0.
+        in_hr: what came to hr since the last output (N,), spikes/s^2, set to 0.
+
+    Returns:
+        the output, unitless.
+
+    Source:
+        docs/model.md 5.3.
+    """
     total = 0.0
     for j in range(r.size):
         r[j] = wiring.keep_r[j] * r[j] + wiring.from_hr[j] * hr[j] + in_r[j]
@@ -153,8 +247,34 @@ def read_out(wiring, inverse, r, hr, in_r, in_hr):
 
 
 @compiled
-def move_leaky(v, ipsc, now, ready, eta, gain, time, threshold):
-    """A step of the membranes v (N,) of LIF units; arguments as in `advance`. Returns how many reach the threshold."""
+def move_leaky(
+    v: Float[np.ndarray, " N"],
+    ipsc: Float[np.ndarray, " N"],
+    now: Float[np.ndarray, " N"],
+    ready: Float[np.ndarray, " N"],
+    eta: Float[np.ndarray, " N"],
+    gain: float,
+    time: float,
+    threshold: float,
+) -> int:
+    """Advance the membranes of LIF units by a step.
+
+    Args:
+        v: membrane potentials (N,), mV, updated.
+        ipsc: synaptic currents (N,), mV.
+        now: external input (N,), mV.
+        ready: last step of each unit's refractory period (N,), steps.
+        eta: noise (N,), mV.
+        gain: dt / tau_m, unitless.
+        time: the step, from 1, in steps.
+        threshold: mV.
+
+    Returns:
+        number of units that reach the threshold.
+
+    Source:
+        docs/model.md 5.2, equation 8.
+    """
     fired = 0
     for j in range(v.size):
         slope = gain * ((ipsc[j] + now[j]) - v[j]) if time > ready[j] else 0.0
@@ -164,8 +284,34 @@ def move_leaky(v, ipsc, now, ready, eta, gain, time, threshold):
 
 
 @compiled
-def move_quadratic(v, ipsc, now, ready, eta, gain, time, threshold):
-    """As `move_leaky`, of QIF units."""
+def move_quadratic(
+    v: Float[np.ndarray, " N"],
+    ipsc: Float[np.ndarray, " N"],
+    now: Float[np.ndarray, " N"],
+    ready: Float[np.ndarray, " N"],
+    eta: Float[np.ndarray, " N"],
+    gain: float,
+    time: float,
+    threshold: float,
+) -> int:
+    """Advance the membranes of QIF units by a step.
+
+    Args:
+        v: membrane potentials (N,), mV, updated.
+        ipsc: synaptic currents (N,), mV.
+        now: external input (N,), mV.
+        ready: last step of each unit's refractory period (N,), steps.
+        eta: noise (N,), mV.
+        gain: dt / tau_m, unitless.
+        time: the step, from 1, in steps.
+        threshold: mV.
+
+    Returns:
+        number of units that reach the threshold.
+
+    Source:
+        docs/model.md 5.2, equation 8.
+    """
     fired = 0
     for j in range(v.size):
         slope = gain * (v[j] * v[j] + (ipsc[j] + now[j])) if time > ready[j] else 0.0
@@ -175,12 +321,42 @@ def move_quadratic(v, ipsc, now, ready, eta, gain, time, threshold):
 
 
 @compiled
-def advance(cell, wiring, inverse, drive, kicks, hit, noise, first, last, state, ready, count, out, record):
-    """Steps first .. last-1 (from 0) of a trial at one lambda.
+def advance(
+    cell: Cell,
+    wiring: Wiring,
+    inverse: float,
+    drive: Float[np.ndarray, "columns N"],
+    kicks: Float[np.ndarray, " nt"],
+    hit: Float[np.ndarray, " N"],
+    noise: Float[np.ndarray, "steps N"],
+    first: int,
+    last: int,
+    state: Float[np.ndarray, "7 N"],
+    ready: Float[np.ndarray, " N"],
+    count: Int[np.ndarray, " N"],
+    out: Float[np.ndarray, " n"],
+    record: Record,
+) -> None:
+    """Run the steps first .. last-1 of a trial at one lambda.
 
-    inverse: 1 / lambda.   drive (columns of u, N): W_in u + bias.   kicks (nt,): mV, to the units with hit (N,) 1.
-    noise (last - first, N) float32.   state (7, N): v, ipsc, h, r, hr and what came to r and hr since the last output.
-    out (nt / every,).   count, ready: as in `spread`.
+    Args:
+        cell: numbers that all units share.
+        wiring: the network.
+        inverse: 1 / lambda, unitless.
+        drive: W_in u + bias for each column of u (columns, N), mV.
+        kicks: stimulation at each step (nt,), mV.
+        hit: 1 for units that are stimulated (N,), unitless.
+        noise: of these steps (last - first, N), mV.
+        first: first step, from 0.
+        last: first step after them.
+        state: v, ipsc, h, r, hr and what came to r and hr since the last output (7, N), mV, mV/s, spikes/s; updated.
+        ready: last step of each unit's refractory period (N,), steps, updated.
+        count: spikes of each unit so far (N,), updated.
+        out: receives outputs (n,), unitless, n = nt / every.
+        record: updated, where it has rows.
+
+    Source:
+        docs/model.md 5.2 and 5.3, equations 8-10.
     """
     v, ipsc, h, r, hr, in_r, in_hr = state[0], state[1], state[2], state[3], state[4], state[5], state[6]
     decay, gain, dt, rise, threshold = wiring.decay, cell.gain, cell.dt, cell.rise, cell.threshold
@@ -193,9 +369,11 @@ def advance(cell, wiring, inverse, drive, kicks, hit, noise, first, last, state,
         now, eta = drive[(step + cell.columns // 2) // cell.columns], noise[k - first]
         if recorded:
             before[:] = ipsc
-        # In loops of few arrays each: LLVM makes vectors only of loops in which it can tell the arrays apart.
-        fired = move_quadratic(v, ipsc, now, ready, eta, gain, time, threshold) if quadratic else (
-            move_leaky(v, ipsc, now, ready, eta, gain, time, threshold))  # fmt: skip
+        # Loops of few arrays each: LLVM vectorises only loops in which it can prove that arrays do not overlap.
+        if quadratic:
+            fired = move_quadratic(v, ipsc, now, ready, eta, gain, time, threshold)
+        else:
+            fired = move_leaky(v, ipsc, now, ready, eta, gain, time, threshold)
         for j in range(v.size):
             ipsc[j] = ipsc[j] * decay[j] + h[j] * dt
             h[j] = h[j] * rise
@@ -215,10 +393,15 @@ def advance(cell, wiring, inverse, drive, kicks, hit, noise, first, last, state,
 
 
 @compiled
-def forget(state):
-    """Sets what has decayed to nothing in h and hr, rows of state (7, N), to 0.
+def forget(state: Float[np.ndarray, "7 N"]) -> None:
+    """Set entries of h and hr that have decayed to almost nothing to 0.
 
-    Without spikes they would reach denormal numbers after 1.4 s, with which processors are many times slower.
+    Without spikes they would become denormal numbers after 1.4 s, which make processors many times slower.
+
+    Args:
+        state: see `advance` (7, N), mV, mV/s, spikes/s; updated.
+
+    Source: none
     """
     for row in (2, 4):
         values = state[row]
@@ -228,11 +411,36 @@ def forget(state):
 
 
 @compiled
-def trial(cell, wiring, inverses, drive, kicks, hit, v0, seeds, out, count, record):
-    """One trial at L values of lambda.
+def trial(
+    cell: Cell,
+    wiring: Wiring,
+    inverses: Float[np.ndarray, " L"],
+    drive: Float[np.ndarray, "columns N"],
+    kicks: Float[np.ndarray, " nt"],
+    hit: Float[np.ndarray, " N"],
+    v0: Float[np.ndarray, " N"],
+    seeds: UInt[np.ndarray, "3 N"],
+    out: Float[np.ndarray, "L n"],
+    count: Int[np.ndarray, "L N"],
+    record: Record,
+) -> None:
+    """Run one trial at L values of lambda.
 
-    inverses (L,): 1 / lambda.   v0 (N,).   seeds (3, N) uint32: of the units' noise, used up.
-    out (L, nt / every) and count (L, N) receive outputs and spikes.   record: of the only lambda, or empty.
+    Args:
+        cell: numbers that all units share.
+        wiring: the network.
+        inverses: 1 / lambda (L,), unitless.
+        drive: W_in u + bias for each column of u (columns, N), mV.
+        kicks: stimulation at each step (nt,), mV.
+        hit: 1 for units that are stimulated (N,), unitless.
+        v0: initial membrane potentials (N,), mV.
+        seeds: of the units' noise (3, N), updated.
+        out: receives outputs (L, n), unitless, n = nt / every.
+        count: receives spikes of each unit (L, N).
+        record: of the only lambda, or without rows.
+
+    Source:
+        docs/model.md 5.
     """
     N, nt = v0.size, kicks.size
     state, ready = np.zeros((inverses.size, 7, N)), np.full((inverses.size, N), np.float64(cell.dead))
@@ -248,18 +456,36 @@ def trial(cell, wiring, inverses, drive, kicks, hit, v0, seeds, out, count, reco
             counter = draw_words(seeds, counter, words)
             scaled_normals(words.reshape(-1), np.float32(cell.noise_sd), noise.reshape(-1))
         for l in range(inverses.size):
-            advance(cell, wiring, inverses[l], drive, kicks, hit, noise, first, last, state[l], ready[l], count[l],
-                    out[l], record)  # fmt: skip
+            inverse, so_far = inverses[l], count[l]
+            advance(
+                cell, wiring, inverse, drive, kicks, hit, noise, first, last, state[l], ready[l], so_far, out[l], record
+            )
             forget(state[l])
 
 
 @compiled
-def filtered_by_bin(cell, wiring, spike_steps, spike_units, bins, means):
-    """means (B, N) = the filtered rates of a trial, averaged over the steps of each bin.
+def filtered_by_bin(
+    cell: Cell,
+    wiring: Wiring,
+    spike_steps: Int[np.ndarray, " S"],
+    spike_units: Int[np.ndarray, " S"],
+    bins: Int[np.ndarray, " _"],
+    means: Float[np.ndarray, "B N"],
+) -> None:
+    """Average the filtered rates of a trial over bins of steps.
 
-    Spikes say all of a trial's filtered rates; made again from them, those of every step are never in memory together.
-    spike_steps, spike_units (S,): as in `lif.Trial`.
-    bins (nt + 1,): of the start, with all rates 0, and of each step, increasing from 0 to B - 1.
+    They are recomputed from the spikes, so that those of all steps are never in memory together.
+
+    Args:
+        cell: numbers that all units share.
+        wiring: the network.
+        spike_steps: LIF step of each spike (S,), in the order of time.
+        spike_units: unit of each spike (S,).
+        bins: bin of the start, where all rates are 0, and of each step (nt + 1,), increasing from 0 to B - 1.
+        means: receives the averages (B, N), spikes/s.
+
+    Source:
+        docs/model.md 5.3.
     """
     B, N = means.shape
     decay, dt, rise = wiring.decay, cell.dt, cell.rise

@@ -1,11 +1,14 @@
-"""A trial of a spiking network (docs/model.md 5; Kim et al. 2019, Eqs. 6-9): the rate network's weights over lambda."""
+"""Runs trials of a spiking network (docs/model.md 5; Kim et al. 2019, Eqs. 6-9)."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int, UInt
+from numpy.typing import ArrayLike
 
 from ratecore.settings.base import SettingsError
 from ratecore.settings.spiking import SpikingSettings
@@ -13,20 +16,21 @@ from ratecore.spiking import kernels
 from ratecore.spiking.source import RateModel, rate_model
 from ratecore.system.arrays import array_of
 
-SETTLING = 10  # first steps, whose spikes come from the drawn membranes and are not counted in firing rates
+SETTLING = 10  # first steps, left out of firing rates: their spikes come from the initial membrane potentials
 
 
 class Randomness(NamedTuple):
     """Everything random in a trial besides its stimulus.
 
     Attributes:
-        v0 (N,): membrane at the start in mV.   seeds (3, N) uint32: of the units' noise.
-        kicks (nt,): artificial stimulation at each step, in mV.
+        v0: initial membrane potential of each unit (N,), mV.
+        seeds: of each unit's noise (3, N).
+        kicks: artificial stimulation at each step (nt,), mV.
     """
 
-    v0: np.ndarray
-    seeds: np.ndarray
-    kicks: np.ndarray
+    v0: Float[np.ndarray, " N"]
+    seeds: UInt[np.ndarray, "3 N"]
+    kicks: Float[np.ndarray, " nt"]
 
 
 @dataclass
@@ -34,25 +38,38 @@ class Trial:
     """A trial at one lambda.
 
     Attributes:
-        dt: step in s.   nt: number of steps.   out (nt,): output after each step.
-        spike_steps, spike_units: of every spike, in the order of time; steps from 0.
-        rates (N,): spikes a second of each unit, without the first steps.
-        v, ipsc, r (nt, N): membrane (mV, its peak at a spike), synaptic current before each step, filtered rate; None
-            when they were not asked for.
+        dt: LIF step, s.
+        nt: number of steps.
+        out: output (n,), unitless; n is nt, or fewer where outputs are further apart.
+        spike_steps: LIF step, from 0, of each spike (S,), in the order of time.
+        spike_units: unit of each spike (S,).
+        rates: firing rate of each unit (N,), spikes/s, without the first steps.
+        v: membrane potential (nt, N), mV, its peak at a spike; None when not asked for, as the next two.
+        ipsc: synaptic current before each step (nt, N), mV.
+        r: filtered rate (nt, N), spikes/s.
     """
 
     dt: float
     nt: int
-    out: np.ndarray
-    spike_steps: np.ndarray
-    spike_units: np.ndarray
-    rates: np.ndarray
-    v: np.ndarray | None = None
-    ipsc: np.ndarray | None = None
-    r: np.ndarray | None = None
+    out: Float[np.ndarray, " n"]
+    spike_steps: Int[np.ndarray, " S"]
+    spike_units: Int[np.ndarray, " S"]
+    rates: Float[np.ndarray, " N"]
+    v: Float[np.ndarray, "nt N"] | None = None
+    ipsc: Float[np.ndarray, "nt N"] | None = None
+    r: Float[np.ndarray, "nt N"] | None = None
 
-    def raster(self, N: int) -> np.ndarray:
-        """(N, nt) float64: 1 where a unit fired."""
+    def raster(self, N: int) -> Float[np.ndarray, "N nt"]:
+        """Convert the spikes to a matrix.
+
+        Args:
+            N: number of units.
+
+        Returns:
+            (N, nt), unitless: 1 where a unit fired.
+
+        Source: none
+        """
         spk = np.zeros((N, self.nt))
         spk[self.spike_units, self.spike_steps] = 1
         return spk
@@ -62,15 +79,16 @@ class Simulator:
     """Trials of one network under one set of settings.
 
     Args:
-        model: RateModel, or what `rate_model` makes one of.   settings: SpikingSettings.
-        every: steps between outputs; it must divide the steps for which a column of the input lasts.
+        model: the network, or anything that `rate_model` accepts.
+        settings: of the simulation.
+        every: LIF steps between outputs, a divisor of the steps per column of the input.
 
     Raises:
         ValueError: a time constant, refractory period or set of units that does not fit the network; an array of it
-            with another shape, NaN or infinity; `every` that does not fit.
+            with the wrong shape, NaN or infinity; `every` is not such a divisor.
     """
 
-    def __init__(self, model: RateModel, settings: SpikingSettings, every: int = 1):
+    def __init__(self, model: RateModel, settings: SpikingSettings, every: int = 1) -> None:
         s = settings
         if every < 1 or s.steps_per_column % every:
             raise ValueError(f"every = {every}; it must divide the {s.steps_per_column} steps of a column of the input")
@@ -79,7 +97,7 @@ class Simulator:
         self.cell = kernels.Cell(
             model=kernels.QIF if s.model == "qif" else kernels.LIF,
             gain=s.step / s.tau_m,
-            # A unit integrates again when more than the refractory period has passed; not to hang on rounding
+            # A unit integrates again after more than the refractory period; 1e-9 makes this robust to rounding
             dead=int(np.floor(s.refractory / s.step + 1e-9)),
             threshold=float(s.spike_threshold),
             reset=float(s.v_reset),
@@ -98,14 +116,14 @@ class Simulator:
     def _wiring(self) -> kernels.Wiring:
         s, model, every, dt = self.settings, self.model, self.every, self.dt
         W, td, tr = model.weights(s.use_initial_weights), model.tau / 1000, s.tau_rise / 1000
-        size = 1 / (tr * td) if tr else 1 / td  # of what a spike adds to a synapse with this decay time constant
+        size = 1 / (tr * td) if tr else 1 / td  # added by a spike to a synapse with this decay time
         post, pre = np.nonzero(W)
-        order = np.lexsort((post, pre))  # by the unit that a connection leaves
+        order = np.lexsort((post, pre))  # by sending unit
         post, pre = post[order], pre[order]
         start = np.searchsorted(pre, np.arange(len(W) + 1))
         decay, rise = np.exp(-dt / td), self.cell.rise
-        # r and its rising part are linear between spikes, so `every` steps of them are one, and a spike adds what it
-        # has come to by then; both by going through the steps once.
+        # r and its rising part are linear between spikes, so `every` steps become one, and a spike adds what it has
+        # decayed to by then. Both are found by going through the steps once.
         r, hr = (np.zeros((every, len(W))) for _ in range(2))
         (hr if tr else r)[0] = size
         keep_r, from_hr, keep_hr = np.ones(len(W)), np.zeros(len(W)), np.ones(len(W))
@@ -114,16 +132,40 @@ class Simulator:
         for _ in range(every):
             keep_r, from_hr, keep_hr = keep_r * decay, from_hr * decay + keep_hr * dt, keep_hr * rise
         return kernels.Wiring(
-            start.astype(np.int64), post.astype(np.int64), (W[post, pre] * size[post]), decay, r, hr, keep_r, from_hr,
-            keep_hr, model.w_out, float(model.b_out if s.readout_bias else 0.0),
-        )  # fmt: skip
+            start=start.astype(np.int64),
+            index=post.astype(np.int64),
+            value=W[post, pre] * size[post],
+            decay=decay,
+            to_r=r,
+            to_hr=hr,
+            keep_r=keep_r,
+            from_hr=from_hr,
+            keep_hr=keep_hr,
+            w_out=model.w_out,
+            b_out=float(model.b_out if s.readout_bias else 0.0),
+        )
 
     def steps(self, n_columns: int) -> int:
-        """Number of steps of a trial whose input has this many columns before downsampling."""
+        """Compute the number of LIF steps of a trial.
+
+        Args:
+            n_columns: of the input before downsampling.
+
+        Returns:
+            the number.
+        """
         return ((n_columns - 1) // self.settings.downsample) * self.settings.steps_per_column
 
     def draw(self, rng: np.random.Generator, nt: int) -> Randomness:
-        """The randomness of a trial of `nt` steps; that of the membrane is the same with and without stimulation."""
+        """Draw what is random in a trial. Membranes and noise are the same with and without stimulation.
+
+        Args:
+            rng: generator of the trial.
+            nt: number of LIF steps.
+
+        Returns:
+            initial membrane potentials, noise and stimulation.
+        """
         s, stim = self.settings, self.settings.stimulation
         v0 = s.v_init_low + (s.v_init_high - s.v_init_low) * rng.random(self.model.N)
         seeds = rng.integers(0, 2**32, (3, self.model.N), np.uint32)
@@ -134,38 +176,82 @@ class Simulator:
             kicks[:first] = kicks[stop:] = 0
         return Randomness(v0, seeds, kicks)
 
-    def drive(self, u) -> np.ndarray:
-        """(columns, N): bias + W_in u of each column that is used of u (n_in, T), in mV.
-
-        Raises:
-            ValueError: u of another shape, or too short for a step.
-        """
-        u = self.stimulus(u)
-        return u[:, :: self.settings.downsample].T @ self.model.w_in.T + self.settings.constant_current
-
-    def stimulus(self, u) -> np.ndarray:
-        """u (n_in, T) as float64; errors as `drive`."""
-        u = array_of("u", u, (self.model.w_in.shape[1], ("T", 1)))
-        if u.shape[1] <= self.settings.downsample:
-            raise ValueError(
-                f"u has T = {u.shape[1]} steps; it must have more than downsample = {self.settings.downsample}"
-            )
-        return u
-
-    def outputs(self, scaling_factors, u, randomness: Randomness):
-        """One trial at several values of lambda, side by side.
+    def drive(self, u: ArrayLike) -> Float[np.ndarray, "columns N"]:
+        """Compute the external input of each unit: bias + W_in u.
 
         Args:
-            scaling_factors: L values.   u: (n_in, T).   randomness: as `draw` gives it, used up.
+            u: stimulus (n_in, T), unitless.
 
         Returns:
-            out (L, nt / every), count (L, N): spikes without the first steps.
+            (columns, N), mV, for each column of u that downsampling keeps.
+
+        Raises:
+            ValueError: u has the wrong shape, or is too short for a step.
+
+        Source:
+            docs/model.md 5.2, equation 8.
+        """
+        u = self.stimulus(u)
+        return np.asarray(u[:, :: self.settings.downsample].T @ self.model.w_in.T + self.settings.constant_current)
+
+    def stimulus(self, u: ArrayLike) -> Float[np.ndarray, "n_in T"]:
+        """Check a stimulus.
+
+        Args:
+            u: stimulus (n_in, T), unitless.
+
+        Returns:
+            (n_in, T), unitless, as float64.
+
+        Raises:
+            ValueError: u has the wrong shape, or is too short for a step.
+
+        Source: none
+        """
+        checked: Float[np.ndarray, "n_in T"] = array_of("u", u, (self.model.w_in.shape[1], ("T", 1)))
+        if checked.shape[1] <= self.settings.downsample:
+            raise ValueError(
+                f"u has T = {checked.shape[1]} steps; it must have more than downsample = {self.settings.downsample}"
+            )
+        return checked
+
+    def outputs(
+        self, scaling_factors: Collection[float], u: ArrayLike, randomness: Randomness
+    ) -> tuple[Float[np.ndarray, "L n"], Int[np.ndarray, "L N"]]:
+        """Run one trial at several values of lambda, side by side.
+
+        Args:
+            scaling_factors: L values, unitless.
+            u: stimulus (n_in, T), unitless.
+            randomness: from `draw`.
+
+        Returns:
+            output (L, n), unitless, n = nt / every; number of spikes of each unit (L, N), without the first steps.
+
+        Source:
+            docs/model.md 5.2 and 5.3.
         """
         return self._run(scaling_factors, u, randomness, kernels.Record(*_nothing()))
 
-    def record(self, scaling_factor: float, u, randomness: Randomness, states: bool = False) -> Trial:
-        """One trial with all its spikes, and with `states` everything else too; `every` must be 1 for those."""
-        factors = np.ravel(scaling_factor)  # (1, 1) when it comes from a .mat file
+    def record(self, scaling_factor: Any, u: ArrayLike, randomness: Randomness, states: bool = False) -> Trial:
+        """Run one trial and keep all its spikes.
+
+        Args:
+            scaling_factor: lambda, unitless.
+            u: stimulus (n_in, T), unitless.
+            randomness: from `draw`.
+            states: whether membranes, currents and filtered rates of every step are kept, too; needs `every` = 1.
+
+        Returns:
+            the trial.
+
+        Raises:
+            ValueError: names the argument, its value and what is allowed.
+
+        Source:
+            docs/model.md 5.2 and 5.3.
+        """
+        factors = np.ravel(scaling_factor)  # (1, 1) in a .mat file
         if factors.size != 1:
             raise ValueError(f"scaling_factor has shape {np.shape(scaling_factor)}; it must be one number")
         nt, N = np.size(randomness.kicks), self.model.N
@@ -179,11 +265,13 @@ class Simulator:
         v, ipsc, r = kept if states else (None, None, None)
         return Trial(self.dt, nt, out[0], steps, units, count[0] / (nt * self.dt), v, ipsc, r)
 
-    def _run(self, scaling_factors, u, randomness, record):
-        scaling_factors = array_of("scaling_factor", scaling_factors, (("L", 1),), finite=False)
-        if not (np.isfinite(scaling_factors) & (scaling_factors > 0)).all():
-            raise ValueError(f"scaling_factor = {scaling_factors.tolist()}: it must be a number above 0")
-        inverses = 1 / scaling_factors
+    def _run(
+        self, scaling_factors: Any, u: ArrayLike, randomness: Randomness, record: kernels.Record
+    ) -> tuple[Float[np.ndarray, "L n"], Int[np.ndarray, "L N"]]:
+        lambdas = array_of("scaling_factor", scaling_factors, (("L", 1),), finite=False)
+        if not (np.isfinite(lambdas) & (lambdas > 0)).all():
+            raise ValueError(f"scaling_factor = {lambdas.tolist()}: it must be a number above 0")
+        inverses = 1 / lambdas
         u = self.stimulus(u)
         drive, nt, N = self.drive(u), self.steps(u.shape[1]), self.model.N
         v0, kicks = array_of("v0", randomness.v0, (N,)), array_of("kicks", randomness.kicks, (nt,))
@@ -195,12 +283,12 @@ class Simulator:
 
 
 def _checked(model: RateModel, initial: bool) -> RateModel:
-    """The model with its arrays as the loops read them. Raises ValueError: names an array that does not fit."""
+    """The model with its arrays as the loops read them. Raises ValueError for an array of the wrong shape or type."""
     N, n_in = model.N, model.w_in.shape[-1]
     shapes = {"W_initial" if initial else "W": (N, N), "w_in": (N, n_in), "w_out": (N,), "tau": (N,)}
     if initial:
-        model.weights(initial)  # names it where it is missing
-    arrays = {name: array_of(name, getattr(model, name), shape) for name, shape in shapes.items()}
+        model.weights(initial)  # raises where they are missing
+    arrays: dict[str, Any] = {name: array_of(name, getattr(model, name), shape) for name, shape in shapes.items()}
     arrays |= {name: array_of(name, getattr(model, name), (N,), bool) for name in ("inh", "som")}
     if model.w_in.dtype == arrays["w_in"].dtype:
         del arrays["w_in"]  # only multiplied: in another memory order the last bits of a product may differ
@@ -209,28 +297,42 @@ def _checked(model: RateModel, initial: bool) -> RateModel:
     return replace(model, **arrays)
 
 
-def _nothing():
+def _nothing() -> list[Any]:
     return [np.empty((0, 0), np.uint8), *(np.empty((0, 0)) for _ in range(3))]
 
 
-def simulate(model: RateModel, scaling_factor: float, u, settings=None, rng=None, states: bool = False) -> Trial:
-    """One trial of a spiking network.
+def simulate(
+    model: RateModel,
+    scaling_factor: Any,
+    u: ArrayLike,
+    settings: SpikingSettings | None = None,
+    rng: np.random.Generator | int | None = None,
+    states: bool = False,
+) -> Trial:
+    """Run one trial of a spiking network.
 
     Args:
-        model: `rate_model(...)`.   scaling_factor: lambda.   u: (n_in, T), in steps of 5 ms.
-        settings: SpikingSettings.   rng: generator or seed; fresh entropy when None.
-        states: whether the membrane, currents and filtered rates of every step are kept, 8 bytes a unit and step each.
+        model: `rate_model(...)`, or anything that it accepts.
+        scaling_factor: lambda, unitless.
+        u: stimulus (n_in, T), unitless, in steps of 5 ms.
+        settings: of the simulation.
+        rng: generator or seed; fresh entropy when None.
+        states: whether membranes, currents and filtered rates of every step are kept, 8 bytes per unit and step each.
 
     Returns:
-        Trial.
+        the trial.
 
     Raises:
+        SettingsError: `settings` are of another class.
         ValueError: names the argument, its value and what is allowed.
+
+    Source:
+        docs/model.md 5; Kim et al. 2019, equations 6-9.
     """
     settings = settings or SpikingSettings()
     if not isinstance(settings, SpikingSettings):
         raise SettingsError(f"settings is a {type(settings).__name__}; it must be SpikingSettings")
     simulator = Simulator(model, settings)
-    u = simulator.stimulus(u)  # names a wrong u before anything is drawn
-    randomness = simulator.draw(np.random.default_rng(rng), simulator.steps(u.shape[1]))
-    return simulator.record(scaling_factor, u, randomness, states)
+    stimulus = simulator.stimulus(u)  # raises for a wrong u before anything is drawn
+    randomness = simulator.draw(np.random.default_rng(rng), simulator.steps(stimulus.shape[1]))
+    return simulator.record(scaling_factor, stimulus, randomness, states)

@@ -3,8 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, TypedDict, runtime_checkable
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, Real
+
+# `SearchResult.summary()`: accuracies are fractions, rates spikes/s or None where no unit has the type.
+SearchSummary = TypedDict(
+    "SearchSummary",
+    {
+        "lambda": float,
+        "opt_scaling_factor": float,
+        "all_perfs": list[float],
+        "scaling_factors": list[float],
+        "n_trials": list[int],
+        "scored": str,
+        "confidence": float,
+        "spiking_accuracy": float,
+        "ci_low": float,
+        "ci_high": float,
+        "mean_rate_exc": float | None,
+        "mean_rate_inh": float | None,
+    },
+)
+
+
+@runtime_checkable
+class RecordedTrial(Protocol):
+    """A trial whose spikes and output were kept, such as `ratecore.spiking.Trial`."""
+
+    @property
+    def nt(self) -> int:
+        """Number of LIF steps."""
+
+    @property
+    def dt(self) -> float:
+        """LIF step, s."""
+
+    @property
+    def out(self) -> Float[np.ndarray, " n"]:
+        """Output (n,), unitless."""
+
+    @property
+    def spike_steps(self) -> Int[np.ndarray, " S"]:
+        """LIF step of each spike (S,)."""
+
+    @property
+    def spike_units(self) -> Int[np.ndarray, " S"]:
+        """Unit of each spike (S,)."""
 
 
 @dataclass
@@ -12,21 +58,34 @@ class Example:
     """One trial of a spiking network, to be drawn.
 
     Attributes:
-        u: (n_in, T) stimulus, in rate steps of 5 ms.   dt: LIF step in s.
-        spike_steps, spike_units: (S,) of every spike, in the order of time; steps from 0.
-        out: (n,) output, every `out_dt` s, the first one `out_dt` after the start.
+        u: stimulus (n_in, T), unitless, in rate steps of 5 ms.
+        dt: LIF step, s.
+        spike_steps: LIF step, from 0, of each spike (S,), in the order of time.
+        spike_units: unit of each spike (S,).
+        out: output (n,), unitless, every `out_dt`, first at `out_dt` after the start.
+        out_dt: time between outputs, s.
     """
 
-    u: np.ndarray
+    u: Float[np.ndarray, "n_in T"]
     dt: float
-    spike_steps: np.ndarray
-    spike_units: np.ndarray
-    out: np.ndarray
+    spike_steps: Int[np.ndarray, " S"]
+    spike_units: Int[np.ndarray, " S"]
+    out: Float[np.ndarray, " n"]
     out_dt: float
 
     @classmethod
-    def of(cls, trial, u) -> Example:
-        """A `ratecore.spiking.Trial` on the stimulus u (n_in, T)."""
+    def of(cls, trial: RecordedTrial, u: Real[np.ndarray, "n_in T"]) -> Example:
+        """Take what is drawn from a trial.
+
+        Args:
+            trial: with its spikes.
+            u: the stimulus that it was run on (n_in, T), unitless.
+
+        Returns:
+            the example.
+
+        Source: none
+        """
         out_dt = trial.nt // len(trial.out) * trial.dt
         return cls(np.asarray(u, float), trial.dt, trial.spike_steps, trial.spike_units, trial.out, out_dt)
 
@@ -36,50 +95,57 @@ class Components:
     """Principal components of the condition-averaged activity of a network.
 
     Attributes:
-        projections: (C, T, 3), in the unit of the activity; 0 for components beyond the rank.
-        explained: (3,) share of the variance over units that each has, in [0, 1]; 0 without any variance.
+        projections: (C, T, 3), in the unit of the activity (unitless or spikes/s); 0 for components beyond the rank.
+        explained: fraction of the variance over units that each component has (3,), in [0, 1]; 0 without variance.
     """
 
-    projections: np.ndarray
-    explained: np.ndarray
+    projections: Float[np.ndarray, "C T 3"]
+    explained: Float[np.ndarray, " 3"]
 
 
 @dataclass
 class Comparison:
     """A rate network and its spiking network on the same trials; C conditions in alphabetical order.
 
-    Rate step t is the time from t * 5 ms on and before (t + 1) * 5 ms. What a spiking network has in it is a mean: of
-    activity over the LIF steps, of the output over those that are scored too, at most half a millisecond apart.
-    Activity is r of model.md 1 in the rate network (no unit), and in the spiking network the filtered rate r of
-    model.md 5 in spikes/s, which is lambda times the former in a perfect conversion.
+    Rate step t is the time from t * 5 ms up to (t + 1) * 5 ms. Values of the spiking network are means within it: of
+    activity over all LIF steps, of the output over those that are scored, at most half a millisecond apart. Activity
+    is r of docs/model.md 1.1 in the rate network (unitless), and in the spiking network the filtered rate r of
+    docs/model.md 5.3 (spikes/s), which in a perfect conversion is lambda times the former.
 
     Attributes:
-        scaling_factor: lambda.   conditions: C names.   n_trials: (C,) of each.
-        rate_mean, rate_sd, lif_mean, lif_sd: (C, T) outputs, mean and SD over trials.
-        examples: C Examples, the first trial of each condition.
-        rates: (N,) spikes/s of each unit, over all trials.
-        rate_activity, lif_activity: (C, N) mean of each unit in the response window.
-        rate_components, lif_components: Components. The sign of each is free: that of the rate network's has its
-            farthest projection positive, and that of the spiking network's is the one more like the former.
-        inh, som: (N,) bool, inhibitory units and the SST units among them.
-        stimulus_windows: (K, 2) first step and first step after each stimulus.   response: (2,) the same of the
-            response window; in rate steps.
+        scaling_factor: lambda, unitless.
+        conditions: C names.
+        n_trials: trials of each condition (C,).
+        rate_mean: output of the rate network (C, T), unitless, mean over trials.
+        rate_sd: its SD (C, T), unitless.
+        lif_mean: output of the spiking network (C, T), unitless, mean over trials.
+        lif_sd: its SD (C, T), unitless.
+        examples: the first trial of each condition.
+        rates: firing rate of each unit (N,), spikes/s, over all trials.
+        rate_activity: mean activity in the response window (C, N), unitless, of the rate network.
+        lif_activity: the same of the spiking network (C, N), spikes/s.
+        rate_components: of the rate network. Signs are free: the projection farthest from 0 is positive.
+        lif_components: of the spiking network, with the sign that agrees more with `rate_components`.
+        inh: inhibitory units (N,).
+        som: SST units among them (N,).
+        stimulus_windows: first step and first step after each stimulus (K, 2), rate steps.
+        response: the same for the response window (2,), rate steps.
     """
 
     scaling_factor: float
     conditions: list[str]
-    n_trials: np.ndarray
-    rate_mean: np.ndarray
-    rate_sd: np.ndarray
-    lif_mean: np.ndarray
-    lif_sd: np.ndarray
+    n_trials: Int[np.ndarray, " C"]
+    rate_mean: Float[np.ndarray, "C T"]
+    rate_sd: Float[np.ndarray, "C T"]
+    lif_mean: Float[np.ndarray, "C T"]
+    lif_sd: Float[np.ndarray, "C T"]
     examples: list[Example]
-    rates: np.ndarray
-    rate_activity: np.ndarray
-    lif_activity: np.ndarray
+    rates: Float[np.ndarray, " N"]
+    rate_activity: Float[np.ndarray, "C N"]
+    lif_activity: Float[np.ndarray, "C N"]
     rate_components: Components
     lif_components: Components
-    inh: np.ndarray
-    som: np.ndarray
-    stimulus_windows: np.ndarray
-    response: np.ndarray
+    inh: Bool[np.ndarray, " N"]
+    som: Bool[np.ndarray, " N"]
+    stimulus_windows: Int[np.ndarray, "K 2"]
+    response: Int[np.ndarray, " 2"]

@@ -1,14 +1,18 @@
-"""What of a rate network becomes spiking: read from a file, the content of one, or a network."""
+"""The parts of a rate network that a spiking network takes over, from a file, its content, or a network."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from ratecore.formats import SavedTask, read_network
 from ratecore.formats.conform import conform
+from ratecore.formats.containers import Content
 from ratecore.formats.errors import say_once
 from ratecore.formats.pth import result_of_content
 from ratecore.rate.network import RateNetwork
@@ -16,45 +20,75 @@ from ratecore.rate.network import RateNetwork
 
 @dataclass(frozen=True)
 class RateModel:
-    """The numbers of a rate network that carry over, all float64.
+    """The parts of a rate network that carry over, all float64.
 
     Attributes:
-        W (N, N): effective recurrent weights, signed by the presynaptic unit; Dale's law holds in them.
-        W_initial: the same before training, or None where they are not known.
-        w_in (N, n_in).   w_out (N,).   b_out: bias of the rate readout.
-        tau, tau_initial (N,): decay time constants in ms, after and before training.   homogeneous: all have one.
-        inh, som (N,) bool: inhibitory units, and the SST units among them.   activation: name.
-        task: what the file says of the task that it was trained on, or None.
+        W: effective recurrent weights (N, N), unitless, signed by the presynaptic unit; Dale's law holds in them.
+        W_initial: the same before training (N, N), unitless, or None where they are not known.
+        w_in: input weights (N, n_in), unitless.
+        w_out: readout weights (N,), unitless.
+        b_out: bias of the rate network's readout, unitless.
+        tau: synaptic decay time constants (N,), ms.
+        tau_initial: the same before training (N,), ms.
+        homogeneous: whether all units share one time constant.
+        inh: inhibitory units (N,).
+        som: SST units among them (N,).
+        activation: name of the activation function.
+        task: what the file says about the task that the network was trained on, or None.
     """
 
-    W: np.ndarray
-    W_initial: np.ndarray | None
-    w_in: np.ndarray
-    w_out: np.ndarray
+    W: Float[np.ndarray, "N N"]
+    W_initial: Float[np.ndarray, "N N"] | None
+    w_in: Float[np.ndarray, "N n_in"]
+    w_out: Float[np.ndarray, " N"]
     b_out: float
-    tau: np.ndarray
-    tau_initial: np.ndarray
+    tau: Float[np.ndarray, " N"]
+    tau_initial: Float[np.ndarray, " N"]
     homogeneous: bool
-    inh: np.ndarray
-    som: np.ndarray
+    inh: Bool[np.ndarray, " N"]
+    som: Bool[np.ndarray, " N"]
     activation: str
     task: SavedTask | None = None
 
     @property
     def N(self) -> int:
+        """Number of units."""
         return len(self.W)
 
-    def weights(self, initial: bool = False) -> np.ndarray:
-        """W (N, N), or the one before training. Raises ValueError where that is not known."""
-        if initial and self.W_initial is None:
-            raise ValueError("use_initial_weights = True: the model holds no weights from before training (w0)")
-        return self.W_initial if initial else self.W
+    def weights(self, initial: bool = False) -> Float[np.ndarray, "N N"]:
+        """Get the effective recurrent weights.
 
-    def units(self, which) -> np.ndarray:
-        """(N,) bool: the units of a group (all, exc, inh, som) or with the given indices.
+        Args:
+            initial: whether those before training are wanted.
+
+        Returns:
+            (N, N), unitless.
+
+        Raises:
+            ValueError: the weights before training are not known.
+
+        Source:
+            docs/model.md 1.2, equation 4.
+        """
+        if not initial:
+            return self.W
+        if self.W_initial is None:
+            raise ValueError("use_initial_weights = True: the model holds no weights from before training (w0)")
+        return self.W_initial
+
+    def units(self, which: str | Collection[int]) -> Bool[np.ndarray, " N"]:
+        """Select units.
+
+        Args:
+            which: a group (all, exc, inh, som), or indices from 0.
+
+        Returns:
+            whether each unit is selected (N,).
 
         Raises:
             ValueError: an index outside the network.
+
+        Source: none
         """
         groups = {"all": np.ones(self.N, bool), "exc": ~self.inh, "inh": self.inh, "som": self.som}
         if isinstance(which, str):
@@ -66,23 +100,40 @@ class RateModel:
         chosen[index] = True
         return chosen
 
-    def with_weights(self, W: np.ndarray) -> RateModel:
-        """The same with other trained weights W (N, N)."""
+    def with_weights(self, W: Float[np.ndarray, "N N"]) -> RateModel:
+        """Replace the trained weights.
+
+        Args:
+            W: effective recurrent weights (N, N), unitless.
+
+        Returns:
+            a copy with these weights.
+
+        Source: none
+        """
         return replace(self, W=W)
 
 
-def rate_model(model) -> RateModel:
-    """The rate network in a path (.mat or .pth), in the content of a `.mat` file (a dict) or as FR_RNN_dale.
+def rate_model(model: Any) -> RateModel:
+    """Read the parts of a rate network that a spiking network takes over.
+
+    Args:
+        model: path of a `.mat` or `.pth` file, content of a `.mat` file (a dict), or a network.
+
+    Returns:
+        the network; a RateModel is returned as it is.
 
     Raises:
-        FormatError: a file that is damaged or no network.   ValueError: a dict that is none.   TypeError: neither.
+        FormatError: the file is damaged or not that of a network.
+        ValueError: the dict is not the content of a network's file.
+        TypeError: anything else.
     """
     if isinstance(model, RateModel):
         return model
     if isinstance(model, RateNetwork):
         return model_of(model)
     if isinstance(model, dict):
-        notes = []
+        notes: list[str] = []
         found = _of_arrays(conform(model, notes, "not a rate network"))
         say_once("the model", notes)
         return found
@@ -91,15 +142,23 @@ def rate_model(model) -> RateModel:
     file = read_network(model)
     if file.arrays is not None:
         return replace(_of_arrays(file.arrays), task=file.task)
-    result = result_of_content(file.path, file.content)
+    result = result_of_content(file.path, file.content or {})
     return replace(model_of(result.net, result.initial), task=file.task)
 
 
-def model_of(net, initial: dict | None = None) -> RateModel:
-    """The RateModel of an FR_RNN_dale; `initial`: its state before training, as `TrainingResult` has it."""
+def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
+    """Take the parts of a rate network that a spiking network takes over.
+
+    Args:
+        net: the rate network.
+        initial: its state before training, as in `TrainingResult`.
+
+    Returns:
+        the parts.
+    """
     s = net.settings
-    content = {name: getattr(net, name).detach().cpu().numpy() for name in
-               ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus_gaus")}  # fmt: skip
+    names = ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus_gaus")
+    content: Content = {name: getattr(net, name).detach().cpu().numpy() for name in names}
     content |= {"taus": np.array(s.taus), "activation": np.array([s.activation]), "apply_dale": s.apply_dale}
     if initial is not None:
         content |= {"w0": initial["w"].cpu().numpy(), "taus_gaus0": initial["taus_gaus"].cpu().numpy()}
