@@ -147,7 +147,7 @@ def test_inputs_of_several_are_on_one_scale_and_apart():
 @pytest.mark.parametrize("conditions", [("go", "nogo"), ("++", "+-", "-+", "--"), tuple("abcdef")])
 def test_outputs_of_both_networks_by_condition(conditions):
     c = comparison(conditions=conditions)
-    figure = figures.of_conversion(search(), c)["spiking_outputs"]
+    figure = figures.conversion_figures(search(), c)["spiking_outputs"]
     axes = [axis for axis in figure.axes if axis.axison]
     assert [axis.get_title() for axis in axes] == list(conditions)
     for i, axis in enumerate(axes):
@@ -208,7 +208,7 @@ def test_components_of_both_networks():
 
 def test_all_figures_of_one_network_become_files():
     files, again = (
-        {name: figures.png(figure) for name, figure in figures.of_conversion(search(), comparison()).items()}
+        {name: figures.png(figure) for name, figure in figures.conversion_figures(search(), comparison()).items()}
         for _ in range(2)
     )
     assert sorted(files) == sorted(NAMES) and files == again
@@ -217,7 +217,7 @@ def test_all_figures_of_one_network_become_files():
 
 def test_figures_of_a_grid_point_pool_its_networks():
     both = [comparison(0), comparison(1, rates=np.full(N, 3.0))]
-    made = figures.of_conversions({"seed 0": search(), "seed 1": search()}, both, "cell")
+    made = figures.grid_point_figures({"seed 0": search(), "seed 1": search()}, both, "cell")
     assert sorted(made) == sorted(NAMES)
     axis = made["spiking_outputs"].axes[1]
     means = np.array([c.lif_mean[1] for c in both])
@@ -231,12 +231,12 @@ def test_figures_of_a_grid_point_pool_its_networks():
 
 
 def test_figures_of_a_grid_point_with_one_network_or_none():
-    made = figures.of_conversions({"seed 0": search()}, [comparison()], "cell")
+    made = figures.grid_point_figures({"seed 0": search()}, [comparison()], "cell")
     assert sorted(made) == sorted(NAMES)
     assert made["spiking_outputs"].axes[0].get_ylabel() == "output (mean, SD over trials)"
     assert made["units"].get_suptitle() == "cell\nλ = 2"
-    assert figures.of_conversions({}, []) == {}
-    assert list(figures.of_conversions({"seed 0": search()}, [])) == ["scaling"]
+    assert figures.grid_point_figures({}, []) == {}
+    assert list(figures.grid_point_figures({"seed 0": search()}, [])) == ["scaling"]
 
 
 BACKEND = """
@@ -283,7 +283,7 @@ def all_figures():
     result = TrainingResult(net, net.state_dict(), losses=rng.random(200).tolist(), tests=tests)
     scores = Scores(rng.random(4), rng.random(4) < 0.5, rng.random((4, 60)), [1, 0] * 2, np.array(["go", "nogo"] * 2))
     rows = [{"trial_type": kind, "evidence": e, "p_positive": 0.5, "accuracy": 0.7} for kind in "ab" for e in (-1, 1)]
-    yield from figures.of_run(settings, result, Evaluation(scores, (20, 60), rows)).items()
+    yield from figures.run_figures(settings, result, Evaluation(scores, (20, 60), rows)).items()
     curves = {f"seed {k}": (np.arange(5), rng.random(5), k % 2) for k in range(6)}
     yield "loss_curves", figures.loss_curves(curves, 0.3)
     pd = pytest.importorskip("pandas")
@@ -291,7 +291,9 @@ def all_figures():
     yield "against_axes", figures.against_axes(table, "accuracy", "accuracy")
     searches = {f"{k}": search() for k in range(3)}
     for n in (1, 3):
-        made = figures.of_conversions({k: searches[k] for k in list(searches)[:n]}, [comparison(k) for k in range(n)])
+        made = figures.grid_point_figures(
+            {k: searches[k] for k in list(searches)[:n]}, [comparison(k) for k in range(n)]
+        )
         yield from ((f"{name} of {n}", figure) for name, figure in made.items())
 
 

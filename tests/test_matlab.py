@@ -12,7 +12,7 @@ import scipy.io
 import scipy.io.matlab
 import scipy.sparse
 
-from ratecore.formats import FormatError, add_to_mat, load_mat
+from ratecore.formats import FormatError, add_to_mat, load_mat, matlab5
 from ratecore.formats import matlab as container
 from ratecore.formats import matlab_writing as writing
 from ratecore.formats.mat import read_variables
@@ -71,7 +71,7 @@ def variable(name, of_class, shape, *parts, order="<", flags=0):
 
 
 def file_of(*elements, order="<"):
-    return container._file_header(order) + b"".join(elements)
+    return matlab5._file_header(order) + b"".join(elements)
 
 
 def saved(**content):

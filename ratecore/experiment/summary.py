@@ -289,7 +289,7 @@ def cell_figures(experiment: Experiment, cell) -> dict:
 
 
 def spiking_figures(experiment: Experiment, cell) -> dict:
-    """The figures of one grid point's spiking networks over its seeds, see `figures.of_conversions`; none where no
+    """The figures of one grid point's spiking networks over its seeds, see `figures.grid_point_figures`; none where no
     network was trained.
     """
     from ratecore import figures
@@ -298,7 +298,7 @@ def spiking_figures(experiment: Experiment, cell) -> dict:
     runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
     converted = [run for run in runs if "lambda" in (run.outcome("convert", verify=False) or {})]
     searches = {f"seed {run.settings.seed}": read_sealed_json(run.conversion) for run in converted}
-    return figures.of_conversions(searches, [load_comparison(run.comparison) for run in converted], cell.path)
+    return figures.grid_point_figures(searches, [load_comparison(run.comparison) for run in converted], cell.path)
 
 
 def write_figures(made: dict, paths: dict[str, str | Path]) -> None:

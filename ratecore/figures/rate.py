@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # importing them takes longer than drawing
     from ratecore.settings.training import TrainingSettings
 
 
-def of_run(settings: RunSettings, result: TrainingResult, evaluation: Evaluation) -> dict[str, Figure]:
+def run_figures(settings: RunSettings, result: TrainingResult, evaluation: Evaluation) -> dict[str, Figure]:
     """Draw the figures of one rate network.
 
     Args:

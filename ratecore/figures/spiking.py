@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ratecore.figures.search import scaling
 from ratecore.figures.style import (
     COLORS,
+    LIF,
     STEP_MS,
     Window,
     Windows,
@@ -27,21 +29,16 @@ from ratecore.figures.style import (
     title_over,
 )
 from ratecore.spiking.results import Comparison, Example, SearchSummary
-from ratecore.system.intervals import wilson_interval
 
 # Mean and SD of the rate network's output, mean and SD of the spiking network's, (T,) each, unitless.
 Outputs = tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"]]
 Units = Bool[np.ndarray, " N"]
 
-RATE, LIF = "k", COLORS[0]
+RATE = "k"
 E, I, SST = COLORS[0], COLORS[1], COLORS[2]
-FADED, DROPPED = 0.3, "dropped after\nfewer trials"
-
-# Where an accuracy is measured on other trials than those of the search
-ON = {"fresh": "on fresh trials", "changed": "lesioned or stimulated"}
 
 
-def of_conversion(search: SearchSummary, comparison: Comparison) -> dict[str, Figure]:
+def conversion_figures(search: SearchSummary, comparison: Comparison) -> dict[str, Figure]:
     """Draw the figures of one converted network.
 
     Args:
@@ -51,10 +48,10 @@ def of_conversion(search: SearchSummary, comparison: Comparison) -> dict[str, Fi
     Returns:
         figures by name: scaling, raster, spiking_outputs, firing_rates, units and components.
     """
-    return {"scaling": scaling({"": search}), **_of_one(comparison, f"λ = {comparison.scaling_factor:g}")}
+    return {"scaling": scaling({"": search}), **_one_network(comparison, f"λ = {comparison.scaling_factor:g}")}
 
 
-def of_conversions(
+def grid_point_figures(
     searches: Mapping[str, SearchSummary], comparisons: Sequence[Comparison], title: str = ""
 ) -> dict[str, Figure]:
     """Draw the figures of a grid point over its seeds.
@@ -67,7 +64,7 @@ def of_conversions(
         title: of each figure.
 
     Returns:
-        figures by the names of `of_conversion`, without those that have no data.
+        figures by the names of `conversion_figures`, without those that have no data.
     """
     made = {"scaling": scaling(searches, title)} if searches else {}
     if not comparisons:
@@ -75,10 +72,10 @@ def of_conversions(
     first, n = comparisons[0], len(comparisons)
     best = f"λ = {first.scaling_factor:g}"
     if n == 1:
-        return made | _of_one(first, _lines(title, best))
+        return made | _one_network(first, _lines(title, best))
     rates, inh, som = (np.concatenate([getattr(c, name) for c in comparisons]) for name in ("rates", "inh", "som"))
     title_of_all = _lines(title, f"{n} networks")
-    made |= _of_one(first, _lines(title, f"first of {n} networks, {best}"))
+    made |= _one_network(first, _lines(title, f"first of {n} networks, {best}"))
     made["spiking_outputs"] = spiking_outputs(
         _outputs_over_networks(comparisons), first.stimulus_windows, first.response, "networks", title_of_all
     )
@@ -99,7 +96,7 @@ def _outputs_over_networks(comparisons: Sequence[Comparison]) -> dict[str, Outpu
     return outputs
 
 
-def _of_one(c: Comparison, title: str) -> dict[str, Figure]:
+def _one_network(c: Comparison, title: str) -> dict[str, Figure]:
     windows, examples = (c.stimulus_windows, c.response), dict(zip(c.conditions, c.examples, strict=True))
     outputs = {name: (c.rate_mean[i], c.rate_sd[i], c.lif_mean[i], c.lif_sd[i]) for i, name in enumerate(c.conditions)}
     return {
@@ -131,86 +128,6 @@ def _panels(n: int, width: float, height: float, most: int = 4, **options: Any) 
     for axis in axes.flat[n:]:
         axis.set_axis_off()
     return figure, list(axes.flat[:n])
-
-
-# --------------------------------------------------------------------------------------------------- the search
-
-
-def scaling(searches: Mapping[str, SearchSummary], title: str = "") -> Figure:
-    """Draw accuracy against lambda.
-
-    One network has Wilson's interval at each value; several networks have one line each and their mean. Values that
-    racing dropped after fewer trials are pale; a ring marks the best value.
-
-    Args:
-        searches: by network: `SearchResult.summary()`.
-        title: of the figure.
-
-    Returns:
-        the figure.
-
-    Source:
-        Kim et al. 2019, Fig. 2A.
-    """
-    figure, axis = new_figure(5.5, 3.4)
-    if len(searches) == 1:
-        _one_search(axis, *searches.values())
-    else:
-        _many_searches(axis, searches)
-    axis.axhline(0.95, color="0.7", lw=0.8, ls="--", zorder=0, label="95 %")
-    axis.set(xlabel="λ, by which the weights are divided", ylim=(-0.03, 1.03))
-    title_over(axis, title)
-    legend(axis)
-    return figure
-
-
-def _curve(
-    search: SearchSummary,
-) -> tuple[Float[np.ndarray, " L"], Float[np.ndarray, " L"], Int[np.ndarray, " L"]]:
-    """Values of lambda, accuracy and number of trials at each."""
-    return np.array(search["scaling_factors"]), np.array(search["all_perfs"]), np.array(search["n_trials"])
-
-
-def _one_search(axis: Axes, search: SearchSummary) -> None:
-    values, accuracy, n = _curve(search)
-    confidence = search["confidence"]
-    ends = np.array([wilson_interval(round(p * k), k, confidence) for p, k in zip(accuracy, n, strict=True)])
-    error = np.abs(ends - accuracy[:, None])
-    axis.plot(values, accuracy, color=LIF, lw=1, alpha=FADED)
-    for rows, alpha, label in ((n == n.max(), 1.0, f"{n.max()} trials"), (n < n.max(), FADED, DROPPED)):
-        if rows.any():
-            look: dict[str, Any] = dict(fmt="o", ms=5, lw=1.2, mew=0, color=LIF, alpha=alpha, label=label)
-            axis.errorbar(values[rows], accuracy[rows], error[rows].T, **look)
-    best, p, low, high = search["lambda"], search["spiking_accuracy"], search["ci_low"], search["ci_high"]
-    at = accuracy[values == best]
-    scored, on = f"{100 * p:.0f} % [{100 * low:.0f}, {100 * high:.0f}]", ON.get(search.get("scored", "search"))
-    label = f"best: λ = {best:g}" + ("" if on else f",\n{scored}")
-    axis.plot(best, at[0] if at.size else p, "o", ms=11, mfc="none", mec=COLORS[1], mew=1.5, label=label)
-    if on:
-        ends, label = np.array([[p - low], [high - p]]), f"{on},\n{scored}"
-        axis.errorbar(best, p, ends, fmt="D", ms=5, lw=1.2, color=COLORS[1], label=label)
-    axis.set_ylabel(f"accuracy ({100 * confidence:g} % interval)")
-
-
-def _many_searches(axis: Axes, searches: Mapping[str, SearchSummary]) -> None:
-    named = len(searches) <= len(COLORS) - 2  # more cannot be told apart; black is the mean's, yellow is too pale
-    at: dict[float, list[float]] = {}
-    for i, (name, search) in enumerate(searches.items()):
-        values, accuracy, n = _curve(search)
-        color = color_of(i) if named else "0.6"
-        axis.plot(values, accuracy, lw=1, color=color, alpha=0.7 if named else 0.4, label=name if named else "")
-        for rows, alpha in ((n == n.max(), 0.9), (n < n.max(), FADED)):
-            axis.plot(values[rows], accuracy[rows], "o", ms=4, mew=0, color=color, alpha=alpha)
-        best = values == search["lambda"]
-        axis.plot(values[best], accuracy[best], "o", ms=9, mfc="none", mec=color, mew=1.2)
-        for value, p in zip(values, accuracy, strict=True):
-            at.setdefault(value, []).append(p)
-    everywhere = sorted(value for value, accuracies in at.items() if len(accuracies) == len(searches))
-    mean = [np.mean(at[value]) for value in everywhere]
-    axis.plot(everywhere, mean, "-", lw=2.2, color="k", label=f"mean of {len(searches)}")
-    axis.plot([], [], "o", ms=9, mfc="none", mec="0.4", mew=1.2, label="best of each")
-    axis.plot([], [], "o", ms=4, mew=0, color="0.4", alpha=FADED, label=DROPPED)
-    axis.set_ylabel("accuracy")
 
 
 # ------------------------------------------------------------------------------------------------------- trials

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ratecore.formats.containers import Content
-from ratecore.formats.matlab import UnusableError
+from ratecore.formats.errors import UnusableError
 from ratecore.settings.network import NetworkSettings
 
 REQUIRED = ("w", "w_in", "w_out", "taus")

@@ -1,4 +1,4 @@
-"""Zip archives (`.pth`, `.npz`) as containers: no claim in them is trusted.
+"""What all containers share, and zip archives (`.pth`, `.npz`): no claim in them is trusted.
 
 A file's headers are whatever its author wrote. So sizes are compared with the bytes present before memory is
 allocated, checksums before numbers are used, and only arrays of numbers and text are built.
@@ -11,6 +11,7 @@ import math
 import os
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,30 @@ from numpy.typing import NDArray
 StrPath = str | os.PathLike[str]
 # What a file holds, by name. Values are of any kind until they are checked: arrays, text, sparse matrices, structures.
 Content = dict[str, Any]
+Bytes = bytes | bytearray
 
 LARGEST = 4 * 2**30  # bytes that a file may have, and unpack to; a network of 10,000 units has less
+MOST_UNPACKED = 2**28  # bytes that a cell array, structure or sparse matrix may unpack to
+MOST_LETTERS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a file, before its values are read.
+
+    Attributes:
+        name: of the variable.
+        kind: 'numbers', 'text', 'a sparse matrix', 'a structure', 'an object' ...
+        shape: according to the file.
+        start: first of its bytes in the file, headers included.
+        end: first byte after it.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
 
 
 def checked_zip(data: bytes, packed: bool) -> zipfile.ZipFile:

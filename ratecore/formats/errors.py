@@ -19,6 +19,10 @@ class DamagedError(FormatError):
     """A checkpoint that training cannot resume from; the message names the file and why."""
 
 
+class UnusableError(ValueError):
+    """A variable of a kind that is not read; its file may still be usable."""
+
+
 def first_line(error: BaseException) -> str:
     """An error in one line without colours, with its class unless that is a generic one.
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ratecore.formats.containers import LARGEST, Content
-from ratecore.formats.matlab import MOST_LETTERS, MOST_UNPACKED, UnusableError
+from ratecore.formats.containers import LARGEST, MOST_LETTERS, MOST_UNPACKED, Content
+from ratecore.formats.errors import UnusableError
 
 _DEEPEST = 8  # structures in structures that are read
 _USER_BLOCK = 512  # bytes before the HDF5 file, where MATLAB puts its header

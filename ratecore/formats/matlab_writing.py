@@ -9,7 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ratecore.formats.matlab import HEADER, MATRIX, Variable, is_format_4, order_4, order_of, sealed_length, variables
+from ratecore.formats.containers import Variable
+from ratecore.formats.matlab import is_format_4, order_4, sealed_length, variables
+from ratecore.formats.matlab5 import HEADER, MATRIX, order_5
 
 
 def with_variables(data: bytes, values: Mapping[str, ArrayLike]) -> bytes:
@@ -38,7 +40,7 @@ def with_variables(data: bytes, values: Mapping[str, ArrayLike]) -> bytes:
             _move_objects(kept, variable)
     if is_format_4(data):
         return bytes(kept) + b"".join(_element_4(name, v, order_4(data, 0)) for name, v in values.items())
-    if order_of(data) == ">":
+    if order_5(data) == ">":
         return bytes(kept) + b"".join(_element_big(name, v) for name, v in values.items())
     import scipy.io
 
@@ -51,7 +53,7 @@ def _move_objects(kept: bytearray, removed: Variable) -> None:
     """Correct the offset in the header to the data of MATLAB's objects, after a variable was removed."""
     if is_format_4(kept):
         return
-    order = order_of(kept)
+    order = order_5(kept)
     offset = struct.unpack_from(f"{order}Q", kept, 116)[0]
     if removed.end <= offset <= len(kept) + removed.end - removed.start:
         struct.pack_into(f"{order}Q", kept, 116, offset - (removed.end - removed.start))

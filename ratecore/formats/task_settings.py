@@ -12,8 +12,7 @@ from jaxtyping import Float
 
 from ratecore.formats.conform import number, numbers, word
 from ratecore.formats.containers import Content
-from ratecore.formats.errors import FormatError, say_once
-from ratecore.formats.matlab import UnusableError
+from ratecore.formats.errors import FormatError, UnusableError, say_once
 from ratecore.settings.base import shown, task_key
 from ratecore.tasks import AbstractTask, TaskFactory
 

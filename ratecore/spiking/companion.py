@@ -260,6 +260,6 @@ def _save_plots(
         u, label = draw_stimulus(task, kind, rng)
         name = str(label) if kind is None else kind
         trial = simulator.record(scaling, u, simulator.draw(rng, simulator.steps(u.shape[1])))
-        windows, examples = (task.stimulus_windows, task.response_steps), {name: Example.of(trial, u)}
+        windows, examples = (task.stimulus_windows, task.response_steps), {name: Example.from_trial(trial, u)}
         figure = raster(examples, model.inh, model.som, *windows, f"λ = {scaling:g}")
         write_atomic(folder / f"{stem}_{name}.png", png(figure))

@@ -128,7 +128,7 @@ class Pair:
         simulator = self.simulator
         trial = simulator.record(self.scaling_factor, u, simulator.draw(rng, simulator.steps(u.shape[1])))
         if name not in self.by_condition:
-            self.by_condition[name] = Example.of(trial, u), [Mean() for _ in range(4)]
+            self.by_condition[name] = Example.from_trial(trial, u), [Mean() for _ in range(4)]
         values = output, self._by_step(trial.out), activity, self._activity(trial)
         for mean, value in zip(self.by_condition[name][1], values, strict=True):
             mean.add(value)

@@ -74,7 +74,7 @@ class Example:
     out_dt: float
 
     @classmethod
-    def of(cls, trial: RecordedTrial, u: Real[np.ndarray, "n_in T"]) -> Example:
+    def from_trial(cls, trial: RecordedTrial, u: Real[np.ndarray, "n_in T"]) -> Example:
         """Take what is drawn from a trial.
 
         Args:

@@ -38,7 +38,7 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     summary = found.summary()
     comparison = compare(result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown,
                          model=scored)  # fmt: skip
-    drawn = figures.of_conversion(summary, comparison)
+    drawn = figures.conversion_figures(summary, comparison)
     files = write_file(run, "convert", run.conversion, sealed_json(summary, indent=2))
     files |= write_file(run, "convert", run.comparison, comparison_bytes(comparison))
     files |= write_figures(run, "convert", drawn)

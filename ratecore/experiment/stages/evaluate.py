@@ -21,7 +21,7 @@ def evaluate_run(run: Run) -> dict:
     task = s.create_task()
     evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.loss_fn)
     summary = evaluation.summary()
-    drawn = figures.of_run(s, result, evaluation)
+    drawn = figures.run_figures(s, result, evaluation)
     files = write_file(run, "evaluate", run.evaluation, evaluation_bytes(evaluation))
     files |= write_file(run, "evaluate", run.scores, json.dumps(summary, indent=2).encode())
     files |= write_figures(run, "evaluate", drawn)
