@@ -1,0 +1,178 @@
+"""Hashes of what Python source computes: a module with all modules of its package that it imports.
+
+Comments, docstrings, layout and the descriptions of settings don't count. Imports are read from the syntax trees, those
+inside functions included, so nothing is imported for it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+# Fields of syntax trees that say nothing about what is computed.
+_IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+_IMPORTS = (ast.Import, ast.ImportFrom, ast.Call)
+
+
+class Module(NamedTuple):
+    """What is known of a source file.
+
+    Attributes:
+        digest: hash of what it computes.   imports: the names of all that it imports, modules and what is in them.
+    """
+
+    digest: bytes
+    imports: frozenset[str]
+
+
+def code_hash_of(package: Path, roots: Iterable[str], without: Iterable[str] = ()) -> str:
+    """Hash (16 hex digits) of modules and all that they import from their package.
+
+    Args:
+        package: folder of the package.   roots, without: as in `modules_behind`.
+
+    Raises:
+        ModuleNotFoundError: a root or an exception is no module of the package.   SyntaxError: in a source file.
+    """
+    digest = hashlib.sha256()
+    for name, path in sorted(modules_behind(package, roots, without).items()):
+        digest.update(name.encode() + b"\0" + read_module(path, name).digest)
+    return digest.hexdigest()[:16]
+
+
+def modules_behind(package: Path, roots: Iterable[str], without: Iterable[str] = ()) -> dict[str, Path]:
+    """Name: file of modules and all that they import from their package, also indirectly.
+
+    A package's `__init__` counts where the package itself is imported, or a name that is no module of it.
+
+    Args:
+        package: folder of the package.
+        roots: names of modules to begin with; of a package, all modules in it.
+        without: modules and packages that are left out with what only they import.
+
+    Raises:
+        ModuleNotFoundError: a root or an exception is no module of the package.
+    """
+    files, left_out = _files_of(package), frozenset(without)
+    for name in (*(roots := tuple(roots)), *left_out):
+        if name not in files:
+            raise ModuleNotFoundError(f"{package} has no module '{name}'", name=name)
+    found: dict[str, Path] = {}
+    left = [name for name in files if any(f"{name}.".startswith(f"{root}.") for root in roots)]
+    while left:
+        name = left.pop()
+        if name in found:
+            continue
+        found[name] = files[name]
+        for imported in read_module(files[name], name).imports:
+            module = _module_of(imported, files)
+            if module and not any(f"{module}.".startswith(f"{other}.") for other in left_out):
+                left.append(module)
+    return found
+
+
+@cache
+def _files_of(package: Path) -> dict[str, Path]:
+    """Name: file of every module of a package."""
+    files = {}
+    for path in package.rglob("*.py"):
+        parts = (package.name, *path.relative_to(package).with_suffix("").parts)
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return files
+
+
+def _module_of(name: str, files: dict[str, Path]) -> str | None:
+    """The module that an imported name is, or is in."""
+    while name and name not in files:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+@cache
+def read_module(path: Path, name: str) -> Module:
+    """What a source file computes and imports. Raises SyntaxError.
+
+    Args:
+        path: of the file.   name: of the module, from which relative imports start.
+    """
+    tree, imports = ast.parse(path.read_bytes(), str(path)), []
+    digest = hashlib.sha256(normal_form(tree, imports).encode()).digest()
+    parent = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    return Module(digest, frozenset(_imported(imports, parent)))
+
+
+def _imported(nodes: list[ast.AST], parent: str) -> Iterator[str]:
+    """The full names of what import statements name, and `import_module` by a fixed name."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = parent.split(".")
+            above = parts[: len(parts) - node.level + 1] if node.level else []
+            module = ".".join(filter(None, [*above, node.module]))
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant))
+
+
+def normal_form(tree: ast.AST, imports: list[ast.AST] | None = None) -> str:
+    """A syntax tree as text, the same for all sources that differ only in what computes nothing.
+
+    `ast.dump` writes other texts in other versions of Python. This form leaves out what is None or empty, so that a
+    field that a later version adds, and that older code doesn't use, changes nothing.
+
+    Args:
+        tree: of a module.   imports: to which the import statements in it are added.
+    """
+    parts: list[str] = []
+    _write(tree, parts.append, [] if imports is None else imports)
+    return "".join(parts)
+
+
+def _write(node: ast.AST, write: Callable[[str], None], imports: list[ast.AST]) -> None:
+    kind = type(node)
+    if kind in _IMPORTS:
+        imports.append(node)
+    write(f"{kind.__name__}(")
+    for field in _fields_of(kind):
+        value = getattr(node, field, None)
+        if type(value) is list:
+            if kind is ast.Call and field == "keywords":
+                value = _without_description(node)
+            elif kind is ast.JoinedStr:
+                value = [part for part in value if getattr(part, "value", None) != ""]  # which Python 3.12 puts in
+            if value:
+                write(f"{field}[")
+                for item in value:
+                    if isinstance(item, ast.AST):
+                        if not _is_text_alone(item):
+                            _write(item, write, imports)
+                    else:
+                        write(f"{item!r},")
+                write("]")
+        elif isinstance(value, ast.AST):
+            write(f"{field}=")
+            _write(value, write, imports)
+        elif value is not None or kind is ast.Constant:
+            write(f"{field}={value!r},")
+    write(")")
+
+
+@cache
+def _fields_of(kind: type[ast.AST]) -> tuple[str, ...]:
+    return tuple(field for field in kind._fields if field not in _IGNORED)
+
+
+def _is_text_alone(node: ast.AST) -> bool:
+    """Whether a statement is a docstring, or a text elsewhere, which does nothing either."""
+    return type(node) is ast.Expr and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _without_description(call: ast.Call) -> list[ast.keyword]:
+    """The arguments by name of a call; of pydantic's `Field` without the description."""
+    is_field = isinstance(call.func, ast.Name) and call.func.id == "Field"
+    return [keyword for keyword in call.keywords if not (is_field and keyword.arg == "description")]
