@@ -22,7 +22,8 @@ import torch
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import run_block, train_run
+from ratecore.experiment.stages.running import run_block
+from ratecore.experiment.stages.train import train_run
 from ratecore.rate.training import warm_up
 
 torch.set_num_threads(1)

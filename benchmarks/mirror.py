@@ -34,7 +34,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ratecore.experiment.grid import Experiment  # noqa: E402
 from ratecore.experiment.runs import Run  # noqa: E402
-from ratecore.experiment.stages import evaluate_run, export_run, run_block, train_run  # noqa: E402
+from ratecore.experiment.stages.evaluate import evaluate_run  # noqa: E402
+from ratecore.experiment.stages.export import export_run  # noqa: E402
+from ratecore.experiment.stages.running import run_block  # noqa: E402
+from ratecore.experiment.stages.train import train_run  # noqa: E402
 from ratecore.rate.training import warm_up  # noqa: E402
 from ratecore.tracking.mlflow.follow import Follower  # noqa: E402
 

@@ -181,7 +181,7 @@ def test_what_is_swept_after_training_trains_no_network_twice():
     runs = [Run.of(e, cell, 1) for cell in e.cells[6:]]
     assert len({(str(run.folder), *run.labels.values()) for run in runs}) == 1
     assert runs[0].labels["name"] == "go-nogo N=20 seed=1"
-    assert len({run.place("convert") for run in runs}) == 6 and len({run.evaluation for run in runs}) == 2
+    assert len({run.folder_of("convert") for run in runs}) == 6 and len({run.evaluation for run in runs}) == 2
     assert runs[-1].group("spiking", "convert") == "spiking/evaluation_n_trials_20/refractory_5"
     assert runs[-1].step("train") == "train" and runs[-1].group("eval", "train") == "eval"
 

@@ -36,9 +36,10 @@ TIMED = {
         "FusedUpdates._adam": "optimizer",
     },
     "ratecore.tracking.record": {"Record.append": "records/record"},
-    "ratecore.tracking.provenance": {"code_hash": "records/code hash", "provenance": "records/git and versions"},
-    "ratecore.formats": {"save_pth": "records/pth"},
-    "ratecore.experiment.stages": {"run_block": "other/blocks"},
+    "ratecore.experiment.stages.table": {"code_hash": "records/code hash"},
+    "ratecore.tracking.provenance": {"provenance": "records/git and versions"},
+    "ratecore.formats.pth": {"save_pth": "records/pth"},
+    "ratecore.experiment.stages.running": {"run_block": "other/blocks"},
 }
 WITHIN_EVALUATION = ("stimuli", "noise")  # the trials of a test are a part of the test
 

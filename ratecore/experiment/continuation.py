@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ratecore.experiment.checkpoints import NEWEST, PREVIOUS
+from ratecore.experiment.stages import table
+from ratecore.experiment.stages.table import TRAIN
 from ratecore.formats import FormatError, result_from_checkpoint, result_from_pth
 from ratecore.rate.training import TrainingResult, meets_criterion
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import read_bounded, sha256_of
 from ratecore.tracking import Record, RecordError
-from ratecore.tracking.provenance import code_hash
 
 STOPPING = ("n_trials", "min_trials", "loss_threshold", "accuracy_threshold")
 RULES = "stopping_rules.jsonl"  # in the folder of all runs: the values of these that networks were trained with
@@ -95,16 +96,17 @@ def _results(root, folder: Path, settings: RunSettings, device) -> Iterator[Trai
     """What is left of a run: its network, or the checkpoints of a training that was interrupted."""
     # Whatever is damaged there is named when that run is worked on; this one can do without it.
     with contextlib.suppress(RecordError, FormatError, OSError):
-        end = Record(folder / "record.jsonl").last("end", "train") or {}
+        end = Record(folder / "record.jsonl").last("end", TRAIN) or {}
         network = folder / "network.pth"
         written = end.get("files", {}).get(Path(os.path.relpath(network, root)).as_posix())
-        if end.get("status") == "done" and end.get("code_hash") == code_hash() and sha256_of(network) == written:
+        same_code = end.get("code_hash") == table.code_hash(TRAIN)
+        if end.get("status") == "done" and same_code and sha256_of(network) == written:
             result = result_from_pth(network, device)
             result.seconds = end.get("seconds", 0.0)
             yield result
     for name in (NEWEST, PREVIOUS):
         with contextlib.suppress(FormatError, OSError):
-            yield result_from_checkpoint(folder / name, settings, device)
+            yield result_from_checkpoint(folder / name, settings, table.code_hash(TRAIN), device)
 
 
 def leads_to(result: TrainingResult, settings: RunSettings, wanted: RunSettings) -> bool:

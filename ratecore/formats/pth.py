@@ -18,7 +18,6 @@ from ratecore.rate.results import TrainingResult
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.run import AFTER_TRAINING, RunSettings
 from ratecore.system.files import read_bounded, write_atomic
-from ratecore.tracking.provenance import code_hash
 
 PTH_FORMAT = "ratecore-1"
 CHECKPOINT_FORMAT = b"ratecore-checkpoint-1"
@@ -194,18 +193,25 @@ def _check_types(content: dict) -> None:
             raise ValueError("'tests' must be dicts of numbers")
 
 
-def checkpoint_bytes(settings: RunSettings, result) -> bytes:
-    """A training under way: a line with the SHA-256 of the rest, and a `.pth` file with the identity of the run."""
-    data = pth_bytes(settings, result, seconds=result.seconds, identity=settings.identity("training"), code=code_hash())
+def checkpoint_bytes(settings: RunSettings, result, code: str) -> bytes:
+    """A training under way: a line with the SHA-256 of the rest, and a `.pth` file with the identity of the run.
+
+    Args:
+        settings, result: of the run.   code: hash of the code that trains it.
+    """
+    data = pth_bytes(settings, result, seconds=result.seconds, identity=settings.identity("training"), code=code)
     return CHECKPOINT_FORMAT + b" " + hashlib.sha256(data).hexdigest().encode() + b"\n" + data
 
 
-def result_from_checkpoint(path, settings: RunSettings, device="cpu"):
+def result_from_checkpoint(path, settings: RunSettings, code: str, device="cpu"):
     """The `TrainingResult` in a checkpoint of these settings.
 
+    Args:
+        settings: of the run.   code: hash of the code that trains it.   device: torch device of the result.
+
     Raises:
-        DamagedError: not whole, or written by other code, whose next update might be another.
-        FormatError: it is whole, and of other settings.
+        DamagedError: damaged, or written by other code, whose next update could differ.
+        FormatError: undamaged, but of other settings.
     """
     try:
         head, _, data = read_bounded(path, LARGEST).partition(b"\n")
@@ -218,7 +224,7 @@ def result_from_checkpoint(path, settings: RunSettings, device="cpu"):
         raise FormatError(
             f"{path}: a checkpoint of other settings than this run's; move it away to train from the start"
         )
-    if content.get("code") != code_hash():
+    if content.get("code") != code:
         raise DamagedError(f"{path}: a checkpoint of another version of ratecore")
     return result_of_content(path, content, device)
 

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.stages.evaluate import evaluate_run
+from ratecore.experiment.stages.export import export_run
+from ratecore.experiment.stages.running import run_block
+from ratecore.experiment.stages.train import train_run
 from ratecore.rate.training import warm_up
 from ratecore.tracking.mlflow.follow import Follower
 from ratecore.tracking.queue import note_deaths

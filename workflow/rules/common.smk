@@ -1,25 +1,28 @@
 # What all stages need: the experiment of the configuration, and where its files are.
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
 
 from ratecore.settings.base import SettingsError
-from ratecore.experiment.costs import (
-    conversion_minutes,
-    scoring_minutes,
-    training_memory,
-    training_minutes,
-)
+from ratecore.experiment.costs import training_memory
 from ratecore.system.devices import device_pool
 from ratecore.system.files import check_writable, network_file_system
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import TABLE_WRITTEN
 from ratecore.experiment.plan import announcement
 from ratecore.settings.reading import read_words
-from ratecore.experiment.runs import DEPENDS_ON
-from ratecore.experiment.summary import FIGURES, grid_figures, stages_of
+from ratecore.experiment.stages.table import (
+    STAGES,
+    TRAIN,
+    figures_hash,
+    function_of,
+    last_of,
+    stages_of,
+)
+from ratecore.experiment.summary import grid_figures
 from ratecore.system.surroundings import settle_workflow
 from ratecore.tracking.mlflow.follow import Follower
 from ratecore.tracking.queue import note_deaths, words_of_mirror
@@ -52,7 +55,7 @@ validate(experiment.given(), "../schemas/config.schema.yaml")
 
 follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()
-STAGES = stages_of(experiment)  # those that every network goes through
+CHOSEN = stages_of(experiment.settings)  # those that every network goes through
 
 
 def cells_of(stage):
@@ -62,17 +65,17 @@ def cells_of(stage):
     return Paramspace(pd.DataFrame(rows, columns=columns))
 
 
-CELLS = {stage: cells_of(stage) for stage in ("train", "evaluate", "export")}
-CELLS["convert"] = CELLS["export"]
+_spaces = {experiment.columns(stage): cells_of(stage) for stage in STAGES}
+CELLS = {stage: _spaces[experiment.columns(stage)] for stage in STAGES}
 # Of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
 CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
 BLOCK = {stage: f"{cell}/seeds~{{seeds}}" for stage, cell in CELL.items()}
-# How many jobs of the last stage there are for the same networks; of these one at a time works on a network.
-VARIANTS = len(experiment.cells_of("convert")) // len(experiment.cells_of("train"))
+# How many jobs of the last stage there are for the same networks, of which one at a time works on a network.
+VARIANTS = len(experiment.cells) // len(experiment.cells_of(TRAIN))
 
 
 wildcard_constraints:
-    **{column: "[^/]+" for column in CELLS["convert"].columns},
+    **{axis.column: "[^/]+" for axis in experiment.axes},
     seeds="[0-9a-f+-]+",
 
 
@@ -82,7 +85,7 @@ def identities(stage):
     def of_block(wildcards):
         cell = experiment.cell_of(wildcards)
         return [
-            cell.identity(seed, *DEPENDS_ON[stage])
+            cell.identity(seed, *STAGES[stage].settings)
             for seed in experiment.blocks[wildcards.seeds]
         ]
 
@@ -114,31 +117,40 @@ def memory_to_train(wildcards, attempt, threads):
     return training_memory(settings, at_once) * attempt
 
 
-def minutes(wildcards, attempt, threads):
-    """Minutes of a training job."""
-    return training_minutes(*first_run(wildcards), threads) * attempt
+def minutes_of(stage):
+    """A function of a job that estimates its minutes, with those in which it waits for other variants."""
+
+    def of_job(wildcards, attempt, threads):
+        minutes = _minutes(stage, wildcards, threads)
+        if VARIANTS > 1 and STAGES[stage].variants:
+            others = [name for name, row in CHOSEN.items() if row.variants]
+            longest = max(_minutes(name, wildcards, 1) for name in others)
+            minutes += (VARIANTS - 1) * max(minutes, longest)
+        return minutes * attempt
+
+    return of_job
 
 
-def minutes_to_score(wildcards, attempt):
-    """Minutes of a job that evaluates or exports."""
-    minutes = scoring_minutes(*first_run(wildcards))
-    return (minutes + waiting(wildcards, minutes)) * attempt
-
-
-def minutes_to_convert(wildcards, attempt, threads):
-    """Minutes of a job that converts to spiking networks."""
-    minutes = conversion_minutes(*first_run(wildcards), threads)
-    return (minutes + waiting(wildcards, minutes)) * attempt
-
-
-def waiting(wildcards, minutes):
-    """Minutes that a job may wait for the jobs of other variants of its networks."""
-    if VARIANTS == 1:
-        return 0
-    longest = (
-        conversion_minutes(*first_run(wildcards)) if "convert" in STAGES else minutes
+def _minutes(stage, wildcards, threads):
+    estimate = function_of(STAGES[stage].minutes)
+    return estimate(
+        *first_run(wildcards), *([threads] if STAGES[stage].threads else [])
     )
-    return (VARIANTS - 1) * max(minutes, longest)
+
+
+def job_of(stage):
+    """What the rule of a stage has, from the stage's row in the table."""
+    row, block = STAGES[stage], f"{stage}/{BLOCK[stage]}"
+    return SimpleNamespace(
+        name=stage,
+        inputs=[f"{ROOT}/jobs/{need}/{BLOCK[need]}.json" for need in row.needs],
+        output=f"{ROOT}/jobs/{block}.json",
+        log=f"{ROOT}/logs/{block}.log",
+        benchmark=f"{ROOT}/benchmarks/{block}.tsv",
+        threads=experiment.settings.threads_per_job if row.threads else 1,
+        minutes=minutes_of(stage),
+        identities=identities(stage),
+    )
 
 
 def blocks_of(stage):
@@ -158,24 +170,32 @@ def all_blocks(stage):
     ]
 
 
-def cell_figures():
+def point_figures():
     """The figures of the grid points, as many as the configuration asks for."""
     return [
         f"{ROOT}/figures/{path}/{name}.png"
-        for stage, names in FIGURES.items()
-        if stage in STAGES
+        for stage, row in CHOSEN.items()
+        if row.point_figures
         for path in list(CELLS[stage].instance_patterns)[
             : experiment.settings.figures.grid_points
         ]
-        for name in names
+        for name in row.point_figures.names
     ]
 
 
-def labels_of(stage, name):
-    """What the report says of a grid point's figure."""
+def figures_of(stage, category):
+    """Name: output of the figures that a stage has for a grid point, for the report."""
     return {
-        **{column: f"{{{column}}}" for column in CELLS[stage].columns},
-        "figure": name.replace("_", " "),
+        name: report(
+            f"{ROOT}/figures/{CELL[stage]}/{name}.png",
+            caption=f"../report/{name}.rst",
+            category=category,
+            labels={
+                **{column: f"{{{column}}}" for column in CELLS[stage].columns},
+                "figure": name.replace("_", " "),
+            },
+        )
+        for name in STAGES[stage].point_figures.names
     }
 
 
@@ -186,5 +206,5 @@ def warn_of_shared_sqlite():
             print(
                 f"WARNING: MLflow's database {file} is on a network file system ({kind}), where SQLite can break. "
                 "Say tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
-                "Nothing is lost: `ratecore replay` makes the database anew from the results."
+                "Nothing is lost: `ratecore replay` makes the database again from the results."
             )

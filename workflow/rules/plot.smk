@@ -1,4 +1,4 @@
-# Figures: of the whole grid, and of each grid point over its seeds.
+# Figures: of the grid, and of each grid point over its seeds.
 rule plot_grid:
     input:
         f"{ROOT}/summary.csv",
@@ -18,6 +18,8 @@ rule plot_grid:
         f"{ROOT}/benchmarks/plot_grid.tsv"
     conda:
         "../envs/ratecore.yaml"
+    params:
+        code=figures_hash(),
     script:
         "../../scripts/plot_grid.py"
 
@@ -26,43 +28,33 @@ rule plot_cell:
     input:
         blocks_of("evaluate"),
     output:
-        **{
-            name: report(
-                f"{ROOT}/figures/{CELL['evaluate']}/{name}.png",
-                caption=f"../report/{name}.rst",
-                category="Grid points",
-                labels=labels_of("evaluate", name),
-            )
-            for name in FIGURES["evaluate"]
-        },
+        **figures_of("evaluate", "Grid points"),
     log:
         f"{ROOT}/logs/plot_cell/{CELL['evaluate']}.log",
     benchmark:
         f"{ROOT}/benchmarks/plot_cell/{CELL['evaluate']}.tsv"
     conda:
         "../envs/ratecore.yaml"
+    params:
+        stage="evaluate",
+        code=figures_hash(),
     script:
-        "../../scripts/plot_cell.py"
+        "../../scripts/plot_point.py"
 
 
 rule plot_spiking:
     input:
         blocks_of("convert"),
     output:
-        **{
-            name: report(
-                f"{ROOT}/figures/{CELL['convert']}/{name}.png",
-                caption=f"../report/{name}.rst",
-                category="Spiking networks",
-                labels=labels_of("convert", name),
-            )
-            for name in FIGURES["convert"]
-        },
+        **figures_of("convert", "Spiking networks"),
     log:
         f"{ROOT}/logs/plot_spiking/{CELL['convert']}.log",
     benchmark:
         f"{ROOT}/benchmarks/plot_spiking/{CELL['convert']}.tsv"
     conda:
         "../envs/ratecore.yaml"
+    params:
+        stage="convert",
+        code=figures_hash(),
     script:
-        "../../scripts/plot_spiking.py"
+        "../../scripts/plot_point.py"

@@ -1,8 +1,8 @@
-# One table with a row a network.
+# One table with a row for every network.
 rule summarize:
     input:
         f"{ROOT}/tracking.json",
-        all_blocks(STAGES[-1]),
+        *(all_blocks(stage) for stage in last_of(CHOSEN)),
     output:
         # Not there while the table only says how far the grid has come, as after a call that broke or was stopped.
         complete=f"{ROOT}/{TABLE_WRITTEN}",

@@ -6,10 +6,11 @@ import json
 
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import table
 from ratecore.experiment.stages.running import curve_group, record_file, write_figures, write_file
 from ratecore.system.files import read_sealed_json, sealed_json, sha256_of, write_atomic
-from ratecore.tracking.provenance import code_hash
 
+STAGE = "convert"
 LARGEST_SEARCH = 2**28  # bytes of the trials of a search that are read
 SCORES = ("spiking_accuracy", "ci_low", "ci_high", "mean_rate_exc", "mean_rate_inh")
 
@@ -23,8 +24,9 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     Returns:
         the fields of the stage's `end`; `skipped` with the reason for a network that was not trained.
     """
-    from ratecore import figures
-    from ratecore.formats import add_to_mat, comparison_bytes, result_from_pth
+    from ratecore.formats.mat import add_to_mat
+    from ratecore.formats.npz import comparison_bytes
+    from ratecore.formats.pth import result_from_pth
     from ratecore.spiking.comparison import compare
     from ratecore.spiking.conversion import convert
     from ratecore.spiking.source import model_of
@@ -40,39 +42,53 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     summary = found.summary()
     comparison = compare(result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown,
                          model=scored)  # fmt: skip
-    group, drawn = run.group("spiking", "convert"), figures.of_conversion(summary, comparison)
-    files = write_file(run, "convert", run.conversion, sealed_json(summary, indent=2), group)
-    files |= write_file(run, "convert", run.comparison, comparison_bytes(comparison), group)
-    files |= write_figures(run, "convert", drawn, group)
+    group = run.group("spiking", STAGE)
+    files = write_file(run, STAGE, run.conversion, sealed_json(summary, indent=2), group)
+    files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison), group)
+    files |= _draw(run, summary, comparison)
     add_to_mat(mat, found.for_mat())
-    files |= record_file(run, "convert", mat, sha256_of(mat), run.group("model", "export"))
+    files |= record_file(run, STAGE, mat, sha256_of(mat), run.group("model", STAGE))
     share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)
-    say(f"{run.name('convert')}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
+    say(f"{run.name(STAGE)}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
         f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search", log)  # fmt: skip
     return _end(run, summary) | {"files": files}
 
 
+def redraw_run(run: Run) -> dict[str, str]:
+    """Draws the run's figures again from its search and its comparison. Returns them as `write_figures`."""
+    from ratecore.formats.npz import load_comparison
+
+    return _draw(run, read_sealed_json(run.conversion), load_comparison(run.comparison))
+
+
+def _draw(run: Run, summary: dict, comparison) -> dict[str, str]:
+    from ratecore import figures
+
+    return write_figures(run, STAGE, figures.of_conversion(summary, comparison), run.group("spiking", STAGE))
+
+
 def _skipped(run: Run, reason: str, log) -> dict:
-    say(f"{run.name('convert')}: not converted: {reason}", log)
-    return {"skipped": reason, "tags": {run.group("spiking", "convert"): f"skipped: {reason}"}}
+    say(f"{run.name(STAGE)}: not converted: {reason}", log)
+    return {"skipped": reason, "tags": {run.group("spiking", STAGE): f"skipped: {reason}"}}
 
 
 def _exported(run: Run):
     """The run's `.mat`. Raises FileNotFoundError when it is not there as it was written."""
-    export = run.outcome("export", code=False)  # what an older version has exported is as good
+    stage, key = table.STAGES[STAGE].adds_to
+    export = run.outcome(stage, code=False)  # an export of another version of the code will do
     if export is None:
         raise FileNotFoundError(
-            f"{run.folder}: the network is not exported, or its files were changed; run 'export' again"
+            f"{run.folder}: the network is not exported, or its files were changed; run '{stage}' again"
         )
-    return run.named(export["mat"])
+    return run.named(export[key])
 
 
 def _end(run: Run, summary: dict) -> dict:
     """The numbers of a conversion, for the table and for MLflow."""
-    s, group = run.settings, run.group("spiking", "convert")
+    s, group = run.settings, run.group("spiking", STAGE)
     known = {name: summary[name] for name in SCORES if summary[name] is not None}  # no rate without units of the type
     short = {f"{group}/{name.removeprefix('spiking_')}": value for name, value in known.items()}
-    curves = curve_group(run, "spiking_curves", "convert")
+    curves = curve_group(run, "spiking_curves", STAGE)
     pairs = zip(summary["scaling_factors"], summary["all_perfs"], strict=True)
     return {
         "lambda": summary["lambda"],
@@ -85,9 +101,9 @@ def _end(run: Run, summary: dict) -> dict:
 
 
 class KeptTrials:
-    """The trials of a search under way, in a file: a search that was killed goes on from them.
+    """The trials of a search under way, in a file from which a search that was killed resumes.
 
-    Variants of a network that are searched alike share it, so that a lesion is no reason for another search.
+    Variants of a network whose searches are the same share the file, as lesions do with the intact network.
     """
 
     def __init__(self, run: Run, log=None):
@@ -96,21 +112,21 @@ class KeptTrials:
 
         s = run.settings
         values = s.identity_values("training") | {
-            "network": run.reads("convert"), "spiking": unperturbed(s.spiking).model_dump(mode="json"),
+            "network": run.reads(STAGE), "spiking": unperturbed(s.spiking).model_dump(mode="json"),
             "output_of_step": s.conversion.output_of_step,
         }  # fmt: skip
         self.run, self.log = run, log
-        self.path = run.folder / f"search-{code_hash()}-{hash_of(values)}.json"
+        self.path = run.folder / f"search-{table.code_hash(STAGE)}-{hash_of(values)}.json"
 
     def load(self) -> dict:
-        """Lambda: Outcomes; empty when there are none, or when the file is damaged, which is said.
+        """Lambda: Outcomes; empty when there are none, or when the file is damaged, which the log says.
 
-        What older versions have kept is of no use any more and is removed.
+        Files of other versions of the code are removed.
         """
         from ratecore.spiking.scoring import Outcomes
 
         for old in self.run.folder.glob("search-*.json"):
-            if not old.name.startswith(f"search-{code_hash()}-"):
+            if not old.name.startswith(f"search-{table.code_hash(STAGE)}-"):
                 old.unlink(missing_ok=True)
         try:
             found = read_sealed_json(self.path, most=LARGEST_SEARCH)
@@ -118,7 +134,7 @@ class KeptTrials:
         except FileNotFoundError:
             return {}
         except (ValueError, TypeError) as error:
-            say(f"{self.run.name('convert')}: {error}; the search begins anew", self.log)
+            say(f"{self.run.name(STAGE)}: {error}; the search starts again", self.log)
             return {}
 
     def save(self, outcomes: dict) -> None:
