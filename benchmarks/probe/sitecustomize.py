@@ -194,11 +194,17 @@ def _peak_memory(usage):
         return usage.ru_maxrss / 1024
 
 
+def _trains(script):
+    """Whether a script, as Snakemake copies it with the job that it is for, is of a training job."""
+    with open(script, "rb") as file:
+        return b"/logs/train/" in file.read()
+
+
 def _role():
     """'job', 'follower', 'worker' (a Python process that the job starts otherwise), or None: not to be timed."""
     if "ratecore.tracking.mlflow.follow" in sys.orig_argv:
         return "follower"
-    if any(argument.endswith(".train.py") for argument in sys.orig_argv):  # as Snakemake names a script
+    if any(argument.endswith(".stage.py") and _trains(argument) for argument in sys.orig_argv):
         return "job"
     return "worker" if "RATECORE_PROBE_JOB" in os.environ else None
 

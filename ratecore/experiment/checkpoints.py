@@ -1,4 +1,4 @@
-"""Checkpoints of a training under way: when one is written, and which one a training goes on from."""
+"""Checkpoints of a training under way: when one is written, and from which one a training resumes."""
 
 from __future__ import annotations
 

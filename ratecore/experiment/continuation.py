@@ -1,4 +1,4 @@
-"""Going on from a training that differs in when it stops alone: `n_trials`, `min_trials` and the thresholds.
+"""Resuming from a training that differs only in when it stops: `n_trials`, `min_trials` and the thresholds.
 
 Every trial and every test comes from a stream of the run's seed, so two such trainings take the same steps until one
 of them stops, and the longer one can go on from there to the same bits.
@@ -70,9 +70,9 @@ def _rules(root) -> list[dict]:
 
 
 def earlier_training(root, folder, settings: RunSettings, device="cpu") -> Earlier | None:
-    """The training that got furthest on the way of this one; None when there is none to go on from.
+    """The longest training that this one can resume from, or None.
 
-    A network or checkpoint of another version of ratecore, and one whose file was changed, is left out.
+    Networks and checkpoints of other training code, and files that were changed, are left out.
 
     Args:
         root: folder of the experiment.   folder: of the run that is to be trained.   settings: of that run.
@@ -85,10 +85,10 @@ def earlier_training(root, folder, settings: RunSettings, device="cpu") -> Earli
         with contextlib.suppress(ValueError):  # a line with something else in it
             other = settings.model_copy(update={"training": type(settings.training)(
                 **{**settings.training.model_dump(), **rule})})  # fmt: skip
-            place = Path(folder).parent / other.identity("training")
-            for result in _results(root, place, other, device) if place.is_dir() else ():
+            earlier = Path(folder).parent / other.identity("training")
+            for result in _results(root, earlier, other, device) if earlier.is_dir() else ():
                 if leads_to(result, other, settings):
-                    found.append(Earlier(result, other, place))
+                    found.append(Earlier(result, other, earlier))
     return max(found, key=lambda earlier: (earlier.result.trained, earlier.result.n_trials), default=None)
 
 

@@ -136,7 +136,7 @@ class Experiment:
         _check_mapping(config)
         try:
             settings = ExperimentSettings(**config)
-        except SettingsError as error:  # what is wrong with the grid is said at once, too
+        except SettingsError as error:  # with the problems of the grid, so that all are named at once
             raise SettingsError(error.problems + _grid_problems(config.get("grid"))) from None
         return cls(settings)
 
@@ -262,19 +262,19 @@ class Experiment:
             raise SettingsError("grid: two grid points have the same path")
 
     def _refuse_value_twice(self, first: int, second: int) -> None:
-        """Raises SettingsError where two equal grid points, by their numbers, differ in one place of one axis."""
-        places, left = [], (first, second)
+        """Raises SettingsError where two equal grid points, by their numbers, differ in one axis alone."""
+        differ, left = [], (first, second)
         for axis in reversed(self.axes):  # the last one is the quickest, see `_make_cells`
             (i, j), left = (n % len(axis.values) for n in left), tuple(n // len(axis.values) for n in left)
-            places += [(axis, axis.values[i], axis.values[j])] if i != j else []
-        if len(places) == 1:
-            [(axis, one, other)] = places
-            same = f", also as {shown(one)}" if repr(one) != repr(other) else ""
+            differ += [(axis, axis.values[i], axis.values[j])] if i != j else []
+        if len(differ) == 1:
+            [(axis, value, other)] = differ
+            same = f", also as {shown(value)}" if repr(value) != repr(other) else ""
             raise SettingsError([(("grid", axis.column), f" = {shown(other)}: it is there twice{same}; name it once")])
 
     @cached_property
     def by_path(self) -> dict[str, GridPoint]:
-        """The cell of each path."""
+        """The grid point of each path."""
         return {cell.path: cell for cell in self.cells}
 
     def columns(self, stage: str) -> tuple[str, ...]:
@@ -297,7 +297,7 @@ class Experiment:
 
     @cached_property
     def _first_cells(self) -> dict[tuple[str, ...], dict[str, GridPoint]]:
-        """Columns: path in these columns alone: the first cell there."""
+        """Columns: path in these columns alone: the first grid point there."""
         found = {}
         for columns in {self.columns(stage) for stage in STAGES}:
             cells = found[columns] = {}
@@ -306,7 +306,7 @@ class Experiment:
         return found
 
     def cells_of(self, stage: str) -> dict[str, GridPoint]:
-        """Path: cell, one for each of the stage's jobs; cells that differ in what comes after it have one job."""
+        """Path: grid point of each of the stage's jobs; points that differ only in later stages have one job."""
         return self._first_cells[self.columns(stage)]
 
     def cell_of(self, values) -> GridPoint:
@@ -317,7 +317,7 @@ class Experiment:
 
     @cached_property
     def blocks(self) -> dict[str, tuple[int, ...]]:
-        """Name: seeds of each job, the same for every cell."""
+        """Name: seeds of each job, the same for every grid point."""
         k = self.settings.seeds_per_job
         parts = [tuple(self.seeds[i : i + k]) for i in range(0, len(self.seeds), k)]
         return {block_name(seeds): seeds for seeds in parts}

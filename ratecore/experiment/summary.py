@@ -1,4 +1,4 @@
-"""One row a network: what a grid gave, from the run records."""
+"""The table of a grid, with a row for every network, from the run records."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def summarize(experiment: Experiment):
 
 
 def write_summary(table, root) -> None:
-    """Writes the table of an experiment as `summary.csv`, whole, and what it says of the files in `models/` there.
+    """Writes the table of an experiment as `summary.csv`, and `models/index.csv` from it.
 
     Args:
         root: folder of the experiment's results.
@@ -255,10 +255,10 @@ def point_figures(experiment: Experiment, cell: GridPoint) -> dict:
     settings, title = cell.settings, cell.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
     made = {"loss_curves": figures.loss_curves(curves, settings.training.loss_threshold, title)}
-    whole = [run for run in runs if run.evaluation.is_file()]
+    scored = [run for run in runs if run.evaluation.is_file()]
     task = settings.create_task()
     pooled, before, after, first = {}, [], [], None
-    for run in whole:
+    for run in scored:
         for name, row in load_scores(run.evaluation).by_condition().items():
             pooled.setdefault(name, []).append(row["output_mean"])
         result = result_from_pth(run.network)

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 # Fields of syntax trees that say nothing about what is computed.
 _IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
-_IMPORTS = (ast.Import, ast.ImportFrom, ast.Call)
 
 
 class Module(NamedTuple):
@@ -115,7 +114,7 @@ def _imported(nodes: list[ast.AST], parent: str) -> Iterator[str]:
             above = parts[: len(parts) - node.level + 1] if node.level else []
             module = ".".join(filter(None, [*above, node.module]))
             yield from (f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        elif isinstance(node, ast.Call):
             yield from (arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant))
 
 
@@ -135,7 +134,7 @@ def normal_form(tree: ast.AST, imports: list[ast.AST] | None = None) -> str:
 
 def _write(node: ast.AST, write: Callable[[str], None], imports: list[ast.AST]) -> None:
     kind = type(node)
-    if kind in _IMPORTS:
+    if kind is ast.Import or kind is ast.ImportFrom or (kind is ast.Call and _name_of(node.func) == "import_module"):
         imports.append(node)
     write(f"{kind.__name__}(")
     for field in _fields_of(kind):
@@ -174,5 +173,11 @@ def _is_text_alone(node: ast.AST) -> bool:
 
 def _without_description(call: ast.Call) -> list[ast.keyword]:
     """The arguments by name of a call; of pydantic's `Field` without the description."""
-    is_field = isinstance(call.func, ast.Name) and call.func.id == "Field"
-    return [keyword for keyword in call.keywords if not (is_field and keyword.arg == "description")]
+    if _name_of(call.func) != "Field":
+        return call.keywords
+    return [keyword for keyword in call.keywords if keyword.arg != "description"]
+
+
+def _name_of(function: ast.AST) -> str | None:
+    """'f' of `f` and of `module.f`."""
+    return getattr(function, "id", None) or getattr(function, "attr", None)

@@ -106,7 +106,7 @@ def analyses(checkout) -> dict[tuple[str, str], float]:
     """(seed, n_trials): mean of the rates in each file of the stage."""
     found = {}
     for path in (checkout.results / "runs").rglob("analysis.json"):
-        *_, seed, _, variant, _ = path.parts
+        *_, seed, _, variant, _ = path.parts  # seed~0/<identity>/evaluation_n_trials~4/analysis.json
         rates = json.loads(path.read_text())["mean_rates"]
         assert len(rates) == 12
         found[seed.removeprefix("seed~"), variant.partition("~")[2]] = sum(rates) / len(rates)
@@ -119,8 +119,8 @@ def test_the_plan_has_its_word_for_variants(broken):
 
 def test_what_broke_in_it_is_counted_and_named(broken):
     assert "1 of 2 networks is done: 1 not trained; 1 broke." in broken
-    assert "go-nogo seed=1 n_trials~4: analyse: OSError: No space left on device" in broken
-    assert "log: results/small/logs/analyse/task~go-nogo/N~12/taus~4_20/n_trials~4/seeds~0-1.log" in broken
+    assert "go-nogo seed=1 evaluation_n_trials~4: analyse: OSError: No space left on device" in broken
+    assert "log: results/small/logs/analyse/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log" in broken
     assert "The same command tries again what broke, and does what is left." in broken
 
 
@@ -130,9 +130,11 @@ def test_what_broke_is_tried_again_and_ends_in_the_table(checkout, done):
     expected = analyses(checkout)
     assert len(expected) == len(rows) == 4
     for row in rows:
-        assert float(row["mean_rate"]) == pytest.approx(expected[row["seed"], row["n_trials_"]], abs=1e-6)
-    log = (checkout.results / "logs/analyse/task~go-nogo/N~12/taus~4_20/n_trials~4/seeds~0-1.log").read_text()
-    assert "go-nogo seed=0 n_trials~4: analyse is done already" in log  # each run of a block alone
+        assert float(row["mean_rate"]) == pytest.approx(expected[row["seed"], row["evaluation_n_trials"]], abs=1e-6)
+    log = (
+        checkout.results / "logs/analyse/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log"
+    ).read_text()
+    assert "go-nogo seed=0 evaluation_n_trials~4: analyse is done already" in log  # each run of a block alone
 
 
 def test_nothing_is_done_twice_and_it_can_be_done_again_alone(checkout, done):

@@ -150,6 +150,8 @@ def job_of(stage):
         threads=experiment.settings.threads_per_job if row.threads else 1,
         minutes=minutes_of(stage),
         identities=identities(stage),
+        point=CELL[stage],
+        blocks=blocks_of(stage),
     )
 
 

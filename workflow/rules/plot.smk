@@ -24,37 +24,43 @@ rule plot_grid:
         "../../scripts/plot_grid.py"
 
 
+stage = job_of("evaluate")
+
+
 rule plot_cell:
     input:
-        blocks_of("evaluate"),
+        stage.blocks,
     output:
-        **figures_of("evaluate", "Grid points"),
+        **figures_of(stage.name, "Grid points"),
     log:
-        f"{ROOT}/logs/plot_cell/{CELL['evaluate']}.log",
+        f"{ROOT}/logs/plot_cell/{stage.point}.log",
     benchmark:
-        f"{ROOT}/benchmarks/plot_cell/{CELL['evaluate']}.tsv"
+        f"{ROOT}/benchmarks/plot_cell/{stage.point}.tsv"
     conda:
         "../envs/ratecore.yaml"
     params:
-        stage="evaluate",
+        stage=stage.name,
         code=figures_hash(),
     script:
         "../../scripts/plot_point.py"
 
 
+stage = job_of("convert")
+
+
 rule plot_spiking:
     input:
-        blocks_of("convert"),
+        stage.blocks,
     output:
-        **figures_of("convert", "Spiking networks"),
+        **figures_of(stage.name, "Spiking networks"),
     log:
-        f"{ROOT}/logs/plot_spiking/{CELL['convert']}.log",
+        f"{ROOT}/logs/plot_spiking/{stage.point}.log",
     benchmark:
-        f"{ROOT}/benchmarks/plot_spiking/{CELL['convert']}.tsv"
+        f"{ROOT}/benchmarks/plot_spiking/{stage.point}.tsv"
     conda:
         "../envs/ratecore.yaml"
     params:
-        stage="convert",
+        stage=stage.name,
         code=figures_hash(),
     script:
         "../../scripts/plot_point.py"

@@ -236,7 +236,7 @@ def record_file(run: Run, stage: str, path, sha256: str, folder: str = "") -> di
 
 
 def write_file(run: Run, stage: str, path, data: bytes, folder: str) -> dict[str, str]:
-    """Writes a file of a run whole and records it, as `record_file`."""
+    """Writes a file of a run atomically and records it, as `record_file`."""
     return record_file(run, stage, path, write_atomic(path, data), folder)
 
 
