@@ -162,7 +162,7 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
     with open(os.devnull, "w") as log:
         for cell in experiment.cells:
             for name, seeds in experiment.blocks.items():
-                runs = [Run.of(experiment, cell, seed) for seed in seeds]
+                runs = [Run.at(experiment, cell, seed) for seed in seeds]
                 for stage, work in STAGES.items():
                     run_block(stage, runs[:1], work, log)
                     rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder),

@@ -92,7 +92,7 @@ def do_block(snakemake):
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)
         cell = experiment.cell_of(snakemake.wildcards)
-        runs = [Run.of(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
+        runs = [Run.at(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
         outcomes = do_stage(snakemake.params.stage, runs, experiment.settings, snakemake.threads)
         rows = [
             {"seed": run.settings.seed, "folder": run.relative(run.folder)}

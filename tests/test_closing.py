@@ -33,7 +33,7 @@ def experiment_in(folder, **changes) -> Experiment:
 
 
 def runs_of(experiment) -> list[Run]:
-    return [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    return [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
 
 
 def do(runs, stages=("train", "evaluate", "export"), train=train_run):

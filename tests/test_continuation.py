@@ -29,7 +29,7 @@ def run_of(folder, n_trials, **training) -> Run:
         "training": {**TRAINING, "n_trials": n_trials, **training},
         "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
     })  # fmt: skip
-    return Run.of(experiment, experiment.cells[0], 0)
+    return Run.at(experiment, experiment.cells[0], 0)
 
 
 def trained(run, how=train_run):

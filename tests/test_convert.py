@@ -43,7 +43,7 @@ def experiment_in(folder, **changes):
 
 
 def runs_of(experiment):
-    return [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    return [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
 
 
 def do(runs, *names):

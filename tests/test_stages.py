@@ -38,7 +38,7 @@ def experiment(tmp_path):
 
 
 def runs_of(experiment) -> list[Run]:
-    return [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    return [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
 
 
 def do(stage, runs, log=None):
@@ -325,7 +325,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(experiment):
 
 def test_colours_and_names():
     experiment = Experiment.from_config({"experiment": "x", "grid": {"gain": [1.0, 2.0], "seed": [0, 1]}})
-    labels = [Run.of(experiment, cell, seed).labels for cell in experiment.cells for seed in experiment.seeds]
+    labels = [Run.at(experiment, cell, seed).labels for cell in experiment.cells for seed in experiment.seeds]
     assert [label["name"] for label in labels][:2] == ["go-nogo gain=1 seed=0", "go-nogo gain=1 seed=1"]
     assert len({label["color"] for label in labels}) == 4
 

@@ -43,8 +43,8 @@ class Run:
     variants: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, experiment: Experiment, cell: GridPoint, seed: int) -> Run:
-        """The run of one seed of a grid point."""
+    def at(cls, experiment: Experiment, cell: GridPoint, seed: int) -> Run:
+        """The run at a grid point and a seed."""
         settings = cell.run(seed)
         columns = experiment.columns(TRAIN)
         network = experiment.cells_of(TRAIN)[cell.path_in(columns)]

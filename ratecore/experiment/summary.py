@@ -31,7 +31,7 @@ def grid_figures(experiment: Experiment) -> dict[str, GridFigure]:
 
 def all_runs(experiment: Experiment):
     """(grid point, run) of every run of the grid, in the order of its points and seeds."""
-    return ((cell, Run.of(experiment, cell, seed)) for cell in experiment.cells for seed in experiment.seeds)
+    return ((cell, Run.at(experiment, cell, seed)) for cell in experiment.cells for seed in experiment.seeds)
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ def point_figures(experiment: Experiment, cell: GridPoint) -> dict:
     from ratecore import figures
     from ratecore.formats import load_scores, result_from_pth
 
-    runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, cell, seed) for seed in experiment.seeds]
     settings, title = cell.settings, cell.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
     made = {"loss_curves": figures.loss_curves(curves, settings.training.loss_threshold, title)}
@@ -281,7 +281,7 @@ def spiking_figures(experiment: Experiment, cell: GridPoint) -> dict:
     from ratecore import figures
     from ratecore.formats import load_comparison
 
-    runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, cell, seed) for seed in experiment.seeds]
     stage = WRITTEN_BY["conversion"].name
     converted = [run for run in runs if "lambda" in (run.outcome(stage, verify=False) or {})]
     searches = {f"seed {run.settings.seed}": read_sealed_json(run.conversion) for run in converted}

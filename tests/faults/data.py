@@ -61,7 +61,7 @@ CONFIG = {
 def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
     """Two networks, trained, evaluated, exported and converted, with what else a workflow leaves."""
     experiment = Experiment.from_config({**CONFIG, "results": str(folder)})
-    runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     log = io.StringIO()
     works = {"train": lambda run: train_run(run, log=log), "evaluate": evaluate_run, "export": export_run,
              "convert": lambda run: convert_run(run, log=log)}  # fmt: skip

@@ -60,7 +60,11 @@ def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None
     def do(run):
         return attempted(stage, run, lambda: _outcome(stage, run, work, log), log)
 
-    found = side_by_side(do, runs, workers) if workers > 1 and len(runs) > 1 else [do(run) for run in runs]
+    if workers > 1 and len(runs) > 1:
+        table.code_hash(stage)  # which every process would otherwise compute for itself
+        found = side_by_side(do, runs, workers)
+    else:
+        found = [do(run) for run in runs]
     return all_or_error(stage, found)
 
 
