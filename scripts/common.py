@@ -1,4 +1,4 @@
-"""What the scripts of block jobs share: from Snakemake's job to ratecore's runs and back."""
+"""Shared by the scripts: from Snakemake's job to ratecore's runs and back."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the ratecore of this checkout, in whatever environment
+sys.path.insert(0, str(Path(__file__).parents[1]))  # use ratecore from this checkout in every environment
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import write_job
@@ -19,16 +19,16 @@ from ratecore.experiment.stages.table import STAGES, function_of
 
 
 def open_log(path):
-    """A job's log, with what earlier attempts wrote in it above.
+    """Opens a job's log, which keeps the output of earlier attempts.
 
-    Snakemake removes the log of a job before it runs the job again, also one that finds everything done. A second name,
-    `.<name>`, keeps the file.
+    Snakemake removes the log of a job before it runs the job again, even if everything is done. A second link to the
+    file, `.<name>`, keeps it.
     """
     path = Path(path)
     kept = path.with_name(f".{path.name}")
-    with suppress(OSError):  # none yet; or a file system without links, where there is one attempt in a log
+    with suppress(OSError):  # no log yet, or a file system without links, where a log has only one attempt
         os.link(kept, path)
-    log = open(path, "a", buffering=1)  # noqa: SIM115  # closed by who asks for it
+    log = open(path, "a", buffering=1)  # noqa: SIM115  # closed by the caller
     with suppress(OSError):
         os.link(path, kept)
     if log.tell():
@@ -38,15 +38,15 @@ def open_log(path):
 
 @contextmanager
 def logging_to(path):
-    """Standard output and error in the job's log, those of processes that it starts too; an error in both places.
+    """Redirects standard output and error to the job's log, also for child processes. Errors go to both.
 
-    A job that was told to end (Ctrl-C, a scheduler's SIGTERM) says so in one line, and one whose runs broke has said
-    why for each of them: neither adds a traceback.
+    A job that was told to stop (Ctrl-C, a scheduler's SIGTERM) reports this in one line, and a job whose runs broke has
+    already reported why. Neither adds a traceback.
     """
     broke = None
     with open_log(path) as log:
         before = [(number, os.dup(number)) for number in (1, 2)]
-        # A scheduler's SIGTERM ends the job as an error does, so that the run's record says so.
+        # Turn a scheduler's SIGTERM into an exception, so that it is written to the run's record.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
             sys.stdout.flush()
@@ -66,7 +66,7 @@ def logging_to(path):
                 traceback.print_exc()
             raise
         finally:
-            with suppress(OSError):  # of a log on a full disk: the error still goes to standard error
+            with suppress(OSError):  # the log may be on a full disk; the error still goes to standard error
                 sys.stdout.flush()
                 sys.stderr.flush()
             for number, saved in before:
@@ -78,7 +78,7 @@ def logging_to(path):
 
 
 def draw_point(snakemake):
-    """Draws the figures of a job's grid point, of the stage in its `params`."""
+    """Draws the figures of a job's grid point for the stage in the job's `params`."""
     with logging_to(snakemake.log[0]):
         from ratecore.experiment.summary import write_figures
 
@@ -88,7 +88,7 @@ def draw_point(snakemake):
 
 
 def do_block(snakemake):
-    """Does the stage in a job's `params` for the block of the job and writes what came of it as the job's output."""
+    """Runs the stage in a job's `params` for the block of the job and writes the outcomes to the job's output."""
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)
         cell = experiment.cell_of(snakemake.wildcards)

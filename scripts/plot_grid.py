@@ -1,4 +1,4 @@
-"""Draws the figures of the whole grid from its table."""
+"""Draws the figures of the grid from its table."""
 
 from common import logging_to
 

@@ -1,4 +1,4 @@
-"""Does a stage for the networks of a block."""
+"""Runs a stage for the networks of a block."""
 
 from common import do_block
 

@@ -1,4 +1,4 @@
-"""Writes the table of all networks, after MLflow has been given what it missed."""
+"""Sends MLflow what it missed, then writes the table of all networks."""
 
 from common import logging_to
 

@@ -1,4 +1,4 @@
-# What all stages need: the experiment of the configuration, and where its files are.
+# What all rules need: the experiment described by the configuration, and the paths of its files.
 import sys
 from types import SimpleNamespace
 
@@ -50,16 +50,16 @@ except ValueError as error:
 if workflow.is_main_process:  # once, not in the log of every job
     print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
 
-# As they were read: `1e4`, which Snakemake hands over as text, is a number by now.
+# Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now.
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
 follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
 ROOT = experiment.root.as_posix()
-CHOSEN = stages_of(experiment.settings)  # those that every network goes through
+CHOSEN = stages_of(experiment.settings)  # the stages that every network goes through
 
 
 def cells_of(stage):
-    """The grid points that a stage has jobs for; what is swept after training trains no network twice."""
+    """Returns the grid points for which a stage has jobs. Axes swept after training do not multiply training jobs."""
     columns = experiment.columns(stage)
     rows = [cell.values for cell in experiment.cells_of(stage).values()]
     return Paramspace(pd.DataFrame(rows, columns=columns))
@@ -67,10 +67,10 @@ def cells_of(stage):
 
 _spaces = {experiment.columns(stage): cells_of(stage) for stage in STAGES}
 CELLS = {stage: _spaces[experiment.columns(stage)] for stage in STAGES}
-# Of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
+# Paths of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
 CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
 BLOCK = {stage: f"{cell}/seeds~{{seeds}}" for stage, cell in CELL.items()}
-# How many jobs of the last stage there are for the same networks, of which one at a time works on a network.
+# Number of jobs of the last stage for the same networks. Only one of them at a time works on a network.
 VARIANTS = len(experiment.cells) // len(experiment.cells_of(TRAIN))
 
 
@@ -80,7 +80,7 @@ wildcard_constraints:
 
 
 def identities(stage):
-    """A function of wildcards: the identity of each of a block's runs. What changes it makes the job run again."""
+    """Returns an input function that gives the identities of a block's runs. If they change, the job runs again."""
 
     def of_block(wildcards):
         cell = experiment.cell_of(wildcards)
@@ -93,32 +93,32 @@ def identities(stage):
 
 
 def gpus(wildcards):
-    """GPUs that a training job takes: none on the CPU."""
+    """Returns the number of GPUs of a training job; 0 on the CPU."""
     wanted = experiment.settings.device
     return int(wanted == "cuda" or (wanted == "auto" and bool(device_pool())))
 
 
 def first_run(wildcards):
-    """Settings of the first run of a job's block, and how many the block has."""
+    """Returns the settings of the first run in a job's block, and the number of runs in the block."""
     seeds = experiment.blocks[wildcards.seeds]
     return experiment.cell_of(wildcards).run(seeds[0]), len(seeds)
 
 
-# What a scheduler is asked for; a job that ran out of it gets more at its next attempt, where it goes on.
+# Resources requested from a scheduler. A job that exceeds them gets more at its next attempt, where it resumes.
 def memory(wildcards, attempt, threads):
-    """MB of a job."""
+    """Returns the memory of a job in MB."""
     return training_memory(first_run(wildcards)[0], threads) * attempt
 
 
 def memory_to_train(wildcards, attempt, threads):
-    """MB of a training job; on a GPU all networks of the block are trained at once."""
+    """Returns the memory of a training job in MB. On a GPU, all networks of a block train at the same time."""
     settings, networks = first_run(wildcards)
     at_once = networks if gpus(wildcards) else threads
     return training_memory(settings, at_once) * attempt
 
 
 def minutes_of(stage):
-    """A function of a job that estimates its minutes, with those in which it waits for other variants."""
+    """Returns a function that estimates the minutes of a job, including the wait for jobs on other variants."""
 
     def of_job(wildcards, attempt, threads):
         minutes = _minutes(stage, wildcards, threads)
@@ -139,7 +139,7 @@ def _minutes(stage, wildcards, threads):
 
 
 def job_of(stage):
-    """What the rule of a stage has, from the stage's row in the table."""
+    """Returns the parts of a stage's rule, from the stage's row in the table."""
     row, block = STAGES[stage], f"{stage}/{BLOCK[stage]}"
     return SimpleNamespace(
         name=stage,
@@ -156,7 +156,7 @@ def job_of(stage):
 
 
 def blocks_of(stage):
-    """A function of wildcards: what a stage leaves for every block of a grid point."""
+    """Returns an input function that gives a stage's outputs for every block of a grid point."""
     pattern = f"{ROOT}/jobs/{stage}/{BLOCK[stage]}.json"
     return lambda wildcards: [
         pattern.format(**wildcards, seeds=name) for name in experiment.blocks
@@ -164,7 +164,7 @@ def blocks_of(stage):
 
 
 def all_blocks(stage):
-    """What a stage leaves for every block of the grid."""
+    """Returns a stage's outputs for every block of the grid."""
     return [
         f"{ROOT}/jobs/{stage}/{path}/seeds~{name}.json"
         for path in CELLS[stage].instance_patterns
@@ -173,7 +173,7 @@ def all_blocks(stage):
 
 
 def point_figures():
-    """The figures of the grid points, as many as the configuration asks for."""
+    """Returns the figures of as many grid points as the configuration requests."""
     return [
         f"{ROOT}/figures/{path}/{name}.png"
         for stage, row in CHOSEN.items()
@@ -186,7 +186,7 @@ def point_figures():
 
 
 def figures_of(stage, category):
-    """Name: output of the figures that a stage has for a grid point, for the report."""
+    """Returns the outputs of a stage's figures of a grid point by name, with their captions in the report."""
     return {
         name: report(
             f"{ROOT}/figures/{CELL[stage]}/{name}.png",
@@ -202,11 +202,11 @@ def figures_of(stage, category):
 
 
 def warn_of_shared_sqlite():
-    """SQLite's locks do not hold on network file systems, where two writers at once break its file."""
+    """Warns if MLflow's SQLite file is on a network file system, where locks do not hold and writers can corrupt it."""
     if file := sqlite_file(uri):
         if kind := network_file_system(file):
             print(
-                f"WARNING: MLflow's database {file} is on a network file system ({kind}), where SQLite can break. "
-                "Say tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
-                "Nothing is lost: `ratecore replay` makes the database again from the results."
+                f"WARNING: MLflow's database {file} is on a network file system ({kind}), where it can be corrupted. "
+                "Set tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
+                "Nothing is lost: `ratecore replay` rebuilds the database from the results."
             )

@@ -1,4 +1,4 @@
-# How the workflow begins and ends, on the machine of its launch.
+# What the workflow does at its start and end, on the machine where it was launched.
 import sys
 import threading
 from pathlib import Path
@@ -28,7 +28,7 @@ told_to_end = quieten(logger)
 
 
 def closing_words():
-    """What says the last words, with the commands that fit this launch."""
+    """Creates the object that formats the final messages, with the commands that fit this launch."""
     directory, repository = (
         workflow.overwrite_workdir,
         Path(workflow.main_snakefile).parents[1],
@@ -41,18 +41,18 @@ def closing_words():
         uri,
     )
     ui = ui_command(uri, experiment.settings.results, repository, directory)
-    # With --directory, paths from there are of no use in the folder of the launch.
+    # With --directory, relative paths would not be valid in the folder of the launch.
     seen = None if directory is None else experiment.root.resolve()
     return Closing(experiment, ui, shell([*same, "--report", "report.html"]), seen)
 
 
 closing = closing_words()
 
-# Now, since Snakemake looks at the times of all files before anything else is run.
+# Done here because Snakemake checks the times of all files before it runs anything else.
 if workflow.is_main_process and was_copied(ROOT):
     try:
         print(
-            f"{ROOT} is a copy: the times of {restore_times(ROOT)} files are put in order, so that no job runs again for them.",
+            f"{ROOT} is a copy: the times of {restore_times(ROOT)} files are put in order, so that no job runs again because of them.",
             file=sys.stderr,
         )
     except OSError as error:
@@ -61,13 +61,15 @@ if workflow.is_main_process and was_copied(ROOT):
             file=sys.stderr,
         )
 
-stale = None  # files of other grids that Snakemake makes again; None until it was told
+# Files of other grids that Snakemake has to recreate; None until Snakemake was told.
+stale = None
 
 
 def remake_what_is_of_another_grid(wildcards):
-    """An input function without inputs: tells Snakemake, before it looks at the times of files, what is of other settings.
+    """Tells Snakemake which files belong to other settings, before it checks the times of files.
 
-    They are removed in `onstart`, when no other launch is at work here, and not by a dry run.
+    This is an input function that returns no inputs. The files are removed in `onstart`, when no other launch is active
+    in this folder, and not in a dry run.
     """
     global stale
     if stale is None and not workflow.touch:
@@ -84,7 +86,7 @@ def remake_what_is_of_another_grid(wildcards):
 
 
 def refuse_what_cannot_run():
-    """Raises WorkflowError where no job can ever start."""
+    """Raises WorkflowError if no job can ever start."""
     rate = workflow.scheduling_settings.max_jobs_per_timespan
     problems = cannot_run(
         workflow.cores if workflow.local_exec else None,
@@ -106,7 +108,7 @@ def refuse_what_cannot_run():
 
 
 def failed_jobs():
-    """(rule, log) of the jobs that failed."""
+    """Returns (rule, log) of the jobs that failed."""
     return [
         (job.rule.name, str(next(iter(job.log), "no log")))
         for job in workflow.scheduler.failed
@@ -114,14 +116,14 @@ def failed_jobs():
 
 
 def stop_following():
-    """Has MLflow brought up to date; a second Ctrl-C leaves that to the next call."""
-    saying = "MLflow is brought up to date; Ctrl-C again leaves that to the next call."
+    """Waits until MLflow is up to date; a second Ctrl-C leaves this to the next call."""
+    saying = "Updating MLflow; press Ctrl-C again to leave this to the next call."
     slow = threading.Timer(2.0, print, [saying], {"flush": True})
     slow.start()
     try:
         told_to_end.listen_again()
         follower.stop()
     except KeyboardInterrupt:
-        print("The next call, or `ratecore replay`, brings MLflow up to date.")
+        print("The next call, or `ratecore replay`, will update MLflow.")
     finally:
         slow.cancel()

@@ -1,4 +1,4 @@
-# Scores the networks of a block on fresh trials.
+# Evaluates the networks of a block on fresh trials.
 stage = job_of("evaluate")
 
 

@@ -1,10 +1,10 @@
-# One table with a row for every network.
+# Writes one table with one row per network.
 rule summarize:
     input:
         f"{ROOT}/tracking.json",
         *(all_blocks(stage) for stage in last_of(CHOSEN)),
     output:
-        # Not there while the table only says how far the grid has come, as after a call that broke or was stopped.
+        # Missing while the table is partial, such as after a call that failed or was stopped.
         complete=f"{ROOT}/{TABLE_WRITTEN}",
         table=report(
             f"{ROOT}/summary.csv",

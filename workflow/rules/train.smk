@@ -1,4 +1,4 @@
-# Trains a block of seeds of one grid point. A network that is complete is left alone.
+# Trains a block of seeds of one grid point. Complete networks are left alone.
 stage = job_of("train")
 
 
