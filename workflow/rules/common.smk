@@ -65,7 +65,9 @@ def cells_of(stage):
     return Paramspace(pd.DataFrame(rows, columns=columns))
 
 
-_spaces = {experiment.columns(stage): cells_of(stage) for stage in STAGES}
+# Stages with the same axes share their grid points, of which there can be 100,000.
+_stage_with = {experiment.columns(stage): stage for stage in STAGES}
+_spaces = {columns: cells_of(stage) for columns, stage in _stage_with.items()}
 CELLS = {stage: _spaces[experiment.columns(stage)] for stage in STAGES}
 # Paths of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
 CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
