@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ratecore.system.files import inside, locked, open_to_lock, sha256_of
 from ratecore.system.redaction import without_secrets
-from ratecore.system.surroundings import have_a_home_and_a_name
+from ratecore.system.surroundings import ensure_home_and_name
 from ratecore.tracking.mlflow.sqlite import (
     ARTIFACTS,
     artifact_location,
@@ -74,7 +74,7 @@ class Mirror:
     """
 
     def __init__(self, uri: str, experiment: str, results):
-        have_a_home_and_a_name()
+        ensure_home_and_name()
         from mlflow.tracking import MlflowClient
 
         database, default = is_database(uri), is_default(uri, results)
