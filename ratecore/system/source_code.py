@@ -18,10 +18,11 @@ _IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
 
 class Module(NamedTuple):
-    """What is known of a source file.
+    """A source file as it was read.
 
     Attributes:
-        digest: hash of what it computes.   imports: the names of all that it imports, modules and what is in them.
+        digest: hash of what it computes.
+        imports: full names of all that it imports: modules, and names in modules.
     """
 
     digest: bytes
@@ -29,10 +30,15 @@ class Module(NamedTuple):
 
 
 def code_hash_of(package: Path, roots: Iterable[str], without: Iterable[str] = ()) -> str:
-    """Hash (16 hex digits) of modules and all that they import from their package.
+    """Returns a hash of modules and all that they import from their package.
 
     Args:
-        package: folder of the package.   roots, without: as in `modules_behind`.
+        package: folder of the package.
+        roots: names of modules to begin with; of a package, all modules in it.
+        without: modules and packages that are left out with what only they import.
+
+    Returns:
+        16 hex digits.
 
     Raises:
         ModuleNotFoundError: a root or an exception is no module of the package.   SyntaxError: in a source file.
@@ -44,7 +50,7 @@ def code_hash_of(package: Path, roots: Iterable[str], without: Iterable[str] = (
 
 
 def modules_behind(package: Path, roots: Iterable[str], without: Iterable[str] = ()) -> dict[str, Path]:
-    """Name: file of modules and all that they import from their package, also indirectly.
+    """Returns modules and all that they import from their package, also indirectly.
 
     A package's `__init__` counts where the package itself is imported, or a name that is no module of it.
 
@@ -52,6 +58,9 @@ def modules_behind(package: Path, roots: Iterable[str], without: Iterable[str] =
         package: folder of the package.
         roots: names of modules to begin with; of a package, all modules in it.
         without: modules and packages that are left out with what only they import.
+
+    Returns:
+        the file of each module, by its name.
 
     Raises:
         ModuleNotFoundError: a root or an exception is no module of the package.
@@ -93,12 +102,20 @@ def _module_of(name: str, files: dict[str, Path]) -> str | None:
 
 @cache
 def read_module(path: Path, name: str) -> Module:
-    """What a source file computes and imports. Raises SyntaxError.
+    """Reads what a source file computes and imports.
 
     Args:
-        path: of the file.   name: of the module, from which relative imports start.
+        path: of the file.
+        name: of the module, from which relative imports start.
+
+    Returns:
+        the hash and the imports.
+
+    Raises:
+        SyntaxError: the file is not Python.
     """
-    tree, imports = ast.parse(path.read_bytes(), str(path)), []
+    tree = ast.parse(path.read_bytes(), str(path))
+    imports: list[ast.AST] = []
     digest = hashlib.sha256(normal_form(tree, imports).encode()).digest()
     parent = name if path.name == "__init__.py" else name.rpartition(".")[0]
     return Module(digest, frozenset(_imported(imports, parent)))
@@ -115,17 +132,23 @@ def _imported(nodes: list[ast.AST], parent: str) -> Iterator[str]:
             module = ".".join(filter(None, [*above, node.module]))
             yield from (f"{module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call):
-            yield from (arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant))
+            named = node.args[0] if node.args else None
+            if isinstance(named, ast.Constant) and isinstance(named.value, str):
+                yield named.value
 
 
 def normal_form(tree: ast.AST, imports: list[ast.AST] | None = None) -> str:
-    """A syntax tree as text, the same for all sources that differ only in what computes nothing.
+    """Writes a syntax tree as text, the same for all sources that differ only in what computes nothing.
 
     `ast.dump` writes other texts in other versions of Python. This form leaves out what is None or empty, so that a
     field that a later version adds, and that older code doesn't use, changes nothing.
 
     Args:
-        tree: of a module.   imports: to which the import statements in it are added.
+        tree: of a module.
+        imports: list to which the import statements in the tree are added.
+
+    Returns:
+        the text.
     """
     parts: list[str] = []
     _write(tree, parts.append, [] if imports is None else imports)
@@ -134,13 +157,13 @@ def normal_form(tree: ast.AST, imports: list[ast.AST] | None = None) -> str:
 
 def _write(node: ast.AST, write: Callable[[str], None], imports: list[ast.AST]) -> None:
     kind = type(node)
-    if kind is ast.Import or kind is ast.ImportFrom or (kind is ast.Call and _name_of(node.func) == "import_module"):
+    if isinstance(node, ast.Import | ast.ImportFrom) or _is_import(node):
         imports.append(node)
     write(f"{kind.__name__}(")
     for field in _fields_of(kind):
         value = getattr(node, field, None)
         if type(value) is list:
-            if kind is ast.Call and field == "keywords":
+            if isinstance(node, ast.Call) and field == "keywords":
                 value = _without_description(node)
             elif kind is ast.JoinedStr:
                 value = [part for part in value if getattr(part, "value", None) != ""]  # which Python 3.12 puts in
@@ -161,9 +184,12 @@ def _write(node: ast.AST, write: Callable[[str], None], imports: list[ast.AST]) 
     write(")")
 
 
-@cache
-def _fields_of(kind: type[ast.AST]) -> tuple[str, ...]:
-    return tuple(field for field in kind._fields if field not in _IGNORED)
+def _fields_of(kind: type[ast.AST]) -> Iterator[str]:
+    return (field for field in kind._fields if field not in _IGNORED)
+
+
+def _is_import(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and _name_of(node.func) == "import_module"
 
 
 def _is_text_alone(node: ast.AST) -> bool:
