@@ -15,7 +15,10 @@ from ratecore.experiment.closing import Closing, counts_of, last_line, states_of
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import TABLE_WRITTEN, write_job
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import StageError, evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.stages.evaluate import evaluate_run
+from ratecore.experiment.stages.export import export_run
+from ratecore.experiment.stages.running import StageError, run_block
+from ratecore.experiment.stages.train import train_run
 from ratecore.experiment.summary import log_of, look, read_summary, summarize, write_summary
 
 CONFIG = {
@@ -30,7 +33,7 @@ def experiment_in(folder, **changes) -> Experiment:
 
 
 def runs_of(experiment) -> list[Run]:
-    return [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    return [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
 
 
 def do(runs, stages=("train", "evaluate", "export"), train=train_run):

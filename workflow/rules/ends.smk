@@ -14,7 +14,13 @@ from ratecore.experiment.jobs import (
     restore_times,
     was_copied,
 )
-from ratecore.experiment.launch import cannot_run, quieten, same_snakemake, shell, ui_command
+from ratecore.experiment.launch import (
+    cannot_run,
+    quieten,
+    same_snakemake,
+    shell,
+    ui_command,
+)
 from ratecore.tracking.mlflow.sqlite import has_artifacts_elsewhere
 from ratecore.tracking.mlflow.state import is_place_of
 
@@ -67,7 +73,7 @@ def remake_what_is_of_another_grid(wildcards):
     """
     global stale
     if stale is None and not workflow.touch:
-        stale = of_other_grids(experiment, STAGES, cell_figures())
+        stale = of_other_grids(experiment, CHOSEN, point_figures())
         results, name = experiment.settings.results, experiment.settings.experiment
         place, table = f"{ROOT}/tracking.json", f"{ROOT}/{TABLE_WRITTEN}"
         if Path(place).exists():
@@ -89,7 +95,7 @@ def refuse_what_cannot_run():
         workflow.resource_settings.max_threads,
     )
     if experiment.settings.device == "cuda" and any(
-        job.rule.name == "train" for job in workflow.dag.needrun_jobs()
+        "gpu" in job.rule.resources for job in workflow.dag.needrun_jobs()
     ):
         if workflow.scheduler.global_resources.get("gpu") == 0:
             problems.append("--resources gpu=0: device = 'cuda' needs at least 1")
