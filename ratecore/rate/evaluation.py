@@ -13,9 +13,11 @@ from ratecore.rate.results import Evaluation, Scores
 from ratecore.settings.training import EvaluationSettings
 from ratecore.system.arrays import arrays_of_trials
 from ratecore.system.streams import stream
+from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.checks import ready_to_score
 from ratecore.tasks.trials import score
 
+_DRAWING = ("generate_batch", "collect")
 CHUNK = 100  # trials run at once, so that memory does not grow with their number
 
 
@@ -43,12 +45,25 @@ def draw_trials(task, net, generators, trials=None):
     Raises:
         ValueError: the task's trials do not have the shapes that it says of itself, or no finite numbers.
     """
-    trials, w = trials or task.generate_batch(generators), net.w
+    w = net.w
     exact = np.float64 if w.dtype == torch.float64 else np.float32
-    u, z = (torch.from_numpy(v) for v in arrays_of_trials(task, trials, len(generators), exact))
+    if trials is None and _checks_its_trials(task):
+        trials = task.generate_batch(generators)
+        arrays = trials.u.astype(exact, copy=False), trials.z.astype(exact, copy=False)
+    else:
+        trials = task.generate_batch(generators) if trials is None else trials
+        arrays = arrays_of_trials(task, trials, len(generators), exact)
+    u, z = (torch.from_numpy(v) for v in arrays)
     if w.dtype != u.dtype or w.device != u.device:
         u, z = u.to(w.device, w.dtype), z.to(w.device, w.dtype)
     return trials._replace(u=u, z=z), *trial_noise(generators, task.T, net.N, w.dtype, w.device)
+
+
+def _checks_its_trials(task) -> bool:
+    """Whether the task's batches come from `ratecore.tasks.trials.collect`, which has checked all of their numbers."""
+    kind, own = type(task), vars(task)
+    inherited = all(getattr(kind, name, None) is getattr(AbstractTask, name) for name in _DRAWING)
+    return inherited and not any(name in own for name in _DRAWING)
 
 
 def score_trials(task, net, loss_fn: str, generators, trials=None) -> Scores:

@@ -25,7 +25,7 @@ def array_of(name: str, value, shape, dtype=np.float64, finite: bool = True) -> 
     """
     if type(value) is not np.ndarray:
         value = _as_array(name, value)
-    if not _fits(value.shape, shape):
+    if value.shape != shape and not _fits(value.shape, shape):
         raise _another_shape(name, value.shape, shape)
     if value.dtype != dtype or not value.flags.carray:  # any other kind of array would be compiled for
         value = _convert(name, value, dtype)
@@ -112,12 +112,13 @@ def _not_finite(name: str, value) -> ValueError:
 def _as_array(name: str, value) -> np.ndarray:
     """Of a tensor without importing torch for all others."""
     try:
-        if not hasattr(value, "detach"):
+        detach = getattr(value, "detach", None)
+        if detach is None:
             return np.asarray(value)
         try:
             return value.numpy()
         except (RuntimeError, TypeError):  # on another device, part of a graph, or bfloat16, which numpy has not
-            value = value.detach().cpu()
+            value = detach().cpu()
             return (value.float() if value.is_floating_point() and value.dtype.itemsize < 4 else value).numpy()
     except (ValueError, TypeError, RuntimeError) as error:  # rows of different lengths, among others
         raise ValueError(f"{name} is no array of numbers: {error}") from error

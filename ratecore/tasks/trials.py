@@ -61,7 +61,7 @@ def target_of(task, label, trial_type=None) -> np.ndarray:
         z = port.target(task, label)
     else:
         z = values.call(task, "generate_target", trial_type, label)
-    return values.target(task, trial_type, label, z)
+    return z if _is_plain(z, (task.T,)) else values.target(task, trial_type, label, z)
 
 
 def condition_of(task, trial_type, label) -> str:
@@ -75,19 +75,42 @@ def condition_of(task, trial_type, label) -> str:
 
 
 def collect(task, drawn) -> Trials:
-    """Trials from (trial type, u, label) of each. Raises TaskError for what does not fit, naming its trial type."""
+    """Trials from (trial type, u, label) of each. Raises TaskError for what does not fit, naming its trial type.
+
+    What it returns is checked: shapes are the task's `n_inputs` and `T`, and every number is finite in float32.
+    """
     types, stimuli, labels = zip(*drawn, strict=True)
-    method, pairs = drawing_method(task), list(zip(types, labels, strict=True))
-    stimuli = [values.stimulus(task, method, kind, u) for kind, u in zip(types, stimuli, strict=True)]
+    method, pairs, T = drawing_method(task), list(zip(types, labels, strict=True)), task.T
+    of_u, of_z = (task.n_inputs, T), (T,)
+    stimuli = [
+        u if _is_plain(u, of_u) else values.stimulus(task, method, kind, u)
+        for kind, u in zip(types, stimuli, strict=True)
+    ]
     for kind, label in pairs:
-        values.check_label(task, method, kind, label)
+        if type(label) is not int or not -(2**63) < label < 2**63:
+            values.check_label(task, method, kind, label)
     targets = [target_of(task, label, kind) for kind, label in pairs]
-    u, z = (np.stack(arrays).astype(np.float64, copy=False) for arrays in (stimuli, targets))
-    for name, whole, each in ((method, u, stimuli), ("generate_target", z, targets)):
-        if not values.finite(whole):
+    u, z = _stacked(stimuli, of_u), _stacked(targets, of_z)
+    for name, batch, each in ((method, u, stimuli), ("generate_target", z, targets)):
+        if not values.finite(batch):
             k = next(k for k, array in enumerate(each) if not values.finite(array))
             raise values.not_finite(task, name, types[k], each[k])
     return Trials(u, z, list(labels), [condition_of(task, kind, label) for kind, label in pairs])
+
+
+def _is_plain(array, shape: tuple[int, ...]) -> bool:
+    """Whether a method returned float64 numbers of this shape, so that nothing is left to check but finiteness."""
+    return type(array) is np.ndarray and array.shape == shape and array.dtype == np.float64
+
+
+def _stacked(arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """float64 (B, *shape), a copy."""
+    if any(array.dtype != np.float64 for array in arrays):
+        return np.stack(arrays).astype(np.float64, copy=False)
+    batch = np.empty((len(arrays), *shape))  # np.stack takes several times as long for one short trial
+    for k, array in enumerate(arrays):
+        batch[k] = array
+    return batch
 
 
 def has_criterion(task) -> bool:

@@ -29,7 +29,10 @@ def trial_noise(generators, T: int, N: int, dtype=torch.float32, device="cpu"):
     for b, rng in enumerate(generators):
         normal(rng, X0_SD, x0[b])
         normal(rng, NOISE_SD, noise[b])
-    return tuple(torch.from_numpy(v).to(device=device, dtype=dtype) for v in (x0, noise))
+    drawn = torch.from_numpy(x0), torch.from_numpy(noise)
+    if dtype == torch.float32 and torch.device(device).type == "cpu":
+        return drawn
+    return tuple(v.to(device=device, dtype=dtype) for v in drawn)
 
 
 def draw_noise(batch: int, T: int, N: int, rng=None, dtype=torch.float32, device="cpu"):
