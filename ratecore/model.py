@@ -7,9 +7,8 @@ number or a `numpy.random.Generator`, or as in the `rate` package False for none
 from __future__ import annotations
 
 from ratecore.compat.absent import missing
-from ratecore.rate.evaluation import eval_rnn
+from ratecore.compat.rate_network import FR_RNN_dale, eval_rnn
 from ratecore.rate.losses import loss_op
-from ratecore.rate.network import FR_RNN_dale
 from ratecore.tasks import GoNogoTask, ManteTask, XORTask
 
 __all__ = [

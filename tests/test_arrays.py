@@ -7,10 +7,11 @@ import torch
 from test_lif import content
 
 from ratecore import FR_RNN_dale, NetworkSettings
+from ratecore.compat.rate_network import eval_rnn
 from ratecore.rate.dynamics import draw_noise, outputs, run
 from ratecore.rate.dynamics.fused import fused_engine
 from ratecore.rate.dynamics.lanes import LiveMatrix, outputs_over
-from ratecore.rate.evaluation import draw_trials, eval_rnn, evaluate, psychometric_curve, score_trials
+from ratecore.rate.evaluation import draw_trials, evaluate, psychometric_curve, score_trials
 from ratecore.rate.stacked import BlockUpdates, StackedNetworks
 from ratecore.rate.updates import FusedUpdates, TorchUpdates, make_updates
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
@@ -409,13 +410,13 @@ def test_trials_are_checked_wherever_a_task_makes_them_itself():
 
 
 def test_a_batch_is_a_copy_of_what_its_task_returned():
-    u, z = np.ones((N_IN, T)), np.ones(T)
+    own_u, own_z = np.ones((N_IN, T)), np.ones(T)
 
     class Same(Own):
-        u, z = staticmethod(lambda _, u=u: u), staticmethod(lambda _, z=z: z)
+        u, z = staticmethod(lambda _: own_u), staticmethod(lambda _: own_z)
 
     drawn, _, _ = draw_trials(Same(), network(dtype=torch.float64), [stream(0, "trial", 0)])
-    u[:], z[:] = 2, 2
+    own_u[:], own_z[:] = 2, 2
     assert (drawn.u == 1).all() and (drawn.z == 1).all()
 
 

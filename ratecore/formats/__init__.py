@@ -6,7 +6,6 @@ checksums are compared before a number is used: a flipped bit is an error and ne
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 from ratecore.formats.errors import DamagedError, FormatError
@@ -44,8 +43,6 @@ __all__ = [
     "checkpoint_bytes",
     "comparison_bytes",
     "evaluation_bytes",
-    "example_trial",
-    "export",
     "export_stem",
     "load_comparison",
     "load_mat",
@@ -53,7 +50,6 @@ __all__ = [
     "load_pth",
     "load_scores",
     "load_task",
-    "mat_bytes",
     "pth_bytes",
     "read_network",
     "result_from_checkpoint",
@@ -71,10 +67,3 @@ def export_stem(output_dir, settings: RunSettings) -> Path:
     dale = () if s.apply_dale else ("NoDale",)
     folder = Path(output_dir, "models", settings.task, *dale, f"P_rec_{s.P_rec}_{taus}")
     return folder / f"Task_{settings.task}_N_{s.N}_{taus}_Act_{s.activation}"
-
-
-def __getattr__(name):
-    # Making a file of a trained network runs a trial, which no format does.
-    if name in ("example_trial", "export", "mat_bytes"):
-        return getattr(import_module("ratecore.experiment.exporting"), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -117,4 +117,4 @@ def network_from_arrays(arrays: dict, device, dtype) -> network.RateNetwork:
     """The network of `conform`'s arrays."""
     parts = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()
              if isinstance(value, np.ndarray)}  # fmt: skip
-    return network.FR_RNN_dale.from_arrays(arrays["settings"], parts, device, dtype)
+    return network.RateNetwork.from_arrays(arrays["settings"], parts, device, dtype)

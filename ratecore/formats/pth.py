@@ -227,4 +227,4 @@ def network_from_state(state, device, dtype=None) -> network.RateNetwork:
     """The network of a `state_dict`, in its own type of numbers or `dtype`. Raises ValueError for what is none."""
     settings = NetworkSettings(**state["_extra_state"])
     arrays = {k: v.cpu() for k, v in state.items() if isinstance(v, torch.Tensor)}
-    return network.FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
+    return network.RateNetwork.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)

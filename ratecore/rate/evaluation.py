@@ -138,18 +138,3 @@ def psychometric_curve(task, net, seed: int, n_trials: int, loss_fn: str = "l2")
         rows.append({"trial_type": kind, "evidence": level, "n": n_trials, "accuracy": scores.accuracy,
                      "p_positive": float(chosen.mean())})  # fmt: skip
     return rows
-
-
-def eval_rnn(net, settings: dict, u, device="cpu", training_params: dict | None = None):
-    """Runs one trial without gradients, as the `rate` package's function of this name.
-
-    Args:
-        net: FR_RNN_dale.   settings: `T`, `taus` and `DeltaT` of it are used when there.   u: stimulus (n_in, T).
-        training_params: `activation` of it is used when there; else the network's own.
-
-    Returns:
-        o: T - 1 numbers; r, x: T arrays (N, 1).
-    """
-    with torch.no_grad():
-        _, x, r, o, *_ = net.to(device).forward(u, settings.get("taus"), training_params, settings)
-    return [v.item() for v in o], [v.cpu().numpy() for v in r], [v.cpu().numpy() for v in x]
