@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ratecore.compat.aliases import accepts
 from ratecore.compat.spiking_evaluation import task_of, trials_of_each_type
+from ratecore.settings.spiking import RATE_STEP
 from ratecore.spiking.companion import evaluate_task
 from ratecore.spiking.source import rate_model
 
@@ -38,7 +39,7 @@ def eval_xor(model_dir, optimal_scaling_factor=None, settings=None, *, save_plot
     model, found = rate_model(path), []
     task = task_of(model, "xor", settings)
     for trial in trials_of_each_type(model, task, scaling, seed=seed):
-        first = round(task.response_window.start * 0.005 / trial["params"]["dt"])
+        first = round(task.response_window.start * RATE_STEP / 1000 / trial["params"]["dt"])
         signs = ", ".join("1" if sign == "+" else "-1" for sign in trial["trial_type"])
         found.append({
             "name": f"Input ({signs}) [{trial['label']}]", "output_trace": trial["output"],

@@ -11,6 +11,7 @@ import numpy as np
 
 from ratecore.formats.matlab import UnusableError
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.spiking import RATE_STEP
 
 REQUIRED = ("w", "w_in", "w_out", "taus")
 OPTIONAL = (
@@ -291,7 +292,8 @@ def _settings(content, N, taus, som_N, dale, notes) -> NetworkSettings:
         activation = "sigmoid"
         notes.append("it has no activation: sigmoid is assumed")
     if len(taus) == 2 and taus[0] >= 20:
-        notes.append(f"taus = {taus[0]:g} {taus[1]:g} are in steps of 5 ms: {5 * taus[0]:g} to {5 * taus[1]:g} ms")
+        low, high = (RATE_STEP * tau for tau in taus)
+        notes.append(f"taus = {taus[0]:g} {taus[1]:g} are in steps of 5 ms: {low:g} to {high:g} ms")
     # What the network was drawn from: nothing depends on it any more
     read = {"P_inh": number, "P_rec": number, "gain": number, "w_dist": lambda *of: word(*of).lower()}
     more = {key: _if_usable(read[key], content, key, notes) for key in read if key in content}

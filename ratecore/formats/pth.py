@@ -18,11 +18,11 @@ from ratecore.rate.results import TrainingResult
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.run import AFTER_TRAINING, RunSettings
 from ratecore.system.files import read_bounded, write_atomic
+from ratecore.tasks.base import ACCURACY_AMPLITUDE  # `eval_amp_threh` of the `rate` package (docs/migrating.md)
 from ratecore.tracking.provenance import code_hash
 
 PTH_FORMAT = "ratecore-1"
 CHECKPOINT_FORMAT = b"ratecore-checkpoint-1"
-ACCURACY_AMPLITUDE = 0.7  # `eval_amp_threh` of the seed package (docs/migrating.md)
 
 
 def training_params(settings: RunSettings) -> dict:

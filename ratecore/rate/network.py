@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ratecore.compat.aliases import accepts
+from ratecore.rate.parameters import connection_signs, effective_weights, rectified, time_constants
 from ratecore.settings.network import ACTIVATIONS, NetworkSettings
 from ratecore.system.devices import torch_device
 from ratecore.system.streams import draw_inhibitory
@@ -215,11 +216,11 @@ class RateNetwork(nn.Module):
 
     def rectified_w(self) -> torch.Tensor:
         """w (N, N) without the values that Dale's law silences."""
-        return torch.relu(self.w) if self.apply_dale else self.w
+        return rectified(self.w) if self.apply_dale else self.w
 
     def effective_weights(self) -> torch.Tensor:
         """W (N, N) of docs/model.md 1; `m` is diagonal, so it scales columns instead of costing a product."""
-        return self.rectified_w() * self.m.diagonal() * self.som_m
+        return effective_weights(self.w, connection_signs(self.m, self.som_m), self.apply_dale)
 
     def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
         """tau (N,) in steps: the sigmoid transform of `taus_gaus`, or the one value that all units share.
@@ -232,12 +233,9 @@ class RateNetwork(nn.Module):
             ValueError: not one or two increasing values.
         """
         bounds = self.taus.tolist() if taus is None else [float(t) for t in np.ravel(taus)]
-        if len(bounds) == 1:
-            return self.w.new_full((self.N,), bounds[0])
-        if len(bounds) != 2 or not bounds[0] < bounds[1]:
+        if len(bounds) != 1 and (len(bounds) != 2 or not bounds[0] < bounds[1]):
             raise ValueError(f"taus = {bounds}; give one value, or a minimum below a maximum")
-        low, high = bounds
-        return torch.sigmoid((self.taus_gaus if taus_gaus is None else taus_gaus)[:, 0]) * (high - low) + low
+        return time_constants((self.taus_gaus if taus_gaus is None else taus_gaus)[:, 0], bounds)
 
     def live_synapses(self) -> torch.Tensor:
         """(N, N) bool: the connections whose effective weight is not zero."""

@@ -17,6 +17,7 @@ from ratecore.tasks.overriding import overridable
 from ratecore.tasks.trials import Trials
 from ratecore.tasks.values import TaskError
 
+ACCURACY_AMPLITUDE = 0.7  # that the output of a correct answer reaches (Kim et al. 2019)
 MOST_STEPS = 1_000_000  # of a trial: an hour and a half
 _warned: set[tuple[type, str]] = set()  # settings that a task was given and does not use
 

@@ -48,6 +48,24 @@ def readout(r, w_out, b_out):
     return (r @ w_out[:, None].mT)[..., 0] + b_out[..., None]
 
 
+def outputs_of_all_steps(r, o, w_out, b_out):
+    """The outputs of a trial with that of its first state, from which training takes no loss, before them.
+
+    Args:
+        r: rates (B, T, N), unitless.
+        o: outputs (B, T-1) of the steps after the first, unitless.
+        w_out: (1, N), unitless.
+        b_out: (1,), unitless. Of K networks all four have a leading K.
+
+    Returns:
+        (B, T), of K networks (K, B, T); unitless.
+
+    Source:
+        docs/model.md 1.
+    """
+    return torch.cat([readout(r[..., :1, :], w_out, b_out), o], -1)
+
+
 def stacked_step(activation):
     """One step of stacked networks as a function that `torch.compile` can take.
 
@@ -141,7 +159,7 @@ def outputs(net, stim, x0, noise, *, finite: bool = True):
             if live.share < DENSE:
                 return torch.from_numpy(outputs_over(live, net, stim, x0, noise))
         _, r, o = _run(net, stim, x0, noise)
-        return torch.cat([readout(r[:, :1], net.w_out, net.b_out), o], 1)
+        return outputs_of_all_steps(r, o, net.w_out, net.b_out)
 
 
 def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1, engine=None,
