@@ -91,7 +91,7 @@ def exported(trained, tmp_path_factory):
     """Paths of the `.mat` and the `.pth` of `trained`, and what scipy reads in the `.mat`."""
     import scipy.io
 
-    from ratecore.formats import export
+    from ratecore.experiment.exporting import export
 
     settings, result, evaluation = trained
     mat, pth = export(tmp_path_factory.mktemp("out"), settings, result, evaluation.scores)

@@ -21,10 +21,10 @@ from ratecore.rate.results import TrainingResult
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.run import AFTER_TRAINING, RunSettings
 from ratecore.system.files import read_bounded, write_atomic
+from ratecore.tasks.base import ACCURACY_AMPLITUDE  # `eval_amp_threh` of the `rate` package (docs/migrating.md)
 
 PTH_FORMAT = "ratecore-1"
 CHECKPOINT_FORMAT = b"ratecore-checkpoint-1"
-ACCURACY_AMPLITUDE = 0.7  # `eval_amp_threh` of the `rate` package (docs/migrating.md)
 
 Device = str | torch.device | None
 
@@ -369,5 +369,5 @@ def network_from_state(
     """
     settings = NetworkSettings(**state["_extra_state"])
     arrays = {k: v.cpu() for k, v in state.items() if isinstance(v, torch.Tensor)}
-    net: network.RateNetwork = network.FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
+    net: network.RateNetwork = network.RateNetwork.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
     return net

@@ -153,7 +153,7 @@ def _of_conversion(end: dict, variant: str, curves: str, settings: dict) -> tupl
 
 
 def _of_other_stages(end: dict, group: str) -> dict:
-    """The numbers of a stage that has no names of its own in MLflow, such as one that was added: `analyse/mean_rate`."""
+    """The numbers of a stage that has no names of its own in MLflow, as `stage/key`."""
     numbers = {key: value for key, value in end.items() if isinstance(value, int | float) and key != "time"}
     return {(f"{group}/{key}", 0): float(value) for key, value in numbers.items()}
 
