@@ -1,7 +1,7 @@
 """Hashes of what Python source computes: a module with all modules of its package that it imports.
 
-Comments, docstrings, layout, descriptions of settings and what only type checkers read don't count. Imports are read from
-the syntax trees, those inside functions included, so nothing is imported for it.
+Comments, docstrings, layout, descriptions of settings and what only type checkers read don't count. Imports are read
+from the syntax trees, those inside functions included, so nothing is imported for it.
 """
 
 from __future__ import annotations
