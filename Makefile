@@ -29,12 +29,8 @@ install: .venv/installed
 demo: install
 	$(BIN)/snakemake --cores $(CORES)
 
-# Neither a space in RESULTS nor a `random.py` in this folder is in the way.
 ui: install
-	@export PYTHONSAFEPATH=1 MLFLOW_DISABLE_TELEMETRY=true; \
-	uri="$$($(BIN)/python -m ratecore.tracking.mlflow.sqlite "$(RESULTS)")" || exit 1; \
-	echo "MLflow on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
-	exec $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri "$$uri"
+	@exec $(BIN)/python -P -m ratecore.cli ui "$(RESULTS)" --port $(PORT)
 
 test: install
 	$(BIN)/python -m pytest
@@ -77,4 +73,4 @@ bench: install
 	$(BIN)/python benchmarks/mirror.py
 
 schema: install
-	$(BIN)/python -c "from ratecore.settings.experiment import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml
+	$(BIN)/ratecore schema > workflow/schemas/config.schema.yaml

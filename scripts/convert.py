@@ -1,7 +1,6 @@
 """Converts the networks of a block to spiking ones."""
 
-from common import do_block
-
+from ratecore.experiment.scripts import do_block
 from ratecore.experiment.stages import convert_run, run_block
 
 threads = snakemake.threads  # noqa: F821

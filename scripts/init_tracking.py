@@ -2,8 +2,7 @@
 
 import sys
 
-from common import logging_to
-
+from ratecore.experiment.scripts import logging_to
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.system.files import sealed_json, write_atomic
 from ratecore.system.redaction import redact_output

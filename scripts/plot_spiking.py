@@ -1,7 +1,6 @@
 """Draws the figures of one grid point's spiking networks over its seeds."""
 
-from common import draw_cell
-
+from ratecore.experiment.scripts import draw_cell
 from ratecore.experiment.summary import spiking_figures
 
 draw_cell(snakemake, spiking_figures)  # noqa: F821

@@ -1,7 +1,6 @@
 """Trains the networks of a block: side by side on the CPU, as one batched program on a GPU."""
 
-from common import do_block
-
+from ratecore.experiment.scripts import do_block
 from ratecore.experiment.stages import run_block, train_run, train_together
 from ratecore.rate.training import warm_up
 from ratecore.system.devices import job_device

@@ -13,22 +13,26 @@ from ratecore.experiment.costs import (
     training_minutes,
 )
 from ratecore.system.devices import device_pool
-from ratecore.system.files import check_writable, network_file_system
+from ratecore.system.files import check_writable
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.hooks import Launch
 from ratecore.experiment.jobs import TABLE_WRITTEN
+from ratecore.experiment.module import own_part, placed
 from ratecore.experiment.plan import announcement
 from ratecore.settings.reading import read_words
 from ratecore.experiment.runs import DEPENDS_ON
 from ratecore.experiment.summary import FIGURES, grid_figures, stages_of
 from ratecore.system.surroundings import settle_workflow
-from ratecore.tracking.mlflow.follow import Follower
-from ratecore.tracking.queue import note_deaths, words_of_mirror
-from ratecore.tracking.mlflow.sqlite import sqlite_file
 from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 
 settle_workflow()
 try:
-    read_words(config, workflow.config_settings.config)
+    read_words(
+        config,
+        own_part(main_configuration(), config, workflow.config_settings.config),
+    )
+    # ROOT is the folder of the results as rules name it: before their paths Snakemake puts the prefix of a module.
+    config, ROOT = placed(config, workflow.modifier.path_modifier.replace_prefix)
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
     uri = tracking_uri(
@@ -44,15 +48,23 @@ except OSError as error:
     raise WorkflowError(f"The results cannot be written: {error}")
 except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
-if workflow.is_main_process:  # once, not in the log of every job
-    print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
 
 # As they were read: `1e4`, which Snakemake hands over as text, is a number by now.
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
-follower = Follower(uri, experiment.settings.experiment, experiment.settings.results)
-ROOT = experiment.root.as_posix()
 STAGES = stages_of(experiment)  # those that every network goes through
+launch, is_new = Launch.of(
+    workflow, experiment, config, uri, workflow.modifier.modify_rulename("train")
+)
+if workflow.is_main_process and is_new:  # once, not in the log of every job
+    print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
+    launch.put_times_in_order()
+
+
+def look_at_what_is_there(wildcards):
+    """An input function without inputs, which Snakemake calls before it looks at the times of files."""
+    launch.look(cell_figures(launch.root))
+    return []
 
 
 def cells_of(stage):
@@ -158,10 +170,10 @@ def all_blocks(stage):
     ]
 
 
-def cell_figures():
-    """The figures of the grid points, as many as the configuration asks for."""
+def cell_figures(root):
+    """The figures of the grid points in a folder, as many as the configuration asks for."""
     return [
-        f"{ROOT}/figures/{path}/{name}.png"
+        f"{root}/figures/{path}/{name}.png"
         for stage, names in FIGURES.items()
         if stage in STAGES
         for path in list(CELLS[stage].instance_patterns)[
@@ -177,14 +189,3 @@ def labels_of(stage, name):
         **{column: f"{{{column}}}" for column in CELLS[stage].columns},
         "figure": name.replace("_", " "),
     }
-
-
-def warn_of_shared_sqlite():
-    """SQLite's locks do not hold on network file systems, where two writers at once break its file."""
-    if file := sqlite_file(uri):
-        if kind := network_file_system(file):
-            print(
-                f"WARNING: MLflow's database {file} is on a network file system ({kind}), where SQLite can break. "
-                "Say tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
-                "Nothing is lost: `ratecore replay` makes the database anew from the results."
-            )

@@ -2,6 +2,8 @@
 # Only the table depends on it: another store, or a folder that was moved, gets all records there and runs no stage again.
 # Two processes that make a database at the same time take turns (`tracking.mlflow.Mirror`).
 rule init_tracking:
+    input:
+        look_at_what_is_there,
     output:
         f"{ROOT}/tracking.json",
     log:

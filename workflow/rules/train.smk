@@ -1,5 +1,7 @@
 # Trains a block of seeds of one grid point. A network that is whole already is left alone.
 rule train:
+    input:
+        look_at_what_is_there,
     output:
         f"{ROOT}/jobs/train/{BLOCK['train']}.json",
     log:

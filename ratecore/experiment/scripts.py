@@ -1,4 +1,6 @@
-"""What the scripts of block jobs share: from Snakemake's job to ratecore's runs and back."""
+"""What the workflow's scripts share: from Snakemake's job to ratecore's runs and back."""
+
+from __future__ import annotations
 
 import os
 import signal
@@ -7,8 +9,6 @@ import time
 import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the ratecore of this checkout, in whatever environment
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import write_job
