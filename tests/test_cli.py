@@ -65,7 +65,8 @@ def test_the_example_of_each_command_is_one(name):
     [
         (["trian"], "unknown command 'trian' (did you mean 'train'?); commands: init, train"),
         ([], "the following arguments are required: COMMAND"),
-        (["train", "--sed", "x"], "argument --seed: invalid int value"),
+        (["train", "--seed", "x"], "argument --seed: invalid int value"),
+        (["train", "--tsk", "xor"], "unknown argument '--tsk' (did you mean '--task'?); see `ratecore train --help`"),
         (["train", "--set", "N"], "--set N: it must be KEY=VALUE, as --set N=200"),
         (["train", "--set", "N=1", "--set", "N=2"], "--set N: it is there twice"),
         (["train", "--set", "N=010"], "--set N=010: 010 is read as an octal number"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from ratecore.cli.arguments import command_parser, parser, unknown_command
+from ratecore.cli.arguments import command_parser, parser, unknown_argument, unknown_command
 
 
 def _run(args) -> int:
@@ -43,7 +43,10 @@ def main(argv=None) -> int:
     if problem := unknown_command(argv):
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    args = parser().parse_args(argv)
+    args, unknown = parser().parse_known_args(argv)
+    if unknown:
+        print(f"error: {unknown_argument(args.command, unknown[0])}", file=sys.stderr)
+        return 2
     try:
         return _run(args)
     except (ValueError, OSError, FloatingPointError) as error:

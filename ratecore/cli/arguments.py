@@ -29,6 +29,14 @@ def unknown_command(argv: list[str]) -> str | None:
     return f"unknown command '{argv[0]}'{hint}; commands: {', '.join(COMMANDS)}"
 
 
+def unknown_argument(command: str, argument: str) -> str:
+    """A sentence about an argument that a command does not have, with the nearest one."""
+    name = argument.partition("=")[0]
+    near = difflib.get_close_matches(name, command_parser(command)._option_string_actions, 1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"unknown argument '{name}'{hint}; see `ratecore {command} --help`"
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and their arguments."""
     p = _Parser(
