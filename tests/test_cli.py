@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import scipy.io
 import yaml
 
 import ratecore
-from ratecore.cli import command_parser, main
+from ratecore.cli import command_parser, main, parser
 from ratecore.cli.arguments import COMMANDS
 from ratecore.cli.folder import contents
 from ratecore.cli.mirror import store_of
@@ -58,6 +60,16 @@ def test_the_example_of_each_command_is_one(name):
     words = parser.epilog.splitlines()[-1].split("&&")[0].partition(" > ")[0].split()
     assert words[:2] == ["ratecore", name]
     parser.parse_args(words[2:])
+
+
+def test_the_commands_of_the_documentation_are_ones():
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    lines = [line.strip() for page in pages for line in page.read_text().splitlines()]
+    commands = [shlex.split(line)[1:] for line in lines if re.match(r"ratecore (\w|-)", line) and "`" not in line]
+    commands = [words for words in commands if words[0] in COMMANDS]
+    assert {words[0] for words in commands} >= {"init", "train", "evaluate", "convert", "replay", "ui"}
+    for words in commands:
+        parser().parse_args(words)
 
 
 @pytest.mark.parametrize(
