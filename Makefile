@@ -1,11 +1,11 @@
-# Two commands for a newcomer: `make demo` and `make test`. Each makes .venv when it is not there.
+# New here? Start with `make demo` and `make test`. Each creates .venv if it does not exist.
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 PORT ?= 5000
 RESULTS ?= results
 OUTSIDE := $(PATH)
-# Checked before anything is made: pip would download for a minute and then fail over versions of packages.
+# Checked first, because pip would download for a minute before it fails on package versions.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 install: .venv/installed
 
-# torch first and by its exact version, so that a CPU build on a local wheel path is taken when there is one.
+# torch first, with its exact version, so that pip uses a CPU build from a local wheel path if there is one.
 .venv/installed: pyproject.toml constraints.txt
 	@$(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2> /dev/null || { \
 	  PATH='$(OUTSIDE)'; \
@@ -29,40 +29,41 @@ install: .venv/installed
 demo: install
 	$(BIN)/snakemake --cores $(CORES)
 
+# Works with spaces in RESULTS and with a `random.py` in this folder.
 ui: install
 	@exec $(BIN)/python -P -m ratecore.cli ui "$(RESULTS)" --port $(PORT)
 
 test: install
 	$(BIN)/python -m pytest
 
-# Lines of compiled loops count as run when Numba compiles them; a fresh cache makes it compile all that are used.
-# TESTS='tests/test_lif.py' measures a part.
+# Lines of compiled loops count as covered when Numba compiles them; with an empty cache, it compiles all that are used.
+# TESTS='tests/test_lif.py' measures some of the tests.
 coverage: install
 	cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && \
 	  NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR=$$cache $(BIN)/python -m pytest --cov --cov-report=term --cov-report=html $(TESTS)
 
-# Minutes of training and conversion, against the figures of the paper.
+# Minutes of training and conversion, compared with the figures of the paper.
 paper-test: install
 	$(BIN)/python -m pytest --dist load -m paper
 
-# As root on Debian: a SLURM of two nodes on this machine, ended and taken away again afterwards.
+# As root on Debian: starts a SLURM cluster of two nodes on this machine and removes it afterwards.
 cluster-test: install
 	which slurmctld munged /usr/lib/postgresql/*/bin/initdb > /dev/null || apt-get install -y -qq slurm-wlm munge postgresql
 	$(BIN)/python -m pytest -n 0 -m cluster tests/cluster
 
-# Real faults, as often as docs/reliability.md says; FAULTS='name --quick' takes some of them.
+# Real faults, as many times as docs/reliability.md lists; FAULTS='name --quick' runs some of them.
 faults: install
 	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
 
-# The hooks of .pre-commit-config.yaml on every file. Some correct what they find; it fails all the same.
-# A folder of small inputs that once broke ratecore: see tests/cases.py.
+# Runs a folder of small inputs that once broke ratecore: see tests/cases.py.
 cases: install
 	PYTHONPATH=$(CURDIR) $(BIN)/python tests/cases.py "$(CASES)"
 
+# Runs the hooks of .pre-commit-config.yaml on every file. Some hooks correct what they detect, but the target still fails.
 lint: install
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 	$(BIN)/snakemake --lint
-	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile  # which is installed where it is built for
+	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile  # only available on some platforms
 
 bench: install
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'

@@ -1,8 +1,8 @@
-"""Times a training job's block of eight networks on one thread and on two, in turns.
+"""Times the training of a block of eight networks on one thread and on two, in turns.
 
     python benchmarks/block.py [--quick] [--out FILE]
 
-The networks must come out the same to the bit. What a job pays once (imports, compilation) is not counted.
+The networks must be bit-identical. One-time costs of a job (imports, compilation) are not counted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ torch.set_num_threads(1)
 
 
 def block(threads: int, changes: dict, log) -> tuple[float, list[bytes]]:
-    """Seconds for a block in a fresh folder, and the weights that came out."""
+    """Trains a block in a new folder and returns the seconds and the trained weights."""
     with tempfile.TemporaryDirectory(prefix="ratecore-block-") as folder:
         config = {"experiment": "block", "results": folder, "grid": {"seed": "0..7"}, **changes}
         experiment = Experiment.from_config(config)
@@ -53,7 +53,7 @@ def main() -> None:
         for _ in range(1 if args.quick else 5):
             one, two = (block(threads, quick if args.quick else {}, log) for threads in (1, 2))
             if one[1] != two[1]:
-                raise SystemExit("two threads gave other networks than one")
+                raise SystemExit("one and two threads gave different networks")
             ratios.append(one[0] / two[0])
             times.append((one[0], two[0]))
             print(f"1 thread {one[0]:.2f} s, 2 threads {two[0]:.2f} s: {ratios[-1]:.2f} x", flush=True)

@@ -1,7 +1,7 @@
-"""The ways to run one training trial that `trial.py` times: each takes the same network, stimuli and noise.
+"""Implementations of one training trial that `trial.py` times, with the same network, stimuli and noise.
 
-A contender is made from a run's settings and a batch of trials, and offers `train()` and `forward()`, one update and
-one forward pass. All of them apply the equations of docs/model.md 1 and 3 with Dale's law and Adam.
+A contender is created from a run's settings and a batch of trials. `train()` does one update and `forward()` one
+forward pass. All contenders implement the equations of docs/model.md 1 and 3, with Dale's law and Adam.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Fused:
 
 
 class TorchLoop:
-    """A plain torch loop over the steps, the effective matrix taken out of it; autograd and torch's Adam."""
+    """A plain torch loop over the steps, with the effective matrix computed once; autograd and torch's Adam."""
 
     name = "torch loop"
 
@@ -59,7 +59,7 @@ class TorchLoop:
 
 
 class Textbook(TorchLoop):
-    """As existing implementations do it: the effective matrix, an N^3 product, is made at every step of every trial."""
+    """As in existing implementations: computes the effective matrix, an N^3 product, at every step of every trial."""
 
     name = "textbook"
 
@@ -82,7 +82,7 @@ class Textbook(TorchLoop):
 
 
 class Floor:
-    """The matrix products of a trial alone, through BLAS: 2 (T - 1) with W, and one for the gradient of W."""
+    """Only the matrix products of a trial, by BLAS: 2 (T - 1) with W, and one for the gradient of W."""
 
     name = "BLAS floor"
 
@@ -106,7 +106,7 @@ class Floor:
 
 
 class JaxScan:
-    """JAX: one jitted function of `lax.scan` with its gradient and Adam."""
+    """JAX: one jitted function with `lax.scan`, its gradient and Adam."""
 
     name = "JAX lax.scan"
 

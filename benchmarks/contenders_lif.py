@@ -1,4 +1,4 @@
-"""A trial of a spiking network as existing code does it, for `spiking.py`; a test holds it to ratecore's output."""
+"""A spiking trial as in existing code, for `spiking.py`; a test compares it with ratecore's output."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import torch
 
 
 def textbook(model, settings, scaling_factor, u, rng, steps=None):
-    """A trial with the membrane of every step, as existing code does it: a dozen vector operations at every step.
+    """Simulates a trial as in existing code: a dozen vector operations per step, keeping all membrane potentials.
 
     Args:
         model: RateModel.   settings: SpikingSettings of a LIF network.   scaling_factor: lambda.   u: (n_in, T).
-        rng: numpy generator; its first numbers are the membranes at the start.
-        steps: how many of its steps to run, all by default.
+        rng: numpy generator; its first numbers are the initial membrane potentials.
+        steps: number of steps to run; by default all.
 
     Returns:
         out (nt,).

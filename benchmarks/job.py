@@ -1,11 +1,11 @@
-"""Takes a whole `train` job of the workflow apart: what of its time is arithmetic, and what is anything else.
+"""Shows where the time of a `train` job of the workflow goes: how much is arithmetic, and what the rest is.
 
     python benchmarks/job.py [--quick] [--out FILE]
 
-The job is the real one: `snakemake` runs the rule `train` for one block of networks in a folder of its own, on one
-core, mirrored into MLflow's SQLite by the workflow's follower, on the same core. `probe/sitecustomize.py`, which Python
-imports by itself in the job, looks at the clock around functions of the package. The parts are seconds on the core,
-those of records seconds by the clock; what is left of the whole, the time of the call of `snakemake`, is waiting.
+The job is real: `snakemake` runs the rule `train` for one block of networks in a separate folder, on one core. The
+workflow's follower mirrors it to MLflow's SQLite on the same core. `probe/sitecustomize.py`, which Python imports
+automatically in the job, measures the time in functions of the package. Parts are in seconds of CPU time, except
+records, which are in seconds of wall time. What remains of the wall time of the call of `snakemake` is waiting.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 ARITHMETIC = ("stimuli", "noise", "forward", "backward", "product", "optimizer", "evaluation")
-BY_THE_CLOCK = ("records",)  # the job waits for the disk, and that is what they cost
+BY_THE_CLOCK = ("records",)  # wall time, because the job waits for the disk
 ROWS = {
     "imports": "imports",
     "compilation": "compilation (kernels from the cache)",
@@ -55,17 +55,17 @@ QUICK = {
 
 
 def _children_core() -> float:
-    """Seconds on the core of all processes that were started from here and have ended."""
+    """CPU seconds of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 class Workplace:
-    """A folder in which `snakemake` runs one training job on one core, with the probe in it.
+    """A folder in which `snakemake` runs one training job on one core, with the probe.
 
     Args:
-        folder: an empty one.   changes: of the configuration.   networks: of the job.   kernels: the folder of
-            Numba's cache; the usual one when None.
+        folder: an empty folder.   changes: changes to the configuration.   networks: number of networks of the job.
+            kernels: the folder of Numba's cache; by default the usual one.
     """
 
     def __init__(self, folder, changes: dict, networks: int, kernels=None):
@@ -83,12 +83,12 @@ class Workplace:
         self._block, self._root = f"train/{cell.path}/seeds~{block}", self.experiment.root
         paths = [ROOT / "benchmarks" / "probe", ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-        self._environment.pop("MLFLOW_TRACKING_URI", None)  # a benchmark has no place in a store that others use
+        self._environment.pop("MLFLOW_TRACKING_URI", None)  # a benchmark must not use a store of others
         if kernels:
             self._environment["NUMBA_CACHE_DIR"] = str(kernels)
 
     def snakemake(self, target, **environment) -> tuple[float, float, float]:
-        """Makes one file of the workflow. Returns when the call began and ended, and seconds on the core."""
+        """Creates one file of the workflow. Returns the start and end of the call, and its CPU seconds."""
         command = [sys.executable, "-m", "snakemake", str(target), "--snakefile", str(ROOT / "workflow" / "Snakefile"),
                    "--configfile", "config.yaml", "--cores", "1", "--show-failed-logs"]  # fmt: skip
         began, used = time.time(), _children_core()
@@ -97,17 +97,17 @@ class Workplace:
         )
         ended = time.time()
         if done.returncode:
-            raise SystemExit(f"snakemake could not make {target}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+            raise SystemExit(f"snakemake could not create {target}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
         return began, ended, _children_core() - used
 
     def train(self) -> dict:
-        """Makes MLflow's database, then runs the job. Returns its reports and times."""
+        """Creates MLflow's database, then runs the job. Returns its reports and times."""
         before = self.snakemake(self._root / "tracking.json")
         call = self.snakemake(self._root / f"jobs/{self._block}.json", RATECORE_PROBE=str(self.reports))
         reports = [json.loads(path.read_text()) for path in sorted(self.reports.glob("*.json"))]
         jobs = [report for report in reports if report["role"] == "job"]
         if len(jobs) != 1:
-            raise SystemExit(f"{len(jobs)} training jobs left a report in {self.reports}; it must be one")
+            raise SystemExit(f"{len(jobs)} training jobs wrote a report to {self.reports}; expected one")
         header, values = (self._root / f"benchmarks/{self._block}.tsv").read_text().splitlines()[:2]
         seconds = float(dict(zip(header.split("\t"), values.split("\t"), strict=True))["s"])
         return {
@@ -118,9 +118,9 @@ class Workplace:
 
 
 def forward_share(settings, seconds: float = 2.0) -> float:
-    """The forward pass's share of the kernel that goes forward and backward, timed in turns on one trial.
+    """Returns the forward pass's share of the kernel for both passes, timed in turns on one trial.
 
-    What is not the passage of the states through time, as the loss, counts as backward.
+    Everything except computing the states through time, such as the loss, counts as backward.
     """
     from ratecore.rate.dynamics import kernels
     from ratecore.rate.evaluation import draw_trials
@@ -157,10 +157,10 @@ def forward_share(settings, seconds: float = 2.0) -> float:
 
 
 def parts_of(done: dict, share: float) -> tuple[dict, dict]:
-    """Seconds of every row, which add up to the whole, and of every detail by the clock and on the core.
+    """Returns the seconds of every row, which add up to the total, and the wall and CPU time of every detail.
 
     Args:
-        done: of `Workplace.train`.   share: of `forward_share`.
+        done: result of `Workplace.train`.   share: result of `forward_share`.
     """
     processes = [done["job"], *done["workers"]]
     details: dict[str, dict] = {}
@@ -180,11 +180,11 @@ def parts_of(done: dict, share: float) -> tuple[dict, dict]:
             parts["backward"] += (1 - share) * seconds
         else:
             parts[row] += seconds
-    # What the processes did on the core outside of all that is timed.
+    # CPU time of the processes outside of everything that is timed.
     parts["other"] += sum(process["core_s"] for process in processes) - on_core
     whole = done["call"][1] - done["call"][0]
     parts["MLflow"] = done["follower"]["core_s"]
-    # bash and Python before the probe; after its report, taking down what torch and Numba have set up
+    # bash and Python before the probe starts; after its report, the clean-up of torch and Numba
     parts["exit"] = max(0.0, done["job_s"] - (done["job"]["ended"] - done["job"]["born"]))
     of_others = sum(process["core_s"] for process in [*processes, done["follower"]]) + parts["exit"]
     parts["Snakemake"] = max(0.0, done["call"][2] - of_others)
@@ -193,7 +193,7 @@ def parts_of(done: dict, share: float) -> tuple[dict, dict]:
 
 
 def result_of(done: dict, share: float, networks: int) -> dict:
-    """All that the benchmark has found, as it goes into the JSON file."""
+    """Returns all results of the benchmark, as written to the JSON file."""
     parts, details = parts_of(done, share)
     whole, job = done["call"][1] - done["call"][0], done["job"]
     follower = done["follower"]
@@ -223,24 +223,24 @@ def result_of(done: dict, share: float, networks: int) -> dict:
 
 
 def table(result: dict) -> str:
-    """The result as text."""
-    lines = [f"{'':40}{'s in all':>10}{'s/network':>11}{'share':>8}"]
+    """Formats the result as text."""
+    lines = [f"{'':40}{'total (s)':>10}{'s/network':>11}{'share':>8}"]
     for row, label in ROWS.items():
         part = result["parts"][row]
         lines.append(f"{label:40}{part['seconds']:10.3f}{part['per_network']:11.4f}{part['share']:8.1%}")
-    lines.append(f"{'whole':40}{result['whole_s']:10.3f}{result['network_s']:11.4f}{1:8.1%}\n")
+    lines.append(f"{'total':40}{result['whole_s']:10.3f}{result['network_s']:11.4f}{1:8.1%}\n")
     memory, follower, waited = (result[key] for key in ("peak_memory_mb", "follower", "waited_for_core_s"))
     lines += [
-        f"a network costs {result['network_s']:.3f} s in all; not arithmetic: {1 - result['arithmetic_share']:.1%}",
+        f"a network costs {result['network_s']:.3f} s in total; overhead: {1 - result['arithmetic_share']:.1%}",
         f"peak memory (MiB): job {memory['job']:.0f}, the follower {memory['follower']:.0f}"
         + "".join(f", worker {m:.0f}" for m in memory["workers"]),
-        f"{result['trials']} updates; the job is at work after {result['until_work_s']:.2f} s"
+        f"{result['trials']} updates; training starts after {result['until_work_s']:.2f} s"
         + (f", and waited {waited:.2f} s for the core" if waited is not None else ""),
-        f"the follower beside it: {follower['core_s']:.2f} s on the core, {follower['imports_s']:.2f} of them imports",
+        f"follower: {follower['core_s']:.2f} s of CPU time, {follower['imports_s']:.2f} s of it for imports",
         f"Snakemake: {result['snakemake_before_s']:.2f} s before the job, {result['snakemake_after_s']:.2f} s after it",
-        f"not counted: init_tracking in a call before, {result['init_tracking_s']:.2f} s",
-        f"the timers themselves are about {result['timers_s']:.2f} s of this",
-        "the largest single costs (s by the clock, s on the core, times):",
+        f"not counted: init_tracking in an earlier call, {result['init_tracking_s']:.2f} s",
+        f"the timers themselves take about {result['timers_s']:.2f} s of this",
+        "the largest costs (wall time in s, CPU time in s, calls):",
     ]
     for name, d in list(result["details"].items())[:25]:
         lines.append(f"    {name:36}{d['seconds']:10.3f}{d['core_s']:10.3f}{d['times']:9}")
@@ -248,7 +248,7 @@ def table(result: dict) -> str:
 
 
 def cold_compilation(folder, kernels) -> dict:
-    """What compiling every kernel costs a job whose cache is empty, by a short training of the same shape."""
+    """Returns the cost of compiling every kernel with an empty cache, from a short training of the same shape."""
     short = {**FULL, "training": {"n_trials": 100}}
     done = Workplace(folder, short, 1, kernels).train()
     of_kernels = [p["parts"].get("compilation", [0, 0, 0]) for p in (done["job"], *done["workers"])]
@@ -274,7 +274,7 @@ def main() -> None:
     print(table(result))
     if cold:
         result["cold_compilation"] = cold
-        print(f"compilation with an empty cache, once a machine: {cold['core_s']:.2f} s on the core")
+        print(f"compilation with an empty cache, once per machine: {cold['core_s']:.2f} s of CPU time")
     os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)
     Path(args.out).write_text(json.dumps(result, indent=1))
 

@@ -1,19 +1,19 @@
-"""What a slow tracking server costs a job: the same work with the mirror running and with it held still, in turns.
+"""Measures what a slow tracking server costs a job: the same work with the mirror running and paused, in turns.
 
     python benchmarks/mirror.py [--quick] [--out FILE]
 
-The mirror is one process beside the jobs, as in a workflow; its server answers every request after 5 s, with an error,
-so that it is asked again. In one round the mirror runs, in the next it is stopped by a signal. The job trains, scores
-and exports a network. It shares one core with the mirror, which is the worst case: a workflow that has a job on every
-core. The ratio is the median over pairs of rounds, with the order statistics that hold it with 95 % (binomial). What
-the mirror can take at all is bounded by its own time on the core, once it has imported its client.
+The mirror is one process next to the jobs, as in a workflow. Its server answers every request after 5 s with an error,
+so that each request is repeated. In one round the mirror runs; in the next, a signal stops it. The job trains, scores
+and exports a network. It shares one core with the mirror, which is the worst case: a workflow with a job on every core.
+The ratio is the median over pairs of rounds, with its 95 % interval from (binomial) order statistics. The mirror's own
+CPU time, after it has imported its client, is an upper bound of its cost.
 """
 
 from __future__ import annotations
 
 import os
 
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])  # all that is started below, too
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])  # also for all child processes
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
 
@@ -38,11 +38,11 @@ from ratecore.experiment.stages import evaluate_run, export_run, run_block, trai
 from ratecore.rate.training import warm_up  # noqa: E402
 from ratecore.tracking.mlflow.follow import Follower  # noqa: E402
 
-DELAY = 5.0  # seconds to every answer
+DELAY = 5.0  # seconds until every answer
 
 
 class Slow(BaseHTTPRequestHandler):
-    """A server that takes its time and then has trouble of its own, so that everything is asked for again."""
+    """A slow server that answers with an error, so that every request is repeated."""
 
     def answer(self):
         time.sleep(DELAY)
@@ -56,7 +56,7 @@ class Slow(BaseHTTPRequestHandler):
 
 
 def job(run: Run, log) -> float:
-    """Seconds in which a network is trained, scored and exported."""
+    """Trains, scores and exports a network, and returns the seconds."""
     start = time.perf_counter()
     run_block("train", [run], lambda run: train_run(run, log=log), log)
     run_block("evaluate", [run], evaluate_run, log)
@@ -65,13 +65,13 @@ def job(run: Run, log) -> float:
 
 
 def on_the_core(pid: int) -> float:
-    """Seconds that a process has been on a core so far (Linux)."""
+    """Returns the CPU seconds of a process so far (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def networks(experiment: str, results: str, pairs: int) -> list[Run]:
-    """A run to begin with, and one for each pair."""
+    """Returns a run to start with, and one for each pair."""
     found = Experiment.from_config({
         "experiment": experiment, "results": results, "grid": {"seed": list(range(pairs + 1))},
         "network": {"N": 100}, "training": {"n_trials": 1000, "loss_threshold": 1e-9}, "convert": False,
@@ -80,7 +80,7 @@ def networks(experiment: str, results: str, pairs: int) -> list[Run]:
 
 
 def median_with_interval(ratios) -> tuple[float, float, float]:
-    """The median and the order statistics that hold it with 95 %."""
+    """Returns the median and its 95 % interval from order statistics."""
     ordered, n = np.sort(ratios), len(ratios)
     k = int(binom.ppf(0.025, n, 0.5))
     return float(np.median(ordered)), float(ordered[k]), float(ordered[n - 1 - k])
@@ -95,13 +95,13 @@ def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as results, open(os.devnull, "w") as log:
-        ways = {signal.SIGCONT: "mirror", signal.SIGSTOP: "still"}  # the same networks, each in results of its own
+        ways = {signal.SIGCONT: "mirror", signal.SIGSTOP: "still"}  # the same networks, each with separate results
         runs = {way: networks(name, results, pairs) for way, name in ways.items()}
         warm_up(runs[signal.SIGCONT][0].settings)
         follower = Follower(f"http://127.0.0.1:{server.server_port}", "mirror", results).start()
         try:
             job(runs[signal.SIGCONT][0], log)
-            time.sleep(15)  # in which the mirror has imported its client and asks its first question
+            time.sleep(15)  # so that the mirror has imported its client and sent its first request
             ratios, took, used = [], 0.0, on_the_core(follower.pid)
             for k in range(pairs):
                 seconds = {}
@@ -115,8 +115,8 @@ def main() -> None:
             os.kill(follower.pid, signal.SIGCONT)
             follower.stop(0)
     median, low, high = median_with_interval(ratios)
-    print(f"a job beside a mirror with a slow server takes {median:.4f} times as long [{low:.4f}, {high:.4f}]")
-    print(f"the mirror was on the core for {100 * share:.2f} % of the time")
+    print(f"a job next to a mirror with a slow server takes {median:.4f} times as long [{low:.4f}, {high:.4f}]")
+    print(f"the mirror used the core for {100 * share:.2f} % of the time")
     os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)
     with open(args.out, "w") as file:
         json.dump({"ratio": median, "low": low, "high": high, "pairs": pairs, "share": share}, file, indent=1)

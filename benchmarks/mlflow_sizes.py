@@ -1,6 +1,6 @@
-"""MLflow's SQLite at growing numbers of runs: what one more run costs, how soon runs are found, how large the file is.
+"""Measures MLflow's SQLite for growing numbers of runs: cost of one more run, time of a search, size of the file.
 
-A few runs are replayed as the workflow does it; the database is filled with copies of their rows.
+A few runs are replayed as in the workflow; the database is filled with copies of their rows.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ratecore.experiment.summary import all_runs
 from ratecore.tracking.mlflow.mirror import RUN_KEY, RUN_TAG, Mirror
 from ratecore.tracking.mlflow.sqlite import refresh_statistics
 
-CHUNK = 1000  # runs that are copied at once
-FILLING = 1800.0  # seconds that the copies may take at most, all sizes together
-PATIENCE = 900.0  # seconds that are waited for a page of the UI
+CHUNK = 1000  # number of runs copied at a time
+FILLING = 1800.0  # maximum seconds for copying, for all sizes together
+PATIENCE = 900.0  # maximum seconds to wait for a page of the UI
 
 
 def _tables(db: sqlite3.Connection) -> dict[str, list[str]]:
-    """Name: columns of every table that has rows of a run."""
+    """Returns {name: columns} of every table with rows of a run."""
     names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     columns = {name: [row[1] for row in db.execute(f'PRAGMA table_info("{name}")')] for name in names}
     return {name: found for name, found in columns.items() if "run_uuid" in found}
@@ -35,7 +35,7 @@ def _rows(db: sqlite3.Connection) -> int:
 
 
 def fill(path: Path, runs: int, templates: list[str], until: float) -> int:
-    """Copies the rows of some runs until the database has so many runs or it is `until`. Returns how many it has."""
+    """Copies rows until the database has the given number of runs, or until the time `until`. Returns their number."""
     db = sqlite3.connect(path)
     for pragma in ("synchronous = OFF", "journal_mode = OFF", "cache_size = -1000000"):
         db.execute(f"PRAGMA {pragma}")
@@ -49,7 +49,7 @@ def fill(path: Path, runs: int, templates: list[str], until: float) -> int:
         db.executemany("INSERT INTO copies VALUES (?, ?)", pairs)
         for name, columns in tables.items():
             said = ", ".join("copies.new" if column == "run_uuid" else f't."{column}"' for column in columns)
-            if name == "tags":  # what finds a run again has its identity in key and value
+            if name == "tags":  # the tag to find a run by has the identity in its key and value
                 said = said.replace('t."value"', f"CASE t.key WHEN '{RUN_TAG}' THEN copies.new ELSE t.value END")
                 said = said.replace('t."key"', f"iif(t.key LIKE '{RUN_KEY}%', '{RUN_KEY}' || copies.new, t.key)")
             db.execute(f'INSERT INTO "{name}" SELECT {said} FROM copies JOIN "{name}" t ON t.run_uuid = copies.old')
@@ -60,9 +60,9 @@ def fill(path: Path, runs: int, templates: list[str], until: float) -> int:
 
 
 def _best(path: Path) -> float | None:
-    """Seconds until the 100 best by a metric are there, as the UI asks for them, in a process that has just started.
+    """Returns the seconds to list the 100 best runs by a metric, as the UI does, in a process that has just started.
 
-    None when they are not there in the time that anybody would wait.
+    None if it takes longer than anybody would wait.
     """
     code = """
 import sys, time
@@ -81,10 +81,10 @@ print(time.perf_counter() - start)
 
 
 def measure(experiment: Experiment, sizes: list[int], replayed: int) -> list[dict]:
-    """What a run costs at each size of the database, as far as the time for filling it goes.
+    """Returns the cost of a run at each size of the database, up to the size that can be filled in time.
 
     Args:
-        experiment: with runs that the database has not.   sizes: of the database, in runs, growing.
+        experiment: has runs that are not in the database.   sizes: increasing numbers of runs in the database.
         replayed: number of runs that are replayed at each size.
     """
     results = experiment.settings.results
@@ -102,7 +102,7 @@ def measure(experiment: Experiment, sizes: list[int], replayed: int) -> list[dic
         start = time.perf_counter()
         mirror.client.search_runs([mirror.experiment_id], f"tags.`{RUN_KEY}none` = 'none'", max_results=1)
         find_s = time.perf_counter() - start
-        with sqlite3.connect(path) as db:  # as MLflow leaves it, and then as the follower does
+        with sqlite3.connect(path) as db:  # first as left by MLflow, then as left by the follower
             for (table,) in db.execute("SELECT name FROM sqlite_master WHERE name LIKE 'sqlite_stat%'").fetchall():
                 db.execute(f"DELETE FROM {table}")
         best_s = _best(path)

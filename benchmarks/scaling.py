@@ -1,11 +1,11 @@
-"""Times what a large grid costs beside the training: checks, dry runs, the table, MLflow's database.
+"""Measures what a large grid costs in addition to training: checks, dry runs, the table, MLflow's database.
 
     python benchmarks/scaling.py [--max NETWORKS] [--block SEEDS] [--folder FOLDER] [--out FILE]
 
-Grids of 1,000, 10,000 and 100,000 networks, simulated: the records and files are those of real stages, see
-`simulated.py`. Every step is a process of its own; its time is that on the core, which other work on the machine
-changes little, beside the time by the clock. From three sizes, each ten times the last, follows the law of growth
-t = a + b n^p with p = lg((t3 - t2) / (t2 - t1)).
+The grids of 1,000, 10,000 and 100,000 networks are simulated, with records and files as written by real stages; see
+`simulated.py`. Every step is a separate process. Its CPU time, which other work on the machine changes little, is
+measured in addition to its wall time. Three sizes, each ten times the previous one, give the growth t = a + b n^p with
+p = lg((t3 - t2) / (t2 - t1)).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (1_000, 10_000, 100_000)
-REPLAYED = 40  # runs that are replayed at each size of MLflow's database
-# Snakemake with jobs that take no time: its --touch goes through every job and notes it as done, but sleeps in each.
+REPLAYED = 40  # number of runs replayed at each size of MLflow's database
+# Snakemake with jobs that take no time: --touch goes through every job and marks it as done, but sleeps in each.
 SCHEDULE = (
     "-c",
     "from snakemake.executors import touch; touch.Executor.SLEEPING_TIME = 0; from snakemake.cli import main; main()",
@@ -47,7 +47,7 @@ STEPS = {
 
 
 def configuration(networks: int, block: int) -> dict:
-    """A grid of so many networks, a multiple of 1000, in blocks of so many: task x N x taus x gain x 50 seeds."""
+    """Returns a grid of task x N x taus x gain x 50 seeds; `networks` is a multiple of 1000, `block` seeds per job."""
     return {
         "experiment": "scaling",
         "seeds_per_job": block,
@@ -66,7 +66,7 @@ ORDER = ["validate", "dry_run_new", "simulate", "follow_first", "follow_whole", 
 
 
 def experiment_here():
-    """The experiment of the folder that the process is in."""
+    """Returns the experiment in the working folder."""
     from ratecore.experiment.grid import Experiment
 
     return Experiment.from_yaml("config.yaml")
@@ -81,7 +81,7 @@ def validate() -> None:
 
 
 def simulate() -> None:
-    """All runs and jobs of the grid, and the empty database that is said to have them."""
+    """Writes all runs and jobs of the grid, and an empty database that is recorded as having them."""
     import simulated
 
     from ratecore.tracking.mlflow.mirror import Mirror
@@ -101,7 +101,7 @@ def summarize() -> None:
 
 
 def follow_whole() -> None:
-    """What `summarize` of the workflow does first: nothing is left for MLflow, and every run is looked at."""
+    """The first part of the rule `summarize`: checks every run when nothing is left to send to MLflow."""
     from ratecore.tracking.mlflow.follow import follow
 
     job = {"experiment": "scaling", "results": "results", "whole": True}
@@ -109,21 +109,21 @@ def follow_whole() -> None:
         raise SystemExit("not all runs are mirrored")
 
 
-follow_first = follow_whole  # the same step, when there is no list yet of what is mirrored
+follow_first = follow_whole  # the same step without a list of mirrored runs
 
 
 def deaths() -> None:
     from ratecore.tracking.queue import note_deaths
 
     if note_deaths("results/scaling"):
-        raise SystemExit("a run is said to be dead")
+        raise SystemExit("a run is reported as dead")
 
 
-deaths_open = deaths  # the same step, once `open_all` is done
+deaths_open = deaths  # the same step after `open_all`
 
 
 def open_all() -> None:
-    """Notes every run as open, as after a grid without an MLflow server."""
+    """Marks every run as open, as after a grid without an MLflow server."""
     from ratecore.tracking.queue import note_open
 
     os.fsync = lambda handle: None
@@ -132,7 +132,7 @@ def open_all() -> None:
 
 
 def replay(sizes: list[int]) -> None:
-    """Prints what a run costs MLflow's SQLite at each size of the database, as JSON."""
+    """Prints the cost of a run in MLflow's SQLite at each size of the database, as JSON."""
     import mlflow_sizes
 
     print(json.dumps(mlflow_sizes.measure(experiment_here(), sizes, REPLAYED)))
@@ -144,9 +144,9 @@ def snakemake(*arguments: str, program: tuple[str, ...] = ("-m", "snakemake")) -
 
 
 def timed(folder: Path, command: list[str]) -> dict:
-    """Runs a command; seconds by the clock and on the core, peak memory in MB, and what it printed.
+    """Runs a command and returns its wall and CPU seconds, peak memory in MB and output.
 
-    The peak would be that of this process at least, which therefore imports nothing large.
+    The peak is at least that of this process, which therefore imports nothing large.
     """
     env = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     env |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))}
@@ -164,7 +164,7 @@ def timed(folder: Path, command: list[str]) -> dict:
 
 
 def step(folder: Path, name: str) -> dict:
-    """Does one step in a folder that has a config.yaml, as `timed`."""
+    """Runs one step in a folder with a config.yaml; see `timed`."""
     arguments = {
         "dry_run_new": snakemake("--dry-run", "--quiet"),
         "schedule": snakemake("--touch", "--forceall", "--quiet", program=SCHEDULE),
@@ -173,18 +173,18 @@ def step(folder: Path, name: str) -> dict:
     }
     found = timed(folder, arguments.get(name) or [sys.executable, str(Path(__file__).resolve()), "--step", name])
     if name in ("dry_run_done", "start_done") and "Nothing to be done" not in found["said"]:
-        raise SystemExit(f"{name}: Snakemake finds something to do:\n{found['said'][-2000:]}")
+        raise SystemExit(f"{name}: Snakemake has something to do:\n{found['said'][-2000:]}")
     return found
 
 
 def measure(folder: Path, networks: int, block: int) -> dict:
-    """Every step at one size. Leaves the folder, with all that was simulated."""
+    """Measures every step at one size. Keeps the folder with everything that was simulated."""
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(json.dumps(configuration(networks, block)))  # JSON is YAML
     found = {}
     for name in ORDER:
         found[name] = step(folder, name)
-        print("{}: {wall_s:.1f} s, {core_s:.1f} on the core, {peak_mb:.0f} MB".format(name, **found[name]), flush=True)
+        print("{}: {wall_s:.1f} s, CPU time {core_s:.1f} s, {peak_mb:.0f} MB".format(name, **found[name]), flush=True)
     count = [(len(files), len(folders)) for _, folders, files in os.walk(folder / "results" / "scaling")]
     files, folders = map(sum, zip(*count, strict=True))
     notes = sum(len(files) for _, _, files in os.walk(folder / ".snakemake" / "metadata"))
@@ -194,14 +194,14 @@ def measure(folder: Path, networks: int, block: int) -> dict:
 
 
 def exponent(values: list[float]) -> float | None:
-    """p of a + b n^p through values at three sizes; None for less, and where nothing grows."""
+    """Returns p of a + b n^p for values at three sizes; None for fewer values, or if nothing grows."""
     if len(values) != 3 or not values[0] < values[1] < values[2]:
         return None
     return math.log10((values[2] - values[1]) / (values[1] - values[0]))
 
 
 def table(result: dict) -> str:
-    """The result as text."""
+    """Formats the result as text."""
     sizes = result["sizes"]
     head = "".join(f"{size['networks']:>22,}" for size in sizes)
     lines = [f"{'s by the clock (on the core), peak MB':42}{head}{'p':>6}"]
@@ -231,8 +231,8 @@ def _seconds(value: float | None) -> str:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--max", type=int, default=SIZES[-1], help="largest number of networks")
-    p.add_argument("--block", type=int, default=50, help="seeds a job, at most 50")
-    p.add_argument("--folder", type=Path, help="where the grids are simulated; about 14 files a network")
+    p.add_argument("--block", type=int, default=50, help="seeds per job, at most 50")
+    p.add_argument("--folder", type=Path, help="where the grids are simulated; about 14 files per network")
     p.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "scaling.json")
     p.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     a = p.parse_args()

@@ -1,7 +1,8 @@
-"""A grid whose networks are only said to be trained: records, folders and files of real stages, without the numbers.
+"""A simulated grid: records, folders and files as written by real stages, but without training.
 
-The first network of every block goes through the package's own `run_block`, with work that trains and scores nothing;
-the others get its record with their own seed and identities. The files are as many as real ones, and empty.
+The first network of every block goes through the package's own `run_block`, with a stage that trains and scores
+nothing. The others receive its record with their own seed and identities. There are as many files as in a real grid,
+all empty.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ratecore.formats import export_stem
 from ratecore.system.files import sealed_json, sha256_of, write_atomic
 from ratecore.tracking.mlflow.state import write_state
 
-TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as soon as it may
+TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as early as possible
 OF_RUN = ("loss", "outputs", "taus", "weights")
 
 
@@ -44,7 +45,7 @@ def _recorded(run: Run, stage: str, paths: list[tuple[Path, str]]) -> dict[str, 
 
 
 def _exported(run: Run) -> list[Path]:
-    stem = f"{export_stem(run.root, run.settings)}_{run.folder.name}"  # in place of the time
+    stem = f"{export_stem(run.root, run.settings)}_{run.folder.name}"  # instead of the time
     return [Path(f"{stem}.{kind}") for kind in ("mat", "pth")]
 
 
@@ -57,7 +58,7 @@ def _drawn(run: Run) -> list[Path]:
 
 
 def train(run: Run) -> dict:
-    """Fifteen tests and a network, as `stages.train_run` records them."""
+    """Records fifteen tests and a network, like `stages.train_run`."""
     chance = random.Random(run.folder.name)
     for trial in TRIALS:
         values = {
@@ -79,7 +80,7 @@ def train(run: Run) -> dict:
 
 
 def evaluate(run: Run) -> dict:
-    """Scores, their curves and the figures, as `stages.evaluate_run` records them."""
+    """Records scores, curves and figures, like `stages.evaluate_run`."""
     chance, task = random.Random(run.folder.name), run.settings.create_task()
     files = [(run.evaluation, "evaluation"), (run.scores, "evaluation"), *((path, "figures") for path in _figures(run))]
     values = {"eval/accuracy": chance.random(), "eval/loss": 7 * chance.random()}
@@ -101,14 +102,14 @@ def evaluate(run: Run) -> dict:
 
 
 def export(run: Run) -> dict:
-    """The two files of a network, as `stages.export_run` records them."""
+    """Records the two files of a network, like `stages.export_run`."""
     files = _recorded(run, "export", [(path, "model") for path in _exported(run)])
     names = {path.rpartition(".")[2]: path for path in files}
     return {**names, "files": files, "tags": names}
 
 
 def convert(run: Run) -> dict:
-    """A search for lambda, as `stages.convert_run` records it; the `.mat` stays as it is."""
+    """Records a search for lambda, like `stages.convert_run`; the `.mat` is not changed."""
     chance = random.Random(run.folder.name)
     files = _recorded(run, "convert", [(path, "spiking") for path in (run.conversion, run.comparison, *_drawn(run))])
     mat = _exported(run)[0]
@@ -130,7 +131,7 @@ STAGES = {"train": train, "evaluate": evaluate, "export": export, "convert": con
 
 
 def copy_run(first: Run, run: Run) -> None:
-    """Leaves for `run` what `first`, of the same grid point, has: its record with another seed, and all files."""
+    """Copies the record, with another seed, and all files of `first` to `run` of the same grid point."""
     data = first.record.path.read_bytes()
     old, new = first.settings.seed, run.settings.seed
     changes = {f'"seed": {old}': f'"seed": {new}', f'\\"seed\\":{old}': f'\\"seed\\":{new}',
@@ -149,12 +150,12 @@ def copy_run(first: Run, run: Run) -> None:
 
 
 def write_everything(experiment: Experiment, store: str = "none") -> None:
-    """What a whole workflow leaves: the runs, the output of every job and the figures. The table is still to be made.
+    """Writes everything that a complete workflow leaves except the table: runs, outputs of all jobs and figures.
 
-    Nothing is synced to disk, which would take most of the time and has nothing to do with the size of a grid.
+    Nothing is synced to disk, which would take most of the time and does not depend on the size of a grid.
 
     Args:
-        store: the MLflow store that has all runs, as `Mirror.store` names it.
+        store: the MLflow store that has all runs, as given by `Mirror.store`.
     """
     os.fsync = lambda handle: None
     root = experiment.root

@@ -1,11 +1,11 @@
-"""Times the trials of a spiking network against other ways, alternating in one run on one core; then a whole search.
+"""Times trials of a spiking network against other implementations, in turns on one core, and complete searches.
 
     python benchmarks/spiking.py [--quick] [--out FILE]
 
-The network is go-nogo at N = 200, trained here by ratecore. A ratio is the median over rounds of a contender's time
-divided by ratecore's in the same round. Contenders: a torch loop of one vector operation after another at every step,
-as in the companion package, and the drawing of the noise alone, the floor. The search (12 values of lambda, 100 trials)
-runs first, on one core and, where there are two, on two, in turns; peak memory is that after it.
+The go-nogo network with N = 200 is trained here by ratecore. A ratio is the median over rounds of a contender's time
+divided by ratecore's in the same round. The contenders are a torch loop with a sequence of vector operations per step,
+as in the existing `spiking` package, and drawing only the noise, as a lower bound. The search (12 values of lambda, 100
+trials) runs first, on one core and, if available, on two, in turns. Peak memory is measured after it.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ SCALING = 50.0
 
 
 def network(quick: bool):
-    """A trained go-nogo network; without training, for a quick look, one that is as sparse as a trained one."""
+    """Returns a trained go-nogo network or, for a quick check, an untrained one that is equally sparse."""
     settings = RunSettings(network=NetworkSettings(N=200, taus=(4.0, 20.0), P_rec=0.05 if quick else 0.2))
     return rate_model(initial_network(settings) if quick else train(settings).net)
 
 
 def trials(model, seconds: float) -> dict:
-    """Milliseconds of a trial in ratecore's ways, of the floor and of the textbook loop, and ratios to the first."""
+    """Returns milliseconds per trial for ratecore, the lower bound and the textbook loop, and ratios to the first."""
     settings, task = SpikingSettings(), TaskFactory.create_task("go-nogo")
     rng = np.random.default_rng(0)
     u, _ = task.generate_stimulus("go", rng)
@@ -90,7 +90,7 @@ def trials(model, seconds: float) -> dict:
 
 
 def searches(model, rounds: int, n_trials: int) -> dict:
-    """Seconds of a full search on one core and on two, of a racing one, and the share of trials of the latter."""
+    """Returns the seconds of a full search on one and two cores and of a racing one, and its share of trials."""
     task = TaskFactory.create_task("go-nogo")
     seconds, share = {"one core": [], "two cores": [], "racing, one core": []}, 0.0
     for _ in range(rounds):
@@ -131,8 +131,8 @@ def main() -> None:
     print(f"{'a go-nogo trial at N = 200':34}{'ms':>10}{'ratio':>10}")
     for name, row in rows.items():
         print(f"{name:34}{row['ms']:10.2f}{row['ratio']:10.2f}")
-    print(f"a trial costs {rows['noise alone']['a trial over it']:.2f} x the drawing of its noise")
-    print(f"the textbook loop costs {rows['textbook']['ratio to 12 at once']:.0f} x a trial of a search")
+    print(f"a trial costs {rows['noise alone']['a trial over it']:.2f} x as much as drawing its noise")
+    print(f"the textbook loop costs {rows['textbook']['ratio to 12 at once']:.0f} x as much as a trial in a search")
     os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)
     with open(args.out, "w") as file:
         machine = platform.processor() or platform.machine()

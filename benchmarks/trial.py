@@ -1,10 +1,10 @@
-"""Times one training trial and one forward pass of ratecore against other ways, alternating in one run on one core.
+"""Times one training trial and one forward pass of ratecore against other implementations, in turns on one core.
 
     python benchmarks/trial.py [--quick] [--out FILE]
 
-Stimuli and noise are drawn before; drawing them is a column of its own. A ratio is the median over rounds of a
-contender's time divided by ratecore's in the same round. Each size has a process of its own, so that its peak memory is
-that of no other.
+Stimuli and noise are drawn beforehand; the time for drawing is a separate column. A ratio is the median over rounds of
+a contender's time divided by ratecore's in the same round. Each size runs in a separate process, so that its peak
+memory can be measured.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ CASES = [("go-nogo", N) for N in (10, 50, 100, 200, 400, 1000)] + [("xor", 200),
 
 
 def rounds_of(calls: dict, seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of a call, in turn, for about so many seconds and at least three rounds.
+    """Times calls in turns, for about the given seconds and at least three rounds. Returns milliseconds per call.
 
-    A turn is a burst of calls of about 20 ms, as training is, so that one contender does not time what the one before
-    it has left in the caches.
+    A turn is a burst of calls of about 20 ms, as in training, so that a contender does not depend on what the previous
+    one left in the caches.
     """
     times, burst = {name: [] for name in calls}, {}
     for name, call in calls.items():
@@ -61,13 +61,13 @@ def rounds_of(calls: dict, seconds: float) -> dict[str, list[float]]:
 
 
 def case(task: str, N: int, batch: int, seconds: float, with_jax: bool) -> dict:
-    """Medians and ratios of one size."""
+    """Returns the medians and ratios for one size."""
     settings = RunSettings(task=task, network={"N": N})
     net, generators = initial_network(settings), lambda: [stream(0, "trial", k) for k in range(batch)]
     trials, x0, noise = draw_trials(settings.create_task(), net, generators())
     kinds = [TorchLoop, *([JaxScan] if with_jax else []), Floor]
     if N <= 400 and batch == 1:
-        kinds.insert(1, Textbook)  # minutes a trial beyond
+        kinds.insert(1, Textbook)  # minutes per trial above
     ours = Fused(settings, trials.u, trials.z, x0, noise)
     ours.train()
     ours.forward()
@@ -88,18 +88,18 @@ def case(task: str, N: int, batch: int, seconds: float, with_jax: bool) -> dict:
 
 
 def peak_memory() -> float:
-    """MiB that this process has held at most, its imports included."""
+    """Returns the peak memory of this process in MiB, including its imports."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def in_own_process(*arguments) -> dict:
-    """`case` in a new process, which starts from nothing: a forked one would begin with the memory of this one."""
+    """Runs `case` in a new process; a forked one would start with the memory of this one."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(case, *arguments).result()
 
 
 def evaluation(settings, net, seconds: float) -> dict:
-    """A trial of a test of 100 against a single forward trial, both with their stimuli and noise."""
+    """Times a trial in a test of 100 and a single forward trial, both with their stimuli and noise."""
     task, loss_fn = settings.create_task(), settings.training.loss_fn
 
     def score(n):
@@ -119,7 +119,7 @@ def evaluation(settings, net, seconds: float) -> dict:
 
 
 def table(rows: list[dict]) -> str:
-    """The rows as text: milliseconds of ratecore, and how many times longer the others take."""
+    """Formats the rows: milliseconds of ratecore, and how many times as long the others take."""
     names = list(dict.fromkeys(name for row in rows for name in row["train"]))[1:]
     lines = [f"{'':22}{'ratecore ms':>12}{'draw ms':>9}" + "".join(f"{name + ' x':>16}" for name in names)]
     for row in rows:
@@ -143,7 +143,7 @@ def main() -> None:
     p.add_argument("--quick", action="store_true", help="N = 10, 50, 200 of go-nogo, a second each")
     p.add_argument("--out", default="benchmarks/results/trial.json")
     args = p.parse_args()
-    with_jax = importlib.util.find_spec("jax") is not None  # not imported: this process is to stay small
+    with_jax = importlib.util.find_spec("jax") is not None  # not imported, to keep this process small
     if not with_jax:
         print("without JAX: pip install 'ratecore[bench]' adds it")
     cases = [("go-nogo", N) for N in (10, 50, 200)] if args.quick else CASES

@@ -1,4 +1,4 @@
-"""Converts the networks of a block to spiking ones."""
+"""Converts the networks of a block to spiking networks."""
 
 from ratecore.experiment.scripts import do_block
 from ratecore.experiment.stages import convert_run, run_block

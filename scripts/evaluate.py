@@ -1,4 +1,4 @@
-"""Scores the networks of a block on fresh trials."""
+"""Evaluates the networks of a block on fresh trials."""
 
 from ratecore.experiment.scripts import do_block
 from ratecore.experiment.stages import evaluate_run, run_block

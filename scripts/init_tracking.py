@@ -1,4 +1,4 @@
-"""Makes the MLflow database and the experiment, and notes where they are."""
+"""Creates the MLflow database and the experiment, and saves their location."""
 
 import sys
 
@@ -12,7 +12,7 @@ from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 with logging_to(snakemake.log[0]):  # noqa: F821
     settings = ExperimentSettings(**snakemake.config)  # noqa: F821
     uri = tracking_uri(settings.tracking.uri, settings.results)
-    redact_output(uri)  # MLflow and what it imports write to standard error, too
+    redact_output(uri)  # MLflow and its imports also write to standard error
     place = {"uri": stored_uri(uri, settings.results), "experiment": settings.experiment, "experiment_id": None}
     try:
         mirror = Mirror(uri, settings.experiment, settings.results)
@@ -20,6 +20,6 @@ with logging_to(snakemake.log[0]):  # noqa: F821
         print(*mirror.notes, sep="\n")
     except Exception as error:
         if uri.startswith("sqlite:"):
-            raise  # a file of our own that cannot be made is no passing outage
+            raise  # a local file that cannot be created is not a temporary outage
         print(f"MLflow cannot be reached; runs are recorded and mirrored later: {error}", file=sys.stderr)
     write_atomic(snakemake.output[0], sealed_json(place))  # noqa: F821

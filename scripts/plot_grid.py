@@ -1,4 +1,4 @@
-"""Draws the figures of the whole grid from its table."""
+"""Draws the figures of the grid from its table."""
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.scripts import logging_to

@@ -1,4 +1,4 @@
-"""Draws the figures of one grid point's spiking networks over its seeds."""
+"""Draws the figures of the spiking networks of one grid point over its seeds."""
 
 from ratecore.experiment.scripts import draw_cell
 from ratecore.experiment.summary import spiking_figures

@@ -1,4 +1,4 @@
-"""Writes the table of all networks, after MLflow has been given what it missed."""
+"""Sends MLflow what it missed, then writes the table of all networks."""
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import write_job

@@ -9,13 +9,13 @@ config, threads = snakemake.config, snakemake.threads  # noqa: F821
 
 
 def train(runs):
-    """The `end` events of the runs."""
+    """Trains the runs and returns their `end` events."""
     wanted = config.get("device", "cpu")
     with job_device(wanted, config.get("jobs_per_gpu", 1), config.get("gpu_frac")) as (device, no_gpu):
         if device != "cpu":
             return train_together(runs, device)
         if threads > 1 and len(runs) > 1:
-            warm_up(runs[0].settings)  # what every process would otherwise import and compile for itself
+            warm_up(runs[0].settings)  # otherwise every process would import and compile this itself
         return run_block("train", runs, lambda run: train_run(run, no_gpu=no_gpu), workers=threads)
 
 

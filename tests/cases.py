@@ -1,8 +1,9 @@
-"""Runs small inputs that once broke ratecore, a folder of them: `make cases CASES=folder`.
+"""Runs a folder of small inputs that once broke ratecore: `make cases CASES=folder`.
 
-`.sh` and `.py` are run in an empty folder and must end with status 0; a script that takes arguments gets this checkout
-and the folder's `mini.yaml`. A `.py` that registers a task is loaded, and its task is checked. A `.mat` is read by
-every reader, and all must agree. A `.yaml` must give a plan. Each line of `uris.txt` must be refused before any job.
+`.sh` and `.py` files run in an empty folder and must exit with status 0; a script that takes arguments gets this
+checkout and the folder's `mini.yaml`. A `.py` file that registers a task is loaded, and the task is checked. A `.mat`
+file is read by every reader, and all must agree. A `.yaml` file must give a plan. Each line of `uris.txt` must be
+refused before any job starts.
 """
 
 import argparse
@@ -17,7 +18,7 @@ SECONDS = 1800
 
 
 def run(command, folder, **env) -> str:
-    """What is wrong with how a command ends; '' when it ends well."""
+    """Runs a command and returns what is wrong with its end; '' if it succeeds."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **env}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
     said = done.stdout + done.stderr
@@ -27,7 +28,7 @@ def run(command, folder, **env) -> str:
 
 
 def script(case: Path, folder: Path) -> str:
-    """A shell or Python script."""
+    """Checks a shell or Python script."""
     if "register_task(" in case.read_text():
         code = (
             "import sys; from ratecore.tasks import TaskFactory; from ratecore.tasks.files import load_task_file\n"
@@ -42,7 +43,7 @@ def script(case: Path, folder: Path) -> str:
 
 
 def network(case: Path) -> str:
-    """A `.mat` file: read by all readers, or refused by all with a sentence that names it."""
+    """Checks a `.mat` file: all readers read it, or all refuse it with a sentence that names it."""
     from ratecore.formats import load_mat, load_network
     from ratecore.spiking import rate_model
 
@@ -59,7 +60,7 @@ def network(case: Path) -> str:
 
 
 def plan(case: Path, folder: Path) -> str:
-    """A configuration."""
+    """Checks a configuration."""
     snakefile = str(ROOT / "workflow" / "Snakefile")
     call = [
         sys.executable,
@@ -77,7 +78,7 @@ def plan(case: Path, folder: Path) -> str:
 
 
 def uri(text: str) -> str:
-    """A tracking URI that can never work."""
+    """Checks a tracking URI that can never work."""
     from ratecore.tracking.mlflow.uri import check_uri
 
     try:
@@ -88,7 +89,7 @@ def uri(text: str) -> str:
 
 
 def problems(case: Path, folder: Path) -> list[str]:
-    """What does not hold of a case."""
+    """Returns what does not hold for a case."""
     if case.suffix in (".sh", ".py"):
         found = [script(case, folder)]
         found += [f"{made.name}: {network(made)}" for made in sorted(folder.rglob("made/*.mat")) if network(made)]
@@ -104,7 +105,7 @@ def problems(case: Path, folder: Path) -> list[str]:
 
 
 def main() -> int:
-    """Prints a line for each case. Returns 1 when something does not hold."""
+    """Prints one line per case. Returns 1 if something does not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     cases = sorted(path.resolve() for path in parser.parse_args().folder.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""What tests share: small settings that train in a second or two, and one trained network for a whole session."""
+"""Shared by the tests: small settings that train in a second or two, and one trained network per session."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Every compiled loop at work on small arrays; run by `test_bounds.py` with and without Numba's bounds checks.
+"""Runs every compiled loop on small arrays; used by `test_bounds.py` with and without Numba's bounds checks.
 
 As a program it writes what the loops gave to the file it is told.
 """

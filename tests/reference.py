@@ -1,4 +1,4 @@
-"""The independent truth: docs/model.md 1 and 3 written out step by step in float64, with nothing of ratecore.
+"""The independent truth: docs/model.md 1 and 3 written step by step in float64, without any code of ratecore.
 
 Every function also takes complex numbers, on which it acts by the real part's branch: a step of 1e-30 i then gives
 derivatives to rounding (the complex-step method; Squire & Trapp, SIAM Review 40:110, 1998).

@@ -1,4 +1,4 @@
-"""The independent truth of spiking networks: model.md 5 step by step in float64, with nothing of ratecore."""
+"""The independent truth for spiking networks: model.md 5 step by step in float64, without any code of ratecore."""
 
 import numpy as np
 

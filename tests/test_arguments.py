@@ -1,4 +1,4 @@
-"""Arguments that do not fit, given to the functions of the existing packages: refused with the argument's name."""
+"""Invalid arguments to the functions of the existing packages are refused with the argument's name."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""No array reaches a compiled loop unchecked: what does not fit is refused by name, all else gives the same numbers."""
+"""Arrays are checked before compiled loops read them: invalid ones are refused, all others give the same numbers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A block as one batched program, on CPU tensors: the reference's numbers, and those of each network alone."""
+"""A block as one batched program, on CPU tensors: same numbers as the reference and as each network alone."""
 
 import copy
 

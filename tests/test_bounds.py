@@ -1,4 +1,4 @@
-"""The compiled loops never leave their arrays: all run with Numba's bounds checks, and give the same numbers."""
+"""The compiled loops never leave their arrays: with Numba's bounds checks, all run and give the same numbers."""
 
 import os
 import subprocess

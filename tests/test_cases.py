@@ -1,4 +1,4 @@
-"""`make cases` sees what does not hold."""
+"""`make cases` detects cases that do not hold."""
 
 import cases
 import numpy as np

@@ -1,4 +1,4 @@
-"""A training that is interrupted anywhere and goes on ends as if it had not been; no damaged checkpoint is used."""
+"""A training that is interrupted at any point and resumed gives the same result; damaged checkpoints are not used."""
 
 import io
 import os

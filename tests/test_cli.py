@@ -178,7 +178,7 @@ def test_train_saves_the_network_of_the_settings(trained_by_hand):
     assert held["w"].shape == (12, 12) and trained_by_hand.with_suffix(".pth").is_file()
     run, _ = single_run(None, None, settings_in(SMALL[1::2]), 3)
     expected = ratecore.train(run).net
-    np.testing.assert_array_equal(load_network(trained_by_hand).w.detach(), expected.w.detach())
+    np.testing.assert_array_equal(load_network(trained_by_hand.with_suffix(".pth")).w.detach(), expected.w.detach())
 
 
 def test_evaluate_scores_fresh_trials_with_an_interval(trained_by_hand, capsys):

@@ -1,4 +1,4 @@
-"""The last words of a launch: counts, what broke and why, where it was saved, what to change, commands that work."""
+"""The final messages of a launch: counts, what broke and why, what was saved, what to change, commands that work."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""A rate network beside its spiking network, against single trials, full states and principal components by hand."""
+"""A rate network and its spiking network, against single trials, full states and manually computed components."""
 
 import dataclasses
 import io

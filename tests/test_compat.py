@@ -1,4 +1,4 @@
-"""What the names of the existing packages compute here, against NumPy and cases that can be worked out by hand."""
+"""Names of the existing packages give the same results as NumPy and as cases worked out by hand."""
 
 import json
 import subprocess

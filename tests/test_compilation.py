@@ -1,4 +1,4 @@
-"""The kernels' cache on disk: filled by many processes at once, read by those after, and never out of date."""
+"""The kernels' cache on disk: filled by many processes at once, used by later ones, and never out of date."""
 
 import os
 import shutil

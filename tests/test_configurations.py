@@ -1,4 +1,4 @@
-"""The configuration beside the results, and what an earlier grid came to."""
+"""The configuration saved with the results, and the table of an earlier grid."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""Files that are damaged or made to harm: each is named, none gives other numbers, fills the memory or runs code."""
+"""Damaged and hostile files: all are reported, and none gives wrong numbers, fills the memory or runs code."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""A training that stops later goes on from the shorter one, and gives what training from its first trial gives."""
+"""A training that stops later continues from the shorter one, with the same result as training from the start."""
 
 import io
 import json

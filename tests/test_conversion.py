@@ -1,4 +1,4 @@
-"""The search for lambda, scoring by the task, exploration, and the companion package's names."""
+"""The search for lambda, scoring by the task, exploration, and the names of the `spiking` package."""
 
 import json
 import os

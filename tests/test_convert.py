@@ -1,4 +1,4 @@
-"""Stage 'convert': what it leaves, what it skips, what it goes on from, and that variants share a network."""
+"""Stage 'convert': its outputs, what it skips, how it resumes, and that variants share a network."""
 
 import io
 import json

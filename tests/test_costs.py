@@ -1,4 +1,4 @@
-"""What is asked of a scheduler covers what was measured, and grows with what costs."""
+"""Requests to a scheduler cover what was measured, and grow with what determines the cost."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""GPU leases with pretend devices: never two holders of one slot, none lost, whatever dies."""
+"""GPU leases with simulated devices: never two holders of a slot, and none lost when processes die."""
 
 import io
 import os

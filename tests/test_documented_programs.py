@@ -1,4 +1,4 @@
-"""Programs as the documentation of the existing packages shows them, with the import changed and smaller networks."""
+"""Programs from the documentation of the existing packages, with changed imports and smaller networks."""
 
 import json
 

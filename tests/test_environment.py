@@ -1,4 +1,4 @@
-"""The environment of a run: complete, small, the same for all runs that share it, and taken by pip."""
+"""The recorded environment of a run: complete, small, shared by runs with the same one, and accepted by pip."""
 
 import json
 import subprocess

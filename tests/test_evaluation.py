@@ -1,4 +1,4 @@
-"""Scores against trials scored one by one, and against an analytic case."""
+"""Scores against trials scored one at a time, and against an analytic case."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What figures of spiking networks show: their lines, points and words, against numbers chosen here."""
+"""Lines, points and words in the figures of spiking networks, against numbers chosen here."""
 
 import os
 import subprocess

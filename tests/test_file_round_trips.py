@@ -1,4 +1,4 @@
-"""What is written is what is read: by us, by SciPy and by GNU Octave; docs/files.md names all of it."""
+"""Files are read as they were written, by ratecore, SciPy and GNU Octave; docs/files.md lists all variables."""
 
 import json
 import re

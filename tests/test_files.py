@@ -1,4 +1,4 @@
-"""Files of anybody: bounded reads, paths that stay where they should, small files with a checksum."""
+"""Files from others: bounded reads, paths that cannot escape, small files with a checksum."""
 
 import os
 import subprocess

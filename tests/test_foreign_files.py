@@ -1,4 +1,4 @@
-"""Networks as the existing packages and their forks write them: read or refused by name, by every reader alike."""
+"""Files of the existing packages and their forks are read, or refused with a clear error, by all readers alike."""
 
 import re
 import shutil

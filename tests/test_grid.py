@@ -1,4 +1,4 @@
-"""From a configuration to runs: axes, paths, blocks, identities, and an error for everything that is wrong."""
+"""From a configuration to runs: axes, paths, blocks, identities, and an error for every mistake."""
 
 import copy
 import re

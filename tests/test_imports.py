@@ -1,4 +1,4 @@
-"""Which module imports which: no circles, and contracts that see every import."""
+"""Imports between modules: no circles, and contracts that see every import."""
 
 import graphlib
 import os

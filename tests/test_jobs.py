@@ -1,4 +1,4 @@
-"""What jobs leave for Snakemake: a copy is seen by its times, which are put in the order of the writing."""
+"""Outputs of jobs for Snakemake; a copy is recognised by the times of its files, which are then put in order."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""MATLAB files as containers: what SciPy reads, read the same; what is not needed in the way of nothing."""
+"""MATLAB files as containers: the same content as read by SciPy; variables that are not needed do no harm."""
 
 import io
 import os

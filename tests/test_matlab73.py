@@ -1,4 +1,4 @@
-"""Files of MATLAB 7.3: read like those of older formats where h5py is there, and named where it is not."""
+"""MATLAB 7.3 files are read like older formats if h5py is installed, and refused with a clear error otherwise."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Names that the existing packages document, used as they are there: the rows of docs/migrating.yaml."""
+"""Names documented by the existing packages, used as documented: the rows of docs/migrating.yaml."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""Mistakes that people make in a configuration: each is named by key and value, with what was most likely meant."""
+"""Typical mistakes in a configuration are reported with key, value and what was probably intended."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""What code, settings and documents cite of docs/model.md is there."""
+"""Sections and equations of docs/model.md that code, settings and documents cite exist."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Results where nothing can be written: seen before the work, written elsewhere when asked, and never lost."""
+"""Results in a folder that is not writable: detected before the work, redirected if requested, and never lost."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is said before the first job: the plan with its units, and settings that are probably not meant."""
+"""Messages before the first job: the plan with its units, and settings that are probably not intended."""
 
 import itertools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`.pth` files of the PyTorch port: with the `.mat` beside them a network, without it a sentence on what to do."""
+"""`.pth` files of the PyTorch port: read together with their `.mat`; without it, an error says what to do."""
 
 import numpy as np
 import pytest

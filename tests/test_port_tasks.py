@@ -1,4 +1,4 @@
-"""Task classes written for the `rate` package: three methods, no criterion, random numbers from wherever."""
+"""Task classes written for the `rate` package: three methods, no criterion, random numbers from any generator."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Work side by side: the results in order, one process's end never another's, and none outlives its parent."""
+"""Parallel work: results in order, processes end independently, and none outlives its parent."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The README as a newcomer follows it: every command and code block, in order, in a copy of the checkout."""
+"""The README as followed by a new user: every command and code block, in order, in a copy of the checkout."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The ways to install ratecore elsewhere name the same things: pip, the lock file, conda, Docker and Apptainer."""
+"""The ways to install ratecore list the same dependencies: pip, the lock file, conda, Docker and Apptainer."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""No password in what is written: in URIs, queries, headers, connection strings, or where it stands alone."""
+"""No password is written: in URIs, queries, headers, connection strings, or on its own."""
 
 import sys
 import time

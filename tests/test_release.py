@@ -1,4 +1,4 @@
-"""What must agree before a release: where its version stands, the versions of Python, and what the wheel holds."""
+"""What must agree before a release: the version, the versions of Python, and the content of the wheel."""
 
 import ast
 import re

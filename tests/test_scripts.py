@@ -1,4 +1,4 @@
-"""What the jobs' scripts share: logs that keep earlier attempts, and one line for a job that was told to end."""
+"""Shared code of the scripts: logs that keep earlier attempts, and one line for a job that was told to stop."""
 
 import re
 import signal

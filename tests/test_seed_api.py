@@ -1,4 +1,4 @@
-"""Names and signatures that users of the seed package call (migrating.md), its command line and its Quick Start."""
+"""Names and signatures of the `rate` package (docs/migrating.md), its command line and its Quick Start."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Blocks of runs: each succeeds or fails alone, nothing whole is done twice, nothing stale passes for whole."""
+"""Blocks of runs: each succeeds or fails alone, complete work is not repeated, stale files do not pass as complete."""
 
 import contextlib
 import io

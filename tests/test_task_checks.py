@@ -1,4 +1,4 @@
-"""Faults of a user's task are found before any work and named: task, method, trial type, what came, what must come."""
+"""Faults of a user's task are reported before any work: task, method, trial type, and what was expected."""
 
 import os
 import random

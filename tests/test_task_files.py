@@ -1,4 +1,4 @@
-"""A user's task file: loaded once as a real module, errors with file, line and traceback, its code in the identity."""
+"""A user's task file: loaded once as a module, errors with file, line and traceback, its code in the identity."""
 
 import hashlib
 import multiprocessing
@@ -144,7 +144,7 @@ def test_a_module_that_was_imported_before_is_not_run_again(tmp_path, monkeypatc
 def test_a_program_may_name_itself_as_the_task_file(tmp_path):
     path = written(tmp_path, "SIZE = 1\n" + TASK + (
         "if __name__ == '__main__':\n"
-        "    from ratecore.settings.experiment import RunSettings\n"
+        "    from ratecore.settings.run import RunSettings\n"
         "    run = RunSettings(task='mine', task_file=__file__)\n"
         "    print(run.identity(), type(run.create_task()) is Mine)\n"
     ))  # fmt: skip
@@ -239,7 +239,7 @@ def test_what_a_file_draws_while_it_is_loaded_is_the_same_in_every_process(tmp_p
     before = np.random.get_state()[1].copy()
     sizes = [run(path).create_task().draw_trial("up", None)[0].max()]
     assert (np.random.get_state()[1] == before).all()
-    code = f"from ratecore.settings.experiment import RunSettings as R; r = R(task='mine', task_file={path!r})"
+    code = f"from ratecore.settings.run import RunSettings as R; r = R(task='mine', task_file={path!r})"
     code += "; print(repr(float(r.create_task().draw_trial('up', None)[0].max())))"
     sizes += [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(2)

@@ -1,4 +1,4 @@
-"""The task of a saved network: stored with its settings, used by all that score; what a file does not hold is said."""
+"""The task of a saved network: stored with its settings, used by all scoring; missing settings are reported."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Run records survive what happens to files; MLflow mirrors them and a second replay changes nothing."""
+"""Run records survive damage to files; MLflow mirrors them, and a second replay changes nothing."""
 
 import json
 import os

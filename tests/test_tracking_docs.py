@@ -1,4 +1,4 @@
-"""docs/tracking.md as a reader follows it: its commands as they stand there, where PostgreSQL is installed."""
+"""docs/tracking.md as followed by a reader: its commands run unchanged, if PostgreSQL is installed."""
 
 import contextlib
 import os

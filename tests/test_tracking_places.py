@@ -1,4 +1,4 @@
-"""Results that are moved or copied: the default store and its artifacts are those of the folder where they are now."""
+"""Moved or copied results: the default store and its artifacts are those in the present folder."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Statistics of MLflow's SQLite: there when a grid has been mirrored, and never in the way of anything."""
+"""Statistics of MLflow's SQLite: present after a grid has been mirrored, and never in the way."""
 
 import contextlib
 import sqlite3

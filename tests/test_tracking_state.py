@@ -1,4 +1,4 @@
-"""What is kept of how far the mirror has come: beside each record, and of all runs in one file."""
+"""The saved state of the mirror: next to each record, and for all runs in one file."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The mirror in trouble: servers that are down, slow or mistaken, runs deleted or refused, a follower that dies."""
+"""The mirror in trouble: servers that are down, slow or wrong, runs deleted or refused, a follower that dies."""
 
 import base64
 import os

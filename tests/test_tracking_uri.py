@@ -1,4 +1,4 @@
-"""Tracking URIs: one by which MLflow can never be reached is refused before any job, with the nearest right form."""
+"""A tracking URI that can never work is refused before any job, with the nearest valid form."""
 
 import os
 import sqlite3

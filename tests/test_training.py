@@ -1,4 +1,4 @@
-"""Training: the update against finite differences of the loss, the stopping rule, what results may not depend on."""
+"""Training: updates against finite differences of the loss, the criterion, and what results must not depend on."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The two ways to update a network do the same; noise and scalar functions against NumPy and SciPy."""
+"""The two implementations of an update agree; noise and scalar functions against NumPy and SciPy."""
 
 import copy
 

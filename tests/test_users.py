@@ -1,4 +1,4 @@
-"""Other people than the one who installed ratecore: two users of one group, and one without a home or a name."""
+"""Users other than the one who installed ratecore: two in one group, and one without a home folder or name."""
 
 import os
 import re

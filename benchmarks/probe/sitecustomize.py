@@ -1,11 +1,11 @@
-"""Times the parts of a training job from inside; Python imports this by itself with its folder on PYTHONPATH.
+"""Times the parts of a training job from inside. Python imports this module if its folder is on PYTHONPATH.
 
-Only in the job of the rule `train`, in processes that it starts and in its follower, and only with `RATECORE_PROBE` in
-the environment, the folder that each of them leaves a report in (`<role>-<pid>.json`). The package knows nothing of
-it: functions are found by name and replaced, once their module is there, by themselves between two looks at the clock.
+It is active only in the job of the rule `train`, in the processes that the job starts and in the follower, and only if
+the environment has `RATECORE_PROBE`, the folder for the report of each process (`<role>-<pid>.json`). The package does
+not know about it: functions are looked up by name and wrapped with timers as soon as their module is imported.
 
-The time of a part is its own: what it calls that is a part, too, is taken out of it. It is kept as time of the clock
-and as time on the core, so that waiting for the core is no part's cost.
+The time of a part excludes other parts that it calls. Both wall time and CPU time are kept, so that waiting for the
+core is not counted as the cost of a part.
 """
 
 import _thread
@@ -18,11 +18,11 @@ import resource
 import sys
 import time
 
-BORN = time.time() - time.process_time()  # of the process, but for what it waited until here
+BORN = time.time() - time.process_time()  # start of the process, without the time that it has waited so far
 
-# Module: what is timed in it, and as what. A part's name may have details after a slash.
+# Module: the functions that are timed in it, and their parts. A part's name may have details after a slash.
 TIMED = {
-    "numba.core.dispatcher": {"Dispatcher.compile": "compilation"},  # reading the cache on disk, too
+    "numba.core.dispatcher": {"Dispatcher.compile": "compilation"},  # includes reading the cache on disk
     "ratecore.tasks.base": {"AbstractTask.generate_batch": "stimuli/tasks"},
     "ratecore.rate.dynamics": {"trial_noise": "noise"},
     "ratecore.rate.training": {
@@ -31,7 +31,7 @@ TIMED = {
         "Training.test": "evaluation/scores",
     },
     "ratecore.rate.updates": {
-        "FusedUpdates.update": "gradients",  # forward and backward are one kernel; the benchmark divides its time
+        "FusedUpdates.update": "gradients",  # forward and backward are one kernel; the benchmark splits its time
         "FusedUpdates._product": "product",
         "FusedUpdates._adam": "optimizer",
     },
@@ -40,11 +40,11 @@ TIMED = {
     "ratecore.formats": {"save_pth": "records/pth"},
     "ratecore.experiment.stages": {"run_block": "other/blocks"},
 }
-WITHIN_EVALUATION = ("stimuli", "noise")  # the trials of a test are a part of the test
+WITHIN_EVALUATION = ("stimuli", "noise")  # the trials of a test are part of the test
 
 
 class Clock:
-    """Own time of nested parts, on one thread: {name: [seconds by the clock, seconds on the core, times]}."""
+    """Time of nested parts, on one thread: {name: [wall seconds, CPU seconds, number of calls]}."""
 
     def __init__(self):
         self.parts, self.first, self._open = {}, {}, []
@@ -53,8 +53,8 @@ class Clock:
         if self._open and self._open[-1][0].startswith("evaluation") and name.startswith(WITHIN_EVALUATION):
             name = f"evaluation/{name.partition('/')[0]}"
         self.first.setdefault(name, time.time())
-        # The clock last here and first in `leave`: to ask for the time on the core is a system call, at which the core
-        # is readily given to another process.
+        # Wall time is read last here and first in `leave`: reading CPU time is a system call, during which the core is
+        # often given to another process.
         core = time.thread_time()
         self._open.append([name, time.perf_counter(), core, 0.0, 0.0])
 
@@ -73,7 +73,7 @@ class Clock:
 
 
 class Probe:
-    """The clock of a process and what it wraps; a child that is forked gets a clock and a report of its own."""
+    """The clock of a process and the functions that it times. A forked child has its own clock and report."""
 
     def __init__(self, role, folder):
         self.role, self.folder, self.born, self.clock = role, folder, BORN, Clock()
@@ -91,7 +91,7 @@ class Probe:
         self._report_at_hard_exit()
 
     def _report_at_hard_exit(self):
-        """For the follower and for forked children, which end without Python's exit functions."""
+        """Writes a report for the follower and forked children, which end without Python's exit functions."""
         leave = os._exit
 
         def exit_with_report(code):
@@ -101,7 +101,7 @@ class Probe:
         os._exit = exit_with_report
 
     def wrap(self, function, name):
-        """`function`, timed as `name` on the main thread."""
+        """Returns `function`, timed as `name` on the main thread."""
 
         @functools.wraps(function)
         def timed(*args, **kwargs):
@@ -117,9 +117,9 @@ class Probe:
         return timed
 
     def _time_imports(self):
-        """Every module's own time, by its package; a module of TIMED is fitted out as soon as it is there."""
+        """Times every import, by package. Functions in TIMED are wrapped as soon as their module is imported."""
         bootstrap, loading = importlib._bootstrap, set()
-        load = bootstrap._find_and_load  # called for modules that are not there yet
+        load = bootstrap._find_and_load  # called for modules that are not imported yet
 
         def find_and_load(name, *rest):
             if name in loading or _thread.get_ident() != self.thread:
@@ -153,7 +153,7 @@ class Probe:
         setattr(owner, name, staticmethod(timed) if static else timed)
 
     def report(self):
-        """Writes what this process has spent; parts that are still open are not in it."""
+        """Writes the times of this process, without parts that are still running."""
         ended = time.time()
         own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
         content = {
@@ -166,7 +166,7 @@ class Probe:
             json.dump(content, file)
 
     def _cost_of_timers(self):
-        """About how much of the time went into looking at the clock."""
+        """Returns approximately how much time was spent on timing itself."""
         entries, self.clock, n = sum(part[2] for part in self.clock.parts.values()), Clock(), 1000
         nothing = self.wrap(lambda: None, "nothing")
         start = time.perf_counter()
@@ -176,7 +176,7 @@ class Probe:
 
 
 def _waited_for_core():
-    """Seconds in which the main thread could have run and something else did; None where the kernel does not say."""
+    """Returns the seconds that the main thread waited for a core; None if the kernel does not report it."""
     try:
         with open("/proc/self/schedstat") as file:
             return int(file.read().split()[1]) / 1e9
@@ -185,7 +185,7 @@ def _waited_for_core():
 
 
 def _peak_memory(usage):
-    """MiB. Linux counts in `ru_maxrss` what the process was forked from; the peak in /proc begins with its program."""
+    """Returns the peak memory in MiB, from /proc if possible, because `ru_maxrss` includes the parent of a fork."""
     try:
         with open("/proc/self/status") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
@@ -194,10 +194,10 @@ def _peak_memory(usage):
 
 
 def _role():
-    """'job', 'follower', 'worker' (a Python process that the job starts otherwise), or None: not to be timed."""
+    """Returns 'job', 'follower', 'worker' (another Python process that the job starts), or None (not timed)."""
     if "ratecore.tracking.mlflow.follow" in sys.orig_argv:
         return "follower"
-    if any(argument.endswith(".train.py") for argument in sys.orig_argv):  # as Snakemake names a script
+    if any(argument.endswith(".train.py") for argument in sys.orig_argv):  # Snakemake's name for a script
         return "job"
     return "worker" if "RATECORE_PROBE_JOB" in os.environ else None
 

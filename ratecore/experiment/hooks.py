@@ -67,31 +67,31 @@ class Launch:
         return launches[root], is_new
 
     def _closing(self) -> Closing:
-        """What says the last words, with the commands that fit this launch."""
+        """Creates the object that formats the final messages, with the commands that fit this launch."""
         workflow, directory = self.workflow, self.workflow.overwrite_workdir
         self._told_to_end = _quietened()
         same = same_snakemake(sys.argv, workflow.main_snakefile, workflow.overwrite_configfiles, directory, self.uri)
         repository = Path(workflow.main_snakefile).parents[1]
         ui = ui_command(self.uri, self.experiment.settings.results, repository, directory)
-        # With --directory, paths from there are of no use in the folder of the launch.
+        # With --directory, relative paths would not be valid in the folder of the launch.
         seen = None if directory is None else self.experiment.root.resolve()
         return Closing(self.experiment, ui, shell([*same, "--report", "report.html"]), seen)
 
     def put_times_in_order(self) -> None:
-        """Of results that were copied, before Snakemake looks at the times of any file."""
+        """Restores the file times of results that were copied, before Snakemake checks them."""
         if not was_copied(self.root):
             return
         try:
             n = restore_times(self.root)
-            said = f"the times of {n} files are put in order, so that no job runs again for them."
+            said = f"the times of {n} files are put in order, so that no job runs again because of them."
         except OSError as error:
             said = f"its times cannot be put in order, so that all jobs may run again: {error}"
         print(f"{self.root} is a copy: {said}", file=sys.stderr)
 
     def look(self, figures: list[str]) -> None:
-        """Tells Snakemake, before it looks at the times of files, what is of other settings; attaches the handlers.
+        """Attaches the handlers, and tells Snakemake which files belong to other settings, before it checks file times.
 
-        The files are removed in `begin`, when no other launch is at work here, and not by a dry run.
+        The files are removed in `begin`, when no other launch is active in this folder, and not in a dry run.
 
         Args:
             figures: of grid points, as Snakemake names them.
@@ -139,7 +139,7 @@ class Launch:
         if self.stale is not None:
             note_grid(self.experiment, self.stale)
         for folder in note_deaths(self.root):
-            print(f"{folder}: its process was killed; it goes on from its last checkpoint")
+            print(f"{folder}: its process was killed; it resumes from its last checkpoint")
         self.follower.start()
 
     def succeed(self) -> None:
@@ -153,7 +153,7 @@ class Launch:
             print(self.closing.told_to_end(), flush=True)
             self._stop_following()
         else:
-            self.follower.stop()  # first, so that the table names the MLflow runs
+            self.follower.stop()  # first, so that the table lists the MLflow runs
             print(self.closing.failure(self._failed_jobs()) + words_of_mirror(self.closing.root))
 
     def _refuse_what_cannot_run(self) -> None:
@@ -177,30 +177,31 @@ class Launch:
             raise WorkflowError("\n".join(problems))
 
     def _warn_of_shared_sqlite(self) -> None:
-        """SQLite's locks do not hold on network file systems, where two writers at once break its file."""
+        """Warns if MLflow's SQLite file is on a network file system, whose locks do not keep writers apart."""
         if file := sqlite_file(self.uri):
             if kind := network_file_system(file):
                 print(
-                    f"WARNING: MLflow's database {file} is on a network file system ({kind}), where SQLite can break. "
-                    "Say tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
-                    "Nothing is lost: `ratecore replay` makes the database anew from the results."
+                    f"WARNING: MLflow's database {file} is on a network file system ({kind}), "
+                    "where it can be corrupted. "
+                    "Set tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
+                    "Nothing is lost: `ratecore replay` rebuilds the database from the results."
                 )
 
     def _failed_jobs(self) -> list[tuple[str, str]]:
-        """(rule, log) of the jobs that failed."""
+        """Returns (rule, log) of the jobs that failed."""
         failed = self.workflow.scheduler.failed
         return [(job.rule.name, str(next(iter(job.log), "no log"))) for job in failed]
 
     def _stop_following(self) -> None:
-        """Has MLflow brought up to date; a second Ctrl-C leaves that to the next call."""
-        saying = "MLflow is brought up to date; Ctrl-C again leaves that to the next call."
+        """Waits until MLflow is up to date; a second Ctrl-C leaves this to the next call."""
+        saying = "Updating MLflow; press Ctrl-C again to leave this to the next call."
         slow = threading.Timer(2.0, print, [saying], {"flush": True})
         slow.start()
         try:
             self._told_to_end.listen_again()
             self.follower.stop()
         except KeyboardInterrupt:
-            print("The next call, or `ratecore replay`, brings MLflow up to date.")
+            print("The next call, or `ratecore replay`, will update MLflow.")
         finally:
             slow.cancel()
 

@@ -1,4 +1,4 @@
-"""What the workflow's scripts share: from Snakemake's job to ratecore's runs and back."""
+"""Shared by the workflow's scripts: from Snakemake's job to ratecore's runs and back."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ratecore.experiment.stages.running import StageError
 
 
 def open_log(path):
-    """A job's log, with what earlier attempts wrote in it above.
+    """Opens a job's log, which keeps the output of earlier attempts.
 
-    Snakemake removes the log of a job before it runs the job again, also one that finds everything done. A second name,
-    `.<name>`, keeps the file.
+    Snakemake removes the log of a job before it runs the job again, even if everything is done. A second link to the
+    file, `.<name>`, keeps it.
     """
     path = Path(path)
     kept = path.with_name(f".{path.name}")
-    with suppress(OSError):  # none yet; or a file system without links, where there is one attempt in a log
+    with suppress(OSError):  # no log yet, or a file system without links, where a log has only one attempt
         os.link(kept, path)
-    log = open(path, "a", buffering=1)  # noqa: SIM115  # closed by who asks for it
+    log = open(path, "a", buffering=1)  # noqa: SIM115  # closed by the caller
     with suppress(OSError):
         os.link(path, kept)
     if log.tell():
@@ -37,15 +37,15 @@ def open_log(path):
 
 @contextmanager
 def logging_to(path):
-    """Standard output and error in the job's log, those of processes that it starts too; an error in both places.
+    """Redirects standard output and error to the job's log, also for child processes. Errors go to both.
 
-    A job that was told to end (Ctrl-C, a scheduler's SIGTERM) says so in one line, and one whose runs broke has said
-    why for each of them: neither adds a traceback.
+    A job that was told to stop (Ctrl-C, a scheduler's SIGTERM) reports this in one line, and a job whose runs broke has
+    already reported why. Neither adds a traceback.
     """
     broke = None
     with open_log(path) as log:
         before = [(number, os.dup(number)) for number in (1, 2)]
-        # A scheduler's SIGTERM ends the job as an error does, so that the run's record says so.
+        # Turn a scheduler's SIGTERM into an exception, so that it is written to the run's record.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
             sys.stdout.flush()
@@ -65,7 +65,7 @@ def logging_to(path):
                 traceback.print_exc()
             raise
         finally:
-            with suppress(OSError):  # of a log on a full disk: the error still goes to standard error
+            with suppress(OSError):  # the log may be on a full disk; the error still goes to standard error
                 sys.stdout.flush()
                 sys.stderr.flush()
             for number, saved in before:
@@ -80,7 +80,7 @@ def draw_cell(snakemake, draw):
     """Draws the figures of a job's grid point.
 
     Args:
-        draw: gives them by name, of the experiment and the grid point.
+        draw: returns the figures by name, for an experiment and a grid point.
     """
     from ratecore.experiment.summary import write_figures
 
@@ -91,10 +91,10 @@ def draw_cell(snakemake, draw):
 
 
 def do_block(snakemake, stage):
-    """Does a stage for the block of a job and writes what came out as its output.
+    """Runs a stage for the block of a job and writes the outcomes to the job's output.
 
     Args:
-        stage: does it for a list of runs and returns the `end` event of each.
+        stage: runs the stage for a list of runs and returns the `end` event of each.
     """
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)

@@ -1,4 +1,4 @@
-"""A real SLURM of a controller and two nodes on this machine, each with a pretend GPU; ends with the test."""
+"""A real SLURM cluster on this machine: a controller and two nodes with a simulated GPU each. It ends with the test."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import subprocess
 import time
 from pathlib import Path
 
-NODES = {"n0": "/dev/null", "n1": "/dev/zero"}  # node: a harmless device file in the place of its GPU
+NODES = {"n0": "/dev/null", "n1": "/dev/zero"}  # node: a harmless device file instead of its GPU
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch")
-# Snakemake's executor takes SLURM_CONF out of a job's environment; there `srun` looks here.
+# Snakemake's executor removes SLURM_CONF from a job's environment, where `srun` then looks here.
 USUAL_PLACE = Path("/etc/slurm")
 
 
 def missing() -> list[str]:
-    """Why there can be no cluster here: programs that are not installed, not being root, a SLURM that is in use."""
+    """Returns why there can be no cluster: programs are not installed, the user is not root, or SLURM is in use."""
     absent = [name for name in NEEDED if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
     in_use = [
         f"no {file} of another" for file in USUAL_PLACE.glob("*.conf") if file.name in ("slurm.conf", "gres.conf")
@@ -25,7 +25,7 @@ def missing() -> list[str]:
 
 
 def free_ports(n: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
+    """Returns free ports of this machine."""
     sockets = [socket.socket() for _ in range(n)]
     for s in sockets:
         s.bind(("127.0.0.1", 0))
@@ -36,10 +36,10 @@ def free_ports(n: int) -> list[int]:
 
 
 class Slurm:
-    """The cluster, from `with` to its end. `env` is what a shell on its login node has.
+    """The cluster, as a context manager. `env` is the environment of a shell on its login node.
 
     Args:
-        folder: an empty one for its configuration, state and logs.
+        folder: an empty folder for its configuration, state and logs.
     """
 
     def __init__(self, folder):
@@ -99,7 +99,7 @@ class Slurm:
         (self.folder / "slurm.conf").write_text("\n".join([
             "ClusterName=test", "SlurmctldHost=localhost(127.0.0.1)", "SlurmUser=root", f"SlurmctldPort={controller}",
             "AuthType=auth/munge",
-            # After so many seconds a requeued job starts again; two minutes by default.
+            # Seconds until a requeued job starts again; two minutes by default.
             f"AuthInfo=socket={self.folder}/munge/socket,cred_expire=20",
             "ProctrackType=proctrack/linuxproc", "TaskPlugin=task/none", "JobAcctGatherType=jobacct_gather/linux",
             "SelectType=select/cons_tres", "SelectTypeParameters=CR_Core_Memory", "GresTypes=gpu",
@@ -118,7 +118,7 @@ class Slurm:
             (USUAL_PLACE / name).symlink_to(self.folder / name)
 
     def start(self, name: str, *command: str) -> None:
-        """Starts a daemon in the foreground of a process of ours."""
+        """Starts a daemon in the foreground of a child process."""
         log = open(self.folder / f"{name}.out", "ab")
         self.daemons[name] = subprocess.Popen(
             [shutil.which(command[0], path=self.env["PATH"]), *command[1:]], env=self.env, stdout=log, stderr=log,
@@ -130,21 +130,21 @@ class Slurm:
         self.start(node, "slurmd", "-D", "-N", node)
 
     def nodes(self) -> dict[str, str]:
-        """Node: its state."""
+        """Returns {node: state}."""
         out = self.run("sinfo", "-h", "-N", "-o", "%N %t", check=False).stdout.split()
         return dict(zip(out[::2], out[1::2], strict=True))
 
     def jobs(self) -> list[dict]:
-        """Jobs that are not over: id, state, node, comment (rule and wildcards), time."""
+        """Returns the jobs that have not ended: id, state, node, comment (rule and wildcards), time."""
         out = self.run("squeue", "-h", "-o", "%A|%T|%N|%k|%M", check=False).stdout.splitlines()
         return [dict(zip(("id", "state", "node", "comment", "time"), line.split("|"), strict=True)) for line in out]
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
-        """A command on the login node."""
+        """Runs a command on the login node."""
         return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=600, check=check)
 
     def wait_for(self, condition, what: str, seconds: float):
-        """Waits until the condition holds and returns what it gave; TimeoutError with the daemons' last words."""
+        """Waits until the condition holds and returns its value. The TimeoutError has the daemons' last output."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if value := condition():

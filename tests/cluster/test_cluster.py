@@ -1,6 +1,6 @@
-"""The slurm profile on a real SLURM of two nodes: a whole grid, and one in which everything happens that happens.
+"""The slurm profile on a real SLURM cluster of two nodes: a complete grid, and one with every kind of trouble.
 
-`make cluster-test` installs SLURM and PostgreSQL and runs this; it is not a part of `make test`.
+`make cluster-test` installs SLURM and PostgreSQL and runs this; it is not part of `make test`.
 """
 
 import csv
@@ -37,7 +37,7 @@ QUICK = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init
 
 
 class Cluster(Slurm):
-    """The cluster, `mlflow server` on PostgreSQL, and checkouts on a file system that all share: this machine's."""
+    """The cluster, `mlflow server` on PostgreSQL, and checkouts on this machine's file system, shared by all nodes."""
 
     server = postgresql = database = None
 
@@ -50,8 +50,8 @@ class Cluster(Slurm):
         return folder
 
     def workflow(self, folder: Path, *arguments: str) -> subprocess.Popen:
-        """`snakemake` on the login node; its output goes to a file in the folder."""
-        # A login node that has GPUs like the nodes, so that `auto` asks for them.
+        """Runs `snakemake` on the login node; its output goes to a file in the folder."""
+        # A login node with GPUs like the nodes, so that `auto` requests them.
         env = {
             **self.env,
             "CUDA_VISIBLE_DEVICES": "0,1",
@@ -71,7 +71,7 @@ class Cluster(Slurm):
             pytest.fail(f"not done after {seconds} s\n{said(folder)}\n{self.jobs()}\n{self.last_words()}")
 
     def training(self) -> dict[str, dict]:
-        """Wildcards: job of every training job that SLURM runs now."""
+        """Returns {wildcards: job} of every training job that SLURM is running."""
         jobs = [job for job in self.jobs() if job["state"] == "RUNNING" and "rule_train" in job["comment"]]
         return {job["comment"]: job for job in jobs}
 
@@ -90,13 +90,13 @@ def events(run: Run, event: str, stage: str) -> list[dict]:
 
 
 def assert_as_trained_here(runs) -> None:
-    """Every network is the one that this machine trains from the same settings without SLURM, to the bit."""
+    """Asserts that every network is bit-identical to one trained here without SLURM from the same settings."""
     longest_first = sorted(runs, key=lambda run: -run.settings.training.n_trials)
     assert side_by_side(as_trained_here, longest_first, workers=2) == [(True, "")] * len(longest_first)
 
 
 def as_trained_here(run: Run) -> tuple[bool, str]:
-    """Whether a network is the same when it is trained here, and what is not."""
+    """Returns whether a network trained here is the same, and what differs."""
     here, there = train(run.settings), torch.load(run.network, weights_only=True)
     weights = {name: value for name, value in here.net.state_dict().items() if name != "_extra_state"}
     other = [name for name, value in weights.items() if not torch.equal(there["model_state_dict"][name], value)]
@@ -142,19 +142,19 @@ def test_the_demo_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
     with open(folder / "results/demo/summary.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12 and all(row["mlflow_run_id"] for row in rows)
-    # As the README promises of the demo, wherever it runs.
+    # As the README promises for the demo.
     assert all(row["status"] == "trained" and float(row["spiking_accuracy"]) > 0.9 for row in rows)
     experiment = experiment_of(folder)
     runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
-    # There is no GPU behind the pretend one: the jobs have said so, and worked on.
+    # There is no real GPU: the jobs have reported this and trained on the CPU.
     assert all("cannot use GPU 0" in events(run, "end", "train")[-1]["tags"]["no_gpu"] for run in runs)
     assert_as_trained_here(runs[::5])
     assert_mlflow_has(cluster, runs)
 
 
 def test_a_grid_in_which_everything_happens(cluster):
-    """A requeued job, one over its time limit, one cancelled by hand, and a node that dies; then the same command."""
-    # No network meets this criterion, so that each trains on; one for longer than the shortest time limit, a minute.
+    """A requeued job, one over its time limit, a cancelled one and a dead node; then the same command."""
+    # No network meets this criterion, so that all keep training, one longer than the shortest time limit of a minute.
     training = {"eval_freq": 1000, "eval_tr": 20, "accuracy_threshold": 1.0, "loss_threshold": 0.001}
     grid = {"training.n_trials": [9000, 9001, 9002, 60000], "seed": [0]}
     folder = cluster.checkout(
@@ -165,7 +165,7 @@ def test_a_grid_in_which_everything_happens(cluster):
     runs = {str(cell.run(0).training.n_trials): Run.of(experiment, cell, 0) for cell in experiment.cells}
 
     def under_way(wanted):
-        """A training job that has written a checkpoint."""
+        """Returns a training job that has saved a checkpoint."""
         for comment, job in cluster.training().items():
             found = next((n for n in wanted if f"_{n}_" in comment), None)
             if found and (runs[found].folder / "checkpoint.pth").exists():
@@ -187,7 +187,7 @@ def test_a_grid_in_which_everything_happens(cluster):
     cluster.wait_for(lambda: cluster.nodes()[job["node"]].startswith("down"), "the node is seen to be down", 1800)
     cluster.start_node(job["node"])
     code = cluster.finish(process, folder)
-    if code != 0:  # jobs that were lost more often than they are tried again
+    if code != 0:  # jobs that were lost more often than they are retried
         code = cluster.finish(cluster.workflow(folder), folder)
     assert code == 0, said(folder)
     for name, run in runs.items():
@@ -198,7 +198,7 @@ def test_a_grid_in_which_everything_happens(cluster):
 
 
 def kill_node(cluster, job: dict) -> None:
-    """The node's daemon and all that runs on it, at once, as when its power is cut."""
+    """Kills the node's daemon and all its processes at once, like a power cut."""
     pids = cluster.run("scontrol", "listpids", job["id"], check=False).stdout.split()
     found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
     steps = [int(line.split()[0]) for line in found if f"slurmstepd: [{job['id']}." in line]

@@ -1,4 +1,4 @@
-"""Inflicts real faults and prints what held: `make faults`, or the command below.
+"""Inflicts real faults and prints the results: `make faults`, or the command below.
 
 PYTHONPATH=tests python -m faults [name ...] [--quick] [--seed N] [--out FILE]
 """
@@ -11,9 +11,9 @@ from faults import FAULTS, inflict, save, table
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("names", nargs="*", metavar="name", help=f"of faults (default: all): {', '.join(FAULTS)}")
-    p.add_argument("--quick", action="store_true", help="only as often as `make test` does")
-    p.add_argument("--seed", type=int, default=0, help="of the random instants and places")
+    p.add_argument("names", nargs="*", metavar="name", help=f"faults to inflict (default: all): {', '.join(FAULTS)}")
+    p.add_argument("--quick", action="store_true", help="only as many times as in `make test`")
+    p.add_argument("--seed", type=int, default=0, help="seed of the random instants and positions")
     p.add_argument("--out", default="tests/faults/results/faults.json")
     args = p.parse_args()
     if unknown := set(args.names) - set(FAULTS):
@@ -21,7 +21,7 @@ def main() -> int:
     tallies = []
     for name in args.names or FAULTS:
         one = FAULTS[name]
-        if args.quick and not one.quick:  # what it needs is not installed
+        if args.quick and not one.quick:  # its requirements are not installed
             continue
         print(f"{name} ...", file=sys.stderr, flush=True)
         tallies.append(inflict(one, one.quick if args.quick else one.times, args.seed))

@@ -1,6 +1,6 @@
-"""Many processes that bring a record each at the same instant: `python at_once.py URI EXPERIMENT RESULTS FOLDER ...`.
+"""Processes that send one record each at the same instant: `python at_once.py URI EXPERIMENT RESULTS FOLDER ...`.
 
-The processes are forked once everything is imported, so that they are all at the store within milliseconds.
+The processes are forked after everything is imported, so that all access the store within milliseconds.
 """
 
 import multiprocessing

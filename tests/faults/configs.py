@@ -1,4 +1,4 @@
-"""Random configurations: each is a plan that can be carried out or an error that says what is wrong."""
+"""Random configurations: each gives a valid plan or an error that says what is wrong."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from ratecore.settings.experiment import ExperimentSettings, schema_yaml
 from ratecore.settings.run import RunSettings
 from ratecore.tasks import TaskFactory
 
-SLOWEST = 10.0  # seconds of the processor for one configuration, whatever else the machine does
+SLOWEST = 10.0  # CPU seconds for one configuration, independent of other load
 
 HUGE = st.sampled_from([(0, 1), (2, 31), (2, 63), (-2, 65), (10, 7), (10, 9), (10, 19), (10, 400), (10, 5000)]).map(
-    lambda power: power[0] ** power[1]  # made late: Python refuses to print the largest
+    lambda power: power[0] ** power[1]  # created late: Python refuses to print the largest
 )
 ODD = st.sampled_from(
     [
@@ -109,7 +109,7 @@ NAME = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z")
 
 @st.composite
 def configurations(draw):
-    """A configuration, every part of which may be wrong with one and the same probability, often zero."""
+    """Draws a configuration. Every part may be wrong with the same probability, which is often zero."""
     wrong = draw(st.sampled_from([0, 0, 5, 40]))  # percent
 
     def some(parts: dict, most: int = 9) -> dict:
@@ -152,7 +152,7 @@ def configurations(draw):
 
 
 def _fields() -> set[str]:
-    """Every name of a setting, of a task and of the configuration's own places."""
+    """Returns the names of all settings, tasks and sections of the configuration."""
     models = [ExperimentSettings, RunSettings, *SECTIONS.values()]
     names = {name for model in models for name in model.model_fields} | {"seed", "uri", "grid_points", "configuration"}
     return names | set(TaskFactory.list_available_tasks()) | {"unknown setting"}
@@ -165,7 +165,7 @@ ALLOWED = re.compile(
 
 
 def error_problem(error: SettingsError) -> str | None:
-    """What an error lacks: each line names a key and says what is allowed, and none is longer than can be read."""
+    """Returns what an error lacks: each line must name a key, say what is allowed, and be short enough to read."""
     lines = error.lines()
     for line in lines:
         if not any(name in line for name in _fields()) or not ALLOWED.search(line):
@@ -176,7 +176,7 @@ def error_problem(error: SettingsError) -> str | None:
 
 
 def plan_problem(experiment: Experiment, config: dict, validator) -> str | None:
-    """What is wrong with a plan: its cells, blocks and folders."""
+    """Returns what is wrong with a plan: its grid points, blocks and folders."""
     seeds = [s for block in experiment.blocks.values() for s in block]
     if seeds != list(experiment.seeds) or not experiment.cells:
         return "its blocks are not its seeds, or it has no grid point"
@@ -193,7 +193,7 @@ def plan_problem(experiment: Experiment, config: dict, validator) -> str | None:
                 if not os.path.abspath(place).startswith(root + os.sep) or max(map(len, Path(place).parts)) > 255:
                     return f"a path outside the results, or too long: {place}"
             folders.add(str(run.folder))
-    # Grid points that differ after training alone share the folder of their network.
+    # Grid points that differ only after training share the folder of their network.
     trained = {cell.path_in(experiment.columns("train")) for cell in experiment.cells[:10]}
     if len(folders) < len(trained) * len({seeds[0], seeds[-1]}):
         return "two runs have one folder"
@@ -204,7 +204,7 @@ def plan_problem(experiment: Experiment, config: dict, validator) -> str | None:
 
 
 def config_problem(config: dict, validator) -> tuple[str | None, bool]:
-    """What did not hold for one configuration, and whether it is a plan."""
+    """Returns what did not hold for one configuration, and whether it gives a plan."""
     start, valid = time.process_time(), False
     try:
         with at_most(60 * SLOWEST):
@@ -237,7 +237,7 @@ def _validator():
     "random-configs",
     1000,
     60,
-    "a plan inside the results, which the schema takes too, or errors that name key and value",
+    "a plan inside the results that the schema also accepts, or errors that name key and value",
 )
 def random_configs(times, rng, folder):
     found = []
@@ -256,6 +256,6 @@ def random_configs(times, rng, folder):
 
     look()
     valid = sum(is_plan for _, is_plan in found)
-    if not times / 10 <= valid <= times * 0.9:  # or else the rest says little
+    if not times / 10 <= valid <= times * 0.9:  # otherwise the test would say little
         found[-1] = (f"{valid} of {times} configurations were plans", True)
     yield from (problem for problem, _ in found[:times])

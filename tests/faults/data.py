@@ -1,4 +1,4 @@
-"""Damaged files: every file that ratecore reads back, torn, overwritten or with flipped bits."""
+"""Damaged files: every file that ratecore reads, truncated, overwritten or with flipped bits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CONFIG = {
     "experiment": "faults",
     "grid": {"seed": [0, 1]},
     "network": {"N": 20, "P_inh": 0.3},
-    # A criterion that they meet, so that they are converted.
+    # A criterion that the networks meet, so that they are converted.
     "training": {
         "n_trials": 30,
         "min_trials": 30,
@@ -54,7 +54,7 @@ CONFIG = {
 
 
 def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
-    """Two networks, trained, evaluated, exported and converted, with what else a workflow leaves."""
+    """Creates two trained, evaluated, exported and converted networks, with all other files of a workflow."""
     experiment = Experiment.from_config({**CONFIG, "results": str(folder)})
     runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     log = io.StringIO()
@@ -75,13 +75,13 @@ def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
 
 @dataclass
 class Target:
-    """A file that is damaged, and how it is read back.
+    """A file to damage, and how it is read.
 
     Attributes:
-        path: of the file.   other: of one of the same kind, whose bytes get into it.
-        read: gives what was read, to be compared; raises a `named` error that holds the file's name.
-        harmless: (what was read, the truth) -> whether that is as good as the truth.
-        seen: whether the truth is not enough: the damage must be seen although nothing of the file is read.
+        path: path of the file.   other: a file of the same kind, whose bytes are copied into it.
+        read: returns the content, for comparison; raises a `named` error with the file's name.
+        harmless: (content, truth) -> whether the content is as good as the truth.
+        seen: whether the damage must be detected even if the content equals the truth.
     """
 
     path: Path
@@ -93,7 +93,7 @@ class Target:
 
 
 def same(a, b) -> bool:
-    """Whether two values are equal, tensors and arrays included."""
+    """Returns whether two values, including tensors and arrays, are equal."""
     if isinstance(a, dict):
         return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):
@@ -134,7 +134,7 @@ def _from_checkpoint(run: Run):
     log = io.StringIO()
     result = Checkpoints(run.folder, run.settings, log=log).load()
     if result is None:
-        raise FormatError(log.getvalue())  # which is how it is passed over
+        raise FormatError(log.getvalue())  # so it is skipped
     return [dict(result.net.state_dict()), result.optimizer, result.losses, result.tests, result.n_trials]
 
 
@@ -147,7 +147,7 @@ def _table(experiment: Experiment) -> list:
 
 
 def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
-    """Every file of the first run that is read back, with every way to read it."""
+    """Returns every file of the first run that is read, with every way to read it."""
     run, twin = runs
     ends = [r.outcome("export") for r in runs]
     mats, pths = ([r.root / end[key] for r, end in zip(runs, ends, strict=True)] for key in ("mat", "pth"))
@@ -158,14 +158,14 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
     notes = [r.root / "open" / r.folder.name for r in runs]
     root = experiment.root
 
-    def redone(read, truth):  # a stage that does not count as whole is done again
+    def redone(read, truth):  # a stage that is not complete is repeated
         return all(a is None or same(a, b) for a, b in zip(read, truth, strict=True))
 
-    def not_whole(file):  # a stage that has written or read the file is done again
+    def not_whole(file):  # a stage that has written or read the file is repeated
         def of(read, truth):
             for stage, a, b in zip(DEPENDS_ON, read, truth, strict=True):
                 listed = run.relative(file) in {**b.get("files", {}), **b.get("reads", {})}
-                # What the conversion has added to a .mat can be damaged where the export itself is whole.
+                # The variables added by the conversion can be damaged while the export itself is complete.
                 listed &= not (stage == "export" and file.suffix == ".mat")
                 if a is not None if listed else not (a is None or same(a, b)):
                     return False
@@ -201,7 +201,7 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
 
 
 def damaged(data: bytes, other: bytes, rng) -> tuple[str, bytes]:
-    """What was done to a file's bytes, in words, and the bytes."""
+    """Returns a description of the damage, and the damaged bytes."""
     place = rng.randrange(len(data))
     kind = rng.choice(
         ["cut", "bit", "bits", "zeros", "block", "empty"] if rng.random() < 0.3 else ["cut", "bit", "bits"]
@@ -216,7 +216,7 @@ def damaged(data: bytes, other: bytes, rng) -> tuple[str, bytes]:
         for where in places:
             changed[where] ^= 1 << rng.randrange(8)
         return f"bits flipped at {places}", bytes(changed)
-    # What a disk does: blocks of it, and of a file of the same kind.
+    # Faults of disks: lost blocks, and blocks from a file of the same kind.
     size = min(rng.choice([16, 64, 512, 4096]), len(data) - 1)
     begin = place - place % size
     block = bytes(size) if kind == "zeros" else other[begin : begin + size]
@@ -225,7 +225,7 @@ def damaged(data: bytes, other: bytes, rng) -> tuple[str, bytes]:
 
 
 def problem_of(target: Target, truth) -> str | None:
-    """What reading a damaged file did that it must not do."""
+    """Returns what reading a damaged file did wrong, or None."""
     try:
         with at_most(600):
             read = target.read()
@@ -239,7 +239,7 @@ def problem_of(target: Target, truth) -> str | None:
     return f"wrong values were read: {read!r:.500}"
 
 
-@fault("damaged-files", 500, 25, "the file is named, or what is read is true")
+@fault("damaged-files", 500, 25, "the file is named, or its content is correct")
 def damaged_files(times, rng, folder):
     experiment, runs = small_experiment(folder)
     every = targets(experiment, runs)

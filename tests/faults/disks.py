@@ -1,4 +1,4 @@
-"""Faults of disks: one that fills up while a training writes."""
+"""Faults of disks: a disk that fills up while a training writes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from faults.harness import fault
 from faults.lives import VARIANTS, Life, Truth, problem_of
 from faults.warm import Warm
 
-SIZE = 2**21  # bytes of the small disk: a training here needs up to half a megabyte
+SIZE = 2**21  # size of the small disk in bytes; a training here needs up to half a megabyte
 
 
 @contextlib.contextmanager
 def warm_on_a_small_disk(folder: Path):
-    """A `Warm`, the folder in which it has a file system of its own of SIZE bytes, and where that is seen from here.
+    """Yields a `Warm`, the folder of its file system of SIZE bytes, and the path of that folder in this process.
 
-    It is a tmpfs in the process's own mount namespace, which is gone with it. Where only `sudo` may mount, all see it.
+    It is a tmpfs in the mount namespace of the process and disappears with it. If only `sudo` may mount, all processes
+    see it.
     """
     disk, errors = folder / "disk", folder / "errors"
     disk.mkdir()
@@ -45,20 +46,20 @@ def warm_on_a_small_disk(folder: Path):
 
 
 def free(disk: Path) -> int:
-    """Bytes that can still be written."""
+    """Returns the free bytes."""
     found = os.statvfs(disk)
     return found.f_bavail * found.f_frsize
 
 
 def fill(disk: Path, left: int) -> None:
-    """Writes a file that leaves so many bytes, or fewer."""
+    """Writes a file that leaves at most the given number of bytes."""
     with contextlib.suppress(OSError), open(disk / "filler", "ab", buffering=0) as filler:
         while (more := free(disk) - left) > 0:
             filler.write(bytes(more))
 
 
 def fill_up(life: Life, warm: Warm, disk: Path, rng: random.Random, job: Life, seconds: float) -> dict:
-    """Runs the job on a disk that has a little room from the start, or none from some instant on."""
+    """Runs the job on a disk that has little space from the start, or none from some instant on."""
     if rng.random() < 0.5:
         fill(disk, rng.randrange(0, 300_000))
         return job.job(warm)
@@ -71,16 +72,18 @@ def fill_up(life: Life, warm: Warm, disk: Path, rng: random.Random, job: Life, s
         thread.join()
 
 
-@fault("full-disk", 10, 1, "an error with file and reason, the last checkpoint good; with room again the same network")
+@fault(
+    "full-disk", 10, 1, "an error with file and reason, the last checkpoint intact; with free space, the same network"
+)
 def full_disk(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]:
-    """Of a training that was killed before, so that there is a checkpoint to lose."""
+    """Fills the disk of a training that was killed before, so that there is a checkpoint to lose."""
     with warm_on_a_small_disk(folder) as (warm, disk, seen), Warm(folder / "other errors") as elsewhere:
         truths, done = {}, 0
         for number in range(1, 20 * times):
             variant = list(VARIANTS)[number % len(VARIANTS)]
             if variant not in truths:
                 truths[variant] = Truth(variant, elsewhere, folder / f"truth of {variant}")
-            # The same life, as the job sees its folder and as it is seen from here.
+            # The same life, with its folder as seen by the job and by this process.
             life = Life(variant, seen / str(number), number)
             inside = Life(variant, disk / str(number), number)
             if (problem := _one(warm, seen, rng, truths[variant], life, inside, folder / "errors")) != "room enough":

@@ -1,4 +1,4 @@
-"""Real faults, counted: what is done to ratecore, how often, and what must hold afterwards."""
+"""Registers and counts real faults: what is done to ratecore, how many times, and what must hold afterwards."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Fault:
     """One kind of fault.
 
     Attributes:
-        name: in the table and on the command line.   times, quick: how often, in the whole run and in the tests.
-        must_hold: what is checked after each, in words.
-        inflict: (how often, random numbers, an empty folder) -> for each fault None, or what did not hold.
+        name: name in the table and on the command line.   times, quick: how many times, in a full run and in tests.
+        must_hold: description of what is checked after each fault.
+        inflict: (times, random numbers, an empty folder) -> for each fault None, or what did not hold.
     """
 
     name: str
@@ -43,7 +43,7 @@ def fault(name: str, times: int, quick: int, must_hold: str):
 
 @dataclass
 class Tally:
-    """How often a fault was inflicted and what did not hold."""
+    """How many times a fault was inflicted, and what did not hold."""
 
     fault: Fault
     done: int = 0
@@ -56,7 +56,7 @@ class Tally:
 
 
 def inflict(one: Fault, times: int, seed: int = 0) -> Tally:
-    """Inflicts a fault so many times; an exception in doing so counts as one that did not hold."""
+    """Inflicts a fault the given number of times. An exception counts as a fault that did not hold."""
     tally, start = Tally(one), time.perf_counter()
     with tempfile.TemporaryDirectory(prefix=f"ratecore-fault-{one.name}-") as folder:
         try:
@@ -73,7 +73,7 @@ def inflict(one: Fault, times: int, seed: int = 0) -> Tally:
 
 
 def table(tallies: list[Tally]) -> str:
-    """The tallies as text, with everything that did not hold below."""
+    """Formats the tallies, followed by everything that did not hold."""
     lines = [f"{'fault':28}{'done':>6}{'held':>6}{'s':>8}  must hold"]
     for t in tallies:
         lines.append(f"{t.fault.name:28}{t.done:6}{t.done - len(t.broken):6}{t.seconds:8.0f}  {t.fault.must_hold}")

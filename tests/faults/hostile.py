@@ -1,7 +1,7 @@
-"""Hostile files, configurations and environments: each is refused by name before any harm.
+"""Hostile files, configurations and environments: each is refused with a clear error before any harm.
 
-Each case runs in a process of its own that may take a gigabyte of memory more than it has and a minute of time. The
-cases are in `hostile_files` and `hostile_settings`.
+Each case runs in a separate process, which may use one more gigabyte of memory and a minute. The cases are in
+`hostile_files` and `hostile_settings`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ CASES: dict[str, Callable[[Place], None]] = {}
 
 
 class Place:
-    """Where a case is staged.
+    """The folders of a case.
 
     Attributes:
-        folder: of the case alone.   results: folder of the results in it, of `small_experiment`.   outside: a folder
-        beside the results.   ran: a file that hostile code makes.   laid: what the case itself lays outside.
+        folder: folder of this case.   results: results of `small_experiment` in it.   outside: a folder next to the
+            results.   ran: a file that hostile code creates.   laid: files that the case itself puts outside.
     """
 
     def __init__(self, folder: Path, staged):
@@ -38,7 +38,7 @@ class Place:
         self.laid: list[Path] = []
 
     def refused(self, act: Callable, kind: type[Exception], *words: str) -> None:
-        """Does what should raise an error of this kind that holds these words."""
+        """Calls a function that must raise this error with these words."""
         try:
             result = act()
         except kind as error:
@@ -50,7 +50,7 @@ class Place:
         raise AssertionError(f"it was not refused: {result!r:.300}")
 
     def pickle(self) -> object:
-        """What makes the file `ran` when it is unpickled."""
+        """Returns a pickle that creates the file `ran` when it is loaded."""
         return _Hostile(f"touch {self.ran}")
 
 
@@ -69,7 +69,7 @@ def case(function):
 
 
 def _do(name: str, folder: Path, template: Path, connection) -> None:
-    """One case in a process of its own."""
+    """Runs one case in a separate process."""
     problem = "it says nothing"
     try:
         os.chdir(folder)
@@ -88,14 +88,17 @@ def _do(name: str, folder: Path, template: Path, connection) -> None:
 
 
 def small_experiment_again(folder: Path, template: Path):
-    """The experiment of `small_experiment`, copied from the folder in which it was made."""
+    """Returns a copy of the experiment of `small_experiment`."""
     shutil.copytree(template, folder / "results")
     experiment = Experiment.from_config({**CONFIG, "results": str(folder / "results")})
     return experiment, [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
 
 
 @fault(
-    "hostile-files", 32, 30, "refused by name; no code is run, nothing leaves the results, memory and time are bounded"
+    "hostile-files",
+    32,
+    30,
+    "refused with a clear error; no code runs, nothing is written outside the results, memory and time are bounded",
 )
 def hostile_files(times, rng, folder):
     template = folder / "template"

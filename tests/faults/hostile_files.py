@@ -1,4 +1,4 @@
-"""Networks and evaluations whose files are made to harm: `.pth`, `.mat`, `.npz`."""
+"""Hostile files of networks and evaluations: `.pth`, `.mat`, `.npz`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _saved(place: Place, content, **how) -> Path:
 
 
 def _rewritten(place: Place, change: Callable[[bytes], bytes], packed=zipfile.ZIP_STORED) -> Path:
-    """The network's .pth with another pickle, whose checksum is right."""
+    """Returns the network's .pth with another pickle and a correct checksum."""
     path = place.folder / "hostile.pth"
     with zipfile.ZipFile(place.runs[0].network) as old, zipfile.ZipFile(path, "w", packed) as new:
         for name in old.namelist():
@@ -68,7 +68,7 @@ def pth_tensor_of_stride_zero(place):
 
 @case
 def pth_storage_that_is_not_there(place):
-    numel = b"K\x14t"  # of the 20 numbers of w_out, say
+    numel = b"K\x14t"  # such as of the 20 numbers of w_out
     path = _rewritten(place, lambda data: data.replace(numel, b"J" + struct.pack("<i", 2 * 10**9) + b"t"))
     assert path.read_bytes() != place.runs[0].network.read_bytes()
     place.refused(lambda: load_network(path), FormatError, "hostile.pth", "not a readable .pth")
@@ -139,7 +139,7 @@ def _element(kind: int, data: bytes) -> bytes:
 
 
 def _array(name: str, shape, values: bytes, of_class=6, kind=9, claims=None) -> bytes:
-    """An array of a MATLAB file that says of itself what it likes."""
+    """Returns an array of a MATLAB file with an arbitrary header."""
     data = _element(6, struct.pack("<II", of_class, 0)) + _element(5, struct.pack(f"<{len(shape)}i", *shape))
     data += _element(1, name.encode())
     data += struct.pack("<II", kind, len(values) if claims is None else claims) + values + bytes(-len(values) % 8)
@@ -153,7 +153,7 @@ def _mat_of(place: Place, body: bytes) -> Path:
 
 
 def zeros_compressed(size: int, head: bytes) -> bytes:
-    """`head` and then so many zeros as a zlib stream, made without so many zeros."""
+    """Returns `head` and the given number of zeros as a zlib stream, without allocating the zeros."""
     block, deflate = bytes(2**20), zlib.compressobj(9)
     start = deflate.compress(head) + deflate.flush(zlib.Z_FULL_FLUSH)
     once = deflate.compress(block) + deflate.flush(zlib.Z_FULL_FLUSH)
@@ -189,7 +189,7 @@ def mat_bomb(place):
     body = zeros_compressed(size, struct.pack("<II", 14, 2**32 - 8) + head)
     path = _mat_of(place, struct.pack("<II", 15, len(body)) + body)
     place.refused(lambda: load_network(path), FormatError, "hostile.mat", "w has shape (20, 20)")
-    # The shape is right, and what follows it is the bomb.
+    # The shape is correct; the data after it is the bomb.
     head = _array("w", (20, 20), bytes(3200))
     body = zeros_compressed(size, struct.pack("<II", 14, len(head)) + head)
     path = _mat_of(place, struct.pack("<II", 15, len(body)) + body)
@@ -205,7 +205,7 @@ def mat_bombs_in_what_is_nested(place):
         bomb = struct.pack("<II", 15, len(body)) + body
         path = _mat_of(place, bomb)
         place.refused(lambda path=path: load_network(path), FormatError, "hostile.mat")
-        if name != "w":  # what is not needed is in the way of nothing
+        if name != "w":  # variables that are not needed do no harm
             path = _mat(place)
             path.write_bytes(path.read_bytes() + bomb)
             assert torch.equal(load_network(path).w, true)
@@ -268,10 +268,10 @@ def npz_bomb_and_shapes(place):
     place.refused(lambda: load_scores(path), FormatError, "hostile.npz", "trials")
     data = bytearray(place.runs[0].evaluation.read_bytes())
     for entry in re.finditer(rb"PK\x01\x02", bytes(data)):
-        struct.pack_into("<I", data, entry.start() + 24, 2**32 - 2)  # what it unpacks to
+        struct.pack_into("<I", data, entry.start() + 24, 2**32 - 2)  # unpacked size
     path.write_bytes(data)
     place.refused(lambda: load_scores(path), FormatError, "hostile.npz", "at most")
-    # A small member that says it is large.
+    # A small member with a large size in its header.
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
     with zipfile.ZipFile(place.runs[0].evaluation) as old, zipfile.ZipFile(path, "w") as new:

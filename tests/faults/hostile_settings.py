@@ -1,4 +1,4 @@
-"""Records, notes, configurations and environments that are made to harm, and passwords that must not be written."""
+"""Hostile records, notes, configurations and environments, and passwords that must not be written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PASSWORD = "sesame/1@x"  # letters that must be encoded in a URI, and often are 
 
 
 def _outside(place: Place) -> list[str]:
-    """Paths out of the results: absolute, upwards, and through a link in the results."""
+    """Returns paths outside the results: absolute, upwards, and through a link in the results."""
     secret = place.outside / "secret.txt"
     secret.write_text("secret")
     place.laid.append(secret)
@@ -41,7 +41,7 @@ def _outside(place: Place) -> list[str]:
 
 
 class _Client:
-    """Stands for MLflow's client and takes nothing."""
+    """A stand-in for MLflow's client that accepts nothing."""
 
     def log_artifact(self, *args):
         raise AssertionError(f"a file was sent to MLflow: {args}")
@@ -202,7 +202,7 @@ def environment_with_control_characters(place):
         "http://host/\u2028x",
     ):
         place.refused(lambda u=uri: tracking_uri(u, place.folder), ValueError, "tracking.uri", "control")
-        if "\0" not in uri:  # which no environment can hold
+        if "\0" not in uri:  # not allowed in an environment
             os.environ["MLFLOW_TRACKING_URI"] = uri
             place.refused(lambda: tracking_uri("x", place.folder), ValueError, "MLFLOW_TRACKING_URI", "control")
             del os.environ["MLFLOW_TRACKING_URI"]
@@ -227,7 +227,7 @@ def passwords_in_the_configuration(place):
 
 
 def _follows(place: Place, uri: str, *how: str) -> str:
-    """What the process that mirrors writes when the store cannot be reached."""
+    """Returns the output of the follower when the store cannot be reached."""
     job = {"experiment": "faults", "results": str(place.experiment.root.parent), "whole": True}
     env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
            "PYTHONPATH": str(Path(cli.__file__).parents[1])}  # fmt: skip
@@ -255,7 +255,7 @@ def passwords_of_a_database(place):
     uris = [f"postgresql://me:{PASSWORD}@127.0.0.1:9/y", "postgresql://127.0.0.1:9/y?user=me&password=sesame-2",
             "nonsense+driver://me:sesame%31@host/y",
             "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dsesame-3"]  # fmt: skip
-    # All in one process, without the pauses in which MLflow tries a database again for minutes.
+    # All in one process, without MLflow's pauses, which retry a database for minutes.
     code = """import json, os, sys, time
 from ratecore.system.redaction import redact_output
 from ratecore.tracking.mlflow.follow import follow

@@ -1,4 +1,4 @@
-"""Limits for what a fault makes the package do: time, and memory."""
+"""Limits of time and memory for what a fault makes the package do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import signal
 
 
 class TooLongError(Exception):
-    """It did not end in time."""
+    """The code did not finish in time."""
 
 
 @contextlib.contextmanager
 def at_most(seconds: float):
-    """Raises TooLongError within, when it takes longer."""
+    """Raises TooLongError in the block if it takes longer."""
 
     def ring(number, frame):
         raise TooLongError(f"it did not end within {seconds:g} s")
@@ -29,7 +29,7 @@ def at_most(seconds: float):
 
 @contextlib.contextmanager
 def more_memory(most: int):
-    """Within, this process may take so many bytes of memory more than it has."""
+    """In the block, this process may allocate at most the given number of additional bytes."""
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)

@@ -1,4 +1,4 @@
-"""What must be the same however often a training was interrupted: its network, its record and its run in MLflow."""
+"""What interruptions of a training must not change: its network, its record and its run in MLflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ratecore.experiment.runs import Run
 from ratecore.formats import load_pth, result_from_checkpoint
 from ratecore.system.files import locked
 
-# Real networks that train for half a second to a second: one trial an update, four side by side, and two seeds at once.
+# Real networks that train for 0.5 to 1 s: one trial per update, four trials per update, and two seeds in parallel.
 VARIANTS = {
     "go-nogo": {"network": {"N": 50}, "training": {"n_trials": 1500, "eval_freq": 50}, "grid": {"seed": [3]}},
     "xor": {"network": {"N": 30, "P_inh": 0.3}, "training": {"n_trials": 2000, "eval_freq": 80, "batch_size": 4},
@@ -31,8 +31,8 @@ class Life:
     """The training of one block, from its first start until it is done.
 
     Args:
-        variant: one of VARIANTS or LONG.   folder: that the jobs run in.   results: of its own, or in the folder.
-        number: of the life, in the name of its experiment.
+        variant: one of VARIANTS or LONG.   folder: working folder of the jobs.   results: folder of the results, by
+            default in `folder`.   number: number of the life, for the name of its experiment.
     """
 
     def __init__(self, variant: str, folder, number: int, results=None):
@@ -63,7 +63,7 @@ class Life:
                 pass
 
     def updates(self) -> int:
-        """How many updates are in the checkpoints and networks that it would go on from."""
+        """Returns the number of updates in the checkpoints and networks from which it would resume."""
         return sum(len(_losses(run)) for run in self.runs)
 
 
@@ -75,10 +75,10 @@ def _losses(run: Run) -> list:
 
 
 class Truth:
-    """What an uninterrupted training of a variant came to.
+    """The result of an uninterrupted training of a variant.
 
     Attributes:
-        seconds: that its job took.   updates: of all its networks.
+        seconds: duration of the job.   updates: updates of all its networks.
     """
 
     def __init__(self, variant: str, warm: Warm, folder):
@@ -91,7 +91,7 @@ class Truth:
         self.events = [run.record.events() for run in self.life.runs]
 
     def on_the_way(self, life: Life, output: Path | None = None) -> str | None:
-        """What does not hold of a life at any time: whatever is there is whole and on the way to the same network."""
+        """Returns what does not hold during a life: all files must be intact and lead to the same network."""
         for k, run in enumerate(life.runs):
             run.record.events()
             for path in (run.folder / NEWEST, run.folder / PREVIOUS):
@@ -109,7 +109,7 @@ class Truth:
         return None
 
     def in_the_end(self, life: Life, output: Path | None = None) -> str | None:
-        """What does not hold of a life that is over."""
+        """Returns what does not hold for a finished life."""
         output = output or output_of(life.folder, life.block)
         if [row["status"] for row in json.loads(output.read_text())["runs"]] != ["done"] * len(life.runs):
             return f"{output}: not all are done"
@@ -143,7 +143,7 @@ class Truth:
                                                                               _bare_start(true[0]))  # fmt: skip
 
     def in_mlflow(self, life: Life, mirror) -> str | None:
-        """What does not hold of the runs in MLflow once their records are mirrored."""
+        """Returns what does not hold for the runs in MLflow after their records are mirrored."""
         for k, run in enumerate(life.runs):
             found = mirror.client.search_runs([mirror.experiment_id], f"tags.`ratecore.run` = '{run.folder.name}'")
             if len(found) != 1 or found[0].info.status != "FINISHED":
@@ -165,7 +165,7 @@ def _points(events: list[dict]) -> list[tuple]:
 
 
 def _result(end: dict) -> dict:
-    """What an `end` says but for times, and for the hash of a file that holds one."""
+    """Returns the content of an `end` event without times, and without the hash of a file that contains one."""
     values = {name: value for name, value in end["values"].items() if name != "train/seconds"}
     kept = {key: value for key, value in end.items() if key not in ("time", "seconds", "files")}
     return kept | {"values": values, "files": sorted(end["files"])}
@@ -178,7 +178,7 @@ def _bare_start(start: dict) -> dict:
 
 
 def status_problem(life: Life, mirror) -> str | None:
-    """What does not hold of the status in MLflow after an interruption."""
+    """Returns what does not hold for the status in MLflow after an interruption."""
     for run in life.runs:
         ends = [e for e in run.record.events() if e["event"] in ("start", "end")]
         if not ends:
@@ -192,7 +192,7 @@ def status_problem(life: Life, mirror) -> str | None:
 
 
 def problem_of(check, *args) -> str | None:
-    """What `check(*args)` says, or the error that it ends with: a file that cannot be read is what did not hold."""
+    """Returns the result of `check(*args)`, or its error: a file that cannot be read is a problem, too."""
     try:
         return check(*args)
     except Exception as error:
@@ -200,7 +200,7 @@ def problem_of(check, *args) -> str | None:
 
 
 def different(a, b, path: str = "") -> str | None:
-    """The first place at which two values of dicts, lists, tensors and plain values are not the same, to the bit."""
+    """Returns where two nested values of dicts, lists, tensors and plain values first differ in any bit."""
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
         same = a.dtype == b.dtype and a.shape == b.shape and torch.equal(a, b)
         return None if same else f"{path} is another tensor"

@@ -1,4 +1,4 @@
-"""Faults of processes: training jobs that are killed, or told to end, at any time."""
+"""Faults of processes: training jobs that are killed or told to stop at any time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from faults.snakemakes import kill_a_job
 from faults.warm import Warm
 from ratecore.tracking.queue import note_deaths
 
-SAME = "the same network, record and MLflow run as without"
+SAME = "the same network, record and MLflow run as without it"
 
 
 class Lives:
-    """One life after another, each interrupted at random instants until it is done.
+    """Lives, one after another, each interrupted at random instants until it is done.
 
     Args:
-        warm: runs the jobs.   rng: random numbers.   folder: an empty one.
+        warm: runs the jobs.   rng: random numbers.   folder: an empty folder.
     """
 
     def __init__(self, warm: Warm, rng: random.Random, folder: Path):
@@ -37,7 +37,7 @@ class Lives:
         return Mirror(f"sqlite:///{self.folder}/mlflow.db", life.experiment.settings.experiment, life.folder)
 
     def instant(self, life: Life, seconds: float) -> dict:
-        """A random instant of a job: at its start, around the writing of a file, or anywhere."""
+        """Returns a random instant of a job: at its start, around the writing of a file, or at any time."""
         folder, kind = str(self.rng.choice(life.runs).folder), self.rng.random()
         if kind < 0.15:
             return {"after": self.rng.uniform(0, 0.05)}
@@ -47,7 +47,7 @@ class Lives:
         return {"after": self.rng.uniform(0, seconds)}
 
     def live(self, most: int, number: int, check) -> Iterator[str | None]:
-        """One life with at most so many signals. `check(life, truth, ended)` after each says what does not hold."""
+        """Runs a life with at most `most` signals. After each, `check(life, truth, ended)` returns problems."""
         variant = list(VARIANTS)[self.number % len(VARIANTS)]
         self.number += 1
         truth, life = self.truth(variant), Life(variant, self.folder / f"life {self.number}", self.number)
@@ -67,7 +67,7 @@ class Lives:
         yield from problems
 
     def job_is_done(self, life: Life) -> str | None:
-        """Runs the job once more, to its end."""
+        """Runs the job again until it is done."""
         ended = life.job(self.warm, count=str(life.folder / "updates"))
         return f"the same job again ends with {ended}" if ended["status"] else None
 
@@ -78,13 +78,13 @@ class Lives:
         return truth.in_mlflow(life, mirror)
 
 
-@fault("kill-training", 100, 3, f"SIGKILL at any time, and again: {SAME}; KILLED in between")
+@fault("kill-training", 100, 3, f"SIGKILL at any time, repeatedly: {SAME}; KILLED in between")
 def kill_training(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]:
-    """Every twentieth kills the job under a real Snakemake."""
+    """Kills training jobs; every twentieth runs under a real Snakemake."""
 
     def check(life, truth, ended):
         if rng.random() < 0.5:
-            return None  # at once the next one, beside what is left of the first
+            return None  # start the next job at once, next to what is left of the first
         life.wait_for_orphans()
         note_deaths(life.experiment.root)
         return status_problem(life, lives.mirror(life))
@@ -100,14 +100,14 @@ def kill_training(times: int, rng: random.Random, folder: Path) -> Iterator[str 
                 done += 1
 
 
-@fault("term-training", 20, 2, f"SIGTERM at any time, and again: {SAME}; no more than a trial done twice")
+@fault("term-training", 20, 2, f"SIGTERM at any time, repeatedly: {SAME}; at most one trial is repeated")
 def term_training(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]:
-    """To the job alone, as its parent does, or to all its processes, as a scheduler does."""
+    """Sends SIGTERM to the job only, as its parent does, or to all its processes, as a scheduler does."""
 
     def check(life, truth, ended):
         life.wait_for_orphans()
         if ended["status"] not in (0, 128 + signal.SIGTERM, -signal.SIGTERM):
-            return "the job does not end as one that was told to"
+            return "the exit status is not that of a job that was told to stop"
         for run in life.runs:
             ends = [e["status"] for e in run.record.events() if e["event"] == "end"]
             if ends and ends[-1] not in ("interrupted", "done"):

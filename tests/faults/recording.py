@@ -1,9 +1,9 @@
-"""A small piece of real work as the workflow does it: `python recording.py CONFIG.json URI|- [GRACE]`.
+"""A small piece of real work as in the workflow: `python recording.py CONFIG.json URI|- [GRACE]`.
 
-Trains, evaluates and exports every run of a configuration one after the other, with the follower of the Snakefile
-beside it, or with none for the URI `-`. Says `ready`, waits for a line, says `done` when the work is done, and in the
-end, as JSON, for how long the work waited for anything but a core, likewise for how long the follower held up the end,
-and whether it had mirrored everything.
+Trains, evaluates and exports every run of a configuration one after the other, next to the follower of the Snakefile,
+or without one for the URI `-`. Prints `ready`, waits for a line, and prints `done` when the work is done. At the end,
+it prints as JSON how long the work waited for anything except a core, how long the follower delayed the end, and
+whether the follower had mirrored everything.
 """
 
 import json
@@ -20,9 +20,9 @@ from ratecore.tracking.queue import note_deaths
 
 
 def waited() -> float:
-    """Seconds in which this thread did not want a core: it waited for a disk, a server or a process.
+    """Returns the seconds in which this thread waited for a disk, a server or a process, but not for a core.
 
-    A busy machine makes everything take longer, and this no longer.
+    A busy machine makes everything take longer except this.
     """
     on_core, in_queue, _ = Path("/proc/thread-self/schedstat").read_text().split()
     return time.perf_counter() - (int(on_core) + int(in_queue)) / 1e9

@@ -1,4 +1,4 @@
-"""Faults of tracking servers, and many jobs at once on a fresh database."""
+"""Faults of tracking servers, and many simultaneous jobs on a new database."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from faults.harness import fault
 from faults.stores import Postgresql, Proxy, Server, environment, missing, postgresql_programs, sqlite
 
 HERE = Path(__file__).parent
-FULL = 5  # with fewer, as in the tests, what a fault waits for is shorter
-HELD = """networks as without a server; not slower than a twin without one by more than a fifth and a second; trouble \
-said once; the end held up by a minute at most; afterwards each run and point once, every artifact"""
+FULL = 5  # with fewer, as in the tests, a fault waits for less time
+HELD = """networks as without a server; slower than the same work without one by at most a fifth and a second; trouble \
+reported once; the end delayed by at most a minute; afterwards each run and point exactly once, every artifact"""
 
 
 def _config(results: Path, experiment: str, seeds: int) -> dict:
@@ -34,7 +34,7 @@ def _config(results: Path, experiment: str, seeds: int) -> dict:
 
 
 class Work:
-    """The work of `recording.py` with a mirror, and its twin without one on the same machine at the same time."""
+    """The work of `recording.py` with a mirror, and the same work without one on the same machine at the same time."""
 
     def __init__(self, folder: Path, uri: str, seeds: int, grace: float):
         self.folder, self.experiment, self.uri, self.grace = folder, folder.name, uri, grace
@@ -49,7 +49,7 @@ class Work:
                                                         stderr=err, text=True, env=environment()))  # fmt: skip
 
     def begin(self) -> None:
-        """Has both begin to work at the same instant."""
+        """Starts both at the same instant."""
         for process in self._processes:
             self._expect(process, "ready")
         for process in self._processes:
@@ -57,13 +57,13 @@ class Work:
             process.stdin.flush()
 
     def wait_until_done(self) -> None:
-        """Waits until the work is done, and its follower perhaps not."""
+        """Waits until the work is done; its follower may still be running."""
         if not self._done:
             self._expect(self._processes[0], "done")
         self._done = True
 
     def is_done(self) -> bool:
-        """Whether the work is done by now."""
+        """Returns whether the work is done."""
         return self._done or bool(select.select([self._processes[0].stdout], [], [], 0)[0])
 
     def _expect(self, process, word: str) -> None:
@@ -71,7 +71,7 @@ class Work:
             raise RuntimeError(f"the work broke: {self.said('work')}{self.said('twin')}")
 
     def end(self) -> None:
-        """Waits until both have ended, and reads what they measured."""
+        """Waits until both have ended, and reads their measurements."""
         if self.work is not None:
             return
         self.wait_until_done()
@@ -93,7 +93,7 @@ class Work:
         return sorted(path.parent for path in (self.folder / name).rglob("record.jsonl"))
 
     def harmed(self) -> str | None:
-        """How the work was harmed, if it was."""
+        """Returns how the work was harmed, if it was."""
         networks = [{run.name: _weights(run) for run in self.runs(name)} for name in ("work", "twin")]
         if not networks[0] or networks[0] != networks[1]:
             return "the networks are not those without a server"
@@ -107,11 +107,11 @@ class Work:
         return None
 
     def catch_up(self, rng: random.Random) -> str | None:
-        """What brings the rest: the next call of the workflow, or a replay by hand, then two at once."""
+        """Sends the rest: by the next call of the workflow, or by a replay by hand, then by two at once."""
         by_hand = [sys.executable, "-m", "ratecore.cli", "replay", self.folder / "work", "--uri", self.uri]
         if not self.work["whole"]:
             if rng.random() < 0.5:
-                # The next workflow has nothing to do: its follower finds the notes that are there.
+                # The next workflow has nothing to do; its follower finds the existing notes.
                 code = ("import sys; from ratecore.tracking.mlflow.follow import Follower;"
                         "sys.exit(not Follower(*sys.argv[1:]).start().stop(300))")  # fmt: skip
                 first = [sys.executable, "-c", code, self.uri, self.experiment, self.folder / "work"]
@@ -139,14 +139,14 @@ def _weights(run: Path) -> dict:
 
 @contextlib.contextmanager
 def _server(folder: Path):
-    """A server that several faults use, each with an experiment of its own."""
+    """Yields a server that several faults share, each with its own experiment."""
     (folder / "server").mkdir()
     with Server(folder / "server", f"sqlite:///{folder}/server/mlflow.db") as server:
         yield server
 
 
 def _inflict(times: int, rng: random.Random, folder: Path, disturb, through_proxy: bool, seeds: int = 2):
-    """Has work disturbed so often; `disturb(work, server, proxy, short)` returns with the server in order again."""
+    """Disturbs work `times` times; `disturb(work, server, proxy, short)` returns with the server restored."""
     short = times < FULL
     with _server(folder) as server, Proxy(server.port) as proxy:
         for k in range(times):
@@ -163,7 +163,7 @@ def _inflict(times: int, rng: random.Random, folder: Path, disturb, through_prox
 
 @fault("server-killed", FULL, 1, HELD)
 def server_killed(times, rng, folder):
-    """Killed while the work records; back while it still does, or only after its end."""
+    """Kills the server while the work records; restarts it during the work or only after its end."""
 
     def disturb(work, server, proxy, short):
         time.sleep(rng.uniform(1, 8))
@@ -180,7 +180,7 @@ def server_killed(times, rng, folder):
 
 @fault("server-stopped", FULL, 1, HELD)
 def server_stopped(times, rng, folder):
-    """Takes connections and does not answer, for a minute."""
+    """Stops the server for a minute: it accepts connections but does not answer."""
 
     def disturb(work, server, proxy, short):
         time.sleep(rng.uniform(0, 8))
@@ -193,7 +193,7 @@ def server_stopped(times, rng, folder):
 
 @fault("server-slow", FULL, 1, HELD)
 def server_slow(times, rng, folder):
-    """Every request takes 5 s as long as the work and its end last."""
+    """Delays every request by 5 s until the work has ended."""
 
     def disturb(work, server, proxy, short):
         proxy.delay = 5.0
@@ -206,7 +206,7 @@ def server_slow(times, rng, folder):
 
 @fault("server-500", FULL, 1, HELD)
 def server_500(times, rng, folder):
-    """Errors to all requests or to some, half of them after the server has done what it was asked to."""
+    """Answers all or some requests with errors, half of them after the server has processed the request."""
 
     def disturb(work, server, proxy, short):
         share = rng.choice([0.2, 0.5, 1.0])
@@ -222,11 +222,11 @@ def server_500(times, rng, folder):
     "server-returns",
     FULL,
     0,
-    """the server is down when the work begins and comes back while it goes on: all is \
-there in the end by itself, each run and point once, and nothing was slowed""",
+    """the server is down when the work begins and returns during it: the mirror is \
+complete at the end without a replay, each run and point exactly once, and nothing was slowed""",
 )
 def server_returns(times, rng, folder):
-    """Down from before the first request on; started again while networks are still trained."""
+    """Starts with the server down, and starts it while networks still train."""
     with _server(folder) as server:
         for k in range(times):
             work = Work(folder / f"fault{k}", server.uri, 30, 60)
@@ -248,7 +248,7 @@ MANY = 32
 
 
 def write_records(root: Path, many: int = MANY) -> list[Path]:
-    """So many finished runs with a curve, a result and a file each."""
+    """Writes the given number of finished runs, each with a curve, a result and a file."""
     from ratecore.system.files import write_atomic
     from ratecore.tracking import Record
     from ratecore.tracking.queue import note_open
@@ -275,14 +275,14 @@ def _bring_at_once(uri: str, root: Path, folders: list[Path]) -> str | None:
 
 
 MANY_HELD = (
-    f"{MANY} processes at the same instant, all from the first use of the store on: one experiment, {MANY} runs, \
-every point and artifact"
+    f"{MANY} processes at the same instant, from the first use of the store: one experiment, {MANY} runs, every \
+point and artifact"
 )
 
 
 @fault("many-at-once-sqlite", 3, 1, MANY_HELD)
 def many_at_once_sqlite(times, rng, folder):
-    """On a SQLite file that is not there yet."""
+    """Uses a SQLite file that does not exist yet."""
     for k in range(times):
         root = folder / f"results{k}" / "many"
         folders = write_records(root)
@@ -292,7 +292,7 @@ def many_at_once_sqlite(times, rng, folder):
 
 @fault("many-at-once-postgresql", 3, int(postgresql_programs() is not None), MANY_HELD)
 def many_at_once_postgresql(times, rng, folder):
-    """On an empty PostgreSQL database, in turn straight and through a server that has just made its tables."""
+    """Uses an empty PostgreSQL database, in turn directly and through a server that has just created its tables."""
     with Postgresql() as postgresql:
         for k in range(times):
             root = folder / f"results{k}" / "many"

@@ -1,4 +1,4 @@
-"""Faults under a real Snakemake: its jobs are killed, and it is killed itself while its jobs live on."""
+"""Faults under a real Snakemake: its jobs are killed, or it is killed while its jobs live on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GRID = {
 
 
 class Checkout:
-    """A copy of the workflow in which `snakemake` runs as a user runs it."""
+    """A copy of the workflow in which `snakemake` runs as for a user."""
 
     def __init__(self, folder, config: dict):
         self.folder, self.config = Path(folder), config
@@ -47,15 +47,15 @@ class Checkout:
         env["PYTHONPATH"] = str(ROOT)
         with open(self.said, "w") as said:
             command = [sys.executable, "-m", "snakemake", *(arguments or ("--cores", "2"))]
-            # In a group of its own, as a shell starts what is typed: Ctrl-C is for the group.
+            # In a new process group, as in a shell: Ctrl-C goes to the group.
             return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said, env=env, start_new_session=True)
 
     def call(self, *arguments) -> tuple[int, str]:
-        """Exit status of a command, and what it said."""
+        """Runs a command and returns its exit status and output."""
         return self.start(*arguments).wait(500), self.said.read_text()
 
     def jobs(self) -> list[int]:
-        """Processes that run a script of the workflow."""
+        """Returns the processes that run a script of the workflow."""
         found = []
         for place in Path("/proc").glob("[0-9]*"):
             try:
@@ -63,12 +63,12 @@ class Checkout:
                     command = place.joinpath("cmdline").read_bytes().split(b"\0")
                     found += [int(place.name)] * any(b".snakemake/scripts/" in word for word in command[1:2])
             except OSError:
-                pass  # it ended in between
+                pass  # it has just ended
         return found
 
 
 def under_way(records: list[Path]) -> int:
-    """Runs whose record says that a stage is under way."""
+    """Returns the number of runs whose record says that a stage is running."""
     last = [[e["event"] for e in Record(path).events() if e["event"] != "metrics"] for path in records]
     return sum(events[-1:] == ["start"] for events in last)
 
@@ -81,13 +81,13 @@ def wait_for(condition, seconds: float = 1800.0) -> bool:
 
 
 def kill_a_job(truth: Truth, rng: random.Random, folder: Path) -> str | None:
-    """Kills the training job under a Snakemake and gives the same command again. Returns what did not hold."""
+    """Kills the training job under a Snakemake and runs the same command again. Returns what did not hold."""
     life = Life(truth.life.variant, folder, 1, folder / "results")
     checkout = Checkout(folder, life.config)
     until = ("--cores", "2", "--until", "train")
     (run,) = life.runs
     snakemake = checkout.start(*until)
-    # In every second case once a checkpoint is there: after five seconds of training.
+    # Every second time after the first checkpoint, that is, after five seconds of training.
     first = run.folder / "checkpoint.pth" if rng.random() < 0.5 else run.record.path
     if not wait_for(lambda: first.exists() or snakemake.poll() is not None):
         return f"no {first}"
@@ -110,11 +110,16 @@ def _mirrored(truth: Truth, life: Life, folder: Path) -> str | None:
     return truth.in_mlflow(life, Mirror(f"sqlite:///{folder}/results/mlflow.db", "life-1", folder / "results"))
 
 
-@fault("kill-snakemake", 10, 1, "the same command again, after the --unlock it asks for, completes the grid, once each")
+@fault(
+    "kill-snakemake",
+    10,
+    1,
+    "the same command, after the --unlock that it asks for, completes the grid; each network is trained once",
+)
 def kill_snakemake(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]:
-    """SIGKILL of Snakemake with two jobs under way, which live on; every second time it is started again beside them.
+    """Kills Snakemake while two jobs run, which live on. Every second time, restarts it while they still run.
 
-    The whole grid twice, since that takes a minute; training alone otherwise.
+    Runs the complete grid twice, since that takes a minute; otherwise only the training.
     """
     for k in range(times):
         whole = times > 1 and k in (0, 1)
@@ -174,10 +179,10 @@ def _each_once(checkout: Checkout, runs: list[Run], training_alone: bool) -> str
     "ctrl-c",
     10,
     1,
-    "Ctrl-C with two trainings under way: in the end records say interrupted, MLflow KILLED; the same command goes on",
+    "Ctrl-C while two trainings run: records say interrupted, MLflow KILLED; the same command continues",
 )
 def ctrl_c(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]:
-    """SIGINT to all processes of the command, as a terminal sends it; every fourth time again after a second."""
+    """Sends SIGINT to all processes of the command, like a terminal; every fourth time, again after a second."""
     for k in range(times):
         yield _ctrl_c(rng, folder / str(k), k % 4 == 3)
 
@@ -194,7 +199,7 @@ def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
     os.killpg(snakemake.pid, signal.SIGINT)
     if twice:
         time.sleep(1.0)
-        with contextlib.suppress(ProcessLookupError):  # it is done
+        with contextlib.suppress(ProcessLookupError):  # it has ended
             os.killpg(snakemake.pid, signal.SIGINT)
     if snakemake.wait(200) == 0:
         return "it says that all went well"
@@ -203,7 +208,7 @@ def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
     said = checkout.said.read_text()
     if not twice and ("Stopped; the same command goes on." not in said or re.search("Traceback|Error in rule", said)):
         return f"it does not end in a sentence: {said}"
-    if problem := _interrupted(checkout, runs, mirrored=not twice):  # the second one ends the waiting for MLflow
+    if problem := _interrupted(checkout, runs, mirrored=not twice):  # the second Ctrl-C ends the waiting for MLflow
         return problem
     status, said = checkout.call(*command)
     if status:
@@ -216,7 +221,7 @@ def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
 
 
 def _interrupted(checkout: Checkout, runs: list[Run], mirrored: bool) -> str | None:
-    """What records and, if it was waited for, MLflow do not say after Ctrl-C."""
+    """Returns what is wrong in records and, if Snakemake waited for it, in MLflow after Ctrl-C."""
     from ratecore.tracking.mlflow.mirror import Mirror
 
     mirror = Mirror(f"sqlite:///{checkout.folder}/results/mlflow.db", "grid", checkout.folder / "results")

@@ -1,4 +1,4 @@
-"""What the faults of servers need: an MLflow server, a slow or broken proxy, PostgreSQL, and what a store has."""
+"""What the faults of servers need: an MLflow server, a slow or faulty proxy, PostgreSQL, and checks of a store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MLFLOW_TAGS = {"mlflow.runName", "mlflow.source.name", "mlflow.source.type", "ml
 
 
 def environment(**more) -> dict[str, str]:
-    """The environment of a process of ours: this checkout's ratecore, no tracking of the caller's, one thread."""
+    """Returns the environment of a child process: this checkout's ratecore, no tracking settings, one thread."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PYTEST"))}
     return {
         **kept,
@@ -38,17 +38,17 @@ def environment(**more) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Returns a free port."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
 
 
 class Server:
-    """`mlflow server` on a database, with artifacts through it; can be killed, stopped and started again.
+    """`mlflow server` that also serves artifacts; can be killed, stopped and restarted.
 
     Args:
-        folder: for its artifacts and log.   database: URI of its database.
+        folder: folder for its artifacts and log.   database: URI of its database.
     """
 
     def __init__(self, folder, database: str):
@@ -61,7 +61,7 @@ class Server:
                    "--workers", "1", "--backend-store-uri", self.database,
                    "--artifacts-destination", str(self.artifacts)]  # fmt: skip
         with open(self.folder / "server.log", "ab") as log:
-            # In a group of its own, since it works in processes that it starts.
+            # In a new process group, since it starts worker processes.
             self._process = subprocess.Popen(
                 command, cwd=self.folder, stdout=log, stderr=log, env=environment(), start_new_session=True
             )
@@ -87,7 +87,7 @@ class Server:
             os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
-        """Ends the server at once, as a loss of power would; a server that is dead already stays so."""
+        """Kills the server at once, like a power cut; does nothing if it is already dead."""
         self.send(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
@@ -95,11 +95,11 @@ class Server:
 
 
 class Proxy:
-    """In front of a server: hands every request on, after `delay` seconds, unless `refuse` says to answer 500.
+    """A proxy that forwards every request after `delay` seconds, unless `refuse` says to answer 500.
 
     Attributes:
-        delay: seconds.   refuse: () -> '' to answer as the server does, 'before' to answer 500 without asking it,
-            'after' to answer 500 once it has done what it was asked to.   requests: how many came so far.
+        delay: seconds.   refuse: () -> '' to answer like the server, 'before' to answer 500 without asking it, 'after'
+            to answer 500 after it has processed the request.   requests: number of requests so far.
     """
 
     def __init__(self, port: int):
@@ -136,7 +136,7 @@ class Proxy:
             daemon_threads = True
 
             def handle_error(self, request, client_address):
-                pass  # a client that did not wait for the answer
+                pass  # the client did not wait for the answer
 
         self._server = Quiet(("127.0.0.1", 0), Handler)
         self.uri = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -151,18 +151,18 @@ class Proxy:
 
 
 def postgresql_programs() -> Path | None:
-    """The folder of PostgreSQL's server programs; None when it is not installed."""
+    """Returns the folder of PostgreSQL's server programs; None if it is not installed."""
     found = [Path(name).parent for name in glob.glob("/usr/lib/postgresql/*/bin/initdb")]
     on_path = shutil.which("initdb")
     return max(found, key=lambda path: int(path.parts[-2]), default=Path(on_path).parent if on_path else None)
 
 
 class Postgresql:
-    """A PostgreSQL of its own, with a password, on a free port of this machine."""
+    """A separate PostgreSQL, with a password, on a free port of this machine."""
 
     def __enter__(self) -> Postgresql:
         programs, self.port, self._databases = postgresql_programs(), free_port(), 0
-        # Root may not run it: then the user that the package has made does.
+        # Root may not run it; use the user created by the package.
         user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         self.folder = Path(tempfile.mkdtemp(prefix="ratecore-postgresql-"))
         (self.folder / "password").write_text("sec ret")
@@ -194,13 +194,13 @@ class Postgresql:
         shutil.rmtree(self.folder)
 
     def connect(self, database: str):
-        """A connection to one of its databases."""
+        """Returns a connection to one of its databases."""
         import psycopg2
 
         return psycopg2.connect(host="127.0.0.1", port=self.port, user="keeper", password="sec ret", dbname=database)
 
     def fresh(self) -> tuple[str, str]:
-        """Name and URI of a new, empty database."""
+        """Creates an empty database and returns its name and URI."""
         self._databases += 1
         name = f"fresh{self._databases}"
         connection = self.connect("postgres")
@@ -211,11 +211,11 @@ class Postgresql:
 
 
 def missing(connection, experiment: str, folders, artifacts=None) -> str | None:
-    """What a store has not, or has too much, of the runs in some folders, by their records; None when it is right.
+    """Compares a store with the records of runs; returns what is missing or superfluous, or None if all is correct.
 
     Args:
-        connection: to the database; closed.   experiment: name.   folders: of all runs of the experiment.
-        artifacts: where the server keeps them; None when they are where the database says.
+        connection: connection to the database, which is closed.   experiment: name.   folders: folders of all runs of
+            the experiment.   artifacts: where the server keeps them; None if the database has their location.
     """
     try:
         cursor = connection.cursor()
@@ -252,7 +252,7 @@ def _difference(recorded: dict, stored: dict) -> str | None:
 
 
 def _recorded(folder) -> dict:
-    """What a store must have of a run, read from its record without ratecore's own reader."""
+    """Returns what a store must have of a run, read from its record without ratecore's own reader."""
     from ratecore.tracking.mlflow.mirror import metric_name
 
     events = [json.loads(line.partition(" ")[2]) for line in Path(folder, "record.jsonl").read_text().splitlines()]
@@ -276,7 +276,7 @@ def _recorded(folder) -> dict:
 
 
 def _stored(cursor, run_id: str, row: tuple, artifacts) -> dict:
-    """The same of the store: the rows of its tables, and the bytes of its artifacts."""
+    """Returns what the store has: the rows of its tables, and the bytes of its artifacts."""
     life, status, start, end, place, name = row
     tables = []
     for columns in ("key, step, value, timestamp FROM metrics", "key, value FROM params", "key, value FROM tags"):
@@ -294,5 +294,5 @@ def _stored(cursor, run_id: str, row: tuple, artifacts) -> dict:
 
 
 def sqlite(path, mode: str = "ro") -> sqlite3.Connection:
-    """A connection to a SQLite file that is there, to look at it alone unless the mode is 'rw'."""
+    """Returns a connection to an existing SQLite file, read-only unless the mode is 'rw'."""
     return sqlite3.connect(f"file:{path}?mode={mode}", uri=True, timeout=60)

@@ -1,4 +1,4 @@
-"""The quick part of `make faults`: every kind of fault, a few times."""
+"""The quick part of `make faults`: every kind of fault a few times."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the faults of servers look at would be seen if it were not as it must be."""
+"""The checks of the server faults detect errors."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from faults.stores import environment, missing, sqlite
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    """Two records and the database that has them."""
+    """Returns two records and the database with them."""
     root = tmp_path_factory.mktemp("results") / "few"
     folders, database = write_records(root, 2), root.parent / "mlflow.db"
     replay = [sys.executable, "-m", "ratecore.cli", "replay", root.parent, "--uri", f"sqlite:///{database}"]

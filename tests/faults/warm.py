@@ -1,7 +1,7 @@
-"""Training jobs that start in milliseconds, and what must be the same however often they are interrupted.
+"""Training jobs that start in milliseconds.
 
-`Warm` is a process with torch and the compiled loops in memory. For each job it forks a child, which runs
-`scripts/train.py` as Snakemake does, and it can end the child with a signal at a given instant.
+`Warm` is a process with torch and the compiled loops in memory. For each job, it forks a child that runs
+`scripts/train.py` as Snakemake does. It can send the child a signal at a given instant.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 ROOT = Path(__file__).parents[2]
-OFTEN = 0.06  # seconds between two checkpoints, so that a training of a second writes many
+OFTEN = 0.06  # seconds between checkpoints, so that a training of one second saves many
 
 
 class Warm:
     """A process that runs jobs one after another.
 
     Args:
-        errors: file for the jobs' standard error.   under: command that the process is started with, as its last words.
+        errors: file for the jobs' standard error.   under: command to which the process's own command is appended.
     """
 
     def __init__(self, errors, under=()):
@@ -50,12 +50,12 @@ class Warm:
 
         Args:
             experiment: an `Experiment` with one grid point.   block: name of its seeds.
-            job: `threads`; `every`, seconds between checkpoints; `count`, a file that gets a byte for each update.
-                `signal`, sent to the job, with `group` to all its processes, `after` so many seconds from its start,
-                or from when another file whose name starts with `seen[1]` appears in the folder `seen[0]`.
+            job: `threads`; `every`, seconds between checkpoints; `count`, a file to which each update appends a byte;
+                `signal`, sent to the job or, with `group`, to all its processes, `after` seconds from its start, or
+                from when a new file whose name starts with `seen[1]` appears in the folder `seen[0]`.
 
         Returns:
-            status: exit status, below zero for a signal.   seconds: that it took.   told: whether the signal was sent.
+            status: exit status, negative for a signal.   seconds: duration.   told: whether the signal was sent.
         """
         config = experiment.settings.model_dump(mode="json")
         cell = experiment.cells[0]
@@ -66,12 +66,12 @@ class Warm:
 
 
 def output_of(folder, block: str) -> Path:
-    """What the job of a block writes at its very end."""
+    """Returns the path of the output that the job of a block writes at its end."""
     return Path(folder, "jobs", f"{block}.json")
 
 
 def _child(job: dict) -> int:
-    """The job, in a process and a process group of its own. Returns its exit status."""
+    """Runs the job in a new process and process group. Returns its exit status."""
     from ratecore.experiment import checkpoints
     from ratecore.rate import updates
 
@@ -105,7 +105,7 @@ def _child(job: dict) -> int:
 
 
 def _watch(pid: int, job: dict) -> dict:
-    """Waits for a job and ends it when its instant comes."""
+    """Waits for a job and sends it the signal at the given instant."""
     start, seen = time.monotonic(), job.get("seen")
     before = _names(*seen) if seen else set()
     from_here, told = None if seen else start, False
@@ -130,7 +130,7 @@ def _names(folder: str, prefix: str) -> set[str]:
 
 
 def main() -> None:
-    """Runs the jobs of standard input, a line each."""
+    """Runs the jobs read from standard input, one per line."""
     from ratecore.experiment import checkpoints, progress, stages  # noqa: F401  # what every child would import
     from ratecore.rate.training import warm_up
     from ratecore.settings.run import RunSettings

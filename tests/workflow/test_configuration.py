@@ -1,4 +1,4 @@
-"""How Snakemake hands the configuration over: files, --config, and what is said before the first job."""
+"""How Snakemake passes the configuration: files, --config, and messages before the first job."""
 
 import os
 import shutil

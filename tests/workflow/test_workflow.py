@@ -1,4 +1,4 @@
-"""The workflow end to end on a grid of small networks: what it leaves, what it does again, what it refuses."""
+"""The workflow end to end on a grid of small networks: its outputs, what it repeats, what it refuses."""
 
 import csv
 import json

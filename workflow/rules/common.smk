@@ -1,4 +1,4 @@
-# What all stages need: the experiment of the configuration, and where its files are.
+# What all rules need: the experiment described by the configuration, and the paths of its files.
 import sys
 
 import pandas as pd
@@ -49,10 +49,10 @@ except OSError as error:
 except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
 
-# As they were read: `1e4`, which Snakemake hands over as text, is a number by now.
+# Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now.
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
-STAGES = stages_of(experiment)  # those that every network goes through
+STAGES = stages_of(experiment)  # the stages that every network goes through
 launch, is_new = Launch.of(
     workflow, experiment, config, uri, workflow.modifier.modify_rulename("train")
 )
@@ -62,13 +62,13 @@ if workflow.is_main_process and is_new:  # once, not in the log of every job
 
 
 def look_at_what_is_there(wildcards):
-    """An input function without inputs, which Snakemake calls before it looks at the times of files."""
+    """Tells Snakemake which files belong to other settings. An input function that returns no inputs."""
     launch.look(cell_figures(launch.root))
     return []
 
 
 def cells_of(stage):
-    """The grid points that a stage has jobs for; what is swept after training trains no network twice."""
+    """Returns the grid points for which a stage has jobs. Axes swept after training do not multiply training jobs."""
     columns = experiment.columns(stage)
     rows = [cell.values for cell in experiment.cells_of(stage).values()]
     return Paramspace(pd.DataFrame(rows, columns=columns))
@@ -76,10 +76,10 @@ def cells_of(stage):
 
 CELLS = {stage: cells_of(stage) for stage in ("train", "evaluate", "export")}
 CELLS["convert"] = CELLS["export"]
-# Of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
+# Paths of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
 CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
 BLOCK = {stage: f"{cell}/seeds~{{seeds}}" for stage, cell in CELL.items()}
-# How many jobs of the last stage there are for the same networks; of these one at a time works on a network.
+# Number of jobs of the last stage for the same networks. Only one of them at a time works on a network.
 VARIANTS = len(experiment.cells_of("convert")) // len(experiment.cells_of("train"))
 
 
@@ -89,7 +89,7 @@ wildcard_constraints:
 
 
 def identities(stage):
-    """A function of wildcards: the identity of each of a block's runs. What changes it makes the job run again."""
+    """Returns an input function that gives the identities of a block's runs. If they change, the job runs again."""
 
     def of_block(wildcards):
         cell = experiment.cell_of(wildcards)
@@ -102,49 +102,49 @@ def identities(stage):
 
 
 def gpus(wildcards):
-    """GPUs that a training job takes: none on the CPU."""
+    """Returns the number of GPUs of a training job; 0 on the CPU."""
     wanted = experiment.settings.device
     return int(wanted == "cuda" or (wanted == "auto" and bool(device_pool())))
 
 
 def first_run(wildcards):
-    """Settings of the first run of a job's block, and how many the block has."""
+    """Returns the settings of the first run in a job's block, and the number of runs in the block."""
     seeds = experiment.blocks[wildcards.seeds]
     return experiment.cell_of(wildcards).run(seeds[0]), len(seeds)
 
 
-# What a scheduler is asked for; a job that ran out of it gets more at its next attempt, where it goes on.
+# Resources requested from a scheduler. A job that exceeds them gets more at its next attempt, where it resumes.
 def memory(wildcards, attempt, threads):
-    """MB of a job."""
+    """Returns the memory of a job in MB."""
     return training_memory(first_run(wildcards)[0], threads) * attempt
 
 
 def memory_to_train(wildcards, attempt, threads):
-    """MB of a training job; on a GPU all networks of the block are trained at once."""
+    """Returns the memory of a training job in MB. On a GPU, all networks of a block train at the same time."""
     settings, networks = first_run(wildcards)
     at_once = networks if gpus(wildcards) else threads
     return training_memory(settings, at_once) * attempt
 
 
 def minutes(wildcards, attempt, threads):
-    """Minutes of a training job."""
+    """Returns the minutes of a training job."""
     return training_minutes(*first_run(wildcards), threads) * attempt
 
 
 def minutes_to_score(wildcards, attempt):
-    """Minutes of a job that evaluates or exports."""
+    """Returns the minutes of an evaluation or export job."""
     minutes = scoring_minutes(*first_run(wildcards))
     return (minutes + waiting(wildcards, minutes)) * attempt
 
 
 def minutes_to_convert(wildcards, attempt, threads):
-    """Minutes of a job that converts to spiking networks."""
+    """Returns the minutes of a conversion job."""
     minutes = conversion_minutes(*first_run(wildcards), threads)
     return (minutes + waiting(wildcards, minutes)) * attempt
 
 
 def waiting(wildcards, minutes):
-    """Minutes that a job may wait for the jobs of other variants of its networks."""
+    """Returns the minutes that a job may wait for jobs on other variants of its networks."""
     if VARIANTS == 1:
         return 0
     longest = (
@@ -154,7 +154,7 @@ def waiting(wildcards, minutes):
 
 
 def blocks_of(stage):
-    """A function of wildcards: what a stage leaves for every block of a grid point."""
+    """Returns an input function that gives a stage's outputs for every block of a grid point."""
     pattern = f"{ROOT}/jobs/{stage}/{BLOCK[stage]}.json"
     return lambda wildcards: [
         pattern.format(**wildcards, seeds=name) for name in experiment.blocks
@@ -162,7 +162,7 @@ def blocks_of(stage):
 
 
 def all_blocks(stage):
-    """What a stage leaves for every block of the grid."""
+    """Returns a stage's outputs for every block of the grid."""
     return [
         f"{ROOT}/jobs/{stage}/{path}/seeds~{name}.json"
         for path in CELLS[stage].instance_patterns
@@ -171,7 +171,7 @@ def all_blocks(stage):
 
 
 def cell_figures(root):
-    """The figures of the grid points in a folder, as many as the configuration asks for."""
+    """Returns the figures, in a folder, of as many grid points as the configuration requests."""
     return [
         f"{root}/figures/{path}/{name}.png"
         for stage, names in FIGURES.items()
@@ -184,7 +184,7 @@ def cell_figures(root):
 
 
 def labels_of(stage, name):
-    """What the report says of a grid point's figure."""
+    """Returns the labels of a grid point's figure in the report."""
     return {
         **{column: f"{{{column}}}" for column in CELLS[stage].columns},
         "figure": name.replace("_", " "),

@@ -1,4 +1,4 @@
-# Converts a block's networks to spiking ones; those that were not trained are left out, with the reason in their record.
+# Converts a block's networks to spiking networks. Networks that are not trained are skipped; their record says why.
 rule convert:
     input:
         f"{ROOT}/jobs/export/{BLOCK['export']}.json",

@@ -1,4 +1,4 @@
-# Scores the networks of a block on fresh trials.
+# Evaluates the networks of a block on fresh trials.
 rule evaluate:
     input:
         f"{ROOT}/jobs/train/{BLOCK['train']}.json",

@@ -1,6 +1,6 @@
-# The MLflow database and the experiment are made at once, and what is wrong with them is said before anything is trained.
-# Only the table depends on it: another store, or a folder that was moved, gets all records there and runs no stage again.
-# Two processes that make a database at the same time take turns (`tracking.mlflow.Mirror`).
+# Creates the MLflow database and the experiment first, so that problems with them are reported before training starts.
+# Only the table depends on this rule: with another store, or in a moved folder, all records are sent and no stage runs again.
+# Processes that create a database at the same time take turns (`tracking.mlflow.Mirror`).
 rule init_tracking:
     input:
         look_at_what_is_there,

@@ -1,4 +1,4 @@
-# Figures: of the whole grid, and of each grid point over its seeds.
+# Figures of the grid, and of each grid point over its seeds.
 rule plot_grid:
     input:
         f"{ROOT}/summary.csv",

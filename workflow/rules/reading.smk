@@ -1,5 +1,5 @@
-# Looks at the text of the configuration before Snakemake's reader of YAML, which keeps the last of two equal keys
-# without a word and names no line. Jobs need not look again.
+# Checks the text of the configuration before Snakemake parses the YAML, because Snakemake silently keeps the last of
+# duplicate keys and reports no line numbers. Jobs do not check it again.
 import sys
 
 from snakemake.exceptions import WorkflowError

@@ -1,10 +1,10 @@
-# One table with a row a network.
+# Writes one table with one row per network.
 rule summarize:
     input:
         f"{ROOT}/tracking.json",
         all_blocks(STAGES[-1]),
     output:
-        # Not there while the table only says how far the grid has come, as after a call that broke or was stopped.
+        # Missing while the table is partial, such as after a call that failed or was stopped.
         complete=f"{ROOT}/{TABLE_WRITTEN}",
         table=report(
             f"{ROOT}/summary.csv",

@@ -1,4 +1,4 @@
-# Trains a block of seeds of one grid point. A network that is whole already is left alone.
+# Trains a block of seeds of one grid point. Complete networks are left alone.
 rule train:
     input:
         look_at_what_is_there,
