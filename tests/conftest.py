@@ -10,7 +10,14 @@ from ratecore.settings.run import RunSettings
 PATIENCE = 1800
 
 # Files whose tests take minutes. They are begun first, so that in the end no worker is alone with one of them.
-LONGEST = ("test_readme.py", "test_workflow.py", "test_faults.py", "test_tracking_docs.py", "test_benchmarks.py")
+LONGEST = (
+    "test_readme.py",
+    "test_workflow.py",
+    "test_outside.py",
+    "test_faults.py",
+    "test_tracking_docs.py",
+    "test_benchmarks.py",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -75,7 +75,7 @@ def test_the_commands_of_the_documentation_are_ones():
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["trian"], "unknown command 'trian' (did you mean 'train'?); commands: init, train"),
+        (["trainn"], "unknown command 'trainn' (did you mean 'train'?); commands: init, train"),
         ([], "the following arguments are required: COMMAND"),
         (["train", "--seed", "x"], "argument --seed: invalid int value"),
         (["train", "--tsk", "xor"], "unknown argument '--tsk' (did you mean '--task'?); see `ratecore train --help`"),
