@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 
@@ -57,7 +58,7 @@ def single_run(config, task=None, given=None, seed=None, task_file=None):
     chosen = {**({} if task is None else {"task": task}), **(given or {})}
     grid = values.get("grid") or {}
     if not isinstance(grid, dict):
-        return Experiment.from_config(values), None  # which refuses it
+        raise SettingsError(f"{config}: grid must be a mapping of axis: list of values")
     if "seed" in chosen:
         seed = chosen.pop("seed")
     try:
@@ -145,7 +146,7 @@ def convert_command(args) -> int:
         load_task_file(args.task_file)
     try:
         factors = None if args.factors is None else scaling_range(args.factors)
-    except Exception as error:  # argparse's, whose message has the value
+    except argparse.ArgumentTypeError as error:
         raise ValueError(f"--factors {args.factors}: {error}") from None
     failed = 0
     for path in args.networks:
