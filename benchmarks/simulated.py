@@ -34,13 +34,13 @@ def _write(path: Path, text: str = "") -> None:
     path.write_text(text)
 
 
-def _recorded(run: Run, stage: str, paths: list[tuple[Path, str]]) -> dict[str, str]:
+def _recorded(run: Run, stage: str, paths: list[Path]) -> dict[str, str]:
     """Writes files, the artifacts of a stage, and records them."""
     files = {}
-    for path, folder in paths:
+    for path in paths:
         _write(path)
         sha256 = files[run.relative(path)] = sha256_of(path)
-        run.record.append("artifact", stage, path=run.relative(path, run.folder), sha256=sha256, folder=folder)
+        run.record.append("artifact", stage, path=run.relative(path, run.folder), sha256=sha256)
     return files
 
 
@@ -62,9 +62,9 @@ def train(run: Run) -> dict:
     chance = random.Random(run.folder.name)
     for trial in TRIALS:
         values = {
-            "train/loss": 20 * chance.random(),
-            "train/test_loss": 5 + 20 * chance.random(),
-            "train/test_accuracy": chance.random(),
+            "loss": 20 * chance.random(),
+            "test_loss": 5 + 20 * chance.random(),
+            "test_accuracy": chance.random(),
         }
         run.record.append("metrics", "train", step=trial, values=values)
     _write(run.network)
@@ -74,44 +74,37 @@ def train(run: Run) -> dict:
         "seconds": 3.4,
         "device": "cpu",
         "files": {run.relative(run.network): sha256_of(run.network)},
-        "tags": {"trained": True, "device": "cpu"},
-        "values": {"train/n_trials": TRIALS[-1], "train/trained": 1, "train/seconds": 3.4},
     }
 
 
 def evaluate(run: Run) -> dict:
     """Records scores, curves and figures, like `stages.evaluate_run`."""
     chance, task = random.Random(run.folder.name), run.settings.create_task()
-    files = [(run.evaluation, "evaluation"), (run.scores, "evaluation"), *((path, "figures") for path in _figures(run))]
-    values = {"eval/accuracy": chance.random(), "eval/loss": 7 * chance.random()}
-    curves = {}
+    conditions = {}
     for name in task.trial_types:
-        for key in ("accuracy", "loss", "response_mean", "response_sd"):
-            values[f"eval_by_condition/{key}/{name}"] = chance.random()
-        for key in ("output_mean", "output_sd"):
-            curves[f"eval_curves/{key}/{name}"] = [[t, chance.random()] for t in range(0, task.T, 10)]
+        scores = {key: chance.random() for key in ("accuracy", "loss", "response_mean", "response_sd")}
+        curves = {key: [[t, chance.random()] for t in range(0, task.T, 10)] for key in ("output_mean", "output_sd")}
+        conditions[name] = {"n": 50, **scores, **curves}
     return {
-        "accuracy": values["eval/accuracy"],
-        "loss": values["eval/loss"],
+        "accuracy": chance.random(),
+        "loss": 7 * chance.random(),
         "n_trials": 100,
-        "files": _recorded(run, "evaluate", files),
-        "tags": {"evaluation": "{}"},
-        "values": values,
-        "curves": curves,
+        "conditions": conditions,
+        "psychometric": [],
+        "files": _recorded(run, "evaluate", [run.evaluation, run.scores, *_figures(run)]),
     }
 
 
 def export(run: Run) -> dict:
     """Records the two files of a network, like `stages.export_run`."""
-    files = _recorded(run, "export", [(path, "model") for path in _exported(run)])
-    names = {path.rpartition(".")[2]: path for path in files}
-    return {**names, "files": files, "tags": names}
+    files = _recorded(run, "export", _exported(run))
+    return {**{path.rpartition(".")[2]: path for path in files}, "files": files}
 
 
 def convert(run: Run) -> dict:
     """Records a search for lambda, like `stages.convert_run`; the `.mat` is not changed."""
     chance = random.Random(run.folder.name)
-    files = _recorded(run, "convert", [(path, "spiking") for path in (run.conversion, run.comparison, *_drawn(run))])
+    files = _recorded(run, "convert", [run.conversion, run.comparison, *_drawn(run)])
     mat = _exported(run)[0]
     files[run.relative(mat)] = sha256_of(mat)
     scores = {"spiking_accuracy": chance.random(), "ci_low": 0.1, "ci_high": 0.9, "mean_rate_exc": 5.0,
@@ -119,12 +112,9 @@ def convert(run: Run) -> dict:
     return {
         "lambda": 25.0,
         **scores,
+        "search": [[float(k), chance.random()] for k in range(20, 76, 5)],
         "files": files,
-        "tags": {"spiking": "{}"},
-        "values": {"spiking/lambda": 25.0,
-                   **{f"spiking/{key.removeprefix('spiking_')}": value for key, value in scores.items()}},
-        "curves": {"spiking_curves/accuracy_by_lambda": [[1000 * k, chance.random()] for k in range(20, 76, 5)]},
-    }  # fmt: skip
+    }
 
 
 STAGES = {"train": train, "evaluate": evaluate, "export": export, "convert": convert}
@@ -135,8 +125,7 @@ def copy_run(first: Run, run: Run) -> None:
     data = first.record.path.read_bytes()
     old, new = first.settings.seed, run.settings.seed
     changes = {f'"seed": {old}': f'"seed": {new}', f'\\"seed\\":{old}': f'\\"seed\\":{new}',
-               f"seed={old}": f"seed={new}", f"seed~{old}/": f"seed~{new}/",
-               first.labels["color"]: run.labels["color"]}  # fmt: skip
+               f"seed={old}": f"seed={new}", f"seed~{old}/": f"seed~{new}/"}  # fmt: skip
     for stage in STAGES:
         changes[first.identity(stage)] = run.identity(stage)
     for before, after in changes.items():

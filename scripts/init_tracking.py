@@ -2,20 +2,21 @@
 
 import sys
 
+from ratecore.experiment.grid import Experiment
 from ratecore.experiment.scripts import logging_to
-from ratecore.settings.experiment import ExperimentSettings
 from ratecore.system.files import sealed_json, write_atomic
 from ratecore.system.redaction import redact_output
 from ratecore.tracking.mlflow.mirror import Mirror
 from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 
 with logging_to(snakemake.log[0]):  # noqa: F821
-    settings = ExperimentSettings(**snakemake.config)  # noqa: F821
+    experiment = Experiment.from_config(snakemake.config)  # noqa: F821
+    settings = experiment.settings
     uri = tracking_uri(settings.tracking.uri, settings.results)
     redact_output(uri)  # MLflow and its imports also write to standard error
     place = {"uri": stored_uri(uri, settings.results), "experiment": settings.experiment, "experiment_id": None}
     try:
-        mirror = Mirror(uri, settings.experiment, settings.results)
+        mirror = Mirror(uri, settings.experiment, settings.results, experiment.run_names())
         place["experiment_id"] = mirror.experiment_id
         print(*mirror.notes, sep="\n")
     except Exception as error:

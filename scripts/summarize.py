@@ -11,7 +11,7 @@ with logging_to(snakemake.log[0]):  # noqa: F821
     experiment = Experiment.from_config(snakemake.config)  # noqa: F821
     settings = experiment.settings
     uri = tracking_uri(settings.tracking.uri, settings.results)
-    Follower(uri, settings.experiment, settings.results, whole=True).start().stop()
+    Follower(uri, settings.experiment, settings.results, whole=True, runs=experiment.run_names).start().stop()
     table = summarize(experiment)
     write_summary(table, experiment.root)
     write_job(snakemake.output.complete, [])  # noqa: F821

@@ -2,9 +2,22 @@
 
 import sys
 
+import jaxtyping
 import pytest
 
-from ratecore.settings.run import RunSettings
+# Modules whose shapes and types beartype checks in all calls within the test process. Left out are system.noise and
+# system.scalar (Numba compiles no checks), settings (pydantic checks them), and modules that name types which only type
+# checkers import (system.arrays, and what handles users' tasks).
+SHAPES_CHECKED = [
+    "ratecore.system.intervals",
+    "ratecore.system.streams",
+    "ratecore.tasks.go_nogo",
+    "ratecore.tasks.mante",
+    "ratecore.tasks.xor",
+]
+jaxtyping.install_import_hook(SHAPES_CHECKED, "beartype.beartype")  # before these modules are imported
+
+from ratecore.settings.run import RunSettings  # noqa: E402
 
 # Seconds after which something is taken to hang. Far above what it takes on a busy machine: no test measures speed.
 PATIENCE = 1800

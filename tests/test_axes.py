@@ -8,10 +8,11 @@ import pytest
 from snakemake.utils import Paramspace
 
 from ratecore.experiment import axes
-from ratecore.experiment.axes import SECTIONS, _setting_paths, column_name, format_value, parameter_name
+from ratecore.experiment.axes import SECTIONS, _setting_paths, column_name, format_value
 from ratecore.experiment.grid import Experiment
 from ratecore.settings.base import SettingsError
 from ratecore.tasks import AbstractTask, TaskFactory
+from ratecore.tracking.mlflow.translation import parameter_name
 
 NAMES = ["go-prob", "go_prob", "go.prob", "delay.long", "1st", "_hidden", "lambda", "class", "keys", "sort", "index",
          "size", "n_trials", "seed", "seeds", "task", "N", "gain", "with space", "a/b", "*", "{x}", "größe", "ﬁ", "-",

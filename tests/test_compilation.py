@@ -118,7 +118,7 @@ def test_without_a_home_the_given_cache_is_used_or_none(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_said_once_and_costs_nothing_else(tmp_path, monkeypatch, capfd):
     (tmp_path / "lock").mkdir()  # for root, too, this cannot be opened to be written
     monkeypatch.setattr(compilation, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(compilation, "_say_once", compilation._say_once.__wrapped__)
+    monkeypatch.setattr(compilation, "_print_once", compilation._print_once.__wrapped__)
     add = compilation.compiled(lambda x: x + 1)
     assert add(2) == 3
     said = capfd.readouterr().err
@@ -126,6 +126,6 @@ def test_a_cache_that_cannot_be_written_is_said_once_and_costs_nothing_else(tmp_
 
 
 def test_what_is_said_of_the_cache_is_said_once(capfd):
-    compilation._say_once("a cache of this test")
-    compilation._say_once("a cache of this test")
+    compilation._print_once("a cache of this test")
+    compilation._print_once("a cache of this test")
     assert capfd.readouterr().err == "a cache of this test\n"

@@ -282,7 +282,7 @@ def test_wilson(x, n, low, high):
     ("given", "message"),
     [
         (dict(scaling_factors=[]), "scaling_factors = .*above 0"),
-        (dict(scaling_factors=[20, 20]), "is there twice"),
+        (dict(scaling_factors=[20, 20]), "is given twice"),
         (dict(scaling_factors=[-5]), "must be a number above 0"),
         (dict(n_trials=0), "n_trials = 0"),
         (dict(search="fast"), "search = 'fast'.*'full' or 'racing'"),

@@ -72,10 +72,7 @@ def test_what_a_conversion_leaves(done):
     names = {"scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"}
     assert {path.stem for path in (run.place("convert") / "figures").glob("*.png")} >= names
     assert set(spiking_figures(experiment, experiment.cells[0])) == names
-    assert end["values"]["spiking/lambda"] == found.opt_scaling_factor
-    assert end["curves"]["spiking_curves/accuracy_by_lambda"] == [
-        [round(1000 * v), p] for v, p in zip(found.scaling_factors, found.all_perfs, strict=True)
-    ]
+    assert end["search"] == [[v, p] for v, p in zip(found.scaling_factors, found.all_perfs, strict=True)]
     assert not list(run.folder.glob("search-*"))
 
 
@@ -116,7 +113,7 @@ def test_a_network_that_was_not_trained_is_skipped_with_the_reason(tmp_path):
     runs = runs_of(experiment)
     (end,) = do(runs)
     assert end["status"] == "done" and end["skipped"] == "the network was not trained within 4 trials"
-    assert end["tags"]["spiking"] == "skipped: the network was not trained within 4 trials"
+    assert end["skipped"] == "the network was not trained within 4 trials"
     (row,) = summarize(experiment).to_dict("records")
     assert row["status"] == "not trained" and row["lambda"] is None and row["spiking_accuracy"] is None
     assert spiking_figures(experiment, experiment.cells[0]) == {} and not runs[0].conversion.exists()
@@ -237,8 +234,8 @@ def test_variants_share_the_network_and_the_search(tmp_path, monkeypatch):
     for row, end in zip(table.to_dict("records"), ends, strict=True):
         assert load_mat(experiment.root / row["mat"])["opt_scaling_factor"].item() == end["lambda"]
         assert row["mat"].startswith(f"variants/lesion_fraction~{row['lesion_fraction']}/refractory~")
-    values = [next(iter(end["values"])) for end in ends]
-    assert values[1] == "spiking/lesion_fraction_0/refractory_20/lambda" and len(set(values)) == 4
+    steps = [end["stage"] for end in ends]
+    assert steps[1] == "convert lesion_fraction~0/refractory~20" and len(set(steps)) == 4
     weights = [load_network(experiment.root / row).w.detach().numpy() for row in table["mat"]]
     assert all(np.array_equal(w, weights[0]) for w in weights)
     before = sha256_of(runs[0].network)

@@ -170,6 +170,8 @@ def test_what_is_swept_after_training_trains_no_network_twice():
     assert len(e.cells) == 12
     assert [len(e.cells_of(stage)) for stage in ("train", "evaluate", "export", "convert")] == [2, 4, 12, 12]
     assert len({e.folder(cell.settings) for cell in e.cells}) == 2
+    seeds = {(cell.path, seed): e.folder(cell.run(seed)).name for cell in e.cells for seed in e.seeds}
+    assert set(e.run_names()) == set(seeds.values()) and len(e.run_names()) == 2 * len(e.seeds)
     assert list(e.cells_of("train")) == ["task~go-nogo/N~10/taus~4_20", "task~go-nogo/N~20/taus~4_20"]
     last = e.cells[-1]
     assert [e.variant(last, stage) for stage in ("train", "evaluate", "convert")] == [
@@ -177,13 +179,13 @@ def test_what_is_swept_after_training_trains_no_network_twice():
     # Wildcards of each stage find a grid point that has its values.
     found = e.cell_of({"task": "go-nogo", "N": "20", "taus": "4_20", "evaluation_n_trials": "20", "seeds": "0-1"})
     assert (found.settings.network.N, found.settings.evaluation.n_trials) == (20, 20)
-    # All variants are one run: one folder, one name, one colour in MLflow.
+    # All variants are one run: one folder, one name, one number.
     runs = [Run.of(e, cell, 1) for cell in e.cells[6:]]
-    assert len({(str(run.folder), *run.labels.values()) for run in runs}) == 1
+    assert len({(str(run.folder), run.grid_point, *run.labels.values()) for run in runs}) == 1
     assert runs[0].labels["name"] == "go-nogo N=20 seed=1"
     assert len({run.place("convert") for run in runs}) == 6 and len({run.evaluation for run in runs}) == 2
-    assert runs[-1].group("spiking", "convert") == "spiking/evaluation_n_trials_20/refractory_5"
-    assert runs[-1].step("train") == "train" and runs[-1].group("eval", "train") == "eval"
+    assert runs[-1].step("convert") == "convert evaluation_n_trials~20/refractory~5"
+    assert runs[-1].step("train") == "train"
 
 
 def test_the_order_of_axes_makes_no_other_variant():

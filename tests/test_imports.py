@@ -38,7 +38,9 @@ def modules_by_imports(graph) -> dict[str, set[str]]:
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    graphlib.TopologicalSorter(modules_by_imports(grimp.build_graph("ratecore", cache_dir=None))).prepare()
+    # Without imports for type checkers, which do not run: tasks.values names AbstractTask, and tasks.base imports it.
+    graph = grimp.build_graph("ratecore", cache_dir=None, exclude_type_checking_imports=True)
+    graphlib.TopologicalSorter(modules_by_imports(graph)).prepare()
 
 
 def test_a_circle_through_an_import_in_a_function_is_found(tmp_path, monkeypatch):

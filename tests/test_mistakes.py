@@ -118,7 +118,7 @@ MISTAKES = [
     ("evaluation: {trials: 10}", "unknown setting 'evaluation.trials' (did you mean 'n_trials'?)"),
     ("evaluation: {epochs: 10}", "unknown setting 'evaluation.epochs' (did you mean 'training.n_trials'?)"),
     ("task_settings: {go-nogo: {T: 300}, go_nogo: {T: 400}}",
-     "task_settings.go_nogo: it is the task 'go-nogo', which is there already; give it once"),
+     "task_settings.go_nogo: it is the task 'go-nogo', which is given already; give it once"),
     ("task_settings: {delay: 10}", "task_settings: go-nogo: unknown setting 'delay'; allowed: T, stim_on, stim_dur"),
     ("grid: {lesion: [0.1]}", "unknown axis 'lesion' (did you mean 'lesion.fraction' or 'lesion.synapses'?)"),
     ("grid: {seed: 9-0}", "(did you mean 0..9?)"),
@@ -175,9 +175,9 @@ MISTAKES = [
     ("network: {N: 200", "(is a bracket closed, and is there a comma between values?)"),
     ("network: a: b", "line 2: mapping values are not allowed here"),
     ("network\n  N: 200", "line 3: could not find expected ':' (a key is followed by a colon and a space"),
-    ("network: {N: 20}\nnetwork: {gain: 1}", "network: it stands twice, in lines 2 and 3; give it once"),
-    ("network:\n  N: 20\n  'N': 30\n  N: 20", "network.N: it stands 3 times, in lines 3, 4 and 5; give it once"),
-    ("grid: {N: [10], N: [20]}", "grid.N: it stands twice, in lines 2 and 2"),
+    ("network: {N: 20}\nnetwork: {gain: 1}", "network: it is given twice, in lines 2 and 3; give it once"),
+    ("network:\n  N: 20\n  'N': 30\n  N: 20", "network.N: it is given 3 times, in lines 3, 4 and 5; give it once"),
+    ("grid: {N: [10], N: [20]}", "grid.N: it is given twice, in lines 2 and 2"),
     ("\"a\\nb\": 1", "unknown setting 'a\\nb'"),
 ]  # fmt: skip
 
@@ -411,7 +411,7 @@ def test_json_is_read_with_its_tabs_and_keys_twice_are_found(tmp_path):
     path.write_text('{\n\t"experiment": "t",\n\t"network": {"N": 20}\n}')
     assert load_yaml(path)["network"] == {"N": 20}
     path.write_text('{\n"experiment": "t",\n"network": {"N": 20,\n"N": 30}}')
-    with pytest.raises(SettingsError, match=r"network.N: it stands twice, in lines 3 and 4"):
+    with pytest.raises(SettingsError, match=r"network.N: it is given twice, in lines 3 and 4"):
         load_yaml(path)
 
 
@@ -422,9 +422,9 @@ def test_keys_twice_are_found_in_every_file_at_any_depth_without_values(tmp_path
     with pytest.raises(SettingsError) as error:
         check_files([tmp_path / name for name in ("a.yaml", "b.yaml", "c.yaml")])
     assert [line.rpartition("yaml: ")[2] for line in error.value.lines()] == [
-        "y.z.q: it stands twice, in lines 4 and 4; give it once",
-        "experiment: it stands twice, in lines 1 and 3; give it once",
-        "tracking: it stands twice, in lines 2 and 4; give it once",
+        "y.z.q: it is given twice, in lines 4 and 4; give it once",
+        "experiment: it is given twice, in lines 1 and 3; give it once",
+        "tracking: it is given twice, in lines 2 and 4; give it once",
     ]
 
 
@@ -476,17 +476,17 @@ def test_keys_that_stand_twice_on_the_command_line_are_named():
         "a={b: 1, b: 2}",
     ]
     with pytest.raises(
-        SettingsError, match=r"^--config training: eval_tr: it stands twice, in lines 1 and 1; give it once$"
+        SettingsError, match=r"^--config training: eval_tr: it is given twice, in lines 1 and 1; give it once$"
     ):
         check_arguments(arguments, {"training": {"eval_tr": "6", "n_trials": "3"}, "network": "{N: [}"})
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ("--config training={eval_tr:5} --cores 1 -C convert=no", "--config: it stands twice on the command line; give it"),
+    ("--config training={eval_tr:5} --cores 1 -C convert=no", "--config: it is given twice on the command line; give"),
     ("--configfile a.yaml --configfile b.yaml", "once, as --configfile a.yaml b.yaml"),
-    ("-C convert=no device=cpu convert=yes", "--config convert: it stands twice on the command line; give it once"),
-    ("--config=experiment=a experiment=b", "--config experiment: it stands twice"),
-    ("--config training={eval_tr:_5} training={eval_tr:_6}", "--config training.eval_tr: it stands twice on the"),
+    ("-C convert=no device=cpu convert=yes", "--config convert: it is given twice on the command line; give it once"),
+    ("--config=experiment=a experiment=b", "--config experiment: it is given twice"),
+    ("--config training={eval_tr:_5} training={eval_tr:_6}", "--config training.eval_tr: it is given twice on the"),
     ("--config experiment=007", "--config experiment: 007 is read as 7; give it a letter"),
 ])  # fmt: skip
 def test_what_snakemake_would_lose_of_the_command_line_is_named(arguments, words):
@@ -533,7 +533,7 @@ def home(monkeypatch):
 @pytest.mark.parametrize(("given", "is_"), [
     ("results", "results"), ("~/res", "/home/me/res"), ("~", "/home/me"), ("$HOME/res", "/home/me/res"),
     ("${HOME}/${NAME}_1", "/home/me/x_1"), ("a/~/b", "a/~/b"), ("./~", "./~"), ("a$", "a$"), ("/a b/$NAME", "/a b/x"),
-    ("~root/x", "/root/x"), (None, None),
+    ("~root/x", "/root/x"),
 ])  # fmt: skip
 def test_home_and_variables_in_paths(home, given, is_):
     assert expanded(given) == is_

@@ -16,6 +16,7 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import StageError, evaluate_run, export_run, run_block, train_run, train_together
 from ratecore.experiment.summary import IncompleteError, cell_figures, loss_curve, summarize
+from ratecore.tracking.mlflow.translation import Translation
 
 CONFIG = {
     "experiment": "blocks",
@@ -80,11 +81,15 @@ def test_what_failed_by_another_version_fails_no_later_stage(tmp_path, monkeypat
 
 def test_curves_of_settings_that_come_back_are_where_they_were(tmp_path):
     def group(n):
+        """The group in MLflow of the curves of an evaluation with n trials."""
         experiment = Experiment.from_config({**CONFIG, "evaluation": {"n_trials": n}, "results": str(tmp_path)})
         (run, *_) = runs_of(experiment)
         do("train", [run])
         do("evaluate", [run])
-        return stages.running.curve_group(run, "eval_curves", "evaluate")
+        translate = Translation()
+        points = [translate(event).points for event in run.record.events()][-1]
+        (name,) = {name.partition("/")[0] for name, _ in points if "curves" in name} or {None}
+        return name
 
     assert [group(n) for n in (6, 8, 6, 10)] == ["eval_curves", "eval_curves_2", "eval_curves", "eval_curves_3"]
 
@@ -103,10 +108,10 @@ def test_a_run_that_breaks_does_not_hold_up_the_others_and_is_tried_again(experi
         run_block("train", runs, work, log)
     assert tried == [0, 1, 2] and "Traceback" in log.getvalue()
     end = runs[1].record.last("end", "train")
-    assert end["status"] == "broken" and end["tags"]["error"] == "OSError: No space left on device"
+    assert end["status"] == "broken" and end["error"] == "OSError: No space left on device"
     assert [o["status"] for o in run_block("train", runs, work, log)] == ["done"] * 3
     assert tried == [0, 1, 2, 1]
-    assert runs[1].record.last("end", "train")["tags"]["error"] == ""
+    assert "error" not in runs[1].record.last("end", "train")
 
 
 def test_runs_side_by_side_are_the_runs_one_by_one(experiment, tmp_path, capfd):
@@ -245,8 +250,8 @@ def test_another_evaluation_adds_to_the_run(experiment, tmp_path):
     for stage in ("train", "evaluate", "export"):
         do(stage, [again])
     assert len(list((tmp_path / "blocks" / "models").rglob("*.mat"))) == 1
-    curves = again.record.last("end", "evaluate")["curves"]
-    assert curves and all(name.startswith("eval_curves_2/") for name in curves)
+    ends = [end for end in again.record.events("end") if end["stage"] == "evaluate"]
+    assert [end["n_trials"] for end in ends] == [6, 7] and ends[0]["identity"] != ends[1]["identity"]
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -321,11 +326,11 @@ def test_a_log_that_cannot_be_written_ends_nothing(experiment):
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # so that closing has nothing to say
 
 
-def test_colours_and_names():
+def test_names_and_numbers_of_grid_points():
     experiment = Experiment.from_config({"experiment": "x", "grid": {"gain": [1.0, 2.0], "seed": [0, 1]}})
-    labels = [Run.of(experiment, cell, seed).labels for cell in experiment.cells for seed in experiment.seeds]
-    assert [label["name"] for label in labels][:2] == ["go-nogo gain=1 seed=0", "go-nogo gain=1 seed=1"]
-    assert len({label["color"] for label in labels}) == 4
+    runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    assert [run.labels["name"] for run in runs][:2] == ["go-nogo gain=1 seed=0", "go-nogo gain=1 seed=1"]
+    assert [run.grid_point for run in runs] == [0, 0, 1, 1]
 
 
 def test_the_record_of_a_long_training_is_small(tmp_path):

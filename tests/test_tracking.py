@@ -13,8 +13,9 @@ from ratecore import cli
 from ratecore.system.files import locked, sealed_json, write_atomic
 from ratecore.tracking import Record, RecordError, queue
 from ratecore.tracking.mlflow.follow import follow
-from ratecore.tracking.mlflow.mirror import Mirror, is_database, metric_name, standing, tracking_uri
+from ratecore.tracking.mlflow.mirror import Mirror, is_database, tracking_uri
 from ratecore.tracking.mlflow.state import read_state
+from ratecore.tracking.mlflow.translation import metric_name, status_of
 from ratecore.tracking.queue import close, note_deaths, note_open, open_runs
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
@@ -197,16 +198,18 @@ def test_a_note_of_a_stage_that_begins_at_that_moment_stays(tmp_path, monkeypatc
     assert not list((root / "open").iterdir())
 
 
-def test_a_run_stands_as_its_worst_stage_does():
+@pytest.mark.parametrize("said", [lambda text: {"error": text}, lambda text: {"tags": {"error": text}}],
+                         ids=["new", "old"])  # fmt: skip
+def test_a_run_stands_as_its_worst_stage_does(said):
     def after(*ends):
         events = [{"event": "start", "stage": "train"}]
         for stage, status in ends:
-            events.append({"event": "end", "stage": stage, "status": status, "tags": {"error": f"of {stage}"}})
-        shown, ended, error = standing(events)
+            events.append({"event": "end", "stage": stage, "status": status, **said(f"of {stage}")})
+        shown, ended, error = status_of(events)
         assert ended is events[-1]
         return shown, error
 
-    assert standing([{"event": "start", "stage": "train"}]) == ("RUNNING", None, "")
+    assert status_of([{"event": "start", "stage": "train"}]) == ("RUNNING", None, "")
     assert after(("train", "broken"), ("train", "done")) == ("FINISHED", "")
     assert after(("evaluate", "broken"), ("convert r~1", "done")) == ("FAILED", "evaluate: of evaluate")
     assert after(("convert r~1", "broken"), ("convert r~2", "done")) == ("FAILED", "convert r~1: of convert r~1")

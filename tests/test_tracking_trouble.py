@@ -328,31 +328,3 @@ def test_a_mirror_that_ends_by_itself_is_said_at_once_and_in_the_end(tmp_path, c
     (tmp_path / "x" / "open" / "b").unlink()
     assert not_mirrored(tmp_path / "x") == 0 and words_of_mirror(tmp_path / "x") == ""
     assert not_mirrored(tmp_path / "nothing") == 0
-
-
-def test_a_deleted_experiment_is_restored_aloud_without_the_runs_that_were_deleted_before(store, capfd):
-    results, uri = store
-    runs = {name: open_run(results, "restored", name) for name in ("kept", "single", "other")}
-    for _, record in runs.values():
-        record.append("end", "train", status="done", identity="i")
-    job = job_of(results, "restored", whole=True)
-    assert follow(job, uri, lambda seconds: True)
-    mirror, ids = Mirror(uri, "restored", results), {}
-    ids = {name: read_state(folder)["run_id"] for name, (folder, _) in runs.items()}
-    mirror.client.delete_run(ids["single"])
-    assert follow(job, uri, lambda seconds: True)  # sees it
-    mirror.client.delete_experiment(mirror.experiment_id)
-    capfd.readouterr()
-    runs["kept"][1].append("start", "evaluate", identity="j", labels={"name": "kept"})
-    assert follow(job, uri, lambda seconds: True)
-    said = capfd.readouterr().err
-    assert said.count("the experiment 'restored' was deleted in MLflow and is restored with its runs; 1 of them") == 1
-    shown = {run.info.run_id for run in mirror.client.search_runs([mirror.experiment_id])}
-    assert shown == {ids["kept"], ids["other"]}
-    # A run that people restore by hand stays restored.
-    mirror.client.restore_run(ids["single"])
-    assert follow(job, uri, lambda seconds: True) and "restored" not in capfd.readouterr().err
-    mirror.client.delete_experiment(mirror.experiment_id)
-    assert follow(job, uri, lambda seconds: True)
-    assert "restored with its runs\n" in capfd.readouterr().err
-    assert len(mirror.client.search_runs([mirror.experiment_id])) == 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import keyword
-import posixpath
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -73,14 +72,6 @@ def column_name(name: str, taken: set[str]) -> str:
     if not safe.isidentifier() or keyword.iskeyword(safe) or safe.startswith("_") or safe in METHODS:
         safe = f"task_settings_{safe.lstrip('_')}"
     return safe
-
-
-def parameter_name(name: str) -> str:
-    """The name of a setting as MLflow can have it: with '_' for other letters, and a hash if there are any."""
-    safe = re.sub(r"[^\w ./:-]", "_", name)[:200]
-    if safe == name and posixpath.normpath(name) == name:
-        return name
-    return f"{safe.replace('/', '_')}_{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def path_of(values: dict[str, str]) -> str:

@@ -130,11 +130,9 @@ def closest(runs: list[Run]) -> Closest | None:
     """Of networks that were not trained, the one that came closest to the criterion; None when nothing was recorded."""
     found = []
     for run in runs:
-        tests = [e for e in run.record.events("metrics") if e["stage"] == "train"]
-        if tests:
-            values = max(tests, key=lambda e: e["step"])
-            loss, accuracy = values["values"]["train/test_loss"], values["values"]["train/test_accuracy"]
-            found.append(Closest(run, values["step"], loss, accuracy))
+        if tests := run.record.tests():
+            last = max(tests)
+            found.append(Closest(run, last, tests[last]["test_loss"], tests[last]["test_accuracy"]))
     # Accuracy first: the loss of a network that does the task is small, while a small loss alone can be silence.
     return min(found, key=lambda c: (-c.accuracy, c.loss), default=None)
 

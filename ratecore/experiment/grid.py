@@ -331,6 +331,10 @@ class Experiment:
         named = [f"{key}~{format_value(value)}" for key, value in parts.items()]
         return self.root.joinpath("runs", *named, run.identity("training"))
 
+    def run_names(self) -> list[str]:
+        """Names of the folders of all networks of the grid, each once."""
+        return [cell.identity(seed, "training") for cell in self.cells_of("train").values() for seed in self.seeds]
+
 
 def _grid_problems(grid) -> list:
     """What is wrong with the axes' names and with the seeds of a grid, before any value is looked at."""

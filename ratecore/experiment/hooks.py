@@ -48,7 +48,7 @@ class Launch:
         self._config, self._train = config, train
         self.root = experiment.root.as_posix()
         settings = experiment.settings
-        self.follower = Follower(uri, settings.experiment, settings.results)
+        self.follower = Follower(uri, settings.experiment, settings.results, runs=experiment.run_names)
         self.stale: list[str] | None = None  # files of other grids, which Snakemake makes again; None: not looked yet
         self.closing = self._closing()
         self._attached = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import contextlib
 import os
 import sys
@@ -10,10 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ratecore.experiment.axes import format_value, parameter_name
 from ratecore.experiment.grid import LATER, Cell, Experiment
 from ratecore.experiment.progress import say
-from ratecore.settings.run import RunSettings, hash_of
+from ratecore.settings.run import RunSettings
 from ratecore.system.files import inside, locked, sha256_of
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.provenance import code_hash
@@ -36,8 +34,9 @@ class Run:
 
     Attributes:
         folder: of the run.   root: of the experiment's results.   settings: of the run.
-        labels: `name`, `grid`, `cell`, `color`, for people and MLflow.
+        labels: `name` of the run, `grid` and `cell`, its experiment and grid point, for people.
         variants: stage: path of the variant (`refractory~2`), for stages that the grid has variants of.
+        grid_point: number of the first grid point that trains this network.
     """
 
     folder: Path
@@ -45,6 +44,7 @@ class Run:
     settings: RunSettings
     labels: dict[str, str] = field(default_factory=dict)
     variants: dict[str, str] = field(default_factory=dict)
+    grid_point: int = 0
 
     @classmethod
     def of(cls, experiment: Experiment, cell: Cell, seed: int) -> Run:
@@ -55,10 +55,9 @@ class Run:
         swept = [a.column for a in experiment.axes if len(a.values) > 1 and a.column in columns and a.column != "task"]
         parts = [*(f"{column}={cell.values[column]}" for column in swept), f"seed={seed}"]
         name = " ".join([cell.values["task"], *parts])
-        labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path_in(columns),
-                  "color": _color(network.number, seed)}  # fmt: skip
+        labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path_in(columns)}
         variants = {stage: path for stage in LATER if (path := experiment.variant(cell, stage))}
-        return cls(experiment.folder(settings), experiment.root, settings, labels, variants)
+        return cls(experiment.folder(settings), experiment.root, settings, labels, variants, network.number)
 
     def step(self, stage: str) -> str:
         """The stage as the record names it: with its variant, where it has one."""
@@ -71,13 +70,6 @@ class Run:
     def place(self, stage: str) -> Path:
         """The folder of what a stage writes."""
         return self.folder / self.variants.get(stage, "")
-
-    def group(self, name: str, stage: str) -> str:
-        """Where MLflow has what a stage gives: `spiking`, or `spiking/refractory_2` of a variant."""
-        variant = self.variants.get(stage, "").replace("~", "_")
-        if len(variant) > 120:  # MLflow's names have at most 250 characters
-            variant = f"{variant[:80]}_{hash_of({'variant': variant})}"
-        return f"{name}/{variant}".rstrip("/")
 
     @property
     def network(self) -> Path:
@@ -182,13 +174,6 @@ class Run:
         """The path as the record names it: from the experiment's folder, or from `start`."""
         return Path(os.path.relpath(path, start or self.root)).as_posix()
 
-    def params(self) -> dict[str, object]:
-        """What the network depends on, as flat names and values: MLflow's params."""
-        s = self.settings
-        flat = {"task": s.task, "seed": s.seed, **s.network.model_dump(), **s.training.model_dump()}
-        flat |= {parameter_name(f"task.{key}"): value for key, value in s.create_task().settings.items()}
-        return {key: format_value(v) if key == "taus" else v for key, v in flat.items() if v is not None}
-
 
 def _is_as_written(file: Path, sha256: str) -> bool:
     """Whether a file is what was recorded of it; a `.mat` may have had its lambda added since."""
@@ -203,10 +188,3 @@ def _is_as_written(file: Path, sha256: str) -> bool:
     except FormatError:
         return False
     return sha256_without_additions(file) == sha256
-
-
-def _color(cell: int, seed: int) -> str:
-    """A colour for MLflow's charts: a hue of the grid point, far from its neighbours', and a shade of the seed."""
-    golden = 0.618034
-    rgb = colorsys.hls_to_rgb(cell * golden % 1, 0.35 + 0.25 * (seed * golden % 1), 0.7)
-    return "#" + "".join(f"{round(255 * c):02x}" for c in rgb)

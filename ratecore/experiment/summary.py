@@ -10,7 +10,7 @@ from ratecore.experiment.grid import Cell, Experiment
 from ratecore.experiment.runs import DEPENDS_ON, Run
 from ratecore.system.files import read_sealed_json, write_atomic
 from ratecore.tracking.mlflow.state import Mirrored, read_state
-from ratecore.tracking.record import RecordError
+from ratecore.tracking.record import RecordError, tests_of
 
 # Columns of what a conversion to a spiking network came to: their names in its `end`. Empty for one not trained.
 SPIKING = {
@@ -247,14 +247,11 @@ def grid_pages(experiment: Experiment, table) -> dict:
 
 def loss_curve(run: Run) -> tuple[list, list, bool]:
     """Trials and test losses of the run's training, from its record, and whether it was trained."""
-    tests, end = {}, {}
-    for event in run.record.events():
-        if (event["event"], event["stage"]) == ("metrics", "train"):
-            tests[event["step"]] = event["values"]["train/test_loss"]  # of the last, if it was trained more than once
-        elif (event["event"], event["stage"]) == ("end", "train"):
-            end = event
+    events = run.record.events()
+    tests, ends = tests_of(events), [e for e in events if (e["event"], e["stage"]) == ("end", "train")]
+    end = ends[-1] if ends else {}
     trials = [trial for trial in sorted(tests) if trial <= end.get("n_trials", trial)]
-    return trials, [tests[trial] for trial in trials], bool(end.get("trained", False))
+    return trials, [tests[trial]["test_loss"] for trial in trials], bool(end.get("trained", False))
 
 
 def cell_figures(experiment: Experiment, cell) -> dict:

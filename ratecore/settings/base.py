@@ -1,4 +1,4 @@
-"""What all settings have in common: frozen, strict, with errors in plain words."""
+"""The base of all settings: frozen, strict, with errors in plain words."""
 
 from __future__ import annotations
 
@@ -6,52 +6,71 @@ import functools
 import math
 import os
 import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from ratecore.settings import hints
+from ratecore.settings.hints import is_section
 from ratecore.system.redaction import without_secrets
 
-# A number with an exponent that YAML 1.1 hands over as text: `1e4`, `1.5e3`, `2e-3`.
+# Numbers with an exponent that YAML 1.1 reads as text: `1e4`, `1.5e3`, `2e-3`.
 EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,4}")
 _PLAIN = frozenset({int, bool, type(None)})
-LARGEST_WHOLE = 2**53  # up to which every whole number is a float
+LARGEST_WHOLE = 2**53  # up to which floats represent every integer
+
+Problem = tuple[tuple[str, ...], str]  # path of keys, message
 
 
 class Lines(str):
-    """A message with line breaks of its own, such as the traceback of a user's task. All others are one line each."""
+    """A message with line breaks, such as one with a user's traceback; all other messages are one line each."""
 
 
 class SettingsError(ValueError):
     """Settings that cannot be used; the message names each key, its value and what is allowed.
 
-    Attributes:
-        problems: one (path of keys, message) for each thing that is wrong. The path goes where the message says
-            `{key}`, or in front of it.
+    Args:
+        problems: a message, or the path of keys and the message of each problem. The path replaces `{key}` in the
+            message, or precedes it.
     """
 
-    def __init__(self, problems: str | list[tuple[tuple[str, ...], str]]):
-        self.problems = [((), problems)] if isinstance(problems, str) else problems
+    def __init__(self, problems: str | Sequence[Problem]):
+        self.problems: list[Problem] = [((), problems)] if isinstance(problems, str) else list(problems)
         super().__init__("; ".join(self.lines()))
 
     @classmethod
-    def of(cls, key: str, value, allowed: str) -> SettingsError:
-        """One setting of a section whose value does not go with another: 'key = value: what is allowed'."""
+    def for_key(cls, key: str, value: object, allowed: str) -> SettingsError:
+        """The error for one setting of a section: 'key = value: what is allowed'.
+
+        Args:
+            key: name of the setting within its section.
+            value: its value.
+            allowed: what is allowed.
+
+        Returns:
+            An error, not yet raised.
+        """
         text = f"{value:g}" if isinstance(value, float) else shown(value)
         return cls([((key,), f" = {text}: {allowed}")])
 
     def lines(self) -> list[str]:
-        """One sentence for each problem, without the password of a tracking URI in the wrong place."""
+        """The message of each problem, without passwords of tracking URIs.
+
+        Returns:
+            One sentence for each problem.
+        """
         return [without_secrets(_sentence(path, message)) for path, message in self.problems]
 
 
-def _sentence(path, message: str) -> str:
-    """'section.key = value: what is allowed', in one line whatever is in the keys, except for `Lines`."""
+def _sentence(path: tuple[str, ...], message: str) -> str:
+    """'section.key = value: what is allowed', in one line unless the message is `Lines`."""
     key = ".".join(_printable(shortened(str(part))) for part in path)
     text = message.replace("{key}", key) if "{key}" in message else key + message
     if path and key and "{key}" not in message and not re.match(r"[ :.\[]", message):
-        text = f"{key}: {message}"  # of a check that named no setting
+        text = f"{key}: {message}"  # from a check that names no setting
     return "\n".join(map(_printable, text.split("\n") if isinstance(message, Lines) else [text]))
 
 
@@ -60,14 +79,21 @@ def _printable(text: str) -> str:
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, no unknown key, errors in plain words."""
+    """Base class of all settings: frozen, no unknown keys, errors in plain words.
+
+    Args:
+        **values: settings by name; all others have their defaults.
+
+    Raises:
+        SettingsError: names each problem.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
-    def __init__(self, /, **values):
-        # Strict, so that YAML's `N: true` is no number; what can be read in one way only is read so.
+    def __init__(self, /, **values: Any):
+        # Strict, so that YAML's `N: true` is not a number; values that can be read in only one way are converted.
         numbers = _numbers(type(self))
-        for key, value in values.items():  # changed in place, and quickly: a grid makes thousands of settings
+        for key, value in values.items():  # in place and fast: a grid makes thousands of settings
             kinds, given = numbers.get(key, frozenset()), type(value)
             plain = given in _PLAIN or (given is float and float in kinds) or (given is dict and not kinds)
             if not plain:
@@ -75,14 +101,14 @@ class Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            found = [e.get("ctx", {}).get("error") for e in error.errors()]
-            causes = [cause for cause in (getattr(e, "__cause__", None) for e in found) if cause]  # in a user's task
-            problems = _one_each([p for e in error.errors() for p in self._problems(e)])
+            errors = [e.get("ctx", {}).get("error") for e in error.errors()]
+            causes = [cause for cause in (getattr(e, "__cause__", None) for e in errors) if cause]  # in a user's task
+            problems = _innermost([p for e in error.errors() for p in self._problems(e)])
             raise SettingsError(problems) from (causes[0] if causes else None)
 
     @classmethod
-    def _problems(cls, error: dict) -> list[tuple[tuple[str, ...], str]]:
-        """What pydantic found wrong, as problems in our words; those of nested settings get their key in front."""
+    def _problems(cls, error: ErrorDetails) -> list[Problem]:
+        """An error of pydantic as problems in our words; those of nested settings get their key in front."""
         path = cls._path(error["loc"])
         cause = error.get("ctx", {}).get("error")
         if isinstance(cause, SettingsError):
@@ -97,46 +123,47 @@ class Settings(BaseModel):
         return [(path, f" = {shown(error.get('input'))}: {cls._allowed(path, error)}")]
 
     @classmethod
-    def _path(cls, loc) -> tuple[str, ...]:
-        """The keys of a place, without pydantic's names for the types that it tried; `taus.1` is `taus[1]`."""
+    def _path(cls, loc: Iterable[int | str]) -> tuple[str, ...]:
+        """The keys of a location, without pydantic's names for the types that it tried; `taus.1` is `taus[1]`."""
         path: list[str] = []
         for part in loc:
             if isinstance(part, int) and path:
                 path[-1] += f"[{part}]"
-            elif not path or not re.fullmatch(r"float|int|str|bool|(dict|tuple|list)\[.*", part):
+            elif not path or not re.fullmatch(r"float|int|str|bool|(dict|tuple|list)\[.*", str(part)):
                 path.append(str(part))
         return tuple(path)
 
     @classmethod
-    def _allowed(cls, path: tuple[str, ...], error: dict) -> str:
+    def _allowed(cls, path: tuple[str, ...], error: ErrorDetails) -> str:
         """What is allowed for a value, with a hint where it is clear what was meant."""
-        value, said = error.get("input"), error["msg"].removeprefix("Value error, ")
+        value, allowed = error.get("input"), error["msg"].removeprefix("Value error, ")
         key = path[0].partition("[")[0]
         field = cls.model_fields.get(key)
         if field is None:
-            return said
-        if hasattr(field.annotation, "model_fields"):
+            return allowed
+        if is_section(field.annotation):
             return "it must be a mapping of settings" + _for_section(path[0], field.annotation, value)
         options = re.findall(r"'([^']+)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
-        said = said.replace("a valid dictionary", "a mapping, `key: value`")
+        allowed = allowed.replace("a valid dictionary", "a mapping, `key: value`")
         if error["type"] in ("less_than_equal", "less_than"):
-            said += hints.for_bound(*error["ctx"].values(), value)
-        return said + hints.for_value(key, field.annotation, field.default, options, value)
+            (bound,) = error["ctx"].values()
+            allowed += hints.for_bound(bound, value)
+        return allowed + hints.for_value(key, field.annotation, field.default, options, value)
 
 
-def _one_each(problems: list) -> list:
-    """Of a value that may have one of several types each type complains: the first of the innermost says it."""
+def _innermost(problems: list[Problem]) -> list[Problem]:
+    """One problem for each value: where several types are allowed, pydantic reports one for each type."""
     paths = {path for path, _ in problems}
     outer = {path[:k] for path in paths for k in range(1, len(path))}
-    kept: dict = {}
+    kept: dict[object, Problem] = {}
     for path, message in problems:
         if path not in outer or not path:
             kept.setdefault(path or message, (path, message))
     return list(kept.values())
 
 
-def _for_section(name: str, model, value) -> str:
-    """What follows something that is no section where one should be."""
+def _for_section(name: str, model: type[BaseModel], value: object) -> str:
+    """The hint for a value that should be a section."""
     keys = ", ".join(model.model_fields)
     if value is None:
         return f" ({keys}) indented below {name}:, or be left out"
@@ -152,21 +179,24 @@ def _for_section(name: str, model, value) -> str:
 
 
 @functools.cache
-def _numbers(model) -> dict[str, frozenset[type]]:
-    """The settings of a section that are numbers, or have them in lists, and the plain types of their values."""
+def _numbers(model: type[BaseModel]) -> dict[str, frozenset[Any]]:
+    """The settings of a section that are numbers or lists of numbers, with the plain types of their values."""
     every = {key: frozenset(hints.kinds_of(field.annotation)) for key, field in model.model_fields.items()}
     return {key: kinds for key, kinds in every.items() if kinds & {int, float} and str not in kinds}
 
 
-def as_number(value, kinds: frozenset[type]):
-    """A value as the setting has it, where it can be read in one way only.
+def as_number(value: Any, kinds: frozenset[Any]) -> Any:
+    """Convert a value to the type of its setting, where it can be read in only one way.
 
-    `1e4`, which YAML 1.1 takes for text, is a number where a setting is one; a whole number such as 1e4 or 200.0 is
-    one where a count is wanted; numpy's scalars and arrays are what they stand for, and a path is its text. Anything
-    else stays what it is.
+    `1e4`, which YAML 1.1 reads as text, becomes a number; integers such as 1e4 or 200.0 become ints where a count is
+    wanted; numpy's scalars and arrays become numbers and lists, and paths become text.
 
     Args:
-        value: as it was given.   kinds: the plain types that the setting's value can have.
+        value: as it was given.
+        kinds: the plain types that the setting's value can have.
+
+    Returns:
+        The converted value, or `value` itself.
     """
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
@@ -189,26 +219,56 @@ def as_number(value, kinds: frozenset[type]):
 
 
 def task_key(name: str) -> str:
-    """The one spelling of a task's name: 'Go_NoGo' is 'go-nogo'."""
+    """The canonical spelling of a task's name.
+
+    Args:
+        name: any spelling, 'Go_NoGo'.
+
+    Returns:
+        Lower case with dashes, 'go-nogo'.
+    """
     return str(name).lower().replace("_", "-")
 
 
 def shortened(text: str, most: int = 100) -> str:
-    """A text that is cut where it is long."""
+    """Cut a long text.
+
+    Args:
+        text: any text.
+        most: number of characters that are kept.
+
+    Returns:
+        The text, or its start and ' ...'.
+    """
     return text if len(text) <= most else f"{text[:most]} ..."
 
 
-def shown(value) -> str:
-    """A value for a message: cut where it is long, and not spelled out where it is a number of thousands of digits."""
+def shown(value: object) -> str:
+    """A value as messages show it.
+
+    Args:
+        value: any value.
+
+    Returns:
+        Its `repr` in one line, cut where it is long, without secrets.
+    """
     try:
-        text = without_secrets(repr(value))  # before it is cut, for half a URI does not look like one
+        text = without_secrets(repr(value))  # before it is cut, since half a URI does not look like one
     except ValueError:
         return "a whole number of more than 4,300 digits"
-    # Arrays have line breaks, and objects addresses, which differ each time and make two messages of one.
+    # Arrays have line breaks. Objects have addresses, which would make two messages of one.
     return shortened(re.sub(r"\s*\n\s*| at 0x[0-9a-f]+", lambda m: " " if "\n" in m[0] else "", text), 200)
 
 
-def did_you_mean(given, names) -> str:
-    """' (did you mean ...?)' when one of `names` is near what was given, '' otherwise."""
-    found = hints.near(given if isinstance(given, str) else shown(given), names)
-    return f" (did you mean '{found}'?)" if found else ""
+def did_you_mean(given: object, names: Iterable[str]) -> str:
+    """The hint for an unknown name.
+
+    Args:
+        given: the unknown name.
+        names: the known ones.
+
+    Returns:
+        ' (did you mean ...?)' when one of `names` is similar, else ''.
+    """
+    name = hints.near(given if isinstance(given, str) else shown(given), names)
+    return f" (did you mean '{name}'?)" if name else ""

@@ -1,15 +1,16 @@
-"""Settings of a whole experiment, the schema of its file, and the words for what cannot be used."""
+"""Settings of an experiment, the schema of its file, and its error messages."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from ratecore.settings.base import Settings, SettingsError, shortened, shown, task_key
+from ratecore.settings.base import Problem, Settings, SettingsError, shortened, shown, task_key
 from ratecore.settings.hints import look_in
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.reading import expanded_uri, local_path
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
@@ -26,52 +27,52 @@ class TrackingSettings(Settings):
 
     @field_validator("uri")
     @classmethod
-    def _expand(cls, uri):
+    def _expand(cls, uri: str | None) -> str | None:
         return expanded_uri(uri)
 
 
 class FigureSettings(Settings):
-    """What is drawn for the report."""
+    """Figures of the report."""
 
     grid_points: int = Field(
-        50, ge=0, le=MOST, description="grid points that get figures of their own, the first of the grid"
+        50, ge=0, le=MOST, description="number of grid points with figures of their own, the first of the grid"
     )
 
 
 class ExperimentSettings(Settings):
-    """A whole experiment: the file `config/config.yaml`."""
+    """An experiment: the file `config/config.yaml`."""
 
     experiment: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         max_length=100,
-        description="name of the experiment: of its folder in the results and of the experiment in MLflow",
+        description="name of the experiment, of its folder in the results and of the experiment in MLflow",
     )
     results: str = Field(
         "results", min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$", description="folder of all results"
     )
-    grid: dict[str, Annotated[list, Field(min_length=1)] | str] = Field(
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)] | str] = Field(
         {}, description="axis: list of values. Any setting can be an axis; `seed` can also be a range, '0..99'"
     )
-    seeds_per_job: int = Field(10, ge=1, le=MOST, description="seeds of one grid point that one job takes")
+    seeds_per_job: int = Field(10, ge=1, le=MOST, description="seeds of a grid point that one job handles")
     threads_per_job: int = Field(
-        1, ge=1, le=MOST, description="cores that a training job takes: so many of its seeds are trained at once"
+        1, ge=1, le=MOST, description="cores per training job; that many seeds train in parallel"
     )
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu", description="where networks are trained; 'auto' is a GPU when there is one"
     )
-    jobs_per_gpu: int = Field(1, ge=1, description="jobs that may share a GPU")
+    jobs_per_gpu: int = Field(1, ge=1, description="number of jobs that may share a GPU")
     gpu_frac: float | None = Field(
-        None, gt=0, le=1, description="fraction of a GPU's memory that a job may take; by default its share of the GPU"
+        None, gt=0, le=1, description="fraction of a GPU's memory that a job may use; by default its share of the GPU"
     )
     task: str = Field("go-nogo", description="task of every run, unless it is an axis")
-    task_file: str | None = Field(None, description="Python file that registers your own task")
+    task_file: LocalPathAsWritten | None = Field(None, description="Python file that registers your own task")
     task_settings: dict[str, float | dict[str, float]] = Field(
         {}, description="settings over the task's defaults, in steps of 5 ms; under a task's name: of that task only"
     )
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
-    convert: bool = Field(True, description="whether trained networks are converted to spiking ones")
+    convert: bool = Field(True, description="whether trained networks are converted to spiking networks")
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
     tracking: TrackingSettings = TrackingSettings()
@@ -79,55 +80,49 @@ class ExperimentSettings(Settings):
 
     @field_validator("results")
     @classmethod
-    def _expand(cls, results):
+    def _expand(cls, results: str) -> str | None:
         return local_path(results)
-
-    @field_validator("task_file")
-    @classmethod
-    def _check_expansion(cls, task_file):
-        local_path(task_file)  # kept as it is written: every run records it
-        return task_file
 
     @field_validator("task_settings")
     @classmethod
-    def _check_names(cls, given):
+    def _check_names(cls, given: dict[str, Any]) -> dict[str, Any]:
         names: dict[str, str] = {}
         for name in (name for name, own in given.items() if isinstance(own, dict)):
             if (first := names.setdefault(task_key(name), name)) != name:
-                raise SettingsError([((name,), f": it is the task '{first}', which is there already; give it once")])
+                raise SettingsError([((name,), f": it is the task '{first}', which is given already; give it once")])
         return given
 
     @field_validator("grid", mode="before")
     @classmethod
-    def _check_axes(cls, grid):
+    def _check_axes(cls, grid: Any) -> dict[str, Any]:
         if not isinstance(grid, dict) or not all(isinstance(axis, str) for axis in grid):
             dashes = isinstance(grid, list) and any(isinstance(part, dict) for part in grid)
             hint = " (without the dashes in front of them)" if dashes else ""
             raise ValueError(f"it must be a mapping of axis: list of values{hint}")
-        problems = []
-        grid = {axis: _as_values(values) for axis, values in grid.items()}
-        for axis, values in grid.items():
+        problems: list[Problem] = []
+        lists = {axis: _as_values(values) for axis, values in grid.items()}
+        for axis, values in lists.items():
             if isinstance(values, list) and not values:
                 problems.append(((axis,), " = []: an axis needs at least one value"))
             elif not isinstance(values, list | str):
                 problems.append(((axis,), f" = {shown(values)}: it must be a list of values{_as_list(axis, values)}"))
         if problems:
             raise SettingsError(problems)
-        return grid
+        return lists
 
 
 look_in(ExperimentSettings)
 
 
-def _as_values(values):
-    """What Python has for a list of values, as a list."""
+def _as_values(values: Any) -> Any:
+    """Arrays, tuples and ranges as lists; anything else unchanged."""
     if isinstance(values, np.ndarray):
         return values.tolist()
     return list(values) if isinstance(values, tuple | range) else values
 
 
-def _as_list(axis: str, values) -> str:
-    """What follows an axis whose values are no list: how they are written."""
+def _as_list(axis: str, values: object) -> str:
+    """The hint for an axis whose values are not a list: how they are written."""
     axis = shortened(axis)
     if values is None:
         return f", as {axis}: [...]"
@@ -139,7 +134,11 @@ def _as_list(axis: str, values) -> str:
 
 
 def schema_yaml() -> str:
-    """The JSON schema of `config/config.yaml`, as YAML; `make schema` writes it to workflow/schemas/."""
+    """The JSON schema of `config/config.yaml`; `make schema` writes it to workflow/schemas/.
+
+    Returns:
+        The schema as YAML.
+    """
     import yaml
 
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ExperimentSettings.model_json_schema()}

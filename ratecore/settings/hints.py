@@ -1,4 +1,4 @@
-"""What someone who wrote a wrong key or value most likely meant: the '(did you mean ...?)' of messages."""
+"""Guesses what a wrong key or value was meant to be: the '(did you mean ...?)' in messages."""
 
 from __future__ import annotations
 
@@ -6,96 +6,16 @@ import datetime
 import difflib
 import math
 import re
-from typing import Literal, get_args, get_origin
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
-# Names that other libraries, papers and people use, as `plain` spells them.
-_NAMES = {
-    "experiment": "name experimentname runname project projectname",
-    "results": "output outputdir outputfolder outdir resultsdir resultdir savedir savepath logdir",
-    "grid": "sweep sweeps params parameters axes axis gridsearch",
-    "grid.seed": "seed seeds randomseed rngseed rng nseeds numseeds randomstate manualseed",
-    "seeds_per_job": "blocksize jobsize seedsperblock",
-    "threads_per_job": "threads nthreads cores ncores cpus ncpus cpu nproc workers nworkers numworkers njobs",
-    "device": "gpu gpus gpuid usegpu cuda usecuda accelerator dev",
-    "gpu_frac": "gpufraction gpumemory gpumem",
-    "task": "taskname tasks",
-    "task_file": "taskpath taskmodule taskscript",
-    "task_settings": "settings taskparams taskargs tasksettings",
-    "task_settings.T": "t triallength trialduration seqlen sequencelength nsteps timesteps",
-    "task_settings.stim_on": "stimon stimonset stimulusonset stimstart",
-    "task_settings.stim_dur": "stimdur stimduration stimulusduration",
-    "task_settings.delay": "delay delayduration",
-    "convert": "conversionenabled doconvert",
-    "network.N": "n hidden hiddensize hiddenunits hiddendim hiddenlayersize nhidden nunits units numunits nneurons "
-    "neurons numneurons size nrec rnnsize networksize netsize recsize recurrentsize",
-    "network.P_inh": "pinhibitory inhfraction fracinh inhfrac inhibitoryfraction inhratio pexc eiratio",
-    "network.P_rec": "sparsity density connectivity pconn pconnect connectionprobability connprob recprob",
-    "network.som_N": "som nsom sst nsst sstn somsize",
-    "network.gain": "g spectralradius rho gains",
-    "network.apply_dale": "dale daleslaw dalelaw usedale dalesprinciple daleprinciple ei eirnn",
-    "network.w_dist": "wdistribution weightdist weightdistribution weightinit init initialization initialisation winit",
-    "network.taus": "tau decaytaus decaytau taudecay tausms taums timeconstants timeconstant tausyn synapticdecay "
-    "taumin taumax mintau maxtau taurange tausrange td decay",
-    "network.activation": "act actfn phi nonlinearity activationfunction activationfn transferfunction transfer",
-    "training.n_trials": "epochs nepochs numepochs maxepochs epoch iterations niter niterations maxiter maxsteps "
-    "trainingsteps maxtrials trials ntrain trainingtrials numtrials trainiters updates nupdates",
-    "training.min_trials": "mintrial burnin warmup",
-    "training.batch_size": "batch bs nbatch minibatch minibatchsize batches",
-    "training.learning_rate": "lr eta stepsize learnrate learningrates rate",
-    "training.loss_fn": "loss lossfunction criterion objective losses",
-    "training.loss_threshold": "targetloss lossthresh lossthres stoploss losscriterion",
-    "training.accuracy_threshold": "targetaccuracy accthreshold accthresh accuracythresh acccriterion perfthreshold",
-    "training.eval_freq": "evalevery testevery evalinterval evalfrequency testfreq evalperiod valevery",
-    "training.eval_tr": "evaltrials testtrials ntest neval evaltr",
-    "spiking.tau_m": "membranetau taumembrane taumem",
-    "spiking.refractory": "refrac refractoryperiod tref tauref refractorytime trefractory",
-    "spiking.tau_rise": "taur synapticrise risetime tr taurises",
-    "spiking.dt": "timestep integrationstep simulationstep",
-    "spiking.model": "neuron neuronmodel neurontype",
-    "spiking.noise_sd": "noise sigma noisestd noisesigma noiseamplitude",
-    "spiking.threshold": "vth vthr vthresh vthreshold",
-    "spiking.stimulation": "stim stims stimulations optogenetics",
-    "conversion.scaling_factors": "lambda lambdas scalingfactor scaling scale lambdagrid",
-    "conversion.lesion": "lesions lesioning",
-    "tracking.uri": "mlflow mlflowuri trackinguri url trackingurl mlflowtrackinguri mlflowurl",
-}
-NAMES = {word: path for path, words in _NAMES.items() for word in words.split()}
-ADAM = "; training uses Adam, of which training.learning_rate is the only setting"
-REMARKS = {  # of what people look for and is no setting
-    **dict.fromkeys(
-        ["optimizer", "optimiser", "optim", "weightdecay", "momentum", "scheduler", "lrscheduler", "betas"], ADAM
-    ),
-    **dict.fromkeys(["deltat", "dtrate"], "; a step of the rate network is always 5 ms"),
-    "dropout": "; there is no dropout",
-}
-_WORDS = {
-    "device": {"cuda": "gpu gpus cuda0 cuda1 nvidia", "cpu": "none host", "auto": "any best default"},
-    "activation": {
-        "clipped_relu": "relu clippedrelu reluclipped relu6 rectified",
-        "sigmoid": "logistic sigm",
-        "softplus": "soft smoothrelu",
-    },
-    "w_dist": {"gaus": "gauss gaussian normal randn norm", "gamma": "lognormal"},
-    "loss_fn": {"l2": "mse rmse euclidean squared mseloss ltwo", "l1": "mae absolute l1loss lone"},
-    "mode": {
-        "none": "off null",
-        "exc": "excitatory excite depolarize depolarise chr2",
-        "inh": "inhibitory inhibit hyperpolarize hyperpolarise halo arch",
-    },
-    "model": {"lif": "leaky iaf integrateandfire", "qif": "quadratic izhikevich"},
-    "search": {"full": "all exhaustive grid complete", "racing": "race fast"},
-    "output_of_step": {"peak": "max maximum", "mean": "average avg", "last": "final end"},
-    "synapses": {
-        "E-E": "ee exctoexc",
-        "E-I": "ei exctoinh",
-        "I-E": "ie inhtoexc",
-        "I-I": "ii inhtoinh",
-        "all": "any every",
-    },
-}
-WORDS = {key: {w: value for value, words in own.items() for w in words.split()} for key, own in _WORDS.items()}
+from ratecore.settings.synonyms import NAMES, REMARKS, WORDS
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 DURATIONS = ("T", "stim_on", "stim_dur", "delay")  # settings of tasks that are counted in steps of 5 ms
 TRUE, FALSE, NOTHING = {"true", "yes", "y", "on", "1", "t"}, {"false", "no", "n", "off", "0", "f"}, {"none", "null"}
 DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
@@ -103,46 +23,90 @@ QUOTES = "'\"\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 
 
 def plain(word: str) -> str:
-    """A name without case, separators and quotation marks, by which spellings of it are one."""
+    """Reduce a name to what all its spellings have in common.
+
+    Args:
+        word: any spelling.
+
+    Returns:
+        The name in lower case without separators and quotation marks.
+    """
     return re.sub(rf"[\s_.:/{QUOTES}-]", "", word.translate(DASHES).casefold())
 
 
-def near(word: str, names, cutoff: float = 0.6) -> str | None:
-    """The one of `names` most like a word, whatever its case; None when none is."""
+def is_section(annotation: object) -> TypeGuard[type[BaseModel]]:
+    """Whether the type of a setting is a section of further settings.
+
+    Args:
+        annotation: type of the setting.
+
+    Returns:
+        True for a class of settings.
+    """
+    return hasattr(annotation, "model_fields")
+
+
+def near(word: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The most similar of some names.
+
+    Args:
+        word: a word in any case.
+        names: the names to choose from.
+        cutoff: smallest similarity in [0, 1], as in `difflib.get_close_matches`.
+
+    Returns:
+        One of `names`; None when none is similar.
+    """
     names = list(names)
     by_plain = {plain(name): name for name in names}
     if (same := plain(word)) in by_plain:
         return by_plain[same]
-    found = difflib.get_close_matches(word[:100], names, 1, cutoff)
-    found = found or [by_plain[n] for n in difflib.get_close_matches(same[:100], by_plain, 1, cutoff)]
-    return found[0] if found else None
+    matches = difflib.get_close_matches(word[:100], names, 1, cutoff)
+    matches = matches or [by_plain[n] for n in difflib.get_close_matches(same[:100], by_plain, 1, cutoff)]
+    return matches[0] if matches else None
 
 
-_roots: list[type] = []  # settings that hold all others; `ratecore.settings.experiment` adds its own
+_roots: list[type[BaseModel]] = []  # settings that contain all others; `ratecore.settings.experiment` adds its own
 
 
-def look_in(root: type) -> None:
-    """Makes all settings in `root` known, so that a key in the wrong section is recognized."""
+def look_in(root: type[BaseModel]) -> None:
+    """Make all settings of a class known, so that a key in the wrong section is recognized.
+
+    Args:
+        root: a class of settings, with its sections.
+    """
     _roots.append(root)
 
 
-def every_setting() -> dict[str, type]:
-    """Dotted path of each setting of an experiment: the settings it belongs to."""
-    found: dict[str, type] = {}
+def every_setting() -> dict[str, type[BaseModel]]:
+    """All settings of an experiment.
 
-    def visit(model, path):
+    Returns:
+        Dotted path of each setting, with the class that it belongs to.
+    """
+    paths: dict[str, type[BaseModel]] = {}
+
+    def visit(model: type[BaseModel], path: tuple[str, ...]) -> None:
         for key, field in model.model_fields.items():
-            found[".".join((*path, key))] = model
-            if hasattr(field.annotation, "model_fields"):
+            paths[".".join((*path, key))] = model
+            if is_section(field.annotation):
                 visit(field.annotation, (*path, key))
 
     for root in _roots:
         visit(root, ())
-    return found
+    return paths
 
 
-def for_key(key: str, model) -> str:
-    """What follows an unknown key of the settings `model`: the nearest name, there or elsewhere, or ''."""
+def for_key(key: str, model: type[BaseModel]) -> str:
+    """The hint for an unknown key.
+
+    Args:
+        key: as it was given.
+        model: class of the section in which it was given.
+
+    Returns:
+        The nearest name, there or elsewhere, or ''.
+    """
     own, same = model.model_fields, plain(key)
     if name := next((name for name in own if plain(name) == same), None):
         return _mean(name)
@@ -170,23 +134,30 @@ def _nested(path: str) -> str:
     return f"{section}: {{{': {'.join(rest)}: ...{'}' * len(rest)}"
 
 
-def for_axis(name: str, axes) -> str:
-    """What follows an unknown axis of the grid, of those that there are; '' where nothing is like it."""
+def for_axis(name: str, axes: Collection[str]) -> str:
+    """The hint for an unknown axis of the grid.
+
+    Args:
+        name: as it was given.
+        axes: the axes that there are.
+
+    Returns:
+        The nearest axis, or ''.
+    """
     same = plain(name)
     if same in REMARKS:
         return REMARKS[same]
     field = next((root.model_fields[name] for root in _roots if name in root.model_fields), None)
     if field is not None:
-        inside = hasattr(field.annotation, "model_fields")
-        return f"; name a setting in it, as {name}.<key>" if inside else "; it is one for all runs, outside grid"
+        section = is_section(field.annotation)
+        return f"; name a setting in it, as {name}.<key>" if section else "; it is one for all runs, outside grid"
     target = NAMES.get(same, "").removeprefix("grid.")
     if target in axes or target.startswith("task_settings."):
         return _mean(target)
-    if inside := [axis for axis in axes if axis.startswith(f"{name}.")]:  # of a section within a section
+    if inside := [axis for axis in axes if axis.startswith(f"{name}.")]:  # a section within a section
         return _mean(*inside)
-    if name := near(name, axes):
-        return _mean(name)
-    return ""
+    similar = near(name, axes)
+    return _mean(similar) if similar else ""
 
 
 def _mean(*names: str) -> str:
@@ -196,8 +167,15 @@ def _mean(*names: str) -> str:
     return f" (did you mean {' or '.join(filter(None, [', '.join(quoted[:-1]), quoted[-1]]))}?)"
 
 
-def kinds_of(annotation) -> set[type]:
-    """The plain types a value of this annotation may have, those in its lists and mappings included."""
+def kinds_of(annotation: object) -> set[Any]:
+    """The plain types that values of a type may have, including those in lists and mappings.
+
+    Args:
+        annotation: type of a setting.
+
+    Returns:
+        int, float, str ..., and Literal.
+    """
     if isinstance(annotation, type) and not get_args(annotation):
         return {annotation}
     if get_origin(annotation) is Literal:
@@ -208,15 +186,21 @@ def kinds_of(annotation) -> set[type]:
     return set().union(*(kinds_of(part) for part in inner)) if inner else set()
 
 
-def for_value(key: str, annotation, default, options: list[str], value) -> str:
-    """What follows a wrong value, in parentheses: how it is written, or the option that was meant; or ''.
+def for_value(key: str, annotation: object, default: object, options: list[str], value: Any) -> str:
+    """The hint for a wrong value.
 
     Args:
-        key: name of the setting.   annotation: its type.   default: its default.
-        options: the words that it may have, if it has such.   value: what was given.
+        key: name of the setting.
+        annotation: its type.
+        default: its default.
+        options: the words that are allowed, if the setting has such.
+        value: what was given.
+
+    Returns:
+        How the value is written, or the option that was meant, in parentheses; or ''.
     """
     kinds = kinds_of(annotation)
-    one = not any(get_origin(part) in (tuple, list, dict) for part in (annotation, *get_args(annotation)))
+    single = not any(get_origin(part) in (tuple, list, dict) for part in (annotation, *get_args(annotation)))
     if value is None:
         return " (it has no value)" if default is PydanticUndefined else f" (leave it out for {_yaml(default)})"
     if isinstance(value, bool) and (options or str in kinds) and bool not in kinds:
@@ -224,14 +208,14 @@ def for_value(key: str, annotation, default, options: list[str], value) -> str:
     if options and isinstance(value, str):
         choice = WORDS.get(key, {}).get(plain(value)) or near(value, options)
         return _mean(choice) if choice in options else ""
-    if key == "task" and isinstance(name := getattr(value, "name", None), str):  # a class or an object of one
+    if key == "task" and isinstance(name := getattr(value, "name", None), str):  # a task or its class
         return f" (write its name, '{name}')"
     if key == "device" and isinstance(value, int):
         return " (did you mean 'cuda'? CUDA_VISIBLE_DEVICES says which ones)"
-    if isinstance(value, list | tuple) and one and kinds & {int, float, bool, Literal, str}:
+    if isinstance(value, list | tuple) and single and kinds & {int, float, bool, Literal, str}:
         return f" (one value is wanted here{_sweep(key, value)})"
     if isinstance(value, str) and kinds & {int, float, bool}:
-        return _for_text(key, kinds, one, value)
+        return _for_text(key, kinds, single, value)
     if bool in kinds and value in (0, 1):
         return f" (write {'true' if value else 'false'})"
     if str in kinds and isinstance(value, int | float) and abs(value) < 1e15:
@@ -239,22 +223,30 @@ def for_value(key: str, annotation, default, options: list[str], value) -> str:
     if key == "experiment" and isinstance(value, datetime.date):
         return f" (put it in quotes: '{value:%Y-%m-%d}')"
     if key == "experiment" and isinstance(value, str):
-        words = re.fullmatch(r"[\w .,;+/()-]{1,50}", value)  # and no URI, whose password would be shown
+        words = re.fullmatch(r"[\w .,;+/()-]{1,50}", value)  # not a URI, whose password would be shown
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", value).strip("._-") if words else ""
         return f" (letters, digits, '.', '_' and '-' make a name{f', as {name}' if name else ''})"
     return ""
 
 
-def _sweep(key: str, values) -> str:
-    """How the values of a list are an axis of the grid; '' for what cannot be one."""
+def _sweep(key: str, values: object) -> str:
+    """How to sweep the values of a list; '' for what cannot be an axis of the grid."""
     if key != "task" and any(key in root.model_fields for root in _roots):
         return ", the same for all runs"
     inner = str(values) if len(str(values)) < 60 else "[...]"
     return f"; to sweep it, write grid: {{{key}: {inner}}}"
 
 
-def for_bound(most: float, value) -> str:
-    """What follows a number above the most that is allowed: how it is meant where that is a fraction of 1."""
+def for_bound(most: float, value: object) -> str:
+    """The hint for a number that is too large.
+
+    Args:
+        most: largest value that is allowed, in units of the setting.
+        value: what was given.
+
+    Returns:
+        The fraction that a percentage stands for, or ''.
+    """
     if most == 1 and not isinstance(value, bool) and isinstance(value, int | float) and 1 < value <= 100:
         return f" (a fraction, not per cent: {value / 100:g})"
     return ""
@@ -263,7 +255,7 @@ def for_bound(most: float, value) -> str:
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
-def _for_text(key: str, kinds: set, one: bool, text: str) -> str:
+def _for_text(key: str, kinds: set[Any], single: bool, text: str) -> str:
     """How a text was meant where a number, or true or false, is wanted."""
     word = text.strip().strip(QUOTES).strip()
     if bool in kinds:
@@ -275,12 +267,12 @@ def _for_text(key: str, kinds: set, one: bool, text: str) -> str:
     ascii_word = word.translate(DASHES)
     if word[:1] in "[{" and word[:1]:
         return " (write it without quotes)"
-    if not one and (match := re.fullmatch(r"(\d{1,6}):(\d{1,6}):(\d{1,6})", word)) and int(match[3]):
+    if not single and (match := re.fullmatch(r"(\d{1,6}):(\d{1,6}):(\d{1,6})", word)) and int(match[3]):
         values = list(range(int(match[1]), int(match[2]) + 1, int(match[3])))  # as --scaling_factors 20:75:5
         return f" (write a list, as {values if len(values) < 20 else [*values[:3], '...']})"
-    if not one and (numbers := re.fullmatch(rf"{NUMBER}(?:\s*(?:[,;:_ -]|\.\.)\s*{NUMBER})+", ascii_word)):
-        values = re.split(r"(?<=\d)(?:[,;:_ -]|\.\.)+", numbers[0])
-        return f" (write a list, as [{', '.join(values[:8])}])"
+    if not single and (numbers := re.fullmatch(rf"{NUMBER}(?:\s*(?:[,;:_ -]|\.\.)\s*{NUMBER})+", ascii_word)):
+        words = re.split(r"(?<=\d)(?:[,;:_ -]|\.\.)+", numbers[0])
+        return f" (write a list, as [{', '.join(words[:8])}])"
     if match := re.fullmatch(rf"({NUMBER})\s*%", ascii_word):
         return f" (write {float(match[1]) / 100:g})"
     if re.fullmatch(r"[-+]?\d{1,3}(?:[ '\u00a0\u2009\u202f]\d{3})+", ascii_word):
@@ -303,7 +295,7 @@ def _for_text(key: str, kinds: set, one: bool, text: str) -> str:
     return ""
 
 
-def _yaml(value) -> str:
+def _yaml(value: object) -> str:
     """A default as YAML has it."""
     if value in (None, {}, ()):
         return "its default"
@@ -313,7 +305,14 @@ def _yaml(value) -> str:
 
 
 def for_seeds(text: str) -> str:
-    """What follows a range of seeds that is written in another way."""
+    """The hint for a range of seeds that is written in another way.
+
+    Args:
+        text: as it was given.
+
+    Returns:
+        How it is written, or ''.
+    """
     numbers = re.findall(r"\d+", text.translate(DASHES))
     if len(numbers) == 2 and re.fullmatch(r"\D*\d+\s*(\.+|-|:|to|,|\.\.\s*)\s*\d+\D*", text.translate(DASHES)):
         if len(max(numbers, key=len)) > 19:
@@ -328,7 +327,14 @@ def for_seeds(text: str) -> str:
 
 
 def for_list(text: str) -> str:
-    """What follows a text where an axis's list should be."""
+    """The hint for a text where the list of an axis should be.
+
+    Args:
+        text: as it was given.
+
+    Returns:
+        How it is written, or ''.
+    """
     if text.startswith(("[", "'[", '"[')):
         return " (without quotes around it)"
     if re.fullmatch(r"[0-9]+ *(\.\.|-) *[0-9]+", text):
@@ -336,8 +342,15 @@ def for_list(text: str) -> str:
     return f" (write [{text}])" if re.fullmatch(r"[\w.,+ -]{1,80}", text) else ""
 
 
-def for_seed(seed) -> str:
-    """What follows something in the list of seeds that is none, where it is clear what was meant."""
+def for_seed(seed: object) -> str:
+    """The hint for something in the list of seeds that is not a seed.
+
+    Args:
+        seed: as it was given.
+
+    Returns:
+        How it is written, or ''.
+    """
     if isinstance(seed, str):
         if re.fullmatch(r"[0-9]{1,19}\.\.[0-9]{1,19}", seed):
             return f" (a range stands alone: seed: {seed})"
@@ -345,18 +358,22 @@ def for_seed(seed) -> str:
     return ""
 
 
-def in_steps(settings: dict[str, float], makes_a_task) -> str:
-    """What follows settings of a task that do not fit and would if they were ms, which people count in; or ''.
+def in_steps(settings: dict[str, float], make_task: Callable[[dict[str, float]], object]) -> str:
+    """The hint for durations of a task that would fit if they were given in ms instead of steps.
 
     Args:
-        settings: as they were given.   makes_a_task: raises ValueError where a task cannot have such settings.
+        settings: as they were given.
+        make_task: raises ValueError for settings that a task cannot have.
+
+    Returns:
+        The durations in steps, or ''.
     """
     given = {key: value for key, value in settings.items() if key in DURATIONS}
     if not given or any(value % 5 for value in given.values()):
         return ""
     steps = {key: value / 5 for key, value in given.items()}
     try:
-        makes_a_task({**settings, **steps})
+        make_task({**settings, **steps})
     except ValueError:
         return ""
     written = ", ".join(f"{key}: {value:g}" for key, value in steps.items())

@@ -1,4 +1,4 @@
-"""Reading a configuration: YAML files without losing anything, values on the command line, and `~` in paths."""
+"""Reads configurations: YAML files without silent losses, values on the command line, and `~` in paths."""
 
 from __future__ import annotations
 
@@ -7,29 +7,39 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ratecore.settings.base import SettingsError, shortened
-from ratecore.system.files import read_bounded
+from ratecore.settings.base import Problem, SettingsError, shortened
+from ratecore.system.files import AnyPath, read_bounded
+
+if TYPE_CHECKING:
+    import yaml
 
 LARGEST_FILE = 2 * 2**20  # bytes of a configuration
-MOST_BRACKETS = 100  # open at once; with thousands a YAML reader takes hours
+MOST_BRACKETS = 100  # nested; with thousands a YAML reader takes hours
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _LOCAL = re.compile(r"(?:sqlite(?:\+\w+)?|file):", re.I)
 
 
-def load_yaml(path) -> dict:
-    """The mapping in a YAML (or JSON) file.
+def load_yaml(path: AnyPath) -> dict[str, Any]:
+    """Read the mapping in a YAML (or JSON) file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The mapping.
 
     Raises:
-        SettingsError: not there, not YAML, not a mapping, or a key that stands twice, with the lines.
+        SettingsError: the file is missing, not YAML or not a mapping, or a key is given twice, with the lines.
     """
     import yaml
 
     try:
         text = _text_of(path)
-        if _json(text):
-            return _json(text)
+        if mapping := _json(text):
+            return mapping
         loader = yaml.SafeLoader(text)
         try:
             node = loader.get_single_node()
@@ -51,8 +61,8 @@ def load_yaml(path) -> dict:
     return values
 
 
-def _text_of(path) -> str:
-    """The text of a configuration. Raises OSError, ValueError: too large, no UTF-8, or too many brackets."""
+def _text_of(path: AnyPath) -> str:
+    """The text of a configuration. Raises OSError, and ValueError: too large, not UTF-8, or too many brackets."""
     data = read_bounded(path, LARGEST_FILE)
     text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     depth = itertools.accumulate({"[": 1, "{": 1, "]": -1, "}": -1}.get(letter, 0) for letter in text)
@@ -61,37 +71,40 @@ def _text_of(path) -> str:
     return text
 
 
-def _json(text: str) -> dict | None:
-    """The mapping in a JSON text, of which YAML refuses the tabs; None for other texts and for repeated keys."""
+def _json(text: str) -> dict[str, Any] | None:
+    """The mapping in a JSON text, whose tabs YAML does not accept; None for other texts and for repeated keys."""
     if not text.lstrip().startswith("{"):
         return None
 
-    def mapping(pairs):
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
             raise ValueError
         return dict(pairs)
 
     try:
-        return json.loads(text, object_pairs_hook=mapping)
+        values = json.loads(text, object_pairs_hook=mapping)
     except (ValueError, RecursionError):
         return None
+    return values if isinstance(values, dict) else None
 
 
-def _lost(root) -> list[str]:
-    """A sentence for everything that YAML would change in silence: of two equal keys it keeps the last, and numbers
-    such as 010 are others than they look.
+def _lost(root: yaml.Node | None) -> list[str]:
+    """A sentence for everything that YAML would change silently: it keeps the last of two equal keys, and numbers such
+    as 010 are not what they look like.
     """
     import yaml
 
-    problems, seen, left = [], set(), [((), root)]
+    problems: list[str] = []
+    seen: set[int] = set()
+    left: list[tuple[tuple[str, ...], yaml.Node | None]] = [((), root)]
     while left:
         path, node = left.pop()
-        if id(node) in seen:  # an alias, or a mapping that holds itself
+        if id(node) in seen:  # an alias, or a mapping that contains itself
             continue
         seen.add(id(node))
         if isinstance(node, yaml.ScalarNode):
-            if node.style is None and (said := misread(node.value, node.tag)):
-                problems.append(f"{shortened('.'.join(path))}, line {node.start_mark.line + 1}: {said}")
+            if node.style is None and (fault := misread(node.value, node.tag)):
+                problems.append(f"{shortened('.'.join(path))}, line {node.start_mark.line + 1}: {fault}")
         elif isinstance(node, yaml.SequenceNode):
             left += [(path, part) for part in reversed(node.value)]
         elif isinstance(node, yaml.MappingNode):
@@ -103,13 +116,21 @@ def _lost(root) -> list[str]:
                 if len(where) > 1:
                     name = shortened(".".join((*path, key)))
                     at = ", ".join(map(str, where[:-1])) + f" and {where[-1]}"
-                    problems.append(f"{name}: it stands {_times(len(where))}, in lines {at}; give it once")
+                    problems.append(f"{name}: it is given {_times(len(where))}, in lines {at}; give it once")
             left += [((*path, str(key.value)[:50]), inner) for key, inner in reversed(node.value)]
     return problems[:20]
 
 
 def misread(word: str, tag: str) -> str:
-    """A sentence where YAML 1.1 makes another number of a plain word than a reader does; '' elsewhere."""
+    """Whether YAML 1.1 reads a plain word as another number than people do.
+
+    Args:
+        word: a scalar without quotes.
+        tag: type that YAML gives it.
+
+    Returns:
+        A sentence that says so, or ''.
+    """
     if tag.rpartition(":")[2] not in ("int", "float"):
         return ""
     digits = word.lstrip("+-")
@@ -127,8 +148,8 @@ def _times(n: int) -> str:
     return "twice" if n == 2 else f"{n} times"
 
 
-def _yaml_hint(error) -> str:
-    """What most likely led to an error of YAML, where its own words do not say it."""
+def _yaml_hint(error: yaml.MarkedYAMLError) -> str:
+    """The most likely cause of a YAML error, where its own message does not name it."""
     problem = error.problem or ""
     if "'\\t'" in problem:
         return " (indent with spaces, not with tabs)"
@@ -145,15 +166,18 @@ def _yaml_hint(error) -> str:
     return ""
 
 
-def check_files(paths) -> None:
-    """Sees that nothing in configuration files is lost before Snakemake's settings come from them.
+def check_files(paths: Iterable[AnyPath]) -> None:
+    """Check configuration files that Snakemake reads.
 
-    Snakemake reads the files itself, takes the last of two equal keys, and names no line where it cannot read one.
+    Snakemake itself takes the last of two equal keys and names no line where it cannot read one.
+
+    Args:
+        paths: the files.
 
     Raises:
-        SettingsError: with every problem of every file.
+        SettingsError: names every problem of every file.
     """
-    problems = []
+    problems: list[Problem] = []
     for path in paths:
         try:
             load_yaml(path)
@@ -163,24 +187,26 @@ def check_files(paths) -> None:
         raise SettingsError(problems)
 
 
-def check_arguments(arguments, given: Mapping) -> None:
-    """Sees that nothing of `--config` and `--configfile` is lost, which Snakemake has read by then.
+def check_arguments(arguments: Sequence[str], given: Mapping[str, Any]) -> None:
+    """Check that Snakemake has lost nothing of `--config` and `--configfile`.
 
-    Of an option that is given twice, and of two equal keys, Snakemake takes the last without a word.
+    When an option or a key is given twice, Snakemake silently takes the last.
 
     Args:
-        arguments: of the command.   given: what Snakemake made of `--config`.
+        arguments: of the command line.
+        given: what Snakemake read from `--config`.
 
     Raises:
-        SettingsError: names the argument, but shows no value.
+        SettingsError: names the argument, without its value.
     """
     import yaml
 
-    problems = []
+    problems: list[str] = []
     for option, example in (("--config", "a=1 b=2"), ("--configfile", "a.yaml b.yaml")):
         if (n := len(_values_of(arguments, option))) > 1:
-            problems.append(f"{option}: it stands {_times(n)} on the command line; give it once, as {option} {example}")
-    places: Counter[str] = Counter()
+            times = f"it is given {_times(n)} on the command line"
+            problems.append(f"{option}: {times}; give it once, as {option} {example}")
+    counts: Counter[str] = Counter()
     for argument in (argument for values in _values_of(arguments, "--config") for argument in values):
         key, _, value = argument.partition("=")
         if key not in given:
@@ -188,43 +214,44 @@ def check_arguments(arguments, given: Mapping) -> None:
         if key == "experiment" and type(given[key]) is int and value != str(given[key]):
             problems.append(f"--config experiment: {shortened(value)} is read as {given[key]}; give it a letter")
         if "{" not in value:
-            places[key] += 1
+            counts[key] += 1
             continue
         try:
             node = yaml.compose(value, Loader=yaml.SafeLoader)
         except (yaml.YAMLError, RecursionError):
-            continue  # then it is one word, which no section takes
+            continue  # then Snakemake keeps it as text, which no section accepts
         problems += [f"--config {key}: {problem}" for problem in _lost(node)]
         if isinstance(node, yaml.MappingNode):
-            places.update({f"{key}.{name.value}" for name, _ in node.value if isinstance(name, yaml.ScalarNode)})
-    twice = [(shortened(place), n) for place, n in places.items() if n > 1]
-    problems += [f"--config {place}: it stands {_times(n)} on the command line; give it once" for place, n in twice]
+            counts.update({f"{key}.{name.value}" for name, _ in node.value if isinstance(name, yaml.ScalarNode)})
+    twice = [(shortened(key), n) for key, n in counts.items() if n > 1]
+    problems += [f"--config {key}: it is given {_times(n)} on the command line; give it once" for key, n in twice]
     if problems:
         raise SettingsError([((), problem) for problem in problems])
 
 
-def _values_of(arguments, option: str) -> list[list[str]]:
-    """The values of an option of several values, for each time that it is given."""
+def _values_of(arguments: Sequence[str], option: str) -> list[list[str]]:
+    """The values of an option that takes several, for each time that it is given."""
     names = {"--config": ("--config", "-C"), "--configfile": ("--configfile", "--configfiles")}[option]
-    found, current = [], None
+    all_values: list[list[str]] = []
+    current: list[str] | None = None
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if name in names:
             current = [value] if equals else []
-            found.append(current)
+            all_values.append(current)
         elif argument.startswith("-"):
             current = None
         elif current is not None:
             current.append(argument)
-    return found
+    return all_values
 
 
-def read_words(config: dict, given: Mapping) -> None:
-    """Reads the values of `--config` as YAML reads them; Snakemake leaves those in brackets words.
+def read_words(config: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Convert the values of `--config` as YAML does; Snakemake leaves those in brackets as text.
 
     Args:
         config: the configuration, changed in place.
-        given: what Snakemake made of `--config`; it has `config`'s values at the same places.
+        given: what Snakemake read from `--config`, with the same keys as `config`.
     """
     for key, value in given.items():
         if isinstance(value, Mapping) and isinstance(config.get(key), dict):
@@ -232,10 +259,10 @@ def read_words(config: dict, given: Mapping) -> None:
         elif key in config:
             config[key] = _read(value)
         if key == "experiment" and type(config.get(key)) is int:
-            config[key] = str(config[key])  # a name; in the shell it has lost its quotes
+            config[key] = str(config[key])  # a name that lost its quotes in the shell
 
 
-def _read(value):
+def _read(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _read(v) for key, v in value.items()}
     if isinstance(value, list):
@@ -243,18 +270,18 @@ def _read(value):
     return _word(value) if isinstance(value, str) else value
 
 
-def _word(word: str):
-    """A word as YAML reads it when it is not quoted: a number, true or false, null, or itself."""
+def _word(word: str) -> Any:
+    """A word as YAML reads it without quotes: a number, true or false, null, or itself."""
     import yaml
 
-    if word == "None":  # as Snakemake hands null to the jobs
+    if word == "None":  # what Snakemake passes to its jobs for null
         return None
-    loader = yaml.SafeLoader("")
+    loader: Any = yaml.SafeLoader("")  # its methods have no types
     tag = loader.resolve(yaml.ScalarNode, word, (True, False))
     if tag.rpartition(":")[2] not in ("int", "float", "bool", "null"):
         return word
-    if said := misread(word, tag):
-        raise SettingsError(f"--config: {said}")
+    if fault := misread(word, tag):
+        raise SettingsError(f"--config: {fault}")
     try:
         return loader.construct_object(yaml.ScalarNode(tag, word))
     except ValueError:  # a number of thousands of digits
@@ -264,50 +291,77 @@ def _word(word: str):
 
 
 def local_path(path: str | None) -> str | None:
-    """`expanded`, of a setting that must be a path. Raises ValueError as that does, and for a URI."""
-    if path is not None and re.match(r"[A-Za-z][\w+.-]*://", path):
+    """Expand a setting that must be a path.
+
+    Args:
+        path: may start with `~` and contain variables; None is returned as it is.
+
+    Returns:
+        The path on this machine.
+
+    Raises:
+        ValueError: as `expanded`, or it is a URI.
+    """
+    if path is None:
+        return None
+    if re.match(r"[A-Za-z][\w+.-]*://", path):
         raise ValueError("it must be a path on this machine, not a URI")
     return expanded(path)
 
 
-def expanded(path: str | None) -> str | None:
-    """A path with `~` and `$HOME` (`${SCRATCH}` ...) as they are on this machine.
+def expanded(path: str) -> str:
+    """Expand `~` and variables such as `$HOME` and `${SCRATCH}` in a path.
+
+    Args:
+        path: may start with `~` and contain variables.
+
+    Returns:
+        The path on this machine.
 
     Raises:
         ValueError: names the variables that are not set, or the user who has no home here.
     """
-    if path is None:
-        return None
-    # An empty one counts as not set: $SCRATCH/results would be /results.
+    # An empty variable counts as not set: $SCRATCH/results would be /results.
     if missing := sorted(name for m in _VARIABLE.finditer(path) if not os.environ.get(name := m[1] or m[2])):
         names = ", ".join(f"${name}" for name in dict.fromkeys(missing))
         raise ValueError(f"{names} must be set in the environment and {'is' if len(set(missing)) == 1 else 'are'} not")
     path = _VARIABLE.sub(lambda m: os.environ[m[1] or m[2]], path)
     if not path.startswith("~"):
         return path
-    whole = os.path.expanduser(path)
-    if whole.startswith("~"):
+    full = os.path.expanduser(path)
+    if full.startswith("~"):
         user = path.partition("/")[0]
         why = "HOME is not set and the user has no home" if user == "~" else f"there is no user {user[1:]}"
         raise ValueError(f"{user} stands for no folder here: {why}; a folder of that name must be given as ./{user}")
-    return whole
+    return full
 
 
 def expanded_uri(uri: str | None) -> str | None:
-    """A tracking URI with `~` and variables in its path, where that is a path on this machine.
+    """Expand `~` and variables in a tracking URI that is a path on this machine.
 
-    Those of servers stay as they are, for their passwords may hold a `$`. Raises ValueError as `expanded`.
+    URIs of servers are not changed, since passwords may contain a `$`.
+
+    Args:
+        uri: tracking URI; None is returned as it is.
+
+    Returns:
+        The URI on this machine.
+
+    Raises:
+        ValueError: as `expanded`.
     """
     if uri is None or ("://" in uri and not _LOCAL.match(uri)):
         return uri
     scheme = _LOCAL.match(uri)
     if not scheme:
         return uri if ":" in uri else expanded(uri)
-    slashes, path = re.fullmatch(r"(/*)(.*)", uri[scheme.end() :], re.S).groups()
+    rest = uri[scheme.end() :]
+    path = rest.lstrip("/")
+    slashes = rest[: len(rest) - len(path)]
     sqlite = scheme[0].lower().startswith("sqlite")
-    if sqlite and len(slashes) < 3:  # which no URI of SQLite has; what checks URIs says so
+    if sqlite and len(slashes) < 3:  # not a URI of SQLite, which the check of URIs reports
         return uri
-    whole = expanded(path)
-    if whole.startswith("/"):  # sqlite:///~/x is sqlite:////home/me/x, and file:~/x is file:/home/me/x
+    full = expanded(path)
+    if full.startswith("/"):  # sqlite:///~/x is sqlite:////home/me/x, and file:~/x is file:/home/me/x
         slashes = "///" if sqlite else slashes[:2] if len(slashes) > 1 else ""
-    return scheme[0] + slashes + whole
+    return scheme[0] + slashes + full

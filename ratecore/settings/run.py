@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import partial
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError, shown, task_key
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
-from ratecore.settings.reading import local_path
+from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
 from ratecore.system.streams import draw_inhibitory, stream
-from ratecore.tasks import TaskFactory
+from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import check_task, other_folder
 from ratecore.tasks.files import load_task_file, registered_by, task_code
 from ratecore.tasks.randomness import same_folder, working_folder
@@ -24,10 +25,12 @@ AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no tra
 
 
 class RunSettings(Settings):
-    """Everything that can change the numbers of one run: one network, one seed."""
+    """Everything that can change the numbers of a run, which is one network with one seed."""
 
     task: str = Field("go-nogo", description="name of a registered task")
-    task_file: str | None = Field(None, description="Python file that registers the task, when it is your own")
+    task_file: LocalPathAsWritten | None = Field(
+        None, description="Python file that registers the task, when it is your own"
+    )
     task_settings: dict[str, float] = Field({}, description="settings of the task over its defaults, in steps of 5 ms")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random in the run")
     network: NetworkSettings = NetworkSettings()
@@ -38,17 +41,11 @@ class RunSettings(Settings):
 
     @field_validator("task")
     @classmethod
-    def _one_spelling(cls, task):
+    def _spell(cls, task: str) -> str:
         return task_key(task)
 
-    @field_validator("task_file")
-    @classmethod
-    def _check_expansion(cls, task_file):
-        local_path(task_file)
-        return task_file
-
     @model_validator(mode="after")
-    def _check(self):
+    def _check(self) -> Self:
         self._check_task()
         net = self.network
         self.spiking.stimulation.check_units(net.N, net.som_N)
@@ -64,7 +61,7 @@ class RunSettings(Settings):
         return self
 
     def _check_task(self) -> None:
-        """The task as it is asked for can be made, or the key that stands in the way is named."""
+        """Check that the task can be made; the error names the key that prevents it."""
         folder = working_folder()
         try:
             with same_folder():
@@ -82,7 +79,7 @@ class RunSettings(Settings):
         check_task(task, self.create_task)
 
     def _not_registered(self) -> str:
-        """The words for an unknown task when there is a file that should have registered it."""
+        """The message for an unknown task when there is a file that should have registered it."""
         if not self.task_file:
             return ""
         file, available = f"task_file {shown(self.task_file)}", ", ".join(TaskFactory.list_available_tasks())
@@ -91,35 +88,59 @@ class RunSettings(Settings):
         line = f"TaskFactory.register_task({shown(self.task)}, <the class>)"
         return f"unknown task {shown(self.task)}; {file} registers no task: it must call {line} when it is imported"
 
-    def create_task(self):
-        """The task of this run. Raises ValueError: an unknown task, or settings it cannot have."""
+    def create_task(self) -> AbstractTask:
+        """Make the task of this run.
+
+        Returns:
+            The task.
+
+        Raises:
+            ValueError: an unknown task, or settings that it cannot have.
+        """
         if self.task_file:
             load_task_file(self.task_file)
         return TaskFactory.create_task(self.task, self.task_settings, strict=True)
 
     def identity(self, *stages: str) -> str:
-        """Hash (16 hex digits) of every setting that can change the numbers of the given stages (default: all).
+        """Hash of every setting that can change the numbers of some stages.
 
         Args:
-            stages: names among 'training', 'evaluation', 'spiking' and 'conversion'. The network, its task and the seed
-                are always part of it.
+            *stages: sections among 'training', 'evaluation', 'spiking' and 'conversion', by default all. The network,
+                its task and the seed are always included.
+
+        Returns:
+            16 hexadecimal digits.
         """
         return hash_of(self.identity_values(*stages))
 
-    def identity_values(self, *stages: str) -> dict:
-        """What `identity` is the hash of."""
+    def identity_values(self, *stages: str) -> dict[str, Any]:
+        """The values that `identity` hashes.
+
+        Args:
+            *stages: as in `identity`.
+
+        Returns:
+            Settings by section, with all settings of the task and the hash of its code.
+        """
         every = {"training", *AFTER_TRAINING}
         values = self.model_dump(mode="json", exclude=every - set(stages or every))
         task = self.create_task()
         values["task_settings"] = task.settings
         del values["task_file"]
         if "training" in values and values["training"]["min_trials"] is None:
-            del values["training"]["min_trials"]  # as if there were no such setting, of which networks are older
+            del values["training"]["min_trials"]  # so that networks older than this setting keep their identity
         if code := task_code(type(task)):
             values["task_code"] = code
         return values
 
 
-def hash_of(values: dict) -> str:
-    """16 hex digits for a dictionary, whatever the order of its keys."""
+def hash_of(values: dict[str, Any]) -> str:
+    """Hash of a dictionary, independent of the order of its keys.
+
+    Args:
+        values: can be written as JSON.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError, shown
 
-RATE_STEP = 5.0  # ms that a step of the rate network stands for
+RATE_STEP = 5.0  # ms per step of the rate network
 UNIT_GROUPS = ("all", "exc", "inh", "som")
 THRESHOLDS, BIASES = {"lif": -40.0, "qif": 30.0}, {"lif": -40.0, "qif": 0.0}  # mV
 SIGMOID_SCALING = tuple(float(k) for k in range(20, 76, 5))
@@ -27,12 +27,20 @@ class StimulationSettings(Settings):
     units: Units = Field(
         "all", description="indices of the stimulated units, from 0; or all, exc, inh, som for every unit of a type"
     )
-    window: Window = Field(None, description="start and end of the stimulation in ms; by default the whole trial")
+    window: Window = Field(None, description="start and end of the stimulation in ms; by default the entire trial")
     amplitude: float = Field(0.5, ge=0, description="size of a kick to the membrane, in mV")
     probability: float = Field(0.5, ge=0, le=1, description="probability of a kick at each step")
 
     def check_units(self, N: int, som_N: int) -> None:
-        """Raises SettingsError where a network of N units, som_N of them SST, has not the stimulated ones."""
+        """Check that a network has the stimulated units.
+
+        Args:
+            N: number of units.
+            som_N: number of SST units among them.
+
+        Raises:
+            SettingsError: it does not.
+        """
         if self.mode == "none":
             return
         key = ("spiking", "stimulation", "units")
@@ -43,7 +51,7 @@ class StimulationSettings(Settings):
 
     @field_validator("units", mode="before")
     @classmethod
-    def _check_units(cls, units):
+    def _check_units(cls, units: Any) -> str | tuple[int, ...]:
         if isinstance(units, str) and units in UNIT_GROUPS:
             return units
         units = tuple(units) if isinstance(units, list | tuple) else units
@@ -53,7 +61,7 @@ class StimulationSettings(Settings):
 
     @field_validator("window", mode="before")
     @classmethod
-    def _check_window(cls, window):
+    def _check_window(cls, window: Any) -> tuple[float, ...] | None:
         if window is None:
             return None
         ends = list(window) if isinstance(window, list | tuple) else []
@@ -63,7 +71,7 @@ class StimulationSettings(Settings):
 
 
 class SpikingSettings(Settings):
-    """A spiking network besides its weights and decay time constants (model.md 5; Kim et al. 2019, SI Table S1)."""
+    """A spiking network, except its weights and decay times (docs/model.md 5; Kim et al. 2019, SI Table S1)."""
 
     model: Literal["lif", "qif"] = Field("lif", description="leaky or quadratic integrate-and-fire units")
     dt: float = Field(0.05, gt=0, le=5, description="step in ms; a whole number of them makes a rate step of 5 ms")
@@ -81,31 +89,33 @@ class SpikingSettings(Settings):
     v_init_low: float = Field(-65.0, description="lowest membrane at the start, in mV")
     v_init_high: float = Field(30.0, description="highest membrane at the start, in mV")
     readout_bias: bool = Field(False, description="whether b_out is added to the output; it is not in the paper")
-    use_initial_weights: bool = Field(False, description="the weights before training in place of the trained ones")
+    use_initial_weights: bool = Field(False, description="whether to use the weights before training")
     stimulation: StimulationSettings = StimulationSettings()
 
     @model_validator(mode="after")
-    def _check(self):
+    def _check(self) -> Self:
         steps = RATE_STEP / self.dt
         if abs(steps - round(steps)) > 1e-9 * steps:
-            raise SettingsError.of("dt", self.dt, "it must divide the rate step of 5 ms into a whole number of steps")
+            raise SettingsError.for_key(
+                "dt", self.dt, "it must divide the rate step of 5 ms into a whole number of steps"
+            )
         if self.downsample > self.steps_per_column:
             allowed = f"it must be at most 5 ms / dt = {self.steps_per_column}"
-            raise SettingsError.of("downsample", self.downsample, allowed)
+            raise SettingsError.for_key("downsample", self.downsample, allowed)
         if self.v_init_low > self.v_init_high:
             allowed = f"it must be at most v_init_high = {self.v_init_high:g}"
-            raise SettingsError.of("v_init_low", self.v_init_low, allowed)
+            raise SettingsError.for_key("v_init_low", self.v_init_low, allowed)
         if self.v_reset >= self.spike_threshold:
             allowed = f"it must be below the threshold, {self.spike_threshold:g}"
-            raise SettingsError.of("v_reset", self.v_reset, allowed)
+            raise SettingsError.for_key("v_reset", self.v_reset, allowed)
         if self.v_peak < self.spike_threshold:
             allowed = f"it must be at least the threshold, {self.spike_threshold:g}"
-            raise SettingsError.of("v_peak", self.v_peak, allowed)
+            raise SettingsError.for_key("v_peak", self.v_peak, allowed)
         return self
 
     @property
     def steps_per_column(self) -> int:
-        """Steps for which one (kept) column of the input lasts."""
+        """Number of steps for each column of the input that is kept."""
         return round(RATE_STEP / self.dt)
 
     @property
@@ -115,21 +125,21 @@ class SpikingSettings(Settings):
 
     @property
     def spike_threshold(self) -> float:
-        """In mV."""
+        """Membrane potential at which a unit fires, in mV."""
         return THRESHOLDS[self.model] if self.threshold is None else self.threshold
 
     @property
     def constant_current(self) -> float:
-        """In mV."""
+        """Constant current, in mV."""
         return BIASES[self.model] if self.bias is None else self.bias
 
 
 class LesionSettings(Settings):
-    """Synapses that a converted network is scored without."""
+    """Synapses removed from a converted network before it is scored."""
 
     fraction: float = Field(0.0, ge=0, le=1, description="of the live synapses, chosen at random")
     synapses: Literal["all", "E-E", "E-I", "I-E", "I-I"] = Field(
-        "all", description="of which kind: all, or those from - to excitatory (E) and inhibitory (I) units"
+        "all", description="kind of synapse: all, or those from - to excitatory (E) and inhibitory (I) units"
     )
 
 
@@ -137,9 +147,10 @@ class ConversionSettings(Settings):
     """How lambda, the one parameter of a conversion to a spiking network, is searched (docs/model.md 5)."""
 
     scaling_factors: ScalingFactors = Field(
-        None, description="values of lambda; by default 20, 25 .. 75 for sigmoid and 4, 6 .. 26 for other activations"
+        None,
+        description="values of lambda; by default 20, 25 .. 75 for sigmoid and 4, 6 .. 26 for other activations",
     )
-    n_trials: int = Field(100, ge=1, le=1_000_000, description="trials of each value, the same ones for all values")
+    n_trials: int = Field(100, ge=1, le=1_000_000, description="trials per value of lambda, the same for all values")
     search: Literal["full", "racing"] = Field(
         "racing",
         description="full: all trials of all values, as published; racing: a value that can no longer win is dropped, "
@@ -149,39 +160,49 @@ class ConversionSettings(Settings):
         0,
         ge=0,
         le=1000,
-        description="further values between the best one and each of its neighbours, or beyond it where it has none",
+        description="further values between the best and each of its neighbours, or beyond it where it has none",
     )
     fresh_trials: int = Field(
         0,
         ge=0,
         le=1_000_000,
-        description="trials of their own on which the best value is scored; by default those of the search",
+        description="separate trials on which the best value is scored; by default those of the search",
     )
-    confidence: float = Field(0.95, gt=0, lt=1, description="of the interval around the accuracy")
+    confidence: float = Field(0.95, gt=0, lt=1, description="confidence level of the accuracy's interval")
     output_of_step: Literal["peak", "mean", "last"] | None = Field(
         None,
-        description="what of the output within a rate step of 5 ms the task's criterion sees; by default peak (the "
+        description="summary of the output within a rate step of 5 ms that is scored; by default peak (the "
         "output farthest from 0) for go-nogo, xor and mante, as published, and mean for other tasks",
     )
 
     trials_shown: int = Field(
-        20, ge=1, le=10_000, description="trials of each type by which figures compare the rate and the spiking network"
+        20, ge=1, le=10_000, description="trials of each type on which figures compare the rate and the spiking network"
     )
     lesion: LesionSettings = LesionSettings()
 
     @field_validator("scaling_factors", mode="before", json_schema_input_type=Positive | tuple[Positive, ...] | None)
     @classmethod
-    def _check_scaling_factors(cls, values):
+    def _check_scaling_factors(cls, values: Any) -> tuple[float, ...] | None:
         if values is None:
             return None
         values = list(values) if isinstance(values, list | tuple | range) else [values]
         if not values or not all(type(v) in (int, float) and 0 < v < math.inf for v in values):
             raise ValueError("each scaling factor must be a number above 0")
         if len(set(values)) < len(values):
-            raise ValueError("a scaling factor is there twice")
+            raise ValueError("a scaling factor is given twice")
         return tuple(float(v) for v in values)
 
     def values_for(self, activation: str) -> tuple[float, ...]:
-        """The values of lambda for a network with this activation, in increasing order."""
+        """The values of lambda that are tried.
+
+        Args:
+            activation: activation function of the rate network.
+
+        Returns:
+            Values in increasing order, unitless.
+
+        Source:
+            docs/model.md 5.1, equation 7.
+        """
         default = SIGMOID_SCALING if activation == "sigmoid" else UNBOUNDED_SCALING
         return tuple(sorted(self.scaling_factors or default))

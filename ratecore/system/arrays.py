@@ -1,71 +1,168 @@
-"""Arrays from outside, checked once on their way in: compiled loops read by index and do not look where.
+"""Arrays from outside are checked once, on their way in: compiled loops index without looking at bounds.
 
-What has the wrong shape, is no array of real numbers or holds NaN or infinity is refused with a ValueError that names
-it. Integers, booleans, other floats and other memory layouts are converted.
+A wrong shape, anything but real numbers, NaN and infinity raise a ValueError that names the argument. Integers,
+booleans, other floats and other memory layouts are converted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
 
-REAL = "fiub"  # kinds of dtype that are real numbers
-BATCH, STEPS = ("B", 1), ("T", 2)  # free dimensions of a shape: a name, and the least length
-
-
-def array_of(name: str, value, shape, dtype=np.float64, finite: bool = True) -> np.ndarray:
-    """`value` as a writable C-contiguous array of this shape and dtype; itself where it is that already.
-
-    Args:
-        name: of the argument, for messages.   value: array, tensor or nested sequence.
-        shape: for each dimension its length, or a name and the least length where it is free.
-        finite: whether NaN and infinity are refused.
-
-    Raises:
-        ValueError: names the argument, what came and what is allowed.
-    """
-    if type(value) is not np.ndarray:
-        value = _as_array(name, value)
-    if not _fits(value.shape, shape):
-        raise _another_shape(name, value.shape, shape)
-    if value.dtype != dtype or not value.flags.carray:  # any other kind of array would be compiled for
-        value = _convert(name, value, dtype)
-    if finite and not is_finite(value):
-        raise _not_finite(name, value)
-    return value
-
-
-def tensor_of(name: str, value, shape, dtype, device="cpu", finite: bool = True):
-    """As `array_of`, a tensor of this dtype on this device; a tensor stays part of its graph and keeps its layout."""
+if TYPE_CHECKING:
     import torch
 
-    if not isinstance(value, torch.Tensor):
-        value = _as_array(name, value)
-        exact = np.float32 if value.dtype == np.float32 else np.float64
-        value = torch.from_numpy(_convert(name, value, exact))
-    if not _fits(value.shape, shape):
-        raise _another_shape(name, value.shape, shape)
-    if value.dtype != dtype or value.device != device:
-        if value.is_complex():
-            raise ValueError(f"{name} is complex; it must be real numbers")
-        value = value.to(device=device, dtype=dtype)
-    if finite and not is_finite(value):
-        raise _not_finite(name, value)
-    return value
+REAL = "fiub"  # kinds of dtype that are real numbers
+Dimension = int | tuple[str, int]  # a length, or a name and the smallest length allowed
+BATCH, STEPS = ("B", 1), ("T", 2)
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-def real_tensor(name: str, value, dtype=None):
-    """`value` as a tensor of finite real numbers, by default in its own precision; a tensor stays as it is.
+class _TaskShape(Protocol):
+    """The name of a task and the shape of its trials."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def n_inputs(self) -> int: ...
+    @property
+    def T(self) -> int: ...
+
+
+class _TrialArrays(Protocol):
+    """A batch of trials."""
+
+    @property
+    def u(self) -> NDArray[Any]: ...
+    @property
+    def z(self) -> NDArray[Any]: ...
+    @property
+    def labels(self) -> Sequence[object]: ...
+    @property
+    def conditions(self) -> Sequence[str]: ...
+
+
+@overload
+def array_of(name: str, value: object, shape: Sequence[Dimension], *, finite: bool = True) -> NDArray[np.float64]: ...
+
+
+@overload
+def array_of(
+    name: str,
+    value: object,
+    shape: Sequence[Dimension],
+    dtype: type[Scalar] | np.dtype[Scalar],
+    finite: bool = True,
+) -> NDArray[Scalar]: ...
+
+
+@overload
+def array_of(
+    name: str, value: object, shape: Sequence[Dimension], dtype: type[bool], finite: bool = True
+) -> NDArray[np.bool_]: ...
+
+
+def array_of(
+    name: str, value: object, shape: Sequence[Dimension], dtype: Any = np.float64, finite: bool = True
+) -> NDArray[Any]:
+    """Check an argument and convert it to a writable C-contiguous array; nothing is copied where it is one already.
+
+    Args:
+        name: name of the argument, for messages.
+        value: array, tensor or nested sequence of real numbers.
+        shape: for each dimension its length, or a name and the smallest length where it is free.
+        dtype: type of the numbers in the result.
+        finite: whether NaN and infinity are refused.
+
+    Returns:
+        Array with the shape of `shape`, in the unit of `value` (unitless here).
 
     Raises:
-        ValueError: names the argument and what came.
+        ValueError: names the argument, what it is and what is allowed.
+
+    Source: none
+    """
+    array: NDArray[Any] = value if type(value) is np.ndarray else _as_array(name, value)
+    if not _fits(array.shape, shape):
+        raise _another_shape(name, array.shape, shape)
+    if array.dtype != dtype or not array.flags.carray:  # loops would be compiled again for any other kind of array
+        array = _convert(name, array, dtype)
+    if finite and not is_finite(array):
+        raise _not_finite(name, array)
+    return array
+
+
+def tensor_of(
+    name: str,
+    value: object,
+    shape: Sequence[Dimension],
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    finite: bool = True,
+) -> torch.Tensor:
+    """As `array_of`, for tensors: a tensor stays part of its graph and keeps its layout.
+
+    Args:
+        name: name of the argument, for messages.
+        value: array, tensor or nested sequence of real numbers.
+        shape: for each dimension its length, or a name and the smallest length where it is free.
+        dtype: type of the numbers in the result.
+        device: device of the result.
+        finite: whether NaN and infinity are refused.
+
+    Returns:
+        Tensor with the shape of `shape`, in the unit of `value` (unitless here).
+
+    Raises:
+        ValueError: names the argument, what it is and what is allowed.
+
+    Source: none
+    """
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        tensor = value
+    else:
+        array = _as_array(name, value)
+        tensor = torch.from_numpy(_convert(name, array, np.float32 if array.dtype == np.float32 else np.float64))
+    if not _fits(tensor.shape, shape):
+        raise _another_shape(name, tensor.shape, shape)
+    if tensor.dtype != dtype or tensor.device != device:
+        if tensor.is_complex():
+            raise ValueError(f"{name} is complex; it must be real numbers")
+        tensor = tensor.to(device=device, dtype=dtype)
+    if finite and not is_finite(tensor):
+        raise _not_finite(name, tensor)
+    return tensor
+
+
+def real_tensor(name: str, value: object, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Check that an argument holds finite real numbers and convert it to a tensor; a tensor is returned unchanged.
+
+    Args:
+        name: name of the argument, for messages.
+        value: array, tensor or nested sequence of real numbers.
+        dtype: type of the numbers in the result; that of `value` when None.
+
+    Returns:
+        Tensor with the shape of `value` and in its unit (unitless here).
+
+    Raises:
+        ValueError: names the argument and what it is.
+
+    Source: none
     """
     import torch
 
     if not isinstance(value, torch.Tensor):
         array = _as_array(name, value)
         if array.dtype.kind not in REAL:
-            dtype = f" of dtype {value.dtype}" if hasattr(value, "dtype") else ""
-            what = "complex" if array.dtype.kind == "c" else f"a {type(value).__name__}{dtype}"
+            kind = f" of dtype {value.dtype}" if hasattr(value, "dtype") else ""
+            what = "complex" if array.dtype.kind == "c" else f"a {type(value).__name__}{kind}"
             raise ValueError(f"{name} is {what}; it must be an array of real numbers")
         value = torch.as_tensor(value if isinstance(value, list | tuple) else np.ascontiguousarray(array), dtype=dtype)
     if value.is_complex():
@@ -75,8 +172,17 @@ def real_tensor(name: str, value, dtype=None):
     return value
 
 
-def is_finite(value) -> bool:
-    """Whether an array or tensor holds neither NaN nor infinity."""
+def is_finite(value: NDArray[Any] | torch.Tensor) -> bool:
+    """Whether an array or tensor holds neither NaN nor infinity.
+
+    Args:
+        value: any shape, unitless.
+
+    Returns:
+        True when all numbers are finite.
+
+    Source: none
+    """
     if not isinstance(value, np.ndarray):
         import torch
 
@@ -84,14 +190,28 @@ def is_finite(value) -> bool:
         if value.device.type != "cpu" or value.dtype == torch.bfloat16:
             return bool(torch.isfinite(value).all())
         value = value.numpy()
-    return np.count_nonzero(np.isfinite(value)) == value.size
+    return bool(np.count_nonzero(np.isfinite(value)) == value.size)
 
 
-def arrays_of_trials(task, trials, n: int, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
-    """u (n, n_inputs, T) and z (n, T) of n Trials, checked against the task's own `n_inputs` and `T`.
+def arrays_of_trials(
+    task: _TaskShape, trials: _TrialArrays, n: int, dtype: type[np.floating[Any]] = np.float64
+) -> tuple[Float[np.ndarray, "n n_in T"], Float[np.ndarray, "n T"]]:
+    """Stimuli and targets of a batch of trials, checked against the task's own `n_inputs` and `T`.
+
+    Args:
+        task: task that drew the trials.
+        trials: a batch of trials, as `AbstractTask.generate_batch` returns it.
+        n: number of trials in the batch.
+        dtype: type of the numbers in the result.
+
+    Returns:
+        Stimuli u (n, n_in, T) and targets z (n, T), both unitless.
 
     Raises:
         ValueError: names the task and what does not fit.
+
+    Source:
+        docs/model.md 1.1 (shapes of u and z).
     """
     T = task.T
     try:
@@ -105,46 +225,48 @@ def arrays_of_trials(task, trials, n: int, dtype=np.float64) -> tuple[np.ndarray
     return u, z
 
 
-def _not_finite(name: str, value) -> ValueError:
+def _not_finite(name: str, value: NDArray[Any] | torch.Tensor) -> ValueError:
     return ValueError(f"{name} holds NaN, infinity or a number beyond {str(value.dtype).removeprefix('torch.')}")
 
 
-def _as_array(name: str, value) -> np.ndarray:
-    """Of a tensor without importing torch for all others."""
+def _as_array(name: str, value: object) -> NDArray[Any]:
+    """An array, tensor or sequence as an array; torch is imported by those who have tensors."""
     try:
         if not hasattr(value, "detach"):
             return np.asarray(value)
+        tensor: torch.Tensor = value  # type: ignore[assignment]  # or something with the same methods
         try:
-            return value.numpy()
-        except (RuntimeError, TypeError):  # on another device, part of a graph, or bfloat16, which numpy has not
-            value = value.detach().cpu()
-            return (value.float() if value.is_floating_point() and value.dtype.itemsize < 4 else value).numpy()
+            return tensor.numpy()
+        except (RuntimeError, TypeError):  # on another device, part of a graph, or bfloat16, which numpy lacks
+            tensor = tensor.detach().cpu()
+            return (tensor.float() if tensor.is_floating_point() and tensor.dtype.itemsize < 4 else tensor).numpy()
     except (ValueError, TypeError, RuntimeError) as error:  # rows of different lengths, among others
         raise ValueError(f"{name} is no array of numbers: {error}") from error
 
 
-def _another_shape(name: str, found, shape) -> ValueError:
-    free = [of for of in shape if isinstance(of, tuple)]
-    allowed = ", ".join(of[0] if of in free else str(of) for of in shape) + ("," if len(shape) == 1 else "")
-    least = ", ".join(f"{letter} >= {n}" for letter, n in free if n > 1 or (n and 0 in found))
-    swapped = len(found) >= 2 and _fits((*found[:-2], found[-1], found[-2]), shape)
+def _another_shape(name: str, actual: Sequence[int], shape: Sequence[Dimension]) -> ValueError:
+    names = [length[0] if isinstance(length, tuple) else str(length) for length in shape]
+    allowed = ", ".join(names) + ("," if len(shape) == 1 else "")
+    free = [length for length in shape if isinstance(length, tuple)]
+    least = ", ".join(f"{letter} >= {n}" for letter, n in free if n > 1 or (n and 0 in actual))
+    swapped = len(actual) >= 2 and _fits((*actual[:-2], actual[-1], actual[-2]), shape)
     return ValueError(
-        f"{name} has shape {tuple(found)}; it must be ({allowed})"
+        f"{name} has shape {tuple(actual)}; it must be ({allowed})"
         + (f" with {least}" if least else "")
         + ("; its last two dimensions seem to be swapped" if swapped else "")
     )
 
 
-def _fits(found, shape) -> bool:
-    if len(found) != len(shape):
+def _fits(actual: Sequence[int], shape: Sequence[Dimension]) -> bool:
+    if len(actual) != len(shape):
         return False
-    for n, of in zip(found, shape):  # noqa: B905, SIM110  # quicker than strict and than all()
-        if n != of and not (type(of) is tuple and n >= of[1]):
+    for n, allowed in zip(actual, shape):  # noqa: B905  # quicker than strict and than all()
+        if n != allowed and not (type(allowed) is tuple and n >= allowed[1]):
             return False
     return True
 
 
-def _convert(name: str, value: np.ndarray, dtype) -> np.ndarray:
+def _convert(name: str, value: NDArray[Any], dtype: type[np.generic] | np.dtype[Any]) -> NDArray[Any]:
     if value.dtype.kind not in REAL:
         what = "complex" if value.dtype.kind == "c" else f"of dtype {value.dtype}"
         raise ValueError(f"{name} is {what}; it must be real numbers")

@@ -1,4 +1,4 @@
-"""Where tensors live: the seed's `set_gpu`, and for a job of the workflow a GPU that no other job has."""
+"""Devices: `set_gpu` of the `rate` package, and the lease by which a job of the workflow has a GPU to itself."""
 
 from __future__ import annotations
 
@@ -12,24 +12,29 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
-from ratecore.system.files import open_to_lock
+from ratecore.system.files import AnyPath, open_to_lock
+
+if TYPE_CHECKING:
+    import torch
 
 
-def set_gpu(gpu: str, frac: float):
-    """Chooses a GPU and bounds the memory that this process may take on it; the CPU when there is none.
+def set_gpu(gpu: str, frac: float) -> torch.device:
+    """Choose a GPU and limit the memory that this process may use on it; without a GPU, use the CPU.
 
     Args:
         gpu: index among the devices that this process can see ('0', '1' ...). With CUDA_VISIBLE_DEVICES=2,3 index 0 is
-            physical device 2: what the environment left is never asked for by its outside number.
+            physical device 2.
         frac: fraction of the device's memory, in (0, 1].
 
     Returns:
-        torch.device.
+        The device.
 
     Raises:
-        ValueError: `gpu` is no index of a visible device, or `frac` is out of range.
+        ValueError: `gpu` is not the index of a visible device, or `frac` is out of range.
     """
     import torch
 
@@ -49,11 +54,17 @@ def set_gpu(gpu: str, frac: float):
     return device
 
 
-def torch_device(device):
-    """`device` as a torch.device: 'cpu', 'cuda', 'cuda:0' ..., one of torch's own, or None, the CPU.
+def torch_device(device: torch.device | str | int | None) -> torch.device:
+    """Convert the name of a device.
+
+    Args:
+        device: 'cpu', 'cuda', 'cuda:0' ..., a torch.device, or None for the CPU.
+
+    Returns:
+        The device.
 
     Raises:
-        ValueError: no such device, or a GPU where none can be used.
+        ValueError: there is no such device, or it is a GPU and none can be used.
     """
     import torch
 
@@ -72,10 +83,11 @@ def torch_device(device):
 
 
 def device_pool() -> list[str]:
-    """The GPUs that a process here may use, found without importing torch.
+    """The GPUs that this process may use, without importing torch.
 
-    CUDA_VISIBLE_DEVICES as it was inherited (indices, UUIDs or MIG names), or the indices of the machine's NVIDIA GPUs.
-    As CUDA does, the list ends before the first index below 0.
+    Returns:
+        The inherited CUDA_VISIBLE_DEVICES (indices, UUIDs or MIG names) up to the first negative index, as CUDA reads
+        it; without the variable, the indices of the machine's NVIDIA GPUs.
     """
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None:
@@ -86,24 +98,28 @@ def device_pool() -> list[str]:
 
 
 @contextlib.contextmanager
-def leased_device(pool: list[str], jobs_per_gpu: int = 1, folder=None, log=None):
-    """One GPU of the pool for this process alone, or shared with so many jobs; waits until one is free.
+def leased_device(
+    pool: list[str], jobs_per_gpu: int = 1, folder: AnyPath | None = None, log: TextIO | None = None
+) -> Iterator[str]:
+    """Lease a GPU of the pool, waiting until one is free.
 
-    The lease is a lock on a file that the kernel frees when the process ends, however it ends. All processes of a
-    machine that lease from the same folder keep out of each other's way, whoever started them.
+    The lease is a file lock, which the kernel frees when the process ends. It holds between all processes of a machine
+    that use the same folder, whoever started them.
 
     Args:
-        pool: of `device_pool`.   jobs_per_gpu: processes that may share a device; one that wants it alone never does.
-        folder: of the locks.   log: file for messages, standard error when None.
+        pool: from `device_pool`.
+        jobs_per_gpu: number of processes that may share a device; with 1 the device is exclusive.
+        folder: folder of the locks; one for all users of the machine when None.
+        log: file for messages, standard error when None.
 
     Yields:
-        the name of the device, as in the pool.
+        The name of the device, as in the pool.
     """
     folder, log = Path(folder or Path(tempfile.gettempdir(), "ratecore-gpus")), log or sys.stderr
     _make_for_all(folder)
-    aliases, said = _uuids(), -math.inf
+    aliases, reported = _uuids(), -math.inf
     while True:
-        for slot in range(jobs_per_gpu):  # first one on each device, so that they are used evenly
+        for slot in range(jobs_per_gpu):  # the first slot of every device first, so that devices are used evenly
             for name in pool:
                 with contextlib.ExitStack() as stack:
                     if _take(stack, folder / _file_name(aliases.get(name, name)), slot, jobs_per_gpu):
@@ -111,14 +127,14 @@ def leased_device(pool: list[str], jobs_per_gpu: int = 1, folder=None, log=None)
                         with held:
                             yield name
                         return
-        if time.monotonic() - said > 300:
-            said = time.monotonic()
+        if time.monotonic() - reported > 300:
+            reported = time.monotonic()
             print(f"all GPUs are taken ({', '.join(pool)}); waiting for one", file=log, flush=True)
         time.sleep(0.5)
 
 
-def _take(stack, path: Path, slot: int, jobs_per_gpu: int) -> bool:
-    """Locks a device alone, or one of its slots and the device together with the others that share it."""
+def _take(stack: contextlib.ExitStack, path: Path, slot: int, jobs_per_gpu: int) -> bool:
+    """Lock a device exclusively, or one of its slots and the device itself with a shared lock."""
     try:
         stack.enter_context(_flock(path, fcntl.LOCK_EX if jobs_per_gpu == 1 else fcntl.LOCK_SH))
         if jobs_per_gpu > 1:
@@ -129,10 +145,10 @@ def _take(stack, path: Path, slot: int, jobs_per_gpu: int) -> bool:
 
 
 @contextlib.contextmanager
-def _flock(path: Path, how: int):
+def _flock(path: Path, how: int) -> Iterator[None]:
     handle = open_to_lock(path, links=False)
     try:
-        with contextlib.suppress(PermissionError):  # made by another user, who has opened it to all
+        with contextlib.suppress(PermissionError):  # another user made it, and opened it to all
             os.fchmod(handle, 0o666)
         fcntl.flock(handle, how | fcntl.LOCK_NB)
         yield
@@ -141,7 +157,7 @@ def _flock(path: Path, how: int):
 
 
 def _make_for_all(folder: Path) -> None:
-    """Makes the folder of the locks, which all users of the machine share, as /tmp is shared."""
+    """Make the folder of the locks, writable for all users of the machine, with the sticky bit, as /tmp."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(PermissionError):
         folder.chmod(0o1777)
@@ -152,7 +168,7 @@ def _file_name(device: str) -> str:
 
 
 def _uuids() -> dict[str, str]:
-    """Index: UUID of the machine's GPUs, so that a device has one lock under either name; empty without nvidia-smi."""
+    """Index to UUID of the machine's GPUs, so that both names of a device share a lock; empty without nvidia-smi."""
     try:
         query = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
         out = subprocess.run(query, capture_output=True, text=True, timeout=30)
@@ -163,22 +179,25 @@ def _uuids() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def job_device(wanted: str, jobs_per_gpu: int = 1, gpu_frac: float | None = None, log=None):
-    """The torch device of a job, chosen before torch is imported.
+def job_device(
+    wanted: str, jobs_per_gpu: int = 1, gpu_frac: float | None = None, log: TextIO | None = None
+) -> Iterator[tuple[str, str | None]]:
+    """Choose the device of a job before torch is imported.
 
-    A GPU job sees the one device that it has leased. A SLURM job that sees one device takes no lease: the scheduler
-    has chosen for it. One that sees several, as in an interactive allocation, leases among these.
+    A GPU job sees only the device that it leased. A SLURM job that sees one device takes no lease, since the scheduler
+    has chosen for it; one that sees several, as in an interactive allocation, leases one of them.
 
     Args:
-        wanted: 'cpu', 'cuda', or 'auto', a GPU when there is one.   jobs_per_gpu: as in `leased_device`.
+        wanted: 'cpu', 'cuda', or 'auto', which is a GPU when there is one.
+        jobs_per_gpu: number of processes that may share a device.
         gpu_frac: fraction of the device's memory for this process; by default its share of the device.
         log: file for messages, standard error when None.
 
     Yields:
-        'cpu' or 'cuda', and why it is the CPU where a GPU would have been taken, else None.
+        'cpu' or 'cuda'; and the reason when the CPU stands in for a GPU, else None.
 
     Raises:
-        ValueError: 'cuda' without a GPU that works.
+        ValueError: 'cuda' is wanted and no GPU works.
     """
     pool = [] if wanted == "cpu" else device_pool()
     with contextlib.ExitStack() as stack:
@@ -195,7 +214,7 @@ def job_device(wanted: str, jobs_per_gpu: int = 1, gpu_frac: float | None = None
 
 
 def _unusable(frac: float) -> str | None:
-    """Bounds the memory on the visible GPU; why it cannot be used, None if it can."""
+    """Limit the memory on the visible GPU; the reason when it cannot be used, else None."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all; locks, and checks of paths and folders."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ import secrets
 import stat
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-ABANDONED = 3600.0  # seconds after which a file that nobody holds a lock on is no longer being written
-LONG_ABANDONED = 24 * ABANDONED  # where the file system has no locks
+ABANDONED = 3600.0  # age in seconds after which an unlocked temporary file counts as abandoned
+LONG_ABANDONED = 24 * ABANDONED  # the same where the file system has no locks
+
+AnyPath = str | os.PathLike[str]
 
 
-def write_atomic(path, data: bytes, keep=None) -> str:
-    """Writes a file beside its place, syncs it to disk and renames it there. Returns the SHA-256 of its bytes.
+def write_atomic(path: AnyPath, data: bytes, keep: AnyPath | None = None) -> str:
+    """Write a temporary file in the same folder, sync it to disk and rename it to `path`.
 
     Args:
-        keep: where to move what stood at `path`, once the new file is whole on disk.
+        path: file to write.
+        data: its contents.
+        keep: where to move the file that is at `path` now, once the new one is on disk.
+
+    Returns:
+        SHA-256 of `data`.
 
     Raises:
-        OSError: the disk is full, the folder unwritable ...; it names `path`, and what stood there is as it was.
+        OSError: the disk is full, the folder is not writable ...; it names `path`, whose old contents are unchanged.
     """
     path = Path(path)
     with _written_beside(path, data) as temporary:
@@ -36,11 +45,18 @@ def write_atomic(path, data: bytes, keep=None) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_new(path, data: bytes) -> str:
-    """As `write_atomic`, but never over a file that is there, also with other processes at the same name.
+def write_new(path: AnyPath, data: bytes) -> str:
+    """As `write_atomic`, but never over an existing file, even when several processes write at once.
+
+    Args:
+        path: file to write.
+        data: its contents.
+
+    Returns:
+        SHA-256 of `data`.
 
     Raises:
-        FileExistsError: something is there.
+        FileExistsError: `path` exists.
     """
     path = Path(path)
     with _written_beside(path, data) as temporary:
@@ -49,24 +65,28 @@ def write_new(path, data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def remove_leftovers(folder, but: str = "") -> None:
-    """Removes what processes that were killed while they wrote have left in a folder, and in those in it.
+def remove_leftovers(folder: AnyPath, but: str = "") -> None:
+    """Remove the temporary files of killed processes from a folder and all folders in it.
 
     Args:
-        but: name of a file that another process may be writing.
+        folder: where to look.
+        but: name of a file that another process may be writing; its temporary files are kept.
     """
     for path in Path(folder).rglob(".*.part"):
         if not but or not path.name.startswith(f".{but}."):
             path.unlink(missing_ok=True)
 
 
-def remove_abandoned(root) -> list[Path]:
-    """Removes what killed writers have left in the folders of an experiment, but for those of its runs.
+def remove_abandoned(root: AnyPath) -> list[Path]:
+    """Remove the temporary files of killed processes from the folders of an experiment, except those of its runs.
 
-    These are too many to be searched; what is left in one is removed by who works on it next.
+    There are too many runs to search; their leftovers are removed by the next job that works on them.
+
+    Args:
+        root: folder of the experiment.
 
     Returns:
-        what was removed.
+        The files removed.
     """
     removed = []
     for folder, folders, names in os.walk(root):
@@ -78,7 +98,7 @@ def remove_abandoned(root) -> list[Path]:
 
 
 def _remove_if_abandoned(path: Path) -> bool:
-    """By age and lock: a writer holds one, on any machine if the file system knows locks, until it has renamed it."""
+    """Judge by age and lock: a writer holds the lock until it has renamed the file, on any machine that knows locks."""
     try:
         age = time.time() - path.lstat().st_mtime
         if age < ABANDONED:
@@ -94,16 +114,19 @@ def _remove_if_abandoned(path: Path) -> bool:
         finally:
             os.close(handle)
         path.unlink()
-    except OSError:  # it is gone, or not ours to remove
+    except OSError:  # already removed, or another user's
         return False
     return True
 
 
-def ensure_writable(folder) -> None:
-    """Makes the folder and sees that a file can be written in it.
+def ensure_writable(folder: AnyPath) -> None:
+    """Make the folder and check that files can be written in it.
+
+    Args:
+        folder: made when it is missing.
 
     Raises:
-        OSError: names the folder and why not.
+        OSError: names the folder and the reason.
     """
     try:
         with _written_beside(Path(folder, "probe"), b""):
@@ -112,27 +135,38 @@ def ensure_writable(folder) -> None:
         raise type(error)(error.errno, f"cannot write in this folder ({error.strerror})", str(folder)) from error
 
 
-def check_writable(folder) -> None:
-    """Sees, without touching anything, that the folder is or can be made a folder to write in.
+def check_writable(folder: AnyPath) -> None:
+    """Check, without changing anything, that files can be written in a folder or that it can be made.
+
+    Args:
+        folder: need not exist.
 
     Raises:
-        OSError: names what stands in the way.
+        NotADirectoryError: the folder or one above it is a file.
+        PermissionError: the folder, or the one to make it in, is not writable.
     """
-    place = Path(folder).absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "this is a file, not a folder to write in", str(place))
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "cannot write in this folder", str(place))
+    existing = Path(folder).absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "this is a file, not a folder to write in", str(existing))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "cannot write in this folder", str(existing))
 
 
 @contextlib.contextmanager
-def locked(path, wait: bool = True):
-    """Holds a lock on a file made for it; the lock ends with the process, however it ends.
+def locked(path: AnyPath, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on a lock file; the kernel frees it when the process ends.
+
+    Args:
+        path: lock file, made when it is missing.
+        wait: whether to wait for another process that holds the lock.
+
+    Yields:
+        Nothing, while the lock is held.
 
     Raises:
-        BlockingIOError: without `wait`, when another process holds it.
+        BlockingIOError: without `wait`, when another process holds the lock.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,27 +178,32 @@ def locked(path, wait: bool = True):
         os.close(handle)
 
 
-def open_to_lock(path, create: bool = True, links: bool = True) -> int:
-    """A handle of a file to lock, also when the file belongs to another user who lets us read it but not write to it.
+def open_to_lock(path: AnyPath, create: bool = True, links: bool = True) -> int:
+    """Open a file in order to lock it, also one of another user that can only be read.
 
     Args:
-        create: whether the file is made when it is missing; its contents are never touched.
-        links: whether a symbolic link is followed, which in a folder that anybody can write to it must not be.
+        path: file to lock; its contents are never changed.
+        create: whether a missing file is made.
+        links: whether symbolic links are followed; they must not be in a folder that anybody can write to.
+
+    Returns:
+        File descriptor, which the caller closes.
 
     Raises:
-        OSError: names the file.
+        FileNotFoundError: there is no such file and `create` is false, or others remove it all the time.
+        OSError: any other error; it names the file.
     """
     path, flags = os.fspath(path), os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
     for _ in range(100):  # the file may come and go between two attempts
         try:
-            return os.open(path, os.O_RDWR | flags)  # some network file systems lock only what could be written to
+            return os.open(path, os.O_RDWR | flags)  # some network file systems lock only files open for writing
         except PermissionError:
             return os.open(path, os.O_RDONLY | flags)
         except FileNotFoundError:
             if not create:
                 raise
         with contextlib.suppress(FileExistsError):
-            # Exclusive, because Linux refuses O_CREAT for a file of another user in a shared folder such as /tmp.
+            # O_EXCL, because Linux refuses O_CREAT alone for another user's file in a shared folder such as /tmp.
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags, 0o666)
     raise FileNotFoundError(errno.ENOENT, "it is removed again and again", path)
 
@@ -184,34 +223,46 @@ NETWORK_FILE_SYSTEMS = (
 )
 
 
-def network_file_system(path, mounts: str | None = None) -> str | None:
-    """Kind of the network file system that a path is on (Linux); None for a local one, or where that is not known.
+def network_file_system(path: AnyPath, mounts: str | None = None) -> str | None:
+    """The type of the network file system that a path is on (Linux only).
 
     Args:
+        path: need not exist.
         mounts: the text of /proc/mounts, read when None.
+
+    Returns:
+        'nfs', 'lustre' ...; None for a local file system or where the type is unknown.
     """
     if mounts is None:
         try:
             mounts = Path("/proc/mounts").read_text()
         except OSError:
             return None
-    place = Path(path).absolute()
-    found = Path("/"), ""
+    absolute = Path(path).absolute()
+    nearest, kind = Path("/"), ""
     for line in mounts.splitlines():
-        _, point, kind, *_ = line.split(" ")
-        point = Path(point.encode().decode("unicode_escape"))  # a space is written as \\040
-        if place.is_relative_to(point) and len(point.parts) >= len(found[0].parts):
-            found = point, kind
-    return found[1] if found[1] in NETWORK_FILE_SYSTEMS else None
+        _, mounted_on, its_kind, *_ = line.split(" ")
+        point = Path(mounted_on.encode().decode("unicode_escape"))  # a space is written as \\040
+        if absolute.is_relative_to(point) and len(point.parts) >= len(nearest.parts):
+            nearest, kind = point, its_kind
+    return kind if kind in NETWORK_FILE_SYSTEMS else None
 
 
-def read_bounded(path, most: int) -> bytes:
-    """The bytes of a file that may be anybody's.
+def read_bounded(path: AnyPath, most: int) -> bytes:
+    """Read a file of unknown origin.
+
+    Args:
+        path: file to read.
+        most: largest size that is read, in bytes.
+
+    Returns:
+        The file's contents.
 
     Raises:
-        FileNotFoundError: there is none.   ValueError: it is no regular file or has more than `most` bytes.
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a regular file, or larger than `most` bytes.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody writes to would be waited for
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # opening a pipe without a writer would block
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
@@ -219,24 +270,37 @@ def read_bounded(path, most: int) -> bytes:
         if status.st_size > most:
             raise ValueError(f"{path}: it has {status.st_size:,} bytes; at most {most:,} are read")
         with open(handle, "rb", closefd=False) as file:
-            return file.read()  # not read(most), which would take so much memory at once
+            return file.read()  # not read(most), which would allocate `most` bytes at once
     finally:
         os.close(handle)
 
 
-def sealed_json(values: dict, indent: int | None = None) -> bytes:
-    """A small JSON file with a checksum of its values in it."""
+def sealed_json(values: dict[str, Any], indent: int | None = None) -> bytes:
+    """The contents of a small JSON file that includes a checksum of its values.
+
+    Args:
+        values: can be written as JSON; 'checksum' is not among the keys.
+        indent: as in `json.dumps`.
+
+    Returns:
+        JSON text, encoded.
+    """
     return json.dumps({**values, "checksum": _checksum(values)}, indent=indent).encode()
 
 
-def read_sealed_json(path, most: int = 2**16) -> dict:
-    """The values in a file of `sealed_json`.
+def read_sealed_json(path: AnyPath, most: int = 2**16) -> dict[str, Any]:
+    """Read a file that `sealed_json` made.
 
     Args:
-        most: bytes that are read.
+        path: file to read.
+        most: largest size that is read, in bytes.
+
+    Returns:
+        The values, without the checksum.
 
     Raises:
-        FileNotFoundError: there is none.   ValueError: it is damaged or something else.
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, too large or not such a file.
     """
     try:
         values = json.loads(read_bounded(path, most))
@@ -247,41 +311,53 @@ def read_sealed_json(path, most: int = 2**16) -> dict:
     raise ValueError(f"{path}: its checksum does not match: it was damaged")
 
 
-def _checksum(values: dict) -> int:
+def _checksum(values: dict[str, Any]) -> int:
     return zlib.crc32(json.dumps(values, sort_keys=True).encode())
 
 
-def inside(root, path, links: bool = True) -> Path:
-    """A path that a file names, seen from `root`.
+def inside(root: AnyPath, path: AnyPath, links: bool = True) -> Path:
+    """Join a path that was read from a file to `root`, and check that it stays in there.
 
     Args:
-        links: whether symbolic links are followed, too.
+        root: folder that the path must not leave.
+        path: relative to `root`.
+        links: whether symbolic links are resolved before the check.
+
+    Returns:
+        `root` / `path`.
 
     Raises:
-        ValueError: it leads out of `root`.
+        ValueError: the path leads out of `root`.
     """
     if not links and not os.path.isabs(path) and ".." not in os.fspath(path).split(os.sep):
-        return Path(root, path)  # the usual case: a table of 100,000 networks asks two million times
-    place = os.path.realpath if links else os.path.abspath
-    whole, top = place(os.path.join(root, path)), place(root)
-    if whole != top and not whole.startswith(top.rstrip(os.sep) + os.sep):
+        return Path(root, path)  # the usual case, fast: a table of 100,000 networks asks two million times
+    resolve = os.path.realpath if links else os.path.abspath
+    full, top = resolve(os.path.join(root, path)), resolve(root)
+    if full != top and not full.startswith(top.rstrip(os.sep) + os.sep):
         raise ValueError(f"the path {str(path)[:200]!r} leads out of {root}")
     return Path(root, path)
 
 
-def sha256_of(path) -> str:
-    """SHA-256 of a file's bytes."""
+def sha256_of(path: AnyPath) -> str:
+    """SHA-256 of a file's contents.
+
+    Args:
+        path: file to read.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
-def _written_beside(path: Path, data: bytes):
-    """A new file beside `path`, whole and on disk; gone in the end unless it was renamed."""
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A temporary file in the folder of `path`, complete and on disk; removed afterwards unless it was renamed."""
     with contextlib.ExitStack() as stack:
         try:
             temporary = _synced_beside(path, data, stack)
-        except OSError as error:  # of a full disk it does not name the file
+        except OSError as error:  # on a full disk it does not name the file
             raise OSError(error.errno, error.strerror, str(path)) from error
         yield temporary
 
@@ -289,12 +365,12 @@ def _written_beside(path: Path, data: bytes):
 def _synced_beside(path: Path, data: bytes, stack: contextlib.ExitStack) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.part")
-    # Unlike tempfile's, the mode is what the umask, the folder's group and its default ACL make of it.
+    # Not by tempfile: the umask, the folder's group and its default ACL decide the mode.
     handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     stack.callback(os.close, handle)
     stack.callback(temporary.unlink, missing_ok=True)
     with contextlib.suppress(OSError):  # a file system without locks
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # tells `remove_abandoned` that its writer lives
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # tells `remove_abandoned` that the writer is alive
     with open(handle, "wb", closefd=False) as file:
         file.write(data)
     os.fsync(handle)

@@ -7,7 +7,19 @@ from statistics import NormalDist
 
 
 def wilson_interval(n_correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson, J. Am. Stat. Assoc. 22:209, 1927): low, high in [0, 1]."""
+    """Wilson's score interval of a proportion.
+
+    Args:
+        n_correct: number of successes.
+        n: number of trials.
+        confidence: probability that the interval covers the true proportion, in (0, 1).
+
+    Returns:
+        Lower and upper end, in [0, 1].
+
+    Source:
+        Wilson, J. Am. Stat. Assoc. 22:209, 1927.
+    """
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     p, z2 = n_correct / n, z * z / n
     centre, half = p + z2 / 2, z * math.sqrt(p * (1 - p) / n + z2 / (4 * n))

@@ -1,4 +1,4 @@
-"""Work side by side in processes that share what is in memory already."""
+"""Runs work in parallel processes that share what is already in memory."""
 
 from __future__ import annotations
 
@@ -9,26 +9,36 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from multiprocessing.connection import wait
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from typing import TypeVar, cast
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
 
 
-def side_by_side(do: Callable, items: list, workers: int) -> list:
-    """[do(item) for item in items], at most `workers` at once, each item in a process of its own.
+def side_by_side(
+    do: Callable[[Item], tuple[Value, str]], items: Sequence[Item], workers: int
+) -> list[tuple[Value | None, str]]:
+    """Call a function on every item, each in a process of its own, at most `workers` at a time.
 
-    A process is forked for each item: it starts in milliseconds, with all that is imported and compiled, and its memory
-    is given back when it ends. Processes end with their parent, however that ends.
+    Processes are forked: they start in milliseconds with everything imported and compiled, and their memory is freed
+    when they end. They end with their parent, however that ends.
 
     Args:
         do: returns (value, error message) that can be pickled.
+        items: one argument of `do` for each process.
+        workers: largest number of processes at a time.
 
     Returns:
-        what `do` returned, in the order of the items; (None, message) for a process that was killed.
+        What `do` returned, in the order of the items; (None, message) for a process that was killed.
     """
-    fork, waiting, under_way = multiprocessing.get_context("fork"), list(enumerate(items)), {}
-    results = [None] * len(items)
+    fork, waiting = multiprocessing.get_context("fork"), list(enumerate(items))
+    under_way: dict[Connection, tuple[int, ForkProcess]] = {}
+    results: dict[int, tuple[Value | None, str]] = {}
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -40,7 +50,8 @@ def side_by_side(do: Callable, items: list, workers: int) -> list:
                 process.start()
                 send.close()
                 under_way[receive] = k, process
-            for connection in wait(list(under_way)):
+            for ready in wait(list(under_way)):
+                connection = cast(Connection, ready)
                 k, process = under_way.pop(connection)
                 try:
                     results[k] = connection.recv()
@@ -53,21 +64,21 @@ def side_by_side(do: Callable, items: list, workers: int) -> list:
             process.terminate()
         for _, process in under_way.values():
             process.join()
-    return results
+    return [results[k] for k in range(len(items))]
 
 
-def _child(do, item, send, parent: int) -> None:
+def _child(do: Callable[[Item], tuple[Value, str]], item: Item, send: Connection, parent: int) -> None:
     _end_with(parent)
     try:
         send.send(do(item))
-    except Exception:  # of sending: `do` passes its own on as a message
+    except Exception:  # from sending: `do` returns its own errors as messages
         traceback.print_exc()
         raise
 
 
 def _end_with(parent: int) -> None:
-    """Has the kernel end this process as SIGTERM does when its parent is gone, killed or not (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):  # elsewhere it works on to the end of its run
+    """Ask the kernel to send this process SIGTERM when its parent ends, also when that is killed (Linux only)."""
+    with contextlib.suppress(OSError, AttributeError):  # elsewhere it finishes its item
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it was gone before
+    if os.getppid() != parent:  # it had already ended
         sys.exit(1)

@@ -1,42 +1,56 @@
-"""Takes passwords, tokens and user names out of text that people and files will see."""
+"""Removes passwords, tokens and user names from text that people will read or files will keep."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+from typing import Any, TextIO
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus
 
 _WORDS = r"[\w-]*(?:password|passwd|pwd|passphrase|token|secret|credentials?|api_?key|access_?key|user(?:name)?)"
 _NAMED = re.compile(rf"(?i)(?<![A-Za-z0-9])({_WORDS}['\"]?(?:=|%3D|['\"]:\s?)['\"]?)[^&\s;'\",)}}]+")
 _HEADER = re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:basic|bearer)\s+)[^\s'\",]+")
-# Up to the last @ of the word: a password may hold '/', '@' and ':' when who wrote the URI did not encode it.
-# A scheme is looked for from its first letter only, or a long word takes the square of its length.
+# Up to the last @ of the word: a password that was not percent-encoded may contain '/', '@' and ':'.
+# The scheme must start at its first letter; otherwise a long word takes quadratic time.
 _USER = re.compile(r"((?<![A-Za-z])[A-Za-z][\w+.-]*://)[^\s'\"]*@")
 _ODBC = re.compile(r"(?i)(odbc_connect=)[^&\s'\"]+")
 ENVIRONMENT = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 
 def secrets_in(uri: str) -> set[str]:
-    """The passwords in a URI, as they stand there and as they are meant; those of fewer than four letters are left out,
-    since any text would hold them.
+    """The passwords in a URI, encoded and decoded.
+
+    Passwords of fewer than four letters are left out: most texts contain them.
+
+    Args:
+        uri: a tracking or database URI.
+
+    Returns:
+        Every spelling of each password.
     """
-    found = set()
+    passwords = set()
     if match := re.match(r"[A-Za-z][\w+.-]*://[^:/?#]*:(.*)@", uri, re.S):
-        found.add(match[1])
+        passwords.add(match[1])
     query = uri.partition("?")[2]
-    found |= {value for key, value in parse_qsl(query) if re.fullmatch(_WORDS, key, re.I) and "user" not in key.lower()}
-    found |= set(re.findall(r"(?i)(?:password|pwd|token|secret)=([^;&]+)", unquote_plus(query)))
+    passwords |= {
+        value for key, value in parse_qsl(query) if re.fullmatch(_WORDS, key, re.I) and "user" not in key.lower()
+    }
+    passwords |= set(re.findall(r"(?i)(?:password|pwd|token|secret)=([^;&]+)", unquote_plus(query)))
     spellings = (str, unquote, unquote_plus, quote, quote_plus, lambda s: quote(s, safe=""), lambda s: repr(s)[1:-1])
-    found |= {unquote(secret) for secret in found}
-    return {spell(secret) for secret in found for spell in spellings if len(secret) >= 4}
+    passwords |= {unquote(secret) for secret in passwords}
+    return {spell(secret) for secret in passwords for spell in spellings if len(secret) >= 4}
 
 
 def without_secrets(text: str, *uris: str) -> str:
-    """The text with user names and passwords taken out of every URI, query, header and connection string in it.
+    """Remove user names and passwords from every URI, query, header and connection string in a text.
 
     Args:
-        uris: tracking URIs in use besides the environment's: their passwords are taken out wherever they stand.
+        text: any text.
+        *uris: tracking URIs in use besides the environment's; their passwords are removed wherever they occur.
+
+    Returns:
+        The text with *** for each secret.
     """
     uri, *others = (os.environ.get(name, "") for name in ENVIRONMENT)
     known = {s for s in others if len(s) >= 4}.union(*(secrets_in(u) for u in (uri, *uris)))
@@ -48,19 +62,37 @@ def without_secrets(text: str, *uris: str) -> str:
 
 
 class Redacted:
-    """A text stream that passes on what is written to it without the secrets of some URIs."""
+    """A text stream that removes secrets from what is written to it.
 
-    def __init__(self, stream, *uris: str):
+    Args:
+        stream: receives the text.
+        *uris: tracking URIs whose passwords are secret.
+    """
+
+    def __init__(self, stream: TextIO, *uris: str):
         self._stream, self._uris = stream, uris
 
     def write(self, text: str) -> int:
+        """Write a text without secrets.
+
+        Args:
+            text: what may contain secrets.
+
+        Returns:
+            Number of characters of `text`, as streams return it.
+        """
         self._stream.write(without_secrets(text, *self._uris))
         return len(text)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
 def redact_output(*uris: str) -> None:
-    """From now on nothing that Python writes to standard output and error holds a secret, whoever writes it."""
-    sys.stdout, sys.stderr = Redacted(sys.stdout, *uris), Redacted(sys.stderr, *uris)
+    """Remove secrets from everything that Python writes to standard output and error from now on.
+
+    Args:
+        *uris: tracking URIs whose passwords are secret.
+    """
+    sys.stdout = Redacted(sys.stdout, *uris)  # its other attributes are the stream's own
+    sys.stderr = Redacted(sys.stderr, *uris)

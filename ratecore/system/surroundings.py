@@ -1,4 +1,4 @@
-"""What programs of others need around them and may not find: a home, a name of the user, Python's own modules."""
+"""The environment that other programs rely on: a home folder, a user name, Python's own modules."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import tempfile
 from pathlib import Path
 
 
-def have_a_home_and_a_name() -> None:
-    """Gives this process a HOME and a LOGNAME where there are none.
+def ensure_home_and_name() -> None:
+    """Set HOME and LOGNAME where the user has neither.
 
-    A user id without an entry in passwd, as `docker run --user` makes it, has neither, and MLflow and Snakemake end
-    with an error when they ask for them.
+    A user id without an entry in passwd (`docker run --user`) has none, and MLflow and Snakemake fail when they ask.
     """
     try:
         Path.home()
@@ -25,8 +24,8 @@ def have_a_home_and_a_name() -> None:
 
 
 def settle_workflow() -> None:
-    """Prepares the environment that Snakemake and all its jobs get."""
-    have_a_home_and_a_name()
-    # hash() of words and the order of sets, which a user's task may use, are the same in all jobs.
+    """Set the environment of Snakemake and all its jobs."""
+    ensure_home_and_name()
+    # hash() of strings and the order of sets, which a user's task may depend on, are the same in all jobs.
     os.environ.setdefault("PYTHONHASHSEED", "0")
-    os.environ["PYTHONSAFEPATH"] = "1"  # a user's `random.py` in the working folder is not Python's own
+    os.environ["PYTHONSAFEPATH"] = "1"  # so that a user's `random.py` in the working folder does not hide Python's

@@ -1,9 +1,10 @@
 """The cognitive tasks and their registry. Importing this package registers the built-in tasks."""
 
 from ratecore.compat import task_names
-from ratecore.tasks.base import AbstractTask, TaskFactory
+from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.go_nogo import GoNogoTask
 from ratecore.tasks.mante import ManteTask
+from ratecore.tasks.registry import TaskFactory
 from ratecore.tasks.xor import XORTask
 
 __all__ = ["AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "XORTask"]

@@ -1,61 +1,68 @@
-"""What a task is: a stimulus, a target, a criterion; and the registry that finds a task by name."""
+"""What a task is: stimulus, target and criterion."""
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float
 
-from ratecore.settings.base import did_you_mean, shown, task_key
-from ratecore.tasks import port, tracebacks, trials, values
+from ratecore.settings.base import did_you_mean, shown
+from ratecore.tasks import port, trials, values
 from ratecore.tasks.overriding import overridable
 from ratecore.tasks.trials import Trials
 from ratecore.tasks.values import TaskError
 
 MOST_STEPS = 1_000_000  # of a trial: an hour and a half
-_warned: set[tuple[type, str]] = set()  # settings that a task was given and does not use
+registered: dict[str, type[AbstractTask]] = {}  # the tasks of `TaskFactory` by their normalised names
+_warned: set[tuple[type, str]] = set()  # settings that a task was given, does not use and has warned of
 
 
 class AbstractTask(ABC):
-    """One cognitive task. Subclass it and register the class to add a task.
+    """A cognitive task. To add one, subclass it and register the class.
 
-    A task holds only its timing; all randomness comes through an explicit generator. A subclass defines `draw_trial`,
-    `generate_target` and `is_correct`, and the attributes below. A class of the `rate` package, which has
-    `generate_stimulus` in place of `draw_trial`, works too: what it lacks is derived, see `ratecore.tasks.port`.
+    A task holds only its settings; all randomness comes from an explicit generator. A subclass defines `draw_trial`,
+    `generate_target` and `is_correct`, and the attributes below. Classes of the `rate` package, which have
+    `generate_stimulus` instead of `draw_trial`, work too (`ratecore.tasks.port`).
 
     Args:
-        settings: any of the task's settings (see `defaults`); steps are of 5 ms. Settings of other tasks and of the
-            network are ignored: `taus`, `DeltaT` and `task` silently, others (`delay` for go-nogo) with one warning.
+        settings: settings of the task over its `defaults`; steps of 5 ms. Settings of other tasks and of the network
+            are ignored: `taus`, `DeltaT` and `task` silently, others (`delay` for go-nogo) with one warning.
 
     Raises:
+        TypeError: the class does not define `draw_trial`.
         ValueError: a misspelt key, or a stimulus that does not fit the trial.
     """
 
-    name: ClassVar[str]  # the name under which it is registered, unless a class says another
+    name: ClassVar[str]  # under which it is registered; by default that of the class
     defaults: ClassVar[dict[str, float]] = {}
     trial_types: ClassVar[tuple[str, ...]] = ()
     evidence_levels: ClassVar[tuple[float, ...]] = ()  # of the psychometric curve, for `draw_graded_trial`
-    min_trials: ClassVar[int] = 0  # the stopping rule is not applied before this many trials (docs/model.md 3)
-    spiking_output: ClassVar[str] = "mean"  # what stands for a step of a spiking network's output: mean, peak or last
-    spiking_delay: ClassVar[int | None] = None  # steps from the stimulus's end to `spiking_window`
-    _labels: ClassVar[tuple] = ()  # all that `_known_label` allows
+    min_trials: ClassVar[int] = 0  # training does not stop before this many trials (docs/model.md 3)
+    spiking_output: ClassVar[str] = "mean"  # summary of a spiking network's output within a step: mean, peak or last
+    spiking_delay: ClassVar[int | None] = None  # steps from the end of the stimulus to `spiking_window`
+    generate_input_stim: ClassVar[Any]  # names of the `rate` package, which `ratecore.tasks` adds
+    generate_target_continuous: ClassVar[Any]
+    _unnamed: ClassVar[bool]  # whether `name` is to be that of the registration
+    _labels: ClassVar[tuple[str | int, ...]] = ()  # all that `_known_label` allows
     _network_keys: ClassVar[frozenset[str]] = frozenset({"taus", "DeltaT", "task"})
 
-    def __init_subclass__(cls, **more):
+    def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
         if not hasattr(cls, "name"):
             cls.name, cls._unnamed = cls.__name__, True
         if port.is_port_class(cls) and not cls.trial_types:
-            cls.trial_types = (None,)  # the task chooses
+            cls.trial_types = (None,)  # type: ignore[assignment]  # the task itself chooses; no other class has None
         if hasattr(cls, "evaluate_single_trial") and cls.generate_target is AbstractTask.generate_target:
-            cls.generate_target = _no_target  # an evaluator of the `spiking` package draws and scores by itself
+            # An evaluator of the `spiking` package draws and scores by itself.
+            cls.generate_target = _no_target  # type: ignore[method-assign]
 
-    def __init__(self, settings: dict | None = None):
+    def __init__(self, settings: Mapping[str, Any] | None = None):
         draws = type(self).draw_trial is not AbstractTask.draw_trial or port.is_port_class(type(self))
         if not draws and not hasattr(self, "evaluate_single_trial"):
             raise TypeError(
@@ -66,22 +73,29 @@ class AbstractTask(ABC):
         if not isinstance(self.defaults, dict):
             values.check_defaults(type(self))
         if self.defaults and not given.keys() <= self.defaults.keys():
-            self._tell_of_unused(given)
+            self._warn_of_unused(given)
             given = {key: value for key, value in given.items() if key in self.defaults}
-        self.settings = {**self.defaults, **given}
+        self.settings: dict[str, Any] = {**self.defaults, **given}  # int where the default is one, else float
         self.validate_settings()
 
     @classmethod
-    def refuse_unknown(cls, settings: dict) -> None:
-        """Raises ValueError for a setting that the task does not have, also for one that another task has."""
+    def refuse_unknown(cls, settings: Mapping[str, Any]) -> None:
+        """Check that the task has all of some settings, also those that other tasks have.
+
+        Args:
+            settings: settings of a configuration.
+
+        Raises:
+            ValueError: names the setting that the task does not have.
+        """
         unknown = settings.keys() - cls.defaults.keys() - cls._network_keys
         for key in unknown if cls.defaults else ():
             hint, allowed = did_you_mean(key, cls.defaults), ", ".join(cls.defaults)
             raise ValueError(f"{cls.name}: unknown setting '{key}'{hint}; allowed: {allowed}")
 
-    def _tell_of_unused(self, given: dict) -> None:
-        """Warns, once, of each key that is no setting of the task. Raises ValueError for one that is misspelt."""
-        of_others = {key for task in TaskFactory._tasks.values() for key in task.defaults}
+    def _warn_of_unused(self, given: Mapping[str, Any]) -> None:
+        """Warn, once, of each key that is not a setting of the task. Raises ValueError for one that is misspelt."""
+        of_others = {key for task in registered.values() for key in task.defaults}
         for key in given.keys() - self.defaults.keys() - self._network_keys:
             if key not in of_others and did_you_mean(key, self.defaults):
                 self.refuse_unknown({key: given[key]})
@@ -92,7 +106,7 @@ class AbstractTask(ABC):
                 warnings.warn(message, stacklevel=4)
 
     def validate_settings(self) -> None:
-        """Checks that counts of steps are whole and the response comes before the trial ends.
+        """Check that counts of steps are integers and that the stimulus ends within the trial.
 
         Raises:
             ValueError: names the key, its value and what is allowed.
@@ -113,7 +127,7 @@ class AbstractTask(ABC):
         own_window = type(self).response_window is not AbstractTask.response_window
         own_end = type(self).stimulus_end is not AbstractTask.stimulus_end
         if own_window and not own_end and not {"stim_on", "stim_dur"} <= self.settings.keys():
-            return  # nothing asks for the stimulus's end then
+            return  # then nothing depends on the end of the stimulus
         if self.stimulus_end >= self.T:
             raise ValueError(
                 f"{self.name}: the stimulus ends at step {self.stimulus_end}, outside a trial of T = {self.T} steps; "
@@ -125,19 +139,22 @@ class AbstractTask(ABC):
         """Length of a trial in steps."""
         if "T" not in self.settings:
             raise TaskError(f"task '{self.name}': it has no setting T, the length of a trial; add it to `defaults`")
-        return self.settings["T"]
+        steps: int = self.settings["T"]
+        return steps
 
     @cached_property
     def n_inputs(self) -> int:
-        """Number of inputs; a class that does not say it is asked for a stimulus."""
+        """Number of inputs; of a class that does not define it, that of a stimulus drawn here."""
         kind = self.trial_types[0]
         u, _ = trials.draw_stimulus(self, kind, np.random.default_rng(0))
-        shape = np.shape(u) if isinstance(u, list) or hasattr(u, "shape") else ()
+        shape: tuple[int, ...] = np.shape(u) if isinstance(u, list) or hasattr(u, "shape") else ()
         if len(shape) != 2 or shape[1] != self.T:
             hint = " (is it transposed?)" if shape[:1] == (self.T,) else ""
-            came = f"{values.place(self, trials.drawing_method(self), kind)} returned {values.what(u)}"
-            allowed = f"it must be an array of shape (n_inputs, T) with T = {self.T}"
-            raise TaskError(f"{came} as the stimulus{hint}; {allowed}")
+            call = values.where(self, trials.drawing_method(self), kind)
+            raise TaskError(
+                f"{call} returned {values.describe(u)} as the stimulus{hint}; it must be an array of shape "
+                f"(n_inputs, T) with T = {self.T}"
+            )
         return shape[0]
 
     @property
@@ -148,57 +165,107 @@ class AbstractTask(ABC):
                 f"task '{self.name}': it has no settings stim_on and stim_dur and must say which steps are scored; "
                 "define `response_window`, a slice of steps, or `stimulus_end`, the first step after the stimulus"
             )
-        return self.settings["stim_on"] + self.settings["stim_dur"]
+        end: int = self.settings["stim_on"] + self.settings["stim_dur"]
+        return end
 
     @property
     def stimulus_windows(self) -> list[tuple[int, int]]:
-        """(first step, first step after) of each stimulus, for figures."""
+        """First step of each stimulus and first step after it, for figures."""
         return [(self.settings["stim_on"], self.stimulus_end)] if "stim_on" in self.settings else []
 
     @property
     def response_window(self) -> slice:
-        """Steps of the trial in which the output is scored (docs/model.md 2)."""
+        """Steps in which the output is scored (docs/model.md 2)."""
         return slice(self.stimulus_end, self.T)
 
     @property
     def spiking_window(self) -> slice:
-        """Steps in which the output of a spiking network is scored (model.md 5); the response window unless a task has
-        a `spiking_delay`.
+        """Steps in which the output of a spiking network is scored (docs/model.md 5).
+
+        The response window, unless the task has a `spiking_delay`.
         """
         if self.spiking_delay is None:
             return self.response_window
         return slice(min(self.stimulus_end + self.spiking_delay, self.T - 1), self.T)
 
     @overridable
-    def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[np.ndarray, object]:
-        """A stimulus u (n_inputs, T) of the given trial type, and its label."""
-        raise NotImplementedError(f"{self.name}: it has generate_stimulus in place of draw_trial")
+    def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[Float[np.ndarray, "n_in T"], Any]:
+        """Draw a stimulus of the given trial type.
+
+        Args:
+            trial_type: one of `trial_types`.
+            rng: generator of the trial, the only source of randomness.
+
+        Returns:
+            Stimulus u (n_in, T), unitless, and the label, a number or a word that the task chooses.
+
+        Raises:
+            NotImplementedError: the class draws by `generate_stimulus` alone.
+
+        Source:
+            docs/model.md 2.
+        """
+        raise NotImplementedError(f"{self.name}: it has generate_stimulus instead of draw_trial")
 
     @abstractmethod
-    def generate_target(self, label, seed=None) -> np.ndarray:
-        """The target output z (T,) for a label. A target has nothing random; `seed` is there for older programs."""
+    def generate_target(self, label: Any, seed: Any = None) -> Float[np.ndarray, " T"]:
+        """The target output for a label.
+
+        Args:
+            label: label of the trial.
+            seed: ignored, since targets are not random; programs of the `rate` package give it.
+
+        Returns:
+            Target z (T,), unitless.
+
+        Source:
+            docs/model.md 2.
+        """
 
     @overridable
-    def is_correct(self, o: np.ndarray, label) -> bool:
-        """Whether output o (T,), o[t] of step t, answers the trial (docs/model.md 2)."""
+    def is_correct(self, o: Float[np.ndarray, " T"], label: Any) -> bool:
+        """Whether an output solves the trial.
+
+        Args:
+            o: output (T,) with o[t] at step t, unitless.
+            label: label of the trial.
+
+        Returns:
+            True or False.
+
+        Raises:
+            TaskError: the task has no criterion.
+
+        Source:
+            docs/model.md 2.
+        """
         raise TaskError(
             f"task '{self.name}': it has no criterion, which tests and scores need; add to {type(self).__name__}:\n"
             "    def is_correct(self, o, label):  # whether output o (T,), o[t] of step t, answers the trial\n"
             "        return True or False"
         )
 
-    def is_correct_spiking(self, o: np.ndarray, label) -> bool:
-        """Whether output o (T,) of a spiking network answers the trial (model.md 5); as `is_correct` unless a task says
-        otherwise.
+    def is_correct_spiking(self, o: Float[np.ndarray, " T"], label: Any) -> bool:
+        """Whether the output of a spiking network solves the trial; by default as `is_correct`.
+
+        Args:
+            o: output (T,) with o[t] at step t, unitless.
+            label: label of the trial.
+
+        Returns:
+            True or False.
+
+        Source:
+            docs/model.md 5.
         """
         return self.is_correct(o, label)
 
-    def _known_label(self, label):
-        """The one of `_labels` that `label` equals. Raises ValueError for any other, which would be taken for one."""
-        found = label.item() if isinstance(label, np.ndarray | np.generic) and label.size == 1 else label
-        if isinstance(found, str | int | float):
+    def _known_label(self, label: object) -> str | int:
+        """The one of `_labels` that equals `label`. Raises ValueError when none does."""
+        plain = label.item() if isinstance(label, np.ndarray | np.generic) and label.size == 1 else label
+        if isinstance(plain, str | int | float):
             for known in self._labels:
-                if found == known:
+                if plain == known:
                     return known
         allowed = ", ".join(map(repr, self._labels))
         raise ValueError(f"{self.name}: label = {shown(label)}; it must be one of {allowed}")
@@ -209,24 +276,36 @@ class AbstractTask(ABC):
         return self.response_window.indices(self.T)[:2]
 
     def draw_trial_type(self, rng: np.random.Generator) -> str:
-        """A trial type, each as likely."""
+        """Draw a trial type, each with the same probability.
+
+        Args:
+            rng: generator of the trial.
+
+        Returns:
+            One of `trial_types`.
+        """
         return self.trial_types[rng.integers(len(self.trial_types))]
 
     @overridable
-    def generate_stimulus(self, trial_type: str | None = None, seed=None):
-        """A stimulus and its label.
+    def generate_stimulus(
+        self, trial_type: str | None = None, seed: Any = None
+    ) -> tuple[Float[np.ndarray, "n_in T"], Any]:
+        """Draw a stimulus.
 
         Args:
             trial_type: one of `trial_types`; drawn when None.
             seed: int, `numpy.random.Generator` or None (fresh entropy).
 
         Returns:
-            u (n_inputs, T), label.
+            Stimulus u (n_in, T), unitless, and its label.
 
         Raises:
             ValueError: unknown trial type.
+
+        Source:
+            docs/model.md 2.
         """
-        # The `rate` package says False where it means that no seed is fixed.
+        # In the `rate` package False stands for no fixed seed.
         rng = np.random.default_rng(None if seed is False else seed)
         if trial_type is None:
             trial_type = self.draw_trial_type(rng)
@@ -234,111 +313,70 @@ class AbstractTask(ABC):
             raise ValueError(f"{self.name}: unknown trial type {trial_type!r}; allowed: {', '.join(self.trial_types)}")
         return self.draw_trial(trial_type, rng)
 
-    def simulate_trial(self, trial_type: str | None = None, seed=None):
-        """A whole trial: u (n_inputs, T), z (T,), label."""
+    def simulate_trial(
+        self, trial_type: str | None = None, seed: Any = None
+    ) -> tuple[Float[np.ndarray, "n_in T"], Float[np.ndarray, " T"], Any]:
+        """Draw a stimulus together with its target.
+
+        Args:
+            trial_type: one of `trial_types`; drawn when None.
+            seed: int, `numpy.random.Generator` or None (fresh entropy).
+
+        Returns:
+            Stimulus u (n_in, T) and target z (T,), both unitless, and the label.
+
+        Source:
+            docs/model.md 2.
+        """
         if not port.is_port_class(type(self)):
             u, label = self.generate_stimulus(trial_type, seed)
         elif isinstance(seed, np.random.Generator):
             u, label = trials.draw_stimulus(self, trial_type, seed)
         else:
-            chosen = {} if trial_type is None else {"trial_type": trial_type}
-            u, label = self.generate_stimulus(**chosen, **({} if seed is None else {"seed": seed}))
+            given = {"trial_type": trial_type, "seed": seed}
+            u, label = self.generate_stimulus(**{key: value for key, value in given.items() if value is not None})
         return u, self.generate_target(label), label
 
-    def generate_batch(self, generators: list[np.random.Generator]):
-        """Trials, one from each generator, so that any of them can be drawn again alone.
+    def generate_batch(self, generators: list[np.random.Generator]) -> Trials:
+        """Draw a batch of trials, one from each generator, so that any of them can be drawn again alone.
+
+        Args:
+            generators: generator of each trial.
 
         Returns:
-            Trials.
+            The batch.
 
         Raises:
-            TaskError: a method of the task raised an exception, or returned what does not fit.
+            TaskError: a method of the task raised an exception or returned anything unexpected.
         """
         return self.collect(trials.draw_any(self, rng) for rng in generators)
 
-    def collect(self, drawn) -> Trials:
-        """Trials from (trial type, u, label) of each. Raises TaskError for what does not fit, naming its trial type."""
+    def collect(self, drawn: Iterable[tuple[str | None, Any, Any]]) -> Trials:
+        """Check drawn trials and put them into a batch.
+
+        Args:
+            drawn: trial type, stimulus (n_in, T) and label of each trial.
+
+        Returns:
+            The batch, with targets and conditions.
+
+        Raises:
+            TaskError: names the method and the trial type that do not fit.
+        """
         return trials.collect(self, drawn)
 
-    def condition(self, trial_type: str, label) -> str:
-        """Name of the condition under which the trial is counted and drawn in figures; the trial type by default, or
-        the label of a task without trial types.
+    def condition(self, trial_type: str | None, label: Any) -> str:
+        """The condition under which tables and figures count the trial.
+
+        Args:
+            trial_type: type of the trial.
+            label: label of the trial.
+
+        Returns:
+            By default the trial type, or the label of a task without trial types.
         """
         return str(label) if trial_type is None else trial_type
 
 
-def _no_target(self, label, seed=None):
+def _no_target(self: AbstractTask, label: Any, seed: Any = None) -> Float[np.ndarray, " T"]:
     raise NotImplementedError(f"{type(self).__name__} is an evaluator, which has no generate_target(self, label)")
-
-
-class TaskFactory:
-    """The registry of tasks. Names ignore case and take `_` for `-`: `go_nogo` is `go-nogo`."""
-
-    _tasks: ClassVar[dict[str, type[AbstractTask]]] = {}
-
-    @classmethod
-    def register_task(cls, name: str, task: type[AbstractTask]) -> None:
-        """Makes `task` available as `name`.
-
-        Raises:
-            TypeError: `task` is no subclass of AbstractTask.
-            ValueError: the name cannot be part of a path, or belongs to another class; or the class's `defaults` are
-                no settings.
-        """
-        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", task_key(name)):
-            raise ValueError(f"register_task: {name!r}; a name is made of letters, digits, '-', '_' and '.'")
-        if not (isinstance(task, type) and issubclass(task, AbstractTask)):
-            raise TypeError(f"register_task: {task!r} is not a subclass of AbstractTask")
-        values.check_defaults(task)
-        known = cls._tasks.get(task_key(name))
-        if known is not None and known is not task:
-            raise ValueError(f"register_task: '{name}' is already the task {known.__module__}.{known.__qualname__}")
-        if vars(task).get("_unnamed"):
-            task.name, task._unnamed = task_key(name), False
-        cls._tasks[task_key(name)] = task
-
-    @classmethod
-    def task_class(cls, name: str) -> type[AbstractTask]:
-        """The class registered as `name`. Raises ValueError with the nearest name."""
-        key = task_key(name)
-        if key not in cls._tasks:
-            available = ", ".join(cls.list_available_tasks())
-            raise ValueError(f"unknown task {shown(name)}{did_you_mean(key, cls._tasks)}; available: {available}")
-        return cls._tasks[key]
-
-    @classmethod
-    def create_task(cls, name: str, settings: dict | None = None, strict: bool = False) -> AbstractTask:
-        """The task `name` with `settings` over its defaults.
-
-        Args:
-            strict: a setting that the task does not have is an error, also if another task has it.
-
-        Raises:
-            ValueError: an unknown name or setting, or settings that do not fit.
-            TaskError: any other exception in a task of the user's, named.
-        """
-        task_class = cls.task_class(name)
-        if strict:
-            task_class.refuse_unknown(settings or {})
-            if not task_class.defaults:  # which say elsewhere what is counted in steps; a configuration has floats only
-                settings = {key: int(v) if v == int(v) else v for key, v in (settings or {}).items()}
-        if task_class.__abstractmethods__:
-            raise TaskError(
-                f"task '{task_class.name}': {task_class.__name__} must define generate_target(self, label), which "
-                "returns the target z (T,)"
-            )
-        try:
-            return task_class(settings)
-        except TaskError:
-            raise
-        except ValueError as error:
-            if tracebacks.is_said_by_user(error):  # of settings that do not fit
-                raise
-            raise values.raised(task_class, "__init__", error) from error
-        except values.FAULTS as error:
-            raise values.raised(task_class, "__init__", error) from error
-
-    @classmethod
-    def list_available_tasks(cls) -> list[str]:
-        """Names of all registered tasks, sorted."""
-        return sorted(cls._tasks)

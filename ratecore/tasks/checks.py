@@ -1,46 +1,65 @@
-"""Checks a user's task before any work: trials of each type are drawn twice and compared.
+"""Checks a user's task before any work: draws trials of each type twice and compares them.
 
-What is found: arrays that do not fit, methods that raise exceptions, and whatever keeps a trial from being drawn again
-alone from its generator: draws from elsewhere, the clock, state that is kept between trials, arrays that change later.
+It detects arrays that do not fit, methods that raise exceptions, and whatever keeps a trial from being drawn again
+alone from its generator: draws from elsewhere, the clock, state kept between trials, arrays that change later.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ratecore.settings.base import shown
 from ratecore.tasks import trials, values
-from ratecore.tasks.randomness import isolated, later, moved, restore, seed_shared, shared_states, working_folder
-from ratecore.tasks.values import TaskError, place
+from ratecore.tasks.definition import check_definition
+from ratecore.tasks.randomness import (
+    States,
+    isolated,
+    later,
+    moved,
+    restore,
+    seed_shared,
+    shared_states,
+    working_folder,
+)
+from ratecore.tasks.values import TaskError, where
 
-ROUNDS, MORE_ROUNDS = 8, 1  # trials of each type: of a class that is new, and of one with other settings
-MANY, LONGEST = 256, 0.5  # further trials for faults that few trials have, as far as these seconds suffice
-AHEAD = 1_000_003  # seconds
-HEIGHTS = (0.0, 0.5, -0.5, 2.0, -2.0)  # constant outputs that a criterion is tried on
+if TYPE_CHECKING:
+    from ratecore.tasks.base import AbstractTask
 
-_checked: WeakKeyDictionary[type, set[str]] = WeakKeyDictionary()  # class: settings with which it was found right
-_told: WeakKeyDictionary[type, bool] = WeakKeyDictionary()  # classes without a criterion of which the user was told
+ROUNDS, MORE_ROUNDS = 8, 1  # trials of each type: for a new class, and for a known one with other settings
+MANY, LONGEST = 256, 0.5  # further trials, which reveal rare faults, and the seconds after which they end
+AHEAD = 1_000_003  # seconds by which the clock is moved
+HEIGHTS = (0.0, 0.5, -0.5, 2.0, -2.0)  # constant outputs on which a criterion is tried
+
+_checked: WeakKeyDictionary[type, set[str]] = WeakKeyDictionary()  # class: settings with which it passed
+_warned: WeakKeyDictionary[type, bool] = WeakKeyDictionary()  # classes without a criterion that were warned of
+Value = TypeVar("Value")
 
 
-def check_task(task, again=None) -> None:
-    """Draws trials of each type and refuses a task with a fault. A task of the package, and one of settings that were
-    checked before, costs nothing.
+def check_task(task: AbstractTask, again: Callable[[], AbstractTask] | None = None) -> None:
+    """Draw trials of each type and raise an error for a task with a fault.
+
+    Tasks of the package, and settings that were checked before, cost nothing.
 
     Args:
-        task: an AbstractTask.
-        again: makes the same task once more, by which randomness in its `__init__` is found. `task` itself is drawn
-            from again when None.
+        task: the task.
+        again: makes the same task once more, which reveals randomness in its `__init__`; when None, trials are drawn
+            from `task` itself again.
 
     Raises:
-        TaskError: names the task, the method, the trial type, what came and what is expected.
+        TaskError: names the task, the method, the trial type, what it returned and what is expected.
     """
     if type(task).__module__.partition(".")[0] == "ratecore":
         return
@@ -53,15 +72,15 @@ def check_task(task, again=None) -> None:
     new = not checked
     order = [(kind, k) for k in range(ROUNDS if new else MORE_ROUNDS) for kind in task.trial_types]
     with isolated(1):
-        first = _Pass(task, new).all_of(order)
+        first = _Pass(task, new).draw(order)
         seed_shared(2)
         other = _made_again(task, again)
         with later(AHEAD):
-            second = _Pass(other, new).all_of(order[::-1])  # so that state left behind by a trial shows
-        with later(2 * AHEAD):  # in the same order as the second, and by the task of the first
-            of_init = bool(_differences(first, second)) and other is not task
-            of_init = of_init and not _differences(first, _Pass(task, new).all_of(order[::-1]))
-        if of_init:
+            second = _Pass(other, new).draw(order[::-1])  # reversed, which reveals state left behind by a trial
+        with later(2 * AHEAD):  # in the order of the second pass, with the task of the first
+            init_is_random = bool(_differences(first, second)) and other is not task
+            init_is_random = init_is_random and not _differences(first, _Pass(task, new).draw(order[::-1]))
+        if init_is_random:
             raise TaskError(
                 f"task '{task.name}': two tasks of the same settings give other trials; __init__ or validate_settings "
                 "must draw no random numbers, or draw them from a generator with a seed of its own: "
@@ -69,19 +88,27 @@ def check_task(task, again=None) -> None:
             )
         for difference in _differences(first, second):
             raise difference
-        first.once_more()
+        first.repeat_label_methods()
         if new:
-            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # said by the trials before
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # which trials before gave, too
                 warnings.simplefilter("ignore")
                 _draw_many(task)
     checked.add(key)
 
 
-def ready_to_train(task, again=None) -> None:
-    """As `check_task`; warns, once for a class, of a task that has no `is_correct`."""
+def ready_to_train(task: AbstractTask, again: Callable[[], AbstractTask] | None = None) -> None:
+    """As `check_task`, with a warning, once for a class, when the task has no `is_correct`.
+
+    Args:
+        task: the task.
+        again: as in `check_task`.
+
+    Raises:
+        TaskError: as `check_task`.
+    """
     check_task(task, again)
-    if not trials.has_criterion(task) and not _told.get(type(task)):
-        _told[type(task)] = True
+    if not trials.has_criterion(task) and not _warned.get(type(task)):
+        _warned[type(task)] = True
         warnings.warn(
             f"task '{task.name}' has no is_correct(self, o, label): tests during training give the loss alone, the "
             "accuracy is nan, and no network counts as trained; add it to stop training at the criterion",
@@ -89,82 +116,21 @@ def ready_to_train(task, again=None) -> None:
         )
 
 
-def ready_to_score(task) -> None:
-    """As `check_task`, for a task whose trials are scored. Raises TaskError, too, without `is_correct`."""
+def ready_to_score(task: AbstractTask) -> None:
+    """As `check_task`, for a task whose trials are scored.
+
+    Args:
+        task: the task.
+
+    Raises:
+        TaskError: as `check_task`, or the task has no `is_correct`.
+    """
     trials.require_criterion(task)
     check_task(task)
 
 
-def check_definition(task) -> None:
-    """Raises TaskError for attributes of a task that cannot be: key, value and what is allowed."""
-
-    def refuse(name, value, allowed):
-        raise TaskError(f"task '{task.name}': {name} = {shown(value)}; it must be {allowed}")
-
-    def whole(value, least):
-        return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
-
-    if not isinstance(task.name, str) or not task.name:
-        raise TaskError(f"{type(task).__name__}.name = {shown(task.name)}; it must be a word")
-    if not isinstance(getattr(task, "settings", None), dict):
-        raise TaskError(f"task '{task.name}': it has no settings; its __init__ must call super().__init__(settings)")
-    if not whole(steps := values.attribute(task, "T"), 2):
-        refuse("T", steps, "a whole number of steps, at least 2")
-    types = values.attribute(task, "trial_types")
-    named = isinstance(types, tuple | list) and all(isinstance(kind, str) and kind for kind in types)
-    if not (named and types) and types != (None,):
-        refuse("trial_types", types, "a tuple of names: ('left', 'right')")
-    if len(set(types)) < len(types):
-        refuse("trial_types", types, "a tuple of different names")
-    if not whole(n_inputs := values.attribute(task, "n_inputs"), 1):
-        refuse("n_inputs", n_inputs, "a whole number, at least 1")
-    if not whole(task.min_trials, 0):
-        refuse("min_trials", task.min_trials, "a whole number, at least 0")
-    if task.spiking_output not in ("mean", "peak", "last"):
-        refuse("spiking_output", task.spiking_output, "'mean', 'peak' or 'last'")
-    if task.spiking_delay is not None and not whole(task.spiking_delay, 0):
-        refuse("spiking_delay", task.spiking_delay, "None or a whole number of steps, at least 0")
-    levels = task.evidence_levels
-    if not isinstance(levels, tuple | list) or not all(isinstance(v, int | float) and abs(v) < np.inf for v in levels):
-        refuse("evidence_levels", levels, "a tuple of finite numbers")
-    if levels and not callable(getattr(task, "draw_graded_trial", None)):
-        raise TaskError(
-            f"task '{task.name}': it has evidence_levels and no draw_graded_trial(self, trial_type, evidence, rng), "
-            "which returns u and the label"
-        )
-    if trials.has_criterion(task):
-        _check_windows(task)
-
-
-def _check_windows(task) -> None:
-    for name in ("response_window", "spiking_window"):
-        window = values.attribute(task, name)
-        if not isinstance(window, slice) or window.step not in (None, 1):
-            raise TaskError(
-                f"task '{task.name}': {name} = {shown(window)}; it must be a slice of steps: slice(first, self.T)"
-            )
-        try:
-            first, end, _ = window.indices(task.T)
-        except TypeError:
-            first, end = 0, 0
-        if not first < end or (window.stop or 0) > task.T:
-            raise TaskError(
-                f"task '{task.name}': {name} = {shown(window)}; it must hold at least one step and end within a trial "
-                f"of T = {task.T} steps"
-            )
-    try:
-        windows = np.array(values.attribute(task, "stimulus_windows"), int).reshape(-1, 2)
-    except (TypeError, ValueError):
-        windows = np.array([[1, 0]])
-    if not (windows[:, 0] <= windows[:, 1]).all():
-        raise TaskError(
-            f"task '{task.name}': stimulus_windows = {shown(task.stimulus_windows)}; it must be a list of (first step, "
-            "first step after) of each stimulus"
-        )
-
-
-def _draw_many(task) -> None:
-    """Draws trials as they are used, for what is wrong with one in a hundred. Raises TaskError."""
+def _draw_many(task: AbstractTask) -> None:
+    """Draw trials as they are used, which reveals what is wrong with one in a hundred. Raises TaskError."""
     end = time.perf_counter() + LONGEST
     for k in range(MANY):
         number = k % len(task.trial_types)
@@ -177,7 +143,7 @@ def _draw_many(task) -> None:
             break
 
 
-def _made_again(task, again):
+def _made_again(task: AbstractTask, again: Callable[[], AbstractTask] | None) -> AbstractTask:
     if again is None:
         return task
     other = again()
@@ -186,31 +152,34 @@ def _made_again(task, again):
 
 @dataclass
 class _Drawn:
-    """A trial: what a task's methods gave, by method, and the shared generators that each moved."""
+    """A trial: what each method of the task returned, and the shared generators that it drew from."""
 
-    values: dict[str, object] = field(default_factory=dict)
-    states: dict[str, tuple[list[str], dict]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, tuple[list[str], States]] = field(default_factory=dict)
 
 
 class _Pass:
     """Trials drawn one after the other, each from a generator of its own.
 
     Args:
-        watched: whether it is noted what each method draws from the shared generators, which takes a while.
+        task: the task.
+        watched: whether to record what each method draws from the shared generators, which takes a while.
     """
 
-    def __init__(self, task, watched: bool):
-        self.task, self.arrays, self.drawn, self.watched = task, [], {}, watched
+    def __init__(self, task: AbstractTask, watched: bool):
+        self.task, self.watched = task, watched
+        self.arrays: list[tuple[str, str, NDArray[Any], bytes]] = []  # method, trial type, array, its bytes when drawn
+        self.drawn: dict[tuple[str, int], _Drawn] = {}
         self.shared = shared_states()
 
-    def all_of(self, order) -> _Pass:
-        """Draws trials of (type, number) in this order."""
+    def draw(self, order: Sequence[tuple[str, int]]) -> _Pass:
+        """Draw trials of (type, number) in this order."""
         for kind, k in order:
             self.drawn[kind, k] = self._trial(kind, k)
         for method, kind, array, before in self.arrays:
             if array.tobytes() != before:
                 raise TaskError(
-                    f"{place(self.task, method, kind)} returned an array that a later call changed; it must return a "
+                    f"{where(self.task, method, kind)} returned an array that a later call changed; it must return a "
                     "new one for each trial"
                 )
         labels = [drawn.values["label"] for drawn in self.drawn.values()]
@@ -222,11 +191,11 @@ class _Pass:
             )
         return self
 
-    def once_more(self) -> None:
-        """Asks again what belongs to a label once all trials are drawn, as in a batch: it must not follow the last."""
+    def repeat_label_methods(self) -> None:
+        """Call the methods of a label again after all trials, as for a batch: the last trial must not matter."""
         for (kind, _), drawn in self.drawn.items():
             label = drawn.values["label"]
-            again = {
+            again: dict[str, Any] = {
                 "generate_target": _bytes(trials.target_of(self.task, label, kind)),
                 "condition": trials.condition_of(self.task, kind, label),
             }
@@ -237,14 +206,14 @@ class _Pass:
                 if value != drawn.values[method]:
                     raise _not_repeated(self.task, method, kind)
 
-    def _trial(self, kind, k: int) -> _Drawn:
+    def _trial(self, kind: str, k: int) -> _Drawn:
         task, drawn = self.task, _Drawn()
         rng = np.random.Generator(np.random.SFC64([task.trial_types.index(kind), k]))
         method = trials.drawing_method(task)
         chosen = self._watch(drawn, "draw_trial_type", kind, lambda: values.call(task, "draw_trial_type", None, rng))
         if chosen not in task.trial_types:
             allowed = ", ".join(map(repr, task.trial_types))
-            raise TaskError(f"{place(task, 'draw_trial_type')} returned {shown(chosen)}; it must be one of {allowed}")
+            raise TaskError(f"{where(task, 'draw_trial_type')} returned {shown(chosen)}; it must be one of {allowed}")
         u, label = self._watch(drawn, method, kind, lambda: trials.draw_stimulus(task, kind, rng))
         u = self._array(method, kind, values.stimulus(task, method, kind, u))
         values.check_label(task, method, kind, label)
@@ -264,100 +233,108 @@ class _Pass:
             self._graded(drawn, kind)
         return drawn
 
-    def _criteria(self, drawn: _Drawn, kind, label) -> None:
+    def _criteria(self, drawn: _Drawn, kind: str, label: Any) -> None:
         if trials.has_criterion(self.task):
             for method in ("is_correct", "is_correct_spiking"):
-                drawn.values[method] = self._watch(drawn, method, kind, lambda m=method: self._verdicts(m, label))
+                score = functools.partial(self._verdicts, method, label)
+                drawn.values[method] = self._watch(drawn, method, kind, score)
 
-    def _verdicts(self, method: str, label) -> list[bool]:
-        """What a criterion says of constant outputs, of the target, of its opposite and of noise."""
+    def _verdicts(self, method: str, label: Any) -> list[float]:
+        """A criterion's verdict on constant outputs, the target, its opposite and noise."""
         z = trials.target_of(self.task, label).astype(float)
         noise = np.random.Generator(np.random.SFC64(0)).standard_normal(z.size)
         tried = [*(np.full(z.size, height) for height in HEIGHTS), z, -z, noise]
         before = np.array(tried)
         with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as of a correlation with a constant output
-            found = [trials.score(self.task, o, label, method) for o in tried]
+            warnings.simplefilter("ignore")  # for example about a correlation with a constant output
+            verdicts = [trials.score(self.task, o, label, method) for o in tried]
         if (np.array(tried) != before).any():
             raise TaskError(f"task '{self.task.name}': {method}(o, label) changes o; it must leave it as it is")
-        return found
+        return verdicts
 
-    def _graded(self, drawn: _Drawn, kind) -> None:
+    def _graded(self, drawn: _Drawn, kind: str) -> None:
         task, method = self.task, "draw_graded_trial"
         for number, level in enumerate(task.evidence_levels):
             rng = np.random.Generator(np.random.SFC64([task.trial_types.index(kind), 0, number]))
-            graded = self._watch(
-                drawn, method, kind, lambda v=level, g=rng: values.call(task, method, kind, kind, v, g)
-            )
+            draw = functools.partial(values.call, task, method, kind, kind, level, rng)
+            graded = self._watch(drawn, method, kind, draw)
             u, label = values.pair(task, method, kind, graded)
             u = self._array(method, kind, values.stimulus(task, method, kind, u))
             values.check_label(task, method, kind, label)
             z = self._array("generate_target", kind, trials.target_of(task, label, kind))
             drawn.values[f"{method} {number}"] = _bytes(u), shown(label), _bytes(z)
 
-    def _array(self, method: str, kind, array: np.ndarray) -> np.ndarray:
-        """The array as it is now, to be compared when all trials are drawn. Raises TaskError: NaN or infinity."""
+    def _array(self, method: str, kind: str, array: NDArray[Any]) -> NDArray[Any]:
+        """Keep a copy of an array, to be compared after all trials. Raises TaskError for NaN and infinity."""
         if not values.finite(array):
             raise values.not_finite(self.task, method, kind, array)
         self.arrays.append((method, kind, array, array.tobytes()))
         return array
 
-    def _watch(self, drawn: _Drawn, method: str, kind, call):
-        """What a method gives. Notes what became of the shared generators; the task's settings must stay."""
+    def _watch(self, drawn: _Drawn, method: str, kind: str, call: Callable[[], Value]) -> Value:
+        """Call a method and record its use of the shared generators. Raises TaskError when it changes settings."""
         settings, folder = dict(self.task.settings), working_folder()
         value = call()
         if working_folder() != folder:
             if folder:
                 os.chdir(folder)
-            raise other_folder(f"{place(self.task, method, kind)} changes")
+            raise other_folder(f"{where(self.task, method, kind)} changes")
         if self.watched and (names := moved(self.shared, after := shared_states())):
             drawn.states[method] = names, after
             restore(self.shared)
         if self.task.settings != settings:
             key = next(k for k in {**settings, **self.task.settings} if settings.get(k) != self.task.settings.get(k))
             raise TaskError(
-                f"{place(self.task, method, kind)} changes self.settings[{key!r}] from {shown(settings.get(key))} to "
+                f"{where(self.task, method, kind)} changes self.settings[{key!r}] from {shown(settings.get(key))} to "
                 f"{shown(self.task.settings.get(key))}; a task's settings must stay as they are"
             )
         return value
 
 
 def other_folder(who: str) -> TaskError:
-    """The error for code of the user's that changes the working directory."""
+    """The error for a user's code that changes the working directory.
+
+    Args:
+        who: start of the message, which names the code: "task 'name': its __init__ changes".
+
+    Returns:
+        An error, not yet raised.
+    """
     return TaskError(
-        f"{who} the working directory, from which results are found; it must stay: files beside the task's are "
-        "Path(__file__).parent / 'name'"
+        f"{who} the working directory, to which paths of results are relative; it must not: files in the task's own "
+        "folder are Path(__file__).parent / 'name'"
     )
 
 
 def _differences(first: _Pass, second: _Pass) -> list[TaskError]:
-    """What two passes over the same trials, with the shared generators in other states, tell of the task."""
-    task, method_of_draws = first.task, trials.drawing_method(first.task)
-    for (kind, k), one in first.drawn.items():
+    """The fault that two passes over the same trials, with the shared generators in other states, reveal, if any."""
+    task, drawing_method = first.task, trials.drawing_method(first.task)
+    for (kind, k), drawn in first.drawn.items():
         other = second.drawn[kind, k]
-        for method, (names, state) in one.states.items():
-            # A method that seeded them itself leaves the same state, whatever was there before.
+        for method, (names, state) in drawn.states.items():
+            # A method that seeded them itself leaves the same state, whatever it was before.
             if method in other.states and any(name in names for name in moved(state, other.states[method][1])):
-                return [TaskError(
-                    f"{place(task, method, kind)} draws from {' and '.join(names)}, which the seed of a run does not "
+                message = (
+                    f"{where(task, method, kind)} draws from {' and '.join(names)}, which the seed of a run does not "
                     f"set; it must draw from the generator that it is given: {_example(method)}"
-                )]  # fmt: skip
-        for method, value in one.values.items():
+                )
+                return [TaskError(message)]
+        for method, value in drawn.values.items():
             if value != other.values[method]:
-                method = method_of_draws if method == "label" else method.partition(" ")[0]
-                return [_not_repeated(task, method, kind)]
+                called = drawing_method if method == "label" else method.partition(" ")[0]
+                return [_not_repeated(task, called, kind)]
     return []
 
 
-def _not_repeated(task, method: str, kind) -> TaskError:
+def _not_repeated(task: AbstractTask, method: str, kind: str) -> TaskError:
     return TaskError(
-        f"{place(task, method, kind)} gives something else when it is called again for the same trial; it must depend "
+        f"{where(task, method, kind)} gives something else when it is called again for the same trial; it must depend "
         "on its arguments alone, not on a generator of its own, the clock, or what earlier trials left in self, in the "
         f"settings or in the module: {_example(method)}"
     )
 
 
-def _bytes(array: np.ndarray) -> bytes:
+def _bytes(array: NDArray[Any]) -> bytes:
     return array.astype(float).tobytes()
 
 

@@ -1,4 +1,4 @@
-"""A user's task file, loaded as a module, and the hash of the code that a task consists of."""
+"""Loads a user's task file as a module and hashes the code that a task consists of."""
 
 from __future__ import annotations
 
@@ -13,17 +13,26 @@ import sys
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 from ratecore.settings.base import Lines, SettingsError, shown
 from ratecore.settings.reading import expanded
-from ratecore.tasks.base import TaskFactory
+from ratecore.system.files import AnyPath
+from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.randomness import isolated, same_folder
+from ratecore.tasks.registry import TaskFactory
 from ratecore.tasks.tracebacks import user_frames
 
 
 @dataclass(frozen=True)
 class TaskFile:
-    """A task file that was loaded: the name of its module, the SHA-256 of its text and when that was last changed."""
+    """A task file that was loaded.
+
+    Attributes:
+        module: name of its module.
+        sha256: SHA-256 of its text.
+        changed: time of its last change, as in `os.stat_result.st_mtime_ns`.
+    """
 
     module: str
     sha256: str
@@ -31,18 +40,21 @@ class TaskFile:
 
 
 _loaded: dict[Path, TaskFile] = {}
-_code: dict[str, str] = {}  # module: SHA-256 of the code that was loaded, with that of the files beside it
+_code: dict[str, str] = {}  # module: SHA-256 of the code that was loaded, including the files that it imports
 _resolved: dict[tuple[str, str], Path] = {}  # (working directory, path as given): path
 
 
-def load_task_file(path) -> None:
-    """Loads a user's Python file as a module, once in a process, so that it registers its task.
+def load_task_file(path: AnyPath) -> None:
+    """Load a user's Python file as a module, once in a process, so that it registers its task.
 
-    The folder of the file can be imported from. Random numbers that the file draws from `random`, `np.random` or torch
-    while it is loaded are the same in every process.
+    The file can import from its own folder. Random numbers that it draws from `random`, `np.random` or torch while it
+    is loaded are the same in every process.
+
+    Args:
+        path: the file; `~` and variables are expanded.
 
     Raises:
-        SettingsError: the file is not there or cannot be loaded; with the user's part of the traceback, and the
+        SettingsError: the file does not exist or cannot be loaded; with the user's part of the traceback, and the
             original exception as its cause.
     """
     path = _resolve(path)
@@ -67,23 +79,34 @@ def load_task_file(path) -> None:
         _code.setdefault(name, _hash(file, inner, _sources_beside(file, inner, path.parent)))
 
 
-def registered_by(path) -> list[str]:
-    """Names of the tasks that a loaded file registered, itself or by a file beside it."""
+def registered_by(path: AnyPath) -> list[str]:
+    """The tasks that a loaded file registered, itself or through a file in its folder.
+
+    Args:
+        path: the file, as it was loaded.
+
+    Returns:
+        Sorted names.
+    """
     folder = _resolve(path).parent
-    found = {name: sys.modules.get(task.__module__) for name, task in TaskFactory._tasks.items()}
-    return sorted(name for name, module in found.items() if module is not None and _is_beside(module, folder))
+    modules = {name: sys.modules.get(task.__module__) for name, task in TaskFactory._tasks.items()}
+    return sorted(name for name, module in modules.items() if module is not None and _is_beside(module, folder))
 
 
-def task_code(task_class: type) -> str | None:
-    """SHA-256 of the user's code that a task comes from, as it was when it was loaded.
+def task_code(task_class: type[AbstractTask]) -> str | None:
+    """Hash of the user's code that a task comes from, as it was when it was loaded.
 
-    The code is the task file's and that of the files beside it that it imports. None for a task of the package, and for
-    one that comes from no task file.
+    Args:
+        task_class: class of the task.
+
+    Returns:
+        SHA-256 of the task file and the files in its folder that it imports; None for a task that comes from no task
+        file, such as those of the package.
     """
     return _code.get(task_class.__module__)
 
 
-def _resolve(path) -> Path:
+def _resolve(path: AnyPath) -> Path:
     try:
         given = os.getcwd(), str(path)
         if given not in _resolved:  # a grid asks for it at every point
@@ -91,7 +114,7 @@ def _resolve(path) -> Path:
             resolved.is_file()
             _resolved[given] = resolved
         return _resolved[given]
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, links in a circle
+    except (OSError, ValueError, RuntimeError) as error:  # too long, contains NUL, circular links
         raise SettingsError(f"task_file = {shown(str(path))}: it is no path: {error}") from error
 
 
@@ -102,7 +125,7 @@ def _warn_if_changed(path: Path, known: TaskFile) -> None:
         return  # what was loaded still works
     if changed == known.changed:
         return
-    _loaded[path] = replace(known, changed=changed)  # to be told once
+    _loaded[path] = replace(known, changed=changed)  # so that the warning comes once
     if hashlib.sha256(path.read_bytes()).hexdigest() != known.sha256:
         warnings.warn(
             f"task_file = {str(path)!r} was changed after it was loaded; the code loaded earlier is still in use. "
@@ -112,7 +135,7 @@ def _warn_if_changed(path: Path, known: TaskFile) -> None:
 
 
 def _module_of(path: Path) -> str | None:
-    """The module that the user imported this file as, or runs it as."""
+    """The name of the module under which the user imported or runs this file."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and os.path.basename(file) == path.name and Path(file).resolve() == path:
@@ -121,7 +144,7 @@ def _module_of(path: Path) -> str | None:
 
 
 def _module_name(path: Path) -> str:
-    # The same in every process, so that what is pickled in one can be read in another.
+    # The same in every process, so that objects pickled in one can be read in another.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     return f"ratecore_task_file_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest}"
 
@@ -129,23 +152,24 @@ def _module_name(path: Path) -> str:
 def _execute(path: Path, name: str, code: bytes) -> None:
     try:
         compiled = compile(code, str(path), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:  # ValueError: a NUL in it
+    except (SyntaxError, ValueError) as error:  # ValueError: it contains NUL
         raise _loading_error(path, error) from error
     before, registered = set(sys.modules), dict(TaskFactory._tasks)
     if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # at the end: a file named as a module of Python's does not replace it
+        sys.path.append(str(path.parent))  # at the end, so that no file there replaces a module of Python
     importlib.invalidate_caches()
     _check_names_beside(path, code)
     loader = importlib.machinery.SourceFileLoader(name, str(path))  # whatever the file's suffix is
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None, "a loader is given"
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     if path.stem.isidentifier() and _origin(path.stem) == path:
-        sys.modules.setdefault(path.stem, module)  # for a file beside it that imports it by its own name
+        sys.modules.setdefault(path.stem, module)  # for files in its folder that import it by its own name
     try:
         with isolated(0), same_folder():
             exec(compiled, module.__dict__)
     except (Exception, SystemExit) as error:
-        # As before, so that the file can be loaded once it is mended.
+        # Undo everything, so that the file can be loaded once it is corrected.
         for new in set(sys.modules) - before:
             if _is_beside(sys.modules[new], path.parent):
                 del sys.modules[new]
@@ -159,13 +183,14 @@ def _loading_error(path: Path, error: BaseException) -> SettingsError:
     if isinstance(error, SyntaxError) and error.filename == str(path):
         line = (error.text or "").strip()
         return SettingsError(f"{start}line {error.lineno}: {type(error).__name__}: {error.msg}: {line}")
-    said = f"{type(error).__name__}: {error}"
+    message = f"{type(error).__name__}: {error}"
     if isinstance(error, SystemExit):
-        said = f"it ends the program while it is loaded, by SystemExit({error.code!r}); a task file must not"
-    return SettingsError(Lines(start + said + user_frames(error)))
+        message = f"it ends the program while it is loaded, by SystemExit({error.code!r}); a task file must not"
+    return SettingsError(Lines(start + message + user_frames(error)))
 
 
-def _is_beside(module, folder: Path) -> bool:
+def _is_beside(module: ModuleType, folder: Path) -> bool:
+    """Whether a module's file is in a folder or below it."""
     file = getattr(module, "__file__", None)
     return isinstance(file, str) and Path(file).resolve().is_relative_to(folder)
 
@@ -179,12 +204,12 @@ def _origin(name: str) -> Path | None:
 
 
 def _imported(code: bytes) -> list[str]:
-    """Dotted names that a module imports, wherever in it; relative ones with their dots in front."""
-    names = []
+    """Dotted names that a module imports, also inside functions; relative ones with leading dots."""
+    names: list[str] = []
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):
-        return names  # of a file beside it that nothing has run yet
+        return names  # a file that is imported, but not yet executed
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
@@ -196,22 +221,22 @@ def _imported(code: bytes) -> list[str]:
 
 def _file_of(name: str, folder: Path) -> Path | None:
     """The file of a module or package in a folder."""
-    place = folder.joinpath(*name.split("."))
-    found = (file for file in (place / "__init__.py", place.with_name(f"{place.name}.py")) if file.is_file())
-    return next(found, None)
+    base = folder.joinpath(*name.split("."))
+    files = (base / "__init__.py", base.with_name(f"{base.name}.py"))
+    return next((file for file in files if file.is_file()), None)
 
 
-def _ours(name: str) -> bool:
-    """Whether a file beside a task file is left alone: Python's own modules and ratecore come first."""
+def _takes_precedence(name: str) -> bool:
+    """Whether an imported name is Python's own or ratecore, whatever files are in the folder of a task file."""
     return name in sys.stdlib_module_names or name == "ratecore"
 
 
 def _check_names_beside(path: Path, code: bytes) -> None:
-    """Raises SettingsError where a name that is imported would not be the file beside the task file."""
+    """Raise SettingsError where an import would not load the file in the task file's folder, but one elsewhere."""
     for name in sorted({full.partition(".")[0] for full in _imported(code)} - {""}):
-        file = None if _ours(name) else _file_of(name, path.parent)
+        file = None if _takes_precedence(name) else _file_of(name, path.parent)
         other = _origin(name) if file else None
-        if other is not None and other != file.resolve():
+        if file is not None and other is not None and other != file.resolve():
             raise SettingsError(
                 f"it imports '{name}', which is {str(other)!r} in this process and not {file.name!r} beside it; one "
                 "of the two must have another name"
@@ -219,8 +244,9 @@ def _check_names_beside(path: Path, code: bytes) -> None:
 
 
 def _sources_beside(path: Path, code: bytes, top: Path | None = None) -> dict[str, Path]:
-    """Module: file of what a file imports from its own folder, and of what those import, in the order of the names."""
-    top, found = top or path.parent, {}
+    """Module and file of everything that a file imports from its own folder, directly or not, sorted by name."""
+    top = top or path.parent
+    files: dict[str, Path] = {}
     waiting = [(path, code)]
     while waiting:
         file, text = waiting.pop()
@@ -231,15 +257,15 @@ def _sources_beside(path: Path, code: bytes, top: Path | None = None) -> dict[st
                 if not folder.is_relative_to(top):
                     continue
                 name = ".".join([*folder.relative_to(top).parts, name.lstrip(".")]).strip(".")
-            if not name or _ours(name.partition(".")[0]):
+            if not name or _takes_precedence(name.partition(".")[0]):
                 continue
             parts = name.split(".")
             for k in range(1, len(parts) + 1):  # a package, then the module in it
                 inner, module = _file_of(".".join(parts[:k]), top), ".".join(parts[:k])
-                if inner is not None and inner != path and module not in found:
-                    found[module] = inner
+                if inner is not None and inner != path and module not in files:
+                    files[module] = inner
                     waiting.append((inner, inner.read_bytes()))
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))
 
 
 def _hash(path: Path, code: bytes, sources: dict[str, Path]) -> str:

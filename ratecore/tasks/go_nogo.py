@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
-from ratecore.tasks.base import AbstractTask, TaskFactory
+from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.registry import TaskFactory
 
 
 class GoNogoTask(AbstractTask):
-    """Go trials (p = 1/2) have input 1 during the stimulus; label 1 is Go, 0 is NoGo."""
+    """Input 0 is 1 during the stimulus of Go trials (p = 1/2) and 0 in NoGo trials; label 1 is Go, 0 is NoGo."""
 
     name = "go-nogo"
     n_inputs = 1
@@ -17,22 +19,22 @@ class GoNogoTask(AbstractTask):
     trial_types = ("go", "nogo")
     _labels = (1, 0)
     min_trials = 1500
-    spiking_output = "peak"  # its criterion is of the largest and smallest output
+    spiking_output = "peak"  # the criterion looks at the largest and smallest output
     spiking_delay = 25  # 500 ms into the trial (docs/model.md 5)
 
-    def draw_trial(self, trial_type, rng):
+    def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[Float[np.ndarray, "1 {self.T}"], int]:
         u = np.zeros((1, self.T))
         if trial_type == "go":
             u[0, self.settings["stim_on"] : self.stimulus_end] = 1
         return u, 1 if trial_type == "go" else 0
 
-    def generate_target(self, label, seed=None):
+    def generate_target(self, label: object, seed: object = None) -> Float[np.ndarray, " {self.T}"]:
         z = np.zeros(self.T)
         if self._known_label(label) == 1:
             z[self.stimulus_end :] = 1
         return z
 
-    def is_correct(self, o, label):
+    def is_correct(self, o: Float[np.ndarray, " T"], label: object) -> bool:
         response = o[self.response_window]
         return (
             bool(response.max() > self.amplitude)
@@ -40,8 +42,8 @@ class GoNogoTask(AbstractTask):
             else bool(np.abs(response).max() < self.quiet)
         )
 
-    def is_correct_spiking(self, o, label):
-        largest = o[self.spiking_window].max()  # of both signs: below 0 a spiking network only fluctuates
+    def is_correct_spiking(self, o: Float[np.ndarray, " T"], label: object) -> bool:
+        largest = o[self.spiking_window].max()  # not of |o|: below 0 a spiking network only fluctuates
         return bool(largest > self.amplitude) if self._known_label(label) == 1 else bool(largest < self.quiet)
 
 

@@ -1,4 +1,4 @@
-"""What all code of a process shares: the generators of `random`, `np.random` and torch, the clock, the folder."""
+"""State that all code of a process shares: the generators of `random`, `np.random` and torch, the clock, the folder."""
 
 from __future__ import annotations
 
@@ -7,55 +7,83 @@ import os
 import random
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-
-def _torch():
-    torch = sys.modules.get("torch")  # code that did not import torch does not draw from it
-    return torch if hasattr(torch, "default_generator") else None
+States = dict[str, Any]  # name: state of a shared generator, in that generator's own type
 
 
-def shared_states() -> dict[str, object]:
-    """Name: state of each shared generator, for `restore` and `same_states`."""
-    states = {"random": random.getstate(), "np.random": np.random.get_state(legacy=False)}
-    if torch := _torch():
-        states["torch"] = torch.default_generator.get_state()
+def _torch_generator() -> Any:
+    """torch's default generator; None when torch is not imported, since then no code draws from it."""
+    return getattr(sys.modules.get("torch"), "default_generator", None)
+
+
+def shared_states() -> States:
+    """The states of the shared generators, for `restore` and `moved`.
+
+    Returns:
+        State of each generator by name: 'random', 'np.random' and, when torch is imported, 'torch'.
+    """
+    states: States = {"random": random.getstate(), "np.random": np.random.get_state(legacy=False)}
+    if generator := _torch_generator():
+        states["torch"] = generator.get_state()
     return states
 
 
-def restore(states: dict[str, object]) -> None:
-    """Sets the shared generators to these states."""
+def restore(states: States) -> None:
+    """Set the shared generators to earlier states.
+
+    Args:
+        states: from `shared_states`.
+    """
     random.setstate(states["random"])
     np.random.set_state(states["np.random"])
     if "torch" in states:
-        _torch().default_generator.set_state(states["torch"])
+        _torch_generator().set_state(states["torch"])
 
 
 def seed_shared(seed: int) -> None:
-    """Seeds the shared generators; seed: 0 to 2^32 - 1, which all of them take."""
+    """Seed the shared generators.
+
+    Args:
+        seed: from 0 to 2^32 - 1, the range that all of them accept.
+    """
     random.seed(seed)
     np.random.seed(seed)
-    if torch := _torch():
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would note a call for each GPU, too
+    if generator := _torch_generator():
+        generator.manual_seed(seed)  # torch.manual_seed would also queue a call for each GPU
 
 
-def _plain(state):
-    """A state as what can be compared."""
+def _comparable(state: Any) -> Any:
+    """A state as plain values that `==` compares."""
     if isinstance(state, dict):
-        return {key: _plain(value) for key, value in state.items()}
+        return {key: _comparable(value) for key, value in state.items()}
     if isinstance(state, np.ndarray):
         return state.tobytes()
     return state.numpy().tobytes() if hasattr(state, "numpy") else state
 
 
-def moved(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    """Names of the shared generators whose states differ."""
-    return [name for name, state in after.items() if name in before and _plain(state) != _plain(before[name])]
+def moved(before: States, after: States) -> list[str]:
+    """Which shared generators were drawn from or seeded between two states.
+
+    Args:
+        before: earlier states.
+        after: later states.
+
+    Returns:
+        Names of the generators whose states differ.
+    """
+    return [name for name, state in after.items() if name in before and _comparable(state) != _comparable(before[name])]
 
 
 def working_folder() -> str | None:
-    """The working directory; None where it was deleted."""
+    """The working directory.
+
+    Returns:
+        Its path; None when it was deleted.
+    """
     try:
         return os.getcwd()
     except OSError:
@@ -63,8 +91,12 @@ def working_folder() -> str | None:
 
 
 @contextlib.contextmanager
-def same_folder():
-    """The working directory, from which results are found, is afterwards what it was before."""
+def same_folder() -> Iterator[None]:
+    """Restore the working directory afterwards, since paths of results are relative to it.
+
+    Yields:
+        Nothing.
+    """
     before = working_folder()
     try:
         yield
@@ -74,19 +106,34 @@ def same_folder():
 
 
 @contextlib.contextmanager
-def later(seconds: int):
-    """The clock of `time.time` is ahead, by which a seed taken from it shows, also within one second."""
+def later(seconds: int) -> Iterator[None]:
+    """Move the clock of `time.time` ahead, which reveals seeds taken from it.
+
+    Args:
+        seconds: how far ahead the clock is.
+
+    Yields:
+        Nothing.
+    """
     now, now_ns = time.time, time.time_ns
-    time.time, time.time_ns = lambda: now() + seconds, lambda: now_ns() + seconds * 10**9
+    clock: Any = time
+    clock.time, clock.time_ns = lambda: now() + seconds, lambda: now_ns() + seconds * 10**9
     try:
         yield
     finally:
-        time.time, time.time_ns = now, now_ns
+        clock.time, clock.time_ns = now, now_ns
 
 
 @contextlib.contextmanager
-def isolated(seed: int | None = None):
-    """The shared generators are afterwards as they were before; meanwhile they are seeded, if a seed is given."""
+def isolated(seed: int | None = None) -> Iterator[None]:
+    """Restore the shared generators afterwards.
+
+    Args:
+        seed: seed for the meantime; None leaves the generators as they are.
+
+    Yields:
+        Nothing.
+    """
     states = shared_states()
     try:
         if seed is not None:

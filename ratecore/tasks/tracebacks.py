@@ -13,7 +13,14 @@ PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 def user_frames(error: BaseException) -> str:
-    """The part of a traceback that is in the user's code, one indented pair of lines a frame."""
+    """The frames of a traceback that are in the user's code.
+
+    Args:
+        error: an exception that was raised.
+
+    Returns:
+        Two indented lines for each of the last frames.
+    """
     linecache.checkcache()
     frames = [
         frame
@@ -28,9 +35,14 @@ def user_frames(error: BaseException) -> str:
     return "".join(lines)
 
 
-def is_said_by_user(error: BaseException) -> bool:
-    """Whether an exception is a sentence for the reader, by `raise` in ratecore or in the user's code, and no accident
-    such as a ValueError of numpy's.
+def is_raised_on_purpose(error: BaseException) -> bool:
+    """Whether a `raise` in ratecore or in the user's code made an exception, and not an accident such as numpy's.
+
+    Args:
+        error: an exception that was raised.
+
+    Returns:
+        True when its message is written for the reader.
     """
     frames = traceback.extract_tb(error.__traceback__)
     return (
@@ -39,6 +51,6 @@ def is_said_by_user(error: BaseException) -> bool:
 
 
 def _is_foreign(file: str) -> bool:
-    """Whether a file is Python's or an installed package's, and not the user's or ratecore's."""
+    """Whether a file belongs to Python or an installed package other than ratecore."""
     folders = (str(Path(os.__file__).parent), f"{os.sep}site-packages{os.sep}", "<frozen")
     return not file.startswith(PACKAGE) and any(folder in file for folder in folders)

@@ -1,42 +1,69 @@
-"""Trials as the workflow draws and scores them: a task's own methods, and a check of what they return.
+"""Draws and scores trials by a task's own methods and checks what they return.
 
-Functions, so that a task of the user's can have methods of any name.
+These are functions and not methods, so that a user's task can have methods of any name.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from ratecore.settings.base import shown
 from ratecore.tasks import port, values
 from ratecore.tasks.overriding import overrides
 from ratecore.tasks.values import TaskError
 
+if TYPE_CHECKING:
+    from ratecore.tasks.base import AbstractTask
+
 
 class Trials(NamedTuple):
-    """A batch of trials: u (B, n_inputs, T), z (B, T), B labels, B names of conditions."""
+    """A batch of B trials.
 
-    u: np.ndarray
-    z: np.ndarray
-    labels: list
+    Attributes:
+        u: stimuli (B, n_in, T), unitless.
+        z: targets (B, T), unitless.
+        labels: label of each trial, of the type that the task chooses.
+        conditions: condition of each trial.
+    """
+
+    u: Float[np.ndarray, "B n_in T"]
+    z: Float[np.ndarray, "B T"]
+    labels: list[Any]
     conditions: list[str]
 
 
-def drawing_method(task) -> str:
-    """Name of the method by which a task draws its stimuli."""
+def drawing_method(task: AbstractTask) -> str:
+    """Name of the method by which a task draws its stimuli.
+
+    Args:
+        task: the task.
+
+    Returns:
+        'draw_trial', or 'generate_stimulus' for classes of the `rate` package.
+    """
     return "generate_stimulus" if port.is_port_class(type(task)) else "draw_trial"
 
 
-def draw_stimulus(task, trial_type, rng: np.random.Generator):
-    """A stimulus and its label, all randomness from `rng`; as `generate_stimulus`, also for classes of the `rate`
-    package.
+def draw_stimulus(task: AbstractTask, trial_type: str | None, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Draw a stimulus and its label with all randomness from `rng`, also for classes of the `rate` package.
+
+    Args:
+        task: the task.
+        trial_type: type of the trial; None leaves the choice to the task.
+        rng: generator of the trial.
+
+    Returns:
+        Stimulus and label, not yet checked.
 
     Raises:
-        TaskError: an exception in the task's own code, or something else than two things came.
+        TaskError: the task's method raised an exception or did not return two things.
     """
+    drawn: object
     try:
         if port.is_port_class(type(task)):
             drawn = port.draw(task, trial_type, rng)
@@ -49,14 +76,40 @@ def draw_stimulus(task, trial_type, rng: np.random.Generator):
     return values.pair(task, drawing_method(task), trial_type, drawn)
 
 
-def draw_any(task, rng: np.random.Generator):
-    """(trial type, u, label) of a trial of any type; errors as `draw_stimulus`."""
+def draw_any(task: AbstractTask, rng: np.random.Generator) -> tuple[str | None, Any, Any]:
+    """Draw a trial of a random type.
+
+    Args:
+        task: the task.
+        rng: generator of the trial.
+
+    Returns:
+        Trial type, stimulus and label, not yet checked.
+
+    Raises:
+        TaskError: as `draw_stimulus`.
+    """
     trial_type = values.call(task, "draw_trial_type", None, rng)
     return trial_type, *draw_stimulus(task, trial_type, rng)
 
 
-def target_of(task, label, trial_type=None) -> np.ndarray:
-    """The target z (T,) of a label. Raises TaskError: an exception, or what is no such array."""
+def target_of(task: AbstractTask, label: Any, trial_type: str | None = None) -> Float[np.ndarray, " T"]:
+    """The target of a trial, checked.
+
+    Args:
+        task: the task.
+        label: label of the trial.
+        trial_type: type of the trial, for messages.
+
+    Returns:
+        Target z (T,), unitless.
+
+    Raises:
+        TaskError: the task's method raised an exception or returned anything else.
+
+    Source:
+        docs/model.md 2.
+    """
     if port.is_port_class(type(task)):
         z = port.target(task, label)
     else:
@@ -64,8 +117,20 @@ def target_of(task, label, trial_type=None) -> np.ndarray:
     return values.target(task, trial_type, label, z)
 
 
-def condition_of(task, trial_type, label) -> str:
-    """The name of a trial's condition. Raises TaskError: an exception, or no name."""
+def condition_of(task: AbstractTask, trial_type: str | None, label: Any) -> str:
+    """The condition of a trial, checked.
+
+    Args:
+        task: the task.
+        trial_type: type of the trial.
+        label: label of the trial.
+
+    Returns:
+        Name of the condition.
+
+    Raises:
+        TaskError: the task's method raised an exception or returned no name.
+    """
     try:
         name = task.condition(trial_type, label)
     except values.FAULTS as error:
@@ -74,40 +139,75 @@ def condition_of(task, trial_type, label) -> str:
     return name
 
 
-def collect(task, drawn) -> Trials:
-    """Trials from (trial type, u, label) of each. Raises TaskError for what does not fit, naming its trial type."""
-    types, stimuli, labels = zip(*drawn, strict=True)
+def collect(task: AbstractTask, drawn: Iterable[tuple[str | None, Any, Any]]) -> Trials:
+    """Check drawn trials and put them into a batch.
+
+    Args:
+        task: the task.
+        drawn: trial type, stimulus and label of each trial.
+
+    Returns:
+        The batch, with targets and conditions.
+
+    Raises:
+        TaskError: names the method and the trial type that do not fit.
+    """
+    types, drawn_stimuli, labels = zip(*drawn, strict=True)
     method, pairs = drawing_method(task), list(zip(types, labels, strict=True))
-    stimuli = [values.stimulus(task, method, kind, u) for kind, u in zip(types, stimuli, strict=True)]
+    stimuli = [values.stimulus(task, method, kind, u) for kind, u in zip(types, drawn_stimuli, strict=True)]
     for kind, label in pairs:
         values.check_label(task, method, kind, label)
     targets = [target_of(task, label, kind) for kind, label in pairs]
     u, z = (np.stack(arrays).astype(np.float64, copy=False) for arrays in (stimuli, targets))
-    for name, whole, each in ((method, u, stimuli), ("generate_target", z, targets)):
-        if not values.finite(whole):
+    for name, batch, each in ((method, u, stimuli), ("generate_target", z, targets)):
+        if not values.finite(batch):
             k = next(k for k, array in enumerate(each) if not values.finite(array))
             raise values.not_finite(task, name, types[k], each[k])
     return Trials(u, z, list(labels), [condition_of(task, kind, label) for kind, label in pairs])
 
 
-def has_criterion(task) -> bool:
-    """Whether a task says which outputs are correct; without that its networks can be trained, but not scored."""
+def has_criterion(task: AbstractTask) -> bool:
+    """Whether a task defines `is_correct`; without it networks can be trained, but not scored.
+
+    Args:
+        task: the task.
+
+    Returns:
+        True when it does.
+    """
     return overrides(type(task).is_correct)
 
 
-def require_criterion(task) -> None:
-    """Raises TaskError, with the signature of `is_correct`, for a task without it."""
-    if not has_criterion(task):
-        task.is_correct(None, None)
+def require_criterion(task: AbstractTask) -> None:
+    """Check that a task defines `is_correct`.
 
-
-def score(task, o: np.ndarray, label, method: str = "is_correct") -> float:
-    """Whether output o (T,) is correct by `is_correct` or `is_correct_spiking`: True or False.
-
-    NaN where the task has no `is_correct`, see `has_criterion`.
+    Args:
+        task: the task.
 
     Raises:
-        TaskError: it raised an exception, or returned anything else.
+        TaskError: it does not; the message shows the signature to add.
+    """
+    if not has_criterion(task):
+        task.is_correct(np.empty(0), None)  # the base class's, which raises the error
+
+
+def score(task: AbstractTask, o: Float[np.ndarray, " T"], label: Any, method: str = "is_correct") -> float:
+    """Score an output by the task's criterion.
+
+    Args:
+        task: the task.
+        o: output (T,), unitless.
+        label: label of the trial.
+        method: 'is_correct' or 'is_correct_spiking'.
+
+    Returns:
+        True or False (unitless); NaN for a task without `is_correct`.
+
+    Raises:
+        TaskError: the method raised an exception or returned anything else.
+
+    Source:
+        docs/model.md 2.
     """
     try:
         correct = getattr(task, method)(o, label)
@@ -116,5 +216,6 @@ def score(task, o: np.ndarray, label, method: str = "is_correct") -> float:
             return math.nan
         raise
     except values.FAULTS as error:
-        raise TaskError(f"task '{task.name}': {method}(o, {shown(label)}) raised {values.said(error)}") from error
+        call = f"task '{task.name}': {method}(o, {shown(label)})"
+        raise TaskError(f"{call} raised {values.describe_error(error)}") from error
     return correct if correct is True or correct is False else values.verdict(task, method, label, correct)

@@ -1,44 +1,94 @@
-"""What a task's methods must return, and errors that say which method returned what."""
+"""Checks of what a task's methods return, with errors that name the method and what it returned."""
 
 from __future__ import annotations
 
 import inspect
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ratecore.settings.base import Lines, SettingsError, shown
 from ratecore.tasks.tracebacks import user_frames
 
+if TYPE_CHECKING:
+    from ratecore.tasks.base import AbstractTask
+
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 NUMBER = int | float | np.integer | np.floating
 LONGEST_LABEL = 1000  # characters
-FAULTS = (Exception, SystemExit)  # that a user's code may raise; sys.exit() in it would end a job without a word
+FAULTS = (Exception, SystemExit)  # that users' code may raise; a bare sys.exit() would end a job without a message
 
 
 class TaskError(SettingsError):
-    """A task with a fault; the message names the task, its method, the trial type, what came and what is expected."""
+    """A task that cannot be used.
+
+    Args:
+        message: names the task, the method, the trial type, what it returned and what is expected.
+    """
 
     def __init__(self, message: str):
         super().__init__([((), Lines(message))])
 
 
-def place(task, method: str, trial_type=None) -> str:
-    """How an error names a call of a task's method."""
+def where(task: AbstractTask | type[AbstractTask], method: str, trial_type: str | None = None) -> str:
+    """How errors write a call of a task's method.
+
+    Args:
+        task: the task or its class.
+        method: name of the method.
+        trial_type: its argument, if it has one.
+
+    Returns:
+        task 'name': method('type').
+    """
     return f"task '{task.name}': {method}({'' if trial_type is None else repr(trial_type)})"
 
 
-def raised(task, method: str, error: BaseException, trial_type=None) -> TaskError:
-    """The error for an exception in a user's method; raise it from that exception."""
-    return TaskError(f"{place(task, method, trial_type)} raised {said(error)}")
+def raised(
+    task: AbstractTask | type[AbstractTask], method: str, error: BaseException, trial_type: str | None = None
+) -> TaskError:
+    """The error for an exception in a user's method.
+
+    Args:
+        task: the task or its class.
+        method: name of the method.
+        error: exception in the method; the result is to be raised from it.
+        trial_type: argument of the method, if it has one.
+
+    Returns:
+        An error, not yet raised.
+    """
+    return TaskError(f"{where(task, method, trial_type)} raised {describe_error(error)}")
 
 
-def said(error: BaseException) -> str:
-    """An exception in a user's code: its type, its words and where it was raised."""
+def describe_error(error: BaseException) -> str:
+    """Describe an exception in a user's code.
+
+    Args:
+        error: an exception that was raised.
+
+    Returns:
+        Its type, message and the user's part of the traceback.
+    """
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{user_frames(error)}"
 
 
-def call(task, method: str, trial_type, *args):
-    """Calls a method of the user's. Raises TaskError for any exception in it, which is its cause."""
+def call(task: AbstractTask, method: str, trial_type: str | None, *args: object) -> Any:
+    """Call a method of a user's task.
+
+    Args:
+        task: the task.
+        method: name of the method.
+        trial_type: type of the trial, for messages.
+        *args: arguments of the method.
+
+    Returns:
+        What the method returned.
+
+    Raises:
+        TaskError: the method raised an exception, which is the cause.
+    """
     try:
         return getattr(task, method)(*args)
     except TaskError:
@@ -47,9 +97,16 @@ def call(task, method: str, trial_type, *args):
         raise raised(task, method, error, trial_type) from error
 
 
-def check_defaults(task_class: type) -> None:
-    """Raises TaskError where the settings of a class of tasks are no mapping of names to numbers."""
-    given = task_class.defaults
+def check_defaults(task_class: type[AbstractTask]) -> None:
+    """Check that the `defaults` of a class of tasks map names to numbers.
+
+    Args:
+        task_class: a class of tasks.
+
+    Raises:
+        TaskError: they do not.
+    """
+    given: object = task_class.defaults
     if isinstance(given, dict):
         wrong = {
             key: value
@@ -62,18 +119,36 @@ def check_defaults(task_class: type) -> None:
     raise TaskError(f"task '{task_class.name}': defaults = {shown(given)}; it must be a dict of names and numbers")
 
 
-def attribute(task, name: str):
-    """An attribute of a task, which may be a property. Raises TaskError for any exception in it, which is its cause."""
+def attribute(task: AbstractTask, name: str) -> Any:
+    """An attribute of a task, which may be a user's property.
+
+    Args:
+        task: the task.
+        name: name of the attribute.
+
+    Returns:
+        Its value.
+
+    Raises:
+        TaskError: the property raised an exception, which is the cause.
+    """
     try:
         return getattr(task, name)
     except TaskError:
         raise
     except FAULTS as error:
-        raise TaskError(f"task '{task.name}': {name}: {said(error)}") from error
+        raise TaskError(f"task '{task.name}': {name}: {describe_error(error)}") from error
 
 
-def what(value) -> str:
-    """What came, for an error: its type, and for arrays shape and dtype."""
+def describe(value: object) -> str:
+    """Describe a wrong value in an error.
+
+    Args:
+        value: any value.
+
+    Returns:
+        Its type, and shape and dtype of an array.
+    """
     if value is None:
         return "None"
     if hasattr(value, "shape") and hasattr(value, "dtype"):
@@ -87,18 +162,50 @@ def what(value) -> str:
     return f"{type(value).__name__} {shown(value)}"
 
 
-def pair(task, method: str, trial_type, drawn):
-    """(stimulus, label). Raises TaskError where a method returned anything else."""
+def pair(task: AbstractTask, method: str, trial_type: str | None, drawn: object) -> tuple[Any, Any]:
+    """Check that a method returned two things.
+
+    Args:
+        task: the task.
+        method: name of the method.
+        trial_type: type of the trial.
+        drawn: what the method returned.
+
+    Returns:
+        Stimulus and label, not yet checked.
+
+    Raises:
+        TaskError: it is not a pair.
+    """
     if isinstance(drawn, tuple | list) and len(drawn) == 2:
-        return drawn
-    came = f"a tuple of {len(drawn)}" if isinstance(drawn, tuple) else what(drawn)
+        return drawn[0], drawn[1]
+    came = f"a tuple of {len(drawn)}" if isinstance(drawn, tuple) else describe(drawn)
     if inspect.isgenerator(drawn):
         came = "a generator (it has `yield`, where `return` is wanted)"
-    raise TaskError(f"{place(task, method, trial_type)} returned {came}; it must return two things: u and the label")
+    raise TaskError(f"{where(task, method, trial_type)} returned {came}; it must return two things: u and the label")
 
 
-def numbers(task, method: str, trial_type, value, shape: tuple[int, ...], meaning: str) -> np.ndarray:
-    """An array of real numbers of this shape, without a look at the numbers: see `finite`."""
+def numbers(
+    task: AbstractTask, method: str, trial_type: str | None, value: Any, shape: tuple[int, ...], meaning: str
+) -> NDArray[Any]:
+    """Check the shape and type of an array; `finite` checks its numbers.
+
+    Args:
+        task: the task.
+        method: name of the method.
+        trial_type: type of the trial.
+        value: what the method returned.
+        shape: shape that it must have.
+        meaning: what the array is, for messages.
+
+    Returns:
+        Array with the shape of `shape`.
+
+    Raises:
+        TaskError: another shape, or not real numbers.
+
+    Source: none
+    """
     try:
         array = np.asarray(value)
         fits = array.shape == shape and array.dtype.kind in "biuf" and not np.ma.is_masked(value)
@@ -116,71 +223,153 @@ def numbers(task, method: str, trial_type, value, shape: tuple[int, ...], meanin
         elif len(shape) == 2 and len(came) == 2 and came[1] == shape[1]:
             hint = f" (n_inputs is {shape[0]})"
     raise TaskError(
-        f"{place(task, method, trial_type)} returned {what(value)} as {meaning}{hint}; it must be an array of real "
+        f"{where(task, method, trial_type)} returned {describe(value)} as {meaning}{hint}; it must be an array of real "
         f"numbers of shape {shape}"
     )
 
 
-def stimulus(task, method: str, trial_type, u) -> np.ndarray:
-    """u (n_inputs, T). Raises TaskError: another shape, or no real numbers."""
+def stimulus(task: AbstractTask, method: str, trial_type: str | None, u: object) -> NDArray[Any]:
+    """Check a stimulus.
+
+    Args:
+        task: the task.
+        method: name of the method that returned it.
+        trial_type: type of the trial.
+        u: what the method returned.
+
+    Returns:
+        Stimulus (n_in, T).
+
+    Raises:
+        TaskError: another shape, or not real numbers.
+
+    Source:
+        docs/model.md 1.1 (shape of u).
+    """
     return numbers(task, method, trial_type, u, (task.n_inputs, task.T), "the stimulus (n_inputs, T)")
 
 
-def target(task, trial_type, label, z) -> np.ndarray:
-    """z (T,). Raises TaskError: another shape, or no real numbers."""
+def target(task: AbstractTask, trial_type: str | None, label: object, z: object) -> NDArray[Any]:
+    """Check a target.
+
+    Args:
+        task: the task.
+        trial_type: type of the trial.
+        label: label of the trial.
+        z: what `generate_target` returned.
+
+    Returns:
+        Target (T,).
+
+    Raises:
+        TaskError: another shape, or not real numbers.
+
+    Source:
+        docs/model.md 3.1 (shape of z).
+    """
     try:
         return numbers(task, "generate_target", trial_type, z, (task.T,), "the target (T,)")
     except TaskError as error:
         raise TaskError(f"{error}; label {shown(label)}") from None
 
 
-def finite(values: np.ndarray) -> bool:
-    """Whether all numbers can be computed with in float32."""
-    # The quickest look, which warns of no overflow; a NaN or an infinity in the numbers is one of their squares' sum.
+def finite(values: NDArray[Any]) -> bool:
+    """Whether all numbers are finite in float32.
+
+    Args:
+        values: any shape.
+
+    Returns:
+        False for NaN, infinity and numbers beyond float32.
+
+    Source: none
+    """
+    # The fastest check, without overflow warnings: NaN and infinity carry over to the sum of squares.
     if values.dtype == np.float64 and np.vdot(values, values) <= LARGEST:
         return True
-    # NaN is in the smallest and the largest, and in no range.
     if values.dtype == np.float16:  # in which the bound itself is infinite
         values = values.astype(np.float32)
-    return values.min() >= -LARGEST and values.max() <= LARGEST
+    return bool(values.min() >= -LARGEST and values.max() <= LARGEST)  # False when either is NaN
 
 
-def not_finite(task, method: str, trial_type, values: np.ndarray) -> TaskError:
-    """The error for an array that is not `finite`."""
+def not_finite(task: AbstractTask, method: str, trial_type: str | None, values: NDArray[Any]) -> TaskError:
+    """The error for an array that is not `finite`.
+
+    Args:
+        task: the task.
+        method: name of the method that returned it.
+        trial_type: type of the trial.
+        values: stimulus (n_in, T) or target (T,).
+
+    Returns:
+        An error that names the first such number, not yet raised.
+
+    Source: none
+    """
     values = values.astype(np.float32) if values.dtype == np.float16 else values
     with np.errstate(invalid="ignore"):
         first = np.argwhere(~(np.abs(values) <= LARGEST))[0]
-    where = f"step {first[-1]}" if values.ndim == 1 else f"input {first[0]}, step {first[-1]}"
-    return TaskError(
-        f"{place(task, method, trial_type)} returned {values[tuple(first)]} at {where}; all numbers must be finite in "
-        "float32"
-    )
+    position = f"step {first[-1]}" if values.ndim == 1 else f"input {first[0]}, step {first[-1]}"
+    returned = f"{where(task, method, trial_type)} returned {values[tuple(first)]} at {position}"
+    return TaskError(f"{returned}; all numbers must be finite in float32")
 
 
-def check_label(task, method: str, trial_type, label) -> None:
-    """Raises TaskError for a label that files cannot hold."""
+def check_label(task: AbstractTask, method: str, trial_type: str | None, label: Any) -> None:
+    """Check that files can hold a label.
+
+    Args:
+        task: the task.
+        method: name of the method that returned it.
+        trial_type: type of the trial.
+        label: label of the trial.
+
+    Raises:
+        TaskError: files cannot hold it.
+    """
     fault = ""
     if not isinstance(label, str | NUMBER):
         fault = "must be a number or a word, so that files can hold it"
     elif isinstance(label, str):
         if not label or "\0" in label or len(label) > LONGEST_LABEL:
             fault = f"must be a word of 1 to {LONGEST_LABEL} characters, none of them NUL, so that files can hold it"
-    elif not abs(label) < 2**63:
+    elif not -(2**63) < label < 2**63:
         fault = "must be a finite number, so that files can hold it"
     if fault:
-        raise TaskError(f"{place(task, method, trial_type)} returned the label {shown(label)}; it {fault}")
+        raise TaskError(f"{where(task, method, trial_type)} returned the label {shown(label)}; it {fault}")
 
 
-def check_condition(task, trial_type, name) -> None:
-    """Raises TaskError for the name of a condition that is none."""
+def check_condition(task: AbstractTask, trial_type: str | None, name: object) -> None:
+    """Check the name of a condition.
+
+    Args:
+        task: the task.
+        trial_type: type of the trial.
+        name: what `condition` returned.
+
+    Raises:
+        TaskError: it is not a name.
+    """
     if not isinstance(name, str) or not name or "\0" in name:
-        raise TaskError(f"{place(task, 'condition', trial_type)} returned {what(name)}; it must be a name (str)")
+        raise TaskError(f"{where(task, 'condition', trial_type)} returned {describe(name)}; it must be a name (str)")
 
 
-def verdict(task, method: str, label, value) -> bool:
-    """True or False. Raises TaskError for anything else."""
+def verdict(task: AbstractTask, method: str, label: object, value: object) -> bool:
+    """Check the result of a criterion.
+
+    Args:
+        task: the task.
+        method: 'is_correct' or 'is_correct_spiking'.
+        label: label of the trial.
+        value: what the method returned.
+
+    Returns:
+        True or False.
+
+    Raises:
+        TaskError: it is neither.
+    """
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise TaskError(
-        f"task '{task.name}': {method}(o, {shown(label)}) returned {what(value)}; it must return True or False"
+        f"task '{task.name}': {method}(o, {shown(label)}) returned {describe(value)}; it must return True or False"
     )

@@ -1,10 +1,12 @@
-"""XOR: are two successive pulses of the same sign? (docs/model.md 2; Kim et al. 2019, SI)."""
+"""XOR: do two successive pulses have the same sign? (docs/model.md 2; Kim et al. 2019, SI)."""
 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
-from ratecore.tasks.base import AbstractTask, TaskFactory
+from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.registry import TaskFactory
 
 
 class XORTask(AbstractTask):
@@ -18,27 +20,29 @@ class XORTask(AbstractTask):
     _labels = ("same", "diff")
     response_delay = 10  # steps from the end of the second stimulus to the response
     response_dur = 100  # steps for which the target is held
-    spiking_output = "peak"  # its criterion is of the largest and smallest output
+    spiking_output = "peak"  # the criterion looks at the largest and smallest output
     spiking_delay = 40  # 1000 ms into the trial (docs/model.md 5)
 
     @property
     def second_on(self) -> int:
         """First step of the second stimulus."""
-        return self.settings["stim_on"] + self.settings["stim_dur"] + self.settings["delay"]
+        on: int = self.settings["stim_on"] + self.settings["stim_dur"] + self.settings["delay"]
+        return on
 
     @property
-    def stimulus_end(self):
-        return self.second_on + self.settings["stim_dur"]
+    def stimulus_end(self) -> int:
+        end: int = self.second_on + self.settings["stim_dur"]
+        return end
 
     @property
-    def stimulus_windows(self):
+    def stimulus_windows(self) -> list[tuple[int, int]]:
         return [(on, on + self.settings["stim_dur"]) for on in (self.settings["stim_on"], self.second_on)]
 
     @property
-    def response_window(self):
+    def response_window(self) -> slice:
         return slice(self.stimulus_end + self.response_delay, self.T)
 
-    def validate_settings(self):
+    def validate_settings(self) -> None:
         super().validate_settings()
         if self.response_window.start >= self.T:
             raise ValueError(
@@ -46,26 +50,26 @@ class XORTask(AbstractTask):
                 f"T = {self.T} steps; lengthen T or shorten stim_on, stim_dur or delay"
             )
 
-    def draw_trial(self, trial_type, rng):
+    def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[Float[np.ndarray, "2 {self.T}"], str]:
         u = np.zeros((2, self.T))
         dur = self.settings["stim_dur"]
         for row, (sign, on) in enumerate(zip(trial_type, (self.settings["stim_on"], self.second_on), strict=True)):
             u[row, on : on + dur] = 1 if sign == "+" else -1
         return u, "same" if trial_type[0] == trial_type[1] else "diff"
 
-    def generate_target(self, label, seed=None):
+    def generate_target(self, label: object, seed: object = None) -> Float[np.ndarray, " {self.T}"]:
         z = np.zeros(self.T)
         start = self.response_window.start
         z[start : start + self.response_dur] = 1 if self._known_label(label) == "same" else -1
         return z
 
-    def is_correct(self, o, label):
+    def is_correct(self, o: Float[np.ndarray, " T"], label: object) -> bool:
         return self._answers(o[self.response_window], label)
 
-    def is_correct_spiking(self, o, label):
+    def is_correct_spiking(self, o: Float[np.ndarray, " T"], label: object) -> bool:
         return self._answers(o[self.spiking_window], label)
 
-    def _answers(self, response, label):
+    def _answers(self, response: Float[np.ndarray, " steps"], label: object) -> bool:
         return (
             bool(response.max() > self.amplitude)
             if self._known_label(label) == "same"

@@ -1,7 +1,7 @@
 """Open runs: those under way, and those whose record has something that MLflow has not.
 
-A stage leaves a small file in the experiment's folder `open` before it writes to a run's record and once it has ended.
-It is removed by who has brought the whole record to MLflow. So neither the mirror nor the search for runs that died
+A stage writes a note, a small file in the experiment's folder `open`, before it writes to a run's record and once it
+has ended. The mirror removes it when MLflow has the complete record. So neither the mirror nor the search for dead runs
 has to look at every run of a large grid.
 """
 
@@ -44,12 +44,12 @@ def open_runs(root) -> dict[Path, dict]:
 
 
 def not_mirrored(root) -> int:
-    """How many runs of an experiment MLflow does not have, or not all of, as far as is noted. Asks no server."""
+    """How many open runs of an experiment are missing or incomplete in MLflow. Asks no server."""
     return sum(not _is_mirrored(folder) for folder in open_runs(root))
 
 
 def _is_mirrored(folder: Path) -> bool:
-    """Whether some store has had the whole record of a run."""
+    """Whether some store has the complete record of a run."""
     try:
         return read_state(folder).get("bytes") == (folder / "record.jsonl").stat().st_size
     except FileNotFoundError:
@@ -57,7 +57,7 @@ def _is_mirrored(folder: Path) -> bool:
 
 
 def words_of_mirror(root) -> str:
-    """What the end of a workflow says of MLflow: how many networks are missing there; '' if nothing is missing."""
+    """A sentence about networks that are incomplete in MLflow, for the end of a workflow; '' if there are none."""
     if not (missing := not_mirrored(root)):
         return ""
     again = f"ratecore replay {shlex.quote(Path(root).parent.as_posix())}"
@@ -65,17 +65,17 @@ def words_of_mirror(root) -> str:
 
 
 def _read(root, path: Path, name: str = "") -> dict | None:
-    """A note of that name, the file's own by default; None when it was taken away in between or is not one of ours."""
+    """The note in a file, for a run of that name; None when it was removed meanwhile or is no note of ratecore's."""
     try:
         note = read_sealed_json(path)
         inside(root, note["folder"])
     except (OSError, ValueError, TypeError, KeyError):
-        return None  # whose note it was is found with all other runs, in the end
+        return None  # its run is seen when all runs are looked at, in the end
     return note if Path(note["folder"]).name == (name or path.name) and Path(root, note["folder"]).is_dir() else None
 
 
 def close(root, folder, note: dict) -> None:
-    """Takes the note of a run away, unless it was noted again since `note` was read."""
+    """Removes the note of a run, unless a newer one was written after `note` was read."""
     path = Path(root, "open", Path(folder).name)
     aside = path.with_name(f".{path.name}.{os.getpid()}.closing")
     try:
@@ -89,9 +89,9 @@ def close(root, folder, note: dict) -> None:
 
 
 def note_deaths(root) -> list[Path]:
-    """Adds an `end` with status `killed` to the record of every run whose process is gone without one.
+    """Adds an `end` with status `killed` to the record of every run whose process died without writing one.
 
-    Half-written files that it and other killed processes have left are removed.
+    Removes half-written files of killed processes.
 
     Returns:
         the folders of these runs.
@@ -103,13 +103,7 @@ def note_deaths(root) -> list[Path]:
             with locked(folder / "lock", wait=False):
                 if (start := _unended(folder)) is not None:
                     remove_leftovers(folder, but="mirror.json")
-                    message = "its process was killed"
-                    end = {
-                        "identity": start.get("identity"),
-                        "status": "killed",
-                        "error": message,
-                        "tags": {"error": message},
-                    }
+                    end = {"identity": start.get("identity"), "status": "killed", "error": "its process was killed"}
                     Record(folder / "record.jsonl").append("end", start["stage"], sync=True, **end)
                     note_open(root, folder)
                     dead.append(folder)

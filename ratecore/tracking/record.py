@@ -6,12 +6,26 @@ line that does not match its checksum is an error that names it.
 Events (all have `event`, `stage` and `time`, in seconds since 1970; a stage that is done for variants of a network has
 the variant in its name, `convert refractory~2`):
 
-- `start`: a stage begins; `identity`, `labels`, its `settings`, and for training `provenance`.
-- `metrics`: `step` and `values`, numbers by name (`train/loss`).
-- `artifact`: a file of the run; `path` (relative to the run's folder), `sha256`, `folder` in MLflow.
-- `end`: a stage ends; `identity`, `status`, its results (`values`; `curves`: name: [[step, value], ...]), and the
-  `error` if there was one. `done` and `failed` (a loss
-  that is not finite) are final; `broken`, `interrupted` (told to end) and `killed` (found dead) are tried again.
+- `start`: a stage begins; `identity`, `labels` (name of the run, of the grid and of its grid point), `grid_point` (its
+  number), the stage's `settings`, and for training the task's `task_settings` with their defaults and `provenance`.
+- `metrics`: `step` and `values`, numbers by name: a test during training has its trial, `loss`, `test_loss` and
+  `test_accuracy`.
+- `artifact`: a file of the run; `path` (relative to the run's folder), `sha256`.
+- `end`: a stage ends; `identity`, `status`, its results and files, and the `error` if there was one. `done` and
+  `failed` (a loss that is not finite) are final; `broken`, `interrupted` (told to end) and `killed` (found dead) are
+  tried again.
+
+Results are scientific values, each once and under one name:
+
+- of training `trained`, `n_trials`, `seconds`, `device`, `no_gpu` (why it was trained on the CPU);
+- of an evaluation `accuracy`, `loss`, `n_trials`; `conditions`, by name, with the curves `output_mean` and `output_sd`
+  as [[step, value], ...]; `psychometric`, rows as in `Evaluation.psychometric`;
+- of an export `mat` and `pth`;
+- of a conversion `lambda`, `spiking_accuracy`, `ci_low`, `ci_high`, `mean_rate_exc`, `mean_rate_inh` (1/s) and
+  `search`, [[lambda, accuracy], ...]; or `skipped`, with the reason.
+
+Older records also hold what MLflow shows: `params`, `tags`, `values` and `curves` of a stage, a `folder` of an artifact
+and `train/` before the names of a test. Such lines are still read, also before newer ones in a file.
 """
 
 from __future__ import annotations
@@ -29,14 +43,16 @@ _NUMBER = (int, float)
 # What is in an event when it is there. Who wrote a line decides its checksum, so that alone makes no event of it.
 _KINDS = {
     **dict.fromkeys(("event", "stage", "identity", "status", "path", "sha256", "folder", "mat", "pth", "error",
-                     "device", "code_hash", "skipped"), str),
+                     "device", "code_hash", "skipped", "no_gpu"), str),
     **dict.fromkeys(("time", "accuracy", "loss", "seconds", "lambda", "spiking_accuracy", "ci_low", "ci_high",
                      "mean_rate_exc", "mean_rate_inh"), _NUMBER),
-    **dict.fromkeys(("step", "n_trials"), int),
-    **dict.fromkeys(("values", "curves", "params", "tags", "labels", "files", "reads", "settings", "provenance"), dict),
+    **dict.fromkeys(("step", "n_trials", "grid_point"), int),
+    **dict.fromkeys(("values", "curves", "params", "tags", "labels", "files", "reads", "settings", "task_settings",
+                     "provenance", "conditions"), dict),
+    **dict.fromkeys(("psychometric", "search"), list),
 }  # fmt: skip
-_OF_VALUES = {"values": _NUMBER, "labels": str, "files": str, "reads": str, "curves": list}
-_NEEDED = {"metrics": ("step", "values"), "artifact": ("path", "sha256", "folder")}
+_OF_VALUES = {"values": _NUMBER, "labels": str, "files": str, "reads": str, "curves": list, "conditions": dict}
+_NEEDED = {"metrics": ("step", "values"), "artifact": ("path", "sha256")}
 
 
 class RecordError(ValueError):
@@ -120,6 +136,10 @@ class Record:
                 raise RecordError(f"{self.path}, line {number}: not an event of ratecore: {error}") from error
         return events
 
+    def tests(self) -> dict[int, dict[str, float]]:
+        """Trial: `loss`, `test_loss` and `test_accuracy` of each test during training. Raises RecordError."""
+        return tests_of(self.events("metrics"))
+
     def last(self, event: str, stage: str) -> dict | None:
         """The newest event of this kind and stage."""
         return self.newest(event).get(stage)
@@ -127,6 +147,12 @@ class Record:
     def newest(self, event: str) -> dict[str, dict]:
         """Stage: its newest event of this kind, by one look at the file."""
         return {e["stage"]: e for e in self.events(event)}
+
+
+def tests_of(events: list[dict]) -> dict[int, dict[str, float]]:
+    """The tests among some events, as in `Record.tests`; of a trial that was tested again, the newest."""
+    tests = (event for event in events if (event["event"], event["stage"]) == ("metrics", "train"))
+    return {test["step"]: {name.removeprefix("train/"): v for name, v in test["values"].items()} for test in tests}
 
 
 def _event(text: bytes) -> dict:
@@ -142,18 +168,40 @@ def _event(text: bytes) -> dict:
             raise ValueError(f"'{key}' is {type(event[key]).__name__}")
         if kind is dict and not all(isinstance(v, _OF_VALUES.get(key, object)) for v in event.get(key, {}).values()):
             raise ValueError(f"'{key}' holds something else than it should")
-    if not all(_is_point(point) for curve in event.get("curves", {}).values() for point in curve):
-        raise ValueError("'curves' holds something else than it should")
+    for key, is_good in _CONTENTS.items():
+        if key in event and not is_good(event[key]):
+            raise ValueError(f"'{key}' holds something else than it should")
     if not 0 <= event["time"] < 1e11:
         raise ValueError(f"'time' = {event['time']}; it must be seconds since 1970")
     return event
 
 
-def _is_point(point) -> bool:
-    if not isinstance(point, list) or len(point) != 2:
+def _is_curve(curve) -> bool:
+    """Whether it is [[x, y], ...]."""
+    return isinstance(curve, list) and all(
+        isinstance(point, list) and len(point) == 2 and all(isinstance(v, _NUMBER) for v in point) for point in curve
+    )
+
+
+def _is_row(row: dict) -> bool:
+    """Whether it is the scores and curves of one condition."""
+    return all(isinstance(value, _NUMBER) or _is_curve(value) for value in row.values())
+
+
+def _is_graded(row) -> bool:
+    """Whether it is one point of a psychometric curve."""
+    if not isinstance(row, dict) or not {"trial_type", "evidence"} <= row.keys():
         return False
-    step, value = point
-    return isinstance(step, _NUMBER) and isinstance(value, _NUMBER)
+    return all(isinstance(value, str if key == "trial_type" else _NUMBER) for key, value in row.items())
+
+
+# What is in the lists and dictionaries of an event.
+_CONTENTS = {
+    "curves": lambda curves: all(map(_is_curve, curves.values())),
+    "conditions": lambda conditions: all(map(_is_row, conditions.values())),
+    "psychometric": lambda rows: all(map(_is_graded, rows)),
+    "search": _is_curve,
+}
 
 
 def _refuse(constant: str):

@@ -147,7 +147,7 @@ def test_the_demo_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
     experiment = experiment_of(folder)
     runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
     # There is no real GPU: the jobs have reported this and trained on the CPU.
-    assert all("cannot use GPU 0" in events(run, "end", "train")[-1]["tags"]["no_gpu"] for run in runs)
+    assert all("cannot use GPU 0" in events(run, "end", "train")[-1]["no_gpu"] for run in runs)
     assert_as_trained_here(runs[::5])
     assert_mlflow_has(cluster, runs)
 

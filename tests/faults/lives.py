@@ -148,9 +148,9 @@ class Truth:
             found = mirror.client.search_runs([mirror.experiment_id], f"tags.`ratecore.run` = '{run.folder.name}'")
             if len(found) != 1 or found[0].info.status != "FINISHED":
                 return f"{run.folder}: runs in MLflow: {[f.info.status for f in found]}"
-            expected = dict.fromkeys(_result(self.events[k][-1])["values"]) | {"train/seconds": None}
+            expected = dict.fromkeys(("train/n_trials", "train/trained", "train/seconds"))
             for name in _points(self.events[k])[0][1]:
-                expected[name] = [(step, values[name]) for step, values in _points(self.events[k])]
+                expected[f"train/{name}"] = [(step, values[name]) for step, values in _points(self.events[k])]
             if set(found[0].data.metrics) != set(expected):
                 return f"{run.folder}: metrics in MLflow: {sorted(found[0].data.metrics)}"
             for name, points in expected.items():
@@ -166,15 +166,13 @@ def _points(events: list[dict]) -> list[tuple]:
 
 def _result(end: dict) -> dict:
     """Returns the content of an `end` event without times, and without the hash of a file that contains one."""
-    values = {name: value for name, value in end["values"].items() if name != "train/seconds"}
     kept = {key: value for key, value in end.items() if key not in ("time", "seconds", "files")}
-    return kept | {"values": values, "files": sorted(end["files"])}
+    return kept | {"files": sorted(end["files"])}
 
 
 def _bare_start(start: dict) -> dict:
     labels = {key: value for key, value in start["labels"].items() if key != "grid"}
-    tags = {key: value for key, value in start["tags"].items() if key not in ("grid", "config")}
-    return {**start, "time": 0, "labels": labels, "tags": tags}
+    return {**start, "time": 0, "labels": labels}
 
 
 def status_problem(life: Life, mirror) -> str | None:

@@ -253,22 +253,18 @@ def _difference(recorded: dict, stored: dict) -> str | None:
 
 def _recorded(folder) -> dict:
     """Returns what a store must have of a run, read from its record without ratecore's own reader."""
-    from ratecore.tracking.mlflow.mirror import metric_name
+    from ratecore.tracking.mlflow.translation import Translation, metric_name
 
     events = [json.loads(line.partition(" ")[2]) for line in Path(folder, "record.jsonl").read_text().splitlines()]
-    points, params, tags, artifacts, end = {}, {}, {}, {}, None
+    points, params, tags, artifacts, end, translate = {}, {}, {}, {}, None, Translation()
     for event in events:
-        when, values = (
-            round(event["time"] * 1000),
-            [(n, event.get("step", 0), v) for n, v in event.get("values", {}).items()],
-        )
-        values += [(name, *point) for name, curve in event.get("curves", {}).items() for point in curve]
-        for name, step, value in values:
+        when, shown = round(event["time"] * 1000), translate(event)
+        for (name, step), value in shown.points.items():
             points.setdefault((metric_name(name), step), (float(value), when))
-        params |= {key: str(value) for key, value in event.get("params", {}).items()}
-        tags |= {key: str(value) for key, value in event.get("tags", {}).items() if value is not None}
+        params |= {key: str(value) for key, value in shown.params.items()}
+        tags |= {key: str(value) for key, value in shown.tags.items() if value is not None}
         if event["event"] == "artifact":
-            artifacts[f"{event['folder']}/{Path(event['path']).name}"] = event["sha256"]
+            artifacts[f"{shown.folder}/{Path(event['path']).name}"] = event["sha256"]
         end = when if event["event"] == "end" else None
     return {"life": "active", "status": "FINISHED" if end else "RUNNING", "name": events[0]["labels"]["name"],
             "start": round(events[0]["time"] * 1000), "end": end, "points": points, "params": params, "tags": tags,

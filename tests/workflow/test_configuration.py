@@ -58,4 +58,4 @@ def test_keys_that_stand_twice_are_named_whatever_file_they_are_in(folder, how):
         shutil.copy(folder / "twice.yaml", folder / "config" / "config.yaml")
     done = dry_run(folder, *arguments[how])
     assert done.returncode == 1
-    assert "network: it stands twice, in lines 4 and 5; give it once" in done.stdout + done.stderr
+    assert "network: it is given twice, in lines 4 and 5; give it once" in done.stdout + done.stderr

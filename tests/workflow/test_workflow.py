@@ -390,7 +390,12 @@ main(sys.argv[1:])
 def test_report(done):
     done.snakemake("--report", "report.html")
     html = (done.folder / "report.html").read_text()
-    for words in ("Synaptic decay time constants of all units", "Number of trials until training", "Grid points", "mante"):
+    for words in (
+        "Synaptic decay time constants of all units",
+        "Number of trials until training",
+        "Grid points",
+        "mante",
+    ):
         assert words in html
 
 

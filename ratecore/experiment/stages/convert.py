@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages.running import curve_group, record_file, write_figures, write_file
+from ratecore.experiment.stages.running import record_file, write_figures, write_file
 from ratecore.system.files import read_sealed_json, sealed_json, sha256_of, write_atomic
 from ratecore.tracking.provenance import code_hash
 
@@ -40,21 +38,21 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     summary = found.summary()
     comparison = compare(result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown,
                          model=scored)  # fmt: skip
-    group, drawn = run.group("spiking", "convert"), figures.of_conversion(summary, comparison)
-    files = write_file(run, "convert", run.conversion, sealed_json(summary, indent=2), group)
-    files |= write_file(run, "convert", run.comparison, comparison_bytes(comparison), group)
-    files |= write_figures(run, "convert", drawn, group)
+    drawn = figures.of_conversion(summary, comparison)
+    files = write_file(run, "convert", run.conversion, sealed_json(summary, indent=2))
+    files |= write_file(run, "convert", run.comparison, comparison_bytes(comparison))
+    files |= write_figures(run, "convert", drawn)
     add_to_mat(mat, found.for_mat())
-    files |= record_file(run, "convert", mat, sha256_of(mat), run.group("model", "export"))
+    files |= record_file(run, "convert", mat, sha256_of(mat))
     share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)
     say(f"{run.name('convert')}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
         f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search", log)  # fmt: skip
-    return _end(run, summary) | {"files": files}
+    return _end(summary) | {"files": files}
 
 
 def _skipped(run: Run, reason: str, log) -> dict:
     say(f"{run.name('convert')}: not converted: {reason}", log)
-    return {"skipped": reason, "tags": {run.group("spiking", "convert"): f"skipped: {reason}"}}
+    return {"skipped": reason}
 
 
 def _exported(run: Run):
@@ -67,21 +65,11 @@ def _exported(run: Run):
     return run.named(export["mat"])
 
 
-def _end(run: Run, summary: dict) -> dict:
-    """The numbers of a conversion, for the table and for MLflow."""
-    s, group = run.settings, run.group("spiking", "convert")
+def _end(summary: dict) -> dict:
+    """The numbers of a conversion."""
     known = {name: summary[name] for name in SCORES if summary[name] is not None}  # no rate without units of the type
-    short = {f"{group}/{name.removeprefix('spiking_')}": value for name, value in known.items()}
-    curves = curve_group(run, "spiking_curves", "convert")
     pairs = zip(summary["scaling_factors"], summary["all_perfs"], strict=True)
-    return {
-        "lambda": summary["lambda"],
-        **known,
-        "tags": {group: json.dumps({"spiking": s.spiking.model_dump(), "conversion": s.conversion.model_dump()})},
-        "values": {f"{group}/lambda": summary["lambda"], **short},
-        # MLflow's steps are whole numbers: lambda in thousandths, since refined values lie between others.
-        "curves": {f"{curves}/accuracy_by_lambda": [[round(1000 * value), perf] for value, perf in pairs]},
-    }
+    return {"lambda": summary["lambda"], **known, "search": [[value, perf] for value, perf in pairs]}
 
 
 class KeptTrials:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages.running import curve_group, write_figures, write_file
+from ratecore.experiment.stages.running import write_figures, write_file
 
 CURVE_STEP = 10  # every tenth step of an output curve goes to the record; all of them are in the .npz
 
@@ -21,39 +21,25 @@ def evaluate_run(run: Run) -> dict:
     task = s.create_task()
     evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.loss_fn)
     summary = evaluation.summary()
-    group, drawn = run.group("evaluation", "evaluate"), figures.of_run(s, result, evaluation)
-    files = write_file(run, "evaluate", run.evaluation, evaluation_bytes(evaluation), group)
-    files |= write_file(run, "evaluate", run.scores, json.dumps(summary, indent=2).encode(), group)
-    files |= write_figures(run, "evaluate", drawn, run.group("figures", "evaluate"))
+    drawn = figures.of_run(s, result, evaluation)
+    files = write_file(run, "evaluate", run.evaluation, evaluation_bytes(evaluation))
+    files |= write_file(run, "evaluate", run.scores, json.dumps(summary, indent=2).encode())
+    files |= write_figures(run, "evaluate", drawn)
     return {
         "accuracy": summary["accuracy"],
         "loss": summary["loss"],
         "n_trials": summary["n_trials"],
+        "conditions": _conditions(summary, evaluation),
+        "psychometric": summary["psychometric"],
         "files": files,
-        "tags": {group: json.dumps(s.evaluation.model_dump())},
-        "values": _score_values(summary, run),
-        "curves": _score_curves(evaluation, curve_group(run, "eval_curves", "evaluate")),
     }
 
 
-def _score_values(summary: dict, run: Run) -> dict[str, float]:
-    group = run.group("eval", "evaluate")
-    values = {f"{group}/{key}": summary[key] for key in ("accuracy", "loss")}
-    group = run.group("eval_by_condition", "evaluate")
-    for name, row in summary["conditions"].items():
-        values |= {f"{group}/{key}/{name}": row[key] for key in ("accuracy", "loss", "response_mean", "response_sd")}
-    return values
-
-
-def _score_curves(evaluation, group: str) -> dict[str, list]:
-    """Curves for MLflow: output over the steps of a trial; choice over evidence in thousandths of the offset."""
-    curves = {}
+def _conditions(summary: dict, evaluation) -> dict[str, dict]:
+    """Condition: its scores, and mean and SD of the output as [[step, value], ...]."""
+    conditions = {}
     for name, row in evaluation.scores.by_condition().items():
-        for key in ("output_mean", "output_sd"):
-            curve = row[key]
-            curves[f"{group}/{key}/{name}"] = [[t, float(curve[t])] for t in range(0, len(curve), CURVE_STEP)]
-    for row in evaluation.psychometric:
-        for key in ("accuracy", "p_positive"):
-            points = curves.setdefault(f"{group}/psychometric_{key}/{row['trial_type']}", [])
-            points.append([round(1000 * row["evidence"]), row[key]])
-    return curves
+        steps = range(0, len(row["output_mean"]), CURVE_STEP)
+        curves = {key: [[t, float(row[key][t])] for t in steps] for key in ("output_mean", "output_sd")}
+        conditions[name] = {**summary["conditions"][name], **curves}
+    return conditions

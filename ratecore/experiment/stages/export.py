@@ -17,7 +17,5 @@ def export_run(run: Run) -> dict:
     mat, pth = export(place, run.settings, result, load_scores(run.evaluation))
     files = {}
     for path in (mat, pth):
-        files |= record_file(run, "export", path, sha256_of(path), run.group("model", "export"))
-    names = {"mat": run.relative(mat), "pth": run.relative(pth)}
-    tags = {run.group(key, "export"): path for key, path in names.items()}
-    return {**names, "files": files, "tags": tags}
+        files |= record_file(run, "export", path, sha256_of(path))
+    return {"mat": run.relative(mat), "pth": run.relative(pth), "files": files}

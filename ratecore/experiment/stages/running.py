@@ -123,32 +123,24 @@ def _signals(stage: str):
 @contextlib.contextmanager
 def recorded(stage: str, run: Run, log):
     """The stage's `start` and `end` in the run's record; what is put into the dict given is part of the `end`."""
-    start = {
-        "identity": run.identity(stage),
-        "labels": run.labels,
-        "tags": _tags(run),
-        "settings": _settings(run, stage),
-    }
+    start = {"identity": run.identity(stage), "labels": run.labels, "grid_point": run.grid_point,
+             "settings": _settings(run, stage)}  # fmt: skip
     if stage == "train":
-        start |= {"params": run.params(), "provenance": provenance()}
-        commit = provenance()["git_commit"]
-        start["tags"] |= {"git_commit": commit, "mlflow.source.git.commit": commit, "code_hash": code_hash(),
-                          "environment": provenance()["environment"]}  # fmt: skip
+        start |= {"task_settings": run.settings.create_task().settings, "provenance": provenance()}
     remove_leftovers(run.folder, but="mirror.json")
     run.note_open()
     run.record.append("start", run.step(stage), **start)
     end = {"identity": run.identity(stage), "code_hash": code_hash()}
     try:
-        end |= {"reads": run.reads(stage), "status": "done", "tags": {}}
+        end |= {"reads": run.reads(stage), "status": "done"}
         yield end
-        end["tags"] = {"error": "", **end["tags"]}
     except FloatingPointError as error:
-        end |= {"status": "failed", "error": str(error), "tags": {"error": str(error)}}
+        end |= {"status": "failed", "error": str(error)}
         say(f"{run.name(stage)}: {stage} failed: {error}", log)
     except BaseException as error:
         told_to_end = isinstance(error, SystemExit | KeyboardInterrupt)
         message = f"told to end{told(error)}" if told_to_end else f"{type(error).__name__}: {error}"
-        end |= {"status": "interrupted" if told_to_end else "broken", "error": message, "tags": {"error": message}}
+        end |= {"status": "interrupted" if told_to_end else "broken", "error": message}
         if told_to_end and getattr(error, "trial", None) is not None:
             end["n_trials"] = error.trial
         _end(run, stage, end)
@@ -170,45 +162,22 @@ def _settings(run: Run, stage: str) -> dict:
     return run.settings.model_dump(mode="json", include=set(DEPENDS_ON[stage]) & set(AFTER_TRAINING))
 
 
-def _tags(run: Run) -> dict:
-    s = run.settings
-    return {
-        "grid": run.labels["grid"],
-        "cell": run.labels["cell"],
-        "seed": s.seed,
-        "task": s.task,
-        "N": s.network.N,
-        "taus": run.params()["taus"],
-        "config_hash": s.identity("training"),
-        "config": s.model_dump_json(exclude=set(AFTER_TRAINING)),
-        "mlflow.runColor": run.labels["color"],
-    }
-
-
-def record_file(run: Run, stage: str, path, sha256: str, folder: str = "") -> dict[str, str]:
-    """Records a file of a run, for MLflow in `folder`. Returns it as the `files` of an `end` name it."""
-    run.record.append("artifact", run.step(stage), path=run.relative(path, run.folder), sha256=sha256, folder=folder)
+def record_file(run: Run, stage: str, path, sha256: str) -> dict[str, str]:
+    """Records a file of a run. Returns it as the `files` of an `end` name it."""
+    run.record.append("artifact", run.step(stage), path=run.relative(path, run.folder), sha256=sha256)
     return {run.relative(path): sha256}
 
 
-def write_file(run: Run, stage: str, path, data: bytes, folder: str) -> dict[str, str]:
+def write_file(run: Run, stage: str, path, data: bytes) -> dict[str, str]:
     """Writes a file of a run whole and records it, as `record_file`."""
-    return record_file(run, stage, path, write_atomic(path, data), folder)
+    return record_file(run, stage, path, write_atomic(path, data))
 
 
-def write_figures(run: Run, stage: str, drawn: dict, folder: str) -> dict[str, str]:
+def write_figures(run: Run, stage: str, drawn: dict) -> dict[str, str]:
     """Writes and records the figures of a stage, by name, as `record_file`."""
     from ratecore import figures
 
     files = {}
     for name, figure in drawn.items():
-        files |= write_file(run, stage, run.place(stage) / "figures" / f"{name}.png", figures.png(figure), folder)
+        files |= write_file(run, stage, run.place(stage) / "figures" / f"{name}.png", figures.png(figure))
     return files
-
-
-def curve_group(run: Run, name: str, stage: str) -> str:
-    """The group of a stage's curves in MLflow, which would draw those of other settings as one line with them."""
-    ends = [e for e in run.record.events("end") if e["stage"] == run.step(stage)]
-    settings = list(dict.fromkeys([*(e.get("identity") for e in ends), run.identity(stage)]))
-    place = settings.index(run.identity(stage))  # those of settings that come back are where they were
-    return run.group(f"{name}_{place + 1}" if place else name, stage)

@@ -10,12 +10,6 @@ from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import all_or_error, at_work, one, record_file, recorded
 
 
-def _recorded_tests(run: Run) -> dict[int, dict]:
-    """Trial: values of the tests that were recorded before the run was interrupted."""
-    events = run.record.events()
-    return {e["step"]: e["values"] for e in events if (e["event"], e["stage"]) == ("metrics", "train")}
-
-
 def _checkpoints(run: Run, signals, log):
     """The run's checkpoints; without one, training goes on from a run that differs in when it stops alone."""
     from ratecore.experiment.checkpoints import Checkpoints
@@ -41,7 +35,7 @@ class Tests:
     def __init__(self, run: Run, log):
         from ratecore.experiment.progress import ProgressLog
 
-        self._run, self._known = run, _recorded_tests(run)
+        self._run, self._known = run, run.record.tests()
         self._progress = ProgressLog(run.name("train"), run.settings, file=log)
 
     def __call__(self, result) -> None:
@@ -52,11 +46,7 @@ class Tests:
         """Records the tests that are not in the record."""
         # All of them, since a cut of the power can lose lines of the record that a checkpoint has seen.
         for test in result.tests:
-            values = {
-                "train/loss": test["train_loss"],
-                "train/test_loss": test["loss"],
-                "train/test_accuracy": test["accuracy"],
-            }
+            values = {"loss": test["train_loss"], "test_loss": test["loss"], "test_accuracy": test["accuracy"]}
             if self._known.get(test["trial"]) != values:
                 self._known[test["trial"]] = values
                 self._run.record.append("metrics", "train", step=test["trial"], values=values)
@@ -67,7 +57,7 @@ def _save(run: Run, result, device: str) -> dict:
     from ratecore.formats import save_pth
     from ratecore.tracking.environment import write_environment
 
-    record_file(run, "train", *write_environment(run.root), "environment")
+    record_file(run, "train", *write_environment(run.root))
     sha256 = save_pth(run.network, run.settings, result)
     return {
         "trained": result.trained,
@@ -75,10 +65,7 @@ def _save(run: Run, result, device: str) -> dict:
         "seconds": round(result.seconds, 3),
         "device": device,
         "files": {run.relative(run.network): sha256},
-        "tags": {"trained": result.trained, "device": device},
-        "values": {"train/n_trials": result.n_trials, "train/trained": int(result.trained),
-                   "train/seconds": round(result.seconds, 3)},
-    }  # fmt: skip
+    }
 
 
 def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None) -> dict:
@@ -95,7 +82,7 @@ def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None
         tests.record(result)  # an earlier training may have left nothing to do
         end = _save(run, result, device)
     if no_gpu:
-        end["tags"]["no_gpu"] = no_gpu
+        end["no_gpu"] = no_gpu
     return end
 
 

@@ -29,15 +29,18 @@ class Follower:
         uri: tracking URI; handed on in the environment, where no process list shows it.
         experiment: name of the MLflow experiment.   results: folder of all results.
         whole: whether all runs are looked at once in the end, and not the open ones alone.
+        runs: gives the names of the folders of the grid's runs, asked at the start, see `Mirror`; None for all runs.
     """
 
-    def __init__(self, uri: str, experiment: str, results, whole: bool = False):
+    def __init__(self, uri: str, experiment: str, results, whole: bool = False, runs=None):
         self._job = {"experiment": experiment, "results": str(results), "whole": whole}
+        self._runs = runs
         self._uri, self._process = uri, None
         self._stopping, self._saying, self._said = threading.Event(), threading.Lock(), False
 
     def start(self) -> Follower:
         """Starts the process. Should it end before it is told to, this is said at once."""
+        runs = {"runs": list(self._runs())} if self._runs else {}
         try:
             self._process = subprocess.Popen(
                 # -P: a file `random.py` in the folder of the launch is not Python's own.
@@ -45,7 +48,7 @@ class Follower:
                 env={**os.environ, "MLFLOW_TRACKING_URI": self._uri, "PYTHONPATH": self._python_path()},
             )  # fmt: skip
             threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
-            self._process.stdin.write(json.dumps(self._job) + "\n")
+            self._process.stdin.write(json.dumps(self._job | runs) + "\n")
             self._process.stdin.flush()
         except OSError as error:
             if not isinstance(error, BrokenPipeError):  # of which `_watch` says why
@@ -109,7 +112,7 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
     """Mirrors open runs as they grow until `finished(seconds)`, which waits at most so long, says that no more comes.
 
     Args:
-        job: experiment, results, whole, as in `Follower`.
+        job: experiment, results, whole, as in `Follower`; `runs`, a list, where they are not all runs.
         said: what has been said already and is not said again; grows.
 
     Returns:
@@ -129,10 +132,10 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
         every = sorted(path.parent for path in root.glob("runs/**/record.jsonl")) if last and job["whole"] else []
         try:
             if mirror is None and (notes or every):
-                mirror = Mirror(uri, job["experiment"], job["results"])
+                mirror = Mirror(uri, job["experiment"], job["results"], job.get("runs"))
                 for note in mirror.notes:
                     _say(said, note, note)
-                mirror.note_deleted()
+                mirror.restoring.note_deleted()
             missed = [folder for folder in every if folder not in notes and not mirror.has_all(folder)]
             for folder in missed:
                 note_open(root, folder)  # so that the next one brings it, if this one cannot
@@ -147,7 +150,7 @@ def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
                     _say(said, folder, f"{folder} is not mirrored: {error}")
                     whole = False
             if last and mirror is not None:
-                mirror.note_deleted()
+                mirror.restoring.note_deleted()
         except Exception as error:  # whatever is wrong with a server, the work goes on and this is said once
             whole, mirror = False, None  # what answers next may be another store
             _say(said, "server", _trouble(error, uri))

@@ -9,13 +9,14 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from ratecore.system.files import inside, locked, open_to_lock, sha256_of
 from ratecore.system.redaction import without_secrets
-from ratecore.system.surroundings import have_a_home_and_a_name
+from ratecore.system.surroundings import ensure_home_and_name
+from ratecore.tracking.mlflow.restoring import RUN_TAG, Restoring
 from ratecore.tracking.mlflow.sqlite import (
     ARTIFACTS,
     artifact_location,
@@ -25,17 +26,16 @@ from ratecore.tracking.mlflow.sqlite import (
     sqlite_file,
     take_artifacts_along,
 )
-from ratecore.tracking.mlflow.state import Deleted, Mirrored, read_state, write_state
+from ratecore.tracking.mlflow.state import Mirrored, read_state, write_state
+from ratecore.tracking.mlflow.translation import Translation, metric_name, status_of
 from ratecore.tracking.mlflow.uri import is_database, is_default
 from ratecore.tracking.mlflow.uri import tracking_uri as tracking_uri
 from ratecore.tracking.record import LARGEST, Record, RecordError
 
-RUN_TAG = "ratecore.run"  # the run's identity, for people
 # With the identity behind it, the key of a tag that one run alone has. Databases keep an index of keys and none of
 # values: so the MLflow run of a network is found at once, however many there are. The UI hides what begins so.
 RUN_KEY = "mlflow.ratecore.run."
 KEYED = "ratecore.keyed"  # tag of an experiment all of whose runs have such a key
-STATUS = {"done": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}  # of an `end`; all others are FAILED
 BATCH = 1000  # entries that MLflow takes in one call
 # A tracking server must never hold up an exit for minutes; what it misses is replayed later.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
@@ -59,22 +59,24 @@ class RefusedError(RuntimeError):
 
 
 class Mirror:
-    """An MLflow experiment and the means to bring runs into it.
+    """Brings runs into an MLflow experiment.
 
     Args:
         uri: tracking URI.   experiment: name of the MLflow experiment; made when it is not there.
         results: folder of all results; artifacts go to `mlartifacts` in it when the store is a database without a
             server, which would take them.
+        runs: names of the folders of the grid's runs, which are the ones restored with an experiment that was deleted
+            in MLflow; those of all records in the results when None.
 
     Attributes:
-        notes: what people should know about the store, one sentence each.
+        notes: sentences about the store for the user.
 
     Raises:
         MlflowException: the store cannot be reached.
     """
 
-    def __init__(self, uri: str, experiment: str, results):
-        have_a_home_and_a_name()
+    def __init__(self, uri: str, experiment: str, results, runs: Collection[str] | None = None):
+        ensure_home_and_name()
         from mlflow.tracking import MlflowClient
 
         database, default = is_database(uri), is_default(uri, results)
@@ -90,14 +92,14 @@ class Mirror:
                 take_artifacts_along(file, results)
             # The default store is the same one after its folder was moved or copied.
             name = "mlflow.db in the results folder" if default else without_secrets(uri)
-            found = self._take_experiment(experiment, artifact_location(place) if database else None, name)
+            found = self._take_experiment(experiment, artifact_location(place) if database else None, name, runs)
         if database:
             self._note_artifacts_elsewhere(found, place, default)
         self.mirrored = Mirrored(self.root, self.store)
         self.mirrored.begin()
 
     def _note_artifacts_elsewhere(self, experiment, place: Path, default: bool) -> None:
-        """Notes that artifacts go to another folder than that of these results, unless somebody chose that folder."""
+        """Notes that artifacts go to a folder outside of these results, unless the user chose it."""
         folder = local_path(experiment.artifact_location)
         if folder is None or folder.is_relative_to(place.parents[1]) or same_folder(folder, place):
             return
@@ -105,8 +107,8 @@ class Mirror:
             where = f"go to {folder}, outside of {place.parents[1]}"
             self.notes.append(f"artifacts of the experiment '{experiment.name}' {where}")
 
-    def _take_experiment(self, experiment: str, place: str | None, store: str):
-        """The experiment, made or restored if need be."""
+    def _take_experiment(self, experiment: str, place: str | None, store: str, runs: Collection[str] | None):
+        """The experiment, made or restored if need be. Arguments: `store` is its name; `runs` as in the class."""
         from mlflow.exceptions import MlflowException
 
         found, new = self.client.get_experiment_by_name(experiment), False
@@ -123,47 +125,18 @@ class Mirror:
         # Names the store in the state beside each record: another store, or this one made anew, gets everything.
         key = f"{store}|{self.experiment_id}|{found.creation_time}"
         self.store = hashlib.sha256(key.encode()).hexdigest()[:16]
-        self.deleted = Deleted(self.root, self.store)
+        self.restoring = Restoring(self.client, self.experiment_id, self.root, self.store, runs)
         if found.lifecycle_stage == "deleted":
-            self._restore(experiment)
+            self.notes.append(self.restoring.restore_experiment(experiment))
+        else:
+            self.restoring.finish()  # what a process that was killed has begun
+        if count := self.restoring.restore_runs():
+            self.notes.append(f"runs of this grid ({count:,}), deleted in MLflow with the experiment, are restored")
         self._keyed = new or KEYED in found.tags
         if not self._keyed and not self._search("", max_results=1):  # made by hand, and empty
             self.client.set_experiment_tag(self.experiment_id, KEYED, "yes")
             self._keyed = True
         return found
-
-    def _restore(self, experiment: str) -> None:
-        """Restores an experiment that was deleted; MLflow restores its runs with it, also those deleted before it."""
-        self.client.restore_experiment(self.experiment_id)
-        again = sum(self._delete_again(run_id) for run_id in self.deleted.run_ids())
-        kept = f"; {again} of them, deleted before it, stay deleted" if again else ""
-        self.notes.append(f"the experiment '{experiment}' was deleted in MLflow and is restored with its runs{kept}")
-
-    def _delete_again(self, run_id: str) -> bool:
-        """Deletes a run, unless there is none to delete."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            if self.client.get_run(run_id).info.lifecycle_stage != "active":
-                return False
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # by now it is deleted for good
-                return False
-            raise
-        self.client.delete_run(run_id)
-        return True
-
-    def note_deleted(self) -> None:
-        """Notes which runs are deleted now, for a later `_restore`."""
-        from mlflow.entities import ViewType
-
-        found, token = [], None
-        while True:
-            page = self.client.search_runs([self.experiment_id], "", ViewType.DELETED_ONLY, 1000, page_token=token)
-            found += [run.info.run_id for run in page]
-            if not (token := page.token):
-                break
-        self.deleted.write(found)
 
     def _search(self, text: str, **limits) -> list:
         """Runs of the experiment, deleted ones too."""
@@ -172,7 +145,7 @@ class Mirror:
         return self.client.search_runs([self.experiment_id], text, run_view_type=ViewType.ALL, **limits)
 
     def replay(self, folder) -> str | None:
-        """Brings what the record of one run says, and MLflow has not yet, into MLflow.
+        """Brings into MLflow what it does not have yet of a run's record.
 
         Args:
             folder: of the run.
@@ -181,8 +154,8 @@ class Mirror:
             the MLflow run's id; None when nothing is recorded yet.
 
         Raises:
-            RecordError, GoneError, RefusedError: about this run alone.
-            Exception: whatever MLflow raises about a server that does not answer.
+            RecordError, GoneError, RefusedError: something is wrong with this run alone.
+            Exception: whatever MLflow raises when a server does not answer.
         """
         folder = Path(folder)
         if whole := self._whole(folder):
@@ -209,7 +182,7 @@ class Mirror:
             return state["run_id"]
 
     def _whole(self, folder: Path) -> dict | None:
-        """The state of a run whose record is as long as it was when it was replayed last."""
+        """The state of a run whose record has not grown since its last replay."""
         state = read_state(folder)
         try:
             size = (folder / "record.jsonl").stat().st_size
@@ -218,7 +191,7 @@ class Mirror:
         return state if state.get("store") == self.store and state["bytes"] == size else None
 
     def has_all(self, folder) -> bool:
-        """Whether MLflow has the whole record of a run, and no stage of it is under way."""
+        """Whether MLflow has the complete record of a run, and no stage is under way."""
         if self.mirrored.run_id(folder):
             return True
         state = self._whole(Path(folder))
@@ -241,7 +214,9 @@ class Mirror:
         if there:
             return there[0][1]
         if found or known:
-            raise GoneError(f"its MLflow run {known or found[0].info.run_id} was deleted")
+            run_id = known or found[0].info.run_id
+            waits = " with the experiment; a launch of its own grid restores it" * self.restoring.is_waiting(run_id)
+            raise GoneError(f"its MLflow run {run_id} was deleted{waits}")
         tags = {**tags_of(folder.name), "mlflow.source.type": "JOB", "mlflow.source.name": "ratecore"}
         name = first.get("labels", {}).get("name", folder.name)
         with _sent_once():
@@ -249,23 +224,26 @@ class Mirror:
         return run.info.run_id
 
     def _send(self, run_id: str, folder: Path, before: list[dict], events: list[dict]) -> None:
-        """Sends events; those `before` them were sent already."""
+        """Sends events to MLflow. Those `before` them were sent earlier."""
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics, params, tags, artifacts, known = [], {}, {}, {}, _points(before)
+        translate, known, has_error = Translation(), {}, False
+        for event in before:
+            shown = translate(event)
+            _add_news(event, shown.points, known)
+            has_error = has_error or "error" in shown.tags
+        metrics, params, tags, artifacts = [], {}, {}, {}
         for event in events:
-            when = _milliseconds(event)
-            params |= event.get("params", {})
-            tags |= event.get("tags", {})
-            # A stage that is done again has the same points; MLflow would show each twice.
-            news = {point: value for point, value in _points_of(event).items() if _is_new(event, point, value, known)}
-            known |= news
+            shown, when = translate(event), _milliseconds(event)
+            params |= shown.params
+            tags |= shown.tags
+            has_error = has_error or "error" in shown.tags
+            news = _add_news(event, shown.points, known)
             metrics += [Metric(metric_name(name), value, when, step) for (name, step), value in news.items()]
             if event["event"] == "artifact":
-                artifacts[event["path"]] = event  # of a file that was written again, the newest
-        every = [*before, *events]
-        status, ended, error = standing(every)
-        if ended and any("error" in event.get("tags", {}) for event in every):
+                artifacts[event["path"]] = event | {"folder": shown.folder}  # of a file written again, the newest
+        status, ended, error = status_of([*before, *events])
+        if ended and has_error:
             tags["error"] = error
         for event in artifacts.values():
             # What a stage under way has changed since, as the conversion does a .mat, it will record again.
@@ -294,55 +272,15 @@ class Mirror:
             print(f"tracking: {path} is not there as it was recorded; it is left out of MLflow", file=sys.stderr)
 
 
-def standing(events: list[dict]) -> tuple[str, dict | None, str]:
-    """What MLflow is to show of a run: its status, the `end` by which it ended (None while it runs), and the error.
+def _add_news(event: dict, points: dict, known: dict) -> dict:
+    """The points to send, which become known: each of a training curve once, others when their value has changed.
 
-    A stage that ended well says nothing of one that broke before, be it of another variant: the run stays FAILED, with
-    that error, until the broken stage is done, or is done with other axes than it had.
+    A stage that is done again has the same points, and MLflow would show each twice.
     """
-    last = next((e for e in reversed(events) if e["event"] in ("start", "end")), None)
-    if last is None or last["event"] == "start":
-        return "RUNNING", None, ""
-    seen, axes, undone = set(), {}, []
-    for event in reversed(events):
-        if event["event"] != "end" or event["stage"] in seen:
-            continue
-        seen.add(event["stage"])
-        stage, columns = _axes_of(event["stage"])
-        of_newest = axes.setdefault(stage, columns)
-        if event["status"] != "done" and columns == of_newest:
-            undone.append(event)
-    if not undone:
-        return STATUS["done"], last, ""
-    # What broke says more than what was interrupted.
-    newest = next((event for event in undone if event["status"] not in STATUS), undone[0])
-    error = str(newest.get("tags", {}).get("error", ""))
-    return STATUS.get(newest["status"], "FAILED"), last, error if newest is last else f"{newest['stage']}: {error}"
-
-
-def _axes_of(step: str) -> tuple[str, tuple[str, ...]]:
-    """The stage and the axes of a step: 'convert', ('refractory',) of 'convert refractory~2'."""
-    stage, _, variant = step.partition(" ")
-    return stage, tuple(part.partition("~")[0] for part in variant.split("/") if part)
-
-
-def _points_of(event: dict) -> dict:
-    """(name, step): value of everything in an event that is a number over steps."""
-    points = {(name, event.get("step", 0)): value for name, value in event.get("values", {}).items()}
-    return points | {(name, step): v for name, curve in event.get("curves", {}).items() for step, v in curve}
-
-
-def _points(events: list[dict]) -> dict:
-    """The points that were sent with these events."""
-    known = {}
-    for event in events:
-        known |= {p: value for p, value in _points_of(event).items() if _is_new(event, p, value, known)}
-    return known
-
-
-def _is_new(event: dict, point: tuple, value: float, known: dict) -> bool:
-    """Whether a point is to be sent: of a training curve each step once, of all else what has changed."""
-    return point not in known or (event["event"] != "metrics" and known[point] != value)
+    is_curve = event["event"] == "metrics"
+    news = {p: value for p, value in points.items() if p not in known or (not is_curve and known[p] != value)}
+    known |= news
+    return news
 
 
 @contextlib.contextmanager
@@ -372,13 +310,6 @@ def _refusals():
 
 def _milliseconds(event: dict) -> int:
     return round(event["time"] * 1000)
-
-
-def metric_name(name: str) -> str:
-    """The name with what MLflow does not allow spelled out: 'eval/accuracy/+-' is 'eval/accuracy/plus_minus'."""
-    words = re.sub(r"([+-])(?=[+-])", r"\1_", name)
-    words = re.sub(r"(?<![A-Za-z0-9])-|-$", "minus", words.replace("+", "plus"))
-    return re.sub(r"[^\w ./-]", "_", words).replace(" ", "_")
 
 
 @contextlib.contextmanager

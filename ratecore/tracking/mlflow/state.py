@@ -1,4 +1,4 @@
-"""How far the mirror of each run has come: beside its record, and of all runs in one file of the experiment."""
+"""How much of each record MLflow has: in a file beside the record, and in one file for all runs of an experiment."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ LARGEST = 2**28  # bytes of the file of all runs that are read; a run has 80
 
 
 def read_state(folder) -> dict:
-    """How far the mirror of a run has come: `store`, `run_id`, `bytes`, `open`; empty before its first replay."""
+    """How much of a run's record MLflow has: `store`, `run_id`, `bytes`, `open`; empty before its first replay."""
     folder = Path(folder)
     try:
         state = read_sealed_json(folder / "mirror.json")
     except (OSError, ValueError):
         return {}  # the record is replayed from the start, which changes nothing that is there
-    # A whole file of another run, as a disk or a hand can leave it, says nothing of this one.
+    # An intact file of another run, misplaced by a disk or by hand, says nothing about this one.
     whole = {"store", "run_id", "bytes", "run"} <= set(state) and state["run"] == folder.name
     return {key: value for key, value in state.items() if key != "run"} if whole else {}
 
@@ -30,10 +30,10 @@ def write_state(folder, state: dict) -> None:
 
 
 class Mirrored:
-    """The runs of an experiment whose whole record one store has: `mirrored.json`, a short cut past one file a run.
+    """The runs of an experiment whose complete record one store has, in `mirrored.json`: one file instead of one a run.
 
-    Who does not find a run in it asks the file beside its record. It says how long the record was, so that a run that
-    has gone on since counts as one that is not in it.
+    For a run that is not in it, the file beside its record is read. Each entry has the length of the record, so that a
+    run that has gone on since counts as missing.
 
     Args:
         root: folder of the experiment's results.   store: as `Mirror.store` names it; None for the last one.
@@ -60,19 +60,19 @@ class Mirrored:
             return {}
 
     def begin(self) -> None:
-        """Takes the file of another store away, before the first run is brought to this one."""
+        """Removes the file of another store, before the first run is brought to this one."""
         if self._read().get("store") != self.store:
             self.path.unlink(missing_ok=True)
 
     def run_id(self, folder) -> str | None:
-        """The id of the run's MLflow run, if that has the whole record."""
+        """The id of the run's MLflow run, if it has the complete record."""
         match self._news.get(Path(folder).name) or self._runs.get(Path(folder).name):
             case [str(run_id), int(size)] if size == _size(Path(folder, "record.jsonl")):
                 return run_id
         return None
 
     def add(self, folder, run_id: str, size: int) -> None:
-        """Notes that the store has `size` bytes of a record, which is the whole of it."""
+        """Notes that the store has a complete record, of `size` bytes."""
         self._news[Path(folder).name] = [run_id, size]
 
     def write(self) -> None:
@@ -88,10 +88,11 @@ class Mirrored:
 
 
 class Deleted:
-    """The runs of an experiment that people have deleted in MLflow one by one: `deleted.json`.
+    """The deleted runs of an experiment, in `deleted.json`: those that people have deleted in MLflow one by one, and
+    those that were deleted with the experiment and wait until their own grid is launched.
 
-    MLflow itself forgets which these are once the whole experiment is deleted: then all of its runs are, and all are
-    active again when it is restored.
+    MLflow does not tell the two apart: it notes one time of deletion for each run, and restores an experiment with all
+    of its runs.
 
     Args:
         root: folder of the experiment's results.   store: as `Mirror.store` names it.
@@ -101,18 +102,33 @@ class Deleted:
         self.path, self.store = Path(root, "deleted.json"), store
 
     def run_ids(self) -> list[str]:
-        """Ids of the MLflow runs, as of the last look."""
+        """Ids of the MLflow runs that were deleted one by one, as of the last look."""
+        ids = self._read().get("run_ids")
+        return [str(run_id) for run_id in ids] if isinstance(ids, list) else []
+
+    def waiting(self) -> dict[str, str]:
+        """Id: name of the folder of the runs that wait for the launch of their grid."""
+        runs = self._read().get("waiting")
+        return {run_id: str(run) for run_id, run in runs.items()} if isinstance(runs, dict) else {}
+
+    def is_restoring(self) -> bool:
+        """Whether the experiment is being restored, or was when a process was killed."""
+        return self._read().get("restoring") is True
+
+    def _read(self) -> dict:
         try:
             found = read_sealed_json(self.path, most=LARGEST)
         except (OSError, ValueError):
-            return []
-        ids = found.get("run_ids")
-        return [str(run_id) for run_id in ids] if isinstance(ids, list) and found.get("store") == self.store else []
+            return {}
+        return found if found.get("store") == self.store else {}
 
-    def write(self, run_ids) -> None:
-        """Notes the runs that are deleted now. Raises OSError."""
-        if sorted(run_ids) != self.run_ids():
-            write_atomic(self.path, sealed_json({"store": self.store, "run_ids": sorted(run_ids)}))
+    def write(self, run_ids, waiting: dict[str, str], restoring: bool = False) -> None:
+        """Notes the runs that are deleted now, see `run_ids`, `waiting` and `is_restoring`. Raises OSError."""
+        noted = {"store": self.store, "run_ids": sorted(run_ids)}
+        noted |= {"waiting": waiting} if waiting else {}
+        noted |= {"restoring": True} if restoring else {}
+        if noted != (self._read() or {"store": self.store, "run_ids": []}):
+            write_atomic(self.path, sealed_json(noted))
 
 
 def is_place_of(path, uri: str | None, experiment: str) -> bool:

@@ -1,0 +1,109 @@
+"""The registry that returns tasks by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ratecore.settings.base import did_you_mean, shown, task_key
+from ratecore.tasks import tracebacks, values
+from ratecore.tasks.base import AbstractTask, registered
+from ratecore.tasks.values import TaskError
+
+
+class TaskFactory:
+    """The registry of tasks. Names ignore case and the difference of `_` and `-`: `go_nogo` is `go-nogo`."""
+
+    _tasks: ClassVar[dict[str, type[AbstractTask]]] = registered
+    _registry: ClassVar[Any]  # name of the `rate` package, which `ratecore.tasks` adds
+
+    @classmethod
+    def register_task(cls, name: str, task: type[AbstractTask]) -> None:
+        """Make a task available by name.
+
+        Args:
+            name: letters, digits, '-', '_' and '.'.
+            task: the class of the task.
+
+        Raises:
+            TypeError: `task` is not a subclass of AbstractTask.
+            ValueError: the name cannot be part of a path or belongs to another class, or the class's `defaults` are not
+                names and numbers.
+        """
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", task_key(name)):
+            raise ValueError(f"register_task: {name!r}; a name is made of letters, digits, '-', '_' and '.'")
+        if not (isinstance(task, type) and issubclass(task, AbstractTask)):
+            raise TypeError(f"register_task: {task!r} is not a subclass of AbstractTask")
+        values.check_defaults(task)
+        known = cls._tasks.get(task_key(name))
+        if known is not None and known is not task:
+            raise ValueError(f"register_task: '{name}' is already the task {known.__module__}.{known.__qualname__}")
+        if vars(task).get("_unnamed"):
+            task.name, task._unnamed = task_key(name), False
+        cls._tasks[task_key(name)] = task
+
+    @classmethod
+    def task_class(cls, name: str) -> type[AbstractTask]:
+        """The class that is registered under a name.
+
+        Args:
+            name: name of the task.
+
+        Returns:
+            The class.
+
+        Raises:
+            ValueError: there is none; the message suggests the nearest name.
+        """
+        key = task_key(name)
+        if key not in cls._tasks:
+            available = ", ".join(cls.list_available_tasks())
+            raise ValueError(f"unknown task {shown(name)}{did_you_mean(key, cls._tasks)}; available: {available}")
+        return cls._tasks[key]
+
+    @classmethod
+    def create_task(cls, name: str, settings: Mapping[str, Any] | None = None, strict: bool = False) -> AbstractTask:
+        """Make a task.
+
+        Args:
+            name: name of the task.
+            settings: settings of the task over its defaults.
+            strict: whether a setting of another task is an error and not only a warning.
+
+        Returns:
+            The task.
+
+        Raises:
+            ValueError: an unknown name or setting, or settings that do not fit.
+            TaskError: any other exception in a user's task.
+        """
+        task_class = cls.task_class(name)
+        if strict:
+            task_class.refuse_unknown(settings or {})
+            if not task_class.defaults:  # with defaults these tell int from float; a configuration has floats only
+                settings = {key: int(v) if v == int(v) else v for key, v in (settings or {}).items()}
+        if task_class.__abstractmethods__:
+            raise TaskError(
+                f"task '{task_class.name}': {task_class.__name__} must define generate_target(self, label), which "
+                "returns the target z (T,)"
+            )
+        try:
+            return task_class(settings)
+        except TaskError:
+            raise
+        except ValueError as error:
+            if tracebacks.is_raised_on_purpose(error):  # settings that do not fit
+                raise
+            raise values.raised(task_class, "__init__", error) from error
+        except values.FAULTS as error:
+            raise values.raised(task_class, "__init__", error) from error
+
+    @classmethod
+    def list_available_tasks(cls) -> list[str]:
+        """The names of all tasks.
+
+        Returns:
+            Sorted names.
+        """
+        return sorted(cls._tasks)
