@@ -25,6 +25,7 @@ _HOMES = {
               "generate_target_continuous_go_nogo", "generate_target_continuous_mante",
               "generate_target_continuous_xor"),
     "tasks": ("AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "XORTask"),
+    "system.shipped": ("workflow_path",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)

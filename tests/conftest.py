@@ -27,6 +27,7 @@ LONGEST = (
     "test_readme.py",
     "test_workflow.py",
     "test_new_stage.py",
+    "test_outside.py",
     "test_faults.py",
     "test_tracking_docs.py",
     "test_benchmarks.py",

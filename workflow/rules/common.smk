@@ -9,9 +9,11 @@ from snakemake.utils import Paramspace, validate
 from ratecore.settings.base import SettingsError
 from ratecore.experiment.costs import training_memory
 from ratecore.system.devices import device_pool
-from ratecore.system.files import check_writable, network_file_system
+from ratecore.system.files import check_writable
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.hooks import Launch
 from ratecore.experiment.jobs import TABLE_WRITTEN
+from ratecore.experiment.module import own_part, placed
 from ratecore.experiment.plan import announcement
 from ratecore.settings.reading import read_words
 from ratecore.experiment.stages.table import (
@@ -24,14 +26,16 @@ from ratecore.experiment.stages.table import (
 )
 from ratecore.experiment.summary import grid_figures
 from ratecore.system.surroundings import settle_workflow
-from ratecore.tracking.mlflow.follow import Follower
-from ratecore.tracking.queue import note_deaths, words_of_mirror
-from ratecore.tracking.mlflow.sqlite import sqlite_file
 from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 
 settle_workflow()
 try:
-    read_words(config, workflow.config_settings.config)
+    read_words(
+        config,
+        own_part(main_configuration(), config, workflow.config_settings.config),
+    )
+    # ROOT is the folder of the results as rules name it: before their paths Snakemake puts the prefix of a module.
+    config, ROOT = placed(config, workflow.modifier.path_modifier.replace_prefix)
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
     uri = tracking_uri(
@@ -47,20 +51,23 @@ except OSError as error:
     raise WorkflowError(f"The results cannot be written: {error}")
 except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
-if workflow.is_main_process:  # once, not in the log of every job
-    print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
 
 # Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now.
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
-follower = Follower(
-    uri,
-    experiment.settings.experiment,
-    experiment.settings.results,
-    runs=experiment.run_names,
-)
-ROOT = experiment.root.as_posix()
 CHOSEN = stages_of(experiment.settings)  # the stages that every network goes through
+launch, is_new = Launch.of(
+    workflow, experiment, config, uri, workflow.modifier.modify_rulename(TRAIN)
+)
+if workflow.is_main_process and is_new:  # once, not in the log of every job
+    print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
+    launch.put_times_in_order()
+
+
+def look_at_what_is_there(wildcards):
+    """Tells Snakemake which files belong to other settings. An input function that returns no inputs."""
+    launch.look(point_figures(launch.root))
+    return []
 
 
 def cells_of(stage):
@@ -179,10 +186,10 @@ def all_blocks(stage):
     ]
 
 
-def point_figures():
-    """Returns the figures of as many grid points as the configuration requests."""
+def point_figures(root):
+    """Returns the figures, in a folder, of as many grid points as the configuration requests."""
     return [
-        f"{ROOT}/figures/{path}/{name}.png"
+        f"{root}/figures/{path}/{name}.png"
         for stage, row in CHOSEN.items()
         if row.point_figures
         for path in list(CELLS[stage].instance_patterns)[
@@ -206,14 +213,3 @@ def figures_of(stage, category):
         )
         for name in STAGES[stage].point_figures.names
     }
-
-
-def warn_of_shared_sqlite():
-    """Warns if MLflow's SQLite file is on a network file system, where locks do not hold and writers can corrupt it."""
-    if file := sqlite_file(uri):
-        if kind := network_file_system(file):
-            print(
-                f"WARNING: MLflow's database {file} is on a network file system ({kind}), where it can be corrupted. "
-                "Set tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
-                "Nothing is lost: `ratecore replay` rebuilds the database from the results."
-            )

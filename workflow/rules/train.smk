@@ -5,6 +5,7 @@ stage = job_of("train")
 rule train:
     input:
         stage.inputs,
+        look_at_what_is_there,
     output:
         stage.output,
     log:

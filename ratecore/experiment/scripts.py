@@ -1,4 +1,6 @@
-"""Shared by the scripts: from Snakemake's job to ratecore's runs and back."""
+"""Shared by the workflow's scripts: from Snakemake's job to ratecore's runs and back."""
+
+from __future__ import annotations
 
 import os
 import signal
@@ -7,8 +9,6 @@ import time
 import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # use ratecore from this checkout in every environment
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import write_job
