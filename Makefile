@@ -31,10 +31,7 @@ demo: install
 
 # Works with spaces in RESULTS and with a `random.py` in this folder.
 ui: install
-	@export PYTHONSAFEPATH=1 MLFLOW_DISABLE_TELEMETRY=true; \
-	uri="$$($(BIN)/python -m ratecore.tracking.mlflow.sqlite "$(RESULTS)")" || exit 1; \
-	echo "MLflow on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
-	exec $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri "$$uri"
+	@exec $(BIN)/python -P -m ratecore.cli ui "$(RESULTS)" --port $(PORT)
 
 test: install
 	$(BIN)/python -m pytest
@@ -77,4 +74,4 @@ bench: install
 	$(BIN)/python benchmarks/mirror.py
 
 schema: install
-	$(BIN)/python -c "from ratecore.settings.experiment import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml
+	$(BIN)/ratecore schema > workflow/schemas/config.schema.yaml

@@ -23,7 +23,15 @@ from ratecore.settings.run import RunSettings  # noqa: E402
 PATIENCE = 1800
 
 # Files whose tests take minutes. They are begun first, so that in the end no worker is alone with one of them.
-LONGEST = ("test_readme.py", "test_workflow.py", "test_faults.py", "test_tracking_docs.py", "test_benchmarks.py")
+LONGEST = (
+    "test_readme.py",
+    "test_workflow.py",
+    "test_new_stage.py",
+    "test_outside.py",
+    "test_faults.py",
+    "test_tracking_docs.py",
+    "test_benchmarks.py",
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -84,7 +92,7 @@ def exported(trained, tmp_path_factory):
     """Paths of the `.mat` and the `.pth` of `trained`, and what scipy reads in the `.mat`."""
     import scipy.io
 
-    from ratecore.formats import export
+    from ratecore.experiment.exporting import export
 
     settings, result, evaluation = trained
     mat, pth = export(tmp_path_factory.mktemp("out"), settings, result, evaluation.scores)

@@ -7,10 +7,11 @@ import torch
 from test_lif import content
 
 from ratecore import FR_RNN_dale, NetworkSettings
+from ratecore.compat.rate_network import eval_rnn
 from ratecore.rate.dynamics import draw_noise, outputs, run
 from ratecore.rate.dynamics.fused import fused_engine
 from ratecore.rate.dynamics.lanes import LiveMatrix, outputs_over
-from ratecore.rate.evaluation import draw_trials, eval_rnn, evaluate, psychometric_curve, score_trials
+from ratecore.rate.evaluation import draw_trials, evaluate, psychometric_curve, score_trials
 from ratecore.rate.stacked import BlockUpdates, StackedNetworks
 from ratecore.rate.updates import FusedUpdates, TorchUpdates, make_updates
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
@@ -381,6 +382,42 @@ def test_trials_of_several_lengths_are_refused(monkeypatch):
 
     with pytest.raises(ValueError, match="task own, 2 trials: the stimulus u is no array of numbers"):
         draw_trials(Ragged(), network(), [stream(0, "trial", k) for k in range(2)])
+
+
+def test_trials_are_checked_wherever_a_task_makes_them_itself():
+    """Only those that `collect` has checked are trusted."""
+
+    def broken(trials):
+        trials.u[0, 1, 3] = np.nan
+        return trials
+
+    class Batch(Own):
+        def generate_batch(self, generators):
+            return broken(super().generate_batch(generators))
+
+    class Collect(Own):
+        def collect(self, drawn):
+            return broken(super().collect(drawn))
+
+    task = Own()
+    task.generate_batch = lambda generators: broken(Own.generate_batch(task, generators))
+    for other in (Batch(), Collect(), task):
+        with pytest.raises(ValueError, match="task own, 1 trials: the stimulus u holds NaN"):
+            draw_trials(other, network(), [stream(0, "trial", 0)])
+    given = broken(Own().generate_batch([stream(0, "trial", 0)]))
+    with pytest.raises(ValueError, match="task own, 1 trials: the stimulus u holds NaN"):
+        draw_trials(Own(), network(), [stream(0, "trial", 0)], given)
+
+
+def test_a_batch_is_a_copy_of_what_its_task_returned():
+    own_u, own_z = np.ones((N_IN, T)), np.ones(T)
+
+    class Same(Own):
+        u, z = staticmethod(lambda _: own_u), staticmethod(lambda _: own_z)
+
+    drawn, _, _ = draw_trials(Same(), network(dtype=torch.float64), [stream(0, "trial", 0)])
+    own_u[:], own_z[:] = 2, 2
+    assert (drawn.u == 1).all() and (drawn.z == 1).all()
 
 
 # ---------------------------------------------------------------------------------------------- spiking networks

@@ -15,7 +15,10 @@ from ratecore.experiment.closing import Closing, counts_of, last_line, states_of
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import TABLE_WRITTEN, write_job
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import StageError, evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.stages.evaluate import evaluate_run
+from ratecore.experiment.stages.export import export_run
+from ratecore.experiment.stages.running import StageError, run_block
+from ratecore.experiment.stages.train import train_run
 from ratecore.experiment.summary import log_of, look, read_summary, summarize, write_summary
 
 CONFIG = {
@@ -30,7 +33,7 @@ def experiment_in(folder, **changes) -> Experiment:
 
 
 def runs_of(experiment) -> list[Run]:
-    return [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    return [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
 
 
 def do(runs, stages=("train", "evaluate", "export"), train=train_run):
@@ -239,14 +242,21 @@ def test_how_mlflow_is_looked_at(here, monkeypatch):
     own, other = f"sqlite:///{here}/results/mlflow.db", f"sqlite:///{here}/my results/mlflow.db"
     assert shown(own) == "`make ui`" and shown(other, "my results") == "`make ui RESULTS='my results'`"
     server = "`mlflow server --port 5000 --backend-store-uri"
-    assert shown(own, directory=".") == f"{server} {own}`" and shown(other) == f"{server} '{other}'`"
+    assert shown(other) == f"{server} '{other}'`"
     assert shown("http://me:sesame@server:5000") == "http://***@server:5000"
     uri = "postgresql://me:sesame@server/mlflow"
     assert shown(uri) == f"{server} <tracking.uri>`"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert shown(uri) == f'{server} "$MLFLOW_TRACKING_URI"`'
     monkeypatch.chdir(here / "bin")
-    assert shown(own) == f"{server} {own}`"  # there is no Makefile there
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    # There is no Makefile there; `ratecore` is called by its name where that is the one of this Python.
+    elsewhere = f"sqlite:///{here}/bin/results/mlflow.db"
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert shown(elsewhere) == "`ratecore ui`" and shown(own, "../results") == "`ratecore ui ../results`"
+    assert shown(elsewhere, directory=".") == f"`ratecore ui {here}/bin/results`"
+    monkeypatch.setenv("PATH", str(here))
+    assert shown(elsewhere) == f"`{sys.executable} -m ratecore.cli ui`"
 
 
 @pytest.mark.parametrize(

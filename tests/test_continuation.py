@@ -12,7 +12,8 @@ from ratecore.experiment.checkpoints import Interrupted, waiting_signals
 from ratecore.experiment.continuation import RULES, earlier_training
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import run_block, train_run, train_together
+from ratecore.experiment.stages.running import run_block
+from ratecore.experiment.stages.train import train_batched, train_run
 from ratecore.formats import result_from_pth
 from ratecore.rate.training import train
 
@@ -28,7 +29,7 @@ def run_of(folder, n_trials, **training) -> Run:
         "training": {**TRAINING, "n_trials": n_trials, **training},
         "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
     })  # fmt: skip
-    return Run.of(experiment, experiment.cells[0], 0)
+    return Run.at(experiment, experiment.cells[0], 0)
 
 
 def trained(run, how=train_run):
@@ -37,7 +38,7 @@ def trained(run, how=train_run):
     if how is train_run:
         run_block("train", [run], lambda run: train_run(run, log=log), log)
     else:
-        train_together([run], "cpu", log)
+        train_batched([run], "cpu", log)
     return result_from_pth(run.network), log.getvalue()
 
 
@@ -52,7 +53,7 @@ def assert_same_record(run, other):
     assert metrics == expected and metrics
 
 
-@pytest.mark.parametrize("how", [train_run, train_together])
+@pytest.mark.parametrize("how", [train_run, train_batched])
 @pytest.mark.parametrize(("limits", "batch_size", "start"), [
     ((60, 150), 1, 60),
     ((50, 150), 1, 50),  # its last test is one that the longer training does not make
@@ -76,7 +77,7 @@ def test_a_longer_training_goes_on_from_a_shorter_one_to_the_same_bits(tmp_path,
     assert_same_record(runs[-1], alone)
 
 
-@pytest.mark.parametrize("how", [train_run, train_together])
+@pytest.mark.parametrize("how", [train_run, train_batched])
 @pytest.mark.parametrize("limits", [(100, 400), (400, 100)])
 def test_a_network_that_met_the_criterion_is_not_trained_again(tmp_path, how, limits, monkeypatch):
     before, after = (run_of(tmp_path / "a", n, **LOOSE) for n in limits)
@@ -137,7 +138,7 @@ def test_of_anything_else_no_training_is_gone_on_from(tmp_path, why, monkeypatch
     elif why == "seed":
         longer.settings = longer.settings.model_copy(update={"seed": 1})
     elif why == "version":
-        monkeypatch.setattr(continuation, "code_hash", lambda: "another")
+        monkeypatch.setattr(continuation.table, "code_hash", lambda stage: "another")
     elif why == "file":
         data = bytearray(shorter.network.read_bytes())
         data[len(data) // 2] ^= 1

@@ -10,7 +10,8 @@ import pytest
 import scipy.io
 from test_lif import content, stimulus
 
-from ratecore.formats import export, load_mat
+from ratecore.experiment.exporting import export
+from ratecore.formats import load_mat
 from ratecore.spiking import (
     ConversionSettings,
     LIF_network_fnc,

@@ -10,7 +10,11 @@ import scipy.io
 from ratecore.experiment import stages
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import StageError, convert_run, evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.stages.convert import convert_run
+from ratecore.experiment.stages.evaluate import evaluate_run
+from ratecore.experiment.stages.export import export_run
+from ratecore.experiment.stages.running import StageError, run_block
+from ratecore.experiment.stages.train import train_run
 from ratecore.experiment.summary import IncompleteError, spiking_figures, summarize
 from ratecore.formats import load_comparison, load_mat, load_network
 from ratecore.spiking import rate_model, search_scaling
@@ -39,7 +43,7 @@ def experiment_in(folder, **changes):
 
 
 def runs_of(experiment):
-    return [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    return [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
 
 
 def do(runs, *names):
@@ -70,7 +74,7 @@ def test_what_a_conversion_leaves(done):
     assert (row["mean_rate_exc"], row["mean_rate_inh"]) == (found.mean_rate_exc, found.mean_rate_inh)
     assert load_comparison(run.comparison).scaling_factor == found.opt_scaling_factor
     names = {"scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"}
-    assert {path.stem for path in (run.place("convert") / "figures").glob("*.png")} >= names
+    assert {path.stem for path in (run.folder_of("convert") / "figures").glob("*.png")} >= names
     assert set(spiking_figures(experiment, experiment.cells[0])) == names
     assert end["search"] == [[v, p] for v, p in zip(found.scaling_factors, found.all_perfs, strict=True)]
     assert not list(run.folder.glob("search-*"))
@@ -173,8 +177,7 @@ def test_a_damaged_file_of_kept_trials_is_named_and_left_out(done, tmp_path):
 def test_what_another_version_has_exported_is_converted(tmp_path, monkeypatch):
     (run,) = runs_of(experiment_in(tmp_path))
     do([run], "train", "evaluate", "export")
-    for module in ("runs", "stages.running", "stages.convert"):
-        monkeypatch.setattr(f"ratecore.experiment.{module}.code_hash", lambda: "newer")
+    monkeypatch.setattr(stages.table, "code_hash", lambda stage: "newer")
     (end,) = do([run], "convert")
     assert end["status"] == "done" and run.outcome("export") is None and run.outcome("convert")
 
@@ -242,3 +245,18 @@ def test_variants_share_the_network_and_the_search(tmp_path, monkeypatch):
     more = runs_of(experiment_in(tmp_path, grid={**grid, "refractory": [2.0, 20.0, 5.0]}))
     do(more, "train")
     assert sha256_of(runs[0].network) == before and more[0].outcome("convert") and more[2].outcome("convert") is None
+
+
+def test_figures_of_another_version_are_drawn_again_without_a_search(tmp_path, monkeypatch):
+    (run,) = runs_of(experiment_in(tmp_path))
+    (before,) = do([run])
+    monkeypatch.setattr("ratecore.spiking.conversion.convert", None)
+    monkeypatch.setattr(stages.table, "figures_hash", lambda: "another")
+    (after,) = do([run], "convert")
+    changed = ("time", "figures_hash", "files")
+    assert {k: v for k, v in after.items() if k not in changed} == {k: v for k, v in before.items() if k not in changed}
+    assert after["figures_hash"] == "another" and after["files"].keys() == before["files"].keys()
+    assert {path for path, sha256 in after["files"].items() if sha256 != before["files"][path]} <= {
+        path for path in before["files"] if path.endswith(".png")
+    }
+    assert run.outcome("convert") == after

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
+from ratecore.compat.rate_network import eval_rnn
 from ratecore.rate.dynamics import draw_noise, outputs, run
-from ratecore.rate.evaluation import draw_trials, eval_rnn, evaluate, psychometric_curve
+from ratecore.rate.evaluation import draw_trials, evaluate, psychometric_curve
 from ratecore.rate.losses import loss_op
 from ratecore.settings.training import EvaluationSettings
 from ratecore.system.streams import stream

@@ -11,13 +11,12 @@ import torch
 from conftest import small_settings
 
 from ratecore import FR_RNN_dale, NetworkSettings
+from ratecore.experiment.exporting import export, mat_bytes
 from ratecore.formats import (
     FormatError,
     add_to_mat,
-    export,
     load_mat,
     load_network,
-    mat_bytes,
     result_from_pth,
     save_pth,
 )

@@ -180,10 +180,10 @@ def test_what_is_swept_after_training_trains_no_network_twice():
     found = e.cell_of({"task": "go-nogo", "N": "20", "taus": "4_20", "evaluation_n_trials": "20", "seeds": "0-1"})
     assert (found.settings.network.N, found.settings.evaluation.n_trials) == (20, 20)
     # All variants are one run: one folder, one name, one number.
-    runs = [Run.of(e, cell, 1) for cell in e.cells[6:]]
+    runs = [Run.at(e, cell, 1) for cell in e.cells[6:]]
     assert len({(str(run.folder), run.grid_point, *run.labels.values()) for run in runs}) == 1
     assert runs[0].labels["name"] == "go-nogo N=20 seed=1"
-    assert len({run.place("convert") for run in runs}) == 6 and len({run.evaluation for run in runs}) == 2
+    assert len({run.folder_of("convert") for run in runs}) == 6 and len({run.evaluation for run in runs}) == 2
     assert runs[-1].step("convert") == "convert evaluation_n_trials~20/refractory~5"
     assert runs[-1].step("train") == "train"
 

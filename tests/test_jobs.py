@@ -19,12 +19,10 @@ from ratecore.experiment.jobs import (
     was_copied,
     write_job,
 )
-from ratecore.experiment.runs import DEPENDS_ON
+from ratecore.experiment.stages.table import STAGES
 from ratecore.system.files import sealed_json, write_atomic
 from ratecore.tasks import TaskFactory
 from ratecore.tracking.mlflow.state import is_place_of
-
-STAGES = ("train", "evaluate", "export", "convert")
 
 
 def results(root):
@@ -131,7 +129,7 @@ def written_by(experiment, failed=()):
     for stage in STAGES:
         for path, cell in experiment.cells_of(stage).items():
             for name, seeds in experiment.blocks.items():
-                depends = [DEPENDS_ON["train" if seed in failed else stage] for seed in seeds]
+                depends = [STAGES["train" if seed in failed else stage].settings for seed in seeds]
                 rows = [{"seed": s, "identity": cell.identity(s, *d)} for s, d in zip(seeds, depends, strict=True)]
                 write_job(experiment.root / f"jobs/{stage}/{path}/seeds~{name}.json", rows)
     write_job(experiment.root / TABLE_WRITTEN, [])

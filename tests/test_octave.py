@@ -14,7 +14,8 @@ import pytest
 import scipy.io
 from conftest import PATIENCE
 
-from ratecore.formats import add_to_mat, export, load_mat
+from ratecore.experiment.exporting import export
+from ratecore.formats import add_to_mat, load_mat
 from ratecore.rate.evaluation import evaluate
 from ratecore.rate.training import train
 from ratecore.settings.network import NetworkSettings

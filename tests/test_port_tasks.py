@@ -192,7 +192,8 @@ def test_arguments_of_the_rate_package(kind):
 
 
 def test_its_networks_can_be_scored_exported_and_converted(tmp_path):
-    from ratecore.formats import export, load_mat
+    from ratecore.experiment.exporting import export
+    from ratecore.formats import load_mat
     from ratecore.spiking import compare
 
     class Whole(Scored):

@@ -87,9 +87,9 @@ def test_a_recipe_copies_and_installs_what_is_there(recipe):
     image, copied, commands = recipe()
     assert image.startswith("python:3.11-")
     assert all((ROOT / path).exists() for path in copied)
-    # What the build reads: the readme and the license are named in pyproject.toml, the rest is the package and its use.
-    assert set(copied) == {"constraints.txt", "pyproject.toml", PROJECT["readme"], "LICENSE", "ratecore", "workflow",
-                           "scripts"}  # fmt: skip
+    # What the build reads: the readme and the license are named in pyproject.toml, the rest is what the wheel holds.
+    assert set(copied) == {"constraints.txt", "pyproject.toml", "setup.py", PROJECT["readme"], "LICENSE", "ratecore",
+                           "workflow", "scripts", "config"}  # fmt: skip
     assert commands == ['pip install --no-cache-dir --constraint constraints.txt ".[workflow]"']
 
 

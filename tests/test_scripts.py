@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+ROOT = Path(__file__).parents[1]
 
 
 def attempt(log, body: str) -> subprocess.CompletedProcess:
     """A job's script of which Snakemake has removed the log before."""
     log.unlink(missing_ok=True)
-    code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r})\nfrom common import *\nwith logging_to({str(log)!r}):\n"
+    code = "import os, signal\nfrom ratecore.experiment.scripts import *\n" + f"with logging_to({str(log)!r}):\n"
     code += "".join(f"    {line}\n" for line in body.splitlines())
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
 

@@ -1,7 +1,9 @@
 """Names and signatures of the `rate` package (docs/migrating.md), its command line and its Quick Start."""
 
 import argparse
+import copy
 import json
+import pickle
 import re
 import runpy
 import subprocess
@@ -69,6 +71,39 @@ def test_task_functions(name):
     assert len(drawn) == 2
 
 
+def test_networks_that_are_trained_or_loaded_have_the_names_of_the_package(tmp_path):
+    seen = []
+    settings = rate.RunSettings(task="xor", seed=2, network={"N": 8}, training={"n_trials": 4, "eval_freq": 2})
+    result = rate.train(settings, on_test=lambda so_far: seen.append(type(so_far.net)))
+    assert seen == [rate.FR_RNN_dale] * 2 and type(result.net) is rate.FR_RNN_dale
+    from ratecore.experiment.exporting import export
+    from ratecore.rate.network import RateNetwork
+    from ratecore.rate.training import train
+
+    core = train(settings)
+    assert type(core.net) is RateNetwork and core.losses == result.losses
+    named = rate.FR_RNN_dale.of(core.net)
+    assert named.w is core.net.w and rate.FR_RNN_dale.of(named) is named
+    for net in (named, *map(rate.load_network, export(tmp_path, settings, core, core.last_test))):
+        assert type(net) is rate.FR_RNN_dale and net.NI + net.NE == 8 and torch.equal(net.mask, core.net.m)
+        assert torch.equal(net.effective_weights(), core.net.effective_weights())
+    assert torch.equal(named.w0, core.initial["w"]) and torch.equal(copy.deepcopy(named).w, core.net.w)
+    assert torch.equal(pickle.loads(pickle.dumps(named)).w, core.net.w)
+
+
+def test_the_same_numbers_are_drawn_by_settings_and_by_arguments():
+    settings = rate.NetworkSettings(N=12, som_N=1, P_inh=0.4)
+    for dtype in (torch.float32, torch.float64):
+        rng = np.random.default_rng(4)
+        net = rate.FR_RNN_dale(12, 0.4, settings.P_rec, torch.zeros(12, 2, dtype=dtype), 1, settings.w_dist,
+                               settings.gain, True, np.zeros((1, 12)), rng=rng)  # fmt: skip
+        other = rate.FR_RNN_dale.from_settings(settings, 2, 4, dtype=dtype)
+        for name in ("w", "m", "som_m", "inh", "exc", "taus_gaus"):
+            assert torch.equal(getattr(net, name), getattr(other, name))
+        assert torch.equal(other.w_in, torch.as_tensor(rng.standard_normal((12, 2)), dtype=dtype))
+        assert torch.equal(other.w_out, torch.as_tensor(rng.standard_normal((1, 12)) / 100, dtype=dtype))
+
+
 def test_configs_and_factory():
     config = rate.create_default_config(N=12, som_N=1)
     assert config == rate.RNNConfig(12, 0.2, 0.2, som_N=1, gain=1.5, apply_dale=True, w_dist="gaus", device="cpu")
@@ -81,7 +116,7 @@ def test_configs_and_factory():
         rate.RateRNNFactory.create("FR_RNN", config)
     with pytest.raises(TypeError, match="not a subclass"):
         rate.RateRNNFactory.register("mine", int)
-    with pytest.raises(ValueError, match="already ratecore.rate.network.FR_RNN_dale"):
+    with pytest.raises(ValueError, match="already ratecore.compat.rate_network.FR_RNN_dale"):
         rate.RateRNNFactory.register("FR_RNN_dale", type("Other", (rate.FR_RNN_dale,), {}))
 
 
@@ -240,7 +275,7 @@ def test_the_wrong_network_for_a_task(tmp_path, capsys):
 def test_a_saved_network_is_scored_on_the_task_that_it_was_trained_with(tmp_path, capsys):
     from conftest import small_settings
 
-    from ratecore.formats import export
+    from ratecore.experiment.exporting import export
     from ratecore.rate.training import train
 
     settings = small_settings(training=dict(n_trials=2, eval_tr=2))  # trials of 60 steps, not of 200

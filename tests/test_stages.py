@@ -14,8 +14,12 @@ import torch
 from ratecore.experiment import stages
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import StageError, evaluate_run, export_run, run_block, train_run, train_together
-from ratecore.experiment.summary import IncompleteError, cell_figures, loss_curve, summarize
+from ratecore.experiment.stages import table
+from ratecore.experiment.stages.evaluate import evaluate_run
+from ratecore.experiment.stages.export import export_run
+from ratecore.experiment.stages.running import StageError, run_block
+from ratecore.experiment.stages.train import train_batched, train_run
+from ratecore.experiment.summary import IncompleteError, loss_curve, point_figures, summarize
 from ratecore.tracking.mlflow.translation import Translation
 
 CONFIG = {
@@ -35,7 +39,7 @@ def experiment(tmp_path):
 
 
 def runs_of(experiment) -> list[Run]:
-    return [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    return [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
 
 
 def do(stage, runs, log=None):
@@ -64,7 +68,7 @@ def test_all_stages_and_nothing_twice(experiment):
         do(stage, runs, log)
     assert log.getvalue().count("is done already") == 9
     assert [len(run.record.events()) for run in runs] == lengths
-    assert set(cell_figures(experiment, experiment.cells[0])) == {"loss_curves", "outputs", "taus", "weights"}
+    assert set(point_figures(experiment, experiment.cells[0])) == {"loss_curves", "outputs", "taus", "weights"}
     assert loss_curve(runs[0])[0] == [10, 20] and not loss_curve(runs[0])[2]
 
 
@@ -73,8 +77,7 @@ def test_what_failed_by_another_version_fails_no_later_stage(tmp_path, monkeypat
     experiment = Experiment.from_config({**CONFIG, "training": training, "results": str(tmp_path)})
     runs = runs_of(experiment)
     assert {o["status"] for o in do("train", runs)} == {"failed"}
-    for module in ("ratecore.experiment.runs", "ratecore.experiment.stages.running"):
-        monkeypatch.setattr(f"{module}.code_hash", lambda: "another")
+    monkeypatch.setattr(table, "code_hash", lambda stage: "another")
     assert {o["status"] for o in do("evaluate", runs)} == {"failed"}
     assert all(run.outcome("train") is None for run in runs)  # if the training is asked for, it is tried again
 
@@ -151,9 +154,9 @@ def test_runs_trained_together_are_recorded_as_those_alone(experiment, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr(stages.train, "_save", full)
         with pytest.raises(StageError, match="1 of 3 runs broke in train:\n  go-nogo seed=1: OSError: No space left"):
-            train_together(runs, "cpu", log)
+            train_batched(runs, "cpu", log)
     assert [run.record.events()[-1]["status"] for run in runs] == ["done", "broken", "done"]
-    assert [o["status"] for o in train_together(runs, "cpu", log)] == ["done"] * 3
+    assert [o["status"] for o in train_batched(runs, "cpu", log)] == ["done"] * 3
     assert log.getvalue().count("train is done already") == 2
     for one, two in zip(runs_of(alone), runs, strict=True):
         assert loss_curve(one)[0] == loss_curve(two)[0] == [10, 20]
@@ -166,7 +169,7 @@ def test_a_block_that_is_told_to_end_goes_on_where_it_was(experiment, tmp_path, 
     from ratecore.rate import block
 
     whole = Experiment.from_config({**CONFIG, "results": str(tmp_path / "whole")})
-    train_together(runs_of(whole), "cpu", io.StringIO())
+    train_batched(runs_of(whole), "cpu", io.StringIO())
     update, runs, updates = block._Block._update, runs_of(experiment), []
 
     def then_ends(self):
@@ -178,11 +181,11 @@ def test_a_block_that_is_told_to_end_goes_on_where_it_was(experiment, tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(block._Block, "_update", then_ends)
         with pytest.raises(checkpoints.Interrupted):
-            train_together(runs, "cpu", io.StringIO())
+            train_batched(runs, "cpu", io.StringIO())
     ends = [run.record.events()[-1] for run in runs]
     assert len(updates) == 14 and {end["status"] for end in ends} == {"interrupted"}
     assert {end["n_trials"] for end in ends} == {14} and ends[0]["error"] == "told to end, saved at trial 14"
-    train_together(runs, "cpu", io.StringIO())
+    train_batched(runs, "cpu", io.StringIO())
     for one, two in zip(runs_of(whole), runs, strict=True):
         a, b = (torch.load(run.network, weights_only=True) for run in (one, two))
         assert all(torch.equal(a["model_state_dict"][k], b["model_state_dict"][k]) for k in ("w", "w_out", "taus_gaus"))
@@ -209,10 +212,9 @@ def test_a_failed_network_is_a_result_that_later_stages_pass_on(experiment, monk
         raise FloatingPointError("the loss is nan at trial 3; try a smaller learning_rate")
 
     assert run_block("train", runs, work, io.StringIO())[0]["status"] == "failed"
-    monkeypatch.setattr(stages, "train_run", None)  # not tried again
     assert do("evaluate", runs)[0]["status"] == "failed" == do("export", runs)[0]["status"]
     # Other code may not fail.
-    monkeypatch.setattr("ratecore.experiment.runs.code_hash", lambda: "other")
+    monkeypatch.setattr(table, "code_hash", lambda stage: "other")
     assert runs[0].outcome("train") is None
 
 
@@ -236,7 +238,7 @@ def test_what_was_changed_is_not_whole(experiment, monkeypatch):
     run.network.write_bytes(network)
     do("train", [run])
     do("evaluate", [run])
-    monkeypatch.setattr("ratecore.experiment.runs.code_hash", lambda: "other")
+    monkeypatch.setattr(table, "code_hash", lambda stage: "other")
     assert run.outcome("train") and run.outcome("evaluate") is None
 
 
@@ -271,7 +273,7 @@ def test_two_processes_never_work_on_one_run(experiment, together):
     while not (run.folder / "lock").exists():
         time.sleep(0.01)
     try:
-        (outcome,) = train_together([run], "cpu", log) if together else do("train", [run], log)
+        (outcome,) = train_batched([run], "cpu", log) if together else do("train", [run], log)
     finally:
         done.set()
         thread.join()
@@ -328,7 +330,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(experiment):
 
 def test_names_and_numbers_of_grid_points():
     experiment = Experiment.from_config({"experiment": "x", "grid": {"gain": [1.0, 2.0], "seed": [0, 1]}})
-    runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
     assert [run.labels["name"] for run in runs][:2] == ["go-nogo gain=1 seed=0", "go-nogo gain=1 seed=1"]
     assert [run.grid_point for run in runs] == [0, 0, 1, 1]
 
@@ -344,3 +346,56 @@ def test_the_record_of_a_long_training_is_small(tmp_path):
         do(stage, [run])
     assert len([e for e in run.record.events() if e["event"] == "metrics"]) == 60
     assert 20_000 < run.record.path.stat().st_size < 100_000
+
+
+def test_figures_of_another_version_are_drawn_again_and_nothing_else_is_done(experiment, monkeypatch):
+    runs = runs_of(experiment)[:1]
+    before = [do(stage, runs)[0] for stage in ("train", "evaluate", "export")][1]
+    (run,) = runs
+    figures = {path.name: path.read_bytes() for path in (run.folder / "figures").glob("*.png")}
+    assert len(figures) == 4 and before["figures_hash"] == table.figures_hash()
+    monkeypatch.setattr("ratecore.rate.evaluation.evaluate", None)
+    monkeypatch.setattr(table, "figures_hash", lambda: "another")
+    log = io.StringIO()
+    (after,) = do("evaluate", runs, log)
+    assert "the figures of evaluate are drawn again" in log.getvalue() and after["figures_hash"] == "another"
+    changed = {"time", "figures_hash"}
+    assert {k: v for k, v in after.items() if k not in changed} == {k: v for k, v in before.items() if k not in changed}
+    assert {path.name: path.read_bytes() for path in (run.folder / "figures").glob("*.png")} == figures
+    assert run.outcome("evaluate") == after and run.outcome("export")
+    events = len(run.record.events())
+    for stage in ("train", "evaluate", "export"):
+        do(stage, runs)
+    assert len(run.record.events()) == events
+
+
+def test_figures_that_cannot_be_drawn_again_break_the_stage_and_lose_nothing(experiment, monkeypatch):
+    runs = runs_of(experiment)[:1]
+    for stage in ("train", "evaluate"):
+        do(stage, runs)
+    (run,) = runs
+    monkeypatch.setattr(table, "figures_hash", lambda: "another")
+
+    def full(*args):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ratecore.figures.png", full)
+        with pytest.raises(StageError, match="1 of 1 runs broke in evaluate:\n  go-nogo seed=0: OSError: No space"):
+            do("evaluate", runs)
+    assert run.outcome("evaluate")
+    assert do("evaluate", runs)[0]["figures_hash"] == "another"
+
+
+def test_a_record_of_the_version_before_has_scores_redone_and_networks_kept(experiment):
+    # Its `code_hash` was one of the whole package, and it knew no `figures_hash`.
+    (run, *_) = runs_of(experiment)
+    ends = {stage: do(stage, [run])[0] for stage in ("train", "evaluate", "export")}
+    for stage, end in ends.items():
+        old = {k: v for k, v in end.items() if k not in ("event", "stage", "time", "figures_hash")}
+        run.record.append("end", stage, **{**old, "code_hash": "0123456789abcdef"})
+    assert run.outcome("train") and run.outcome("evaluate") is None and run.outcome("export") is None
+    log = io.StringIO()
+    for stage in ("train", "evaluate", "export"):
+        do(stage, [run], log)
+    assert log.getvalue().count("is done already") == 1 and all(run.outcome(stage) for stage in ends)

@@ -9,7 +9,8 @@ import pytest
 import scipy.io
 
 import ratecore as rate
-from ratecore.formats import FormatError, errors, export, load_task
+from ratecore.experiment.exporting import export
+from ratecore.formats import FormatError, errors, load_task
 from ratecore.main import main
 from ratecore.rate.training import train
 from ratecore.settings.run import RunSettings

@@ -43,7 +43,7 @@ _NUMBER = (int, float)
 # What is in an event when it is there. Who wrote a line decides its checksum, so that alone makes no event of it.
 _KINDS = {
     **dict.fromkeys(("event", "stage", "identity", "status", "path", "sha256", "folder", "mat", "pth", "error",
-                     "device", "code_hash", "skipped", "no_gpu"), str),
+                     "device", "code_hash", "figures_hash", "skipped", "no_gpu"), str),
     **dict.fromkeys(("time", "accuracy", "loss", "seconds", "lambda", "spiking_accuracy", "ci_low", "ci_high",
                      "mean_rate_exc", "mean_rate_inh"), _NUMBER),
     **dict.fromkeys(("step", "n_trials", "grid_point"), int),

@@ -11,6 +11,7 @@ from faults.warm import Warm, output_of
 from ratecore.experiment.checkpoints import NEWEST, PREVIOUS
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.table import TRAIN, code_hash
 from ratecore.formats import load_pth, result_from_checkpoint
 from ratecore.system.files import locked
 
@@ -46,7 +47,7 @@ class Life:
         self.config["training"] = NEVER_TRAINED | self.config["training"]
         self.experiment = Experiment.from_config(self.config)
         (self.block,) = self.experiment.blocks
-        self.runs = [Run.of(self.experiment, self.experiment.cells[0], seed) for seed in self.experiment.seeds]
+        self.runs = [Run.at(self.experiment, self.experiment.cells[0], seed) for seed in self.experiment.seeds]
 
     @property
     def threads(self) -> int:
@@ -71,7 +72,7 @@ def _losses(run: Run) -> list:
     if run.outcome("train"):
         return load_pth(run.network)["losses"].tolist()
     found = [run.folder / name for name in (NEWEST, PREVIOUS) if (run.folder / name).exists()]
-    return result_from_checkpoint(found[0], run.settings).losses if found else []
+    return result_from_checkpoint(found[0], run.settings, code_hash(TRAIN)).losses if found else []
 
 
 class Truth:
@@ -96,7 +97,7 @@ class Truth:
             run.record.events()
             for path in (run.folder / NEWEST, run.folder / PREVIOUS):
                 if path.exists():
-                    losses = result_from_checkpoint(path, run.settings).losses
+                    losses = result_from_checkpoint(path, run.settings, code_hash(TRAIN)).losses
                     if losses != self.networks[k]["losses"].tolist()[: len(losses)]:
                         return f"{path}: other losses than those of a training that was not interrupted"
             if run.network.exists() and (other := different(self._bare(load_pth(run.network)), self._network(k))):

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.stages.evaluate import evaluate_run
+from ratecore.experiment.stages.export import export_run
+from ratecore.experiment.stages.running import run_block
+from ratecore.experiment.stages.train import train_run
 from ratecore.rate.training import warm_up
 from ratecore.tracking.mlflow.follow import Follower
 from ratecore.tracking.queue import note_deaths
@@ -31,7 +34,7 @@ def waited() -> float:
 def main(config: str, uri: str, grace: str = "60") -> None:
     experiment = Experiment.from_config(json.loads(Path(config).read_text()))
     seeds = [seed for block in experiment.blocks.values() for seed in block]
-    runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in seeds]
+    runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in seeds]
     warm_up(runs[0].settings)
     print("ready", flush=True)
     sys.stdin.readline()

@@ -129,7 +129,7 @@ def kill_snakemake(times: int, rng: random.Random, folder: Path) -> Iterator[str
 def _kill_snakemake(rng: random.Random, folder: Path, until: tuple, at_once: bool) -> str | None:
     checkout = Checkout(folder, GRID)
     experiment = Experiment.from_config({**GRID, "results": str(folder / "results")})
-    runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     records, command = [run.record.path for run in runs], ("--cores", "2", *until)
     snakemake = checkout.start(*command)
     if not wait_for(lambda: under_way(records) == 2 or snakemake.poll() is not None):
@@ -190,7 +190,7 @@ def ctrl_c(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]
 def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
     checkout = Checkout(folder, GRID | {"grid": {"seed": [0, 1]}})
     experiment = Experiment.from_config({**checkout.config, "results": str(folder / "results")})
-    runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     command = ("--cores", "2", "--until", "train")
     snakemake = checkout.start(*command)
     if not wait_for(lambda: under_way([run.record.path for run in runs]) == 2 or snakemake.poll() is not None):

@@ -1,7 +1,7 @@
 """Training jobs that start in milliseconds.
 
 `Warm` is a process with torch and the compiled loops in memory. For each job, it forks a child that runs
-`scripts/train.py` as Snakemake does. It can send the child a signal at a given instant.
+`scripts/stage.py` as Snakemake does. It can send the child a signal at a given instant.
 """
 
 from __future__ import annotations
@@ -93,9 +93,10 @@ def _child(job: dict) -> int:
     snakemake = SimpleNamespace(
         config=job["config"], threads=job.get("threads", 1), output=[str(output_of(job["folder"], job["seeds"]))],
         wildcards=type("", (dict,), {"seeds": job["seeds"]})(job["wildcards"]), log=[f"jobs/{job['seeds']}.log"],
+        params=SimpleNamespace(stage="train"),
     )  # fmt: skip
     try:
-        runpy.run_path(str(ROOT / "scripts/train.py"), {"snakemake": snakemake})
+        runpy.run_path(str(ROOT / "scripts/stage.py"), {"snakemake": snakemake})
     except SystemExit as end:
         return end.code
     except BaseException:

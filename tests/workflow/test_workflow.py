@@ -318,7 +318,7 @@ def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
     grid = {"N": [12, 14], "seed": [0]}
     checkout.configure(grid=grid, task_settings=SMALL["task_settings"]["go-nogo"], figures={"grid_points": 0})
     experiment = Experiment.from_yaml(tmp_path / "config/config.yaml")
-    in_the_way = tmp_path / Run.of(experiment, experiment.cells[1], 0).folder / "network.pth"
+    in_the_way = tmp_path / Run.at(experiment, experiment.cells[1], 0).folder / "network.pth"
     in_the_way.mkdir(parents=True)
     broken = checkout.snakemake(check=False)
     said = broken.stdout + broken.stderr
@@ -390,7 +390,7 @@ main(sys.argv[1:])
 def test_report(done):
     done.snakemake("--report", "report.html")
     html = (done.folder / "report.html").read_text()
-    for words in ("Synaptic decay time constants of all units", "Trials that training needed", "Grid points", "mante"):
+    for words in ("Synaptic decay time constants of all units", "Number of trials until", "Grid points", "mante"):
         assert words in html
 
 

@@ -258,24 +258,22 @@ def _schemas() -> tuple[set[str], set[str]]:
     return known, before
 
 
-def main(argv: list[str]) -> int:
-    """Prepares the database of a results folder for MLflow's server. Prints its URI; returns 1 when it has none."""
-    (results,) = argv
+def prepared(results) -> str:
+    """The tracking URI of the database of a results folder, ready to be served.
+
+    Artifacts that were moved or copied with the folder are put right, and SQLite looks at its tables.
+
+    Raises:
+        FileNotFoundError: there is no database.   ValueError: MLflow cannot use it.
+    """
     file = Path(results, "mlflow.db")
     if not file.is_file():
-        print(f"{file}: no such file; run the workflow first, or name RESULTS=<folder>", file=sys.stderr)
-        return 1
+        raise FileNotFoundError(f"{file}: no such file; run the workflow first, or name its results folder")
     if problem := problem_of(file):
-        print(f"{file}: {problem}", file=sys.stderr)
-        return 1
+        raise ValueError(f"{file}: {problem}")
     try:
         take_artifacts_along(file, results)
     except sqlite3.Error as error:
         print(f"{file}: artifacts may be those of the folder it was copied from: {error}", file=sys.stderr)
     refresh_statistics(sqlite_uri(file))
-    print(sqlite_uri(file.resolve()))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return sqlite_uri(file.resolve())

@@ -108,7 +108,9 @@ class Translation:
         points, tags = {}, {"error": event.get("error", "")}
         translate = {"train": _of_training, "evaluate": _of_evaluation, "export": _of_export, "convert": _of_conversion}
         stage = step.partition(" ")[0]
-        if event.get("status") == "done" and stage in translate:
+        if event.get("status") == "done" and stage not in translate:
+            points = _of_other_stages(event, f"{stage}{_variant(step)}")
+        elif event.get("status") == "done":
             # Curves of other settings would be drawn as one line; those of settings that come back are where they were.
             curves = f"{GROUPS.get(stage, stage)}_curves{f'_{number}' * (number > 1)}{_variant(step)}"
             points, more = translate[stage](event, _variant(step), curves, self._settings.get(step, {}))
@@ -148,6 +150,12 @@ def _of_conversion(end: dict, variant: str, curves: str, settings: dict) -> tupl
     points |= {(f"{curves}/accuracy_by_lambda", thousandths(value)): perf for value, perf in end.get("search", ())}
     used = {key: settings[key] for key in ("spiking", "conversion") if key in settings}
     return _known(points), {f"spiking{variant}": json.dumps(used)} if used else {}
+
+
+def _of_other_stages(end: dict, group: str) -> dict:
+    """The numbers of a stage that has no names of its own in MLflow, as `stage/key`."""
+    numbers = {key: value for key, value in end.items() if isinstance(value, int | float) and key != "time"}
+    return {(f"{group}/{key}", 0): float(value) for key, value in numbers.items()}
 
 
 def _known(points: dict) -> dict:

@@ -1,4 +1,6 @@
-"""Shared by the scripts: from Snakemake's job to ratecore's runs and back."""
+"""Shared by the workflow's scripts: from Snakemake's job to ratecore's runs and back."""
+
+from __future__ import annotations
 
 import os
 import signal
@@ -8,13 +10,12 @@ import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # use ratecore from this checkout in every environment
-
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import write_job
 from ratecore.experiment.progress import say, told
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages.running import StageError
+from ratecore.experiment.stages.running import StageError, do_stage
+from ratecore.experiment.stages.table import STAGES, function_of
 
 
 def open_log(path):
@@ -76,31 +77,26 @@ def logging_to(path):
         raise SystemExit(1)
 
 
-def draw_cell(snakemake, draw):
-    """Draws the figures of a job's grid point.
+def draw_point(snakemake):
+    """Draws the figures of a job's grid point for the stage in the job's `params`."""
+    with logging_to(snakemake.log[0]):
+        from ratecore.experiment.summary import write_figures
 
-    Args:
-        draw: returns the figures by name, for an experiment and a grid point.
-    """
-    from ratecore.experiment.summary import write_figures
+        experiment = Experiment.from_config(snakemake.config)
+        draw = function_of(STAGES[snakemake.params.stage].point_figures.draw)
+        write_figures(draw(experiment, experiment.cell_of(snakemake.wildcards)), dict(snakemake.output.items()))
 
+
+def do_block(snakemake):
+    """Runs the stage in a job's `params` for the block of the job and writes the outcomes to the job's output."""
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)
         cell = experiment.cell_of(snakemake.wildcards)
-        write_figures(draw(experiment, cell), dict(snakemake.output.items()))
-
-
-def do_block(snakemake, stage):
-    """Runs a stage for the block of a job and writes the outcomes to the job's output.
-
-    Args:
-        stage: runs the stage for a list of runs and returns the `end` event of each.
-    """
-    with logging_to(snakemake.log[0]):
-        experiment = Experiment.from_config(snakemake.config)
-        cell = experiment.cell_of(snakemake.wildcards)
-        runs = [Run.of(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
-        outcomes = stage(runs)
-        rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder), "identity": o["identity"],
-                 "status": o["status"]} for run, o in zip(runs, outcomes, strict=True)]  # fmt: skip
+        runs = [Run.at(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
+        outcomes = do_stage(snakemake.params.stage, runs, experiment.settings, snakemake.threads)
+        rows = [
+            {"seed": run.settings.seed, "folder": run.relative(run.folder)}
+            | {key: outcome[key] for key in ("identity", "status")}
+            for run, outcome in zip(runs, outcomes, strict=True)
+        ]
         write_job(snakemake.output[0], rows)
