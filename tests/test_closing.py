@@ -18,6 +18,8 @@ from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import StageError, evaluate_run, export_run, run_block, train_run
 from ratecore.experiment.summary import log_of, look, read_summary, summarize, write_summary
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_rendered")
+
 CONFIG = {
     "experiment": "closing", "convert": False, "grid": {"N": [10, 12], "seed": [0, 1]}, "seeds_per_job": 1,
     "training": {"n_trials": 20, "eval_freq": 10, "eval_tr": 4, "min_trials": 0, "accuracy_threshold": 1.0},

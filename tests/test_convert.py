@@ -17,6 +17,8 @@ from ratecore.spiking import rate_model, search_scaling
 from ratecore.spiking.conversion import Search
 from ratecore.system.files import read_sealed_json, sha256_of
 
+not_rendered = pytest.mark.usefixtures("figures_are_not_rendered")
+
 CONFIG = {
     "experiment": "spikes",
     "network": {"N": 12, "P_inh": 0.3},
@@ -111,6 +113,7 @@ def test_killed_between_the_mat_and_the_record(done):
     assert again["lambda"] == end["lambda"] and again["files"] == end["files"]
 
 
+@not_rendered
 def test_a_network_that_was_not_trained_is_skipped_with_the_reason(tmp_path):
     experiment = experiment_in(tmp_path, training={**CONFIG["training"], "n_trials": 4, "loss_threshold": 1e-9})
     runs = runs_of(experiment)
@@ -122,6 +125,7 @@ def test_a_network_that_was_not_trained_is_skipped_with_the_reason(tmp_path):
     assert spiking_figures(experiment, experiment.cells[0]) == {} and not runs[0].conversion.exists()
 
 
+@not_rendered
 def test_without_conversion(tmp_path):
     experiment = experiment_in(tmp_path, convert=False)
     do(runs_of(experiment), "train", "evaluate", "export")
@@ -173,6 +177,7 @@ def test_a_damaged_file_of_kept_trials_is_named_and_left_out(done, tmp_path):
     kept.path.unlink()
 
 
+@not_rendered
 def test_what_another_version_has_exported_is_converted(tmp_path, monkeypatch):
     (run,) = runs_of(experiment_in(tmp_path))
     do([run], "train", "evaluate", "export")
@@ -182,6 +187,7 @@ def test_what_another_version_has_exported_is_converted(tmp_path, monkeypatch):
     assert end["status"] == "done" and run.outcome("export") is None and run.outcome("convert")
 
 
+@not_rendered
 def test_other_settings_of_what_comes_later_leave_the_exported_files_their_names(tmp_path):
     (run,) = runs_of(experiment_in(tmp_path))
     do([run])
@@ -192,6 +198,7 @@ def test_other_settings_of_what_comes_later_leave_the_exported_files_their_names
     assert load_mat(other.named(other.outcome("export")["mat"]))["opt_scaling_factor"].size == 1
 
 
+@not_rendered
 def test_a_conversion_is_of_the_file_that_was_exported_last(tmp_path):
     (run,) = runs_of(experiment_in(tmp_path))
     do([run])
@@ -204,12 +211,14 @@ def test_a_conversion_is_of_the_file_that_was_exported_last(tmp_path):
     assert load_mat(run.named(export["mat"]))["opt_scaling_factor"].size == 1
 
 
+@not_rendered
 def test_a_lesion_of_the_weights_before_training(tmp_path):
     grid = {"conversion.lesion.fraction": [0.0, 1.0]}
     whole, none = do(runs_of(experiment_in(tmp_path, grid=grid, spiking={"use_initial_weights": True})))
     assert whole["lambda"] == none["lambda"] and whole["mean_rate_exc"] != none["mean_rate_exc"]
 
 
+@not_rendered
 def test_variants_share_the_network_and_the_search(tmp_path, monkeypatch):
     grid = {"conversion.lesion.fraction": [0.0, 0.9], "refractory": [2.0, 20.0]}
     experiment = experiment_in(tmp_path, grid=grid)

@@ -17,6 +17,8 @@ from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import StageError, evaluate_run, export_run, run_block, train_run, train_together
 from ratecore.experiment.summary import IncompleteError, cell_figures, loss_curve, summarize
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_rendered")
+
 CONFIG = {
     "experiment": "blocks",
     "convert": False,  # see test_convert.py

@@ -123,7 +123,7 @@ def test_a_network_that_the_last_update_broke_is_seen():
         train(small_settings(training=dict(n_trials=1, eval_tr=2, learning_rate=1e38)))
 
 
-@pytest.mark.slow
+@pytest.mark.paper
 def test_go_nogo_trains_in_nine_of_ten_seeds():
     # docs/model.md 6: at least 9 of 10 seeds within 6,000 trials, mostly near 1,500 to 2,000.
     results = [train(RunSettings(seed=seed)) for seed in range(10)]

@@ -442,9 +442,9 @@ def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
 
 
 def test_without_a_server_the_grid_is_done_and_mirrored_later(tmp_path, monkeypatch):
-    checkout = Checkout(tmp_path)
-    checkout.configure(grid={"seed": [0]}, task_settings=SMALL["task_settings"]["go-nogo"],
-                       tracking={"uri": "http://someone:secret@127.0.0.1:9"})  # fmt: skip
+    checkout, one_network = Checkout(tmp_path), {"grid": {"seed": [0]}, "figures": {"grid_points": 0}, "convert": False}
+    one_network["task_settings"] = SMALL["task_settings"]["go-nogo"]
+    checkout.configure(**one_network, tracking={"uri": "http://someone:secret@127.0.0.1:9"})
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     done = checkout.snakemake()
     assert checkout.rows()[0]["mlflow_run_id"] == "" and checkout.rows()[0]["status"] == "not trained"
@@ -454,7 +454,7 @@ def test_without_a_server_the_grid_is_done_and_mirrored_later(tmp_path, monkeypa
     for path in [*(tmp_path / "results").rglob("*.json*"), *(tmp_path / "results").rglob("*.log")]:
         assert "secret" not in path.read_text(), path
     before = checkout.written()
-    checkout.configure(grid={"seed": [0]}, task_settings=SMALL["task_settings"]["go-nogo"])
+    checkout.configure(**one_network)
     checkout.snakemake()
     assert checkout.written() == before
     (run,) = runs_in_mlflow(checkout).values()
