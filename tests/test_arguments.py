@@ -16,8 +16,11 @@ from ratecore.model import (
 
 N = 8
 U = np.zeros((1, 30))
-TARGETS = {"go-nogo": generate_target_continuous_go_nogo, "xor": generate_target_continuous_xor,
-           "mante": generate_target_continuous_mante}  # fmt: skip
+TARGETS = {
+    "go-nogo": generate_target_continuous_go_nogo,
+    "xor": generate_target_continuous_xor,
+    "mante": generate_target_continuous_mante,
+}
 
 
 def network(**changes):
@@ -36,13 +39,20 @@ def mat(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"w_in": np.full((N, 1), np.nan)}, "w_in holds NaN"), ({"w_in": None}, "w_in is a NoneType; it must be an array"),
-    ({"w_in": torch.ones(N, 1) * 1j}, "w_in is complex; it must be real"), ({"w_in": "x"}, "w_in is a str; it must"),
-    ({"w_out": np.full((1, N), np.inf)}, "w_out holds NaN, infinity"), ({"w_out": None}, "w_out is a NoneType"),
-    ({"device": "gpu"}, r"device = 'gpu'; it must be 'cpu', 'cuda' .*did you mean 'cuda'"),
-    ({"device": "nowhere"}, "device = 'nowhere'; it must be"), ({"device": 1.5}, "device = 1.5; it must be"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"w_in": np.full((N, 1), np.nan)}, "w_in holds NaN"),
+        ({"w_in": None}, "w_in is a NoneType; it must be an array"),
+        ({"w_in": torch.ones(N, 1) * 1j}, "w_in is complex; it must be real"),
+        ({"w_in": "x"}, "w_in is a str; it must"),
+        ({"w_out": np.full((1, N), np.inf)}, "w_out holds NaN, infinity"),
+        ({"w_out": None}, "w_out is a NoneType"),
+        ({"device": "gpu"}, r"device = 'gpu'; it must be 'cpu', 'cuda' .*did you mean 'cuda'"),
+        ({"device": "nowhere"}, "device = 'nowhere'; it must be"),
+        ({"device": 1.5}, "device = 1.5; it must be"),
+    ],
+)
 def test_what_makes_no_network_is_named(changes, message):
     with pytest.raises(ValueError, match=message):
         network(**changes)
@@ -65,10 +75,15 @@ def test_a_label_of_another_task_has_no_target_and_no_criterion(label):
                 method(*of, label)
 
 
-@pytest.mark.parametrize(("name", "labels", "last"), [
-    ("go-nogo", (1, 1.0, True, np.int64(1), np.array([[1]])), 1), ("go-nogo", (0, False, np.uint8(0)), 0),
-    ("mante", (-1, -1.0, np.array([-1])), -1), ("xor", ("same", np.str_("same")), None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "labels", "last"),
+    [
+        ("go-nogo", (1, 1.0, True, np.int64(1), np.array([[1]])), 1),
+        ("go-nogo", (0, False, np.uint8(0)), 0),
+        ("mante", (-1, -1.0, np.array([-1])), -1),
+        ("xor", ("same", np.str_("same")), None),
+    ],
+)
 def test_a_label_of_the_task_may_have_any_type(name, labels, last):
     first = TARGETS[name]({}, labels[0])
     assert first.any() or last == 0
@@ -78,10 +93,15 @@ def test_a_label_of_the_task_may_have_any_type(name, labels, last):
         assert last is None or z[-1] == last
 
 
-@pytest.mark.parametrize(("z", "message"), [
-    (np.full(30, np.nan), "z holds NaN"), (np.zeros(30) * 1j, "z is complex"), (None, "z is a NoneType"),
-    ("abc", "z is a str"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("z", "message"),
+    [
+        (np.full(30, np.nan), "z holds NaN"),
+        (np.zeros(30) * 1j, "z is complex"),
+        (None, "z is a NoneType"),
+        ("abc", "z is a str"),
+    ],
+)
 def test_a_target_that_is_none_has_no_loss(z, message):
     with pytest.raises(ValueError, match=message):
         loss_op(torch.zeros(29), z, {})
@@ -119,19 +139,33 @@ def test_a_trial_that_cannot_be_is_named(mat, case):
 
 
 COMMON = {
-    "n_trials": [(0, "n_trials = 0; it must be a whole number, at least 1"), (2.5, "n_trials = 2.5"), ("4", "'4'"),
-                 (None, "n_trials = None"), (True, "n_trials = True"), (np.nan, "n_trials = nan")],
+    "n_trials": [
+        (0, "n_trials = 0; it must be a whole number, at least 1"),
+        (2.5, "n_trials = 2.5"),
+        ("4", "'4'"),
+        (None, "n_trials = None"),
+        (True, "n_trials = True"),
+        (np.nan, "n_trials = nan"),
+    ],
     "seed": [(-1, "seed = -1; it must be a whole number, at least 0"), (1.5, "seed = 1.5"), ("a", "seed = 'a'")],
     "threads": [(0, "threads = 0; it must be a whole number, at least 1"), ("x", "threads = 'x'")],
     "task_settings": [([1], "task_settings is a list"), ({"eval_amp_thresh": "x"}, "eval_amp_thresh = 'x'")],
     "output_dir": [(5, "output_dir is a int; it must be the path")],
     "model_path": [(None, "model_path .* is a NoneType"), (["a"], "model_path .* is a list"), ({}, "is a dict")],
-}  # fmt: skip
-SEARCH = {"scaling_factors": [("abc", "scaling_factors = 'abc'; give first:last:step"), ([1j], "must be numbers above"),
-                              ([None], "must be numbers above 0")]}  # fmt: skip
-CASES = [(program, key, value, message)
-         for program, table in (("search", {**COMMON, **SEARCH}), ("evaluate", COMMON))
-         for key, cases in table.items() for value, message in cases]  # fmt: skip
+}
+SEARCH = {
+    "scaling_factors": [
+        ("abc", "scaling_factors = 'abc'; give first:last:step"),
+        ([1j], "must be numbers above"),
+        ([None], "must be numbers above 0"),
+    ]
+}
+CASES = [
+    (program, key, value, message)
+    for program, table in (("search", {**COMMON, **SEARCH}), ("evaluate", COMMON))
+    for key, cases in table.items()
+    for value, message in cases
+]
 
 
 @pytest.mark.parametrize(("program", "key", "value", "message"), CASES)

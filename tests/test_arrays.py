@@ -485,9 +485,12 @@ def test_lambda_is_one_number_or_a_row_of_them():
 
 
 def test_the_predecessors_call_is_checked_too():
-    for u, message in ((np.zeros((T, N_IN)), r"stim has shape \(30, 2\); it must be \(2, T\) .*swapped"),
-                       (np.zeros((N_IN, T), complex), "stim is complex"), (np.zeros((2, 2, N_IN, T)), "stim has shape"),
-                       (np.full((N_IN, T), np.nan), "stim holds NaN")):  # fmt: skip
+    for u, message in (
+        (np.zeros((T, N_IN)), r"stim has shape \(30, 2\); it must be \(2, T\) .*swapped"),
+        (np.zeros((N_IN, T), complex), "stim is complex"),
+        (np.zeros((2, 2, N_IN, T)), "stim has shape"),
+        (np.full((N_IN, T), np.nan), "stim holds NaN"),
+    ):
         with pytest.raises(ValueError, match=message):
             eval_rnn(network(), {}, u)
 

@@ -55,9 +55,16 @@ def assert_same(a, b):
         assert all(torch.equal(entry[name], b.optimizer["state"][k][name]) for name in entry)
 
 
-@pytest.mark.parametrize("case", [
-    {}, {"batch_size": 7}, {"batch_size": 40}, {"loss_fn": "l1"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "case",
+    [
+        {},
+        {"batch_size": 7},
+        {"batch_size": 40},
+        {"loss_fn": "l1"},
+    ],
+    ids=str,
+)
 def test_an_interrupted_training_ends_as_if_it_had_not_been(tmp_path, case):
     settings = small_settings(training=dict(n_trials=120, eval_freq=30, eval_tr=10, **case))
     whole = train(settings)

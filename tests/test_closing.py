@@ -21,10 +21,14 @@ from ratecore.experiment.summary import log_of, look, read_summary, summarize, w
 pytestmark = pytest.mark.usefixtures("figures_are_not_rendered")
 
 CONFIG = {
-    "experiment": "closing", "convert": False, "grid": {"N": [10, 12], "seed": [0, 1]}, "seeds_per_job": 1,
+    "experiment": "closing",
+    "convert": False,
+    "grid": {"N": [10, 12], "seed": [0, 1]},
+    "seeds_per_job": 1,
     "training": {"n_trials": 20, "eval_freq": 10, "eval_tr": 4, "min_trials": 0, "accuracy_threshold": 1.0},
-    "evaluation": {"n_trials": 6}, "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
-}  # fmt: skip
+    "evaluation": {"n_trials": 6},
+    "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
+}
 
 
 def experiment_in(folder, **changes) -> Experiment:
@@ -203,7 +207,7 @@ def here(tmp_path, monkeypatch):
         (["-C", "x=-1", "-n"], [], "snakemake --config x=-1"),
         (["--config=x=1"], [], "snakemake --config x=1"),
     ],
-)  # fmt: skip
+)
 def test_the_same_command(here, arguments, configfiles, expected):
     argv = [str(here / "bin/snakemake"), *arguments]
     found = launch.same_snakemake(argv, here / "workflow/Snakefile", [here / f for f in configfiles], None)
@@ -298,8 +302,11 @@ def test_errors_are_shown_until_snakemake_is_told_to_end(sigint):
     logger.error("a job was told to end")
     logger.info("done")
     assert told.told and stream.getvalue().splitlines() == [
-        "a job broke", "None", "Terminating processes on user request, this might take some time.", "done"
-    ]  # fmt: skip
+        "a job broke",
+        "None",
+        "Terminating processes on user request, this might take some time.",
+        "done",
+    ]
 
 
 def test_many_that_broke_for_one_reason_are_one_line(tmp_path):

@@ -90,8 +90,10 @@ def test_outputs_are_those_of_trials_run_alone(one_by_one):
 
 def test_activity_and_components_are_those_of_the_full_states(one_by_one):
     found, alone, of, _ = one_by_one
-    for i, activity, parts in ((2, found.rate_activity, found.rate_components),
-                               (4, found.lif_activity, found.lif_components)):  # fmt: skip
+    for i, activity, parts in (
+        (2, found.rate_activity, found.rate_components),
+        (4, found.lif_activity, found.lif_components),
+    ):
         means = np.array([np.mean([row[i] for row in alone if row[0] == name], 0) for name in found.conditions])
         bound = 1e-5 if i == 2 else 1e-9  # the rate network is in single precision
         np.testing.assert_allclose(activity, means[:, 15:].mean(1), rtol=bound, atol=bound)
@@ -150,9 +152,13 @@ def test_the_same_each_time_and_the_same_stimuli_for_a_lesioned_network():
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("kind", "changes", "names"), [
-    (XORTask, {}, ["++", "+-", "-+", "--"]), (ManteTask, {"T": 60}, ["color +", "color -", "motion +", "motion -"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "changes", "names"),
+    [
+        (XORTask, {}, ["++", "+-", "-+", "--"]),
+        (ManteTask, {"T": 60}, ["color +", "color -", "motion +", "motion -"]),
+    ],
+)
 def test_every_condition_is_there_however_few_trials_are_asked_for(kind, changes, names, seed):
     if kind is XORTask:
         changes = {"T": 60, "delay": 2}
@@ -246,11 +252,17 @@ def test_damaged_files_are_named(compared, tmp_path):
     assert refused > 70
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("inh", np.zeros(3, bool)), ("rate_mean", np.zeros(4)), ("rates", np.zeros(14, complex)),
-    ("lif_projections", np.zeros((2, 40, 2))), ("example_spikes", np.array([3, -3])),
-    ("conditions", np.array([{}, {}])),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("inh", np.zeros(3, bool)),
+        ("rate_mean", np.zeros(4)),
+        ("rates", np.zeros(14, complex)),
+        ("lif_projections", np.zeros((2, 40, 2))),
+        ("example_spikes", np.array([3, -3])),
+        ("conditions", np.array([{}, {}])),
+    ],
+)
 def test_arrays_that_do_not_fit_are_named(compared, tmp_path, name, value):
     path = tmp_path / "comparison.npz"
     np.savez(path, **dict(np.load(io.BytesIO(comparison_bytes(compared)))) | {name: value})

@@ -51,9 +51,13 @@ def test_a_scaling_factor_in_any_form_is_its_number(value):
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [({"a.mat": 20.0, "b.mat": 30.0}, r"is of 2 files \(a.mat, b.mat\)"), ([20, 30], "has 2 values"), ("x", "= 'x'"),
-     (None, "one number above 0|must be a number")],
-)  # fmt: skip
+    [
+        ({"a.mat": 20.0, "b.mat": 30.0}, r"is of 2 files \(a.mat, b.mat\)"),
+        ([20, 30], "has 2 values"),
+        ("x", "= 'x'"),
+        (None, "one number above 0|must be a number"),
+    ],
+)
 def test_what_is_no_scaling_factor_is_named(value, message):
     with pytest.raises(ValueError, match=message):
         if value is None:
@@ -231,8 +235,10 @@ def test_a_lesion_is_of_the_weights_that_are_run():
 
 def test_tensors_are_taken_as_arrays_are():
     data, u = content(N=12), stimulus()
-    tensors = {key: torch.tensor(v, requires_grad=True) if np.asarray(v).dtype == float and np.ndim(v) else v
-               for key, v in data.items()}  # fmt: skip
+    tensors = {
+        key: torch.tensor(v, requires_grad=True) if np.asarray(v).dtype == float and np.ndim(v) else v
+        for key, v in data.items()
+    }
     a = LIF_network_fnc(data, 5.0, u, NONE, rng=0)
     b = LIF_network_fnc(tensors, torch.tensor(5.0), torch.tensor(u, requires_grad=True), NONE, rng=0)
     np.testing.assert_array_equal(a[5], b[5])
@@ -275,10 +281,11 @@ def test_an_amplitude_reaches_every_program(folder, capsys):
     near = data | {"w_in": np.abs(data["w_in"]) * 3, "w_out": np.abs(data["w_out"]) * 0.02}
     scipy.io.savemat(folder / "net.mat", near)
     scores = {
-        amplitude: spiking.evaluate_task("go-nogo", folder, 8.0, TASK | {"eval_amp_thresh": amplitude}, False,
-                                         n_trials=10, seed=2)
+        amplitude: spiking.evaluate_task(
+            "go-nogo", folder, 8.0, TASK | {"eval_amp_thresh": amplitude}, False, n_trials=10, seed=2
+        )
         for amplitude in (0.01, 0.99)
-    }  # fmt: skip
+    }
     assert scores[0.01]["overall_accuracy"] == 1 > scores[0.99]["overall_accuracy"]
     times = [f"--{key}={value}" for key, value in TASK.items()]
     run = ["evaluate", f"--model_path={folder}", "--task=go_nogo", "--scaling_factor=8", "--n_trials=10", "--seed=2",
@@ -292,8 +299,15 @@ def test_an_amplitude_reaches_every_program(folder, capsys):
 
 
 def test_scores_count_as_there(folder):
-    scores = spiking.evaluate_task("go_nogo", model_path=folder, scaling_factor=8.0, task_settings=TASK, n_trials=8,
-                                   all_trial_types=True, plot_results=False)  # fmt: skip
+    scores = spiking.evaluate_task(
+        "go_nogo",
+        model_path=folder,
+        scaling_factor=8.0,
+        task_settings=TASK,
+        n_trials=8,
+        all_trial_types=True,
+        plot_results=False,
+    )
     assert scores["Correct trials"] + scores["Incorrect trials"] == scores["Total trials"] == 8
     assert scores["Correct trials"] / 8 == scores["overall_accuracy"] and not (folder / "plots").exists()
     assert [trial["trial_type"] for trial in scores["trial_types"]] == ["go", "nogo"]

@@ -69,8 +69,15 @@ def test_a_mat_that_others_wrote_again_is_read(exported, tmp_path):
 def test_arrays_are_those_that_scipy_reads(tmp_path, compressed):
     rng = np.random.default_rng(0)
     arrays = {f"a_{kind}": (100 * rng.random((3, 4, 2))).astype(kind) for kind in ("f8", "f4", "i2", "u1", "i8", "u4")}
-    arrays |= {"text": "wörter", "one": 3.5, "flag": True, "none": np.zeros((0, 3)), "row": np.arange(5.0),
-               "large": rng.random((200, 60)), "whole": np.arange(300.0)}  # fmt: skip
+    arrays |= {
+        "text": "wörter",
+        "one": 3.5,
+        "flag": True,
+        "none": np.zeros((0, 3)),
+        "row": np.arange(5.0),
+        "large": rng.random((200, 60)),
+        "whole": np.arange(300.0),
+    }
     scipy.io.savemat(tmp_path / "a.mat", {**arrays, "cell": np.array([1, "a"], object)}, do_compression=compressed)
     ours, theirs = load_mat(tmp_path / "a.mat"), scipy.io.loadmat(tmp_path / "a.mat")
     assert ours.keys() == arrays.keys()
@@ -128,17 +135,21 @@ def test_damaged_and_hostile_evaluations_are_named(trained, tmp_path):
             np.testing.assert_array_equal(scores.losses, true.losses)
             assert scores.labels == true.labels
     arrays = dict(np.load(io.BytesIO(data)))
-    for changes, message in [({"labels": np.array([Path("x")] * 20)}, "labels holds objects"),
-                             ({"losses": np.zeros(3)}, "losses has 3|has 20 trials; losses has 3"),
-                             ({"losses": np.zeros(20, complex)}, "losses has shape"),
-                             ({"outputs": np.zeros(20)}, "outputs has shape")]:  # fmt: skip
+    for changes, message in [
+        ({"labels": np.array([Path("x")] * 20)}, "labels holds objects"),
+        ({"losses": np.zeros(3)}, "losses has 3|has 20 trials; losses has 3"),
+        ({"losses": np.zeros(20, complex)}, "losses has shape"),
+        ({"outputs": np.zeros(20)}, "outputs has shape"),
+    ]:
         np.savez(path, **arrays | changes)
         with pytest.raises(FormatError, match=message):
             load_scores(path)
 
 
-@pytest.mark.parametrize(("key", "value"), [("losses", [1]), ("tests", [[]]), ("trained", 1), ("trial", None),
-                                            ("initial_state_dict", 3), ("finished", "now")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("losses", [1]), ("tests", [[]]), ("trained", 1), ("trial", None), ("initial_state_dict", 3), ("finished", "now")],
+)
 def test_a_result_of_other_kinds_of_values_is_named(exported, tmp_path, key, value):
     content = torch.load(exported[1], weights_only=True)
     torch.save({**content, key: value}, tmp_path / "a.pth")

@@ -23,11 +23,16 @@ STRICT = {**LOOSE, "loss_threshold": 1e-9}
 
 
 def run_of(folder, n_trials, **training) -> Run:
-    experiment = Experiment.from_config({
-        "experiment": "longer", "results": str(folder), "network": {"N": 10}, "grid": {"seed": [0]},
-        "training": {**TRAINING, "n_trials": n_trials, **training},
-        "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
-    })  # fmt: skip
+    experiment = Experiment.from_config(
+        {
+            "experiment": "longer",
+            "results": str(folder),
+            "network": {"N": 10},
+            "grid": {"seed": [0]},
+            "training": {**TRAINING, "n_trials": n_trials, **training},
+            "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
+        }
+    )
     return Run.of(experiment, experiment.cells[0], 0)
 
 
@@ -53,14 +58,17 @@ def assert_same_record(run, other):
 
 
 @pytest.mark.parametrize("how", [train_run, train_together])
-@pytest.mark.parametrize(("limits", "batch_size", "start"), [
-    ((60, 150), 1, 60),
-    ((50, 150), 1, 50),  # its last test is one that the longer training does not make
-    ((70, 150), 7, 70),  # tests are after the update that passes a multiple of eval_freq
-    ((60, 150), 7, None),  # its last update has fewer trials
-    ((60, 100, 150), 1, 100),
-    ((60, 200, 150), 1, 60),  # a longer one that was not trained is of no use
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("limits", "batch_size", "start"),
+    [
+        ((60, 150), 1, 60),
+        ((50, 150), 1, 50),  # its last test is one that the longer training does not make
+        ((70, 150), 7, 70),  # tests are after the update that passes a multiple of eval_freq
+        ((60, 150), 7, None),  # its last update has fewer trials
+        ((60, 100, 150), 1, 100),
+        ((60, 200, 150), 1, 60),  # a longer one that was not trained is of no use
+    ],
+)
 def test_a_longer_training_goes_on_from_a_shorter_one_to_the_same_bits(tmp_path, how, limits, batch_size, start):
     runs = [run_of(tmp_path / "a", n, batch_size=batch_size) for n in limits]
     for run in runs[:-1]:
@@ -105,14 +113,17 @@ def test_an_interrupted_training_is_gone_on_from_with_another_limit(tmp_path, li
     assert_same(result, trained(run_of(tmp_path / "b", limits[1]))[0])
 
 
-@pytest.mark.parametrize(("before", "after", "said"), [
-    ({**LOOSE, "min_trials": 0}, {**LOOSE, "min_trials": 70}, "goes on at trial 30 with min_trials = 0 ("),
-    ({**LOOSE, "min_trials": 70}, {**LOOSE, "min_trials": 0}, ""),  # it would have stopped at trial 30
-    ({**LOOSE, "min_trials": 0}, {**LOOSE, "min_trials": 30}, "is trained already with min_trials = 0 ("),
-    (LOOSE, STRICT, "goes on at trial 30 with loss_threshold = 1000.0 ("),  # the criterion is no longer met
-    (STRICT, LOOSE, ""),
-    (LOOSE, {**LOOSE, "accuracy_threshold": 0.999}, "goes on at trial 30 with accuracy_threshold = 0.0 ("),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({**LOOSE, "min_trials": 0}, {**LOOSE, "min_trials": 70}, "goes on at trial 30 with min_trials = 0 ("),
+        ({**LOOSE, "min_trials": 70}, {**LOOSE, "min_trials": 0}, ""),  # it would have stopped at trial 30
+        ({**LOOSE, "min_trials": 0}, {**LOOSE, "min_trials": 30}, "is trained already with min_trials = 0 ("),
+        (LOOSE, STRICT, "goes on at trial 30 with loss_threshold = 1000.0 ("),  # the criterion is no longer met
+        (STRICT, LOOSE, ""),
+        (LOOSE, {**LOOSE, "accuracy_threshold": 0.999}, "goes on at trial 30 with accuracy_threshold = 0.0 ("),
+    ],
+)
 def test_any_other_rule_of_when_to_stop(tmp_path, before, after, said):
     trained(run_of(tmp_path / "a", 120, **before))
     result, log = trained(run_of(tmp_path / "a", 120, **after))

@@ -134,8 +134,10 @@ class Drawn:
 
     def run(self, numbers, scaling_factors):
         self.ran += len(numbers) * len(scaling_factors)
-        return [Outcomes([int(self.table[v][k]) for k in numbers], [1.0] * len(numbers), [1.0] * len(numbers))
-                for v in scaling_factors]  # fmt: skip
+        return [
+            Outcomes([int(self.table[v][k]) for k in numbers], [1.0] * len(numbers), [1.0] * len(numbers))
+            for v in scaling_factors
+        ]
 
 
 def test_racing_finds_the_best_of_a_full_search_always_and_for_less():
@@ -433,9 +435,14 @@ def test_the_command_line(folder, capsys):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("20:75:5", list(range(20, 76, 5))), ("20:24:5", [20]), ("4:6", [4, 5, 6]), ("3,7.5", [3, 7.5]),
-     ("1:2:0.25", [1, 1.25, 1.5, 1.75, 2])],
-)  # fmt: skip
+    [
+        ("20:75:5", list(range(20, 76, 5))),
+        ("20:24:5", [20]),
+        ("4:6", [4, 5, 6]),
+        ("3,7.5", [3, 7.5]),
+        ("1:2:0.25", [1, 1.25, 1.5, 1.75, 2]),
+    ],
+)
 def test_ranges(text, expected):
     assert scaling_range(text) == expected
 

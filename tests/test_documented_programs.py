@@ -42,8 +42,9 @@ def network(n_in=1, **more):
     device = set_gpu("0", 0.3)
     w_in = torch.randn(N, n_in, device=device)
     w_out = torch.randn(1, N, device=device) / 100
-    return FR_RNN_dale(N, 0.2, 0.2, w_in, som_N=0, w_dist="gaus", gain=1.5, apply_dale=True, w_out=w_out,
-                       device=device, **more)  # fmt: skip
+    return FR_RNN_dale(
+        N, 0.2, 0.2, w_in, som_N=0, w_dist="gaus", gain=1.5, apply_dale=True, w_out=w_out, device=device, **more
+    )
 
 
 def save(net, path, settings=SETTINGS):
@@ -116,8 +117,13 @@ def test_a_loop_with_tests_as_in_main():
                     assert np.max(np.abs(eval_os[ii, 20:])) >= 0 and torch.stack(eval_o).shape == (59, 1, 1)
             net.train()
     assert (losses > 0).all() and eval_os.any()
-    var = {"x0": [v.detach().numpy() for v in x0], "r0": [v.detach().numpy() for v in r0], "losses": losses,
-           "exc": net.exc.cpu().numpy(), "N": N}  # fmt: skip
+    var = {
+        "x0": [v.detach().numpy() for v in x0],
+        "r0": [v.detach().numpy() for v in r0],
+        "losses": losses,
+        "exc": net.exc.cpu().numpy(),
+        "N": N,
+    }
     sio.savemat("var.mat", var)
     assert sio.loadmat("var.mat")["x0"].shape == (60, N, 1)
 
@@ -129,8 +135,10 @@ def test_xor_with_two_optimizers():
     params = {**PARAMS, "learning_rate": 0.1, "loss_fn": "L2", "optimizer": "eg"}
     net = network(n_in=2)
     named = dict(net.named_parameters())
-    optimizers = [ExponentiatedGradient([named.pop("w")], lr=params["learning_rate"], weight_decay=0.0),
-                  torch.optim.Adam(named.values(), lr=params["learning_rate"])]  # fmt: skip
+    optimizers = [
+        ExponentiatedGradient([named.pop("w")], lr=params["learning_rate"], weight_decay=0.0),
+        torch.optim.Adam(named.values(), lr=params["learning_rate"]),
+    ]
     task = TaskFactory.create_task("xor", {key: settings[key] for key in ("T", "stim_on", "stim_dur", "delay")})
     connected = net.w.detach() > 0
     for _ in range(2):
@@ -220,8 +228,9 @@ def test_the_pipeline_of_commands(tmp_path):
 def test_spike_statistics():
     path, u = save(network(), "model.mat"), np.zeros((1, 61))
     u[0, 10:20] = 1
-    _W, _REC, spk, _rs, _all_fr, _out, params = LIF_network_fnc(path, scaling_factor=50.0, u=u, stims={"mode": "none"},
-                                                           downsample=1, use_initial_weights=False)  # fmt: skip
+    _W, _REC, spk, _rs, _all_fr, _out, params = LIF_network_fnc(
+        path, scaling_factor=50.0, u=u, stims={"mode": "none"}, downsample=1, use_initial_weights=False
+    )
     spike_data = format_spike_data(spk, dt=params["dt"])
     assert spike_data["total_spikes"] == spk.sum()
     assert len(np.unique(spike_data["spike_neurons"])) == len(spike_data["active_neurons"])
@@ -234,8 +243,10 @@ def test_spike_statistics():
 def test_artificial_stimulation():
     path, u = save(network(), "model.mat"), np.zeros((1, 31))
     stims = {"mode": "exc", "dur": [1000, 1500], "units": [10, 15]}
-    stimulated, plain = (LIF_network_fnc(path, 50.0, u, s, downsample=1, use_initial_weights=False, rng=1)[1]
-                         for s in (stims, {"mode": "none"}))  # fmt: skip
+    stimulated, plain = (
+        LIF_network_fnc(path, 50.0, u, s, downsample=1, use_initial_weights=False, rng=1)[1]
+        for s in (stims, {"mode": "none"})
+    )
     changed = (stimulated != plain).any(0)
     assert not changed[:1000].any() and changed[1000:1010].any()
 

@@ -39,8 +39,10 @@ def test_every_distribution_is_named_once(tmp_path):
 @pytest.mark.parametrize(
     ("direct", "line"),
     [
-        ({"url": "https://me:sesame@host/x.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
-         "x @ git+https://***@host/x.git@abc  # 1.0"),
+        (
+            {"url": "https://me:sesame@host/x.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
+            "x @ git+https://***@host/x.git@abc  # 1.0",
+        ),
         ({"url": "https://host/x-1.0.whl", "archive_info": {}}, "x @ https://host/x-1.0.whl  # 1.0"),
         ({"url": "file:///home/me/x-1.0.whl", "archive_info": {}}, "x==1.0  # from the file x-1.0.whl"),
         ({"url": "file:///home/me/x", "dir_info": {"editable": True}}, "# x==1.0 from a folder, editable"),
@@ -48,7 +50,7 @@ def test_every_distribution_is_named_once(tmp_path):
         ("[]", "x==1.0  # from elsewhere: its direct_url.json cannot be read"),
         ("{", "x==1.0  # from elsewhere: its direct_url.json cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_what_came_from_elsewhere_says_so(tmp_path, direct, line):
     installed(tmp_path, "x", "1.0", direct)
     assert lines(tmp_path)[1:] == [line]

@@ -61,8 +61,11 @@ def test_constant_outputs_have_the_scores_of_the_criterion():
     assert silent["conditions"]["go"]["response_mean"] == 0
     high = evaluate(ManteTask(), constant_output(0.8, 4), 1, EvaluationSettings(n_trials=60, psychometric_trials=2))
     assert {k: v["accuracy"] for k, v in high.summary()["conditions"].items()} == {
-        "color +": 1.0, "color -": 0.0, "motion +": 1.0, "motion -": 0.0
-    }  # fmt: skip
+        "color +": 1.0,
+        "color -": 0.0,
+        "motion +": 1.0,
+        "motion -": 0.0,
+    }
     assert all(row["p_positive"] == 1 for row in high.psychometric) and len(high.psychometric) == 16
     assert all(row["accuracy"] == (row["evidence"] > 0) for row in high.psychometric)
 

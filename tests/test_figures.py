@@ -41,8 +41,9 @@ def comparison(seed=0, conditions=("go", "nogo"), n_in=1, som=SOM, **changes):
 def search(accuracy=(0.5, 0.9, 0.8), n=(10, 40, 40), values=(20.0, 25.0, 30.0), **changes):
     best = int(np.argmax(accuracy))
     low, high = wilson_interval(round(accuracy[best] * n[best]), n[best])
-    result = SearchResult(np.array(values), np.array(accuracy), np.array(n), values[best], accuracy[best], low, high,
-                          1.0, 2.0, {})  # fmt: skip
+    result = SearchResult(
+        np.array(values), np.array(accuracy), np.array(n), values[best], accuracy[best], low, high, 1.0, 2.0, {}
+    )
     return result.summary() | changes
 
 
@@ -125,8 +126,9 @@ def test_a_raster_has_each_type_in_its_place():
         assert dict(zip(units, rows[label], strict=True)) == dict(
             zip(c.examples[0].spike_units[of].tolist(), y.tolist(), strict=True)
         )
-    np.testing.assert_allclose(output.get_lines()[0].get_xydata(),
-                               np.transpose([np.arange(1, 29) * 5, c.examples[0].out]))  # fmt: skip
+    np.testing.assert_allclose(
+        output.get_lines()[0].get_xydata(), np.transpose([np.arange(1, 29) * 5, c.examples[0].out])
+    )
     assert lines(output, "response window")[0].get_xdata().tolist() == [75, 150]
     assert output.patches[0].get_x() == 25 and output.patches[0].get_width() == 25
     np.testing.assert_allclose(stimulus.get_lines()[0].get_ydata(), c.examples[0].u[0])
@@ -167,8 +169,11 @@ def test_outputs_of_both_networks_by_condition(conditions):
 def test_firing_rates_say_how_many_are_silent():
     (axis,) = figures.firing_rates(comparison().rates, INH, SOM).axes
     assert axis.get_xscale() == "log" and axis.get_xlabel() == "firing rate (spikes/s)"
-    assert words(axis) == ["E: 6 units, 1 silent,\nmedian 1.5 spikes/s", "I: 3 units, 2 silent,\nmedian 0 spikes/s",
-                           "SST: 1 units, 0 silent,\nmedian 5 spikes/s"]  # fmt: skip
+    assert words(axis) == [
+        "E: 6 units, 1 silent,\nmedian 1.5 spikes/s",
+        "I: 3 units, 2 silent,\nmedian 0 spikes/s",
+        "SST: 1 units, 0 silent,\nmedian 5 spikes/s",
+    ]
     (near,) = figures.firing_rates(np.array([2.0, 3.0, 4.0]), np.zeros(3, bool), np.zeros(3, bool)).axes
     assert near.get_xscale() == "linear"
     (none,) = figures.firing_rates(np.zeros(3), np.zeros(3, bool), np.zeros(3, bool)).axes

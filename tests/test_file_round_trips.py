@@ -98,8 +98,15 @@ def test_octave_reads_what_is_written_and_writes_what_is_read(mat, exported, tmp
     task, net = load_task(exported[0]), load_network(exported[0])
     found = json.loads(places["found"].read_text())
     w = load_mat(exported[0])["w"]
-    assert found == {"task": "go-nogo", "T": task.T, "stim_on": task.settings["stim_on"], "lambda": 30, "N": 20,
-                     "sum": pytest.approx(w.sum()), "act": "sigmoid"}  # fmt: skip
+    assert found == {
+        "task": "go-nogo",
+        "T": task.T,
+        "stim_on": task.settings["stim_on"],
+        "lambda": 30,
+        "N": 20,
+        "sum": pytest.approx(w.sum()),
+        "act": "sigmoid",
+    }
     for path, best in ((mat, 45), (places["again"], 30)):
         assert load_mat(path)["opt_scaling_factor"].item() == best
         assert torch.equal(load_network(path).w, net.w) and load_task(path).settings == task.settings

@@ -81,9 +81,14 @@ server:/data /my\\040data lustre rw 0 0
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/tmp/x", None), ("/home/me/results/x.db", "nfs4"), ("/home/local/x.db", None), ("/homes/x", None),
-     ("/my data/x", "lustre")],
-)  # fmt: skip
+    [
+        ("/tmp/x", None),
+        ("/home/me/results/x.db", "nfs4"),
+        ("/home/local/x.db", None),
+        ("/homes/x", None),
+        ("/my data/x", "lustre"),
+    ],
+)
 def test_network_file_systems(path, kind):
     assert network_file_system(path, MOUNTS) == kind
 

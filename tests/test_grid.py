@@ -72,8 +72,12 @@ def test_any_setting_can_be_an_axis(axis, value, read):
 def test_two_axes_of_one_name_are_told_apart():
     e = experiment({"training.n_trials": [10], "evaluation.n_trials": [20]})
     assert e.cells[0].path.endswith("training_n_trials~10/evaluation_n_trials~20")
-    assert e.cell_of({"task": "go-nogo", "N": "200", "taus": "4_20", "training_n_trials": "10",
-                      "evaluation_n_trials": "20"}) is e.cells[0]  # fmt: skip
+    assert (
+        e.cell_of(
+            {"task": "go-nogo", "N": "200", "taus": "4_20", "training_n_trials": "10", "evaluation_n_trials": "20"}
+        )
+        is e.cells[0]
+    )
 
 
 def test_task_settings_of_one_task_alone():
@@ -86,8 +90,13 @@ def test_identity_is_what_the_numbers_depend_on():
     base = RunSettings()
     same = [RunSettings(task="Go_NoGo"), RunSettings(task_settings={"T": 200}), RunSettings(network=dict(N=200))]
     assert {run.identity() for run in same} == {base.identity()}
-    other = [RunSettings(seed=1), RunSettings(network=dict(gain=1.4)), RunSettings(training=dict(learning_rate=0.02)),
-             RunSettings(task="xor"), RunSettings(task_settings={"stim_on": 51})]  # fmt: skip
+    other = [
+        RunSettings(seed=1),
+        RunSettings(network=dict(gain=1.4)),
+        RunSettings(training=dict(learning_rate=0.02)),
+        RunSettings(task="xor"),
+        RunSettings(task_settings={"stim_on": 51}),
+    ]
     assert len({run.identity("training") for run in [base, *other]}) == len(other) + 1
     scored = RunSettings(evaluation=dict(n_trials=7))
     assert scored.identity("training") == base.identity("training") and scored.identity() != base.identity()
@@ -173,7 +182,10 @@ def test_what_is_swept_after_training_trains_no_network_twice():
     assert list(e.cells_of("train")) == ["task~go-nogo/N~10/taus~4_20", "task~go-nogo/N~20/taus~4_20"]
     last = e.cells[-1]
     assert [e.variant(last, stage) for stage in ("train", "evaluate", "convert")] == [
-        "", "evaluation_n_trials~20", "evaluation_n_trials~20/refractory~5"]  # fmt: skip
+        "",
+        "evaluation_n_trials~20",
+        "evaluation_n_trials~20/refractory~5",
+    ]
     # Wildcards of each stage find a grid point that has its values.
     found = e.cell_of({"task": "go-nogo", "N": "20", "taus": "4_20", "evaluation_n_trials": "20", "seeds": "0-1"})
     assert (found.settings.network.N, found.settings.evaluation.n_trials) == (20, 20)
@@ -187,17 +199,26 @@ def test_what_is_swept_after_training_trains_no_network_twice():
 
 
 def test_the_order_of_axes_makes_no_other_variant():
-    one, two = (experiment(grid) for grid in (
-        {"refractory": [2.0, 5.0], "tau_rise": [0.0, 2.0]}, {"tau_rise": [0.0, 2.0], "refractory": [2.0, 5.0]}
-    ))  # fmt: skip
+    one, two = (
+        experiment(grid)
+        for grid in (
+            {"refractory": [2.0, 5.0], "tau_rise": [0.0, 2.0]},
+            {"tau_rise": [0.0, 2.0], "refractory": [2.0, 5.0]},
+        )
+    )
     assert {one.variant(c, "convert") for c in one.cells} == {two.variant(c, "convert") for c in two.cells}
     (cell, _) = experiment({"threshold": [None, -45.0]}).cells
     assert cell.path.endswith("threshold~default")
 
 
 def test_settings_within_sections_can_be_axes():
-    e = experiment({"spiking.stimulation.mode": ["none", "inh"], "stimulation.units": ["exc", [0, 7]],
-                    "conversion.lesion.fraction": [0.0, 0.5]})  # fmt: skip
+    e = experiment(
+        {
+            "spiking.stimulation.mode": ["none", "inh"],
+            "stimulation.units": ["exc", [0, 7]],
+            "conversion.lesion.fraction": [0.0, 0.5],
+        }
+    )
     paths = [cell.path.partition("taus~4_20/")[2] for cell in e.cells]
     assert paths[-1] == "stimulation_mode~inh/stimulation_units~0_7/lesion_fraction~0.5" and len(set(paths)) == 8
     s = e.cells[-1].settings
@@ -302,11 +323,16 @@ def test_bad_input_is_one_clear_error(config, message):
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize(("config", "message"), [
-    ([1], "the configuration is list"), ({1: 2, "experiment": "x"}, "1: unknown setting; its name must be text"),
-    ({"experiment": "x", "network": {1: 2}}, "network.1: unknown setting"),
-    ({"http://me:sesame@host/x": 1}, "unknown setting 'http://***@host/x'"),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ([1], "the configuration is list"),
+        ({1: 2, "experiment": "x"}, "1: unknown setting; its name must be text"),
+        ({"experiment": "x", "network": {1: 2}}, "network.1: unknown setting"),
+        ({"http://me:sesame@host/x": 1}, "unknown setting 'http://***@host/x'"),
+    ],
+    ids=str,
+)
 def test_what_is_no_mapping_of_names_is_refused(config, message):
     with pytest.raises(SettingsError) as error:
         Experiment.from_config(config)
@@ -333,8 +359,9 @@ def test_many_seeds_are_looked_at_quickly():
 
 def test_every_problem_is_named_at_once():
     with pytest.raises(SettingsError) as error:
-        Experiment.from_config({"experiment": "test", "grid": {"N": [0, 10], "activation": ["sigmod", "sigmoid"]},
-                                "training": {}})  # fmt: skip
+        Experiment.from_config(
+            {"experiment": "test", "grid": {"N": [0, 10], "activation": ["sigmod", "sigmoid"]}, "training": {}}
+        )
     assert len(error.value.lines()) == 2
     with pytest.raises(SettingsError) as error:
         ExperimentSettings(experiment="test", network={"N": 0, "gain": -1}, training={"n_trials": 0}, devise="cpu")

@@ -53,11 +53,17 @@ def reference(data, settings, scaling, u, randomness, hit, noise):
 
 
 CASES = [
-    {}, dict(downsample=3), dict(tau_rise=5.0), dict(refractory=0.0), dict(refractory=7.3, dt=0.1),
-    dict(tau_m=20.0, dt=0.2), dict(readout_bias=True), dict(use_initial_weights=True),
+    {},
+    dict(downsample=3),
+    dict(tau_rise=5.0),
+    dict(refractory=0.0),
+    dict(refractory=7.3, dt=0.1),
+    dict(tau_m=20.0, dt=0.2),
+    dict(readout_bias=True),
+    dict(use_initial_weights=True),
     dict(stimulation=dict(mode="exc", units=(1, 3), window=(20, 50))),
     dict(stimulation=dict(mode="inh", units="inh"), downsample=2),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("noise_sd", [0.0, 0.1])

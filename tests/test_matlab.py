@@ -100,7 +100,7 @@ UNNEEDED = {
     "empty": saved(extra=np.zeros((0, 3)))[128:],
     "of an unknown class": variable("extra", 99, (1, 1), part("<", 9, bytes(8))),
     "without a name": variable("", 9, (1, 8), part("<", 2, bytes(8))),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", UNNEEDED)
@@ -148,12 +148,20 @@ def test_variables_are_replaced_in_any_file_again_and_again(tmp_path, order, how
         ]
         path.write_bytes(file_of(*elements, order=">"))
         if how == "format 4":
-            path.write_bytes(b"".join(writing._element_4(k, v, ">") for k, v in
-                                      {"w": others.pop("w"), "opt_scaling_factor": np.nan}.items()))  # fmt: skip
+            path.write_bytes(
+                b"".join(
+                    writing._element_4(k, v, ">")
+                    for k, v in {"w": others.pop("w"), "opt_scaling_factor": np.nan}.items()
+                )
+            )
             others = {"w": np.arange(6.0).reshape(2, 3)}
     else:
-        scipy.io.savemat(path, others | {"opt_scaling_factor": np.nan}, format="4" if "4" in how else "5",
-                         do_compression=how == "compressed")  # fmt: skip
+        scipy.io.savemat(
+            path,
+            others | {"opt_scaling_factor": np.nan},
+            format="4" if "4" in how else "5",
+            do_compression=how == "compressed",
+        )
     for value in (25.0, 30.0, 35.0):
         add_to_mat(path, LAMBDA | {"opt_scaling_factor": value})
         for read in (load_mat(path), scipy.io.loadmat(path)):
@@ -203,19 +211,25 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path, monkeypatch):
     ("body", "message"),
     [
         # A structure, a cell array, a sparse matrix that say they have more than they have
-        (variable("net", 2, (10**4, 10**5), part("<", 5, struct.pack("<i", 8)), part("<", 1, b"w".ljust(8, b"\0"))),
-         "net has shape .* and 0 elements"),
+        (
+            variable("net", 2, (10**4, 10**5), part("<", 5, struct.pack("<i", 8)), part("<", 1, b"w".ljust(8, b"\0"))),
+            "net has shape .* and 0 elements",
+        ),
         (variable("net", 1, (10**9, 1)), "net has shape .* and 0 elements"),
-        (variable("net", 5, (10**9, 10**9), part("<", 5, bytes(4)), part("<", 5, bytes(8)), part("<", 9, bytes(8))),
-         "net|index pointer"),
+        (
+            variable("net", 5, (10**9, 10**9), part("<", 5, bytes(4)), part("<", 5, bytes(8)), part("<", 9, bytes(8))),
+            "net|index pointer",
+        ),
         (variable("net", 1, (1, 1), variable("", 6, (10**5, 10**5), part("<", 9, bytes(8)))), "net has shape"),
         (variable("net", 6, (-1, -1), part("<", 9, bytes(8))), r"net has shape \(-1, -1\)"),
         (variable("net", 4, (1, 3), part("<", 16, b"a" * 100)), r"net has shape \(1, 3\) and 100 bytes"),
-        (variable("net", 6, (1, 2), part("<", 9, bytes(16)), part("<", 9, bytes(8)), flags=0x800),
-         r"net has shape \(1, 2\) and 8 bytes of imaginary"),
+        (
+            variable("net", 6, (1, 2), part("<", 9, bytes(16)), part("<", 9, bytes(8)), flags=0x800),
+            r"net has shape \(1, 2\) and 8 bytes of imaginary",
+        ),
     ],
     ids=["structure", "cells", "sparse", "in a cell", "negative", "text", "complex"],
-)  # fmt: skip
+)
 def test_what_says_that_it_has_more_than_it_has_is_named_and_takes_no_memory(tmp_path, body, message):
     (tmp_path / "a.mat").write_bytes(file_of(NEEDED, body))
     with pytest.raises(FormatError, match=f"a.mat: not a readable .mat file: .*{message}"):

@@ -70,10 +70,16 @@ def test_a_file_is_the_same_network_and_is_searched_again_and_again(tmp_path, us
 def test_arrays_are_those_that_were_written(tmp_path):
     h5py = pytest.importorskip("h5py")
     rng = np.random.default_rng(0)
-    content = {"w": rng.normal(size=(2, 3, 4)), "single": rng.normal(size=(3, 2)).astype("f4"), "text": "wörter",
-               "flags": np.array([[True, False]]), "sparse": scipy.sparse.random(5, 7, 0.3, rng=rng),
-               "empty_sparse": scipy.sparse.csc_matrix((3, 4)), "bytes": np.array([[1, 2]], "u1"),
-               "params": {"a": 1.0}}  # fmt: skip
+    content = {
+        "w": rng.normal(size=(2, 3, 4)),
+        "single": rng.normal(size=(3, 2)).astype("f4"),
+        "text": "wörter",
+        "flags": np.array([[True, False]]),
+        "sparse": scipy.sparse.random(5, 7, 0.3, rng=rng),
+        "empty_sparse": scipy.sparse.csc_matrix((3, 4)),
+        "bytes": np.array([[1, 2]], "u1"),
+        "params": {"a": 1.0},
+    }
     path = saved(tmp_path, content)
     with h5py.File(path, "r+") as file:
         file["none"] = np.array([0, 3], "u8")
@@ -110,8 +116,11 @@ def test_variants(tmp_path, capsys):
         np.testing.assert_array_equal(rate_model(saved(tmp_path, content)).W, FULL["w"] * SIGNS)
     err = capsys.readouterr().err
     assert "its network is in the structure net" in err and "it has no b_out: 0 is assumed" in err
-    for content, message in [(variant(w={"a": 1.0}), "w is a structure"), (without("taus"), "it has no taus"),
-                             (variant(w=np.full((12, 12), np.nan)), "w holds NaN")]:  # fmt: skip
+    for content, message in [
+        (variant(w={"a": 1.0}), "w is a structure"),
+        (without("taus"), "it has no taus"),
+        (variant(w=np.full((12, 12), np.nan)), "w holds NaN"),
+    ]:
         with pytest.raises(FormatError, match=f"network.mat: .*{message}"):
             load_network(saved(tmp_path, content))
 

@@ -97,9 +97,11 @@ def test_a_misspelt_name_gets_the_nearest_one(module, name):
     assert not hasattr(module, "something_else")
 
 
-BASE = {"main": ["--output_dir", "x", "--N", "5", "--task", "xor", "--decay_taus", "10"],
-        "search": ["search", "--model_dir", "x", "--task_name", "xor"],
-        "evaluate": ["evaluate", "--model_dir", "x", "--task", "xor"]}  # fmt: skip
+BASE = {
+    "main": ["--output_dir", "x", "--N", "5", "--task", "xor", "--decay_taus", "10"],
+    "search": ["search", "--model_dir", "x", "--task_name", "xor"],
+    "evaluate": ["evaluate", "--model_dir", "x", "--task", "xor"],
+}
 
 
 @pytest.mark.parametrize("row", rows("option"))
@@ -111,9 +113,12 @@ def test_an_option_is_taken(row):
     parser = ratecore.main.parser() if program == "main" else commands.parser()
     args = vars(parser.parse_args([*BASE[program], *given]))
     for option in (word.lstrip("-") for word in given if word.startswith("--")):
-        aliases = {"eval_amp_threh": "eval_amp_thresh", "model_path": "model_dir",
-                   "optimal_scaling_factor": "scaling_factor",
-                   "task": "task" if program == "main" else "task_name"}  # fmt: skip
+        aliases = {
+            "eval_amp_threh": "eval_amp_thresh",
+            "model_path": "model_dir",
+            "optimal_scaling_factor": "scaling_factor",
+            "task": "task" if program == "main" else "task_name",
+        }
         assert args[aliases.get(option, option)] is not None
 
 

@@ -109,16 +109,20 @@ MISTAKES = [
     ("grid: {N: [[100, 200]]}", "(one value is wanted here; to sweep it, write grid: {N: [100, 200]})"),
     ("results: [a, b]", "(one value is wanted here, the same for all runs)"),
     ("task_file: [a.py]", "(one value is wanted here, the same for all runs)"),
-    ("training: {accuracy_threshold: 95}", "training.accuracy_threshold = 95: Input should be less than or equal "
-     "to 1 (a fraction, not per cent: 0.95)"),
+    (
+        "training: {accuracy_threshold: 95}",
+        "training.accuracy_threshold = 95: Input should be less than or equal to 1 (a fraction, not per cent: 0.95)",
+    ),
     ("conversion: {confidence: 99.5}", "(a fraction, not per cent: 0.995)"),
     ("spiking: {stimulation: {probability: 50}}", "(a fraction, not per cent: 0.5)"),
     ("training: {n_trials: 10k}", "training.n_trials = '10k': Input should be a valid integer (write 10000)"),
     ("training: {n_trials: 1.5M}", "(write 1500000)"),
     ("evaluation: {trials: 10}", "unknown setting 'evaluation.trials' (did you mean 'n_trials'?)"),
     ("evaluation: {epochs: 10}", "unknown setting 'evaluation.epochs' (did you mean 'training.n_trials'?)"),
-    ("task_settings: {go-nogo: {T: 300}, go_nogo: {T: 400}}",
-     "task_settings.go_nogo: it is the task 'go-nogo', which is there already; give it once"),
+    (
+        "task_settings: {go-nogo: {T: 300}, go_nogo: {T: 400}}",
+        "task_settings.go_nogo: it is the task 'go-nogo', which is there already; give it once",
+    ),
     ("task_settings: {delay: 10}", "task_settings: go-nogo: unknown setting 'delay'; allowed: T, stim_on, stim_dur"),
     ("grid: {lesion: [0.1]}", "unknown axis 'lesion' (did you mean 'lesion.fraction' or 'lesion.synapses'?)"),
     ("grid: {seed: 9-0}", "(did you mean 0..9?)"),
@@ -178,8 +182,8 @@ MISTAKES = [
     ("network: {N: 20}\nnetwork: {gain: 1}", "network: it stands twice, in lines 2 and 3; give it once"),
     ("network:\n  N: 20\n  'N': 30\n  N: 20", "network.N: it stands 3 times, in lines 3, 4 and 5; give it once"),
     ("grid: {N: [10], N: [20]}", "grid.N: it stands twice, in lines 2 and 2"),
-    ("\"a\\nb\": 1", "unknown setting 'a\\nb'"),
-]  # fmt: skip
+    ('"a\\nb": 1', "unknown setting 'a\\nb'"),
+]
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES, ids=[text[:40] for text, _ in MISTAKES])
@@ -273,8 +277,13 @@ CHECKS = [
     ("conversion.lesion", dict(fraction=2), "fraction", "2"),
     ("figures", dict(grid_points=-1), "grid_points", "-1"),
 ]
-MODELS = {"network": NetworkSettings, "training": TrainingSettings, "spiking": SpikingSettings,
-          "spiking.stimulation": StimulationSettings, "conversion": ConversionSettings}  # fmt: skip
+MODELS = {
+    "network": NetworkSettings,
+    "training": TrainingSettings,
+    "spiking": SpikingSettings,
+    "spiking.stimulation": StimulationSettings,
+    "conversion": ConversionSettings,
+}
 
 
 @pytest.mark.parametrize(("section", "values", "key", "shown"), CHECKS, ids=lambda v: str(v)[:40])
@@ -301,7 +310,10 @@ def test_checks_of_sections_name_section_key_and_value(section, values, key, sho
 
 def test_a_check_that_names_no_setting_is_not_glued_to_its_section():
     assert SettingsError([(("spiking",), "dt is wrong"), (("a", "b"), " = 3: no"), ((), "x")]).lines() == [
-        "spiking: dt is wrong", "a.b = 3: no", "x"]  # fmt: skip
+        "spiking: dt is wrong",
+        "a.b = 3: no",
+        "x",
+    ]
 
 
 def test_checks_across_sections_name_theirs():
@@ -317,8 +329,14 @@ def test_checks_across_sections_name_theirs():
 
 
 def test_hints_name_settings_that_exist():
-    settings = {*every_setting(), "grid.seed", "task_settings.T", "task_settings.stim_on", "task_settings.stim_dur",
-                "task_settings.delay"}  # fmt: skip
+    settings = {
+        *every_setting(),
+        "grid.seed",
+        "task_settings.T",
+        "task_settings.stim_on",
+        "task_settings.stim_dur",
+        "task_settings.delay",
+    }
     assert set(NAMES.values()) <= settings
     assert [word for word in NAMES if plain(word) != word] == []
 
@@ -368,8 +386,10 @@ NUMBERS = ["1e3", "1E3", "+1e+3", "1.0e3", "10e2", ".1e4", 1e3, 1000.0, 1000]
 def test_a_number_with_an_exponent_is_a_number_wherever_it_is_given(tmp_path, value):
     # YAML 1.1, and with it Snakemake, reads 1e3 as text; YAML 1.2 and people read a number.
     path = tmp_path / "c.yaml"
-    path.write_text(f"experiment: t\nnetwork: {{N: {value}, gain: {value}}}\n"
-                    f"grid: {{training.n_trials: [{value}], seed: [{value}]}}")  # fmt: skip
+    path.write_text(
+        f"experiment: t\nnetwork: {{N: {value}, gain: {value}}}\n"
+        f"grid: {{training.n_trials: [{value}], seed: [{value}]}}"
+    )
     (cell,) = Experiment.from_yaml(path).cells
     net, training = cell.settings.network, cell.settings.training
     assert (type(net.N), net.N, type(net.gain), net.gain) == (int, 1000, float, 1000.0)
@@ -379,8 +399,10 @@ def test_a_number_with_an_exponent_is_a_number_wherever_it_is_given(tmp_path, va
     config = {"training": {"n_trials": str(value)}}
     read_words(config, config)
     assert TrainingSettings(**config["training"]).n_trials == 1000
-    assert cell.identity(5) == RunSettings(network={"N": 1000, "gain": 1000}, training={"n_trials": 1000},
-                                           seed=5).identity()  # fmt: skip
+    assert (
+        cell.identity(5)
+        == RunSettings(network={"N": 1000, "gain": 1000}, training={"n_trials": 1000}, seed=5).identity()
+    )
 
 
 @pytest.mark.parametrize("value", ["1e-3", "1e400", "1e", "e3", "0x1e3", "1e3 ", "nan", "inf", 1e300, 1000.5], ids=repr)
@@ -460,7 +482,10 @@ def test_the_command_line_is_read_as_yaml(argument, expected):
         read_words(config, words)
         assert {key: value for key, value in config.items() if key in expected} == {
             key: {**({"N": 20} if key == "network" else {}), **({"eval_tr": "5"} if key == "training" else {}), **value}
-            if isinstance(value, dict) else value for key, value in expected.items()}  # fmt: skip
+            if isinstance(value, dict)
+            else value
+            for key, value in expected.items()
+        }
     # What only a file says stays as it is there.
     with pytest.raises(SettingsError, match="training.eval_tr = '5'"):
         Experiment.from_config(config)
@@ -481,14 +506,20 @@ def test_keys_that_stand_twice_on_the_command_line_are_named():
         check_arguments(arguments, {"training": {"eval_tr": "6", "n_trials": "3"}, "network": "{N: [}"})
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ("--config training={eval_tr:5} --cores 1 -C convert=no", "--config: it stands twice on the command line; give it"),
-    ("--configfile a.yaml --configfile b.yaml", "once, as --configfile a.yaml b.yaml"),
-    ("-C convert=no device=cpu convert=yes", "--config convert: it stands twice on the command line; give it once"),
-    ("--config=experiment=a experiment=b", "--config experiment: it stands twice"),
-    ("--config training={eval_tr:_5} training={eval_tr:_6}", "--config training.eval_tr: it stands twice on the"),
-    ("--config experiment=007", "--config experiment: 007 is read as 7; give it a letter"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            "--config training={eval_tr:5} --cores 1 -C convert=no",
+            "--config: it stands twice on the command line; give it",
+        ),
+        ("--configfile a.yaml --configfile b.yaml", "once, as --configfile a.yaml b.yaml"),
+        ("-C convert=no device=cpu convert=yes", "--config convert: it stands twice on the command line; give it once"),
+        ("--config=experiment=a experiment=b", "--config experiment: it stands twice"),
+        ("--config training={eval_tr:_5} training={eval_tr:_6}", "--config training.eval_tr: it stands twice on the"),
+        ("--config experiment=007", "--config experiment: 007 is read as 7; give it a letter"),
+    ],
+)
 def test_what_snakemake_would_lose_of_the_command_line_is_named(arguments, words):
     given = {"training": {}, "convert": "no", "device": "cpu", "experiment": 7 if "007" in arguments else "a"}
     with pytest.raises(SettingsError) as error:
@@ -553,9 +584,16 @@ def test_home_and_variables_in_tracking_uris(home, given, is_):
     assert expanded_uri(given) == is_
 
 
-@pytest.mark.parametrize("config", [
-    {"results": "$NOWHERE/x"}, {"results": "${NOWHERE}"}, {"tracking": {"uri": "sqlite:///$NOWHERE/m.db"}},
-    {"task_file": "$NOWHERE/t.py"}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"results": "$NOWHERE/x"},
+        {"results": "${NOWHERE}"},
+        {"tracking": {"uri": "sqlite:///$NOWHERE/m.db"}},
+        {"task_file": "$NOWHERE/t.py"},
+    ],
+    ids=str,
+)
 def test_variables_that_are_not_set_are_named(home, config):
     with pytest.raises(
         SettingsError,

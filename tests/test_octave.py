@@ -54,8 +54,14 @@ def test_a_network_scores_the_same_in_the_published_function(tmp_path):
     model = rate_model(mat)
     # Not the best lambda, but one with which some trials are wrong, so that there is something to compare.
     search = search_scaling(model, task, ConversionSettings(n_trials=60, search="full"), seed=4)
-    add_to_mat(mat, {"opt_scaling_factor": search.opt_scaling_factor, "all_perfs": search.all_perfs,
-                     "scaling_factors": search.scaling_factors})  # fmt: skip
+    add_to_mat(
+        mat,
+        {
+            "opt_scaling_factor": search.opt_scaling_factor,
+            "all_perfs": search.all_perfs,
+            "scaling_factors": search.scaling_factors,
+        },
+    )
     kinds = ["go", "nogo"] * (N_TRIALS // 2)
     # One column more than T, as the published search has it
     u = np.stack([np.pad(task.generate_stimulus(kind, 0)[0], ((0, 0), (0, 1))) for kind in kinds], -1)

@@ -17,8 +17,15 @@ def experiment(grid=None, **changes) -> Experiment:
 
 
 def test_the_plan_counts_networks_and_gives_units():
-    grid = {"task": ["go-nogo", "mante"], "taus": [[4, 20], 4], "refractory": [0, 2.5], "threshold": [None, -45],
-            "task_settings.stim_on": [50, 60], "apply_dale": [True], "seed": "3..12"}  # fmt: skip
+    grid = {
+        "task": ["go-nogo", "mante"],
+        "taus": [[4, 20], 4],
+        "refractory": [0, 2.5],
+        "threshold": [None, -45],
+        "task_settings.stim_on": [50, 60],
+        "apply_dale": [True],
+        "seed": "3..12",
+    }
     assert plan(experiment(grid)) == [
         "test: 80 networks (8 grid points x 10 seeds), each scored or converted in 4 ways",
         "  task        go-nogo, mante",
@@ -61,17 +68,25 @@ def test_time_constants_as_in_the_paper_are_not(taus):
 SLIPS = [
     # Times in another unit.
     (dict(task_settings={"T": 1000}), "task_settings of go-nogo: T = 1000 is in steps of 5 ms; if ms were mea"),
-    (dict(task="xor", task_settings={"stim_dur": 250, "delay": 50, "T": 1500}),
-     "task_settings of xor: stim_dur = 250, delay = 50, T = 1500 are in steps of 5 ms; if ms were meant, write 50, 10"),
+    (
+        dict(task="xor", task_settings={"stim_dur": 250, "delay": 50, "T": 1500}),
+        "task_settings of xor: stim_dur = 250, delay = 50, T = 1500 are in steps of 5 ms; "
+        "if ms were meant, write 50, 10",
+    ),
     (dict(spiking={"refractory": 0.002}), "spiking.refractory = 0.002 is in ms and less than 0.05 ms; if seconds were"),
     (dict(spiking={"tau_m": 0.01}), "spiking.tau_m = 0.01 is in ms and less than 1 ms; if seconds were meant, wr"),
     (dict(spiking={"dt": 5e-5}), "spiking.dt = 5e-05 is in ms and less than 0.001 ms; if seconds were meant, wr"),
     (dict(spiking={"threshold": -0.04}), "spiking.threshold = -0.04 is in mV; if volts were meant, write -40"),
-    (dict(spiking={"stimulation": {"mode": "exc", "window": [0.2, 0.4]}}),
-     "spiking.stimulation.window = [0.2, 0.4] is in ms; if seconds were meant, write [200, 400]"),
+    (
+        dict(spiking={"stimulation": {"mode": "exc", "window": [0.2, 0.4]}}),
+        "spiking.stimulation.window = [0.2, 0.4] is in ms; if seconds were meant, write [200, 400]",
+    ),
     (dict(grid={"scaling_factors": [25, 50]}), "grid.scaling_factors = [25, 50] converts every network 2 times, each"),
-    (dict(spiking={"stimulation": {"mode": "exc", "window": [1000, 1500]}}),
-     "spiking.stimulation.window = [1000, 1500] has no effect: it begins when the trial is over, which lasts 1000 ms"),
+    (
+        dict(spiking={"stimulation": {"mode": "exc", "window": [1000, 1500]}}),
+        "spiking.stimulation.window = [1000, 1500] has no effect: "
+        "it begins when the trial is over, which lasts 1000 ms",
+    ),
     # Criteria that no network meets.
     (dict(training={"accuracy_threshold": 1}), "training.accuracy_threshold = 1: no accuracy is above it, so no"),
     (dict(training={"n_trials": 1000}), "training.n_trials = 1,000: go-nogo counts as trained after 1,500 trials at"),
@@ -95,7 +110,7 @@ SLIPS = [
     (dict(grid={"dt": [0.1]}, spiking={"dt": 0.2}), "spiking.dt has no effect: the values of the grid take its place"),
     (dict(grid={"task_settings.T": [210]}, task_settings={"T": 220}), "task_settings.T has no effect: the values of"),
     (dict(grid={"task": ["xor"]}, task="go-nogo"), "task has no effect: the values of the grid take its place"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changes", "said"), SLIPS, ids=[str(c)[:60] for c, _ in SLIPS])
@@ -148,10 +163,14 @@ def test_a_caution_is_said_once_however_large_the_grid():
     assert announcement(e, quiet=True).count("WARNING: ") == 2 and all(a != b for a, b in itertools.pairwise(sentences))
 
 
-@pytest.mark.parametrize(("settings", "hint"), [
-    ({"stim_on": 250}, "(durations are in steps of 5 ms; if ms were meant, write stim_on: 50)"),
-    ({"stim_on": 251}, ""), ({"stim_on": 5000}, ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"stim_on": 250}, "(durations are in steps of 5 ms; if ms were meant, write stim_on: 50)"),
+        ({"stim_on": 251}, ""),
+        ({"stim_on": 5000}, ""),
+    ],
+)
 def test_a_stimulus_that_would_fit_in_ms_says_so(settings, hint):
     from ratecore.settings.base import SettingsError
     from ratecore.settings.run import RunSettings

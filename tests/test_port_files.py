@@ -174,10 +174,14 @@ def test_settings_that_are_numbers_of_numpy_count(tmp_path):
     assert load_task(path).settings == {"T": 70, "stim_on": 7, "stim_dur": 10}
 
 
-@pytest.mark.parametrize(("content", "what"), [
-    (b"", "no file as torch saves it since version 1.6"), (b"rubbish" * 50, "no file as torch saves it since"),
-    (b"PK\x03\x04" + bytes(400), "it is cut off or no file of torch"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "no file as torch saves it since version 1.6"),
+        (b"rubbish" * 50, "no file as torch saves it since"),
+        (b"PK\x03\x04" + bytes(400), "it is cut off or no file of torch"),
+    ],
+)
 def test_a_pth_that_is_no_archive_is_named_in_words(tmp_path, content, what):
     (tmp_path / "net.pth").write_bytes(content)
     with pytest.raises(FormatError, match=f"net.pth: not a readable .pth file: {what}"):

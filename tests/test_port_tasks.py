@@ -132,17 +132,21 @@ def test_with_a_criterion_such_a_class_is_a_task_like_others():
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"generate_stimulus": lambda s, trial_type=None, seed=None: (np.random.default_rng().random((1, 40)), 1)},
-         "generate_stimulus.. gives another trial for the same seed"),
-        ({"generate_stimulus": lambda s, trial_type=None, seed=None: (np.zeros((40, 1)), 1)},
-         r"shape \(40, 1\).* \(is it transposed\?\)"),
+        (
+            {"generate_stimulus": lambda s, trial_type=None, seed=None: (np.random.default_rng().random((1, 40)), 1)},
+            "generate_stimulus.. gives another trial for the same seed",
+        ),
+        (
+            {"generate_stimulus": lambda s, trial_type=None, seed=None: (np.zeros((40, 1)), 1)},
+            r"shape \(40, 1\).* \(is it transposed\?\)",
+        ),
         ({"generate_stimulus": lambda s, trial_type=None, seed=None: np.zeros((1, 40))}, "two things"),
         ({"generate_stimulus": lambda s, trial_type=None, seed=None: s.settings["delay"]}, "KeyError: 'delay'"),
         ({"generate_target": lambda s, label: np.zeros(20)}, r"generate_target.*shape \(20,\).*shape \(40,\)"),
         ({"generate_target": lambda s, label: np.random.rand(40)}, "generate_target.* draws from np.random"),
         ({"validate_settings": lambda s: s.settings["delay"]}, "__init__.. raised KeyError: 'delay'"),
     ],
-)  # fmt: skip
+)
 def test_its_faults_are_named_before_training(fault, words):
     TaskFactory.register_task("own", type("Wrong", (Ramp,), fault))
     with pytest.raises(SettingsError, match=words):
@@ -167,8 +171,9 @@ def test_a_class_without_a_stimulus_or_a_target_says_what_it_lacks():
         settings()
 
 
-@pytest.mark.parametrize(("kind", "key"), [(GoNogoTask, "delay"), (GoNogoTask, "offset"), (ManteTask, "delay"),
-                                           (XORTask, "colour")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "key"), [(GoNogoTask, "delay"), (GoNogoTask, "offset"), (ManteTask, "delay"), (XORTask, "colour")]
+)
 def test_a_setting_that_a_task_does_not_use_warns_once_and_is_an_error_in_a_configuration(kind, key):
     own = type("Own", (kind,), {"name": "own"})
     with pytest.warns(UserWarning, match=f"own: the task has no setting '{key}', which is ignored; it has T, stim_on"):

@@ -154,8 +154,14 @@ def test_python(checkout, part):
 def test_own_task(checkout):
     (checkout / "my_task.py").write_text(block("python", "class Delayed"))
     grid = {"task_settings.delay": [10, 30, 50], "seed": [0]}
-    config = {"experiment": "own", "task": "delayed", "task_file": "my_task.py", "grid": grid,
-              "network": {"N": 10}, "training": {"n_trials": 20, "eval_tr": 5}}  # fmt: skip
+    config = {
+        "experiment": "own",
+        "task": "delayed",
+        "task_file": "my_task.py",
+        "grid": grid,
+        "network": {"N": 10},
+        "training": {"n_trials": 20, "eval_tr": 5},
+    }
     (checkout / "own.yaml").write_text(yaml.safe_dump(config))
     run(
         checkout, ["bash", "-c", "source .venv/bin/activate && snakemake --cores 2 --configfile own.yaml --until train"]

@@ -32,8 +32,14 @@ def test_secrets_are_taken_out(text, shown):
     assert without_secrets(text) == shown
 
 
-@pytest.mark.parametrize("uri", ["http://me:open%2Fse%40same@host/", "postgresql://me:open/se@same@host/x",
-                                 "postgresql://host/x?user=me&password=open%2Fse%40same"])  # fmt: skip
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://me:open%2Fse%40same@host/",
+        "postgresql://me:open/se@same@host/x",
+        "postgresql://host/x?user=me&password=open%2Fse%40same",
+    ],
+)
 @pytest.mark.parametrize("spelling", ["open/se@same", "open%2Fse%40same", "open/se%40same"])
 def test_a_known_password_is_taken_out_wherever_it_stands(monkeypatch, uri, spelling):
     said = f"authentication with {spelling} failed"

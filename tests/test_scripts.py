@@ -33,13 +33,16 @@ def test_a_log_keeps_earlier_attempts(tmp_path):
 @pytest.mark.parametrize(
     ("body", "status", "last"),
     [
-        ("from ratecore.experiment.checkpoints import Interrupted; raise Interrupted(143, 10800)", 128 + signal.SIGTERM,
-         "told to end, saved at trial 10,800; the same command goes on"),
+        (
+            "from ratecore.experiment.checkpoints import Interrupted; raise Interrupted(143, 10800)",
+            128 + signal.SIGTERM,
+            "told to end, saved at trial 10,800; the same command goes on",
+        ),
         ("raise KeyboardInterrupt", 128 + signal.SIGINT, "told to end; the same command goes on"),
         ("os.kill(os.getpid(), signal.SIGTERM)", 128 + signal.SIGTERM, "told to end; the same command goes on"),
     ],
     ids=["while_training", "ctrl_c", "sigterm"],
-)  # fmt: skip
+)
 def test_a_job_that_was_told_to_end_says_so_in_a_line(tmp_path, body, status, last):
     done = attempt(tmp_path / "job.log", body)
     assert done.returncode == status and done.stderr == ""
@@ -48,9 +51,12 @@ def test_a_job_that_was_told_to_end_says_so_in_a_line(tmp_path, body, status, la
 
 @pytest.mark.parametrize(
     ("body", "traceback"),
-    [("raise StageError('1 of 2 runs broke in train:\\n  seed=0: OSError: full')", False),
-     ("raise OSError('full')", True), ("raise SystemExit('full')", True)],
-)  # fmt: skip
+    [
+        ("raise StageError('1 of 2 runs broke in train:\\n  seed=0: OSError: full')", False),
+        ("raise OSError('full')", True),
+        ("raise SystemExit('full')", True),
+    ],
+)
 def test_an_error_is_in_the_log_and_on_standard_error(tmp_path, body, traceback):
     done = attempt(tmp_path / "job.log", body)
     log = (tmp_path / "job.log").read_text()

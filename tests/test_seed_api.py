@@ -72,8 +72,9 @@ def test_task_functions(name):
 def test_configs_and_factory():
     config = rate.create_default_config(N=12, som_N=1)
     assert config == rate.RNNConfig(12, 0.2, 0.2, som_N=1, gain=1.5, apply_dale=True, w_dist="gaus", device="cpu")
-    net = rate.RateRNNFactory.create("FR_RNN_dale", rate.create_default_config(N=12), w_in=torch.ones(12, 2),
-                                     w_out=torch.zeros(1, 12), taus=(10,))  # fmt: skip
+    net = rate.RateRNNFactory.create(
+        "FR_RNN_dale", rate.create_default_config(N=12), w_in=torch.ones(12, 2), w_out=torch.zeros(1, 12), taus=(10,)
+    )
     assert isinstance(net, rate.FR_RNN_dale) and isinstance(net, rate.AbstractRateRNN)
     assert net.w_in.shape == (12, 2) and net.settings.taus == (10.0,)
     assert "FR_RNN_dale" in rate.RateRNNFactory.list_available()

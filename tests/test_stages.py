@@ -332,10 +332,17 @@ def test_colours_and_names():
 
 def test_the_record_of_a_long_training_is_small(tmp_path):
     # 6,000 trials with a test after every 100, mante's curves of four conditions: well under 1 MB.
-    experiment = Experiment.from_config({
-        **CONFIG, "results": str(tmp_path), "task": "mante", "grid": {"seed": [0]}, "task_settings": {},
-        "training": {"n_trials": 6000, "eval_tr": 1, "accuracy_threshold": 1.0}, "evaluation": {},
-    })  # fmt: skip
+    experiment = Experiment.from_config(
+        {
+            **CONFIG,
+            "results": str(tmp_path),
+            "task": "mante",
+            "grid": {"seed": [0]},
+            "task_settings": {},
+            "training": {"n_trials": 6000, "eval_tr": 1, "accuracy_threshold": 1.0},
+            "evaluation": {},
+        }
+    )
     (run,) = runs_of(experiment)
     for stage in ("train", "evaluate", "export"):
         do(stage, [run])

@@ -92,7 +92,7 @@ def _init_elsewhere(self, settings=None):
 
 def _int_of_a_word(self, settings=None):
     AbstractTask.__init__(self, settings)
-    int('x')  # fmt: skip
+    int("x")
 
 
 def _seeded_by_the_clock(self, rng):
@@ -214,9 +214,11 @@ FAULTS = {
     "graded raises": ({"evidence_levels": (0.5,), "draw_graded_trial": lambda s, kind, level: 1},
                       ["draw_graded_trial('up') raised TypeError"]),
 }  # fmt: skip
-SHORT = {"u": ("draw_trial", lambda f: lambda self, kind, rng: (f(self, rng), kind)),
-         "z": ("generate_target", lambda f: lambda self, label: f(self)),
-         "c": ("is_correct", lambda f: lambda self, o, label: f(self, o))}  # fmt: skip
+SHORT = {
+    "u": ("draw_trial", lambda f: lambda self, kind, rng: (f(self, rng), kind)),
+    "z": ("generate_target", lambda f: lambda self, label: f(self)),
+    "c": ("is_correct", lambda f: lambda self, o, label: f(self, o)),
+}
 
 
 def with_fault(changes) -> type[AbstractTask]:

@@ -54,18 +54,24 @@ def run(path) -> RunSettings:
     return RunSettings(task="mine", task_file=path)
 
 
-@pytest.mark.parametrize("text", [
-    "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass Size:\n    value: float\n"
-    "SIZE = Size(1.0).value",
-    "from typing import NamedTuple\nclass Size(NamedTuple):\n    value: float\nSIZE = Size(1.0).value",
-    "import enum\nclass Size(enum.Enum):\n    ONE = 1\nSIZE = Size.ONE.value",
-    "from beside import SIZE", "import package.inner\nSIZE = package.inner.SIZE",
-    "from package import inner\nSIZE = inner.SIZE",
-    "import json\nfrom pathlib import Path\nSIZE = json.loads(Path(__file__).with_name('size.json').read_text())[0]",
-    "SIZE = 1\nif __name__ == '__main__':\n    raise SystemExit",
-    "import random\nSIZE = 1 + 0 * random.random()",
-], ids=["dataclass", "named tuple", "enum", "beside", "package", "from package", "file", "main",
-        "random.py"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass Size:\n    value: float\n"
+        "SIZE = Size(1.0).value",
+        "from typing import NamedTuple\nclass Size(NamedTuple):\n    value: float\nSIZE = Size(1.0).value",
+        "import enum\nclass Size(enum.Enum):\n    ONE = 1\nSIZE = Size.ONE.value",
+        "from beside import SIZE",
+        "import package.inner\nSIZE = package.inner.SIZE",
+        "from package import inner\nSIZE = inner.SIZE",
+        "import json\nfrom pathlib import Path\n"
+        "SIZE = json.loads(Path(__file__).with_name('size.json').read_text())[0]",
+        "SIZE = 1\nif __name__ == '__main__':\n    raise SystemExit",
+        "import random\nSIZE = 1 + 0 * random.random()",
+    ],
+    ids=["dataclass", "named tuple", "enum", "beside", "package", "from package", "file", "main", "random.py"],
+)
 def test_a_task_file_is_a_module_whose_folder_can_be_imported_from(tmp_path, text):
     written(tmp_path, "SIZE = 1", "beside.py")
     written(tmp_path, "raise RuntimeError('this is no module of Python')", "random.py")
@@ -142,12 +148,17 @@ def test_a_module_that_was_imported_before_is_not_run_again(tmp_path, monkeypatc
 
 
 def test_a_program_may_name_itself_as_the_task_file(tmp_path):
-    path = written(tmp_path, "SIZE = 1\n" + TASK + (
-        "if __name__ == '__main__':\n"
-        "    from ratecore.settings.run import RunSettings\n"
-        "    run = RunSettings(task='mine', task_file=__file__)\n"
-        "    print(run.identity(), type(run.create_task()) is Mine)\n"
-    ))  # fmt: skip
+    path = written(
+        tmp_path,
+        "SIZE = 1\n"
+        + TASK
+        + (
+            "if __name__ == '__main__':\n"
+            "    from ratecore.settings.run import RunSettings\n"
+            "    run = RunSettings(task='mine', task_file=__file__)\n"
+            "    print(run.identity(), type(run.create_task()) is Mine)\n"
+        ),
+    )
     said = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True).stdout
     assert said.split() == [run(path).identity(), "True"]
 
@@ -175,9 +186,11 @@ BROKEN = {
     "function": ("def size():\n    return 1 / 0\n\nsize()\n", ["ZeroDivisionError", "line 4", "line 2, in size"]),
     "beside": ("import broken\n", ["ValueError: not this", "broken.py', line 1"]),
     "missing": ("import beside_nothing\n", ["ModuleNotFoundError: No module named 'beside_nothing'"]),
-    "register": ("from ratecore.tasks import TaskFactory\nTaskFactory.register_task('mine', int)\n",
-                 ["TypeError: register_task: <class 'int'> is not a subclass", "line 2, in <module>"]),
-}  # fmt: skip
+    "register": (
+        "from ratecore.tasks import TaskFactory\nTaskFactory.register_task('mine', int)\n",
+        ["TypeError: register_task: <class 'int'> is not a subclass", "line 2, in <module>"],
+    ),
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -199,12 +212,18 @@ def test_an_error_names_the_line_and_the_file_can_be_loaded_once_it_is_mended(tm
     assert run(path).create_task().T == 40
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("if __name__ == '__main__':\n    TaskFactory.register_task('mine', Mine)",
-     "registers no task: it must call TaskFactory.register_task('mine', <the class>)"),
-    ("", "registers no task"),
-    ("TaskFactory.register_task('my-own', Mine)", "registers my-own; available: go-nogo, mante, my-own, xor"),
-], ids=["under main", "none", "another name"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "if __name__ == '__main__':\n    TaskFactory.register_task('mine', Mine)",
+            "registers no task: it must call TaskFactory.register_task('mine', <the class>)",
+        ),
+        ("", "registers no task"),
+        ("TaskFactory.register_task('my-own', Mine)", "registers my-own; available: go-nogo, mante, my-own, xor"),
+    ],
+    ids=["under main", "none", "another name"],
+)
 def test_a_file_that_registers_no_such_task_is_named(tmp_path, text, words):
     path = written(tmp_path, "SIZE = 1\n" + TASK.rpartition("TaskFactory")[0] + text)
     with pytest.raises(SettingsError, match="unknown task 'mine'; task_file ") as error:

@@ -24,8 +24,9 @@ TIMES = {"T": 120, "stim_on": 10, "stim_dur": 10, "delay": 40}
 @pytest.fixture(scope="module")
 def xor(tmp_path_factory):
     """An xor network whose delay is not the default one, as it was exported."""
-    settings = RunSettings(task="xor", task_settings=TIMES, network=dict(N=10, P_inh=0.3),
-                           training=dict(n_trials=2, eval_tr=2))  # fmt: skip
+    settings = RunSettings(
+        task="xor", task_settings=TIMES, network=dict(N=10, P_inh=0.3), training=dict(n_trials=2, eval_tr=2)
+    )
     result = train(settings)
     mat, pth = export(tmp_path_factory.mktemp("xor"), settings, result, result.last_test)
     return settings, result, mat, pth
@@ -168,8 +169,10 @@ def test_where_nothing_shows_the_settings_the_defaults_are_said(xor, tmp_path, c
     assert "does not hold" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("value", [3.0, "text", {"T": "long"}, np.array([1, "a"], object),
-                                   {"T": np.zeros((0, 0))}, {"T": [200, 300]}, {"T": np.nan}])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [3.0, "text", {"T": "long"}, np.array([1, "a"], object), {"T": np.zeros((0, 0))}, {"T": [200, 300]}, {"T": np.nan}],
+)
 def test_variables_of_others_with_these_names_do_no_harm(xor, tmp_path, capsys, value):
     path = without(xor[2], tmp_path, "task_settings", task="Context experiment 3", task_settings=value)
     assert load_task(path, "xor").settings == TIMES
@@ -182,8 +185,9 @@ def test_names_that_no_matlab_structure_has_come_back(tmp_path):
         defaults = {"T": 60, "stim_on": 5, "stim_dur": 5, "go-prob": 0.5, "go.prob": 0.25, "_hidden": 3, "x" * 80: 2.5}
 
     TaskFactory.register_task("named", Named)
-    settings = RunSettings(task="named", task_settings={"go-prob": 0.75}, network=dict(N=4),
-                           training=dict(n_trials=1, eval_tr=1))  # fmt: skip
+    settings = RunSettings(
+        task="named", task_settings={"go-prob": 0.75}, network=dict(N=4), training=dict(n_trials=1, eval_tr=1)
+    )
     result = train(settings)
     mat, _ = export(tmp_path, settings, result, result.last_test)
     assert load_task(mat).settings == {**Named.defaults, "go-prob": 0.75}

@@ -98,15 +98,22 @@ def test_a_uri_with_control_characters_is_refused_and_not_shown(monkeypatch, tmp
         tracking_uri("http://host", tmp_path)
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("[1]", "must be an object"), ("{", "not an event"), ('{"event": "end", "time": 1}', "no 'stage'"),
-    ('{"event": "end", "stage": "train", "time": NaN}', "NaN is no number"), ("[" * 100_000, "not an event"),
-    ('{"event": "end", "stage": "train", "time": 1, "files": ["a"]}', "'files' is list"),
-    ('{"event": "metrics", "stage": "train", "time": 1, "step": 3}', "no 'values'"),
-    ('{"event": "metrics", "stage": "train", "time": 1, "step": 3, "values": {"a": "b"}}', "'values' holds"),
-    ('{"event": "end", "stage": "train", "time": 1, "curves": {"a": [[1]]}}', "'curves' holds"),
-    ('{"event": "end", "stage": "train", "time": 1e300}', "seconds since 1970"),
-], ids=lambda v: v[:40])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "must be an object"),
+        ("{", "not an event"),
+        ('{"event": "end", "time": 1}', "no 'stage'"),
+        ('{"event": "end", "stage": "train", "time": NaN}', "NaN is no number"),
+        ("[" * 100_000, "not an event"),
+        ('{"event": "end", "stage": "train", "time": 1, "files": ["a"]}', "'files' is list"),
+        ('{"event": "metrics", "stage": "train", "time": 1, "step": 3}', "no 'values'"),
+        ('{"event": "metrics", "stage": "train", "time": 1, "step": 3, "values": {"a": "b"}}', "'values' holds"),
+        ('{"event": "end", "stage": "train", "time": 1, "curves": {"a": [[1]]}}', "'curves' holds"),
+        ('{"event": "end", "stage": "train", "time": 1e300}', "seconds since 1970"),
+    ],
+    ids=lambda v: v[:40],
+)
 def test_a_line_with_its_checksum_is_not_yet_an_event(tmp_path, text, message):
     (tmp_path / "record.jsonl").write_text(f"{zlib.crc32(text.encode()):08x} {text}\n")
     with pytest.raises(RecordError, match=r"record.jsonl, line 1: not an event") as error:
@@ -152,8 +159,14 @@ def store(tmp_path_factory):
 
 def write_run(folder, name="go-nogo seed=0"):
     record = Record(folder / "record.jsonl")
-    record.append("start", "train", identity="i", labels={"name": name}, tags={"task": "go-nogo", "git_commit": None},
-                  params={"N": 20, "taus": "4_20"})  # fmt: skip
+    record.append(
+        "start",
+        "train",
+        identity="i",
+        labels={"name": name},
+        tags={"task": "go-nogo", "git_commit": None},
+        params={"N": 20, "taus": "4_20"},
+    )
     for step in range(100, 2600, 100):
         record.append("metrics", "train", step=step, values={"train/test_loss": 1000 / step, "train/loss": 3.0})
     sha256 = write_atomic(folder / "scores.json", b"{}")

@@ -36,8 +36,14 @@ class Reader:
         self.checkout.configure(grid={"seed": [0]}, task_settings=SMALL["task_settings"]["go-nogo"])
         path = os.pathsep.join([str(Path(sys.executable).parent), str(postgresql_programs()), os.environ["PATH"]])
         # The text's address has no port: PostgreSQL's own variable names the one of this test.
-        self.env = environment(PATH=path, PGHOST="127.0.0.1", PGPORT=str(postgresql.port), PGUSER="keeper",
-                               PGPASSWORD="sec ret", PYTHONWARNINGS="ignore")  # fmt: skip
+        self.env = environment(
+            PATH=path,
+            PGHOST="127.0.0.1",
+            PGPORT=str(postgresql.port),
+            PGUSER="keeper",
+            PGPASSWORD="sec ret",
+            PYTHONWARNINGS="ignore",
+        )
 
     def command(self, text):
         for old, new in {":5000": f":{self.port}", "--port 5000": f"--port {self.port}"}.items():
@@ -45,16 +51,28 @@ class Reader:
         return ["bash", "-euc", text]
 
     def run(self, text, **env):
-        done = subprocess.run(self.command(text), cwd=self.folder, env={**self.env, **env}, capture_output=True,
-                              text=True, timeout=PATIENCE)  # fmt: skip
+        done = subprocess.run(
+            self.command(text),
+            cwd=self.folder,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
         return done.stdout + done.stderr
 
     @contextlib.contextmanager
     def serving(self, text):
         with open(self.folder / "server.log", "wb") as log:
-            process = subprocess.Popen(self.command(text.replace("mlflow server", "exec mlflow server")), stdout=log,
-                                       cwd=self.folder, env=self.env, stderr=log, start_new_session=True)  # fmt: skip
+            process = subprocess.Popen(
+                self.command(text.replace("mlflow server", "exec mlflow server")),
+                stdout=log,
+                cwd=self.folder,
+                env=self.env,
+                stderr=log,
+                start_new_session=True,
+            )
         try:
             deadline = time.monotonic() + PATIENCE
             while True:
@@ -110,9 +128,14 @@ def said_of_a_deleted_run(reader, run, server):
     """What a replay of a deleted run says, which does not know any more how far it was."""
     (run / "mirror.json").unlink()
     (reader.folder / "results/small/mirrored.json").unlink()
-    done = subprocess.run([sys.executable, "-m", "ratecore.cli", "replay", "results", "--uri", server],
-                          cwd=reader.folder, env=reader.env, capture_output=True, text=True,
-                          timeout=PATIENCE)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "ratecore.cli", "replay", "results", "--uri", server],
+        cwd=reader.folder,
+        env=reader.env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
     assert done.returncode == 1
     return done.stderr
 

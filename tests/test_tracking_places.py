@@ -146,8 +146,11 @@ def test_the_path_that_an_earlier_version_noted_is_not_gone_back_to(original, tm
     shutil.copytree(original, copy)
     elsewhere = tmp_path / "mlflow.db"
     elsewhere.touch()
-    for noted, used in ((original / "mlflow.db", copy / "mlflow.db"), (tmp_path / "gone/mlflow.db", copy / "mlflow.db"),
-                        (elsewhere, elsewhere)):  # fmt: skip
+    for noted, used in (
+        (original / "mlflow.db", copy / "mlflow.db"),
+        (tmp_path / "gone/mlflow.db", copy / "mlflow.db"),
+        (elsewhere, elsewhere),
+    ):
         (copy / "demo" / "tracking.json").write_bytes(sealed_json({"uri": f"sqlite:///{noted}"}))
         assert cli.uri_of(copy / "demo", None) == f"sqlite:///{used}"
     (copy / "demo" / "tracking.json").write_bytes(sealed_json({"uri": None}))
@@ -195,8 +198,14 @@ def test_make_ui_of_a_copy_shows_the_artifacts_of_the_copy(original, tmp_path):
     )
     assert nothing.returncode and "no where/mlflow.db: no such file" in nothing.stderr
     with open(tmp_path / "log", "w") as log:
-        server = subprocess.Popen([*command, f"RESULTS={results}"], env=environment(), cwd=ROOT, stdout=log, stderr=log,
-                                  start_new_session=True)  # fmt: skip
+        server = subprocess.Popen(
+            [*command, f"RESULTS={results}"],
+            env=environment(),
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         address = f"http://127.0.0.1:{port}/get-artifact?path=evaluation/scores.json&run_uuid={run_id}"
         assert answer_of(address, server) == b"of the copy", (tmp_path / "log").read_text()
@@ -237,8 +246,10 @@ def test_one_hundred_thousand_runs_are_moved_in_seconds(original, tmp_path):
         copied = ["'r' || value" if c == "run_uuid" else c for c in columns]
         numbers = "WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 100000)"
         db.execute(f"CREATE TEMP TABLE numbers AS {numbers} SELECT value FROM n")
-        db.execute(f"INSERT INTO runs ({', '.join(columns)}) SELECT {', '.join(copied)} FROM "
-                   "(SELECT * FROM runs LIMIT 1), numbers")  # fmt: skip
+        db.execute(
+            f"INSERT INTO runs ({', '.join(columns)}) SELECT {', '.join(copied)} FROM "
+            "(SELECT * FROM runs LIMIT 1), numbers"
+        )
         db.commit()
     start = time.monotonic()
     assert take_artifacts_along(file, tmp_path / "new") == ["Default", "demo"]

@@ -28,8 +28,11 @@ def test_a_follower_leaves_statistics(tmp_path, monkeypatch):
     assert {table for table, _ in rows(file, analysed)} == {"latest_metrics", "params"}
     # What a few runs say of keys and runs would mislead SQLite once they are many: see MANY.
     key = "mlflow.ratecore.run.run1"
-    how = rows(file, "EXPLAIN QUERY PLAN SELECT * FROM runs JOIN (SELECT * FROM tags WHERE key = '" + key + "') AS t "
-                     "ON runs.run_uuid = t.run_uuid WHERE lifecycle_stage = 'active' ORDER BY start_time")  # fmt: skip
+    how = rows(
+        file,
+        "EXPLAIN QUERY PLAN SELECT * FROM runs JOIN (SELECT * FROM tags WHERE key = '" + key + "') AS t "
+        "ON runs.run_uuid = t.run_uuid WHERE lifecycle_stage = 'active' ORDER BY start_time",
+    )
     assert "SEARCH tags" in how[0][3] and "(key=?)" in how[0][3]
     monkeypatch.setattr(sqlite, "MANY", 3)
     assert refresh_statistics(uri)

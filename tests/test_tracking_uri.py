@@ -164,9 +164,13 @@ def test_a_file_that_mlflow_cannot_use_is_named_before_any_job(tmp_path):
     database(other, "CREATE TABLE birds (name)")
     (tmp_path / "empty.db").touch()
     old, new = (database(tmp_path / f"{v}.db", SCHEMA.format(v)) for v in ("451aebb31d03", "ffffffffffff"))
-    for path, said in ((folder, f"this is a folder; write 'sqlite:///{folder}/mlflow.db'"), (other, "another program"),
-                       (text, "no SQLite database"), (old, f"older MLflow; .*mlflow db upgrade 'sqlite:///{old}'"),
-                       (new, "newer MLflow than the one installed")):  # fmt: skip
+    for path, said in (
+        (folder, f"this is a folder; write 'sqlite:///{folder}/mlflow.db'"),
+        (other, "another program"),
+        (text, "no SQLite database"),
+        (old, f"older MLflow; .*mlflow db upgrade 'sqlite:///{old}'"),
+        (new, "newer MLflow than the one installed"),
+    ):
         with pytest.raises(ValueError, match=said):
             check_uri("tracking.uri", f"sqlite:///{path}")
     assert check_uri("tracking.uri", f"sqlite:///{tmp_path}/empty.db")

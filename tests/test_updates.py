@@ -49,8 +49,10 @@ def test_fused_updates_are_those_of_torch(case, loss_fn, batch):
         assert theirs["param_groups"] == ours["param_groups"] and theirs["state"].keys() == ours["state"].keys()
         if dtype == torch.float64:
             for k, entry in theirs["state"].items():
-                assert all(torch.allclose(entry[key], ours["state"][k][key].to(entry[key].dtype), rtol=1e-7, atol=1e-12)
-                           for key in entry)  # fmt: skip
+                assert all(
+                    torch.allclose(entry[key], ours["state"][k][key].to(entry[key].dtype), rtol=1e-7, atol=1e-12)
+                    for key in entry
+                )
 
 
 @pytest.mark.parametrize(("first", "second"), [(TorchUpdates, FusedUpdates), (FusedUpdates, TorchUpdates)])

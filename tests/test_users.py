@@ -26,10 +26,20 @@ READS = "-all,+dac_read_search"
 
 def do_as(user, code, *arguments, umask=0o002, cwd="/", **environment):
     """Runs Python code as a user of the group. Returns the finished process."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
-           "OMP_NUM_THREADS": "1", **environment}  # fmt: skip
-    become = ["setpriv", f"--reuid={user}", f"--regid={GROUP}", "--clear-groups", f"--inh-caps={READS}",
-              f"--ambient-caps={READS}"]  # fmt: skip
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "OMP_NUM_THREADS": "1",
+        **environment,
+    }
+    become = [
+        "setpriv",
+        f"--reuid={user}",
+        f"--regid={GROUP}",
+        "--clear-groups",
+        f"--inh-caps={READS}",
+        f"--ambient-caps={READS}",
+    ]
     command = [*become, sys.executable, "-P", "-c", code, *map(str, arguments)]
     return subprocess.run(command, umask=umask, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
 
