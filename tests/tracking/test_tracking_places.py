@@ -34,7 +34,7 @@ from ratecore.tracking.mlflow.state import read_state
 from ratecore.tracking.mlflow.uri import is_default, stored_uri, tracking_uri
 from ratecore.tracking.record import RecordError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
 

@@ -16,7 +16,7 @@ import ratecore as rate
 from ratecore import model
 from ratecore.main import main, parser, restricted_float, str2bool
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 QUICK_START = """
 import torch

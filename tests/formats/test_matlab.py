@@ -47,7 +47,7 @@ def test_files_of_scipys_tests_are_read_as_scipy_reads_them_or_refused_by_name(p
         assert set(ours) == {"äray_name"}
         return
     if container.is_hdf5(path.read_bytes()):
-        pytest.skip("of MATLAB 7.3, which SciPy does not read: tests/test_matlab73.py")
+        pytest.skip("of MATLAB 7.3, which SciPy does not read: tests/formats/test_matlab73.py")
     theirs = {k: v for k, v in scipy.io.loadmat(path).items() if not k.startswith("__")}
     for name, value in theirs.items():
         plain = scipy.sparse.issparse(value) or (type(value) is np.ndarray and value.dtype.kind not in "OV")

@@ -15,7 +15,7 @@ from test_tracking import open_run, write_run
 from ratecore.system.files import locked, write_atomic, write_new
 from ratecore.tracking import Record
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GROUP, ONE, OTHER = 20_000, 20_001, 20_002  # none of them has an entry in passwd
 as_root = pytest.mark.skipif(
     os.getuid() != 0 or not shutil.which("setpriv"), reason="only root can start processes of other users"

@@ -19,7 +19,7 @@ from ratecore.system.files import check_writable
 from ratecore.system.streams import stream
 from ratecore.tasks import TaskFactory
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def experiment(grid=None, **changes):

@@ -16,7 +16,7 @@ import ratecore as rate
 from ratecore import spiking
 from ratecore.compat.absent import ABSENT
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 SECTIONS = yaml.safe_load((DOCS / "migrating.yaml").read_text())
 ROWS = [row for section in SECTIONS for row in section["rows"]]
 

@@ -16,7 +16,7 @@ from ratecore.formats import add_to_mat, load_mat, load_network, load_task, read
 from ratecore.formats.mat import read_variables
 from ratecore.spiking import rate_model
 
-DOCS = (Path(__file__).parents[1] / "docs/files.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs/files.md").read_text()
 OCTAVE = shutil.which("octave-cli") or shutil.which("octave")
 LAMBDA = {"opt_scaling_factor": 30.0, "all_perfs": np.array([0.5, 1.0]), "scaling_factors": np.array([20.0, 30.0])}
 

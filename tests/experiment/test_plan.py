@@ -9,7 +9,7 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.plan import announcement, cautions, plan
 from ratecore.settings.reading import load_yaml
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def experiment(grid=None, **changes) -> Experiment:
