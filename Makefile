@@ -45,7 +45,7 @@ coverage: install
 	cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && \
 	  NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR=$$cache $(BIN)/python -m pytest --cov --cov-report=term --cov-report=html $(TESTS)
 
-# Minutes of training and conversion, compared with the figures of the paper.
+# Minutes of training and conversion, compared with the figures of the paper; and the complete demo.
 paper-test: install
 	$(BIN)/python -m pytest --dist load -m paper
 
