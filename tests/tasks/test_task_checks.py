@@ -210,7 +210,7 @@ FAULTS = {
     "no window": ({"defaults": {"T": 40}}, ["no settings stim_on and stim_dur", "`response_window`", "`stimulus_end`"]),
     "T raises": ({"T": property(lambda s: s.nothing)}, ["T: AttributeError"]),
     "types raise": ({"trial_types": property(lambda s: s.nothing)}, ["trial_types: AttributeError"]),
-    "accident in init": ({"__init__": _int_of_a_word}, ["__init__() raised ValueError: invalid literal", "int('x')"]),
+    "accident in init": ({"__init__": _int_of_a_word}, ["__init__() raised ValueError: invalid literal", 'int("x")']),
     "graded raises": ({"evidence_levels": (0.5,), "draw_graded_trial": lambda s, kind, level: 1},
                       ["draw_graded_trial('up') raised TypeError"]),
 }  # fmt: skip
