@@ -37,12 +37,12 @@ test: install
 	$(BIN)/python -m pytest
 
 # Lines of compiled loops count as covered when Numba compiles them; with an empty cache, it compiles all that are used.
-# TESTS='tests/test_lif.py' measures some of the tests.
+# TESTS='tests/spiking/test_lif.py' measures some of the tests.
 coverage: install
 	cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && \
 	  NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR=$$cache $(BIN)/python -m pytest --cov --cov-report=term --cov-report=html $(TESTS)
 
-# Minutes of training and conversion, compared with the figures of the paper.
+# Minutes of training and conversion, compared with the figures of the paper; and the complete demo.
 paper-test: install
 	$(BIN)/python -m pytest --dist load -m paper
 

@@ -22,15 +22,23 @@ from ratecore.settings.run import RunSettings  # noqa: E402
 # Seconds after which something is taken to hang. Far above what it takes on a busy machine: no test measures speed.
 PATIENCE = 1800
 
-# Files whose tests take minutes. They are begun first, so that in the end no worker is alone with one of them.
+# The files that take longest. They are begun first, so that in the end no worker is alone with one of them.
 LONGEST = (
-    "test_readme.py",
     "test_workflow.py",
+    "test_readme.py",
     "test_new_stage.py",
     "test_outside.py",
     "test_faults.py",
     "test_tracking_docs.py",
+    "test_convert.py",
+    "test_tracking.py",
+    "test_tracking_trouble.py",
+    "test_compilation.py",
+    "test_users.py",
+    "test_stages.py",
+    "test_bounds.py",
     "test_benchmarks.py",
+    "test_tracking_places.py",
 )
 
 
@@ -74,6 +82,28 @@ def own_registry(monkeypatch):
     for name in set(sys.modules) - before:
         if any(files._is_beside(sys.modules[name], folder) for folder in folders):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def png_file():
+    """The bytes of a small PNG file."""
+    from ratecore import figures
+
+    return figures.png(figures.note("-"))
+
+
+@pytest.fixture
+def figures_are_not_rendered(monkeypatch, png_file):
+    """Figures are made, but one PNG stands for all: rendering takes longer than the stages of a small network."""
+    from matplotlib.figure import Figure
+
+    from ratecore import figures
+
+    def png(figure):
+        assert isinstance(figure, Figure)
+        return png_file
+
+    monkeypatch.setattr(figures, "png", png)
 
 
 @pytest.fixture(scope="session")

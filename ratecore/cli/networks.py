@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
 from ratecore.settings.base import SettingsError
 
@@ -141,7 +142,8 @@ def convert_command(args) -> int:
     from ratecore.tasks.files import load_task_file
 
     _check_counts(args)
-    spiking = SpikingSettings.model_validate(settings_in(args.spiking, "--spiking"))
+    values: dict[str, Any] = settings_in(args.spiking, "--spiking")
+    spiking = SpikingSettings(**values)
     given = settings_in(args.set)
     if args.task_file:
         load_task_file(args.task_file)

@@ -32,8 +32,15 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(bool(ABSENT), reason=f"a SLURM cluster needs {', '.join(ABSENT)}"),
 ]
-QUICK = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3",
-         "--latency-wait", "5")  # fmt: skip
+QUICK = (
+    "--slurm-no-account",
+    "--slurm-status-command",
+    "squeue",
+    "--slurm-init-seconds-before-status-checks",
+    "3",
+    "--latency-wait",
+    "5",
+)
 
 
 class Cluster(Slurm):
@@ -158,9 +165,15 @@ def test_a_grid_in_which_everything_happens(cluster):
     training = {"eval_freq": 1000, "eval_tr": 20, "accuracy_threshold": 1.0, "loss_threshold": 0.001}
     grid = {"training.n_trials": [9000, 9001, 9002, 60000], "seed": [0]}
     folder = cluster.checkout(
-        "faults", experiment="faults", grid=grid, training=training, network={"N": 200}, device="auto",
-        convert=False, figures={"grid_points": 0},
-    )  # fmt: skip
+        "faults",
+        experiment="faults",
+        grid=grid,
+        training=training,
+        network={"N": 200},
+        device="auto",
+        convert=False,
+        figures={"grid_points": 0},
+    )
     process, experiment = cluster.workflow(folder), experiment_of(folder)
     runs = {str(cell.run(0).training.n_trials): Run.at(experiment, cell, 0) for cell in experiment.cells}
 

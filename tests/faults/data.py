@@ -63,8 +63,12 @@ def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
     experiment = Experiment.from_config({**CONFIG, "results": str(folder)})
     runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     log = io.StringIO()
-    works = {"train": lambda run: train_run(run, log=log), "evaluate": evaluate_run, "export": export_run,
-             "convert": lambda run: convert_run(run, log=log)}  # fmt: skip
+    works = {
+        "train": lambda run: train_run(run, log=log),
+        "evaluate": evaluate_run,
+        "export": export_run,
+        "convert": lambda run: convert_run(run, log=log),
+    }
     for stage, work in works.items():
         run_block(stage, runs, work, log)
     mirrored = Mirrored(experiment.root, STORE)

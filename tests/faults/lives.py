@@ -18,11 +18,18 @@ from ratecore.system.files import locked
 # Real networks that train for 0.5 to 1 s: one trial per update, four trials per update, and two seeds in parallel.
 VARIANTS = {
     "go-nogo": {"network": {"N": 50}, "training": {"n_trials": 1500, "eval_freq": 50}, "grid": {"seed": [3]}},
-    "xor": {"network": {"N": 30, "P_inh": 0.3}, "training": {"n_trials": 2000, "eval_freq": 80, "batch_size": 4},
-            "grid": {"task": ["xor"], "seed": [4]}},
-    "two seeds": {"network": {"N": 30, "activation": "softplus"}, "training": {"n_trials": 1000, "eval_freq": 40},
-                  "grid": {"seed": [5, 6]}, "seeds_per_job": 2},
-}  # fmt: skip
+    "xor": {
+        "network": {"N": 30, "P_inh": 0.3},
+        "training": {"n_trials": 2000, "eval_freq": 80, "batch_size": 4},
+        "grid": {"task": ["xor"], "seed": [4]},
+    },
+    "two seeds": {
+        "network": {"N": 30, "activation": "softplus"},
+        "training": {"n_trials": 1000, "eval_freq": 40},
+        "grid": {"seed": [5, 6]},
+        "seeds_per_job": 2,
+    },
+}
 LONG = {"long": {"network": {"N": 50}, "training": {"n_trials": 12000, "eval_freq": 400}, "grid": {"seed": [7]}}}
 NEVER_TRAINED = {"loss_threshold": 1e-6, "eval_tr": 20}
 MLFLOW_STATUS = {"done": "FINISHED", "interrupted": "KILLED", "killed": "KILLED", "broken": "FAILED"}
@@ -140,8 +147,9 @@ class Truth:
             return f"it ends with {ends}"
         if _points(events) != _points(true):
             return f"the tests are at {[step for step, _ in _points(events)]}"
-        return different(_result(events[-1]), _result(true[-1])) or different(_bare_start(events[0]),
-                                                                              _bare_start(true[0]))  # fmt: skip
+        return different(_result(events[-1]), _result(true[-1])) or different(
+            _bare_start(events[0]), _bare_start(true[0])
+        )
 
     def in_mlflow(self, life: Life, mirror) -> str | None:
         """Returns what does not hold for the runs in MLflow after their records are mirrored."""

@@ -45,8 +45,11 @@ def main(config: str, uri: str, grace: str = "60") -> None:
     start = waited()
     with open(f"{config}.log", "w") as log:
         for run in runs:
-            for stage, work in (("train", lambda run: train_run(run, log=log)), ("evaluate", evaluate_run),
-                                ("export", export_run)):  # fmt: skip
+            for stage, work in (
+                ("train", lambda run: train_run(run, log=log)),
+                ("evaluate", evaluate_run),
+                ("export", export_run),
+            ):
                 run_block(stage, [run], work, log)
     end = waited()
     print("done", flush=True)

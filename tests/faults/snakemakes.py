@@ -24,11 +24,16 @@ from ratecore.experiment.runs import Run
 from ratecore.tracking.record import Record
 
 GRID = {
-    "experiment": "grid", "grid": {"seed": [0, 1, 2, 3]}, "seeds_per_job": 1, "threads_per_job": 1,
+    "experiment": "grid",
+    "grid": {"seed": [0, 1, 2, 3]},
+    "seeds_per_job": 1,
+    "threads_per_job": 1,
     "network": {"N": 50, "P_inh": 0.3},
     "training": {"n_trials": 4000, "eval_freq": 200, "eval_tr": 20, "loss_threshold": 1e-6},
-    "evaluation": {"n_trials": 20}, "figures": {"grid_points": 0}, "results": "results",
-}  # fmt: skip
+    "evaluation": {"n_trials": 20},
+    "figures": {"grid_points": 0},
+    "results": "results",
+}
 
 
 class Checkout:

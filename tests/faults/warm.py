@@ -31,8 +31,14 @@ class Warm:
     def __init__(self, errors, under=()):
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
         self._errors = open(errors, "ab")
-        self.process = subprocess.Popen([*under, sys.executable, "-m", "faults.warm"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=self._errors, text=True, env=env)  # fmt: skip
+        self.process = subprocess.Popen(
+            [*under, sys.executable, "-m", "faults.warm"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=env,
+        )
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError(f"the process for jobs did not start: {Path(errors).read_text()}")
 
@@ -91,10 +97,13 @@ def _child(job: dict) -> int:
 
         updates.FusedUpdates.update = counted
     snakemake = SimpleNamespace(
-        config=job["config"], threads=job.get("threads", 1), output=[str(output_of(job["folder"], job["seeds"]))],
-        wildcards=type("", (dict,), {"seeds": job["seeds"]})(job["wildcards"]), log=[f"jobs/{job['seeds']}.log"],
+        config=job["config"],
+        threads=job.get("threads", 1),
+        output=[str(output_of(job["folder"], job["seeds"]))],
+        wildcards=type("", (dict,), {"seeds": job["seeds"]})(job["wildcards"]),
+        log=[f"jobs/{job['seeds']}.log"],
         params=SimpleNamespace(stage="train"),
-    )  # fmt: skip
+    )
     try:
         runpy.run_path(str(ROOT / "scripts/stage.py"), {"snakemake": snakemake})
     except SystemExit as end:
