@@ -5,17 +5,46 @@ import sys
 import jaxtyping
 import pytest
 
-# Modules whose shapes and types beartype checks in all calls within the test process. Left out are system.noise and
-# system.scalar (Numba compiles no checks), settings (pydantic checks them), and modules that name types which only type
-# checkers import (system.arrays, and what handles users' tasks).
+# Modules whose shapes and types beartype checks in all calls within the test process. Left out are spiking.kernels,
+# system.noise and system.scalar (Numba compiles no checks), settings (pydantic checks them), and modules that name
+# types which only type checkers import (system.arrays, and what handles users' tasks).
 SHAPES_CHECKED = [
+    "ratecore.figures.rate",
+    "ratecore.figures.search",
+    "ratecore.figures.spiking",
+    "ratecore.figures.style",
+    "ratecore.formats.conform",
+    "ratecore.formats.containers",
+    "ratecore.formats.errors",
+    "ratecore.formats.hdf5",
+    "ratecore.formats.mat",
+    "ratecore.formats.matlab",
+    "ratecore.formats.matlab5",
+    "ratecore.formats.matlab_writing",
+    "ratecore.formats.npz",
+    "ratecore.formats.pth",
+    "ratecore.formats.reading",
+    "ratecore.formats.task_settings",
+    "ratecore.rate.losses",
+    "ratecore.rate.parameters",
+    "ratecore.rate.adam",
+    "ratecore.rate.results",
+    "ratecore.rate.evaluation",
+    "ratecore.rate.network",
+    "ratecore.spiking.comparison",
+    "ratecore.spiking.conversion",
+    "ratecore.spiking.exploration",
+    "ratecore.spiking.lif",
+    "ratecore.spiking.results",
+    "ratecore.spiking.scoring",
+    "ratecore.spiking.source",
     "ratecore.system.intervals",
     "ratecore.system.streams",
     "ratecore.tasks.go_nogo",
     "ratecore.tasks.mante",
     "ratecore.tasks.xor",
 ]
-jaxtyping.install_import_hook(SHAPES_CHECKED, "beartype.beartype")  # before these modules are imported
+jaxtyping.install_import_hook(SHAPES_CHECKED, "shapes.checked")  # before these modules are imported
 
 from ratecore.settings.run import RunSettings  # noqa: E402
 

@@ -173,7 +173,7 @@ def raster(
         title_over(spikes, name)
         output.plot(np.arange(1, len(trial.out) + 1) * trial.out_dt * 1000, trial.out, color="k", lw=0.8)
         stimulus.set(xlabel="time (ms)")
-    _stimuli(axes[2], [trial.u for trial in examples.values()])
+    _stimuli(list(axes[2]), [trial.u for trial in examples.values()])
     for column in axes.T:  # once the limits, which columns share, are final
         mark_windows(column[0], stimulus_windows)
         mark_windows(column[1], stimulus_windows, response)

@@ -6,7 +6,7 @@ come only from the change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -148,7 +148,7 @@ def stimulation_sweep(
     model: RateModel,
     task: AbstractTask,
     scaling_factor: float,
-    stimulations: Iterable[StimulationSettings],
+    stimulations: Iterable[StimulationSettings | Mapping[str, Any]],
     n_trials: int = 100,
     settings: SpikingSettings | None = None,
     *,
@@ -161,7 +161,7 @@ def stimulation_sweep(
         model: the network.
         task: any task that can be scored.
         scaling_factor: lambda, unitless.
-        stimulations: one variant each.
+        stimulations: settings, or fields of them; one variant each.
         n_trials: per variant.
         settings: of the simulation.
         seed: of the trials.

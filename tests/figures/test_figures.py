@@ -289,7 +289,7 @@ def all_figures():
     scores = Scores(rng.random(4), rng.random(4) < 0.5, rng.random((4, 60)), [1, 0] * 2, np.array(["go", "nogo"] * 2))
     rows = [{"trial_type": kind, "evidence": e, "p_positive": 0.5, "accuracy": 0.7} for kind in "ab" for e in (-1, 1)]
     yield from figures.run_figures(settings, result, Evaluation(scores, (20, 60), rows)).items()
-    curves = {f"seed {k}": (np.arange(5), rng.random(5), k % 2) for k in range(6)}
+    curves = {f"seed {k}": (list(range(5)), rng.random(5).tolist(), k % 2 == 1) for k in range(6)}
     yield "loss_curves", figures.loss_curves(curves, 0.3)
     pd = pytest.importorskip("pandas")
     table = pd.DataFrame({"task": ["a", "b"], "N": [20, 40], "taus": ["4_20", "10"], "accuracy": [0.5, 0.9]})

@@ -127,7 +127,7 @@ def test_the_network_must_fit_the_task():
 # -------------------------------------------------------------------------------------------------------- search
 
 
-class Drawn:
+class Drawn(TrialsOfTask):
     """Trials whose outcomes are drawn beforehand, in place of a network's; counts what is run."""
 
     def __init__(self, table):
