@@ -15,6 +15,9 @@ def shipped(path: str) -> Path:
     Args:
         path: in the repository: `workflow/...`, `scripts/...` or `config/...`.
 
+    Returns:
+        where it is on this machine.
+
     Raises:
         FileNotFoundError: the package was built or copied without it.
     """
