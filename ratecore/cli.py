@@ -69,7 +69,7 @@ def replay_command(results, uri: str | None) -> int:
     whole = True
     for root in experiments_in(results):
         place = uri_of(root, uri)
-        job = {"experiment": root.name, "results": str(root.parent), "whole": True}
+        job = {"experiment": root.name, "results": str(root.parent), "all_runs": True}
         done = follow(job, place, lambda seconds: True)
         print(f"{root.name}: {'all' if done else 'not all'} of its runs are in {without_secrets(place, place)}")
         whole = whole and done

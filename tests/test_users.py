@@ -96,7 +96,7 @@ with locked(folder / "lock"):
     record.append("artifact", "export", path="net.mat", sha256=sha256, folder="model")
     record.append("end", "train", status="done", identity="i")
     note_open(root, folder)
-job = {"experiment": "demo", "results": str(results), "whole": True}
+job = {"experiment": "demo", "results": str(results), "all_runs": True}
 assert follow(job, tracking_uri(None, results), lambda seconds: True)
 """
 

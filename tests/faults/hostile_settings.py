@@ -228,7 +228,7 @@ def passwords_in_the_configuration(place):
 
 def _follows(place: Place, uri: str, *how: str) -> str:
     """Returns the output of the follower when the store cannot be reached."""
-    job = {"experiment": "faults", "results": str(place.experiment.root.parent), "whole": True}
+    job = {"experiment": "faults", "results": str(place.experiment.root.parent), "all_runs": True}
     env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
            "PYTHONPATH": str(Path(cli.__file__).parents[1])}  # fmt: skip
     command = [sys.executable, *(how or ("-m", "ratecore.tracking.mlflow.follow"))]

@@ -22,7 +22,7 @@ from ratecore.experiment.runs import DEPENDS_ON
 from ratecore.experiment.summary import FIGURES, grid_figures, stages_of
 from ratecore.system.surroundings import settle_workflow
 from ratecore.tracking.mlflow.follow import Follower
-from ratecore.tracking.queue import note_deaths, words_of_mirror
+from ratecore.tracking.queue import note_deaths, mirror_message
 from ratecore.tracking.mlflow.sqlite import sqlite_file
 from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 

@@ -16,7 +16,7 @@ from ratecore.experiment.jobs import (
 )
 from ratecore.experiment.launch import cannot_run, quieten, same_snakemake, shell, ui_command
 from ratecore.tracking.mlflow.sqlite import has_artifacts_elsewhere
-from ratecore.tracking.mlflow.state import is_place_of
+from ratecore.tracking.mlflow.state import is_tracked_in
 
 told_to_end = quieten(logger)
 
@@ -71,7 +71,7 @@ def remake_what_is_of_another_grid(wildcards):
         results, name = experiment.settings.results, experiment.settings.experiment
         place, table = f"{ROOT}/tracking.json", f"{ROOT}/{TABLE_WRITTEN}"
         if Path(place).exists():
-            if not is_place_of(place, stored_uri(uri, results), name):
+            if not is_tracked_in(place, stored_uri(uri, results), name):
                 stale.append(place)
         if Path(table).exists() and has_artifacts_elsewhere(uri, results):
             stale.append(table)
