@@ -75,6 +75,7 @@ class Mirror:
     Attributes:
         notes: sentences about the store for the user.
         store: hash of the store and experiment, which the state beside each record names.
+
     Args:
         uri: tracking URI.
         experiment: name of the MLflow experiment, which is created if it is missing.
