@@ -6,11 +6,12 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends git=1:2.39* \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/ratecore
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml setup.py README.md LICENSE ./
 COPY ratecore ratecore
-RUN pip install --no-cache-dir --constraint constraints.txt ".[workflow]"
 COPY workflow workflow
 COPY scripts scripts
+COPY config config
+RUN pip install --no-cache-dir --constraint constraints.txt ".[workflow]"
 # With any --user, there is no home folder and no user name in the container.
 ENV HOME=/tmp LOGNAME=ratecore NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib PYTHONUNBUFFERED=1
 WORKDIR /work

@@ -31,21 +31,18 @@ demo: install
 
 # Works with spaces in RESULTS and with a `random.py` in this folder.
 ui: install
-	@export PYTHONSAFEPATH=1 MLFLOW_DISABLE_TELEMETRY=true; \
-	uri="$$($(BIN)/python -m ratecore.tracking.mlflow.sqlite "$(RESULTS)")" || exit 1; \
-	echo "MLflow on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
-	exec $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri "$$uri"
+	@exec $(BIN)/python -P -m ratecore.cli ui "$(RESULTS)" --port $(PORT)
 
 test: install
 	$(BIN)/python -m pytest
 
 # Lines of compiled loops count as covered when Numba compiles them; with an empty cache, it compiles all that are used.
-# TESTS='tests/test_lif.py' measures some of the tests.
+# TESTS='tests/spiking/test_lif.py' measures some of the tests.
 coverage: install
 	cache=$$(mktemp -d) && trap 'rm -rf "$$cache"' EXIT && \
 	  NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR=$$cache $(BIN)/python -m pytest --cov --cov-report=term --cov-report=html $(TESTS)
 
-# Minutes of training and conversion, compared with the figures of the paper.
+# Minutes of training and conversion, compared with the figures of the paper; and the complete demo.
 paper-test: install
 	$(BIN)/python -m pytest --dist load -m paper
 
@@ -77,4 +74,4 @@ bench: install
 	$(BIN)/python benchmarks/mirror.py
 
 schema: install
-	$(BIN)/python -c "from ratecore.settings.experiment import schema_yaml; print(schema_yaml(), end='')" > workflow/schemas/config.schema.yaml
+	$(BIN)/ratecore schema > workflow/schemas/config.schema.yaml

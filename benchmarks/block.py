@@ -22,7 +22,8 @@ import torch
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import run_block, train_run
+from ratecore.experiment.stages.running import run_block
+from ratecore.experiment.stages.train import train_run
 from ratecore.rate.training import warm_up
 
 torch.set_num_threads(1)
@@ -33,7 +34,7 @@ def block(threads: int, changes: dict, log) -> tuple[float, list[bytes]]:
     with tempfile.TemporaryDirectory(prefix="ratecore-block-") as folder:
         config = {"experiment": "block", "results": folder, "grid": {"seed": "0..7"}, **changes}
         experiment = Experiment.from_config(config)
-        runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+        runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
         warm_up(runs[0].settings)
         start = time.perf_counter()
         run_block("train", runs, lambda run: train_run(run, log=log), log, workers=threads)

@@ -140,7 +140,9 @@ def forward_share(settings, seconds: float = 2.0) -> float:
     trials, x0, noise = draw_trials(settings.create_task(), net, [stream(settings.seed, "trial", 0)])
     updates.update(trials.u, trials.z, x0, noise)
     a = inspect.signature(compiled.py_func).bind(*whole).arguments
-    forward = [a["W_t"], a["h"].copy(), *(a[name] for name in ("noise", "alpha", "phi", "x", "r", "h"))]
+    units = kernels.Units(*(a[name] for name in ("alpha", "w_out", "b_out", "phi")))
+    states = kernels.States(*(a[name] for name in ("x", "r", "h")))
+    forward = [a["W_t"], units, a["h"].copy(), a["noise"], states]
     calls, shares = {kernels.forward: forward, compiled: whole}, []
     for kernel, arguments in calls.items():
         kernel(*arguments)  # compilation and first use are not counted

@@ -34,7 +34,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ratecore.experiment.grid import Experiment  # noqa: E402
 from ratecore.experiment.runs import Run  # noqa: E402
-from ratecore.experiment.stages import evaluate_run, export_run, run_block, train_run  # noqa: E402
+from ratecore.experiment.stages.evaluate import evaluate_run  # noqa: E402
+from ratecore.experiment.stages.export import export_run  # noqa: E402
+from ratecore.experiment.stages.running import run_block  # noqa: E402
+from ratecore.experiment.stages.train import train_run  # noqa: E402
 from ratecore.rate.training import warm_up  # noqa: E402
 from ratecore.tracking.mlflow.follow import Follower  # noqa: E402
 
@@ -76,7 +79,7 @@ def networks(experiment: str, results: str, pairs: int) -> list[Run]:
         "experiment": experiment, "results": results, "grid": {"seed": list(range(pairs + 1))},
         "network": {"N": 100}, "training": {"n_trials": 1000, "loss_threshold": 1e-9}, "convert": False,
     })  # fmt: skip
-    return [Run.of(found, found.cells[0], seed) for seed in found.seeds]
+    return [Run.at(found, found.cells[0], seed) for seed in found.seeds]
 
 
 def median_with_interval(ratios) -> tuple[float, float, float]:

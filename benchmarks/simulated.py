@@ -19,8 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import write_job
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import run_block
-from ratecore.experiment.summary import FIGURES, grid_figures
+from ratecore.experiment.stages.running import run_block
+from ratecore.experiment.stages.table import STAGES as TABLE
+from ratecore.experiment.summary import grid_figures
 from ratecore.formats import export_stem
 from ratecore.system.files import sealed_json, sha256_of, write_atomic
 from ratecore.tracking.mlflow.state import write_state
@@ -54,7 +55,7 @@ def _figures(run: Run) -> list[Path]:
 
 
 def _drawn(run: Run) -> list[Path]:
-    return [run.folder / "figures" / f"{name}.png" for name in FIGURES["convert"]]
+    return [run.folder / "figures" / f"{name}.png" for name in TABLE["convert"].point_figures.names]
 
 
 def train(run: Run) -> dict:
@@ -151,7 +152,7 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
     with open(os.devnull, "w") as log:
         for cell in experiment.cells:
             for name, seeds in experiment.blocks.items():
-                runs = [Run.of(experiment, cell, seed) for seed in seeds]
+                runs = [Run.at(experiment, cell, seed) for seed in seeds]
                 for stage, work in STAGES.items():
                     run_block(stage, runs[:1], work, log)
                     rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder),
@@ -170,5 +171,5 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
     for name in grid_figures(experiment):
         _write(root / "figures" / f"{name}.png")
     for cell in experiment.cells[: experiment.settings.figures.grid_points]:
-        for name in chain(*FIGURES.values()):
+        for name in chain(*(stage.point_figures.names for stage in TABLE.values() if stage.point_figures)):
             _write(root / "figures" / cell.path / f"{name}.png")

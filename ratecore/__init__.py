@@ -15,17 +15,17 @@ _HOMES = {
     "settings.training": ("TrainingSettings",),
     "system.devices": ("set_gpu",),
     "rate.dynamics": ("run",),
-    "rate.evaluation": ("eval_rnn", "evaluate"),
+    "rate.evaluation": ("evaluate",),
     "compat.factory": ("RateRNNFactory",),
-    "formats": ("load_network", "load_task"),
+    "compat.rate_network": ("AbstractRateRNN", "FR_RNN_dale", "eval_rnn", "load_network", "train"),
+    "formats": ("load_task",),
     "rate.losses": ("loss_op",),
     "main": ("restricted_float", "str2bool"),
-    "rate.network": ("AbstractRateRNN", "FR_RNN_dale"),
     "model": ("generate_input_stim_go_nogo", "generate_input_stim_mante", "generate_input_stim_xor",
               "generate_target_continuous_go_nogo", "generate_target_continuous_mante",
               "generate_target_continuous_xor"),
     "tasks": ("AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "XORTask"),
-    "rate.training": ("train",),
+    "system.shipped": ("workflow_path",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)

@@ -3,7 +3,7 @@
 from ratecore.compat.config import RNNConfig, create_default_config, validate_config
 from ratecore.compat.factory import RateRNNFactory
 from ratecore.compat.generators import AbstractLossFunction, AbstractTargetGenerator, AbstractTaskGenerator
-from ratecore.rate.network import AbstractRateRNN
+from ratecore.compat.rate_network import AbstractRateRNN
 
 __all__ = [
     "AbstractLossFunction",

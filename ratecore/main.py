@@ -1,4 +1,4 @@
-"""The command line of the seed: `python -m ratecore.main` trains one network, or scores a saved one."""
+"""The command line of the `rate` package: `python -m ratecore.main` trains one network, or scores a saved one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ratecore.settings.base import SettingsError
 from ratecore.settings.network import ACTIVATIONS, NetworkSettings
 from ratecore.settings.run import RunSettings
 from ratecore.settings.training import LOSS_FUNCTIONS, EvaluationSettings, TrainingSettings
+from ratecore.tasks.base import ACCURACY_AMPLITUDE
 
 TASK_TIMES = ("T", "stim_on", "stim_dur", "delay")  # the settings of tasks that the existing packages name
-AMPLITUDE = 0.7  # of the output in a correct answer (Kim et al. 2019)
 
 
 def restricted_float(x) -> float:
@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         "--eval_amp_thresh",
         "--eval_amp_threh",
         type=float,
-        default=AMPLITUDE,
+        default=ACCURACY_AMPLITUDE,
         help="output of a correct answer; only the published value: another needs a task of your own",
     )
     add("--batch_size", type=int, default=training.batch_size, help="trials an update, >= 1")
@@ -110,10 +110,10 @@ def run_settings(args) -> RunSettings:
             f"DeltaT = {args.DeltaT:g}: networks are trained with DeltaT = 1. Only DeltaT / tau enters the equations: "
             f"give --decay_taus {' '.join(f'{t / args.DeltaT:g}' for t in args.decay_taus if args.DeltaT > 0)}"
         )
-    if args.eval_amp_thresh != AMPLITUDE:
+    if args.eval_amp_thresh != ACCURACY_AMPLITUDE:
         raise SettingsError(
-            f"eval_amp_thresh = {args.eval_amp_thresh:g}: training stops by the published criterion, {AMPLITUDE}; for "
-            "another write a task whose is_correct has it, and give its file as --task_file"
+            f"eval_amp_thresh = {args.eval_amp_thresh:g}: training stops by the published criterion, "
+            f"{ACCURACY_AMPLITUDE}; for another write a task whose is_correct has it, and give its file as --task_file"
         )
     return RunSettings(
         task=args.task,

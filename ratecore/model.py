@@ -12,9 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ratecore.compat.absent import missing
-from ratecore.rate.evaluation import eval_rnn
+from ratecore.compat.rate_network import FR_RNN_dale, eval_rnn
 from ratecore.rate.losses import loss_op
-from ratecore.rate.network import FR_RNN_dale
 from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, XORTask
 
 __all__ = [

@@ -2,9 +2,8 @@
 
 import sys
 
-from common import logging_to
-
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.scripts import logging_to
 from ratecore.system.files import sealed_json, write_atomic
 from ratecore.system.redaction import redact_output
 from ratecore.tracking.mlflow.mirror import Mirror

@@ -1,8 +1,7 @@
 """Draws the figures of the grid from its table."""
 
-from common import logging_to
-
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.scripts import logging_to
 from ratecore.experiment.summary import grid_pages, read_summary, write_figures
 
 with logging_to(snakemake.log[0]):  # noqa: F821

@@ -1,9 +1,8 @@
 """Send MLflow what it has missed, then write the table of all networks."""
 
-from common import logging_to
-
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import write_job
+from ratecore.experiment.scripts import logging_to
 from ratecore.experiment.summary import summarize, write_summary
 from ratecore.tracking.mlflow.follow import Follower
 from ratecore.tracking.mlflow.uri import tracking_uri

@@ -22,8 +22,24 @@ from ratecore.settings.run import RunSettings  # noqa: E402
 # Seconds after which something is taken to hang. Far above what it takes on a busy machine: no test measures speed.
 PATIENCE = 1800
 
-# Files whose tests take minutes. They are begun first, so that in the end no worker is alone with one of them.
-LONGEST = ("test_readme.py", "test_workflow.py", "test_faults.py", "test_tracking_docs.py", "test_benchmarks.py")
+# The files that take longest. They are begun first, so that in the end no worker is alone with one of them.
+LONGEST = (
+    "test_workflow.py",
+    "test_readme.py",
+    "test_new_stage.py",
+    "test_outside.py",
+    "test_faults.py",
+    "test_tracking_docs.py",
+    "test_convert.py",
+    "test_tracking.py",
+    "test_tracking_trouble.py",
+    "test_compilation.py",
+    "test_users.py",
+    "test_stages.py",
+    "test_bounds.py",
+    "test_benchmarks.py",
+    "test_tracking_places.py",
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -69,6 +85,28 @@ def own_registry(monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def png_file():
+    """The bytes of a small PNG file."""
+    from ratecore import figures
+
+    return figures.png(figures.note("-"))
+
+
+@pytest.fixture
+def figures_are_not_rendered(monkeypatch, png_file):
+    """Figures are made, but one PNG stands for all: rendering takes longer than the stages of a small network."""
+    from matplotlib.figure import Figure
+
+    from ratecore import figures
+
+    def png(figure):
+        assert isinstance(figure, Figure)
+        return png_file
+
+    monkeypatch.setattr(figures, "png", png)
+
+
+@pytest.fixture(scope="session")
 def trained():
     """Settings and TrainingResult of a small network, with its evaluation. Tests must not change them."""
     from ratecore.rate.evaluation import evaluate
@@ -84,7 +122,7 @@ def exported(trained, tmp_path_factory):
     """Paths of the `.mat` and the `.pth` of `trained`, and what scipy reads in the `.mat`."""
     import scipy.io
 
-    from ratecore.formats import export
+    from ratecore.experiment.exporting import export
 
     settings, result, evaluation = trained
     mat, pth = export(tmp_path_factory.mktemp("out"), settings, result, evaluation.scores)

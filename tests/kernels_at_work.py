@@ -70,8 +70,14 @@ def of_spiking(found):
         for tau_rise in (0.0, 2.0):
             for downsample in (1, 3):
                 stimulation = {"mode": "exc", "units": "inh", "amplitude": 5.0, "window": (10, 40)}
-                settings = SpikingSettings(model=kind, tau_rise=tau_rise, downsample=downsample, noise_sd=0.0,
-                                           stimulation=stimulation, refractory=1.0)  # fmt: skip
+                settings = SpikingSettings(
+                    model=kind,
+                    tau_rise=tau_rise,
+                    downsample=downsample,
+                    noise_sd=0.0,
+                    stimulation=stimulation,
+                    refractory=1.0,
+                )
                 name = f"{kind} {tau_rise} {downsample}"
                 each, rare = Simulator(model, settings), Simulator(model, settings, outputs_every(settings))
                 nt = each.steps(T)

@@ -6,7 +6,11 @@ from pathlib import Path
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import convert_run, evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.stages.convert import convert_run
+from ratecore.experiment.stages.evaluate import evaluate_run
+from ratecore.experiment.stages.export import export_run
+from ratecore.experiment.stages.running import run_block
+from ratecore.experiment.stages.train import train_run
 
 MET = {"loss_threshold": 1e6, "accuracy_threshold": 0}  # a criterion that any network meets
 COMMON = {
@@ -41,7 +45,7 @@ def make(case: str, results) -> tuple[Experiment, Run]:
     """Goes through all stages of a case. Returns its last experiment and its first run."""
     for change in CASES[case]:
         experiment = Experiment.from_config({"experiment": case, "results": str(results), **COMMON, **change})
-        runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+        runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
         if case == "variants":
             runs = runs[len(runs) // 2 :]  # of the second grid point that is trained
         for stage, work in WORK.items():

@@ -6,15 +6,18 @@ import pytest
 import scipy.io
 
 
-@pytest.mark.parametrize(("name", "text", "sees"), [
-    ("a.py", "raise SystemExit(3)", "status 3"),
-    ("a.py", "print('well')", ""),
-    ("a.py", "from ratecore.tasks import TaskFactory\nTaskFactory.register_task('own', int)", "TypeError"),
-    ("a.sh", "exit 4", "status 4"),
-    ("a.sh", "test -d $1/workflow", ""),
-    ("uris.txt", "mlruns\nhtp://localhost:5000\n", ""),
-    ("uris.txt", "mlruns\nhttp://localhost:5000\n", "http://localhost:5000: it was taken"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text", "sees"),
+    [
+        ("a.py", "raise SystemExit(3)", "status 3"),
+        ("a.py", "print('well')", ""),
+        ("a.py", "from ratecore.tasks import TaskFactory\nTaskFactory.register_task('own', int)", "TypeError"),
+        ("a.sh", "exit 4", "status 4"),
+        ("a.sh", "test -d $1/workflow", ""),
+        ("uris.txt", "mlruns\nhtp://localhost:5000\n", ""),
+        ("uris.txt", "mlruns\nhttp://localhost:5000\n", "http://localhost:5000: it was taken"),
+    ],
+)
 def test_a_case_holds_or_not(tmp_path, name, text, sees):
     (tmp_path / name).write_text(text)
     found = cases.problems(tmp_path / name, tmp_path)

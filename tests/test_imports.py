@@ -26,8 +26,11 @@ MOVED = {
         "Components": ["ratecore.spiking.comparison"],
         "Example": ["ratecore.spiking.comparison"],
     },
-    "ratecore.experiment.exporting": {name: ["ratecore.formats"] for name in ("example_trial", "export", "mat_bytes")},
-    "ratecore.compat.rate_network": {"FR_RNN_dale": ["ratecore", "ratecore.model", "ratecore.rate.network"]},
+    "ratecore.compat.rate_network": {
+        "FR_RNN_dale": ["ratecore", "ratecore.model"],
+        "AbstractRateRNN": ["ratecore", "ratecore.abstract"],
+        "eval_rnn": ["ratecore", "ratecore.model"],
+    },
     "ratecore.compat.spiking_simulation": {"LIF_network_fnc": ["ratecore.spiking", "ratecore.spiking.companion"]},
     "ratecore.system.intervals": {"wilson_interval": ["ratecore.spiking", "ratecore.spiking.scoring"]},
 }

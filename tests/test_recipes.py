@@ -87,9 +87,18 @@ def test_a_recipe_copies_and_installs_what_is_there(recipe):
     image, copied, commands = recipe()
     assert image.startswith("python:3.11-")
     assert all((ROOT / path).exists() for path in copied)
-    # What the build reads: the readme and the license are named in pyproject.toml, the rest is the package and its use.
-    assert set(copied) == {"constraints.txt", "pyproject.toml", PROJECT["readme"], "LICENSE", "ratecore", "workflow",
-                           "scripts"}  # fmt: skip
+    # What the build reads: the readme and the license are named in pyproject.toml, the rest is what the wheel holds.
+    assert set(copied) == {
+        "constraints.txt",
+        "pyproject.toml",
+        "setup.py",
+        PROJECT["readme"],
+        "LICENSE",
+        "ratecore",
+        "workflow",
+        "scripts",
+        "config",
+    }
     assert commands == ['pip install --no-cache-dir --constraint constraints.txt ".[workflow]"']
 
 
@@ -100,10 +109,13 @@ def test_both_recipes_make_the_same():
     assert str(run.split()).replace("'", '"') in (ROOT / "Dockerfile").read_text()
 
 
-@pytest.mark.parametrize(("python", "says"), [
-    ('[ "$1" = --version ] && echo Python 3.10.4 || exit 1', "is Python 3.10.4"),
-    (None, "not found"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("python", "says"),
+    [
+        ('[ "$1" = --version ] && echo Python 3.10.4 || exit 1', "is Python 3.10.4"),
+        (None, "not found"),
+    ],
+)
 def test_a_python_that_will_not_do_is_named_before_anything_is_made(tmp_path, python, says):
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)

@@ -123,23 +123,69 @@ def test_hooks_use_the_programs_of_the_lock_file():
         assert "additional_dependencies" not in hook
 
 
-def test_the_wheel_holds_the_package_and_its_types(tmp_path):
-    for name in ("pyproject.toml", PROJECT["readme"], *PROJECT["license-files"]):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "ratecore", tmp_path / "ratecore", ignore=shutil.ignore_patterns("__pycache__"))
-    build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
-    made = subprocess.run([sys.executable, "-c", build, "dist"], cwd=tmp_path, capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """A copy of what builds read, without what they leave behind."""
+    copy = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "constraints.txt", PROJECT["readme"],
+                 *PROJECT["license-files"]):  # fmt: skip
+        shutil.copy(ROOT / name, copy)
+    for name in ("ratecore", *SHIPPED):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+SHIPPED = ("workflow", "scripts", "config")  # what `ratecore init` and modules of other workflows use
+
+
+def built(kind: str, folder: Path, into: str) -> Path:
+    """The wheel or sdist of a folder."""
+    build = f"import sys; from setuptools.build_meta import build_{kind}; build_{kind}(sys.argv[1])"
+    made = subprocess.run([sys.executable, "-c", build, into], cwd=folder, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     assert "Deprecat" not in made.stderr, made.stderr
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    (found,) = (folder / into).iterdir()
+    return found
+
+
+def files_in(folder: Path) -> set[str]:
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_holds_the_package_its_types_and_the_workflow(source):
+    wheel = built("wheel", source, "dist")
     assert wheel.name == f"ratecore-{ratecore.__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
         (metadata,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
-    assert held == {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "ratecore").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+        snakefile = archive.read("ratecore/repository/workflow/Snakefile")
+    shipped = {f"ratecore/repository/{name}" for folder in SHIPPED for name in files_in(ROOT / folder)}
+    assert held == files_in(ROOT / "ratecore") | shipped
+    assert snakefile == (ROOT / "workflow/Snakefile").read_bytes()
     assert "ratecore/py.typed" in held
     assert f"\nVersion: {ratecore.__version__}\n" in metadata and "\nLicense-Expression: MIT\n" in metadata
+
+
+def test_a_wheel_from_the_sdist_holds_the_same(source, tmp_path):
+    wheel = built("wheel", source, "again")
+    shutil.unpack_archive(built("sdist", source, "sdist"), tmp_path, filter="data")
+    (unpacked,) = tmp_path.iterdir()
+    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(built("wheel", unpacked, "dist")) as second:
+        contents = [
+            {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+            for archive in (first, second)
+        ]
+    assert contents[0] == contents[1]
+
+
+def test_a_build_without_the_workflow_says_what_is_missing(source, tmp_path):
+    shutil.copytree(source, tmp_path / "source", ignore=shutil.ignore_patterns("scripts", "build", "*.egg-info"))
+    build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    made = subprocess.run(
+        [sys.executable, "-c", build, "dist"], cwd=tmp_path / "source", capture_output=True, text=True
+    )
+    assert made.returncode and "setup.py: the folder scripts is missing" in made.stderr

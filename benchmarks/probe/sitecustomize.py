@@ -36,9 +36,10 @@ TIMED = {
         "FusedUpdates._adam": "optimizer",
     },
     "ratecore.tracking.record": {"Record.append": "records/record"},
-    "ratecore.tracking.provenance": {"code_hash": "records/code hash", "provenance": "records/git and versions"},
-    "ratecore.formats": {"save_pth": "records/pth"},
-    "ratecore.experiment.stages": {"run_block": "other/blocks"},
+    "ratecore.experiment.stages.table": {"code_hash": "records/code hash"},
+    "ratecore.tracking.provenance": {"provenance": "records/git and versions"},
+    "ratecore.formats.pth": {"save_pth": "records/pth"},
+    "ratecore.experiment.stages.running": {"run_block": "other/blocks"},
 }
 WITHIN_EVALUATION = ("stimuli", "noise")  # the trials of a test are part of the test
 
@@ -193,11 +194,17 @@ def _peak_memory(usage):
         return usage.ru_maxrss / 1024
 
 
+def _trains(script):
+    """Returns whether a script, as Snakemake copies it with the paths of its job, is of a training job."""
+    with open(script, "rb") as file:
+        return b"/logs/train/" in file.read()
+
+
 def _role():
     """Returns 'job', 'follower', 'worker' (another Python process that the job starts), or None (not timed)."""
     if "ratecore.tracking.mlflow.follow" in sys.orig_argv:
         return "follower"
-    if any(argument.endswith(".train.py") for argument in sys.orig_argv):  # Snakemake's name for a script
+    if any(argument.endswith(".stage.py") and _trains(argument) for argument in sys.orig_argv):
         return "job"
     return "worker" if "RATECORE_PROBE_JOB" in os.environ else None
 

@@ -11,7 +11,7 @@ from ratecore.settings.network import NetworkSettings
 
 @dataclass
 class RNNConfig:
-    """Parameters of a network, as in the seed package.
+    """Parameters of a network, as in the `rate` package.
 
     Attributes:
         N: number of units.   P_inh: probability that a unit is inhibitory.   P_rec: of a connection at the start.

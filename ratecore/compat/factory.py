@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ratecore.compat.config import RNNConfig, validate_config
-from ratecore.rate.network import AbstractRateRNN, FR_RNN_dale
+from ratecore.compat.rate_network import AbstractRateRNN, FR_RNN_dale
 from ratecore.settings.base import did_you_mean
 
 

@@ -2,27 +2,163 @@
 
 from __future__ import annotations
 
-import numpy as np
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+import numpy as np
+import torch
+from torch import nn
+
+from ratecore import formats
+from ratecore.compat.config import RNNConfig
 from ratecore.compat.network_names import NetworkNames
-from ratecore.formats import load_network
+from ratecore.rate import training
 from ratecore.rate.dynamics import run
-from ratecore.rate.network import AbstractRateRNN, RateNetwork
-from ratecore.system.arrays import STEPS, tensor_of
+from ratecore.rate.network import RateNetwork
+from ratecore.rate.results import TrainingResult
+from ratecore.settings.network import NetworkSettings
+from ratecore.settings.run import RunSettings
+from ratecore.system.arrays import STEPS, real_tensor, tensor_of
+from ratecore.system.devices import torch_device
+
+
+class AbstractRateRNN(nn.Module, ABC):
+    """What every rate network offers; `FR_RNN_dale` is the network of the paper.
+
+    Args:
+        config: RNNConfig, kept with its `N` and `device`; a subclass may do without.
+    """
+
+    def __init__(self, config: RNNConfig | None = None):
+        super().__init__()
+        if config is not None:
+            self.config, self.N, self.device = config, config.N, torch.device(config.device)
+
+    @classmethod
+    def from_config(cls, config: RNNConfig, **more):
+        """A network from the `rate` package's configuration; by default the constructor takes it."""
+        return cls(config, **more)
+
+    @abstractmethod
+    def assign_exc_inh(self):
+        """Draws each unit's type: inh (N,) bool, exc (N,) bool, NI, NE, som_inh (som_N,)."""
+
+    @abstractmethod
+    def initialize_W(self):
+        """Draws the recurrent weights: w (N, N), mask (N, N), som_mask (N, N)."""
+
+    def effective_weights(self) -> torch.Tensor:
+        """The matrix (N, N) that multiplies r. A subclass defines it to be trained or converted by ratecore."""
+        raise NotImplementedError(f"{type(self).__name__} must define effective_weights()")
+
+    def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
+        """Synaptic decay time constants tau (N,) in steps. A subclass defines them, like `effective_weights`."""
+        raise NotImplementedError(f"{type(self).__name__} must define time_constants()")
+
+    @abstractmethod
+    def load_net(self, path):
+        """Becomes the network saved in a file. Returns self."""
+
+    def display(self) -> str:
+        """Prints and returns a summary of the network."""
+        text = f"{type(self).__name__}: {sum(p.numel() for p in self.parameters())} parameters"
+        print(text)
+        return text
 
 
 class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
-    """The `RateNetwork`, whose arguments it takes, with the calls and names of the `rate` package.
+    """The network of the `rate` package: a `RateNetwork` with its constructor, call and names.
 
     `forward` runs trials and returns what the package's network returns, `load_net` takes over a saved network, and the
     attributes of `NetworkNames` have the package's names.
+
+    Args:
+        N: number of units.
+        P_inh: probability that a unit is inhibitory.
+        P_rec: probability that a recurrent connection is present at the start.
+        w_in: input weights (N, n_in), unitless, fixed; they also say the dtype.
+        som_N: number of SST (somatostatin) units, taken from the inhibitory ones.
+        w_dist: 'gaus' or 'gamma', the distribution of the starting weights.
+        gain: scale of the starting weights (`gaus`), unitless.
+        apply_dale: whether Dale's law holds.
+        w_out: readout weights (1, N), unitless, trained.
+        device: torch device.
+        taus: (tau,) or (tau_min, tau_max) in steps of 5 ms; two make `taus_gaus` a trained parameter.
+        activation: 'sigmoid', 'clipped_relu' or 'softplus'.
+        rng: numpy generator of all that is drawn here; fresh entropy when None. The global generators are not touched.
+
+    Raises:
+        ValueError: names the argument, its value and what is allowed.
     """
 
-    __module__ = "ratecore.rate.network"  # where programs import it from, and pickles name it
     _standard = True
 
+    def __init__(self, N, P_inh, P_rec, w_in, som_N, w_dist, gain, apply_dale, w_out, device="cpu",
+                 *, taus=(4, 20), activation="sigmoid", rng=None):  # fmt: skip
+        nn.Module.__init__(self)
+        settings = NetworkSettings(
+            N=N,
+            P_inh=P_inh,
+            P_rec=P_rec,
+            som_N=som_N,
+            w_dist=w_dist,
+            gain=gain,
+            apply_dale=apply_dale,
+            taus=taus,
+            activation=activation,
+        )
+        rng = np.random.default_rng(rng)
+        w_in, w_out = real_tensor("w_in", w_in), real_tensor("w_out", w_out)
+        if w_in.ndim != 2 or w_in.shape[0] != settings.N:
+            raise ValueError(f"w_in has shape {tuple(w_in.shape)}; it must be (N, n_in) with N = {settings.N}")
+        if tuple(w_out.shape) != (1, settings.N):
+            raise ValueError(f"w_out has shape {tuple(w_out.shape)}; it must be (1, {settings.N})")
+        self._draw(settings, w_in if w_in.is_floating_point() else w_in.float(), w_out, rng)
+        self.to(torch_device(device))
+
+    @classmethod
+    def of(cls, net: RateNetwork) -> FR_RNN_dale:
+        """The network as one of this class: itself if it is one, otherwise another object with the same parameters.
+
+        Args:
+            net: whose arrays the network takes over, without a copy.
+
+        Returns:
+            the network.
+
+        Source: none
+        """
+        if isinstance(net, cls):
+            return net
+        same = cls.__new__(cls)
+        vars(same).update(vars(net))
+        return same
+
+    @classmethod
+    def from_config(cls, config: RNNConfig, w_in, w_out, **more):
+        """A network from the `rate` package's configuration.
+
+        Args:
+            config: what the network is.
+            w_in: (N, n_in), unitless.
+            w_out: (1, N), unitless.
+            **more: `taus`, `activation` and `rng`, as in the constructor.
+
+        Returns:
+            the network.
+
+        Source: none
+        """
+        c = config
+        return cls(c.N, c.P_inh, c.P_rec, w_in, c.som_N, c.w_dist, c.gain, c.apply_dale, w_out, c.device, **more)
+
     def load_net(self, path):
-        """Becomes the network saved in a `.mat` or `.pth` file, whatever this one was; optimizers must be made anew.
+        """Becomes the network saved in a `.mat` or `.pth` file, whatever this one was.
+
+        Optimizers hold the parameters of before; make new ones.
+
+        Args:
+            path: of the file.
 
         Returns:
             self.
@@ -30,7 +166,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
         Raises:
             ratecore.formats.FormatError: the file is damaged or holds no such network; this network stays as it was.
         """
-        loaded = load_network(path, device=self.w.device, dtype=self.w.dtype)
+        loaded = formats.load_network(path, device=self.w.device, dtype=self.w.dtype)
         self._adopt(loaded.settings)
         self.saved_task = loaded.saved_task
         self._register(**dict(loaded.named_buffers()), **dict(loaded.named_parameters()))
@@ -38,14 +174,15 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
         return self
 
     def forward(self, stim, taus=None, training_params=None, settings=None, *, x0=None, noise=None, rng=None):
-        """Runs trials with noise (docs/model.md 1); the seed package's call.
+        """Runs trials with noise (docs/model.md 1); the call of the `rate` package.
 
         Args:
             stim: (n_in, T), or (B, n_in, T) for a batch of trials.
             taus: one or two values in steps; the network's own when None or equal.
             training_params: `activation` is taken from it when given.
             settings: `DeltaT` (default 1) and `T` are taken from it; of a longer `stim` the first T steps are run.
-            x0, noise: (B, N), (B, T-1, N), to run a trial with known randomness; drawn when None.
+            x0: (B, N), the state at the first step; drawn when None.
+            noise: (B, T-1, N), added to x at each step; drawn when None.
             rng: seed or generator of what is drawn.
 
         Returns:
@@ -54,6 +191,9 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
 
         Raises:
             ValueError: `stim` has another shape, or fewer steps than `settings["T"]`.
+
+        Source:
+            docs/model.md 1.
         """
         shape = (("B", 0), self.w_in.shape[1], STEPS)[0 if np.ndim(stim) == 3 else 1 :]
         stim = tensor_of("stim", stim, shape, self.w.dtype, self.w.device)
@@ -68,3 +208,69 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
         if stim.ndim == 2:
             x, r, o = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]], [v[None, None] for v in o[0]]
         return stim, x, r, o, self.w, self.w_in, self.m, self.som_m, self.w_out, self.b_out, self.taus_gaus
+
+
+def eval_rnn(net, settings: dict, u, device="cpu", training_params: dict | None = None):
+    """Runs one trial without gradients, as the `rate` package's function of this name.
+
+    Args:
+        net: the network, an FR_RNN_dale.
+        settings: its `T`, `taus` and `DeltaT` are used when there.
+        u: stimulus (n_in, T), unitless.
+        device: torch device to run on.
+        training_params: its `activation` is used when there; else the network's own.
+
+    Returns:
+        o, r, x: T - 1 numbers; T arrays (N, 1); T arrays (N, 1). Unitless.
+
+    Source:
+        docs/model.md 1.
+    """
+    with torch.no_grad():
+        _, x, r, o, *_ = net.to(device).forward(u, settings.get("taus"), training_params, settings)
+    return [v.item() for v in o], [v.cpu().numpy() for v in r], [v.cpu().numpy() for v in x]
+
+
+def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
+    """The trained network in a `.mat` or `.pth` file, as `ratecore.formats.load_network` reads it.
+
+    Args:
+        path: of the file.
+        device: torch device.
+        dtype: of the network's numbers.
+
+    Returns:
+        the network; its `saved_task` is what the file says of its task.
+
+    Raises:
+        ratecore.formats.FormatError: not there, damaged, or not the file of a network.
+
+    Source: none
+    """
+    return FR_RNN_dale.of(formats.load_network(path, device, dtype))
+
+
+def train(
+    settings: RunSettings, device="cpu", on_test: Callable[[TrainingResult], None] | None = None, checkpoints=None
+) -> TrainingResult:
+    """Trains one network; arguments, result and errors are those of `ratecore.rate.training.train`.
+
+    Args:
+        settings: of the run.
+        device: torch device.
+        on_test: called with the result so far after every test.
+        checkpoints: a `Checkpoints`: where training goes on from, and is saved to now and then.
+
+    Returns:
+        the result; its network is an FR_RNN_dale.
+
+    Source:
+        docs/model.md 3.
+    """
+
+    def named(result: TrainingResult) -> TrainingResult:
+        result.net = FR_RNN_dale.of(result.net)
+        return result
+
+    tested = None if on_test is None else lambda result: on_test(named(result))
+    return named(training.train(settings, device, tested, checkpoints))

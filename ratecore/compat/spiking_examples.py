@@ -7,6 +7,7 @@ from typing import Any
 
 from ratecore.compat.aliases import accepts
 from ratecore.compat.spiking_evaluation import task_of, trials_of_each_type
+from ratecore.settings.spiking import RATE_STEP
 from ratecore.spiking.companion import evaluate_task
 from ratecore.spiking.source import rate_model
 
@@ -60,7 +61,7 @@ def eval_xor(
     model, rows = rate_model(path), []
     task = task_of(model, "xor", settings)
     for trial in trials_of_each_type(model, task, scaling, seed=seed):
-        first = round(task.response_window.start * 0.005 / trial["params"]["dt"])
+        first = round(task.response_window.start * RATE_STEP / 1000 / trial["params"]["dt"])
         signs = ", ".join("1" if sign == "+" else "-1" for sign in trial["trial_type"])
         row = {
             "name": f"Input ({signs}) [{trial['label']}]",

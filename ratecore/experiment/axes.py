@@ -8,6 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from ratecore.experiment.stages.table import STAGES
 from ratecore.settings.base import SettingsError, shortened
 from ratecore.settings.hints import for_axis
 from ratecore.settings.network import NetworkSettings
@@ -17,9 +18,8 @@ from ratecore.settings.training import EvaluationSettings, TrainingSettings
 SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluation": EvaluationSettings,
             "spiking": SpikingSettings, "conversion": ConversionSettings}  # fmt: skip
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
-RESERVED = {"seed", "seeds", "status", "trained", "n_trials", "accuracy", "loss", "seconds", "device", "mlflow_run_id",
-            "mat", "pth", "folder", "error", "lambda", "spiking_accuracy", "spiking_ci_low", "spiking_ci_high",
-            "mean_rate_exc", "mean_rate_inh"}  # fmt: skip
+RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
+RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
 LONGEST_VALUE, LONGEST_COLUMN = 180, 74  # characters in a path, whose parts file systems bound to 255
 LONGEST_START = 60  # characters of a value that stay readable where the rest is a hash
 # Axes that every grid has, swept or not, so that a path always says what a network is.

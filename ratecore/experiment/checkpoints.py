@@ -1,4 +1,4 @@
-"""Checkpoints of a training under way: when one is written, and which one a training goes on from."""
+"""Checkpoints of a training under way: when one is written, and from which one a training resumes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ratecore.experiment.progress import say
+from ratecore.experiment.stages import table
+from ratecore.experiment.stages.table import STAGES, TRAIN
 from ratecore.formats import DamagedError, checkpoint_bytes, result_from_checkpoint
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic
@@ -17,7 +19,7 @@ from ratecore.system.files import write_atomic
 EVERY = 5.0  # seconds
 SHARE = 0.02  # of the time that checkpoints may take, at most
 AGAIN = 1.0  # seconds; schedulers and Ctrl-C tell a whole group, and parents pass it on: within these it is one order
-NEWEST, PREVIOUS = "checkpoint.pth", "checkpoint.previous.pth"
+NEWEST, PREVIOUS = STAGES[TRAIN].resumes_from
 
 
 class Interrupted(SystemExit):
@@ -56,9 +58,9 @@ class Signals:
 
 @contextlib.contextmanager
 def waiting_signals():
-    """Within, SIGTERM (preemption, time limit) and SIGINT (Ctrl-C) wait until the work asks for them, or is over.
+    """Defers SIGTERM (preemption, time limit) and SIGINT (Ctrl-C) until the work polls for them or ends.
 
-    Within another `waiting_signals` it is that one that goes on.
+    Nested blocks use the outer one.
     """
     outer = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     if isinstance(outer, Signals):
@@ -110,7 +112,7 @@ class Checkpoints:
             if not path.exists():
                 continue
             try:
-                return result_from_checkpoint(path, self.settings, device)
+                return result_from_checkpoint(path, self.settings, table.code_hash(TRAIN), device)
             except DamagedError as error:
                 say(f"{error}; it is passed over", self._log)
         return self._otherwise(device) if self._otherwise else None
@@ -132,13 +134,7 @@ class Checkpoints:
         """As `save`, whether a signal has come or not."""
         start = time.monotonic()
         if result.n_trials:
-            newest = self.folder / NEWEST
-            write_atomic(newest, checkpoint_bytes(self.settings, result), keep=self.folder / PREVIOUS)
+            data = checkpoint_bytes(self.settings, result, table.code_hash(TRAIN))
+            write_atomic(self.folder / NEWEST, data, keep=self.folder / PREVIOUS)
         end = time.monotonic()
         self._next = end + max(self._every, (end - start) / SHARE)
-
-
-def remove_checkpoints(folder) -> None:
-    """Removes a run's checkpoints, once its network is saved."""
-    for name in (NEWEST, PREVIOUS):
-        Path(folder, name).unlink(missing_ok=True)

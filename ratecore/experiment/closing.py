@@ -11,6 +11,7 @@ from pathlib import Path
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import TABLE_WRITTEN
 from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.table import TRAIN
 from ratecore.experiment.summary import (
     FINISHED,
     Undone,
@@ -180,7 +181,7 @@ def _missed(task: str, best: Closest) -> list[str]:
     came = " and ".join(short) or f"loss {best.loss:.3g} and accuracy {best.accuracy:.3g}"
     taus = f"{', '.join(f'{tau:g}' for tau in network.taus)}"
     return [
-        f"No network of {task} was trained. The closest, {best.run.name('train')}, came to {came}, in {best.trial:,} "
+        f"No network of {task} was trained. The closest, {best.run.name(TRAIN)}, came to {came}, in {best.trial:,} "
         "trials.",
         f"  What helps most: more trials (training.n_trials = {training.n_trials:,}), a larger maximum of network.taus "
         f"(now [{taus}]), another training.learning_rate (now {training.learning_rate:g}), more units "

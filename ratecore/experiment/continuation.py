@@ -1,4 +1,4 @@
-"""Going on from a training that differs in when it stops alone: `n_trials`, `min_trials` and the thresholds.
+"""Resuming from a training that differs only in when it stops: `n_trials`, `min_trials` and the thresholds.
 
 Every trial and every test comes from a stream of the run's seed, so two such trainings take the same steps until one
 of them stops, and the longer one can go on from there to the same bits.
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ratecore.experiment.checkpoints import NEWEST, PREVIOUS
+from ratecore.experiment.stages import table
+from ratecore.experiment.stages.table import TRAIN
 from ratecore.formats import FormatError, result_from_checkpoint, result_from_pth
 from ratecore.rate.training import TrainingResult, meets_criterion
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import read_bounded, sha256_of
 from ratecore.tracking import Record, RecordError
-from ratecore.tracking.provenance import code_hash
 
 STOPPING = ("n_trials", "min_trials", "loss_threshold", "accuracy_threshold")
 RULES = "stopping_rules.jsonl"  # in the folder of all runs: the values of these that networks were trained with
@@ -69,9 +70,9 @@ def _rules(root) -> list[dict]:
 
 
 def earlier_training(root, folder, settings: RunSettings, device="cpu") -> Earlier | None:
-    """The training that got furthest on the way of this one; None when there is none to go on from.
+    """The longest training that this one can resume from, or None.
 
-    A network or checkpoint of another version of ratecore, and one whose file was changed, is left out.
+    Networks and checkpoints of other training code, and files that were changed, are left out.
 
     Args:
         root: folder of the experiment.   folder: of the run that is to be trained.   settings: of that run.
@@ -84,10 +85,10 @@ def earlier_training(root, folder, settings: RunSettings, device="cpu") -> Earli
         with contextlib.suppress(ValueError):  # a line with something else in it
             other = settings.model_copy(update={"training": type(settings.training)(
                 **{**settings.training.model_dump(), **rule})})  # fmt: skip
-            place = Path(folder).parent / other.identity("training")
-            for result in _results(root, place, other, device) if place.is_dir() else ():
+            earlier = Path(folder).parent / other.identity("training")
+            for result in _results(root, earlier, other, device) if earlier.is_dir() else ():
                 if leads_to(result, other, settings):
-                    found.append(Earlier(result, other, place))
+                    found.append(Earlier(result, other, earlier))
     return max(found, key=lambda earlier: (earlier.result.trained, earlier.result.n_trials), default=None)
 
 
@@ -95,16 +96,17 @@ def _results(root, folder: Path, settings: RunSettings, device) -> Iterator[Trai
     """What is left of a run: its network, or the checkpoints of a training that was interrupted."""
     # Whatever is damaged there is named when that run is worked on; this one can do without it.
     with contextlib.suppress(RecordError, FormatError, OSError):
-        end = Record(folder / "record.jsonl").last("end", "train") or {}
+        end = Record(folder / "record.jsonl").last("end", TRAIN) or {}
         network = folder / "network.pth"
         written = end.get("files", {}).get(Path(os.path.relpath(network, root)).as_posix())
-        if end.get("status") == "done" and end.get("code_hash") == code_hash() and sha256_of(network) == written:
+        same_code = end.get("code_hash") == table.code_hash(TRAIN)
+        if end.get("status") == "done" and same_code and sha256_of(network) == written:
             result = result_from_pth(network, device)
             result.seconds = end.get("seconds", 0.0)
             yield result
     for name in (NEWEST, PREVIOUS):
         with contextlib.suppress(FormatError, OSError):
-            yield result_from_checkpoint(folder / name, settings, device)
+            yield result_from_checkpoint(folder / name, settings, table.code_hash(TRAIN), device)
 
 
 def leads_to(result: TrainingResult, settings: RunSettings, wanted: RunSettings) -> bool:

@@ -11,7 +11,7 @@ MARGIN = 2.0  # over the measured times, for older and busier machines
 
 
 def training_memory(settings: RunSettings, threads: int = 1) -> int:
-    """MB of a training job with so many networks at once.
+    """MB of a training job that trains `threads` networks in parallel.
 
     Per network about twenty N x N arrays (w, Adam's moments, W and its transpose, their entries, checkpoints) and, of a
     batch's or a test's trials, stimulus, states and noise.
@@ -22,7 +22,7 @@ def training_memory(settings: RunSettings, threads: int = 1) -> int:
 
 
 def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
-    """Minutes of a job that trains so many networks, each for all of its trials.
+    """Minutes of a job that trains networks, each for all of its trials.
 
     A trial of a test takes a third of one of training.
     """
@@ -37,7 +37,7 @@ def trial_seconds(settings: RunSettings) -> float:
 
 
 def scoring_minutes(settings: RunSettings, networks: int) -> int:
-    """Minutes of a job that scores and draws, or exports, so many networks.
+    """Minutes of a job that scores and draws, or exports, networks.
 
     3 s each were measured at N = 200 with 100 trials; a trial takes a third of one of training.
     """
@@ -46,7 +46,7 @@ def scoring_minutes(settings: RunSettings, networks: int) -> int:
 
 
 def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
-    """Minutes of a job that converts so many networks, with all trials of all values of lambda.
+    """Minutes of a job that converts networks, with all trials of all values of lambda.
 
     A step of a unit took 1.2 ns in trained networks at N = 200 (12 values, 100 trials, 200 units, 19,900 steps: 5.8 s),
     3.3 ns where units spike at 50 Hz, and with more connections a unit more, up to 8.4 ns at N = 2000; drawing 5 s.

@@ -10,7 +10,8 @@ import torch
 
 from ratecore.formats import export_stem, pth_bytes
 from ratecore.formats.mat import arrays_of, packed_mat
-from ratecore.rate.dynamics import draw_noise, run
+from ratecore.rate.dynamics import run
+from ratecore.rate.evaluation import draw_trials
 from ratecore.rate.network import RateNetwork, activation_function
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic, write_new
@@ -24,13 +25,13 @@ def example_trial(settings: RunSettings, net: RateNetwork) -> dict:
         u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1), r (T, N, 1).
     """
     task, rng = settings.create_task(), stream(settings.seed, "example")
-    (u,), (z,), (label,), _ = task.generate_batch([rng])
-    x0, noise = draw_noise(1, task.T, net.N, rng, torch.float64)
     exact = RateNetwork.from_arrays(net.settings, {**arrays_of(net), "w": net.rectified_w().detach().cpu()},
                                     dtype=torch.float64)  # fmt: skip
+    trials, x0, noise = draw_trials(task, exact, [rng])
     with torch.no_grad():
-        x, r, o = run(exact, torch.as_tensor(u)[None], x0=x0, noise=noise, engine="torch")
-    return {"u": u, "target": z, "label": label, "o": o[0].numpy(), "x": x[0, :, :, None].numpy(),
+        x, r, o = run(exact, trials.u, x0=x0, noise=noise, engine="torch")
+    u, z = trials.u[0].numpy(), trials.z[0].numpy()
+    return {"u": u, "target": z, "label": trials.labels[0], "o": o[0].numpy(), "x": x[0, :, :, None].numpy(),
             "r": r[0, :, :, None].numpy()}  # fmt: skip
 
 
@@ -41,9 +42,8 @@ def mat_bytes(settings: RunSettings, result, scores) -> bytes:
         settings, result: of the run.   scores: `Scores` of the evaluation; of the last test when there was none.
     """
     task, net = settings.create_task(), result.net
-    rng = stream(settings.seed, "trial", 0)
-    task.generate_batch([rng])  # the first state follows the first trial's stimulus in its stream
-    x0 = draw_noise(1, task.T, net.N, rng)[0].double().T
+    _, x0, _ = draw_trials(task, net, [stream(settings.seed, "trial", 0)])
+    x0 = x0.double().cpu().T
     r0 = activation_function(net.activation)(x0)
     example = example_trial(settings, net)
     return packed_mat(settings, task, result, scores, x0=x0.numpy(), r0=r0.numpy(), example=example)

@@ -1,4 +1,4 @@
-"""An experiment's grid: from the configuration to cells (grid points), blocks of seeds and single runs."""
+"""An experiment's grid: from the configuration to grid points, blocks of seeds and single runs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from ratecore.experiment.axes import (
     path_of,
     plain_name,
 )
+from ratecore.experiment.stages.table import STAGES, stages_of
 from ratecore.settings.base import SettingsError, as_number, did_you_mean, shown, task_key
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.hints import for_list, for_seed, for_seeds
@@ -32,8 +33,6 @@ from ratecore.tasks import TaskFactory
 from ratecore.tasks.files import load_task_file
 from ratecore.tasks.trials import require_criterion
 
-# Sections after training whose axes give a stage something else to do for the same network.
-LATER = {"train": (), "evaluate": ("evaluation",), "export": AFTER_TRAINING, "convert": AFTER_TRAINING}
 COUNT = frozenset({int})
 MOST_VALUES, DEEPEST = 200_000, 20  # of a configuration
 MOST_POINTS, MOST_RUNS = 1_000_000, 10_000_000  # every grid point is looked at before any work starts
@@ -70,12 +69,12 @@ def _no_key(key) -> str:
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridPoint:
     """A grid point without its seed.
 
     Attributes:
         values: column: value as part of a path.   settings: of its first seed; the others differ in the seed alone.
-        number: its place in the grid.
+        number: of the point, counted from 0.
     """
 
     values: dict[str, str]
@@ -137,7 +136,7 @@ class Experiment:
         _check_mapping(config)
         try:
             settings = ExperimentSettings(**config)
-        except SettingsError as error:  # what is wrong with the grid is said at once, too
+        except SettingsError as error:  # with the problems of the grid, so that all are named at once
             raise SettingsError(error.problems + _grid_problems(config.get("grid"))) from None
         return cls(settings)
 
@@ -166,9 +165,13 @@ class Experiment:
         return axes
 
     def _refuse_idle_axes(self) -> None:
-        idle = [axis.column for axis in self.axes if axis.path[0] in ("spiking", "conversion") and len(axis.values) > 1]
-        if idle and not self.settings.convert:
-            raise SettingsError(f"grid: {', '.join(idle)} changes nothing with convert = False; set it to true")
+        used = {section for stage in stages_of(self.settings).values() for section in stage.settings}
+        for stage in STAGES.values():
+            own = set(stage.settings) - used
+            idle = [axis.column for axis in self.axes if axis.path[0] in own and len(axis.values) > 1]
+            if idle and stage.switch:
+                changes = f"{', '.join(idle)} changes nothing with {stage.switch} = False"
+                raise SettingsError(f"grid: {changes}; set it to true")
 
     def _refuse_too_many(self) -> None:
         points, seeds = math.prod(len(axis.values) for axis in self.axes), len(self.seeds)
@@ -207,7 +210,7 @@ class Experiment:
                 merged |= own
         return merged
 
-    def _make_cells(self) -> list[Cell]:
+    def _make_cells(self) -> list[GridPoint]:
         if self.settings.task_file:
             load_task_file(self.settings.task_file)  # a file that cannot be loaded is run once, not at every point
         cells, problems = [], {}
@@ -229,14 +232,14 @@ class Experiment:
             require_criterion(cell.settings.create_task())
         return cells
 
-    def _cell(self, run: RunSettings, number: int) -> Cell:
+    def _cell(self, run: RunSettings, number: int) -> GridPoint:
         values = {}
         for axis in self.axes:
             value = run.create_task().settings if axis.path[0] == "task_settings" else run
             for key in axis.path[axis.path[0] == "task_settings" :]:
                 value = value[key] if isinstance(value, dict) else getattr(value, key)
             values[axis.column] = format_value(value)
-        return Cell(values, run, number)
+        return GridPoint(values, run, number)
 
     def _check_task_names(self, problems: dict) -> None:
         """`task_settings` under a name that no task has is a mistake; a task that this grid leaves out is none."""
@@ -247,7 +250,7 @@ class Experiment:
                 problems[("task_settings",), message] = None
 
     def _refuse_duplicates(self) -> None:
-        seen: dict[str, Cell] = {}
+        seen: dict[str, GridPoint] = {}
         for cell in self.cells:
             identity = cell.settings.identity()
             if identity in seen:
@@ -259,19 +262,19 @@ class Experiment:
             raise SettingsError("grid: two grid points have the same path")
 
     def _refuse_value_twice(self, first: int, second: int) -> None:
-        """Raises SettingsError where two equal grid points, by their numbers, differ in one place of one axis."""
-        places, left = [], (first, second)
+        """Raises SettingsError where two equal grid points, by their numbers, differ in one axis alone."""
+        differ, left = [], (first, second)
         for axis in reversed(self.axes):  # the last one is the quickest, see `_make_cells`
             (i, j), left = (n % len(axis.values) for n in left), tuple(n // len(axis.values) for n in left)
-            places += [(axis, axis.values[i], axis.values[j])] if i != j else []
-        if len(places) == 1:
-            [(axis, one, other)] = places
-            same = f", also as {shown(one)}" if repr(one) != repr(other) else ""
+            differ += [(axis, axis.values[i], axis.values[j])] if i != j else []
+        if len(differ) == 1:
+            [(axis, value, other)] = differ
+            same = f", also as {shown(value)}" if repr(value) != repr(other) else ""
             raise SettingsError([(("grid", axis.column), f" = {shown(other)}: it is there twice{same}; name it once")])
 
     @cached_property
-    def by_path(self) -> dict[str, Cell]:
-        """The cell of each path."""
+    def by_path(self) -> dict[str, GridPoint]:
+        """The grid point of each path."""
         return {cell.path: cell for cell in self.cells}
 
     def columns(self, stage: str) -> tuple[str, ...]:
@@ -280,33 +283,33 @@ class Experiment:
 
     @cached_property
     def _columns(self) -> dict[str, tuple[str, ...]]:
-        later = {stage: set(AFTER_TRAINING) - set(own) for stage, own in LATER.items()}
+        later = {name: set(AFTER_TRAINING) - set(stage.variants) for name, stage in STAGES.items()}
         return {
-            stage: tuple(axis.column for axis in self.axes if axis.path[0] not in others)
-            for stage, others in later.items()
+            name: tuple(axis.column for axis in self.axes if axis.path[0] not in others)
+            for name, others in later.items()
         }
 
-    def variant(self, cell: Cell, stage: str) -> str:
+    def variant(self, cell: GridPoint, stage: str) -> str:
         """Path of the values by which a stage differs for one and the same network: '' or 'refractory~2'."""
         # By name, so that another order of the axes in the configuration is no other variant.
-        later = sorted(axis.column for axis in self.axes if axis.path[0] in LATER[stage])
+        later = sorted(axis.column for axis in self.axes if axis.path[0] in STAGES[stage].variants)
         return cell.path_in(later)
 
     @cached_property
-    def _first_cells(self) -> dict[tuple[str, ...], dict[str, Cell]]:
-        """Columns: path in these columns alone: the first cell there."""
+    def _first_cells(self) -> dict[tuple[str, ...], dict[str, GridPoint]]:
+        """Columns: path in these columns alone: the first grid point there."""
         found = {}
-        for columns in {self.columns(stage) for stage in LATER}:
+        for columns in {self.columns(stage) for stage in STAGES}:
             cells = found[columns] = {}
             for cell in self.cells:
                 cells.setdefault(cell.path_in(columns), cell)
         return found
 
-    def cells_of(self, stage: str) -> dict[str, Cell]:
-        """Path: cell, one for each of the stage's jobs; cells that differ in what comes after it have one job."""
+    def cells_of(self, stage: str) -> dict[str, GridPoint]:
+        """Path: grid point of each of the stage's jobs; points that differ only in later stages have one job."""
         return self._first_cells[self.columns(stage)]
 
-    def cell_of(self, values) -> Cell:
+    def cell_of(self, values) -> GridPoint:
         """The grid point of column: value, as Snakemake's wildcards of some stage have them; the first of several."""
         names = set(values.keys())  # Snakemake's wildcards look for values with `in`
         columns = tuple(axis.column for axis in self.axes if axis.column in names)
@@ -314,7 +317,7 @@ class Experiment:
 
     @cached_property
     def blocks(self) -> dict[str, tuple[int, ...]]:
-        """Name: seeds of each job, the same for every cell."""
+        """Name: seeds of each job, the same for every grid point."""
         k = self.settings.seeds_per_job
         parts = [tuple(self.seeds[i : i + k]) for i in range(0, len(self.seeds), k)]
         return {block_name(seeds): seeds for seeds in parts}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ratecore.experiment.configurations import grid_hash
 from ratecore.experiment.grid import Experiment
-from ratecore.experiment.runs import DEPENDS_ON
+from ratecore.experiment.stages.table import STAGES, TRAIN
 from ratecore.settings.run import hash_of
 from ratecore.system.files import read_bounded, write_atomic
 from ratecore.tasks.files import task_code
@@ -128,7 +128,7 @@ def _jobs(experiment: Experiment, stage: str):
         for name, seeds in experiment.blocks.items():
             file = f"{experiment.root.as_posix()}/jobs/{stage}/{path}/seeds~{name}.json"
             if os.path.exists(file):
-                yield file, [{cell.identity(seed, *DEPENDS_ON[s]) for s in (stage, "train")} for seed in seeds]
+                yield file, [{cell.identity(seed, *STAGES[s].settings) for s in (stage, TRAIN)} for seed in seeds]
 
 
 def _is_of(path: str, runs: list[set[str]]) -> bool:

@@ -141,6 +141,13 @@ def shell(words: list[str]) -> str:
     return " ".join([program, *map(shlex.quote, words[1:])])
 
 
+def _ratecore() -> str:
+    """How `ratecore` is called from the user's shell: by its name if that is the one of this Python."""
+    found = shutil.which("ratecore")
+    ours = found and Path(found).parent == Path(sys.executable).parent and "MAKELEVEL" not in os.environ
+    return "ratecore" if ours else f"{sys.executable} -m ratecore.cli"
+
+
 def ui_command(uri: str, results, repository, directory: str | None = None) -> str:
     """How MLflow is looked at: its address, or the command that starts its server for the store in use.
 
@@ -157,6 +164,10 @@ def ui_command(uri: str, results, repository, directory: str | None = None) -> s
         if (repository / "Makefile").is_file() and (repository / ".venv/bin/mlflow").exists():
             named = "" if results == Path("results") else f" RESULTS={shlex.quote(str(results))}"
             return f"`make ui{named}`, {address}"
+    if sqlite_file(uri) == own:
+        where = str(results if directory is None else results.resolve())
+        named = [] if where == "results" else [where]
+        return f"`{shell([_ratecore(), 'ui', *named])}`, {address}"
     shown = shlex.quote(uri)
     if without_secrets(uri, uri) != uri:
         shown = '"$MLFLOW_TRACKING_URI"' if os.environ.get("MLFLOW_TRACKING_URI") == uri else "<tracking.uri>"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ratecore.experiment.axes import SECTIONS
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.stages.table import TRAIN, stages_of
 from ratecore.settings.base import shown, task_key
 from ratecore.settings.hints import DURATIONS
 from ratecore.settings.spiking import RATE_STEP
@@ -21,12 +22,12 @@ UNITS = {
 
 def plan(experiment: Experiment) -> list[str]:
     """How many networks a grid has, and the values of each axis with their units, a line each."""
-    points, seeds = len(experiment.cells_of("train")), len(experiment.seeds)
+    points, seeds = len(experiment.cells_of(TRAIN)), len(experiment.seeds)
     variants = len(experiment.cells) // points
     lines = [
         f"{experiment.settings.experiment}: {_count(points * seeds, 'network')} "
         f"({_count(points, 'grid point')} x {_count(seeds, 'seed')})"
-        + (f", each scored or converted in {variants:,} ways" if variants > 1 else "")
+        + (f", each {_done_in_variants(experiment)} in {variants:,} ways" if variants > 1 else "")
     ]
     rows = {axis.column: [_value(axis.path, value) for value in axis.values] for axis in experiment.axes}
     width = max(map(len, [*rows, "seed"]))
@@ -34,6 +35,12 @@ def plan(experiment: Experiment) -> list[str]:
         more = f", ... ({len(values):,} values)" if len(values) > MOST_SHOWN else ""
         lines.append(f"  {name:<{width}}  {', '.join(values[:MOST_SHOWN])}{more}")
     return [*lines, f"  {'seed':<{width}}  {_seeds(experiment.seeds)}"]
+
+
+def _done_in_variants(experiment: Experiment) -> str:
+    """'scored or converted': what the stages do whose results an axis after training can change."""
+    verbs = [stage.verb for stage in stages_of(experiment.settings).values() if stage.variants and stage.verb]
+    return " or ".join(filter(None, [", ".join(verbs[:-1]), verbs[-1]]))
 
 
 def _count(n: int, what: str) -> str:

@@ -9,19 +9,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ratecore.experiment.grid import LATER, Cell, Experiment
+from ratecore.experiment.grid import Experiment, GridPoint
 from ratecore.experiment.progress import say
+from ratecore.experiment.stages import table
+from ratecore.experiment.stages.table import STAGES, TRAIN, WRITTEN_BY
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import inside, locked, sha256_of
 from ratecore.tracking import Record, RecordError
-from ratecore.tracking.provenance import code_hash
 from ratecore.tracking.queue import note_open
 
-# What the numbers of each stage depend on, as arguments of `RunSettings.identity`.
-DEPENDS_ON = {"train": ("training",), "evaluate": ("training", "evaluation"), "export": ("training", "evaluation"),
-              "convert": ("training", "spiking", "conversion")}  # fmt: skip
-# The files that each stage reads: it is done only for these very files.
-READS = {"train": (), "evaluate": ("network",), "export": ("network", "evaluation"), "convert": ("network",)}
 FINAL = ("done", "failed")  # an `end` with one of these is not tried again; 'broken' is
 
 
@@ -47,16 +43,16 @@ class Run:
     grid_point: int = 0
 
     @classmethod
-    def of(cls, experiment: Experiment, cell: Cell, seed: int) -> Run:
-        """The run of one seed of a grid point."""
+    def at(cls, experiment: Experiment, cell: GridPoint, seed: int) -> Run:
+        """The run at a grid point and a seed."""
         settings = cell.run(seed)
-        columns = experiment.columns("train")
-        network = experiment.cells_of("train")[cell.path_in(columns)]
+        columns = experiment.columns(TRAIN)
+        network = experiment.cells_of(TRAIN)[cell.path_in(columns)]
         swept = [a.column for a in experiment.axes if len(a.values) > 1 and a.column in columns and a.column != "task"]
         parts = [*(f"{column}={cell.values[column]}" for column in swept), f"seed={seed}"]
         name = " ".join([cell.values["task"], *parts])
         labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path_in(columns)}
-        variants = {stage: path for stage in LATER if (path := experiment.variant(cell, stage))}
+        variants = {stage: path for stage in STAGES if (path := experiment.variant(cell, stage))}
         return cls(experiment.folder(settings), experiment.root, settings, labels, variants, network.number)
 
     def step(self, stage: str) -> str:
@@ -67,55 +63,60 @@ class Run:
         """What people call the run in a stage."""
         return " ".join(filter(None, [self.labels.get("name", "run"), self.variants.get(stage)]))
 
-    def place(self, stage: str) -> Path:
-        """The folder of what a stage writes."""
+    def folder_of(self, stage: str) -> Path:
+        """The folder of what a stage writes: the run's, or that of the variant."""
         return self.folder / self.variants.get(stage, "")
+
+    def file(self, name: str) -> Path:
+        """The file that a stage writes under this name of its `Stage.files`."""
+        stage = WRITTEN_BY[name]
+        return self.folder_of(stage.name) / stage.files[name]
 
     @property
     def network(self) -> Path:
         """The trained network, as `formats.save_pth` writes it."""
-        return self.folder / "network.pth"
+        return self.file("network")
 
     @property
     def evaluation(self) -> Path:
         """The scores as arrays (`.npz`)."""
-        return self.place("evaluate") / "evaluation.npz"
+        return self.file("evaluation")
 
     @property
     def scores(self) -> Path:
         """The scores as JSON, to be read."""
-        return self.place("evaluate") / "scores.json"
+        return self.file("scores")
 
     @property
     def conversion(self) -> Path:
         """The search for lambda and what the spiking network does with it, as JSON."""
-        return self.place("convert") / "conversion.json"
+        return self.file("conversion")
 
     @property
     def comparison(self) -> Path:
         """The rate and the spiking network on the same trials, as arrays (`.npz`)."""
-        return self.place("convert") / "comparison.npz"
+        return self.file("comparison")
 
     @cached_property
     def record(self) -> Record:
         return Record(self.folder / "record.jsonl")
 
     def identity(self, stage: str) -> str:
-        """Hash of what the stage's numbers depend on."""
-        return self.settings.identity(*DEPENDS_ON[stage])
+        """Hash of the settings that the stage's numbers depend on."""
+        return self.settings.identity(*STAGES[stage].settings)
 
     def outcome(
         self, stage: str, verify: bool = True, ends: dict[str, dict] | None = None, code: bool = True
     ) -> dict | None:
-        """The stage's `end` event if the stage is whole: final, of this identity, its files there and unchanged.
+        """The stage's `end` event if the stage is complete: final, of this identity, its files there and unchanged.
 
-        What other code has scored, written or failed is not whole: it is quickly done again. A network that other code
-        has trained is: training it again would take long and replace it.
+        Scores and exports made by another version of the code are redone, which is cheap, and so are failures. Networks
+        trained by another version are kept.
 
         Args:
-            verify: whether the files' contents and the code are checked against the record, too.
+            verify: whether the contents of the files and the code are checked against the record, too.
             ends: the record's newest `end` of each stage, if it was read before.
-            code: whether what other code has done counts as not whole, with `verify`.
+            code: whether results of another version of the code count as incomplete, with `verify`.
 
         Raises:
             RecordError: the record is damaged, or names a file outside the experiment's results.
@@ -124,22 +125,30 @@ class Run:
         end = ends.get(self.step(stage))
         if end is None or end.get("identity") != self.identity(stage) or end.get("status") not in FINAL:
             return None
-        lasting = stage == "train" and end["status"] == "done"
-        if verify and code and not lasting and end.get("code_hash") != code_hash():
+        row = STAGES[stage]
+        lasting = row.lasts and end["status"] == "done"
+        if verify and code and not lasting and end.get("code_hash") != table.code_hash(stage):
             return None
-        exported = ends.get(self.step("export"), {}).get("mat")
-        if exported is not None:
-            self.named(exported, verify)  # one that leads out of the results is named before anything else
-        if stage == "convert" and "skipped" not in end and exported not in end.get("files", {}):
-            return None  # the lambda is in another file than the one that was exported last
+        self._check_paths(ends, verify)  # one that leads out of the results is named before anything else
+        if row.adds_to and "skipped" not in end:
+            other, key = row.adds_to
+            if ends.get(self.step(other), {}).get(key) not in end.get("files", {}):
+                return None  # what it adds is in another file than the one that was written last
         for path, sha256 in {**end.get("files", {}), **end.get("reads", {})}.items():
             file = self.named(path, verify)
             if not os.path.isfile(file) or (verify and not _is_as_written(file, sha256)):
                 return None
         return end
 
+    def _check_paths(self, ends: dict[str, dict], links: bool) -> None:
+        """Raises RecordError for a file outside the experiment's results that a stage names in its newest `end`."""
+        for name, stage in STAGES.items():
+            for key in stage.paths:
+                if (path := ends.get(self.step(name), {}).get(key)) is not None:
+                    self.named(path, links)
+
     def named(self, path: str, links: bool = True) -> Path:
-        """The place of a file that the record names. Raises RecordError: outside the experiment's results."""
+        """The absolute path of a file that the record names. Raises RecordError: outside the experiment's results."""
         try:
             return inside(self.root, path, links)
         except ValueError as error:
@@ -147,7 +156,7 @@ class Run:
 
     def reads(self, stage: str) -> dict[str, str]:
         """Path: SHA-256 of the files that a stage reads, as they are now."""
-        return {self.relative(file): sha256_of(file) for file in (getattr(self, name) for name in READS[stage])}
+        return {self.relative(file): sha256_of(file) for file in map(self.file, STAGES[stage].reads)}
 
     def note_open(self) -> None:
         """Notes that the record has grown or will: see `tracking.queue`."""
@@ -166,7 +175,7 @@ class Run:
                 stack.enter_context(locked(lock, wait=False))
             except BlockingIOError:
                 message = f"another process is at work on it and is waited for (`fuser {lock}` finds it)"
-                say(f"{self.name('train')}: {message}", log or sys.stderr)
+                say(f"{self.name(TRAIN)}: {message}", log or sys.stderr)
                 stack.enter_context(locked(lock))
             yield
 

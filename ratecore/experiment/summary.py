@@ -1,4 +1,4 @@
-"""One row a network: what a grid gave, from the run records."""
+"""The table of a grid, with a row for every network, from the run records."""
 
 from __future__ import annotations
 
@@ -6,56 +6,40 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratecore.experiment.grid import Cell, Experiment
-from ratecore.experiment.runs import DEPENDS_ON, Run
+from ratecore.experiment.grid import Experiment, GridPoint
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.table import TRAIN, WRITTEN_BY, GridFigure, Stage, stages_of
 from ratecore.system.files import read_sealed_json, write_atomic
 from ratecore.tracking.mlflow.state import Mirrored, read_state
 from ratecore.tracking.record import RecordError, tests_of
 
-# Columns of what a conversion to a spiking network came to: their names in its `end`. Empty for one not trained.
-SPIKING = {
-    "lambda": "lambda",
-    "spiking_accuracy": "spiking_accuracy",
-    "spiking_ci_low": "ci_low",
-    "spiking_ci_high": "ci_high",
-    "mean_rate_exc": "mean_rate_exc",
-    "mean_rate_inh": "mean_rate_inh",
-}
+# Columns of summary.csv where readers expect them; those of other stages follow in the order of the stages.
+FIRST_COLUMNS = ("n_trials", "accuracy", "loss", "seconds", "device")
 FINISHED = ("trained", "not trained", "failed")  # statuses of networks that have gone through all stages
 INDEX = ["file", "grid_point", "seed", "status", "folder"]  # columns of models/index.csv
-# Names of the figures of a grid point, by the stage that gives what they show.
-FIGURES = {
-    "evaluate": ("loss_curves", "outputs", "taus", "weights"),
-    "convert": ("scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"),
-}
 
 
 class IncompleteError(RuntimeError):
-    """Runs that are not whole; the message names them."""
+    """Runs that have not gone through all stages; the message names them."""
 
 
-def stages_of(experiment: Experiment) -> tuple[str, ...]:
-    """The stages that every network of the experiment goes through, in their order."""
-    return tuple(stage for stage in DEPENDS_ON if stage != "convert" or experiment.settings.convert)
-
-
-def grid_figures(experiment: Experiment) -> tuple[str, ...]:
-    """Names of the figures of the whole grid."""
-    spiking = ("spiking_accuracy", "lambda") if "convert" in stages_of(experiment) else ()
-    return ("accuracy", "trials_to_criterion", "trained", *spiking)
+def grid_figures(experiment: Experiment) -> dict[str, GridFigure]:
+    """Name: figure of the grid."""
+    stages = stages_of(experiment.settings).values()
+    return {figure.name: figure for stage in stages for figure in stage.grid_figures}
 
 
 def all_runs(experiment: Experiment):
-    """(cell, run) of every run of the grid, in the order of its cells and seeds."""
-    return ((cell, Run.of(experiment, cell, seed)) for cell in experiment.cells for seed in experiment.seeds)
+    """(grid point, run) of every run of the grid, in the order of its points and seeds."""
+    return ((cell, Run.at(experiment, cell, seed)) for cell in experiment.cells for seed in experiment.seeds)
 
 
 @dataclass(frozen=True)
 class Undone:
-    """A stage that a network still has to go through, the first of several.
+    """The first stage that a network still has to go through.
 
     Attributes:
-        run, stage: what it is.   log: of the stage's job.
+        run, stage: which one.   log: of the stage's job.
         status: 'broke', or 'not done'.   error: why it broke.
         saved_at: trial at which its training was saved when it was told to end.
     """
@@ -72,13 +56,13 @@ class Undone:
         return self.run.name(self.stage)
 
 
-def log_of(experiment: Experiment, cell: Cell, seed: int, stage: str) -> Path:
+def log_of(experiment: Experiment, cell: GridPoint, seed: int, stage: str) -> Path:
     """Log of the job that does a stage for one seed of a grid point."""
     (block,) = [name for name, seeds in experiment.blocks.items() if seed in seeds]
     return experiment.root / "logs" / stage / cell.path_in(experiment.columns(stage)) / f"seeds~{block}.log"
 
 
-def _undone(experiment: Experiment, cell: Cell, run: Run, stage: str, ends: dict) -> Undone:
+def _undone(experiment: Experiment, cell: GridPoint, run: Run, stage: str, ends: dict) -> Undone:
     log = log_of(experiment, cell, run.settings.seed, stage)
     end = ends.get(run.step(stage), {})
     if end.get("identity") != run.identity(stage) or end.get("status") not in ("broken", "killed", "interrupted"):
@@ -89,34 +73,37 @@ def _undone(experiment: Experiment, cell: Cell, run: Run, stage: str, ends: dict
 
 
 def summary_row(
-    experiment: Experiment, cell: Cell, run: Run, stages: tuple[str, ...], mirrored: Mirrored
+    experiment: Experiment, cell: GridPoint, run: Run, stages: dict[str, Stage], mirrored: Mirrored
 ) -> tuple[dict, Undone | None]:
     """A run's row of summary.csv, and what it still has to go through.
 
     Args:
-        stages: those that every network goes through.   mirrored: what MLflow has.
+        stages: of `stages_of`.   mirrored: what MLflow has.
     """
     ends = run.record.newest("end")
-    train, *later = (run.outcome(stage, verify=False, ends=ends) for stage in stages)
-    failed = train is not None and train["status"] == "failed"
-    missing = [stage for stage, end in zip(stages, [train, *later], strict=True) if end is None and not failed]
+    found = {name: run.outcome(name, verify=False, ends=ends) for name in stages}
+    train = found[TRAIN] or {}
+    failed = train.get("status") == "failed"
+    missing = [name for name, end in found.items() if end is None and not failed]
     undone = _undone(experiment, cell, run, missing[0], ends) if missing else None
-    train = train or {}
-    evaluate, export, convert = ([end or {} for end in later] + [{}])[:3]
-    place = {key: run.named(export[key], links=False) if key in export else None for key in ("mat", "pth")}
+    results = {name: end or {} for name, end in found.items()}
+    columns = {
+        column: results[name].get(key) for name, stage in stages.items() for column, key in stage.columns.items()
+    }
+    paths = {
+        key: run.named(results[name][key], links=False) if key in results[name] else None
+        for name, stage in stages.items()
+        for key in stage.paths
+    }
     row = {
         **cell.values,
         "seed": run.settings.seed,
         "status": undone.status if undone else "failed" if failed else "trained" if train["trained"] else "not trained",
         "trained": None if "status" not in train else bool(train.get("trained", False)),
-        "n_trials": train.get("n_trials"),
-        "accuracy": evaluate.get("accuracy"),
-        "loss": evaluate.get("loss"),
-        "seconds": train.get("seconds"),
-        "device": train.get("device"),
-        **({name: convert.get(key) for name, key in SPIKING.items()} if "convert" in stages else {}),
+        **{column: columns.pop(column) for column in FIRST_COLUMNS},
+        **columns,
         "mlflow_run_id": mirrored.run_id(run.folder) or read_state(run.folder).get("run_id"),
-        **{key: run.relative(path) if path else None for key, path in place.items()},
+        **{key: run.relative(path) if path else None for key, path in paths.items()},
         "folder": run.relative(run.folder),
         "error": f"{undone.stage}: {undone.error}" if undone and undone.error else train.get("error"),
     }
@@ -124,7 +111,7 @@ def summary_row(
 
 
 def look(experiment: Experiment):
-    """The table of the whole grid as far as it is done.
+    """The table of the grid as far as it is done.
 
     Returns:
         (a pandas DataFrame as of `summarize`, with a row for every network; list of `Undone`). Networks that are not
@@ -133,12 +120,12 @@ def look(experiment: Experiment):
     """
     import pandas as pd
 
-    rows, undone, stages, mirrored = [], [], stages_of(experiment), Mirrored(experiment.root)
+    rows, undone, stages, mirrored = [], [], stages_of(experiment.settings), Mirrored(experiment.root)
     for cell, run in all_runs(experiment):
         try:
             row, left = summary_row(experiment, cell, run, stages, mirrored)
         except RecordError as error:
-            left = Undone(run, stages[0], run.record.path, "broke", str(error))
+            left = Undone(run, TRAIN, run.record.path, "broke", str(error))
             row = {**cell.values, "seed": run.settings.seed, "status": "broke", "folder": run.relative(run.folder),
                    "error": str(error)}  # fmt: skip
         rows.append(row)
@@ -148,14 +135,14 @@ def look(experiment: Experiment):
 
 
 def summarize(experiment: Experiment):
-    """The table of the whole grid (a pandas DataFrame), one row a network; files are named relative to its folder.
+    """The table of the grid (a pandas DataFrame) with a row for every network; files are relative to its folder.
 
     Raises:
-        IncompleteError: names the runs that are not whole.   RecordError: of a run whose record is damaged.
+        IncompleteError: names the runs that are not complete.   RecordError: of a run whose record is damaged.
     """
     import pandas as pd
 
-    rows, missing, stages, mirrored = [], [], stages_of(experiment), Mirrored(experiment.root)
+    rows, missing, stages, mirrored = [], [], stages_of(experiment.settings), Mirrored(experiment.root)
     for cell, run in all_runs(experiment):
         row, undone = summary_row(experiment, cell, run, stages, mirrored)
         rows.append(row)
@@ -163,14 +150,14 @@ def summarize(experiment: Experiment):
     if missing:
         more = f"\n  ... and {len(missing) - 20} more" if len(missing) > 20 else ""
         raise IncompleteError(
-            f"{len(missing)} of {len(rows)} runs are not whole; `snakemake --forcerun train` does "
+            f"{len(missing)} of {len(rows)} runs are not whole; `snakemake --forcerun {TRAIN}` does "
             "what is missing and nothing else:\n  " + "\n  ".join(missing[:20]) + more
         )
     return pd.DataFrame(rows).astype({"n_trials": "Int64"})
 
 
 def write_summary(table, root) -> None:
-    """Writes the table of an experiment as `summary.csv`, whole, and what it says of the files in `models/` there.
+    """Writes the table of an experiment as `summary.csv`, and `models/index.csv` from it.
 
     Args:
         root: folder of the experiment's results.
@@ -222,57 +209,53 @@ def read_summary(experiment: Experiment):
 
 
 def swept_columns(experiment: Experiment) -> list[str]:
-    """Columns of the axes that figures of the whole grid are drawn against: N, taus, and whatever else is swept."""
+    """Columns of the axes that figures of the grid are drawn against: N, taus, and whatever else is swept."""
     swept = [a.column for a in experiment.axes if a.column in ("N", "taus") or len(a.values) > 1]
     return [column for column in swept if column != "task"]
 
 
 def grid_pages(experiment: Experiment, table) -> dict:
-    """The figures of the whole grid, by name, of the networks that are done."""
+    """The figures of the grid, by name, of the networks that are done."""
     from ratecore.figures import against_axes
 
     axes = swept_columns(experiment)
     table = table[table["status"].isin(FINISHED)].copy()
     table["trained"] = table["trained"].astype(bool)
     table["needed"] = table["n_trials"].where(table["trained"]).astype(float)
-    shown = {
-        "accuracy": ("accuracy", "accuracy on fresh trials", (-0.03, 1.03)),
-        "trials_to_criterion": ("needed", "trials to criterion", (0, None)),
-        "trained": ("trained", "trained (share of seeds)", (-0.03, 1.03)),
-        "spiking_accuracy": ("spiking_accuracy", "accuracy of the spiking network", (-0.03, 1.03)),
-        "lambda": ("lambda", "best lambda", (0, None)),
+    return {
+        name: against_axes(table, figure.column, figure.label, figure.limits, columns=axes)
+        for name, figure in grid_figures(experiment).items()
     }
-    return {name: against_axes(table, *shown[name], columns=axes) for name in grid_figures(experiment)}
 
 
 def loss_curve(run: Run) -> tuple[list, list, bool]:
     """Trials and test losses of the run's training, from its record, and whether it was trained."""
     events = run.record.events()
-    tests, ends = tests_of(events), [e for e in events if (e["event"], e["stage"]) == ("end", "train")]
+    tests, ends = tests_of(events), [e for e in events if (e["event"], e["stage"]) == ("end", TRAIN)]
     end = ends[-1] if ends else {}
     trials = [trial for trial in sorted(tests) if trial <= end.get("n_trials", trial)]
     return trials, [tests[trial]["test_loss"] for trial in trials], bool(end.get("trained", False))
 
 
-def cell_figures(experiment: Experiment, cell) -> dict:
+def point_figures(experiment: Experiment, cell: GridPoint) -> dict:
     """The figures of one grid point over its seeds: loss curves, outputs, taus, weights (of the first seed).
 
     Returns:
-        name: matplotlib figure; 'loss_curves' alone when every run of the cell failed.
+        name: matplotlib figure; 'loss_curves' alone when every run of the grid point failed.
     """
     import numpy as np
 
     from ratecore import figures
     from ratecore.formats import load_scores, result_from_pth
 
-    runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
-    settings, title = cell.settings, cell.path_in(experiment.columns("evaluate"))
+    runs = [Run.at(experiment, cell, seed) for seed in experiment.seeds]
+    settings, title = cell.settings, cell.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
     made = {"loss_curves": figures.loss_curves(curves, settings.training.loss_threshold, title)}
-    whole = [run for run in runs if run.evaluation.is_file()]
+    scored = [run for run in runs if run.evaluation.is_file()]
     task = settings.create_task()
     pooled, before, after, first = {}, [], [], None
-    for run in whole:
+    for run in scored:
         for name, row in load_scores(run.evaluation).by_condition().items():
             pooled.setdefault(name, []).append(row["output_mean"])
         result = result_from_pth(run.network)
@@ -288,15 +271,16 @@ def cell_figures(experiment: Experiment, cell) -> dict:
     return made
 
 
-def spiking_figures(experiment: Experiment, cell) -> dict:
+def spiking_figures(experiment: Experiment, cell: GridPoint) -> dict:
     """The figures of one grid point's spiking networks over its seeds, see `figures.of_conversions`; none where no
     network was trained.
     """
     from ratecore import figures
     from ratecore.formats import load_comparison
 
-    runs = [Run.of(experiment, cell, seed) for seed in experiment.seeds]
-    converted = [run for run in runs if "lambda" in (run.outcome("convert", verify=False) or {})]
+    runs = [Run.at(experiment, cell, seed) for seed in experiment.seeds]
+    stage = WRITTEN_BY["conversion"].name
+    converted = [run for run in runs if "lambda" in (run.outcome(stage, verify=False) or {})]
     searches = {f"seed {run.settings.seed}": read_sealed_json(run.conversion) for run in converted}
     return figures.of_conversions(searches, [load_comparison(run.comparison) for run in converted], cell.path)
 

@@ -174,7 +174,7 @@ def _curve(
 def _one_search(axis: Axes, search: SearchSummary) -> None:
     values, accuracy, n = _curve(search)
     confidence = search["confidence"]
-    ends = np.array([wilson_interval(round(p * k), k, confidence) for p, k in zip(accuracy, n, strict=True)])
+    ends = np.array([wilson_interval(round(p * int(k)), int(k), confidence) for p, k in zip(accuracy, n, strict=True)])
     error = np.abs(ends - accuracy[:, None])
     axis.plot(values, accuracy, color=LIF, lw=1, alpha=FADED)
     for rows, alpha, label in ((n == n.max(), 1.0, f"{n.max()} trials"), (n < n.max(), FADED, DROPPED)):

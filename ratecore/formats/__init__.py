@@ -6,9 +6,7 @@ are compared before a number is used: a flipped bit is an error and never anothe
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from ratecore.formats.containers import StrPath
 from ratecore.formats.errors import DamagedError, FormatError
@@ -19,7 +17,6 @@ from ratecore.formats.mat import (
 )
 from ratecore.formats.npz import comparison_bytes, evaluation_bytes, load_comparison, load_scores
 from ratecore.formats.pth import (
-    ACCURACY_AMPLITUDE,
     CHECKPOINT_FORMAT,
     PTH_FORMAT,
     checkpoint_bytes,
@@ -35,7 +32,6 @@ from ratecore.formats.task_settings import SavedTask
 from ratecore.settings.run import RunSettings
 
 __all__ = [
-    "ACCURACY_AMPLITUDE",
     "CHECKPOINT_FORMAT",
     "PTH_FORMAT",
     "DamagedError",
@@ -46,8 +42,6 @@ __all__ = [
     "checkpoint_bytes",
     "comparison_bytes",
     "evaluation_bytes",
-    "example_trial",
-    "export",
     "export_stem",
     "load_comparison",
     "load_mat",
@@ -55,7 +49,6 @@ __all__ = [
     "load_pth",
     "load_scores",
     "load_task",
-    "mat_bytes",
     "pth_bytes",
     "read_network",
     "result_from_checkpoint",
@@ -81,10 +74,3 @@ def export_stem(output_dir: StrPath, settings: RunSettings) -> Path:
     dale = () if s.apply_dale else ("NoDale",)
     folder = Path(output_dir, "models", settings.task, *dale, f"P_rec_{s.P_rec}_{taus}")
     return folder / f"Task_{settings.task}_N_{s.N}_{taus}_Act_{s.activation}"
-
-
-def __getattr__(name: str) -> Any:
-    # Making these files runs a trial, which belongs to the export stage.
-    if name in ("example_trial", "export", "mat_bytes"):
-        return getattr(import_module("ratecore.experiment.exporting"), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

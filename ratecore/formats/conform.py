@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ratecore.formats.containers import Content
 from ratecore.formats.matlab import UnusableError
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.spiking import RATE_STEP
 
 REQUIRED = ("w", "w_in", "w_out", "taus")
 OPTIONAL = (
@@ -344,7 +345,8 @@ def _settings(
         activation = "sigmoid"
         notes.append("it has no activation: sigmoid is assumed")
     if len(taus) == 2 and taus[0] >= 20:
-        notes.append(f"taus = {taus[0]:g} {taus[1]:g} are in steps of 5 ms: {5 * taus[0]:g} to {5 * taus[1]:g} ms")
+        low, high = (RATE_STEP * tau for tau in taus)
+        notes.append(f"taus = {taus[0]:g} {taus[1]:g} are in steps of 5 ms: {low:g} to {high:g} ms")
     values: Content = {"N": N, "som_N": som_N, "taus": list(taus), "activation": activation, "apply_dale": dale}
     # How the weights were drawn: nothing depends on it any more
     drawn: Content = {key: _if_usable(number, content, key, notes) for key in _DRAWN_FROM if key in content}

@@ -222,5 +222,5 @@ def network_from_arrays(
         the network.
     """
     parts = {key: torch.from_numpy(np.ascontiguousarray(v)) for key, v in arrays.items() if isinstance(v, np.ndarray)}
-    net: network.RateNetwork = network.FR_RNN_dale.from_arrays(arrays["settings"], parts, device, dtype)
+    net: network.RateNetwork = network.RateNetwork.from_arrays(arrays["settings"], parts, device, dtype)
     return net

@@ -21,11 +21,10 @@ from ratecore.rate.results import TrainingResult
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.run import AFTER_TRAINING, RunSettings
 from ratecore.system.files import read_bounded, write_atomic
-from ratecore.tracking.provenance import code_hash
+from ratecore.tasks.base import ACCURACY_AMPLITUDE  # `eval_amp_threh` of the `rate` package (docs/migrating.md)
 
 PTH_FORMAT = "ratecore-1"
 CHECKPOINT_FORMAT = b"ratecore-checkpoint-1"
-ACCURACY_AMPLITUDE = 0.7  # `eval_amp_threh` of the `rate` package (docs/migrating.md)
 
 Device = str | torch.device | None
 
@@ -305,26 +304,28 @@ def _check_types(content: Content) -> None:
             raise ValueError("'tests' must be dicts of numbers")
 
 
-def checkpoint_bytes(settings: RunSettings, result: TrainingResult) -> bytes:
+def checkpoint_bytes(settings: RunSettings, result: TrainingResult, code: str) -> bytes:
     """Make a checkpoint: a line with the SHA-256 of the rest, and a `.pth` file with the identity of the run.
 
     Args:
         settings: of the run.
         result: of the training so far.
+        code: hash of the code that trains it.
 
     Returns:
         the file.
     """
-    data = pth_bytes(settings, result, seconds=result.seconds, identity=settings.identity("training"), code=code_hash())
+    data = pth_bytes(settings, result, seconds=result.seconds, identity=settings.identity("training"), code=code)
     return CHECKPOINT_FORMAT + b" " + hashlib.sha256(data).hexdigest().encode() + b"\n" + data
 
 
-def result_from_checkpoint(path: StrPath, settings: RunSettings, device: Device = "cpu") -> TrainingResult:
+def result_from_checkpoint(path: StrPath, settings: RunSettings, code: str, device: Device = "cpu") -> TrainingResult:
     """Read a checkpoint.
 
     Args:
         path: of the file.
         settings: of the run, which the checkpoint must have, too.
+        code: hash of the code that trains it.
         device: of the network.
 
     Returns:
@@ -345,7 +346,7 @@ def result_from_checkpoint(path: StrPath, settings: RunSettings, device: Device 
         raise FormatError(
             f"{path}: a checkpoint of other settings than this run's; move it away to train from the start"
         )
-    if content.get("code") != code_hash():
+    if content.get("code") != code:
         raise DamagedError(f"{path}: a checkpoint of another version of ratecore")
     return result_of_content(path, content, device)
 
@@ -368,5 +369,5 @@ def network_from_state(
     """
     settings = NetworkSettings(**state["_extra_state"])
     arrays = {k: v.cpu() for k, v in state.items() if isinstance(v, torch.Tensor)}
-    net: network.RateNetwork = network.FR_RNN_dale.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
+    net: network.RateNetwork = network.RateNetwork.from_arrays(settings, arrays, device, dtype or arrays["w"].dtype)
     return net

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from importlib import import_module
-
 import numpy as np
 import torch
 from torch import nn
 
 from ratecore.compat.aliases import accepts
-from ratecore.compat.config import RNNConfig
+from ratecore.rate.parameters import connection_signs, effective_weights, rectified, time_constants
 from ratecore.settings.network import ACTIVATIONS, NetworkSettings
-from ratecore.system.arrays import real_tensor
 from ratecore.system.devices import torch_device
 from ratecore.system.streams import draw_inhibitory
 
@@ -38,101 +34,52 @@ def check_lesion(fraction: float, scale: float = 0.0) -> None:
             raise ValueError(f"{name} = {value!r}; it must be in [0, 1]")
 
 
-class AbstractRateRNN(nn.Module, ABC):
-    """What every rate network offers; `FR_RNN_dale` is the network of the paper.
-
-    Args:
-        config: RNNConfig, kept with its `N` and `device`; a subclass may do without.
-    """
-
-    def __init__(self, config: RNNConfig | None = None):
-        super().__init__()
-        if config is not None:
-            self.config, self.N, self.device = config, config.N, torch.device(config.device)
-
-    @classmethod
-    def from_config(cls, config: RNNConfig, **more):
-        """A network from the seed package's configuration; by default the constructor takes it."""
-        return cls(config, **more)
-
-    @abstractmethod
-    def assign_exc_inh(self):
-        """Draws each unit's type: inh (N,) bool, exc (N,) bool, NI, NE, som_inh (som_N,)."""
-
-    @abstractmethod
-    def initialize_W(self):
-        """Draws the recurrent weights: w (N, N), mask (N, N), som_mask (N, N)."""
-
-    def effective_weights(self) -> torch.Tensor:
-        """The matrix (N, N) that multiplies r. A subclass defines it to be trained or converted by ratecore."""
-        raise NotImplementedError(f"{type(self).__name__} must define effective_weights()")
-
-    def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
-        """Synaptic decay time constants tau (N,) in steps. A subclass defines them, like `effective_weights`."""
-        raise NotImplementedError(f"{type(self).__name__} must define time_constants()")
-
-    @abstractmethod
-    def load_net(self, path):
-        """Becomes the network saved in a file. Returns self."""
-
-    def display(self) -> str:
-        """Prints and returns a summary of the network."""
-        text = f"{type(self).__name__}: {sum(p.numel() for p in self.parameters())} parameters"
-        print(text)
-        return text
-
-
 class RateNetwork(nn.Module):
-    """A network of N rate units that obeys Dale's law unless told not to.
-
-    Users get it as `FR_RNN_dale`, which adds the calls of the existing packages.
+    """A network of N rate units that obeys Dale's law unless told not to (docs/model.md 1).
 
     Everything that the network is lives in its parameters and buffers and, by its settings, in the extra state of
-    `state_dict`, which therefore restores it alone.
+    `state_dict`, which therefore restores it alone. Time constants are in steps of 5 ms.
 
     Args:
-        N: number of units.
-        P_inh: probability that a unit is inhibitory.
-        P_rec: probability that a recurrent connection is present at the start.
-        w_in: input weights (N, n_in), fixed.
-        som_N: number of SST (somatostatin) units, taken from the inhibitory ones.
-        w_dist: 'gaus' or 'gamma', the distribution of the starting weights.
-        gain: scale of the starting weights (`gaus`).
-        apply_dale: whether Dale's law holds.
-        w_out: readout weights (1, N), trained.
+        settings: what the network is besides its arrays.
+        n_in: number of inputs.
+        rng: numpy generator or seed of all that is drawn here; fresh entropy when None. The global generators are not
+            touched.
         device: torch device.
-        taus: (tau,) or (tau_min, tau_max) in steps of 5 ms; two make `taus_gaus` a trained parameter.
-        activation: 'sigmoid', 'clipped_relu' or 'softplus'.
-        rng: numpy generator of all that is drawn here; fresh entropy when None. The global generators are not touched.
+        dtype: of the parameters.
+
+    Attributes:
+        w, w_in, w_out, b_out, taus_gaus: (N, N), (N, n_in), (1, N), (1,), (N, 1); unitless, `w_in` is not trained.
+        m, som_m: (N, N), signs on the diagonal, and the mask of the connections that SST units do not receive.
+        inh, exc: (N,) bool.
 
     Raises:
-        ValueError: names the argument, its value and what is allowed.
+        ValueError: fewer inhibitory units than `som_N`, or a device that cannot be used.
     """
 
     parameter_names = ("w", "w_out", "b_out", "taus_gaus")
     _standard = True  # see `is_standard`
 
-    def __init__(self, N, P_inh, P_rec, w_in, som_N, w_dist, gain, apply_dale, w_out, device="cpu",
-                 *, taus=(4, 20), activation="sigmoid", rng=None):  # fmt: skip
+    def __init__(self, settings: NetworkSettings, n_in: int, rng=None, device="cpu", dtype=torch.float32):
         super().__init__()
-        self._adopt(NetworkSettings(
-            N=N, P_inh=P_inh, P_rec=P_rec, som_N=som_N, w_dist=w_dist, gain=gain, apply_dale=apply_dale,
-            taus=taus, activation=activation,
-        ))  # fmt: skip
-        self._rng = np.random.default_rng(rng)
-        w_in, w_out = real_tensor("w_in", w_in), real_tensor("w_out", w_out)
-        if w_in.ndim != 2 or w_in.shape[0] != self.N:
-            raise ValueError(f"w_in has shape {tuple(w_in.shape)}; it must be (N, n_in) with N = {self.N}")
-        if tuple(w_out.shape) != (1, self.N):
-            raise ValueError(f"w_out has shape {tuple(w_out.shape)}; it must be (1, {self.N})")
-        dtype = w_in.dtype if w_in.is_floating_point() else torch.float32
+        rng, N = np.random.default_rng(rng), settings.N
+        self._draw(settings, torch.zeros(N, n_in, dtype=dtype), torch.zeros(1, N, dtype=dtype), rng)
+        with torch.no_grad():  # drawn last (docs/model.md 1)
+            self.w_in.copy_(torch.as_tensor(rng.standard_normal((N, n_in))))
+            self.w_out.copy_(torch.as_tensor(rng.standard_normal((1, N)) / 100))
+        self.to(torch_device(device))
+
+    def _draw(self, settings: NetworkSettings, w_in: torch.Tensor, w_out: torch.Tensor, rng) -> None:
+        """Draws types, weights and time constants, in this order, for the dtype of w_in (N, n_in)."""
+        self._adopt(settings)
+        self._rng = rng
         inh, exc, _, _, _ = self.assign_exc_inh()
         self._register(inh=inh, exc=exc)
         w, m, som_m = self.initialize_W()
-        taus_gaus = self._rng.standard_normal((self.N, 1))
+        taus_gaus = rng.standard_normal((self.N, 1))
+        dtype = w_in.dtype
         self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=np.zeros(1), taus_gaus=taus_gaus)
         self._drawn = {name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")}
-        self.to(torch_device(device))
 
     def _adopt(self, settings: NetworkSettings) -> None:
         """Takes over what a network is besides its arrays."""
@@ -181,22 +128,19 @@ class RateNetwork(nn.Module):
 
     @classmethod
     def from_settings(cls, settings: NetworkSettings, n_in: int, rng=None, device="cpu", dtype=torch.float32):
-        """A network with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too, last (docs/model.md 1)."""
-        rng = np.random.default_rng(rng)
-        s = settings
-        empty_in, empty_out = torch.zeros(s.N, n_in, dtype=dtype), torch.zeros(1, s.N, dtype=dtype)
-        net = cls(s.N, s.P_inh, s.P_rec, empty_in, s.som_N, s.w_dist, s.gain, s.apply_dale, empty_out, device,
-                  taus=s.taus, activation=s.activation, rng=rng)  # fmt: skip
-        with torch.no_grad():
-            net.w_in.copy_(torch.as_tensor(rng.standard_normal((s.N, n_in))))
-            net.w_out.copy_(torch.as_tensor(rng.standard_normal((1, s.N)) / 100))
-        return net
+        """A network before training, with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too.
 
-    @classmethod
-    def from_config(cls, config: RNNConfig, w_in, w_out, **more):
-        """A network from the seed package's configuration; `more` as in the constructor."""
-        c = config
-        return cls(c.N, c.P_inh, c.P_rec, w_in, c.som_N, c.w_dist, c.gain, c.apply_dale, w_out, c.device, **more)
+        Arguments and errors are those of `RateNetwork`; a subclass may have other arguments.
+
+        Returns:
+            the network.
+
+        Source:
+            docs/model.md 1.
+        """
+        net = cls.__new__(cls)
+        RateNetwork.__init__(net, settings, n_in, rng, device, dtype)
+        return net
 
     @classmethod
     def from_arrays(cls, settings: NetworkSettings, arrays: dict, device="cpu", dtype=torch.float32):
@@ -272,11 +216,11 @@ class RateNetwork(nn.Module):
 
     def rectified_w(self) -> torch.Tensor:
         """w (N, N) without the values that Dale's law silences."""
-        return torch.relu(self.w) if self.apply_dale else self.w
+        return rectified(self.w) if self.apply_dale else self.w
 
     def effective_weights(self) -> torch.Tensor:
         """W (N, N) of docs/model.md 1; `m` is diagonal, so it scales columns instead of costing a product."""
-        return self.rectified_w() * self.m.diagonal() * self.som_m
+        return effective_weights(self.w, connection_signs(self.m, self.som_m), self.apply_dale)
 
     def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
         """tau (N,) in steps: the sigmoid transform of `taus_gaus`, or the one value that all units share.
@@ -289,12 +233,9 @@ class RateNetwork(nn.Module):
             ValueError: not one or two increasing values.
         """
         bounds = self.taus.tolist() if taus is None else [float(t) for t in np.ravel(taus)]
-        if len(bounds) == 1:
-            return self.w.new_full((self.N,), bounds[0])
-        if len(bounds) != 2 or not bounds[0] < bounds[1]:
+        if len(bounds) != 1 and (len(bounds) != 2 or not bounds[0] < bounds[1]):
             raise ValueError(f"taus = {bounds}; give one value, or a minimum below a maximum")
-        low, high = bounds
-        return torch.sigmoid((self.taus_gaus if taus_gaus is None else taus_gaus)[:, 0]) * (high - low) + low
+        return time_constants((self.taus_gaus if taus_gaus is None else taus_gaus)[:, 0], bounds)
 
     def live_synapses(self) -> torch.Tensor:
         """(N, N) bool: the connections whose effective weight is not zero."""
@@ -358,10 +299,3 @@ def is_standard(net) -> bool:
     A subclass of a user's may override anything: it is not.
     """
     return vars(type(net)).get("_standard", False)
-
-
-def __getattr__(name):
-    # It runs trials and reads files, which need this module.
-    if name == "FR_RNN_dale":
-        return import_module("ratecore.compat.rate_network").FR_RNN_dale
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import torch
 
-from ratecore.rate.dynamics import readout, stacked_step, torch_engine
+from ratecore.rate.adam import adam_step, corrections
+from ratecore.rate.dynamics import outputs_of_all_steps, stacked_step, torch_engine
 from ratecore.rate.losses import trial_losses
 from ratecore.rate.network import RateNetwork, is_standard
-from ratecore.rate.updates import BETAS, EPS, TorchUpdates
+from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
+from ratecore.rate.updates import TorchUpdates
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, tensor_of
 
@@ -56,22 +58,20 @@ class StackedNetworks:
         self._w_in_t = stack(net.w_in.mT for net in nets)
         # m is diagonal: it signs the columns. Without SST units the mask is all ones, and signs (K, 1, N) are enough.
         masked = self.settings.som_N > 0
-        self._scale = stack(net.m.diagonal() * net.som_m if masked else net.m.diagonal()[None] for net in nets)
+        self._scale = stack(connection_signs(net.m, net.som_m, masked) for net in nets)
 
     def __len__(self) -> int:
         return len(self.nets)
 
     def effective_weights(self) -> torch.Tensor:
         """W (K, N, N) of docs/model.md 1."""
-        w = self.parameters["w"]
-        return (torch.relu(w) if self.settings.apply_dale else w) * self._scale
+        return effective_weights(self.parameters["w"], self._scale, self.settings.apply_dale)
 
     def time_constants(self) -> torch.Tensor:
         """tau (K, N) in steps."""
-        low, *high = self.settings.taus
-        if not high:
-            return self._w_in_t.new_full((len(self), self.settings.N), low)
-        return torch.sigmoid(self.parameters["taus_gaus"][..., 0]) * (high[0] - low) + low
+        trained = self.parameters.get("taus_gaus")
+        given = self._w_in_t[:, 0] if trained is None else trained[..., 0]  # only its shape counts where tau is fixed
+        return time_constants(given, self.settings.taus)
 
     def run(self, u, x0, noise, networks: list[int] | None = None, step=None):
         """Runs B trials of each network; differentiable in `parameters`.
@@ -109,7 +109,7 @@ class StackedNetworks:
             w_out, b_out = (self.parameters[name] for name in ("w_out", "b_out"))
             if networks is not None:
                 w_out, b_out = w_out[networks], b_out[networks]
-            return torch.cat([readout(r[..., :1, :], w_out, b_out), o], -1)
+            return outputs_of_all_steps(r, o, w_out, b_out)
 
     def keep(self, networks: list[int]) -> None:
         """Keeps the networks at these places, in this order; the others leave with the parameters of `write_back`."""
@@ -181,15 +181,11 @@ class BlockUpdates:
 
     @torch.no_grad()
     def _adam(self, gradients) -> None:
-        (beta1, beta2), self._steps = BETAS, self._steps + 1
-        rate = self.training.learning_rate / (1 - beta1**self._steps)
-        root = (1 - beta2**self._steps).sqrt()
+        self._steps = self._steps + 1
+        constants = corrections(self.training.learning_rate, self._steps)
         for (name, p), g in zip(self.networks.parameters.items(), gradients, strict=True):
-            m, v = self._m[name], self._v[name]
-            rate_k, root_k = (c.to(p.dtype).reshape(-1, *[1] * (p.ndim - 1)) for c in (rate, root))
-            m.lerp_(g, 1 - beta1)
-            v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
-            p.addcdiv_(rate_k * m, (v.sqrt() / root_k).add_(EPS), value=-1)
+            rate, root = (c.to(p.dtype).reshape(-1, *[1] * (p.ndim - 1)) for c in constants)
+            adam_step(p, g, self._m[name], self._v[name], rate, root)
 
     def keep(self, networks: list[int]) -> None:
         """Keeps the networks at these places, in this order; the others leave."""

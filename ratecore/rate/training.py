@@ -11,7 +11,7 @@ import numpy as np
 
 from ratecore.rate.dynamics import LANES_PAY
 from ratecore.rate.evaluation import draw_trials, one_thread, score_trials
-from ratecore.rate.network import FR_RNN_dale
+from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import Scores, TrainingResult
 from ratecore.rate.updates import make_updates
 from ratecore.settings.run import RunSettings
@@ -20,10 +20,10 @@ from ratecore.system.streams import stream
 from ratecore.tasks.checks import ready_to_train
 
 
-def initial_network(settings: RunSettings, device="cpu") -> FR_RNN_dale:
+def initial_network(settings: RunSettings, device="cpu") -> RateNetwork:
     """The network of a run before training, from the run's own stream."""
     n_inputs = settings.create_task().n_inputs
-    return FR_RNN_dale.from_settings(settings.network, n_inputs, stream(settings.seed, "initialisation"), device)
+    return RateNetwork.from_settings(settings.network, n_inputs, stream(settings.seed, "initialisation"), device)
 
 
 def meets_criterion(test: dict, training: TrainingSettings, task) -> bool:

@@ -6,18 +6,17 @@ Both hold Adam's state in the layout of `torch.optim.Adam.state_dict`, so that e
 from __future__ import annotations
 
 import functools
-import math
 
 import numpy as np
 import torch
 
+from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take, run
 from ratecore.rate.losses import trial_losses
 from ratecore.rate.network import is_standard
+from ratecore.rate.parameters import connection_signs, share_of_span
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
-
-BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
 
 
 class TorchUpdates:
@@ -70,7 +69,7 @@ class FusedUpdates:
         from ratecore.rate.dynamics import kernels, lanes, training_kernels
 
         self.net, self.training, self._kernels, self._lanes = net, training, training_kernels, lanes
-        self._clipped = kernels.CLIPPED_RELU
+        self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
         self._phi, self._loss = kernels.CODES[net.activation], training_kernels.LOSS_CODES[training.loss_fn]
         self._check_network()
         names = [name for name, p in net.named_parameters() if p.requires_grad]
@@ -89,9 +88,10 @@ class FusedUpdates:
         self._g_W = torch.from_numpy(self._g["W"])
         self._w_in = np.ascontiguousarray(net.w_in.numpy())
         self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
-        signs, som_m = net.m.diagonal().numpy(), net.som_m.numpy()
-        self._scale = np.ascontiguousarray(signs * som_m if net.som_N else signs[None])
+        self._scale = np.ascontiguousarray(connection_signs(net.m.numpy(), net.som_m.numpy(), net.som_N > 0))
         self._W, self._W_t = np.empty_like(self._p["w"]), np.empty_like(self._p["w"])
+        self._dense = training_kernels.Dense(self._W, self._W_t, self._w_in_t)
+        self._sums = lanes.Gradients(self._g["alpha"], self._g["w_out"], self._g["b_out"])
         self.reload()
 
     def _check_network(self) -> None:
@@ -132,8 +132,10 @@ class FusedUpdates:
             }[kind]  # fmt: skip
             b = {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}
             if kind == "single":
+                b["space"] = self._kernels.Space(**b)
                 b["of_product"] = torch.from_numpy(b["a"]).T, torch.from_numpy(b["r"])[:-1]
             else:
+                b["kept"] = self._lanes.Kept(b["X"], b["R"], b["A"])
                 A, R = (torch.from_numpy(b[name].reshape(N, -1)) for name in ("A", "R"))
                 b["of_product"] = A, R[:, :-L].T
             self._buffers[kind, T] = b
@@ -155,7 +157,8 @@ class FusedUpdates:
         share = self._share_of_span()
         alpha = 1 / (share * self._span + self._low)
         L = self._lanes.LANES
-        common = alpha, self._flat["w_out"][0], self._flat["b_out"][0], self._phi, self._loss, dtype(1 / B)
+        units = self._units(alpha, self._flat["w_out"][0], self._flat["b_out"][0], self._phi)
+        common = units, self._kernels.Objective(self._loss, dtype(1 / B))
         loss = 0.0
         for first in range(0, B, L):
             group = tuple(v[first : first + L] for v in trials)
@@ -165,13 +168,11 @@ class FusedUpdates:
         return loss / B
 
     def _one_by_one(self, common, u, z, x0, noise) -> float:
-        b, loss = self._buffer("single", u.shape[2]), 0.0
+        (units, objective), b, loss = common, self._buffer("single", u.shape[2]), 0.0
         for k in range(len(u)):
             b["x"][0] = x0[k]
-            loss += self._kernels.trial_gradients(
-                self._W, self._W_t, self._w_in_t, *common, u[k], z[k], noise[k], b["x"], b["r"], b["h"], b["o"],
-                b["go"], b["a"], self._g["alpha"], self._g["w_out"], self._g["b_out"], b["nothing"],
-            )  # fmt: skip
+            trial = self._kernels.Trial(u[k], z[k], noise[k])
+            loss += self._kernels.trial_gradients(*self._dense, *units, *objective, *trial, *b["space"], *self._sums)
             self._product(*b["of_product"])
         return loss
 
@@ -179,9 +180,17 @@ class FusedUpdates:
         b = self._buffer("lanes", u.shape[2])
         live, live_t = self._live
         loss = self._kernels.gradients_side_by_side(
-            *live.take(self._W).parts, *live_t.take(self._W_t).parts, self._w_in, *common, u, z, x0, noise, b["o"],
-            b["go"], b["X"], b["R"], b["A"], self._g["alpha"], self._g["w_out"], self._g["b_out"],
-        )  # fmt: skip
+            live.take(self._W).parts,
+            live_t.take(self._W_t).parts,
+            self._w_in,
+            *common,
+            self._lanes.Trials(u, x0, noise),
+            z,
+            b["o"],
+            b["go"],
+            b["kept"],
+            self._sums,
+        )
         self._product(*b["of_product"])
         return loss
 
@@ -197,15 +206,13 @@ class FusedUpdates:
         """sigmoid(taus_gaus) (N,): where each tau lies between the bounds; 0 for the one tau that all units share."""
         if "taus_gaus" not in self._flat:
             return np.zeros(self.net.N, self._dtype)
-        half = self._dtype(0.5)
-        return half + half * np.tanh(half * self._flat["taus_gaus"][0])
+        return share_of_span(self._flat["taus_gaus"][0])
 
     def _adam(self, share, alpha) -> None:
         self._step += 1
-        beta1, beta2 = BETAS
-        rate = self.training.learning_rate / (1 - beta1**self._step)
         with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
-            constants = [self._dtype(c) for c in (rate, math.sqrt(1 - beta2**self._step), beta1, beta2, EPS)]
+            numbers = *corrections(self.training.learning_rate, self._step), *BETAS, EPS
+            constants = [self._dtype(number) for number in numbers]
         gradients = {"w_out": self._g["w_out"], "b_out": self._g["b_out"]}
         if "taus_gaus" in self._flat:
             # dL/dtau = -alpha^2 dL/dalpha, dtau/dtaus_gaus = span share (1 - share)

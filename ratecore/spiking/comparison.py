@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from ratecore.rate.dynamics import readout, run
+from ratecore.rate.dynamics import outputs_of_all_steps, run
 from ratecore.rate.evaluation import draw_trials, one_thread
 from ratecore.rate.network import RateNetwork
 from ratecore.settings.spiking import SpikingSettings
@@ -142,7 +142,7 @@ class Pair:
         trials, x0, noise = draw_trials(self.task, net, [rng], trials)
         with torch.no_grad():
             _, r, o = run(net, trials.u, x0=x0, noise=noise)
-            o = torch.cat([readout(r[:, :1], net.w_out, net.b_out), o], 1)
+            o = outputs_of_all_steps(r, o, net.w_out, net.b_out)
         return o[0].double().cpu().numpy(), r[0].double().cpu().numpy()
 
     def _by_step(self, out: Float[np.ndarray, " n"]) -> Float[np.ndarray, " T"]:

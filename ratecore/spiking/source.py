@@ -16,6 +16,8 @@ from ratecore.formats.containers import Content
 from ratecore.formats.errors import say_once
 from ratecore.formats.pth import result_of_content
 from ratecore.rate.network import RateNetwork
+from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
+from ratecore.settings.spiking import RATE_STEP
 
 
 @dataclass(frozen=True)
@@ -167,24 +169,18 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
 
 def _of_arrays(arrays: dict) -> RateModel:
     """The RateModel of what `conform` gives."""
-    s, signs, som_m = arrays["settings"], arrays["m"].diagonal(), arrays["som_m"]
+    s, som_m = arrays["settings"], arrays["som_m"]
+    signs = connection_signs(arrays["m"], som_m)
 
     def effective(w):
         # Files of others may hold w as it was trained: negative entries, silent in the rate network, would make an
         # excitatory unit inhibit.
-        return None if w is None else (np.maximum(w, 0) if s.apply_dale else w) * signs * som_m
+        return None if w is None else effective_weights(w, signs, s.apply_dale)
 
     before = arrays["taus_gaus"] if arrays["taus_gaus0"] is None else arrays["taus_gaus0"]
     return RateModel(
         W=effective(arrays["w"]), W_initial=effective(arrays["w0"]), w_in=arrays["w_in"], w_out=arrays["w_out"][0],
-        b_out=float(arrays["b_out"][0]), tau=_time_constants(s.taus, arrays["taus_gaus"][:, 0]),
-        tau_initial=_time_constants(s.taus, before[:, 0]), homogeneous=len(s.taus) == 1, inh=arrays["inh"] == 1,
-        som=(som_m == 0).any(1), activation=s.activation,
+        b_out=float(arrays["b_out"][0]), tau=RATE_STEP * time_constants(arrays["taus_gaus"][:, 0], s.taus),
+        tau_initial=RATE_STEP * time_constants(before[:, 0], s.taus), homogeneous=len(s.taus) == 1,
+        inh=arrays["inh"] == 1, som=(som_m == 0).any(1), activation=s.activation,
     )  # fmt: skip
-
-
-def _time_constants(taus, taus_gaus):
-    """tau (N,) in ms: steps of 5 ms (Kim et al. 2019, Eq. 5)."""
-    if len(taus) == 1:
-        return np.full(taus_gaus.size, 5 * taus[0])
-    return 5 * (taus[0] + (taus[1] - taus[0]) / (1 + np.exp(-taus_gaus)))

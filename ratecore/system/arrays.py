@@ -87,7 +87,7 @@ def array_of(
     Source: none
     """
     array: NDArray[Any] = value if type(value) is np.ndarray else _as_array(name, value)
-    if not _fits(array.shape, shape):
+    if array.shape != shape and not _fits(array.shape, shape):
         raise _another_shape(name, array.shape, shape)
     if array.dtype != dtype or not array.flags.carray:  # loops would be compiled again for any other kind of array
         array = _convert(name, array, dtype)
@@ -232,13 +232,14 @@ def _not_finite(name: str, value: NDArray[Any] | torch.Tensor) -> ValueError:
 def _as_array(name: str, value: object) -> NDArray[Any]:
     """An array, tensor or sequence as an array; torch is imported by those who have tensors."""
     try:
-        if not hasattr(value, "detach"):
+        detach = getattr(value, "detach", None)
+        if detach is None:
             return np.asarray(value)
         tensor: torch.Tensor = value  # type: ignore[assignment]  # or something with the same methods
         try:
             return tensor.numpy()
         except (RuntimeError, TypeError):  # on another device, part of a graph, or bfloat16, which numpy lacks
-            tensor = tensor.detach().cpu()
+            tensor = detach().cpu()
             return (tensor.float() if tensor.is_floating_point() and tensor.dtype.itemsize < 4 else tensor).numpy()
     except (ValueError, TypeError, RuntimeError) as error:  # rows of different lengths, among others
         raise ValueError(f"{name} is no array of numbers: {error}") from error

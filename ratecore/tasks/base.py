@@ -18,6 +18,7 @@ from ratecore.tasks.overriding import overridable
 from ratecore.tasks.trials import Trials
 from ratecore.tasks.values import TaskError
 
+ACCURACY_AMPLITUDE = 0.7  # that the output of a correct answer reaches (Kim et al. 2019)
 MOST_STEPS = 1_000_000  # of a trial: an hour and a half
 registered: dict[str, type[AbstractTask]] = {}  # the tasks of `TaskFactory` by their normalised names
 _warned: set[tuple[type, str]] = set()  # settings that a task was given, does not use and has warned of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.base import ACCURACY_AMPLITUDE, AbstractTask
 from ratecore.tasks.registry import TaskFactory
 
 
@@ -15,7 +15,7 @@ class GoNogoTask(AbstractTask):
     name = "go-nogo"
     n_inputs = 1
     defaults = {"T": 200, "stim_on": 50, "stim_dur": 25}
-    amplitude, quiet = 0.7, 0.3  # of the output in Go trials at least, in NoGo trials at most
+    amplitude, quiet = ACCURACY_AMPLITUDE, 0.3  # of the output in Go trials at least, in NoGo trials at most
     trial_types = ("go", "nogo")
     _labels = (1, 0)
     min_trials = 1500

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.base import ACCURACY_AMPLITUDE, AbstractTask
 from ratecore.tasks.registry import TaskFactory
 
 
@@ -20,7 +20,7 @@ class ManteTask(AbstractTask):
     name = "mante"
     n_inputs = 4
     defaults = {"T": 500, "stim_on": 50, "stim_dur": 200, "offset": 0.5}
-    amplitude = 0.7  # that the output must reach, of the label's sign
+    amplitude = ACCURACY_AMPLITUDE  # that the output must reach, of the label's sign
     trial_types = ("motion", "color")
     _labels = (1, -1, 0)  # 0: no evidence
     evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)

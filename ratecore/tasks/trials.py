@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 from ratecore.settings.base import shown
 from ratecore.tasks import port, values
@@ -114,7 +115,7 @@ def target_of(task: AbstractTask, label: Any, trial_type: str | None = None) -> 
         z = port.target(task, label)
     else:
         z = values.call(task, "generate_target", trial_type, label)
-    return values.target(task, trial_type, label, z)
+    return z if _is_plain(z, (task.T,)) else values.target(task, trial_type, label, z)
 
 
 def condition_of(task: AbstractTask, trial_type: str | None, label: Any) -> str:
@@ -147,23 +148,44 @@ def collect(task: AbstractTask, drawn: Iterable[tuple[str | None, Any, Any]]) ->
         drawn: trial type, stimulus and label of each trial.
 
     Returns:
-        The batch, with targets and conditions.
+        The batch, with targets and conditions, checked: shapes are the task's `n_inputs` and `T`, and every number is
+        finite in float32.
 
     Raises:
         TaskError: names the method and the trial type that do not fit.
     """
     types, drawn_stimuli, labels = zip(*drawn, strict=True)
-    method, pairs = drawing_method(task), list(zip(types, labels, strict=True))
-    stimuli = [values.stimulus(task, method, kind, u) for kind, u in zip(types, drawn_stimuli, strict=True)]
+    method, pairs, T = drawing_method(task), list(zip(types, labels, strict=True)), task.T
+    shape_of_u, shape_of_z = (task.n_inputs, T), (T,)
+    stimuli = [
+        u if _is_plain(u, shape_of_u) else values.stimulus(task, method, kind, u)
+        for kind, u in zip(types, drawn_stimuli, strict=True)
+    ]
     for kind, label in pairs:
-        values.check_label(task, method, kind, label)
+        if type(label) is not int or not -(2**63) < label < 2**63:
+            values.check_label(task, method, kind, label)
     targets = [target_of(task, label, kind) for kind, label in pairs]
-    u, z = (np.stack(arrays).astype(np.float64, copy=False) for arrays in (stimuli, targets))
+    u, z = _stacked(stimuli, shape_of_u), _stacked(targets, shape_of_z)
     for name, batch, each in ((method, u, stimuli), ("generate_target", z, targets)):
         if not values.finite(batch):
             k = next(k for k, array in enumerate(each) if not values.finite(array))
             raise values.not_finite(task, name, types[k], each[k])
     return Trials(u, z, list(labels), [condition_of(task, kind, label) for kind, label in pairs])
+
+
+def _is_plain(array: object, shape: tuple[int, ...]) -> bool:
+    """Whether a method returned float64 numbers of this shape, so that only finiteness is left to check."""
+    return type(array) is np.ndarray and array.shape == shape and array.dtype == np.float64
+
+
+def _stacked(arrays: list[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Arrays of one shape as a float64 copy (B, *shape)."""
+    if any(array.dtype != np.float64 for array in arrays):
+        return np.stack(arrays).astype(np.float64, copy=False)
+    batch = np.empty((len(arrays), *shape))  # np.stack takes several times as long for one short trial
+    for k, array in enumerate(arrays):
+        batch[k] = array
+    return batch
 
 
 def has_criterion(task: AbstractTask) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.base import ACCURACY_AMPLITUDE, AbstractTask
 from ratecore.tasks.registry import TaskFactory
 
 
@@ -15,7 +15,7 @@ class XORTask(AbstractTask):
     name = "xor"
     n_inputs = 2
     defaults = {"T": 300, "stim_on": 50, "stim_dur": 50, "delay": 10}
-    amplitude = 0.7  # that the output must reach, of the label's sign
+    amplitude = ACCURACY_AMPLITUDE  # that the output must reach, of the label's sign
     trial_types = ("++", "+-", "-+", "--")
     _labels = ("same", "diff")
     response_delay = 10  # steps from the end of the second stimulus to the response

@@ -20,7 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def code_hash() -> str:
     """SHA-256 (16 hex digits) over the package's own source files."""
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
+    # Without the scripts of the workflow, which an installed package brings along and a checkout has beside it.
+    for path in sorted(set(PACKAGE.rglob("*.py")) - set(PACKAGE.glob("repository/**/*.py"))):
         digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -44,7 +44,7 @@ Event = dict[str, Any]
 
 LARGEST = 2**28  # bytes; the record of a training with 100,000 tests has a tenth of it
 _NUMBER = (int, float)
-_TEXTS = "event stage identity status path sha256 folder mat pth error device code_hash skipped no_gpu"
+_TEXTS = "event stage identity status path sha256 folder mat pth error device code_hash figures_hash skipped no_gpu"
 _NUMBERS = "time accuracy loss seconds lambda spiking_accuracy ci_low ci_high mean_rate_exc mean_rate_inh"
 _MAPPINGS = "values curves params tags labels files reads settings task_settings provenance conditions"
 # Types of an event's entries, none of which is required. Whoever writes a line computes its checksum, so a matching

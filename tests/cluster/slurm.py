@@ -44,8 +44,11 @@ class Slurm:
 
     def __init__(self, folder):
         self.folder, self.daemons = Path(folder), {}
-        self.env = {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf"),
-                    "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}  # fmt: skip
+        self.env = {
+            **os.environ,
+            "SLURM_CONF": str(self.folder / "slurm.conf"),
+            "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+        }
 
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -121,9 +124,12 @@ class Slurm:
         """Starts a daemon in the foreground of a child process."""
         log = open(self.folder / f"{name}.out", "ab")
         self.daemons[name] = subprocess.Popen(
-            [shutil.which(command[0], path=self.env["PATH"]), *command[1:]], env=self.env, stdout=log, stderr=log,
+            [shutil.which(command[0], path=self.env["PATH"]), *command[1:]],
+            env=self.env,
+            stdout=log,
+            stderr=log,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         log.close()
 
     def start_node(self, node: str) -> None:

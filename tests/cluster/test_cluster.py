@@ -32,8 +32,15 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(bool(ABSENT), reason=f"a SLURM cluster needs {', '.join(ABSENT)}"),
 ]
-QUICK = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3",
-         "--latency-wait", "5")  # fmt: skip
+QUICK = (
+    "--slurm-no-account",
+    "--slurm-status-command",
+    "squeue",
+    "--slurm-init-seconds-before-status-checks",
+    "3",
+    "--latency-wait",
+    "5",
+)
 
 
 class Cluster(Slurm):
@@ -145,7 +152,7 @@ def test_the_demo_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
     # As the README promises for the demo.
     assert all(row["status"] == "trained" and float(row["spiking_accuracy"]) > 0.9 for row in rows)
     experiment = experiment_of(folder)
-    runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
     # There is no real GPU: the jobs have reported this and trained on the CPU.
     assert all("cannot use GPU 0" in events(run, "end", "train")[-1]["no_gpu"] for run in runs)
     assert_as_trained_here(runs[::5])
@@ -158,11 +165,17 @@ def test_a_grid_in_which_everything_happens(cluster):
     training = {"eval_freq": 1000, "eval_tr": 20, "accuracy_threshold": 1.0, "loss_threshold": 0.001}
     grid = {"training.n_trials": [9000, 9001, 9002, 60000], "seed": [0]}
     folder = cluster.checkout(
-        "faults", experiment="faults", grid=grid, training=training, network={"N": 200}, device="auto",
-        convert=False, figures={"grid_points": 0},
-    )  # fmt: skip
+        "faults",
+        experiment="faults",
+        grid=grid,
+        training=training,
+        network={"N": 200},
+        device="auto",
+        convert=False,
+        figures={"grid_points": 0},
+    )
     process, experiment = cluster.workflow(folder), experiment_of(folder)
-    runs = {str(cell.run(0).training.n_trials): Run.of(experiment, cell, 0) for cell in experiment.cells}
+    runs = {str(cell.run(0).training.n_trials): Run.at(experiment, cell, 0) for cell in experiment.cells}
 
     def under_way(wanted):
         """Returns a training job that has saved a checkpoint."""

@@ -186,7 +186,7 @@ def plan_problem(experiment: Experiment, config: dict, validator) -> str | None:
     for cell in experiment.cells[:10]:
         for one in {seeds[0], seeds[-1]}:
             try:
-                run = Run.of(experiment, cell, one)
+                run = Run.at(experiment, cell, one)
             except SettingsError as error:
                 return error_problem(error)
             for place in (os.path.abspath(run.folder), os.path.join(root, "jobs", "train", cell.path)):

@@ -15,8 +15,13 @@ from faults.limits import at_most
 from ratecore import cli
 from ratecore.experiment.checkpoints import NEWEST, Checkpoints
 from ratecore.experiment.grid import Experiment
-from ratecore.experiment.runs import DEPENDS_ON, Run
-from ratecore.experiment.stages import convert_run, evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.convert import convert_run
+from ratecore.experiment.stages.evaluate import evaluate_run
+from ratecore.experiment.stages.export import export_run
+from ratecore.experiment.stages.running import run_block
+from ratecore.experiment.stages.table import STAGES, TRAIN, code_hash
+from ratecore.experiment.stages.train import train_run
 from ratecore.experiment.summary import IncompleteError, summarize
 from ratecore.formats import (
     FormatError,
@@ -56,10 +61,14 @@ CONFIG = {
 def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
     """Creates two trained, evaluated, exported and converted networks, with all other files of a workflow."""
     experiment = Experiment.from_config({**CONFIG, "results": str(folder)})
-    runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     log = io.StringIO()
-    works = {"train": lambda run: train_run(run, log=log), "evaluate": evaluate_run, "export": export_run,
-             "convert": lambda run: convert_run(run, log=log)}  # fmt: skip
+    works = {
+        "train": lambda run: train_run(run, log=log),
+        "evaluate": evaluate_run,
+        "export": export_run,
+        "convert": lambda run: convert_run(run, log=log),
+    }
     for stage, work in works.items():
         run_block(stage, runs, work, log)
     mirrored = Mirrored(experiment.root, STORE)
@@ -67,7 +76,8 @@ def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
         size = run.record.path.stat().st_size
         write_state(run.folder, {"store": STORE, "run_id": f"{k:032x}", "bytes": size, "open": False})
         mirrored.add(run.folder, f"{k:032x}", size)
-        (run.folder / NEWEST).write_bytes(checkpoint_bytes(run.settings, result_from_pth(run.network)))
+        data = checkpoint_bytes(run.settings, result_from_pth(run.network), code_hash(TRAIN))
+        (run.folder / NEWEST).write_bytes(data)
     mirrored.write()
     (experiment.root / "tracking.json").write_bytes(sealed_json({"uri": f"sqlite:///{folder}/mlflow.db"}))
     return experiment, runs
@@ -139,7 +149,7 @@ def _from_checkpoint(run: Run):
 
 
 def _outcomes(run: Run) -> list:
-    return [run.outcome(stage) for stage in DEPENDS_ON]
+    return [run.outcome(stage) for stage in STAGES]
 
 
 def _table(experiment: Experiment) -> list:
@@ -163,7 +173,7 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
 
     def not_whole(file):  # a stage that has written or read the file is repeated
         def of(read, truth):
-            for stage, a, b in zip(DEPENDS_ON, read, truth, strict=True):
+            for stage, a, b in zip(STAGES, read, truth, strict=True):
                 listed = run.relative(file) in {**b.get("files", {}), **b.get("reads", {})}
                 # The variables added by the conversion can be damaged while the export itself is complete.
                 listed &= not (stage == "export" and file.suffix == ".mat")

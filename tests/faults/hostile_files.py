@@ -97,9 +97,13 @@ def pth_larger_than_any_network(place):
 @case
 def pth_numbers_that_make_no_network(place):
     changes = {
-        "w": lambda w: w * np.nan, "taus_gaus": lambda t: t + torch.inf, "w_out": lambda w: w[:, :3],
-        "m": lambda m: m.to(torch.complex64), "w_in": lambda w: w.to(torch.bfloat16), "b_out": lambda b: "text",
-    }  # fmt: skip
+        "w": lambda w: w * np.nan,
+        "taus_gaus": lambda t: t + torch.inf,
+        "w_out": lambda w: w[:, :3],
+        "m": lambda m: m.to(torch.complex64),
+        "w_in": lambda w: w.to(torch.bfloat16),
+        "b_out": lambda b: "text",
+    }
     for name, change in changes.items():
         content = _content(place)
         content["model_state_dict"][name] = change(content["model_state_dict"][name])
@@ -233,10 +237,16 @@ def pth_arrays_that_say_they_are_huge(place):
 @case
 def mat_numbers_that_make_no_network(place):
     changes = {
-        "w": np.full((20, 20), np.inf), "w_out": np.zeros((1, 3)), "w_in": np.zeros((20, 1), complex) + 1j,
-        "taus": [-4.0, 20.0], "som_N": 21.0, "exc": np.zeros((20, 1)), "activation": "tanh", "som_m": "text",
+        "w": np.full((20, 20), np.inf),
+        "w_out": np.zeros((1, 3)),
+        "w_in": np.zeros((20, 1), complex) + 1j,
+        "taus": [-4.0, 20.0],
+        "som_N": 21.0,
+        "exc": np.zeros((20, 1)),
+        "activation": "tanh",
+        "som_m": "text",
         "b_out": np.nan,
-    }  # fmt: skip
+    }
     for key, value in changes.items():
         path = _mat(place, **{key: value})
         place.refused(lambda path=path: load_network(path), FormatError, "hostile.mat", key)

@@ -18,8 +18,9 @@ from ratecore.settings.network import NetworkSettings
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import sealed_json
-from ratecore.tracking.mlflow.mirror import Mirror, tracking_uri
+from ratecore.tracking.mlflow.mirror import Mirror
 from ratecore.tracking.mlflow.state import read_state
+from ratecore.tracking.mlflow.uri import tracking_uri
 from ratecore.tracking.queue import note_deaths, open_runs
 from ratecore.tracking.record import LARGEST, Record, RecordError
 
@@ -79,11 +80,17 @@ def _rest(event: dict) -> dict:
 
 @case
 def record_lines_that_are_no_events(place):
-    texts = ["[]", "3", "{}", '{"event": "end", "stage": "train", "time": NaN}', "[" * 100_000,
-             '{"event": "end", "stage": "train", "time": 1, "files": ["/etc/passwd"]}',
-             '{"event": "metrics", "stage": "train", "time": 1, "step": 1}',
-             '{"event": "metrics", "stage": "train", "time": 1, "step": 1, "values": {"train/loss": "low"}}',
-             '{"event": "artifact", "stage": "train", "time": 1, "path": 3, "sha256": "", "folder": ""}']  # fmt: skip
+    texts = [
+        "[]",
+        "3",
+        "{}",
+        '{"event": "end", "stage": "train", "time": NaN}',
+        "[" * 100_000,
+        '{"event": "end", "stage": "train", "time": 1, "files": ["/etc/passwd"]}',
+        '{"event": "metrics", "stage": "train", "time": 1, "step": 1}',
+        '{"event": "metrics", "stage": "train", "time": 1, "step": 1, "values": {"train/loss": "low"}}',
+        '{"event": "artifact", "stage": "train", "time": 1, "path": 3, "sha256": "", "folder": ""}',
+    ]
     for text in texts:
         record = Record(place.folder / "record.jsonl")
         record.path.write_bytes(f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
@@ -144,8 +151,14 @@ def config_paths(place):
 
 @case
 def config_of_absurd_size(place):
-    for grid in ({"seed": "0..99999999999"}, {"seed": "0..9" + "9" * 5000}, {"N": [10**30]},
-                 {"N": [10**9], "som_N": [1]}, {"task_settings.T": [1e300]}, {"eval_tr": [10**5000]}):  # fmt: skip
+    for grid in (
+        {"seed": "0..99999999999"},
+        {"seed": "0..9" + "9" * 5000},
+        {"N": [10**30]},
+        {"N": [10**9], "som_N": [1]},
+        {"task_settings.T": [1e300]},
+        {"eval_tr": [10**5000]},
+    ):
         _refused_config(place, {"grid": grid}, "")
     many = {f"task_settings.{key}": list(range(1, 400)) for key in ("T", "stim_on", "stim_dur")}
     _refused_config(place, {"grid": many}, "63,521,199 grid points", "1,000,000")
@@ -157,8 +170,11 @@ def config_of_absurd_size(place):
 @case
 def yaml_that_runs_code(place):
     path = place.folder / "config.yaml"
-    for text in (f"experiment: !!python/object/apply:os.system ['touch {place.ran}']", "a: !!python/name:os.system",
-                 f"!!python/object/new:os.system ['touch {place.ran}']"):  # fmt: skip
+    for text in (
+        f"experiment: !!python/object/apply:os.system ['touch {place.ran}']",
+        "a: !!python/name:os.system",
+        f"!!python/object/new:os.system ['touch {place.ran}']",
+    ):
         path.write_text(text)
         place.refused(lambda: load_yaml(path), SettingsError, "config.yaml", "not a readable YAML")
 
@@ -229,8 +245,12 @@ def passwords_in_the_configuration(place):
 def _follows(place: Place, uri: str, *how: str) -> str:
     """Returns the output of the follower when the store cannot be reached."""
     job = {"experiment": "faults", "results": str(place.experiment.root.parent), "all_runs": True}
-    env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-           "PYTHONPATH": str(Path(cli.__file__).parents[1])}  # fmt: skip
+    env = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "PYTHONPATH": str(Path(cli.__file__).parents[1]),
+    }
     command = [sys.executable, *(how or ("-m", "ratecore.tracking.mlflow.follow"))]
     done = subprocess.run(command, input=json.dumps(job) + "\n", env=env, capture_output=True, text=True)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -252,9 +272,12 @@ def passwords_of_a_server(place):
 
 @case
 def passwords_of_a_database(place):
-    uris = [f"postgresql://me:{PASSWORD}@127.0.0.1:9/y", "postgresql://127.0.0.1:9/y?user=me&password=sesame-2",
-            "nonsense+driver://me:sesame%31@host/y",
-            "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dsesame-3"]  # fmt: skip
+    uris = [
+        f"postgresql://me:{PASSWORD}@127.0.0.1:9/y",
+        "postgresql://127.0.0.1:9/y?user=me&password=sesame-2",
+        "nonsense+driver://me:sesame%31@host/y",
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Dsesame-3",
+    ]
     # All in one process, without MLflow's pauses, which retry a database for minutes.
     code = """import json, os, sys, time
 from ratecore.system.redaction import redact_output

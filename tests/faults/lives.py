@@ -11,17 +11,25 @@ from faults.warm import Warm, output_of
 from ratecore.experiment.checkpoints import NEWEST, PREVIOUS
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.table import TRAIN, code_hash
 from ratecore.formats import load_pth, result_from_checkpoint
 from ratecore.system.files import locked
 
 # Real networks that train for 0.5 to 1 s: one trial per update, four trials per update, and two seeds in parallel.
 VARIANTS = {
     "go-nogo": {"network": {"N": 50}, "training": {"n_trials": 1500, "eval_freq": 50}, "grid": {"seed": [3]}},
-    "xor": {"network": {"N": 30, "P_inh": 0.3}, "training": {"n_trials": 2000, "eval_freq": 80, "batch_size": 4},
-            "grid": {"task": ["xor"], "seed": [4]}},
-    "two seeds": {"network": {"N": 30, "activation": "softplus"}, "training": {"n_trials": 1000, "eval_freq": 40},
-                  "grid": {"seed": [5, 6]}, "seeds_per_job": 2},
-}  # fmt: skip
+    "xor": {
+        "network": {"N": 30, "P_inh": 0.3},
+        "training": {"n_trials": 2000, "eval_freq": 80, "batch_size": 4},
+        "grid": {"task": ["xor"], "seed": [4]},
+    },
+    "two seeds": {
+        "network": {"N": 30, "activation": "softplus"},
+        "training": {"n_trials": 1000, "eval_freq": 40},
+        "grid": {"seed": [5, 6]},
+        "seeds_per_job": 2,
+    },
+}
 LONG = {"long": {"network": {"N": 50}, "training": {"n_trials": 12000, "eval_freq": 400}, "grid": {"seed": [7]}}}
 NEVER_TRAINED = {"loss_threshold": 1e-6, "eval_tr": 20}
 MLFLOW_STATUS = {"done": "FINISHED", "interrupted": "KILLED", "killed": "KILLED", "broken": "FAILED"}
@@ -46,7 +54,7 @@ class Life:
         self.config["training"] = NEVER_TRAINED | self.config["training"]
         self.experiment = Experiment.from_config(self.config)
         (self.block,) = self.experiment.blocks
-        self.runs = [Run.of(self.experiment, self.experiment.cells[0], seed) for seed in self.experiment.seeds]
+        self.runs = [Run.at(self.experiment, self.experiment.cells[0], seed) for seed in self.experiment.seeds]
 
     @property
     def threads(self) -> int:
@@ -71,7 +79,7 @@ def _losses(run: Run) -> list:
     if run.outcome("train"):
         return load_pth(run.network)["losses"].tolist()
     found = [run.folder / name for name in (NEWEST, PREVIOUS) if (run.folder / name).exists()]
-    return result_from_checkpoint(found[0], run.settings).losses if found else []
+    return result_from_checkpoint(found[0], run.settings, code_hash(TRAIN)).losses if found else []
 
 
 class Truth:
@@ -96,7 +104,7 @@ class Truth:
             run.record.events()
             for path in (run.folder / NEWEST, run.folder / PREVIOUS):
                 if path.exists():
-                    losses = result_from_checkpoint(path, run.settings).losses
+                    losses = result_from_checkpoint(path, run.settings, code_hash(TRAIN)).losses
                     if losses != self.networks[k]["losses"].tolist()[: len(losses)]:
                         return f"{path}: other losses than those of a training that was not interrupted"
             if run.network.exists() and (other := different(self._bare(load_pth(run.network)), self._network(k))):
@@ -139,8 +147,9 @@ class Truth:
             return f"it ends with {ends}"
         if _points(events) != _points(true):
             return f"the tests are at {[step for step, _ in _points(events)]}"
-        return different(_result(events[-1]), _result(true[-1])) or different(_bare_start(events[0]),
-                                                                              _bare_start(true[0]))  # fmt: skip
+        return different(_result(events[-1]), _result(true[-1])) or different(
+            _bare_start(events[0]), _bare_start(true[0])
+        )
 
     def in_mlflow(self, life: Life, mirror) -> str | None:
         """Returns what does not hold for the runs in MLflow after their records are mirrored."""

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages import evaluate_run, export_run, run_block, train_run
+from ratecore.experiment.stages.evaluate import evaluate_run
+from ratecore.experiment.stages.export import export_run
+from ratecore.experiment.stages.running import run_block
+from ratecore.experiment.stages.train import train_run
 from ratecore.rate.training import warm_up
 from ratecore.tracking.mlflow.follow import Follower
 from ratecore.tracking.queue import note_deaths
@@ -31,7 +34,7 @@ def waited() -> float:
 def main(config: str, uri: str, grace: str = "60") -> None:
     experiment = Experiment.from_config(json.loads(Path(config).read_text()))
     seeds = [seed for block in experiment.blocks.values() for seed in block]
-    runs = [Run.of(experiment, cell, seed) for cell in experiment.cells for seed in seeds]
+    runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in seeds]
     warm_up(runs[0].settings)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -42,8 +45,11 @@ def main(config: str, uri: str, grace: str = "60") -> None:
     start = waited()
     with open(f"{config}.log", "w") as log:
         for run in runs:
-            for stage, work in (("train", lambda run: train_run(run, log=log)), ("evaluate", evaluate_run),
-                                ("export", export_run)):  # fmt: skip
+            for stage, work in (
+                ("train", lambda run: train_run(run, log=log)),
+                ("evaluate", evaluate_run),
+                ("export", export_run),
+            ):
                 run_block(stage, [run], work, log)
     end = waited()
     print("done", flush=True)

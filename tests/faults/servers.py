@@ -45,8 +45,11 @@ class Work:
             config.write_text(json.dumps(_config(folder / name, self.experiment, seeds)))
             with open(folder / f"{name}.err", "w") as err:
                 command = [sys.executable, HERE / "recording.py", config, place, str(grace)]
-                self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                                        stderr=err, text=True, env=environment()))  # fmt: skip
+                self._processes.append(
+                    subprocess.Popen(
+                        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True, env=environment()
+                    )
+                )
 
     def begin(self) -> None:
         """Starts both at the same instant."""
@@ -112,8 +115,10 @@ class Work:
         if not self.work["whole"]:
             if rng.random() < 0.5:
                 # The next workflow has nothing to do; its follower finds the existing notes.
-                code = ("import sys; from ratecore.tracking.mlflow.follow import Follower;"
-                        "sys.exit(not Follower(*sys.argv[1:]).start().stop(300))")  # fmt: skip
+                code = (
+                    "import sys; from ratecore.tracking.mlflow.follow import Follower;"
+                    "sys.exit(not Follower(*sys.argv[1:]).start().stop(300))"
+                )
                 first = [sys.executable, "-c", code, self.uri, self.experiment, self.folder / "work"]
             else:
                 first = by_hand

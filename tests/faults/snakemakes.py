@@ -24,11 +24,16 @@ from ratecore.experiment.runs import Run
 from ratecore.tracking.record import Record
 
 GRID = {
-    "experiment": "grid", "grid": {"seed": [0, 1, 2, 3]}, "seeds_per_job": 1, "threads_per_job": 1,
+    "experiment": "grid",
+    "grid": {"seed": [0, 1, 2, 3]},
+    "seeds_per_job": 1,
+    "threads_per_job": 1,
     "network": {"N": 50, "P_inh": 0.3},
     "training": {"n_trials": 4000, "eval_freq": 200, "eval_tr": 20, "loss_threshold": 1e-6},
-    "evaluation": {"n_trials": 20}, "figures": {"grid_points": 0}, "results": "results",
-}  # fmt: skip
+    "evaluation": {"n_trials": 20},
+    "figures": {"grid_points": 0},
+    "results": "results",
+}
 
 
 class Checkout:
@@ -129,7 +134,7 @@ def kill_snakemake(times: int, rng: random.Random, folder: Path) -> Iterator[str
 def _kill_snakemake(rng: random.Random, folder: Path, until: tuple, at_once: bool) -> str | None:
     checkout = Checkout(folder, GRID)
     experiment = Experiment.from_config({**GRID, "results": str(folder / "results")})
-    runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     records, command = [run.record.path for run in runs], ("--cores", "2", *until)
     snakemake = checkout.start(*command)
     if not wait_for(lambda: under_way(records) == 2 or snakemake.poll() is not None):
@@ -190,7 +195,7 @@ def ctrl_c(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]
 def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
     checkout = Checkout(folder, GRID | {"grid": {"seed": [0, 1]}})
     experiment = Experiment.from_config({**checkout.config, "results": str(folder / "results")})
-    runs = [Run.of(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     command = ("--cores", "2", "--until", "train")
     snakemake = checkout.start(*command)
     if not wait_for(lambda: under_way([run.record.path for run in runs]) == 2 or snakemake.poll() is not None):

@@ -223,8 +223,10 @@ def missing(connection, experiment: str, folders, artifacts=None) -> str | None:
         found = [number for number, name in cursor.fetchall() if name == experiment]
         if len(found) != 1:
             return f"{len(found)} experiments of this name"
-        cursor.execute("SELECT run_uuid, lifecycle_stage, status, start_time, end_time, artifact_uri, name FROM runs"
-                       f" WHERE experiment_id = {found[0]}")  # fmt: skip
+        cursor.execute(
+            "SELECT run_uuid, lifecycle_stage, status, start_time, end_time, artifact_uri, name FROM runs"
+            f" WHERE experiment_id = {found[0]}"
+        )
         runs, by_tag = {row[0]: row[1:] for row in cursor.fetchall()}, {}
         for run_id in runs:
             cursor.execute(f"SELECT key, value FROM tags WHERE run_uuid = '{run_id}'")
@@ -283,8 +285,11 @@ def _stored(cursor, run_id: str, row: tuple, artifacts) -> dict:
         key: value for key, value in tables[2] if not key.startswith("mlflow.ratecore.run.") and key not in MLFLOW_TAGS
     }
     root = Path(place.replace("mlflow-artifacts:", str(artifacts)))
-    files = {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-             for path in root.rglob("*") if path.is_file()}  # fmt: skip
+    files = {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
     return {"life": life, "status": status, "name": name, "start": start, "end": end, "points": points,
             "rows": len(tables[0]), "params": dict(tables[1]), "tags": tags, "artifacts": files}  # fmt: skip
 

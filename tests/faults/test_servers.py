@@ -33,10 +33,13 @@ def stored(tmp_path_factory):
         ("UPDATE runs SET end_time = end_time + 1", "end"),
         ("UPDATE runs SET lifecycle_stage = 'deleted'", "life"),
         ("UPDATE experiments SET name = 'other' WHERE name = 'few'", "0 experiments"),
-        ("INSERT INTO runs (run_uuid, experiment_id, lifecycle_stage) SELECT 'second', experiment_id, 'deleted' FROM "
-         "runs LIMIT 1", "3 runs"),
+        (
+            "INSERT INTO runs (run_uuid, experiment_id, lifecycle_stage) SELECT 'second', experiment_id, 'deleted' "
+            "FROM runs LIMIT 1",
+            "3 runs",
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_difference_of_a_store_is_seen(stored, tmp_path, sql, seen):
     _, folders, database = stored
     shutil.copy(database, tmp_path / "mlflow.db")

@@ -1,7 +1,7 @@
 """Training jobs that start in milliseconds.
 
 `Warm` is a process with torch and the compiled loops in memory. For each job, it forks a child that runs
-`scripts/train.py` as Snakemake does. It can send the child a signal at a given instant.
+`scripts/stage.py` as Snakemake does. It can send the child a signal at a given instant.
 """
 
 from __future__ import annotations
@@ -31,8 +31,14 @@ class Warm:
     def __init__(self, errors, under=()):
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
         self._errors = open(errors, "ab")
-        self.process = subprocess.Popen([*under, sys.executable, "-m", "faults.warm"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=self._errors, text=True, env=env)  # fmt: skip
+        self.process = subprocess.Popen(
+            [*under, sys.executable, "-m", "faults.warm"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=env,
+        )
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError(f"the process for jobs did not start: {Path(errors).read_text()}")
 
@@ -91,11 +97,15 @@ def _child(job: dict) -> int:
 
         updates.FusedUpdates.update = counted
     snakemake = SimpleNamespace(
-        config=job["config"], threads=job.get("threads", 1), output=[str(output_of(job["folder"], job["seeds"]))],
-        wildcards=type("", (dict,), {"seeds": job["seeds"]})(job["wildcards"]), log=[f"jobs/{job['seeds']}.log"],
-    )  # fmt: skip
+        config=job["config"],
+        threads=job.get("threads", 1),
+        output=[str(output_of(job["folder"], job["seeds"]))],
+        wildcards=type("", (dict,), {"seeds": job["seeds"]})(job["wildcards"]),
+        log=[f"jobs/{job['seeds']}.log"],
+        params=SimpleNamespace(stage="train"),
+    )
     try:
-        runpy.run_path(str(ROOT / "scripts/train.py"), {"snakemake": snakemake})
+        runpy.run_path(str(ROOT / "scripts/stage.py"), {"snakemake": snakemake})
     except SystemExit as end:
         return end.code
     except BaseException:

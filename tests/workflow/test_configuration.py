@@ -27,13 +27,26 @@ def folder(tmp_path_factory):
 
 def dry_run(folder, *arguments):
     env = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    return subprocess.run([sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *arguments], cwd=folder,
-                          capture_output=True, text=True, timeout=300, env={**env, "HOME": str(folder)})  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**env, "HOME": str(folder)},
+    )
 
 
 def test_the_command_line_counts_as_yaml_and_the_plan_is_said_once(folder):
-    arguments = ("--configfile", "one.yaml", "--config", "grid={N: [10, 20], seed: 0..1}", "convert=false",
-                 "training={eval_tr: 5, learning_rate: 1e-3}", "results=~/res")  # fmt: skip
+    arguments = (
+        "--configfile",
+        "one.yaml",
+        "--config",
+        "grid={N: [10, 20], seed: 0..1}",
+        "convert=false",
+        "training={eval_tr: 5, learning_rate: 1e-3}",
+        "results=~/res",
+    )
     done = dry_run(folder, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "small: 8 networks (4 grid points x 2 seeds)\n" in done.stderr and "networks (" not in done.stdout

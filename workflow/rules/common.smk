@@ -1,34 +1,41 @@
 # What all rules need: the experiment described by the configuration, and the paths of its files.
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
 
 from ratecore.settings.base import SettingsError
-from ratecore.experiment.costs import (
-    conversion_minutes,
-    scoring_minutes,
-    training_memory,
-    training_minutes,
-)
+from ratecore.experiment.costs import training_memory
 from ratecore.system.devices import device_pool
-from ratecore.system.files import check_writable, network_file_system
+from ratecore.system.files import check_writable
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.hooks import Launch
 from ratecore.experiment.jobs import TABLE_WRITTEN
+from ratecore.experiment.module import own_part, placed
 from ratecore.experiment.plan import announcement
 from ratecore.settings.reading import read_words
-from ratecore.experiment.runs import DEPENDS_ON
-from ratecore.experiment.summary import FIGURES, grid_figures, stages_of
+from ratecore.experiment.stages.table import (
+    STAGES,
+    TRAIN,
+    figures_hash,
+    function_of,
+    last_of,
+    stages_of,
+)
+from ratecore.experiment.summary import grid_figures
 from ratecore.system.surroundings import settle_workflow
-from ratecore.tracking.mlflow.follow import Follower
-from ratecore.tracking.queue import note_deaths, mirror_message
-from ratecore.tracking.mlflow.sqlite import sqlite_file
 from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 
 settle_workflow()
 try:
-    read_words(config, workflow.config_settings.config)
+    read_words(
+        config,
+        own_part(main_configuration(), config, workflow.config_settings.config),
+    )
+    # ROOT is the folder of the results as rules name it: before their paths Snakemake puts the prefix of a module.
+    config, ROOT = placed(config, workflow.modifier.path_modifier.replace_prefix)
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
     uri = tracking_uri(
@@ -44,20 +51,23 @@ except OSError as error:
     raise WorkflowError(f"The results cannot be written: {error}")
 except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
-if workflow.is_main_process:  # once, not in the log of every job
-    print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
 
 # Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now.
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
-follower = Follower(
-    uri,
-    experiment.settings.experiment,
-    experiment.settings.results,
-    runs=experiment.run_names,
+CHOSEN = stages_of(experiment.settings)  # the stages that every network goes through
+launch, is_new = Launch.of(
+    workflow, experiment, config, uri, workflow.modifier.modify_rulename(TRAIN)
 )
-ROOT = experiment.root.as_posix()
-STAGES = stages_of(experiment)  # the stages that every network goes through
+if workflow.is_main_process and is_new:  # once, not in the log of every job
+    print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
+    launch.put_times_in_order()
+
+
+def look_at_what_is_there(wildcards):
+    """Tells Snakemake which files belong to other settings. An input function that returns no inputs."""
+    launch.look(point_figures(launch.root))
+    return []
 
 
 def cells_of(stage):
@@ -67,17 +77,19 @@ def cells_of(stage):
     return Paramspace(pd.DataFrame(rows, columns=columns))
 
 
-CELLS = {stage: cells_of(stage) for stage in ("train", "evaluate", "export")}
-CELLS["convert"] = CELLS["export"]
+# Stages with the same axes share their grid points, of which there can be 100,000.
+_stage_with = {experiment.columns(stage): stage for stage in STAGES}
+_spaces = {columns: cells_of(stage) for columns, stage in _stage_with.items()}
+CELLS = {stage: _spaces[experiment.columns(stage)] for stage in STAGES}
 # Paths of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
 CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
 BLOCK = {stage: f"{cell}/seeds~{{seeds}}" for stage, cell in CELL.items()}
 # Number of jobs of the last stage for the same networks. Only one of them at a time works on a network.
-VARIANTS = len(experiment.cells_of("convert")) // len(experiment.cells_of("train"))
+VARIANTS = len(experiment.cells) // len(experiment.cells_of(TRAIN))
 
 
 wildcard_constraints:
-    **{column: "[^/]+" for column in CELLS["convert"].columns},
+    **{axis.column: "[^/]+" for axis in experiment.axes},
     seeds="[0-9a-f+-]+",
 
 
@@ -87,7 +99,7 @@ def identities(stage):
     def of_block(wildcards):
         cell = experiment.cell_of(wildcards)
         return [
-            cell.identity(seed, *DEPENDS_ON[stage])
+            cell.identity(seed, *STAGES[stage].settings)
             for seed in experiment.blocks[wildcards.seeds]
         ]
 
@@ -119,31 +131,42 @@ def memory_to_train(wildcards, attempt, threads):
     return training_memory(settings, at_once) * attempt
 
 
-def minutes(wildcards, attempt, threads):
-    """Returns the minutes of a training job."""
-    return training_minutes(*first_run(wildcards), threads) * attempt
+def minutes_of(stage):
+    """Returns a function that estimates the minutes of a job, including the wait for jobs on other variants."""
+
+    def of_job(wildcards, attempt, threads):
+        minutes = _minutes(stage, wildcards, threads)
+        if VARIANTS > 1 and STAGES[stage].variants:
+            others = [name for name, row in CHOSEN.items() if row.variants]
+            longest = max(_minutes(name, wildcards, 1) for name in others)
+            minutes += (VARIANTS - 1) * max(minutes, longest)
+        return minutes * attempt
+
+    return of_job
 
 
-def minutes_to_score(wildcards, attempt):
-    """Returns the minutes of an evaluation or export job."""
-    minutes = scoring_minutes(*first_run(wildcards))
-    return (minutes + waiting(wildcards, minutes)) * attempt
-
-
-def minutes_to_convert(wildcards, attempt, threads):
-    """Returns the minutes of a conversion job."""
-    minutes = conversion_minutes(*first_run(wildcards), threads)
-    return (minutes + waiting(wildcards, minutes)) * attempt
-
-
-def waiting(wildcards, minutes):
-    """Returns the minutes that a job may wait for jobs on other variants of its networks."""
-    if VARIANTS == 1:
-        return 0
-    longest = (
-        conversion_minutes(*first_run(wildcards)) if "convert" in STAGES else minutes
+def _minutes(stage, wildcards, threads):
+    estimate = function_of(STAGES[stage].minutes)
+    return estimate(
+        *first_run(wildcards), *([threads] if STAGES[stage].threads else [])
     )
-    return (VARIANTS - 1) * max(minutes, longest)
+
+
+def job_of(stage):
+    """Returns the parts of a stage's rule, from the stage's row in the table."""
+    row, block = STAGES[stage], f"{stage}/{BLOCK[stage]}"
+    return SimpleNamespace(
+        name=stage,
+        inputs=[f"{ROOT}/jobs/{need}/{BLOCK[need]}.json" for need in row.needs],
+        output=f"{ROOT}/jobs/{block}.json",
+        log=f"{ROOT}/logs/{block}.log",
+        benchmark=f"{ROOT}/benchmarks/{block}.tsv",
+        threads=experiment.settings.threads_per_job if row.threads else 1,
+        minutes=minutes_of(stage),
+        identities=identities(stage),
+        point=CELL[stage],
+        blocks=blocks_of(stage),
+    )
 
 
 def blocks_of(stage):
@@ -163,33 +186,30 @@ def all_blocks(stage):
     ]
 
 
-def cell_figures():
-    """Returns the figures of as many grid points as the configuration requests."""
+def point_figures(root):
+    """Returns the figures, in a folder, of as many grid points as the configuration requests."""
     return [
-        f"{ROOT}/figures/{path}/{name}.png"
-        for stage, names in FIGURES.items()
-        if stage in STAGES
+        f"{root}/figures/{path}/{name}.png"
+        for stage, row in CHOSEN.items()
+        if row.point_figures
         for path in list(CELLS[stage].instance_patterns)[
             : experiment.settings.figures.grid_points
         ]
-        for name in names
+        for name in row.point_figures.names
     ]
 
 
-def labels_of(stage, name):
-    """Returns the labels of a grid point's figure in the report."""
+def figures_of(stage, category):
+    """Returns the outputs of a stage's figures of a grid point by name, with their captions in the report."""
     return {
-        **{column: f"{{{column}}}" for column in CELLS[stage].columns},
-        "figure": name.replace("_", " "),
+        name: report(
+            f"{ROOT}/figures/{CELL[stage]}/{name}.png",
+            caption=f"../report/{name}.rst",
+            category=category,
+            labels={
+                **{column: f"{{{column}}}" for column in CELLS[stage].columns},
+                "figure": name.replace("_", " "),
+            },
+        )
+        for name in STAGES[stage].point_figures.names
     }
-
-
-def warn_of_shared_sqlite():
-    """Warns if MLflow's SQLite file is on a network file system, where locks do not hold and writers can corrupt it."""
-    if file := sqlite_file(uri):
-        if kind := network_file_system(file):
-            print(
-                f"WARNING: MLflow's database {file} is on a network file system ({kind}), where it can be corrupted. "
-                "Set tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
-                "Nothing is lost: `ratecore replay` rebuilds the database from the results."
-            )

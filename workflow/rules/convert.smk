@@ -1,20 +1,24 @@
 # Converts a block's networks to spiking networks. Networks that are not trained are skipped; their record says why.
+stage = job_of("convert")
+
+
 rule convert:
     input:
-        f"{ROOT}/jobs/export/{BLOCK['export']}.json",
+        stage.inputs,
     output:
-        f"{ROOT}/jobs/convert/{BLOCK['convert']}.json",
+        stage.output,
     log:
-        f"{ROOT}/logs/convert/{BLOCK['convert']}.log",
+        stage.log,
     benchmark:
-        f"{ROOT}/benchmarks/convert/{BLOCK['convert']}.tsv"
+        stage.benchmark
     conda:
         "../envs/ratecore.yaml"
-    threads: experiment.settings.threads_per_job
+    threads: stage.threads
     resources:
         mem_mb=memory,
-        runtime=minutes_to_convert,
+        runtime=stage.minutes,
     params:
-        identities=identities("convert"),
+        stage=stage.name,
+        identities=stage.identities,
     script:
-        "../../scripts/convert.py"
+        "../../scripts/stage.py"

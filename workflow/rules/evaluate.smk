@@ -1,20 +1,24 @@
 # Evaluates the networks of a block on fresh trials.
+stage = job_of("evaluate")
+
+
 rule evaluate:
     input:
-        f"{ROOT}/jobs/train/{BLOCK['train']}.json",
+        stage.inputs,
     output:
-        f"{ROOT}/jobs/evaluate/{BLOCK['evaluate']}.json",
+        stage.output,
     log:
-        f"{ROOT}/logs/evaluate/{BLOCK['evaluate']}.log",
+        stage.log,
     benchmark:
-        f"{ROOT}/benchmarks/evaluate/{BLOCK['evaluate']}.tsv"
+        stage.benchmark
     conda:
         "../envs/ratecore.yaml"
-    threads: 1
+    threads: stage.threads
     resources:
         mem_mb=memory,
-        runtime=minutes_to_score,
+        runtime=stage.minutes,
     params:
-        identities=identities("evaluate"),
+        stage=stage.name,
+        identities=stage.identities,
     script:
-        "../../scripts/evaluate.py"
+        "../../scripts/stage.py"

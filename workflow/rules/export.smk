@@ -1,20 +1,24 @@
 # Writes the .mat and .pth files of a block's networks.
+stage = job_of("export")
+
+
 rule export:
     input:
-        f"{ROOT}/jobs/evaluate/{BLOCK['evaluate']}.json",
+        stage.inputs,
     output:
-        f"{ROOT}/jobs/export/{BLOCK['export']}.json",
+        stage.output,
     log:
-        f"{ROOT}/logs/export/{BLOCK['export']}.log",
+        stage.log,
     benchmark:
-        f"{ROOT}/benchmarks/export/{BLOCK['export']}.tsv"
+        stage.benchmark
     conda:
         "../envs/ratecore.yaml"
-    threads: 1
+    threads: stage.threads
     resources:
         mem_mb=memory,
-        runtime=minutes_to_score,
+        runtime=stage.minutes,
     params:
-        identities=identities("export"),
+        stage=stage.name,
+        identities=stage.identities,
     script:
-        "../../scripts/export.py"
+        "../../scripts/stage.py"

@@ -2,6 +2,8 @@
 # Only the table depends on this rule: with another store, or in a moved folder, all records are sent and no stage runs again.
 # Processes that create a database at the same time take turns (`tracking.mlflow.Mirror`).
 rule init_tracking:
+    input:
+        look_at_what_is_there,
     output:
         f"{ROOT}/tracking.json",
     log:

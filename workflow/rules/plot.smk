@@ -18,51 +18,49 @@ rule plot_grid:
         f"{ROOT}/benchmarks/plot_grid.tsv"
     conda:
         "../envs/ratecore.yaml"
+    params:
+        code=figures_hash(),
     script:
         "../../scripts/plot_grid.py"
 
 
+stage = job_of("evaluate")
+
+
 rule plot_cell:
     input:
-        blocks_of("evaluate"),
+        stage.blocks,
     output:
-        **{
-            name: report(
-                f"{ROOT}/figures/{CELL['evaluate']}/{name}.png",
-                caption=f"../report/{name}.rst",
-                category="Grid points",
-                labels=labels_of("evaluate", name),
-            )
-            for name in FIGURES["evaluate"]
-        },
+        **figures_of(stage.name, "Grid points"),
     log:
-        f"{ROOT}/logs/plot_cell/{CELL['evaluate']}.log",
+        f"{ROOT}/logs/plot_cell/{stage.point}.log",
     benchmark:
-        f"{ROOT}/benchmarks/plot_cell/{CELL['evaluate']}.tsv"
+        f"{ROOT}/benchmarks/plot_cell/{stage.point}.tsv"
     conda:
         "../envs/ratecore.yaml"
+    params:
+        stage=stage.name,
+        code=figures_hash(),
     script:
-        "../../scripts/plot_cell.py"
+        "../../scripts/plot_point.py"
+
+
+stage = job_of("convert")
 
 
 rule plot_spiking:
     input:
-        blocks_of("convert"),
+        stage.blocks,
     output:
-        **{
-            name: report(
-                f"{ROOT}/figures/{CELL['convert']}/{name}.png",
-                caption=f"../report/{name}.rst",
-                category="Spiking networks",
-                labels=labels_of("convert", name),
-            )
-            for name in FIGURES["convert"]
-        },
+        **figures_of(stage.name, "Spiking networks"),
     log:
-        f"{ROOT}/logs/plot_spiking/{CELL['convert']}.log",
+        f"{ROOT}/logs/plot_spiking/{stage.point}.log",
     benchmark:
-        f"{ROOT}/benchmarks/plot_spiking/{CELL['convert']}.tsv"
+        f"{ROOT}/benchmarks/plot_spiking/{stage.point}.tsv"
     conda:
         "../envs/ratecore.yaml"
+    params:
+        stage=stage.name,
+        code=figures_hash(),
     script:
-        "../../scripts/plot_spiking.py"
+        "../../scripts/plot_point.py"

@@ -7,9 +7,18 @@ from snakemake.exceptions import WorkflowError
 from ratecore.settings.reading import check_arguments, check_files
 from ratecore.settings.base import SettingsError
 
-if workflow.is_main_process:
+
+def main_configuration():
+    """The configuration of the main workflow, which may have given a module of it a section or something else."""
+    return workflow.modifier_stack[0].globals["config"]
+
+
+if not config and not workflow.modifier.is_main_snakefile():
+    config = main_configuration()  # of a module that was given none
+
+if workflow.is_main_process and config is main_configuration():
     try:
-        check_files(workflow.overwrite_configfiles or ["config/config.yaml"])
+        check_files(workflow.configfiles or ["config/config.yaml"])
         check_arguments(sys.argv[1:], workflow.config_settings.config)
     except SettingsError as error:
         raise WorkflowError(

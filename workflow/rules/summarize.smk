@@ -2,7 +2,7 @@
 rule summarize:
     input:
         f"{ROOT}/tracking.json",
-        all_blocks(STAGES[-1]),
+        *(all_blocks(stage) for stage in last_of(CHOSEN)),
     output:
         # Missing while the table is partial, such as after a call that failed or was stopped.
         complete=f"{ROOT}/{TABLE_WRITTEN}",

@@ -1,19 +1,26 @@
 # Trains a block of seeds of one grid point. Complete networks are left alone.
+stage = job_of("train")
+
+
 rule train:
+    input:
+        stage.inputs,
+        look_at_what_is_there,
     output:
-        f"{ROOT}/jobs/train/{BLOCK['train']}.json",
+        stage.output,
     log:
-        f"{ROOT}/logs/train/{BLOCK['train']}.log",
+        stage.log,
     benchmark:
-        f"{ROOT}/benchmarks/train/{BLOCK['train']}.tsv"
+        stage.benchmark
     conda:
         "../envs/ratecore.yaml"
-    threads: experiment.settings.threads_per_job
+    threads: stage.threads
     resources:
         gpu=gpus,
         mem_mb=memory_to_train,
-        runtime=minutes,
+        runtime=stage.minutes,
     params:
-        identities=identities("train"),
+        stage=stage.name,
+        identities=stage.identities,
     script:
-        "../../scripts/train.py"
+        "../../scripts/stage.py"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import table
 from ratecore.experiment.stages.running import record_file, write_figures, write_file
 from ratecore.system.files import read_sealed_json, sealed_json, sha256_of, write_atomic
-from ratecore.tracking.provenance import code_hash
 
+STAGE = "convert"
 LARGEST_SEARCH = 2**28  # bytes of the trials of a search that are read
 SCORES = ("spiking_accuracy", "ci_low", "ci_high", "mean_rate_exc", "mean_rate_inh")
 
@@ -21,8 +22,9 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     Returns:
         the fields of the stage's `end`; `skipped` with the reason for a network that was not trained.
     """
-    from ratecore import figures
-    from ratecore.formats import add_to_mat, comparison_bytes, result_from_pth
+    from ratecore.formats.mat import add_to_mat
+    from ratecore.formats.npz import comparison_bytes
+    from ratecore.formats.pth import result_from_pth
     from ratecore.spiking.comparison import compare
     from ratecore.spiking.conversion import convert
     from ratecore.spiking.source import model_of
@@ -38,16 +40,28 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
     summary = found.summary()
     comparison = compare(result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown,
                          model=scored)  # fmt: skip
-    drawn = figures.of_conversion(summary, comparison)
-    files = write_file(run, "convert", run.conversion, sealed_json(summary, indent=2))
-    files |= write_file(run, "convert", run.comparison, comparison_bytes(comparison))
-    files |= write_figures(run, "convert", drawn)
+    files = write_file(run, STAGE, run.conversion, sealed_json(summary, indent=2))
+    files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison))
+    files |= _draw(run, summary, comparison)
     add_to_mat(mat, found.for_mat())
-    files |= record_file(run, "convert", mat, sha256_of(mat))
+    files |= record_file(run, STAGE, mat, sha256_of(mat))
     share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)
-    say(f"{run.name('convert')}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
+    say(f"{run.name(STAGE)}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
         f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search", log)  # fmt: skip
     return _end(summary) | {"files": files}
+
+
+def redraw_run(run: Run) -> dict[str, str]:
+    """Draws the run's figures again from its search and its comparison. Returns them as `write_figures`."""
+    from ratecore.formats.npz import load_comparison
+
+    return _draw(run, read_sealed_json(run.conversion), load_comparison(run.comparison))
+
+
+def _draw(run: Run, summary: dict, comparison) -> dict[str, str]:
+    from ratecore import figures
+
+    return write_figures(run, STAGE, figures.of_conversion(summary, comparison))
 
 
 def _skipped(run: Run, reason: str, log) -> dict:
@@ -57,12 +71,13 @@ def _skipped(run: Run, reason: str, log) -> dict:
 
 def _exported(run: Run):
     """The run's `.mat`. Raises FileNotFoundError when it is not there as it was written."""
-    export = run.outcome("export", code=False)  # what an older version has exported is as good
+    stage, key = table.STAGES[STAGE].adds_to
+    export = run.outcome(stage, code=False)  # an export of another version of the code will do
     if export is None:
         raise FileNotFoundError(
-            f"{run.folder}: the network is not exported, or its files were changed; run 'export' again"
+            f"{run.folder}: the network is not exported, or its files were changed; run '{stage}' again"
         )
-    return run.named(export["mat"])
+    return run.named(export[key])
 
 
 def _end(summary: dict) -> dict:
@@ -73,9 +88,9 @@ def _end(summary: dict) -> dict:
 
 
 class KeptTrials:
-    """The trials of a search under way, in a file: a search that was killed goes on from them.
+    """The trials of a search under way, in a file from which a search that was killed resumes.
 
-    Variants of a network that are searched alike share it, so that a lesion is no reason for another search.
+    Variants of a network whose searches are the same share the file, as lesions do with the intact network.
     """
 
     def __init__(self, run: Run, log=None):
@@ -84,21 +99,21 @@ class KeptTrials:
 
         s = run.settings
         values = s.identity_values("training") | {
-            "network": run.reads("convert"), "spiking": unperturbed(s.spiking).model_dump(mode="json"),
+            "network": run.reads(STAGE), "spiking": unperturbed(s.spiking).model_dump(mode="json"),
             "output_of_step": s.conversion.output_of_step,
         }  # fmt: skip
         self.run, self.log = run, log
-        self.path = run.folder / f"search-{code_hash()}-{hash_of(values)}.json"
+        self.path = run.folder / f"search-{table.code_hash(STAGE)}-{hash_of(values)}.json"
 
     def load(self) -> dict:
-        """Lambda: Outcomes; empty when there are none, or when the file is damaged, which is said.
+        """Lambda: Outcomes; empty when there are none, or when the file is damaged, which the log says.
 
-        What older versions have kept is of no use any more and is removed.
+        Files of other versions of the code are removed.
         """
         from ratecore.spiking.scoring import Outcomes
 
         for old in self.run.folder.glob("search-*.json"):
-            if not old.name.startswith(f"search-{code_hash()}-"):
+            if not old.name.startswith(f"search-{table.code_hash(STAGE)}-"):
                 old.unlink(missing_ok=True)
         try:
             found = read_sealed_json(self.path, most=LARGEST_SEARCH)
@@ -106,7 +121,7 @@ class KeptTrials:
         except FileNotFoundError:
             return {}
         except (ValueError, TypeError) as error:
-            say(f"{self.run.name('convert')}: {error}; the search begins anew", self.log)
+            say(f"{self.run.name(STAGE)}: {error}; the search starts again", self.log)
             return {}
 
     def save(self, outcomes: dict) -> None:

@@ -7,13 +7,14 @@ import json
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import write_figures, write_file
 
+STAGE = "evaluate"
 CURVE_STEP = 10  # every tenth step of an output curve goes to the record; all of them are in the .npz
 
 
 def evaluate_run(run: Run) -> dict:
     """Scores the run's network on fresh trials; writes the scores and the figures of the run."""
-    from ratecore import figures
-    from ratecore.formats import evaluation_bytes, result_from_pth
+    from ratecore.formats.npz import evaluation_bytes
+    from ratecore.formats.pth import result_from_pth
     from ratecore.rate.evaluation import evaluate
 
     s = run.settings
@@ -21,10 +22,9 @@ def evaluate_run(run: Run) -> dict:
     task = s.create_task()
     evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.loss_fn)
     summary = evaluation.summary()
-    drawn = figures.of_run(s, result, evaluation)
-    files = write_file(run, "evaluate", run.evaluation, evaluation_bytes(evaluation))
-    files |= write_file(run, "evaluate", run.scores, json.dumps(summary, indent=2).encode())
-    files |= write_figures(run, "evaluate", drawn)
+    files = write_file(run, STAGE, run.evaluation, evaluation_bytes(evaluation))
+    files |= write_file(run, STAGE, run.scores, json.dumps(summary, indent=2).encode())
+    files |= _draw(run, result, evaluation)
     return {
         "accuracy": summary["accuracy"],
         "loss": summary["loss"],
@@ -33,6 +33,23 @@ def evaluate_run(run: Run) -> dict:
         "psychometric": summary["psychometric"],
         "files": files,
     }
+
+
+def redraw_run(run: Run) -> dict[str, str]:
+    """Draws the run's figures again from its network and its scores. Returns them as `write_figures`."""
+    from ratecore.formats.npz import load_scores
+    from ratecore.formats.pth import result_from_pth
+    from ratecore.rate.results import Evaluation
+
+    response = run.settings.create_task().response_steps
+    evaluation = Evaluation(load_scores(run.evaluation), response, json.loads(run.scores.read_text())["psychometric"])
+    return _draw(run, result_from_pth(run.network), evaluation)
+
+
+def _draw(run: Run, result, evaluation) -> dict[str, str]:
+    from ratecore import figures
+
+    return write_figures(run, STAGE, figures.of_run(run.settings, result, evaluation))
 
 
 def _conditions(summary: dict, evaluation) -> dict[str, dict]:

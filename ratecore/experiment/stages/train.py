@@ -7,11 +7,14 @@ import sys
 
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages.running import all_or_error, at_work, one, record_file, recorded
+from ratecore.experiment.stages.running import all_or_error, at_work, attempted, record_file, recorded, run_block
+from ratecore.settings.experiment import ExperimentSettings
+
+STAGE = "train"
 
 
 def _checkpoints(run: Run, signals, log):
-    """The run's checkpoints; without one, training goes on from a run that differs in when it stops alone."""
+    """The run's checkpoints; without one, training resumes from a run that differs only in when it stops."""
     from ratecore.experiment.checkpoints import Checkpoints
     from ratecore.experiment.continuation import earlier_training, note_rule
 
@@ -23,7 +26,7 @@ def _checkpoints(run: Run, signals, log):
             return None
         done = "is trained already" if earlier.result.trained else f"goes on at trial {earlier.result.n_trials:,}"
         differs = earlier.differences(run.settings)
-        say(f"{run.name('train')}: {done} with {differs} ({earlier.folder})", log or sys.stderr)
+        say(f"{run.name(STAGE)}: {done} with {differs} ({earlier.folder})", log or sys.stderr)
         return earlier.result
 
     return Checkpoints(run.folder, run.settings, signals, log=log, otherwise=otherwise)
@@ -36,7 +39,7 @@ class Tests:
         from ratecore.experiment.progress import ProgressLog
 
         self._run, self._known = run, run.record.tests()
-        self._progress = ProgressLog(run.name("train"), run.settings, file=log)
+        self._progress = ProgressLog(run.name(STAGE), run.settings, file=log)
 
     def __call__(self, result) -> None:
         self.record(result)
@@ -49,15 +52,15 @@ class Tests:
             values = {"loss": test["train_loss"], "test_loss": test["loss"], "test_accuracy": test["accuracy"]}
             if self._known.get(test["trial"]) != values:
                 self._known[test["trial"]] = values
-                self._run.record.append("metrics", "train", step=test["trial"], values=values)
+                self._run.record.append("metrics", STAGE, step=test["trial"], values=values)
 
 
 def _save(run: Run, result, device: str) -> dict:
     """Saves a network; gives the fields of its `end`."""
-    from ratecore.formats import save_pth
+    from ratecore.formats.pth import save_pth
     from ratecore.tracking.environment import write_environment
 
-    record_file(run, "train", *write_environment(run.root))
+    record_file(run, STAGE, *write_environment(run.root))
     sha256 = save_pth(run.network, run.settings, result)
     return {
         "trained": result.trained,
@@ -86,8 +89,28 @@ def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None
     return end
 
 
-def train_together(runs: list[Run], device: str, log=None) -> list[dict]:
-    """Stage 'train' for a block of runs as one batched program on a device, see `block.train_block`.
+def train_job(runs: list[Run], settings: ExperimentSettings, threads: int = 1) -> list[dict]:
+    """Trains a block of runs: on the CPU in parallel processes, on a GPU as one batched program.
+
+    Args:
+        runs: of the block.   settings: of the experiment.   threads: processes on the CPU.
+
+    Returns, Raises:
+        as `run_block`.
+    """
+    from ratecore.rate.training import warm_up
+    from ratecore.system.devices import job_device
+
+    with job_device(settings.device, settings.jobs_per_gpu, settings.gpu_frac) as (device, no_gpu):
+        if device != "cpu":
+            return train_batched(runs, device)
+        if threads > 1 and len(runs) > 1:
+            warm_up(runs[0].settings)  # what every process would otherwise import and compile for itself
+        return run_block(STAGE, runs, lambda run: train_run(run, no_gpu=no_gpu), workers=threads)
+
+
+def train_batched(runs: list[Run], device: str, log=None) -> list[dict]:
+    """Trains a block of runs as one batched program on a device, see `block.train_block`.
 
     Arguments, what is returned and what is raised as `run_block`.
     """
@@ -97,15 +120,15 @@ def train_together(runs: list[Run], device: str, log=None) -> list[dict]:
         for run in sorted(runs, key=lambda run: run.folder):
 
             def lock(run=run):
-                return locks.enter_context(at_work("train", run, log))
+                return locks.enter_context(at_work(STAGE, run, log))
 
-            found[run.folder] = one("train", run, lock, log)
+            found[run.folder] = attempted(STAGE, run, lock, log)
         found |= _train_undone([run for run in runs if found[run.folder] == (None, "")], device, log)
-    return all_or_error("train", [found[run.folder] for run in runs])
+    return all_or_error(STAGE, [found[run.folder] for run in runs])
 
 
 def _train_undone(runs: list[Run], device: str, log) -> dict:
-    """Folder: (outcome, error message) of runs that are locked and not whole."""
+    """Folder: (outcome, error message) of runs that are locked and not complete."""
     from ratecore.experiment.checkpoints import waiting_signals
     from ratecore.rate.block import train_block
 
@@ -117,10 +140,10 @@ def _train_undone(runs: list[Run], device: str, log) -> dict:
             def begin(run=run, stack=stack):
                 checkpoints = _checkpoints(run, signals, log)
                 earlier = checkpoints.load()
-                end = stack.enter_context(recorded("train", run, log))
+                end = stack.enter_context(recorded(STAGE, run, log))
                 going.append((run, stack, end, checkpoints, Tests(run, log), earlier))
 
-            found[run.folder] = one("train", run, begin, log)
+            found[run.folder] = attempted(STAGE, run, begin, log)
         if not going:
             return found
         started, _, _, checkpoints, tests_of, results = zip(*going, strict=True)
@@ -137,5 +160,5 @@ def _train_undone(runs: list[Run], device: str, log) -> dict:
                     end.update(_save(run, outcome, device))
                 return end
 
-            found[run.folder] = one("train", run, finish, log)
+            found[run.folder] = attempted(STAGE, run, finish, log)
     return found

@@ -29,7 +29,10 @@ def trial_noise(generators, T: int, N: int, dtype=torch.float32, device="cpu"):
     for b, rng in enumerate(generators):
         normal(rng, X0_SD, x0[b])
         normal(rng, NOISE_SD, noise[b])
-    return tuple(torch.from_numpy(v).to(device=device, dtype=dtype) for v in (x0, noise))
+    drawn = torch.from_numpy(x0), torch.from_numpy(noise)
+    if dtype == torch.float32 and torch.device(device).type == "cpu":
+        return drawn
+    return tuple(v.to(device=device, dtype=dtype) for v in drawn)
 
 
 def draw_noise(batch: int, T: int, N: int, rng=None, dtype=torch.float32, device="cpu"):
@@ -43,6 +46,24 @@ def readout(r, w_out, b_out):
     if w_out.ndim == 2:
         return r @ w_out[0] + b_out
     return (r @ w_out[:, None].mT)[..., 0] + b_out[..., None]
+
+
+def outputs_of_all_steps(r, o, w_out, b_out):
+    """The outputs of a trial with that of its first state, from which training takes no loss, before them.
+
+    Args:
+        r: rates (B, T, N), unitless.
+        o: outputs (B, T-1) of the steps after the first, unitless.
+        w_out: (1, N), unitless.
+        b_out: (1,), unitless. Of K networks all four have a leading K.
+
+    Returns:
+        (B, T), of K networks (K, B, T); unitless.
+
+    Source:
+        docs/model.md 1.
+    """
+    return torch.cat([readout(r[..., :1, :], w_out, b_out), o], -1)
 
 
 def stacked_step(activation):
@@ -138,7 +159,7 @@ def outputs(net, stim, x0, noise, *, finite: bool = True):
             if live.share < DENSE:
                 return torch.from_numpy(outputs_over(live, net, stim, x0, noise))
         _, r, o = _run(net, stim, x0, noise)
-        return torch.cat([readout(r[:, :1], net.w_out, net.b_out), o], 1)
+        return outputs_of_all_steps(r, o, net.w_out, net.b_out)
 
 
 def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1, engine=None,

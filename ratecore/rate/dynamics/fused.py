@@ -8,6 +8,11 @@ from ratecore.rate.dynamics import kernels
 from ratecore.system.arrays import tensor_of
 
 
+def _units(alpha, w_out, b_out, code: int) -> kernels.Units:
+    """What loops read of alpha (N,), w_out (1, N) and b_out (1,)."""
+    return kernels.Units(*(v.detach().contiguous().numpy() for v in (alpha, w_out[0], b_out)), code)
+
+
 class _Trials(torch.autograd.Function):
     @staticmethod
     def forward(ctx, W, drive, alpha, code, x0, noise, w_out, b_out):
@@ -15,18 +20,19 @@ class _Trials(torch.autograd.Function):
         x, r = (drive.new_empty(B, steps + 1, N) for _ in range(2))
         h = torch.empty_like(drive)
         x[:, 0] = x0
-        arrays = [v.detach().contiguous().numpy() for v in (W.T, drive, noise, alpha, x, r, h)]
-        W_t, drive_, noise_, alpha_, x_, r_, h_ = arrays
+        arrays = [v.detach().contiguous().numpy() for v in (W.T, drive, noise, x, r, h)]
+        W_t, drive_, noise_, x_, r_, h_ = arrays
+        units = _units(alpha, w_out, b_out, code)
         for b in range(B):
-            kernels.forward(W_t, drive_[b], noise_[b], alpha_, code, x_[b], r_[b], h_[b])
-        ctx.save_for_backward(W, alpha, x, r, h, w_out)
+            kernels.forward(W_t, units, drive_[b], noise_[b], kernels.States(x_[b], r_[b], h_[b]))
+        ctx.save_for_backward(W, alpha, x, r, h, w_out, b_out)
         ctx.code = code
         ctx.set_materialize_grads(False)
         return x, r, r[:, 1:] @ w_out[0] + b_out
 
     @staticmethod
     def backward(ctx, gx, gr, go):
-        W, alpha, x, r, h, w_out = ctx.saved_tensors
+        W, alpha, x, r, h, w_out, b_out = ctx.saved_tensors
         B, T, N = x.shape
         with_states = gx is not None or gr is not None
         none = x.new_zeros(B, 0, 0)
@@ -36,11 +42,12 @@ class _Trials(torch.autograd.Function):
             gx = gr = none
         go = x.new_zeros(B, T - 1) if go is None else go
         a, g_alpha, g_x0 = torch.empty_like(h), x.new_zeros(N), x.new_empty(B, N)
-        arrays = (W, alpha, x, r, h, w_out[0], go, gx, gr, a, g_alpha, g_x0)
-        W_, al, x_, r_, h_, wo, go_, gx_, gr_, a_, ga_, g0_ = (v.contiguous().numpy() for v in arrays)
+        arrays = (W, x, r, h, go, gx, gr, a, g_alpha, g_x0)
+        W_, x_, r_, h_, go_, gx_, gr_, a_, ga_, g0_ = (v.contiguous().numpy() for v in arrays)
+        units = _units(alpha, w_out, b_out, ctx.code)
         for b in range(B):
-            kernels.backward(W_, al, ctx.code, x_[b], r_[b], h_[b], wo, go_[b], gx_[b], gr_[b], with_states,
-                             a_[b], ga_, g0_[b])  # fmt: skip
+            states, slopes = kernels.States(x_[b], r_[b], h_[b]), kernels.Slopes(go_[b], gx_[b], gr_[b])
+            kernels.backward(W_, units, states, slopes, a_[b], ga_, g0_[b])
         need = ctx.needs_input_grad
         g_W = a.reshape(-1, N).T @ r[:, :-1].reshape(-1, N) if need[0] else None
         g_noise = a / alpha if need[5] else None

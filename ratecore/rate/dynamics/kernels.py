@@ -6,6 +6,8 @@ in a loop would make float32 arithmetic float64.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ratecore.system.compilation import compiled
@@ -13,6 +15,50 @@ from ratecore.system.scalar import exp_of_negative, log1p_of_fraction
 
 SIGMOID, CLIPPED_RELU, SOFTPLUS = 0, 1, 2
 CODES = {"sigmoid": SIGMOID, "clipped_relu": CLIPPED_RELU, "softplus": SOFTPLUS}
+
+
+class Units(NamedTuple):
+    """What a network is to the loops besides its connections.
+
+    Attributes:
+        alpha: step over decay time (N,), a fraction.
+        w_out: readout weights (N,), unitless.
+        b_out: readout bias (1,), unitless.
+        phi: code of the activation, see `CODES`.
+    """
+
+    alpha: np.ndarray
+    w_out: np.ndarray
+    b_out: np.ndarray
+    phi: int
+
+
+class States(NamedTuple):
+    """A trial under way; unitless.
+
+    Attributes:
+        x: (T, N).
+        r: phi(x), (T, N).
+        h: W r + W_in u, (T-1, N), of the steps before the last.
+    """
+
+    x: np.ndarray
+    r: np.ndarray
+    h: np.ndarray
+
+
+class Slopes(NamedTuple):
+    """Gradients that come from a trial's results; unitless.
+
+    Attributes:
+        o: of the outputs, (T-1,).
+        x: of x, (T, N); (0, 0) when it has no other gradient than through the outputs.
+        r: of r, as `x`.
+    """
+
+    o: np.ndarray
+    x: np.ndarray
+    r: np.ndarray
 
 
 @compiled
@@ -72,12 +118,21 @@ def add_product(A, v, y):
 
 
 @compiled
-def forward(W_t, drive, noise, alpha, code, x, r, h):
-    """All steps of one trial (docs/model.md 1).
+def forward(W_t, units, drive, noise, states):
+    """All steps of one trial.
 
-    W_t (N, N): transposed W; drive, noise (T-1, N); alpha (N,); x, r (T, N) with x[0] given; h (T-1, N) receives
-    W r + W_in u.
+    Args:
+        W_t: transposed W (N, N), unitless.
+        units: Units.
+        drive: W_in u (T-1, N), unitless; `states.h` may be the same array.
+        noise: (T-1, N), unitless.
+        states: States with x[0] given; the rest is written.
+
+    Source:
+        docs/model.md 1.
     """
+    alpha, code = units.alpha, units.phi
+    x, r, h = states.x, states.r, states.h
     one = x.dtype.type(1)
     apply_phi(x[0], code, r[0])
     for t in range(1, x.shape[0]):
@@ -90,12 +145,25 @@ def forward(W_t, drive, noise, alpha, code, x, r, h):
 
 
 @compiled
-def backward(W, alpha, code, x, r, h, w_out, go, gx, gr, with_states, a, g_alpha, g_x0):
+def backward(W, units, states, slopes, a, g_alpha, g_x0):
     """Back through all steps of one trial.
 
-    W (N, N).   go (T-1,): gradient of o.   gx, gr (T, N): gradients of x and r, read if `with_states`.
-    a (T-1, N) receives alpha * dL/dx[t], t = 1 .. T-1; g_alpha (N,) is added to; g_x0 (N,) receives dL/dx[0].
+    Args:
+        W: (N, N), unitless.
+        units: Units.
+        states: States of `forward`.
+        slopes: Slopes.
+        a: (T-1, N), unitless, receives alpha * dL/dx[t], t = 1 .. T-1.
+        g_alpha: (N,), unitless, is added to.
+        g_x0: (N,), unitless, receives dL/dx[0].
+
+    Source:
+        docs/model.md 1 and 3.
     """
+    alpha, code, w_out = units.alpha, units.phi, units.w_out
+    x, r, h = states.x, states.r, states.h
+    go, gx, gr = slopes.o, slopes.x, slopes.r
+    with_states = gx.shape[0] > 0
     T, N = x.shape
     zero, one = x.dtype.type(0), x.dtype.type(1)
     g = np.zeros(N, x.dtype)  # dL/dx[t+1]

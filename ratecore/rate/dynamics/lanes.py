@@ -6,19 +6,77 @@ With Dale's law few connections are alive (20 % at the start, about 5 % after tr
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ratecore.rate.dynamics.kernels import CLIPPED_RELU, CODES, apply_phi, slope_of_phi
+from ratecore.rate.dynamics.kernels import CLIPPED_RELU, CODES, Units, apply_phi, slope_of_phi
 from ratecore.system.arrays import STEPS, array_of
 from ratecore.system.compilation import BOUNDS_CHECKED, compiled
 
 LANES = 16  # trials at once; a row of them is one cache line in float32
 _AT_ONCE = 4  # sums side by side, since one sum alone would wait for each of its additions
 _FLAGS = ("reassoc", "contract", "nsz")
+
+
+class Entries(NamedTuple):
+    """A matrix (N, N) by its entries that are not zero, row by row.
+
+    Attributes:
+        start: of each row (N+1,), int64; those after start[N] do not count.
+        index: LANES times the column of each entry (N*N+1,), int32.
+        value: (N*N+1,), unitless.
+    """
+
+    start: np.ndarray
+    index: np.ndarray
+    value: np.ndarray
+
+
+class Trials(NamedTuple):
+    """Up to LANES trials; unitless.
+
+    Attributes:
+        u: (B, n_in, T).
+        x0: (B, N).
+        noise: (B, T-1, N).
+    """
+
+    u: np.ndarray
+    x0: np.ndarray
+    noise: np.ndarray
+
+
+class Kept(NamedTuple):
+    """What `backward` needs of `forward`; unitless.
+
+    Attributes:
+        X: x (N, T, LANES), for the one activation whose slope cannot be told from r.
+        R: r (N, T, LANES).
+        A: W r + W_in u - x of every step (N, T-1, LANES); `backward` makes alpha * dL/dx[t] of it.
+    """
+
+    X: np.ndarray
+    R: np.ndarray
+    A: np.ndarray
+
+
+class Gradients(NamedTuple):
+    """Sums over trials; unitless.
+
+    Attributes:
+        alpha: (N,).
+        w_out: (N,).
+        b_out: (1,).
+    """
+
+    alpha: np.ndarray
+    w_out: np.ndarray
+    b_out: np.ndarray
 
 
 @intrinsic
@@ -111,14 +169,25 @@ def _add_product(start, index, value, R, H):
 
 
 @compiled
-def forward(start, index, value, w_in, alpha, w_out, b_out, code, u, x0, noise, o, keep, X, R, D):
-    """All steps of up to LANES trials (docs/model.md 1). Lanes without a trial run along as a trial of zeros.
+def forward(W, w_in, units, trials, o, keep, kept):
+    """All steps of up to LANES trials. Lanes without a trial run along as a trial of zeros.
 
-    start, index, value: of W.   w_in (N, n_in), alpha, w_out (N,), b_out (1,).
-    u (B, n_in, T), x0 (B, N), noise (B, T-1, N).   o (T, LANES) receives the outputs, o[0] the readout of r[0].
-    With `keep`, R (N, T, LANES) receives r and D (N, T-1, LANES) W r + W_in u - x of every step; X (N, T, LANES)
-    receives x for the one activation whose slope cannot be told from r.
+    Args:
+        W: Entries.
+        w_in: (N, n_in), unitless.
+        units: Units.
+        trials: Trials.
+        o: (T, LANES), unitless, receives the outputs, o[0] the readout of r[0].
+        keep: whether `kept` is written.
+        kept: Kept; without `keep` its arrays may be empty.
+
+    Source:
+        docs/model.md 1.
     """
+    start, index, value = W.start, W.index, W.value
+    alpha, w_out, b_out, code = units.alpha, units.w_out, units.b_out, units.phi
+    u, x0, noise = trials.u, trials.x0, trials.noise
+    X, R, D = kept.X, kept.R, kept.A
     B, n_in, T = u.shape
     N, dtype = alpha.size, alpha.dtype
     zero = dtype.type(0)
@@ -174,13 +243,23 @@ def forward(start, index, value, w_in, alpha, w_out, b_out, code, u, x0, noise, 
 
 
 @compiled
-def backward(start, index, value, alpha, w_out, code, X, R, A, go, g_alpha, g_w_out, g_b_out):
+def backward(W_t, units, kept, go, gradients):
     """Back through all steps of up to LANES trials.
 
-    start, index, value: of the transposed W.   X, R (N, T, LANES), A (N, T-1, LANES): of `forward`, A its D.
-    go (T-1, LANES): gradient of the outputs of steps 1 .. T-1.
-    A receives alpha * dL/dx[t]; g_alpha, g_w_out (N,), g_b_out (1,) are added to.
+    Args:
+        W_t: Entries of the transposed W.
+        units: Units.
+        kept: Kept of `forward`; its A receives alpha * dL/dx[t].
+        go: gradient of the outputs of steps 1 .. T-1, (T-1, LANES), unitless.
+        gradients: Gradients, which are added to.
+
+    Source:
+        docs/model.md 1 and 3.
     """
+    start, index, value = W_t.start, W_t.index, W_t.value
+    alpha, w_out, code = units.alpha, units.w_out, units.phi
+    X, R, A = kept.X, kept.R, kept.A
+    g_alpha, g_w_out, g_b_out = gradients.alpha, gradients.w_out, gradients.b_out
     N, T, _ = R.shape
     dtype = alpha.dtype
     one = dtype.type(1)
@@ -247,8 +326,9 @@ class LiveMatrix:
         return self
 
     @property
-    def parts(self):
-        return self.start, self.index, self.value
+    def parts(self) -> Entries:
+        """The entries, as loops read them."""
+        return Entries(self.start, self.index, self.value)
 
     @property
     def share(self) -> float:
@@ -288,9 +368,9 @@ def outputs_over(live, net, u, x0, noise):
         np.empty((T, LANES), alpha.dtype),
         np.empty((0, 0, 0), alpha.dtype),
     )
+    units = Units(alpha, w_out, b_out, CODES[net.activation])
     for first in range(0, B, LANES):
         k = slice(first, min(first + LANES, B))
-        forward(*live.parts, w_in, alpha, w_out, b_out, CODES[net.activation], u[k], x0[k], noise[k], lanes, False,
-                unused, unused, unused)  # fmt: skip
+        forward(live.parts, w_in, units, Trials(u[k], x0[k], noise[k]), lanes, False, Kept(unused, unused, unused))
         o[k] = lanes.T[: k.stop - first]
     return o

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ratecore.rate.dynamics import lanes
-from ratecore.rate.dynamics.kernels import add_product, backward, forward
+from ratecore.rate.dynamics.kernels import Slopes, States, Units, add_product, backward, forward
 from ratecore.system.compilation import compiled
 
 L2, L1 = 0, 1
@@ -14,7 +16,7 @@ LOSS_CODES = {"l2": L2, "l1": L1}
 
 @compiled
 def _gradient_of_loss(z, code, share, o, go):
-    """Loss of one trial's outputs o (T-1,) against z (T,) (model.md 3); go (T-1,) gets `share` times its gradient."""
+    """Loss of outputs o (T-1,) against z (T,) (docs/model.md 3); go (T-1,) receives `share` times its gradient."""
     total = o.dtype.type(0)
     for t in range(o.size):
         error = o[t] - z[t]
@@ -32,17 +34,90 @@ def _gradient_of_loss(z, code, share, o, go):
     return total
 
 
-@compiled
-def trial_gradients(W, W_t, w_in_t, alpha, w_out, b_out, phi, loss, share, u, z, noise, x, r, h, o, go, a,
-                    g_alpha, g_w_out, g_b_out, nothing):  # fmt: skip
-    """Forward and backward of one trial. Returns its loss.
+class Objective(NamedTuple):
+    """What an update minimises.
 
-    W, W_t (N, N): effective weights and their transpose.   w_in_t (n_in, N), alpha, w_out (N,), b_out (1,).
-    share: 1 / trials of the update.   u (n_in, T), z (T,), noise (T-1, N).   x, r (T, N), x[0] given; h, a (T-1, N);
-    o, go (T-1,).   a receives alpha * dL/dx[t]; g_alpha, g_w_out (N,), g_b_out (1,) are added to.   nothing: (0, 0).
+    Attributes:
+        loss: code of the loss, see `LOSS_CODES`.
+        share: 1 / trials of the update, in the arrays' precision.
     """
+
+    loss: int
+    share: float
+
+
+class Trial(NamedTuple):
+    """One trial; unitless.
+
+    Attributes:
+        u: (n_in, T).
+        z: (T,).
+        noise: (T-1, N).
+    """
+
+    u: np.ndarray
+    z: np.ndarray
+    noise: np.ndarray
+
+
+class Dense(NamedTuple):
+    """A network's connections as matrices; unitless.
+
+    Attributes:
+        W: effective weights (N, N).
+        W_t: their transpose (N, N).
+        w_in_t: transposed input weights (n_in, N).
+    """
+
+    W: np.ndarray
+    W_t: np.ndarray
+    w_in_t: np.ndarray
+
+
+class Space(NamedTuple):
+    """Room for one trial, used again by the next; unitless.
+
+    Attributes:
+        x, r, h: as in `States`; the trial starts from x[0].
+        o: outputs (T-1,).
+        go: their gradient (T-1,).
+        a: alpha * dL/dx[t] (T-1, N), t = 1 .. T-1.
+        nothing: (0, 0).
+    """
+
+    x: np.ndarray
+    r: np.ndarray
+    h: np.ndarray
+    o: np.ndarray
+    go: np.ndarray
+    a: np.ndarray
+    nothing: np.ndarray
+
+
+@compiled
+def _gradients_of_trial(dense, units, objective, trial, space, g):
+    """Forward and backward of one trial.
+
+    Args:
+        dense: Dense.
+        units: Units.
+        objective: Objective.
+        trial: Trial.
+        space: Space with x[0] given.
+        g: Gradients, which are added to; of W it is the sum over steps of a[t] r[t-1]^T, for BLAS to make.
+
+    Returns:
+        the loss of the trial, unitless.
+
+    Source:
+        docs/model.md 1 and 3.
+    """
+    u, x, o, go, a = trial.u, space.x, space.o, space.go, space.a
+    w_out, b_out, w_in_t = units.w_out, units.b_out, dense.w_in_t
     T, N = x.shape
     zero = x.dtype.type(0)
+    states = States(x, space.r, space.h)
+    r, h = states.r, states.h
     for t in range(T - 1):
         drive = h[t]
         drive[:] = zero
@@ -51,42 +126,71 @@ def trial_gradients(W, W_t, w_in_t, alpha, w_out, b_out, phi, loss, share, u, z,
             if v != zero:
                 for i in range(N):
                     drive[i] += w[i] * v
-    forward(W_t, h, noise, alpha, phi, x, r, h)
+    forward(dense.W_t, units, h, trial.noise, states)
     for t in range(T - 1):
         total, now = b_out[0], r[t + 1]
         for i in range(N):
             total += w_out[i] * now[i]
         o[t] = total
-    value = _gradient_of_loss(z, loss, share, o, go)
+    value = _gradient_of_loss(trial.z, objective.loss, objective.share, o, go)
     for t in range(T - 1):
-        g_b_out[0] += go[t]
-    add_product(r[1:], go, g_w_out)
+        g.b_out[0] += go[t]
+    add_product(r[1:], go, g.w_out)
     g_x0 = np.empty(N, x.dtype)
-    backward(W, alpha, phi, x, r, h, w_out, go, nothing, nothing, False, a, g_alpha, g_x0)
+    backward(dense.W, units, states, Slopes(go, space.nothing, space.nothing), a, g.alpha, g_x0)
     return value
+
+
+@compiled
+def trial_gradients(W, W_t, w_in_t, alpha, w_out, b_out, phi, loss, share, u, z, noise, x, r, h, o, go, a, nothing,
+                    g_alpha, g_w_out, g_b_out):  # fmt: skip
+    """Forward and backward of one trial, as `_gradients_of_trial`; returns its loss, unitless.
+
+    The fields of Dense, Units, Objective, Trial, Space and Gradients one by one: a tuple costs Python a microsecond at
+    each call, which shows in small networks.
+    """
+    return _gradients_of_trial(
+        Dense(W, W_t, w_in_t), Units(alpha, w_out, b_out, phi), Objective(loss, share), Trial(u, z, noise),
+        Space(x, r, h, o, go, a, nothing), lanes.Gradients(g_alpha, g_w_out, g_b_out),
+    )  # fmt: skip
 
 
 _forward_side_by_side, _backward_side_by_side = lanes.forward, lanes.backward  # globals that numba can call
 
 
 @compiled
-def gradients_side_by_side(start, index, value, start_t, index_t, value_t, w_in, alpha, w_out, b_out, phi, loss, share,
-                           u, z, x0, noise, o, go, X, R, A, g_alpha, g_w_out, g_b_out):  # fmt: skip
-    """Forward and backward of up to `lanes.LANES` trials. Returns the sum of their losses.
+def gradients_side_by_side(W, W_t, w_in, units, objective, trials, z, o, go, kept, g):
+    """Forward and backward of up to `lanes.LANES` trials.
 
-    start, index, value: entries of W, and of its transpose.   u (B, n_in, T), z (B, T), x0 (B, N), noise (B, T-1, N).
-    share: 1 / trials of the update.   o (T, LANES), go (T-1, LANES), X, R, A: see `lanes.forward` and `backward`.
+    Args:
+        W: Entries of the effective weights.
+        W_t: Entries of their transpose.
+        w_in: (N, n_in), unitless.
+        units: Units.
+        objective: Objective.
+        trials: Trials.
+        z: targets (B, T), unitless.
+        o: (T, LANES), unitless, receives the outputs.
+        go: (T-1, LANES), unitless, receives their gradient.
+        kept: Kept, written.
+        g: Gradients, which are added to.
+
+    Returns:
+        the sum of the trials' losses, unitless.
+
+    Source:
+        docs/model.md 1 and 3.
     """
-    B, _, T = u.shape
-    _forward_side_by_side(start, index, value, w_in, alpha, w_out, b_out, phi, u, x0, noise, o, True, X, R, A)
+    B, _, T = trials.u.shape
+    _forward_side_by_side(W, w_in, units, trials, o, True, kept)
     total = o.dtype.type(0)
-    one, g = np.empty(T - 1, o.dtype), np.empty(T - 1, o.dtype)
+    one, slope = np.empty(T - 1, o.dtype), np.empty(T - 1, o.dtype)
     go[:] = o.dtype.type(0)
     for b in range(B):
         one[:] = o[1:, b]
-        total += _gradient_of_loss(z[b], loss, share, one, g)
-        go[:, b] = g
-    _backward_side_by_side(start_t, index_t, value_t, alpha, w_out, phi, X, R, A, go, g_alpha, g_w_out, g_b_out)
+        total += _gradient_of_loss(z[b], objective.loss, objective.share, one, slope)
+        go[:, b] = slope
+    _backward_side_by_side(W_t, units, kept, go, g)
     return total
 
 
@@ -100,27 +204,69 @@ def _or_zero(moment):
     return moment if abs(moment) > type(moment)(1e-30) else type(moment)(0)
 
 
-@compiled
-def adam(p, g, m, v, rate, root_correction, beta1, beta2, eps):
-    """One step of Adam on p (n,) with gradient g (n,), as torch's; m, v (n,) are its moments (Kingma & Ba 2015).
+class AdamConstants(NamedTuple):
+    """The numbers of one update, in the parameters' precision; unitless.
 
-    rate: learning rate / (1 - beta1^k).   root_correction: sqrt(1 - beta2^k), at step k.
+    Attributes:
+        rate: learning rate / (1 - beta1^k) at step k.
+        root: sqrt(1 - beta2^k).
+        beta1, beta2, eps: as `ratecore.rate.adam` has them.
     """
-    one = p.dtype.type(1)
-    for i in range(p.size):
-        m[i] = _or_zero(beta1 * m[i] + (one - beta1) * g[i])
-        v[i] = _or_zero(beta2 * v[i] + (one - beta2) * g[i] * g[i])
-        p[i] -= rate * m[i] / (np.sqrt(v[i]) / root_correction + eps)
+
+    rate: float
+    root: float
+    beta1: float
+    beta2: float
+    eps: float
 
 
 @compiled
-def adam_of_weights(w, g_W, scale, dale, m, v, rate, root_correction, beta1, beta2, eps, W):
-    """Adam on w (N, N) in one pass that goes from the gradient g_W of W to w, and writes the new W.
+def _adam_step(p, g, m, v, c):
+    """The parameter, first and second moment after a step with gradient g; all numbers."""
+    one = type(p)(1)
+    m = _or_zero(c.beta1 * m + (one - c.beta1) * g)
+    v = _or_zero(c.beta2 * v + (one - c.beta2) * g * g)
+    return p - c.rate * m / (np.sqrt(v) / c.root + c.eps), m, v
 
-    scale (N, N) or (1, N): W = relu(w) * scale with Dale's law, w * scale without.
+
+@compiled
+def adam(p, g, m, v, rate, root, beta1, beta2, eps):
+    """One step of Adam.
+
+    Args:
+        p: parameters (n,), unitless, changed in place.
+        g: gradient (n,), unitless.
+        m: first moments (n,), unitless, changed in place.
+        v: second moments (n,), unitless, changed in place.
+        rate, root, beta1, beta2, eps: fields of AdamConstants; one by one they cost Python less.
+
+    Source:
+        Kingma & Ba 2015, Algorithm 1.
+    """
+    constants = AdamConstants(rate, root, beta1, beta2, eps)
+    for i in range(p.size):
+        p[i], m[i], v[i] = _adam_step(p[i], g[i], m[i], v[i], constants)
+
+
+@compiled
+def adam_of_weights(w, g_W, scale, dale, m, v, rate, root, beta1, beta2, eps, W):
+    """Adam on the recurrent weights, in one pass from the gradient of W to the new w and W.
+
+    Args:
+        w: (N, N), unitless, changed in place.
+        g_W: gradient of W (N, N), unitless.
+        scale: (N, N) or (1, N), of `ratecore.rate.parameters.connection_signs`; unitless.
+        dale: whether Dale's law holds.
+        m: first moments (N, N), unitless, changed in place.
+        v: second moments (N, N), unitless, changed in place.
+        rate, root, beta1, beta2, eps: fields of AdamConstants; one by one they cost Python less.
+        W: (N, N), unitless, receives the effective weights.
+
+    Source:
+        docs/model.md 1; Kingma & Ba 2015, Algorithm 1.
     """
     N = w.shape[0]
-    zero, one = w.dtype.type(0), w.dtype.type(1)
+    zero, constants = w.dtype.type(0), AdamConstants(rate, root, beta1, beta2, eps)
     for i in range(N):
         factor = scale[i if scale.shape[0] > 1 else 0]
         wi, gi, mi, vi, Wi = w[i], g_W[i], m[i], v[i], W[i]
@@ -128,7 +274,5 @@ def adam_of_weights(w, g_W, scale, dale, m, v, rate, root_correction, beta1, bet
             g = gi[j] * factor[j]
             if dale:
                 g = g if wi[j] > zero else zero
-            mi[j] = _or_zero(beta1 * mi[j] + (one - beta1) * g)
-            vi[j] = _or_zero(beta2 * vi[j] + (one - beta2) * g * g)
-            wi[j] -= rate * mi[j] / (np.sqrt(vi[j]) / root_correction + eps)
+            wi[j], mi[j], vi[j] = _adam_step(wi[j], g, mi[j], vi[j], constants)
             Wi[j] = (max(wi[j], zero) if dale else wi[j]) * factor[j]

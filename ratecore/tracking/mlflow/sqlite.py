@@ -344,31 +344,27 @@ def _schema_versions() -> tuple[set[str], set[str]]:
     return known, outdated
 
 
-def main(argv: list[str]) -> int:
-    """Prepare the database of a results folder for MLflow's server, and print its URI.
+def prepare_store(results: AnyPath) -> str:
+    """Prepare the database of a results folder for MLflow's server: its artifacts' paths and its statistics.
 
     Args:
-        argv: the results folder.
+        results: folder of all results.
 
     Returns:
-        Exit status: 1 when there is no database that MLflow can use.
+        The tracking URI.
+
+    Raises:
+        FileNotFoundError: there is no database.
+        ValueError: MLflow cannot use it.
     """
-    (results,) = argv
     file = Path(results, "mlflow.db")
     if not file.is_file():
-        print(f"{file}: no such file; run the workflow first, or name RESULTS=<folder>", file=sys.stderr)
-        return 1
+        raise FileNotFoundError(f"{file}: no such file; run the workflow first, or name its results folder")
     if problem := file_problem(file):
-        print(f"{file}: {problem}", file=sys.stderr)
-        return 1
+        raise ValueError(f"{file}: {problem}")
     try:
         relocate_artifacts(file, results)
     except sqlite3.Error as error:
         print(f"{file}: its artifacts may be in the folder that it was copied from: {error}", file=sys.stderr)
     refresh_statistics(sqlite_uri(file))
-    print(sqlite_uri(file.resolve()))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return sqlite_uri(file.resolve())

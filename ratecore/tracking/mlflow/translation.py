@@ -127,7 +127,9 @@ class Translation:
         tags: Tags = {"error": event.get("error", "")}
         translate = {"train": _training, "evaluate": _evaluation, "export": _export, "convert": _conversion}
         stage = step.partition(" ")[0]
-        if event.get("status") == "done" and stage in translate:
+        if event.get("status") == "done" and stage not in translate:
+            points = _other_stage(event, f"{stage}{_variant(step)}")
+        elif event.get("status") == "done":
             # Curves of different settings would be joined to one line. Settings that are used again keep their group.
             curves = f"{GROUPS.get(stage, stage)}_curves{f'_{number}' * (number > 1)}{_variant(step)}"
             points, more = translate[stage](event, _variant(step), curves, self._settings.get(step, {}))
@@ -170,6 +172,12 @@ def _conversion(end: Event, variant: str, curves: str, settings: dict[str, Any])
     points |= {(f"{curves}/accuracy_by_lambda", thousandths(value)): perf for value, perf in end.get("search", ())}
     used = {key: settings[key] for key in ("spiking", "conversion") if key in settings}
     return _known(points), {f"spiking{variant}": json.dumps(used)} if used else {}
+
+
+def _other_stage(end: Event, group: str) -> Points:
+    """The numbers of a stage without names of its own in MLflow, as `stage/key`."""
+    numbers = {key: value for key, value in end.items() if isinstance(value, int | float) and key != "time"}
+    return {(f"{group}/{key}", 0): float(value) for key, value in numbers.items()}
 
 
 def _known(points: dict[tuple[str, int], float | None]) -> Points:

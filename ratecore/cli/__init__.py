@@ -1,0 +1,68 @@
+"""The command `ratecore`: a folder for a grid, single networks without Snakemake, and MLflow.
+
+Nothing here imports torch, numpy or pydantic before a command needs it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ratecore.cli.arguments import command_parser, parser, unknown_argument, unknown_command
+
+
+def _run(args) -> int:
+    """Runs a parsed command. Returns its exit status."""
+    if args.command == "init":
+        from ratecore.cli.folder import init_command
+
+        return init_command(args.folder)
+    if args.command in ("train", "evaluate", "convert"):
+        from ratecore.cli import networks
+
+        return getattr(networks, f"{args.command}_command")(args)
+    if args.command == "replay":
+        from ratecore.cli.mirror import replay_command
+
+        return replay_command(args.results, args.uri)
+    if args.command == "ui":
+        from ratecore.cli.mirror import ui_command
+
+        return ui_command(args.results, args.host, args.port, args.uri)
+    from ratecore.cli.folder import schema_command
+
+    return schema_command(args.json)
+
+
+def main(argv=None) -> int:
+    """Runs the command line.
+
+    Returns:
+        the exit status: 2 for arguments and files that cannot be used, 130 after Ctrl-C.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if problem := unknown_command(argv):
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    args, unknown = parser().parse_known_args(argv)
+    if unknown:
+        print(f"error: {unknown_argument(args.command, unknown[0])}", file=sys.stderr)
+        return 2
+    try:
+        return _run(args)
+    except (ValueError, OSError, FloatingPointError) as error:
+        if isinstance(error, BrokenPipeError):  # `ratecore schema | head`
+            sys.stderr.close()
+            return 1
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("ratecore"):
+            raise
+        print(f"error: {error.name} is not installed: pip install 'ratecore[workflow]'", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+
+
+__all__ = ["command_parser", "main", "parser"]

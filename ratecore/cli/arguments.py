@@ -1,0 +1,195 @@
+"""The arguments of the command `ratecore`; imports nothing that takes long."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+
+from ratecore import __version__
+
+COMMANDS = ("init", "train", "evaluate", "convert", "replay", "ui", "schema")
+SETTING = "KEY=VALUE"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message):
+        print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def unknown_command(argv: list[str]) -> str | None:
+    """A sentence about a first argument that is no command, with the nearest one; None for anything else."""
+    if not argv or argv[0].startswith("-") or argv[0] in COMMANDS:
+        return None
+    near = difflib.get_close_matches(argv[0], COMMANDS, 1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"unknown command '{argv[0]}'{hint}; commands: {', '.join(COMMANDS)}"
+
+
+def unknown_argument(command: str, argument: str) -> str:
+    """A sentence about an argument that a command does not have, with the nearest one."""
+    name = argument.partition("=")[0]
+    near = difflib.get_close_matches(name, command_parser(command)._option_string_actions, 1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"unknown argument '{name}'{hint}; see `ratecore {command} --help`"
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their arguments."""
+    p = _Parser(
+        prog="ratecore",
+        description="Rate recurrent neural networks with biological constraints. `ratecore init` makes a folder in "
+        "which `snakemake` trains a grid of networks; train, evaluate and convert work on one network without "
+        "Snakemake.",
+        epilog="`ratecore COMMAND --help` says more about each command.",
+    )
+    p.add_argument("--version", action="version", version=f"ratecore {__version__}")
+    commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for add in (_init, _train, _evaluate, _convert, _replay, _ui, _schema):
+        add(commands)
+    return p
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command."""
+    (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return commands.choices[name]
+
+
+def _add(commands, name: str, short: str, description: str, example: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=short,
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _init(commands) -> None:
+    p = _add(
+        commands,
+        "init",
+        "make a folder for a grid",
+        "Writes what `snakemake --cores 2` needs to train a grid: config/config.yaml (the demo, to be edited),\n"
+        "config/README.md (every key of it), workflow/Snakefile (uses the installed ratecore, whatever its\n"
+        "version), profiles for workstations and SLURM, README.md and .gitignore. No file is overwritten.",
+        "ratecore init my-grid && cd my-grid && snakemake --cores 2",
+    )
+    p.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="made if it is not there (default: here)")
+
+
+def _train(commands) -> None:
+    p = _add(
+        commands,
+        "train",
+        "train one network",
+        "Trains one network, scores it on fresh trials and saves it as .mat and .pth, in OUT/models/<task>/.\n"
+        "Settings are those of a grid's configuration, with the same names and defaults.",
+        "ratecore train --task mante --set N=200 --set taus=[4,25] --seed 3 --out results/single",
+    )
+    p.add_argument("config", nargs="?", metavar="CONFIG",
+                   help="configuration of a grid; what it sweeps is chosen by --task, --set and --seed")  # fmt: skip
+    p.add_argument("--task", help="go-nogo, xor, mante, or one of --task-file (default: go-nogo)")
+    _set(p, "a setting by its name in the configuration: N=200, network.gain=1.5, training.n_trials=6000, "
+            "task_settings.delay=20; VALUE is read as YAML. Give it once for each setting")  # fmt: skip
+    p.add_argument("--seed", type=int, help="of everything random, >= 0 (default: 0)")
+    p.add_argument("--out", default="results/single", metavar="FOLDER", help="(default: %(default)s)")
+    p.add_argument("--device", choices=("cpu", "cuda", "auto"), help="auto is a GPU if there is one (default: cpu)")
+    _task_file(p)
+
+
+def _evaluate(commands) -> None:
+    p = _add(
+        commands,
+        "evaluate",
+        "score a saved network",
+        "Scores the rate network of a file on fresh trials of the task that it was trained on: accuracy with its\n"
+        "95 % interval (Wilson) and loss, over all trials and for each condition.",
+        "ratecore evaluate results/single/models/mante/P_rec_0.2_Taus_4.0_25.0/*.mat --trials 500",
+    )
+    p.add_argument("network", metavar="NET", help=".mat or .pth file, of ratecore or of the existing packages")
+    _of_saved(p, "fresh trials (default: %(default)s)")
+    p.add_argument("--json", action="store_true", help="print the scores as JSON")
+
+
+def _convert(commands) -> None:
+    p = _add(
+        commands,
+        "convert",
+        "find lambda of saved networks",
+        "Turns rate networks into spiking (LIF) networks: finds lambda, by which the weights are divided, adds it\n"
+        "with the search to each .mat file, and prints the accuracy of the spiking network with its 95 % interval.",
+        "ratecore convert results/single/models/mante/*/*.mat --threads 4",
+    )
+    p.add_argument("networks", nargs="+", metavar="NET.mat", help="files of networks, or folders of them")
+    _of_saved(p, "trials of each value (default: %(default)s)")
+    _set(p, "a setting of the spiking network: refractory=5. Give it once for each setting", "spiking")
+    p.add_argument("--factors", metavar="VALUES", help="values of lambda, as 20:75:5 or 20,25,40 (default: by the "
+                   "activation)")  # fmt: skip
+    p.add_argument("--search", choices=("racing", "full"), default="racing",
+                   help="full: all trials of all values; racing: a value that can no longer win is dropped, with the "
+                   "same best value (default: %(default)s)")  # fmt: skip
+    p.add_argument("--threads", type=int, default=1, help="processes at once (default: %(default)s)")
+    p.add_argument(
+        "--out", metavar="FOLDER", help="where the files with lambda go (default: into the files themselves)"
+    )
+
+
+def _replay(commands) -> None:
+    p = _add(
+        commands,
+        "replay",
+        "bring what MLflow has missed into it",
+        "Brings everything that the run records of a results folder have, and MLflow does not, into MLflow.\n"
+        "Doing so again changes nothing; on an empty store it makes the complete database.",
+        "ratecore replay results",
+    )
+    p.add_argument("results", metavar="RESULTS", help="folder of all results, or of one experiment in it")
+    p.add_argument("--uri", help="MLflow tracking URI (default: MLFLOW_TRACKING_URI, or the last workflow's)")
+
+
+def _ui(commands) -> None:
+    p = _add(
+        commands,
+        "ui",
+        "open MLflow for the results",
+        "Serves MLflow's user interface for a results folder, also one that was moved or copied, until Ctrl-C.",
+        "ratecore ui results --port 5001",
+    )
+    p.add_argument("results", nargs="?", default="results", metavar="RESULTS",
+                   help="folder of all results, or of one experiment in it (default: %(default)s)")  # fmt: skip
+    p.add_argument("--port", type=int, default=5000, help="(default: %(default)s)")
+    p.add_argument("--host", default="127.0.0.1", help="(default: %(default)s, this machine alone)")
+    p.add_argument("--uri", help="tracking URI (default: the database in the folder, or else the last workflow's)")
+
+
+def _schema(commands) -> None:
+    p = _add(
+        commands,
+        "schema",
+        "print the JSON schema of the configuration",
+        "Prints the JSON schema of config/config.yaml, by which editors complete and check it.",
+        "ratecore schema > config/config.schema.yaml",
+    )
+    p.add_argument("--json", action="store_true", help="as JSON (default: as YAML)")
+
+
+def _set(p, said: str, name: str = "set") -> None:
+    p.add_argument(f"--{name}", action="append", default=[], metavar=SETTING, help=said)
+
+
+def _task_file(p) -> None:
+    p.add_argument("--task-file", metavar="FILE", help="Python file that registers a task of your own")
+
+
+def _of_saved(p, trials: str) -> None:
+    """What evaluate and convert have in common."""
+    p.add_argument("--trials", type=int, default=100, metavar="N", help=trials)
+    p.add_argument("--seed", type=int, default=0, help="of the trials, >= 0 (default: %(default)s)")
+    p.add_argument("--task", help="(default: the one in the file)")
+    _set(p, "a setting of the task in place of the one that it was trained with: delay=20")
+    _task_file(p)

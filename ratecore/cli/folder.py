@@ -1,0 +1,96 @@
+"""`ratecore init` and `ratecore schema`: what a folder outside the repository needs for a grid."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from ratecore.system.files import write_atomic
+from ratecore.system.shipped import shipped
+
+SNAKEFILE = """# The workflow of the installed ratecore, whatever its version. Rules of your own can follow.
+import ratecore
+
+
+module grid:
+    snakefile:
+        ratecore.workflow_path()
+
+
+use rule * from grid
+"""
+README = """# A grid of rate networks
+
+Trained by [ratecore](https://pypi.org/project/ratecore/); `config/config.yaml` says which networks.
+
+    snakemake --cores 2 --dry-run                  # the plan
+    snakemake --cores 2                            # train, evaluate, export and convert; again after any interruption
+    ratecore ui                                    # MLflow on http://127.0.0.1:5000
+    snakemake --report report.html                 # all figures in one file
+    snakemake --profile workflow/profiles/slurm    # on a SLURM cluster
+
+Every key of the configuration is explained in `config/README.md`. `results/<experiment>/summary.csv` has one row per
+network; `models/` beside it holds them as `.mat` and `.pth`.
+"""
+MORE = """
+# More that can be set, with defaults; config/README.md has every key.
+# training: {n_trials: 6000, learning_rate: 0.01}
+# convert: false        # no spiking networks
+# device: auto          # a GPU if there is one
+"""
+SCHEMA = "config/config.schema.yaml"
+
+
+def contents() -> dict[str, str]:
+    """Path in the folder: text of each file that `ratecore init` writes."""
+    config = shipped("config/config.yaml").read_text()
+    config = config.replace("../workflow/schemas/config.schema.yaml", Path(SCHEMA).name)
+    profiles = ("workflow/profiles/default/config.yaml", "workflow/profiles/slurm/config.yaml")
+    return {
+        "config/config.yaml": config.rstrip() + "\n" + MORE,
+        "config/README.md": shipped("config/README.md").read_text(),
+        SCHEMA: shipped("workflow/schemas/config.schema.yaml").read_text(),
+        "workflow/Snakefile": SNAKEFILE,
+        **{path: shipped(path).read_text() for path in profiles},
+        "README.md": README,
+        ".gitignore": "results/\n.snakemake/\nlogs/\nreport.html\n",
+    }
+
+
+def init_command(folder) -> int:
+    """Writes the files of a new grid, all of them or none, and prints the next commands.
+
+    Raises:
+        FileExistsError: some of the files are there, which are named.   OSError: the folder cannot be written in.
+    """
+    root, files = Path(folder), contents()
+    if present := [path for path in files if (root / path).exists() or (root / path).is_symlink()]:
+        are = "is" if len(present) == 1 else "are"
+        raise FileExistsError(
+            f"{root}: {', '.join(present)} {are} there already; name another folder: ratecore init NEW"
+        )
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(root / path, text.encode())
+    print(f"{root / 'config/config.yaml'} describes the demo's grid: edit it, or run it as it is.")
+    enter = "" if root.resolve() == Path.cwd() else f"cd {shlex.quote(str(root))} && "
+    print(f"  {enter}snakemake --cores 2\n  ratecore ui")
+    if not (find_spec("snakemake") and find_spec("mlflow")):
+        print("Snakemake and MLflow are needed for that: pip install 'ratecore[workflow]'", file=sys.stderr)
+    return 0
+
+
+def schema_command(as_json: bool) -> int:
+    """Prints the schema of the configuration, as YAML or JSON."""
+    from ratecore.settings.experiment import schema_yaml
+
+    text = schema_yaml()
+    if as_json:
+        import yaml
+
+        text = json.dumps(yaml.safe_load(text), indent=2) + "\n"
+    print(text, end="")
+    return 0

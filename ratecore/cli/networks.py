@@ -1,0 +1,162 @@
+"""`ratecore train`, `evaluate` and `convert`: single networks, with the settings of a grid and without Snakemake."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from ratecore.settings.base import SettingsError
+
+
+def settings_in(pairs: list[str], option: str = "--set") -> dict[str, object]:
+    """Key: value of arguments such as 'N=200', the values read as YAML.
+
+    Raises:
+        SettingsError: no '=', a key that stands twice, or a value that is no YAML.
+    """
+    import yaml
+
+    from ratecore.settings.reading import misread
+
+    found: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise SettingsError(f"{option} {pair}: it must be KEY=VALUE, as {option} N=200")
+        if key in found:
+            raise SettingsError(f"{option} {key}: it is there twice; give it once")
+        try:
+            found[key] = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError) as error:
+            raise SettingsError(f"{option} {pair}: its value cannot be read: {str(error).splitlines()[0]}") from None
+        tag = "int" if isinstance(found[key], int) else "float" if isinstance(found[key], float) else ""
+        if said := misread(text.strip(), tag):
+            raise SettingsError(f"{option} {pair}: {said}")
+    return found
+
+
+def single_run(config, task=None, given=None, seed=None, task_file=None):
+    """The settings of one network, and those of the experiment around it.
+
+    Args:
+        config: path of a grid's configuration, or None for the defaults.   task, seed: of the network.
+        given: setting: value, named as axes of a grid are; they take the place of what the configuration sweeps.
+        task_file: registers the task.
+
+    Returns:
+        RunSettings, ExperimentSettings.
+
+    Raises:
+        SettingsError: a setting that cannot be used, or a grid of which more than one network is left.
+    """
+    from ratecore.experiment.axes import axis_path
+    from ratecore.experiment.grid import Experiment
+    from ratecore.settings.reading import load_yaml
+
+    values = {"experiment": "single", **(load_yaml(config) if config else {})}
+    chosen = {**({} if task is None else {"task": task}), **(given or {})}
+    grid = values.get("grid") or {}
+    if not isinstance(grid, dict):
+        raise SettingsError(f"{config}: grid must be a mapping of axis: list of values")
+    if "seed" in chosen:
+        seed = chosen.pop("seed")
+    try:
+        places = {axis_path(key) for key in chosen}
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("grid: unknown axis", "--set: unknown setting")) from None
+    values["grid"] = {k: v for k, v in grid.items() if k == "seed" or axis_path(k) not in places}
+    values["grid"] |= {key: [value] for key, value in chosen.items()}
+    if seed is not None:
+        values["grid"]["seed"] = [seed]
+    if task_file:
+        values["task_file"] = task_file
+    experiment = Experiment.from_config(values)
+    left = [f"--set {axis.column}=..." for axis in experiment.axes if len(axis.values) > 1]
+    left += ["--seed ..."] if len(experiment.seeds) > 1 else []
+    if left:
+        n = len(experiment.cells) * len(experiment.seeds)
+        raise SettingsError(
+            f"{config}: its grid has {n:,} networks, and `ratecore train` trains one; choose it with "
+            f"{' '.join(left)}, or train them all with `snakemake --configfile {config}`"
+        )
+    return experiment.cells[0].run(experiment.seeds[0]), experiment.settings
+
+
+def train_command(args) -> int:
+    """Trains one network, scores and saves it. Returns 0, also for a network that did not meet the criterion."""
+    from ratecore.main import train_command as train_and_save
+    from ratecore.system.devices import job_device
+
+    run, experiment = single_run(args.config, args.task, settings_in(args.set), args.seed, args.task_file)
+    print(f"{run.task}, seed {run.seed}")
+    with job_device(args.device or experiment.device, experiment.jobs_per_gpu, experiment.gpu_frac) as (device, _):
+        return train_and_save(run, args.out, device)
+
+
+def _check_counts(args) -> None:
+    counts = {"trials": 1, "seed": 0, "threads": 1}
+    for name, least in counts.items():
+        value = getattr(args, name, least)
+        if value < least:
+            raise ValueError(f"--{name} {value}: it must be a whole number, at least {least}")
+
+
+def evaluate_command(args) -> int:
+    """Scores a saved network on fresh trials and prints the scores."""
+    from ratecore.formats import load_network, load_task
+    from ratecore.rate.evaluation import evaluate
+    from ratecore.settings.training import EvaluationSettings
+    from ratecore.system.intervals import wilson_interval
+    from ratecore.tasks.files import load_task_file
+
+    _check_counts(args)
+    given = settings_in(args.set)
+    if args.task_file:
+        load_task_file(args.task_file)
+    net, task = load_network(args.network), load_task(args.network, args.task, given or None)
+    settings = EvaluationSettings(n_trials=args.trials, psychometric_trials=0)
+    scores = evaluate(task, net, args.seed, settings).summary()
+    rows = {"all": {"n": scores["n_trials"], **scores}, **scores.pop("conditions")}
+    for row in rows.values():
+        row["ci_low"], row["ci_high"] = wilson_interval(round(row["accuracy"] * row["n"]), row["n"])
+    if args.json:
+        keys = ("n", "accuracy", "ci_low", "ci_high", "loss")
+        plain = {name: {key: row[key] for key in keys} for name, row in rows.items()}
+        of = {"network": str(args.network), "task": task.name, "task_settings": task.settings, "seed": args.seed}
+        print(json.dumps({**of, "scores": plain.pop("all"), "conditions": plain}, indent=2))
+        return 0
+    for name, row in rows.items():
+        head = f"{task.name}: " if name == "all" else f"  {name}: "
+        print(f"{head}accuracy {row['accuracy']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}] "
+              f"of {row['n']} fresh trials, loss {row['loss']:.3f}")  # fmt: skip
+    return 0
+
+
+def convert_command(args) -> int:
+    """Finds lambda of each file, adds it and prints the spiking accuracy. Returns 2 if some files could not be done."""
+    from ratecore.settings.spiking import SpikingSettings
+    from ratecore.spiking.__main__ import scaling_range
+    from ratecore.spiking.companion import lambda_grid_search
+    from ratecore.tasks.files import load_task_file
+
+    _check_counts(args)
+    values: dict[str, Any] = settings_in(args.spiking, "--spiking")
+    spiking = SpikingSettings(**values)
+    given = settings_in(args.set)
+    if args.task_file:
+        load_task_file(args.task_file)
+    try:
+        factors = None if args.factors is None else scaling_range(args.factors)
+    except argparse.ArgumentTypeError as error:
+        raise ValueError(f"--factors {args.factors}: {error}") from None
+    failed = 0
+    for path in args.networks:
+        try:
+            lambda_grid_search(path, args.task, args.trials, factors, given or None, search=args.search, seed=args.seed,
+                               threads=args.threads, settings=spiking, output_dir=args.out)  # fmt: skip
+        except (ValueError, OSError) as error:  # of this file: the others can be converted
+            failed += 1
+            print(f"error: {error}", file=sys.stderr)
+    return 2 if failed else 0

@@ -1,0 +1,217 @@
+"""What a launch of the workflow does before its first job and after its last, also as a module of another workflow."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ratecore.experiment.closing import Closing
+from ratecore.experiment.configurations import keep_configuration
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.jobs import (
+    TABLE_WRITTEN,
+    mark_times,
+    note_grid,
+    of_other_grids,
+    restore_times,
+    was_copied,
+)
+from ratecore.experiment.launch import cannot_run, quieten, same_snakemake, shell, ui_command
+from ratecore.experiment.stages.table import stages_of
+from ratecore.system.devices import device_pool
+from ratecore.system.files import network_file_system
+from ratecore.tracking.mlflow.follow import Follower
+from ratecore.tracking.mlflow.sqlite import has_artifacts_elsewhere, sqlite_file
+from ratecore.tracking.mlflow.state import is_tracked_in
+from ratecore.tracking.mlflow.uri import stored_uri
+from ratecore.tracking.queue import mirror_message, note_deaths
+
+
+class Launch:
+    """One launch of one experiment, on the machine of its Snakemake.
+
+    Snakemake calls the handlers `onstart`, `onsuccess` and `onerror` of the main Snakefile alone. `attach` puts this
+    launch in front of them, so that a grid is mirrored and summed up whether its workflow is the main one, is included
+    in another, or is a module of it.
+
+    Args:
+        workflow: Snakemake's.   experiment: of the configuration.   config: the configuration as it was given.
+        uri: tracking URI.   train: what the rule `train` is called in the main workflow.
+    """
+
+    def __init__(self, workflow: Any, experiment: Experiment, config: dict, uri: str, train: str = "train"):
+        self.workflow, self.experiment, self.uri = workflow, experiment, uri
+        self._config, self._train = config, train
+        self.root = experiment.root.as_posix()
+        settings = experiment.settings
+        self.follower = Follower(uri, settings.experiment, settings.results, runs=experiment.run_names)
+        self.stale: list[str] | None = None  # files of other grids, which Snakemake makes again; None: not looked yet
+        self.closing = self._closing()
+        self._attached = False
+
+    @classmethod
+    def of(cls, workflow: Any, experiment: Experiment, *arguments: Any, **named: Any) -> tuple[Launch, bool]:
+        """The launch of an experiment, and whether it is new.
+
+        Snakemake reads the Snakefile of a module again for each `use rule` statement.
+        """
+        launches = workflow.__dict__.setdefault("ratecore_launches", {})
+        root = experiment.root.absolute()
+        is_new = root not in launches
+        if is_new:
+            launches[root] = cls(workflow, experiment, *arguments, **named)
+        return launches[root], is_new
+
+    def _closing(self) -> Closing:
+        """Creates the object that formats the final messages, with the commands that fit this launch."""
+        workflow, directory = self.workflow, self.workflow.overwrite_workdir
+        self._told_to_end = _quietened()
+        same = same_snakemake(sys.argv, workflow.main_snakefile, workflow.overwrite_configfiles, directory, self.uri)
+        repository = Path(workflow.main_snakefile).parents[1]
+        ui = ui_command(self.uri, self.experiment.settings.results, repository, directory)
+        # With --directory, relative paths would not be valid in the folder of the launch.
+        seen = None if directory is None else self.experiment.root.resolve()
+        return Closing(self.experiment, ui, shell([*same, "--report", "report.html"]), seen)
+
+    def put_times_in_order(self) -> None:
+        """Restores the file times of results that were copied, before Snakemake checks them."""
+        if not was_copied(self.root):
+            return
+        try:
+            n = restore_times(self.root)
+            said = f"the times of {n} files are put in order, so that no job runs again because of them."
+        except OSError as error:
+            said = f"its times cannot be put in order, so that all jobs may run again: {error}"
+        print(f"{self.root} is a copy: {said}", file=sys.stderr)
+
+    def look(self, figures: list[str]) -> None:
+        """Attaches the handlers, and tells Snakemake which files belong to other settings, before it checks file times.
+
+        The files are removed in `begin`, when no other launch is active in this folder, and not in a dry run.
+
+        Args:
+            figures: of grid points, as Snakemake names them.
+        """
+        if not self.workflow.is_main_process:
+            return  # a job: its launch has looked
+        self.attach()
+        if self.stale is not None or self.workflow.touch:
+            return
+        self.stale = of_other_grids(self.experiment, stages_of(self.experiment.settings), figures)
+        settings = self.experiment.settings
+        place, table = f"{self.root}/tracking.json", f"{self.root}/{TABLE_WRITTEN}"
+        if Path(place).exists():
+            if not is_tracked_in(place, stored_uri(self.uri, settings.results), settings.experiment):
+                self.stale.append(place)
+        if Path(table).exists() and has_artifacts_elsewhere(self.uri, settings.results):
+            self.stale.append(table)
+        self.workflow.dag.forcefiles.update(self.stale)
+
+    def attach(self) -> None:
+        """Has Snakemake call this launch, and then the handlers of the main Snakefile, if it has any.
+
+        By now Snakemake has read all of the main Snakefile, whose handlers may stand below the module.
+        """
+        if self._attached:
+            return
+        self._attached = True
+        ours = {"onstart": self.begin, "onsuccess": self.succeed, "onerror": self.fail}
+        for name, handler in ours.items():
+            theirs = getattr(self.workflow, f"_{name}")  # Snakemake shows what is registered in no other way
+            getattr(self.workflow, name)(partial(_one_after_the_other, handler, theirs))
+
+    def begin(self) -> None:
+        """Before the first job. Starts the one process that brings what all jobs record to MLflow.
+
+        So no job waits for a server or pays for its client.
+
+        Raises:
+            snakemake.exceptions.WorkflowError: no job can ever start.
+        """
+        self._refuse_what_cannot_run()
+        self._warn_of_shared_sqlite()
+        mark_times(self.root)
+        self.closing.earlier = keep_configuration(self.root, self._config)
+        if self.stale is not None:
+            note_grid(self.experiment, self.stale)
+        for folder in note_deaths(self.root):
+            print(f"{folder}: its process was killed; it resumes from its last checkpoint")
+        self.follower.start()
+
+    def succeed(self) -> None:
+        """All jobs are done."""
+        self.follower.stop()
+        print(self.closing.success() + mirror_message(self.closing.root))
+
+    def fail(self) -> None:
+        """Jobs failed, or Snakemake was told to end."""
+        if self._told_to_end.told:
+            print(self.closing.told_to_end(), flush=True)
+            self._stop_following()
+        else:
+            self.follower.stop()  # first, so that the table lists the MLflow runs
+            print(self.closing.failure(self._failed_jobs()) + mirror_message(self.closing.root))
+
+    def _refuse_what_cannot_run(self) -> None:
+        from snakemake.exceptions import WorkflowError
+
+        workflow = self.workflow
+        rate = workflow.scheduling_settings.max_jobs_per_timespan
+        problems = cannot_run(
+            workflow.cores if workflow.local_exec else None,
+            None if workflow.local_exec else workflow.nodes,
+            rate and rate.max_jobs,
+            workflow.resource_settings.max_threads,
+        )
+        trains = (job.rule.name == self._train for job in workflow.dag.needrun_jobs())
+        if self.experiment.settings.device == "cuda" and any(trains):
+            if workflow.scheduler.global_resources.get("gpu") == 0:
+                problems.append("--resources gpu=0: device = 'cuda' needs at least 1")
+            if workflow.local_exec and not device_pool():
+                problems.append("device = 'cuda': no GPU is visible here; allowed: 'cpu', 'auto'")
+        if problems:
+            raise WorkflowError("\n".join(problems))
+
+    def _warn_of_shared_sqlite(self) -> None:
+        """Warns if MLflow's SQLite file is on a network file system, whose locks do not keep writers apart."""
+        if file := sqlite_file(self.uri):
+            if kind := network_file_system(file):
+                print(
+                    f"WARNING: MLflow's database {file} is on a network file system ({kind}), "
+                    "where it can be corrupted. "
+                    "Set tracking: {uri: sqlite:////a/local/disk/mlflow.db}, or use a server: docs/tracking.md. "
+                    "Nothing is lost: `ratecore replay` rebuilds the database from the results."
+                )
+
+    def _failed_jobs(self) -> list[tuple[str, str]]:
+        """Returns (rule, log) of the jobs that failed."""
+        failed = self.workflow.scheduler.failed
+        return [(job.rule.name, str(next(iter(job.log), "no log"))) for job in failed]
+
+    def _stop_following(self) -> None:
+        """Waits until MLflow is up to date; a second Ctrl-C leaves this to the next call."""
+        saying = "Updating MLflow; press Ctrl-C again to leave this to the next call."
+        slow = threading.Timer(2.0, print, [saying], {"flush": True})
+        slow.start()
+        try:
+            self._told_to_end.listen_again()
+            self.follower.stop()
+        except KeyboardInterrupt:
+            print("The next call, or `ratecore replay`, will update MLflow.")
+        finally:
+            slow.cancel()
+
+
+def _one_after_the_other(ours: Callable[[], None], theirs: Callable[[Any], None], log: Any) -> None:
+    ours()
+    theirs(log)
+
+
+def _quietened():
+    from snakemake.logging import logger
+
+    return quieten(logger)

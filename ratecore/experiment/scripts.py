@@ -1,0 +1,102 @@
+"""Shared by the workflow's scripts: from Snakemake's job to ratecore's runs and back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.jobs import write_job
+from ratecore.experiment.progress import say, told
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.running import StageError, do_stage
+from ratecore.experiment.stages.table import STAGES, function_of
+
+
+def open_log(path):
+    """Opens a job's log, which keeps the output of earlier attempts.
+
+    Snakemake removes the log of a job before it runs the job again, even if everything is done. A second link to the
+    file, `.<name>`, keeps it.
+    """
+    path = Path(path)
+    kept = path.with_name(f".{path.name}")
+    with suppress(OSError):  # no log yet, or a file system without links, where a log has only one attempt
+        os.link(kept, path)
+    log = open(path, "a", buffering=1)  # noqa: SIM115  # closed by the caller
+    with suppress(OSError):
+        os.link(path, kept)
+    if log.tell():
+        log.write(f"\n---- again on {time.strftime('%Y-%m-%d at %H:%M:%S')} ----\n")
+    return log
+
+
+@contextmanager
+def logging_to(path):
+    """Redirects standard output and error to the job's log, also for child processes. Errors go to both.
+
+    A job that was told to stop (Ctrl-C, a scheduler's SIGTERM) reports this in one line, and a job whose runs broke has
+    already reported why. Neither adds a traceback.
+    """
+    broke = None
+    with open_log(path) as log:
+        before = [(number, os.dup(number)) for number in (1, 2)]
+        # Turn a scheduler's SIGTERM into an exception, so that it is written to the run's record.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number in (1, 2):
+                os.dup2(log.fileno(), number)
+            yield
+        except StageError as error:
+            broke = str(error)
+            say(broke, sys.stderr)
+        except BaseException as error:
+            code = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else getattr(error, "code", None)
+            if isinstance(code, int) and code > 128:
+                say(f"told to end{told(error)}; the same command goes on", sys.stderr)
+                raise SystemExit(code) from None
+            with suppress(OSError):
+                traceback.print_exc()
+            raise
+        finally:
+            with suppress(OSError):  # the log may be on a full disk; the error still goes to standard error
+                sys.stdout.flush()
+                sys.stderr.flush()
+            for number, saved in before:
+                os.dup2(saved, number)
+                os.close(saved)
+    if broke is not None:
+        say(broke, sys.stderr)
+        raise SystemExit(1)
+
+
+def draw_point(snakemake):
+    """Draws the figures of a job's grid point for the stage in the job's `params`."""
+    with logging_to(snakemake.log[0]):
+        from ratecore.experiment.summary import write_figures
+
+        experiment = Experiment.from_config(snakemake.config)
+        draw = function_of(STAGES[snakemake.params.stage].point_figures.draw)
+        write_figures(draw(experiment, experiment.cell_of(snakemake.wildcards)), dict(snakemake.output.items()))
+
+
+def do_block(snakemake):
+    """Runs the stage in a job's `params` for the block of the job and writes the outcomes to the job's output."""
+    with logging_to(snakemake.log[0]):
+        experiment = Experiment.from_config(snakemake.config)
+        cell = experiment.cell_of(snakemake.wildcards)
+        runs = [Run.at(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
+        outcomes = do_stage(snakemake.params.stage, runs, experiment.settings, snakemake.threads)
+        rows = [
+            {"seed": run.settings.seed, "folder": run.relative(run.folder)}
+            | {key: outcome[key] for key in ("identity", "status")}
+            for run, outcome in zip(runs, outcomes, strict=True)
+        ]
+        write_job(snakemake.output[0], rows)

@@ -1,0 +1,249 @@
+"""What each stage is, one row a stage. Everything else reads this table: grid, runs, jobs, summary, plan, workflow.
+
+A new stage is a row here, a file beside this one with the function that does it, and `workflow/rules/<name>.smk`.
+Functions are named as 'module:function' and imported when they are called, so that the workflow reads the table without
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from ratecore.settings.experiment import ExperimentSettings
+from ratecore.settings.run import AFTER_TRAINING
+from ratecore.system.source_code import code_hash_of
+
+PACKAGE = Path(__file__).resolve().parents[2]
+FIGURES = "ratecore.figures"
+# Modules that change no number of a stage: they carry files, words and processes, or names that no stage
+# uses. What only they import is left out too.
+WITHOUT_NUMBERS = (
+    FIGURES,
+    "ratecore.compat",
+    "ratecore.experiment.checkpoints",
+    "ratecore.experiment.continuation",
+    "ratecore.experiment.progress",
+    "ratecore.experiment.runs",
+    "ratecore.experiment.stages.running",
+    "ratecore.experiment.stages.table",
+    "ratecore.settings.experiment",
+    "ratecore.settings.hints",
+    "ratecore.settings.reading",
+    "ratecore.system.devices",
+    "ratecore.system.files",
+    "ratecore.system.processes",
+    "ratecore.system.redaction",
+    "ratecore.tasks.checks",
+    "ratecore.tasks.tracebacks",
+    "ratecore.tracking",
+)
+SHARE = (-0.03, 1.03)  # limits of an axis of figures that shows a share
+
+
+@dataclass(frozen=True)
+class GridFigure:
+    """A figure of the grid: a column of its table against the axes.
+
+    Attributes:
+        name: of its file and of its caption in `workflow/report/`.   column: of the table.
+        label, limits: of the vertical axis; a limit is None where the values decide.
+    """
+
+    name: str
+    column: str
+    label: str
+    limits: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class PointFigures:
+    """The figures of a grid point, drawn over its seeds from what a stage has written.
+
+    Attributes:
+        draw: function that gives figures by name, of an Experiment and a GridPoint.
+        names: of the figures, each with a caption in `workflow/report/`.
+    """
+
+    draw: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of work on a run that can be done again alone.
+
+    Attributes:
+        name: of the stage, its rule and its file in `workflow/rules/`.
+        work: function that does the stage for a run and gives the fields of its `end` event; with `threads` it takes
+            the number of processes that it may use, too.
+        settings: sections of the settings that its numbers depend on, besides task, network and seed.
+        needs: the stages that must be done before.
+        variants: sections whose axes have the stage done more than once for the same network.
+        files: names and files of what it writes into the folder of a run or variant; `Run.file` finds them by name.
+        paths: keys of its `end` event that name files elsewhere, which are columns of the table, too.
+        adds_to: a stage and one of its `paths`: a file of that stage which this one adds something to.
+        reads: names of the files that it reads, of other stages; it is done only for these very files.
+        switch: the setting of the experiment that leaves it out where it is false.
+        columns: columns of the table, each with the key of the stage's `end` event.
+        verb: how the plan says that it is done in several variants, such as 'scored'.
+        redraw: function that draws a run's figures again from its files and gives them as `write_figures` does; None
+            for a stage without figures of single runs.
+        point_figures: those of grid points.   grid_figures: those of the grid.
+        resumes_from: patterns of the files in a run's folder from which it resumes when it was interrupted.
+        polls_signals: whether its work looks for SIGTERM and SIGINT itself and saves what it has done.
+        lasts: whether what it has done is kept when the code changes; if not, it is done again, which is cheap.
+        block: function that does the stage for a block in its own way, of the runs, the settings of the experiment and
+            the threads.
+        threads: whether its jobs take `threads_per_job` cores.
+        minutes: function that estimates how long a job takes, of a run's settings, the number of runs, and the threads
+            where it has `threads`.
+    """
+
+    name: str
+    work: str
+    settings: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
+    adds_to: tuple[str, str] | None = None
+    reads: tuple[str, ...] = ()
+    switch: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    verb: str | None = None
+    redraw: str | None = None
+    point_figures: PointFigures | None = None
+    grid_figures: tuple[GridFigure, ...] = ()
+    resumes_from: tuple[str, ...] = ()
+    polls_signals: bool = False
+    lasts: bool = False
+    block: str | None = None
+    threads: bool = False
+    minutes: str = "ratecore.experiment.costs:scoring_minutes"
+
+
+ROWS = (
+    Stage(
+        "train",
+        work="ratecore.experiment.stages.train:train_run",
+        block="ratecore.experiment.stages.train:train_job",
+        settings=("training",),
+        files={"network": "network.pth"},
+        columns={"n_trials": "n_trials", "seconds": "seconds", "device": "device"},
+        grid_figures=(
+            GridFigure("trials_to_criterion", "needed", "trials to criterion", (0, None)),
+            GridFigure("trained", "trained", "trained (share of seeds)", SHARE),
+        ),
+        resumes_from=("checkpoint.pth", "checkpoint.previous.pth"),
+        polls_signals=True,
+        lasts=True,
+        threads=True,
+        minutes="ratecore.experiment.costs:training_minutes",
+    ),
+    Stage(
+        "evaluate",
+        work="ratecore.experiment.stages.evaluate:evaluate_run",
+        settings=("training", "evaluation"),
+        needs=("train",),
+        variants=("evaluation",),
+        files={"evaluation": "evaluation.npz", "scores": "scores.json"},
+        reads=("network",),
+        columns={"accuracy": "accuracy", "loss": "loss"},
+        verb="scored",
+        redraw="ratecore.experiment.stages.evaluate:redraw_run",
+        point_figures=PointFigures(
+            "ratecore.experiment.summary:point_figures", ("loss_curves", "outputs", "taus", "weights")
+        ),
+        grid_figures=(GridFigure("accuracy", "accuracy", "accuracy on fresh trials", SHARE),),
+    ),
+    Stage(
+        "export",
+        work="ratecore.experiment.stages.export:export_run",
+        settings=("training", "evaluation"),
+        needs=("evaluate",),
+        variants=AFTER_TRAINING,  # since every variant of a conversion adds its lambda to a `.mat` of its own
+        paths=("mat", "pth"),
+        reads=("network", "evaluation"),
+    ),
+    Stage(
+        "convert",
+        work="ratecore.experiment.stages.convert:convert_run",
+        settings=("training", "spiking", "conversion"),
+        needs=("export",),
+        variants=AFTER_TRAINING,
+        files={"conversion": "conversion.json", "comparison": "comparison.npz"},
+        adds_to=("export", "mat"),
+        reads=("network",),
+        switch="convert",
+        columns={  # empty for a network that was not trained
+            "lambda": "lambda",
+            "spiking_accuracy": "spiking_accuracy",
+            "spiking_ci_low": "ci_low",
+            "spiking_ci_high": "ci_high",
+            "mean_rate_exc": "mean_rate_exc",
+            "mean_rate_inh": "mean_rate_inh",
+        },
+        verb="converted",
+        redraw="ratecore.experiment.stages.convert:redraw_run",
+        point_figures=PointFigures(
+            "ratecore.experiment.summary:spiking_figures",
+            ("scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"),
+        ),
+        grid_figures=(
+            GridFigure("spiking_accuracy", "spiking_accuracy", "accuracy of the spiking network", SHARE),
+            GridFigure("lambda", "lambda", "best lambda", (0, None)),
+        ),
+        resumes_from=("search-*.json",),
+        threads=True,
+        minutes="ratecore.experiment.costs:conversion_minutes",
+    ),
+)
+STAGES = {stage.name: stage for stage in ROWS}
+TRAIN = ROWS[0].name  # makes the network that all other stages work on
+WRITTEN_BY = {name: stage for stage in ROWS for name in stage.files}
+
+
+def stages_of(settings: ExperimentSettings) -> dict[str, Stage]:
+    """Name: row of the stages that every network of an experiment goes through, in their order."""
+    chosen: dict[str, Stage] = {}
+    for name, stage in STAGES.items():
+        if (stage.switch is None or getattr(settings, stage.switch)) and chosen.keys() >= set(stage.needs):
+            chosen[name] = stage
+    return chosen
+
+
+def last_of(stages: Mapping[str, Stage]) -> list[str]:
+    """Names of the stages that no other of them needs."""
+    needed = {name for stage in stages.values() for name in stage.needs}
+    return [name for name in stages if name not in needed]
+
+
+def function_of(name: str) -> Callable:
+    """The function that a row names as 'module:function'."""
+    module, _, function = name.partition(":")
+    return getattr(import_module(module), function)
+
+
+@cache
+def code_hash(stage: str, package: Path = PACKAGE) -> str:
+    """Hash of the code that a stage's numbers come from. Where it changes, the stage is done again, see `Stage.lasts`.
+
+    Args:
+        stage: its name.   package: folder of the source code.
+    """
+    module, _, _ = STAGES[stage].work.partition(":")
+    return code_hash_of(package, [module], WITHOUT_NUMBERS)
+
+
+@cache
+def figures_hash(package: Path = PACKAGE) -> str:
+    """Hash of the code that draws figures. Where it changes, figures are drawn again and nothing else is done.
+
+    Args:
+        package: folder of the source code.
+    """
+    return code_hash_of(package, [FIGURES], [name for name in WITHOUT_NUMBERS if name != FIGURES])

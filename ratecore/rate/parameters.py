@@ -1,0 +1,102 @@
+"""From trained parameters to the numbers that multiply and decay (docs/model.md 1), each equation once.
+
+The functions take torch tensors and numpy arrays alike and keep their precision; of torch tensors they are
+differentiable. The compiled loops of `ratecore.rate.dynamics.training_kernels` apply them entry by entry.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+
+def rectified(w):
+    """The weights without the values that Dale's law silences.
+
+    Args:
+        w: trained weights, any shape, unitless.
+
+    Returns:
+        max(w, 0), the shape of `w`.
+
+    Source:
+        docs/model.md 1.
+    """
+    return torch.relu(w) if isinstance(w, torch.Tensor) else np.maximum(w, 0)
+
+
+def connection_signs(m, som_m, masked: bool = True):
+    """What the rectified weights are multiplied by: the sign of the presynaptic unit, and 0 where a mask forbids it.
+
+    Args:
+        m: (N, N), +1 or -1 on its diagonal, which is all that counts.
+        som_m: (N, N), 0 from inhibitory units onto SST units, 1 elsewhere.
+        masked: whether `som_m` has zeros; without them the signs of the columns are enough.
+
+    Returns:
+        (N, N), or (1, N) if not `masked`; unitless.
+
+    Source:
+        docs/model.md 1.
+    """
+    signs = m.diagonal()
+    return signs * som_m if masked else signs[None]
+
+
+def effective_weights(w, signs, apply_dale: bool):
+    """The matrix W that multiplies r.
+
+    Args:
+        w: trained weights (N, N), or (K, N, N) of K networks; unitless.
+        signs: of `connection_signs`, with a leading K for K networks.
+        apply_dale: whether Dale's law holds.
+
+    Returns:
+        W, the shape of `w`, unitless.
+
+    Source:
+        docs/model.md 1.
+    """
+    return (rectified(w) if apply_dale else w) * signs
+
+
+def time_constants(taus_gaus, taus):
+    """Synaptic decay times from their trained parameters: a sigmoid between the two bounds.
+
+    Args:
+        taus_gaus: any shape, unitless.
+        taus: (tau,), which all units then share, or (tau_min, tau_max); steps.
+
+    Returns:
+        tau, the shape of `taus_gaus`, in steps.
+
+    Source:
+        docs/model.md 1; Kim et al. 2019, Eq. 5.
+    """
+    is_tensor = isinstance(taus_gaus, torch.Tensor)
+    low, *high = taus
+    if not high:
+        return taus_gaus.new_full(taus_gaus.shape, low) if is_tensor else np.full(taus_gaus.shape, low)
+    span = high[0] - low
+    if is_tensor:
+        return torch.sigmoid(taus_gaus) * span + low
+    with np.errstate(over="ignore"):  # far below 0 the share is 0
+        return low + span / (1 + np.exp(-taus_gaus))
+
+
+def share_of_span(taus_gaus: np.ndarray) -> np.ndarray:
+    """sigmoid(taus_gaus): where `time_constants` lie between their bounds. Without overflow, whatever the precision.
+
+    d tau / d taus_gaus is (tau_max - tau_min) share (1 - share).
+
+    Args:
+        taus_gaus: any shape, unitless.
+
+    Returns:
+        the shape of `taus_gaus`, a fraction in [0, 1], in its precision.
+
+    Source:
+        docs/model.md 1; Kim et al. 2019, Eq. 5.
+    """
+    half = taus_gaus.dtype.type(0.5)
+    return half + half * np.tanh(half * taus_gaus)

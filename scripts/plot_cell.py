@@ -1,7 +1,0 @@
-"""Draws the figures of one grid point over its seeds."""
-
-from common import draw_cell
-
-from ratecore.experiment.summary import cell_figures
-
-draw_cell(snakemake, cell_figures)  # noqa: F821

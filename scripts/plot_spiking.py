@@ -1,7 +1,0 @@
-"""Draws the figures of the spiking networks of one grid point over its seeds."""
-
-from common import draw_cell
-
-from ratecore.experiment.summary import spiking_figures
-
-draw_cell(snakemake, spiking_figures)  # noqa: F821

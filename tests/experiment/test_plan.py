@@ -1,0 +1,180 @@
+"""Messages before the first job: the plan with its units, and settings that are probably not intended."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.plan import announcement, cautions, plan
+from ratecore.settings.reading import load_yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def experiment(grid=None, **changes) -> Experiment:
+    return Experiment.from_config({"experiment": "test", "grid": grid or {}, **changes})
+
+
+def test_the_plan_counts_networks_and_gives_units():
+    grid = {
+        "task": ["go-nogo", "mante"],
+        "taus": [[4, 20], 4],
+        "refractory": [0, 2.5],
+        "threshold": [None, -45],
+        "task_settings.stim_on": [50, 60],
+        "apply_dale": [True],
+        "seed": "3..12",
+    }
+    assert plan(experiment(grid)) == [
+        "test: 80 networks (8 grid points x 10 seeds), each scored or converted in 4 ways",
+        "  task        go-nogo, mante",
+        "  N           200",
+        "  taus        20 to 100 ms, 20 ms fixed",
+        "  refractory  0 ms, 2.5 ms",
+        "  threshold   default, -45 mV",
+        "  stim_on     50 steps (250 ms), 60 steps (300 ms)",
+        "  apply_dale  True",
+        "  seed        3..12",
+    ]
+    assert plan(experiment())[0] == "test: 1 network (1 grid point x 1 seed)"
+
+
+def test_long_axes_are_cut():
+    lines = plan(experiment({"N": list(range(10, 1010, 10)), "seed": list(range(0, 5000, 7))}))
+    assert lines[2] == "  N     10, 20, 30, 40, 50, 60, 70, 80, ... (100 values)"
+    assert lines[-1] == "  seed  0, 7, 14, 21, 28, 35, 42, 49, ... (715 seeds)"
+
+
+@pytest.mark.parametrize(("taus", "said"), [
+    ([4, 20], "grid.taus = [4, 20] asks for networks of one fixed time constant, 20 ms or 100 ms; time constants "
+              "trained from 20 to 100 ms are [[4, 20]]"),
+    ([20, 100], "time constants trained from 100 to 500 ms are [[20, 100]]"),
+    ([[20, 100]], "network.taus is in steps of 5 ms, which makes 100 to 500 ms; if ms were meant, 20 to 100 ms are [4"),
+    ([[20, 100], [20, 50]], "grid.taus is in steps of 5 ms, which makes 100 to 500 ms, 100 to 250 ms; if ms"),
+    ([50], "network.taus is in steps of 5 ms, which makes 250 ms fixed; if ms were meant, 50 ms is [10]"),
+])  # fmt: skip
+def test_time_constants_that_look_like_a_slip_are_pointed_out(taus, said):
+    assert any(said in sentence for sentence in cautions(experiment({"taus": taus})))
+
+
+@pytest.mark.parametrize(
+    "taus", [[[4, 20]], [7, [4, 10]], [4], [10], [4, 10, 20], [[4, 10], [4, 200]], [20, 4]], ids=str
+)
+def test_time_constants_as_in_the_paper_are_not(taus):
+    assert cautions(experiment({"taus": taus})) == []
+
+
+SLIPS = [
+    # Times in another unit.
+    (dict(task_settings={"T": 1000}), "task_settings of go-nogo: T = 1000 is in steps of 5 ms; if ms were mea"),
+    (
+        dict(task="xor", task_settings={"stim_dur": 250, "delay": 50, "T": 1500}),
+        "task_settings of xor: stim_dur = 250, delay = 50, T = 1500 are in steps of 5 ms; "
+        "if ms were meant, write 50, 10",
+    ),
+    (dict(spiking={"refractory": 0.002}), "spiking.refractory = 0.002 is in ms and less than 0.05 ms; if seconds were"),
+    (dict(spiking={"tau_m": 0.01}), "spiking.tau_m = 0.01 is in ms and less than 1 ms; if seconds were meant, wr"),
+    (dict(spiking={"dt": 5e-5}), "spiking.dt = 5e-05 is in ms and less than 0.001 ms; if seconds were meant, wr"),
+    (dict(spiking={"threshold": -0.04}), "spiking.threshold = -0.04 is in mV; if volts were meant, write -40"),
+    (
+        dict(spiking={"stimulation": {"mode": "exc", "window": [0.2, 0.4]}}),
+        "spiking.stimulation.window = [0.2, 0.4] is in ms; if seconds were meant, write [200, 400]",
+    ),
+    (dict(grid={"scaling_factors": [25, 50]}), "grid.scaling_factors = [25, 50] converts every network 2 times, each"),
+    (
+        dict(spiking={"stimulation": {"mode": "exc", "window": [1000, 1500]}}),
+        "spiking.stimulation.window = [1000, 1500] has no effect: "
+        "it begins when the trial is over, which lasts 1000 ms",
+    ),
+    # Criteria that no network meets.
+    (dict(training={"accuracy_threshold": 1}), "training.accuracy_threshold = 1: no accuracy is above it, so no"),
+    (dict(training={"n_trials": 1000}), "training.n_trials = 1,000: go-nogo counts as trained after 1,500 trials at"),
+    (dict(training={"min_trials": 9000}), "training.min_trials = 9,000 is above n_trials = 6,000, so no network"),
+    (dict(training={"eval_freq": 7000}), "training.eval_freq = 7,000 is above n_trials = 6,000: networks are"),
+    (dict(training={"loss_fn": "l1"}), "training.loss_fn = 'l1' is a sum over the whole trial"),
+    # No effect.
+    (dict(network={"w_dist": "gamma", "gain": 2}), "network.gain has no effect with w_dist = 'gamma'"),
+    (dict(network={"apply_dale": False, "P_inh": 0.3}), "network.P_inh has no effect with apply_dale = false"),
+    (dict(gpu_frac=0.4), "gpu_frac = 0.4 has no effect with device = 'cpu'"),
+    (dict(jobs_per_gpu=2), "jobs_per_gpu = 2 has no effect with device = 'cpu'"),
+    (dict(convert=False, spiking={"dt": 0.1}), "spiking has no effect with convert = false"),
+    (dict(convert=False, conversion={"n_trials": 5}), "conversion has no effect with convert = false"),
+    (dict(spiking={"stimulation": {"units": "exc"}}), "spiking.stimulation.units has no effect with mode = 'none'"),
+    (dict(conversion={"lesion": {"synapses": "E-E"}}), "conversion.lesion.synapses has no effect with fraction = 0"),
+    (dict(evaluation={"psychometric_trials": 5}), "evaluation.psychometric_trials has no effect: go-nogo grades no"),
+    (dict(task_settings={"xor": {"delay": 50}}), "task_settings.xor has no effect: no grid point has that task"),
+    (dict(network={"P_rec": 0}), "network.P_rec = 0 leaves every network without recurrent connections"),
+    (dict(task="xor", training={"n_trials": 50, "batch_size": 100}), "training.batch_size = 100 is above n_tr"),
+    (dict(grid={"N": [10]}, network={"N": 20}), "network.N has no effect: the values of the grid take its place"),
+    (dict(grid={"dt": [0.1]}, spiking={"dt": 0.2}), "spiking.dt has no effect: the values of the grid take its place"),
+    (dict(grid={"task_settings.T": [210]}, task_settings={"T": 220}), "task_settings.T has no effect: the values of"),
+    (dict(grid={"task": ["xor"]}, task="go-nogo"), "task has no effect: the values of the grid take its place"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), SLIPS, ids=[str(c)[:60] for c, _ in SLIPS])
+def test_settings_that_do_nothing_or_look_like_slips_are_pointed_out_and_run(changes, said):
+    sentences = cautions(experiment(**changes))
+    assert len(sentences) == 1 and sentences[0].startswith(said), sentences
+
+
+def test_each_of_several_settings_in_si_units_is_pointed_out():
+    si = {"dt": 5e-5, "tau_m": 0.01, "refractory": 0.002, "tau_rise": 0.002, "threshold": -0.04, "v_reset": -0.065}
+    meant = dict(zip(si, ("0.05", "10", "2", "2", "-40", "-65"), strict=True))
+    sentences = cautions(experiment(spiking=si))
+    assert len(sentences) == len(si)
+    for key, right in meant.items():
+        assert any(s.startswith(f"spiking.{key} = ") and s.endswith(f" write {right}") for s in sentences), sentences
+
+
+def test_a_tracking_uri_that_the_environment_overrules_is_pointed_out(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    e = experiment(tracking={"uri": "http://me:sesame@host"})
+    assert cautions(e) == []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///x.db")
+    assert cautions(e) == ["tracking.uri has no effect: MLFLOW_TRACKING_URI in the environment comes first"]
+    assert cautions(experiment()) == []
+
+
+@pytest.mark.parametrize("changes", [
+    dict(grid={"w_dist": ["gaus", "gamma"], "gain": [1.0, 2.0]}), dict(device="auto", gpu_frac=0.4),
+    dict(grid={"stimulation.mode": ["none", "exc"]}, spiking={"stimulation": {"units": "exc"}}),
+    dict(task="mante", evaluation={"psychometric_trials": 5}), dict(task="xor", training={"n_trials": 100}),
+    dict(training={"loss_fn": "l1", "loss_threshold": 50}), dict(network={"P_inh": 0.3}), dict(convert=False),
+    dict(training={"n_trials": 100, "min_trials": 0}), dict(spiking={"refractory": 0, "tau_rise": 0}),
+    dict(grid={"task": ["xor", "mante"]}, task_settings={"XOR": {"delay": 50}}),
+    dict(task="xor", grid={"task_settings.delay": [10, 30, 50]}),
+], ids=str)  # fmt: skip
+def test_settings_that_have_an_effect_are_not(changes):
+    assert cautions(experiment(**changes)) == []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("config/**/*.yaml")), ids=lambda p: p.name)
+def test_the_configurations_of_the_repository_have_none(path):
+    e = Experiment.from_config(load_yaml(path))
+    assert cautions(e) == [] and announcement(e) == "\n".join(plan(e)) and announcement(e, quiet=True) == ""
+
+
+def test_a_caution_is_said_once_however_large_the_grid():
+    e = experiment({"gain": [k / 8 for k in range(1, 50)], "refractory": [0.001, 2]}, training={"n_trials": 500})
+    sentences = cautions(e)
+    assert len(sentences) == len(set(sentences)) == 2
+    assert announcement(e, quiet=True).count("WARNING: ") == 2 and all(a != b for a, b in itertools.pairwise(sentences))
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"stim_on": 250}, "(durations are in steps of 5 ms; if ms were meant, write stim_on: 50)"),
+        ({"stim_on": 251}, ""),
+        ({"stim_on": 5000}, ""),
+    ],
+)
+def test_a_stimulus_that_would_fit_in_ms_says_so(settings, hint):
+    from ratecore.settings.base import SettingsError
+    from ratecore.settings.run import RunSettings
+
+    with pytest.raises(SettingsError, match="the stimulus ends at step") as error:
+        RunSettings(task_settings=settings)
+    assert str(error.value).endswith(hint) and ("if ms were meant" in str(error.value)) == bool(hint)

@@ -1,0 +1,163 @@
+"""A stage is one row, one file and one rule: a fifth one is added to a copy, and everything else knows of it."""
+
+import json
+import shutil
+import sqlite3
+
+import pytest
+from test_workflow import ROOT, Checkout
+
+ROW = """    Stage(
+        "analyse",
+        work="ratecore.experiment.stages.analyse:analyse_run",
+        settings=("training", "evaluation"),
+        needs=("evaluate",),
+        variants=("evaluation",),
+        files={"analysis": "analysis.json"},
+        reads=("network",),
+        columns={"mean_rate": "mean_rate"},
+        verb="analysed",
+    ),
+"""
+FILE = '''"""Stage 'analyse': the mean rates of a network."""
+
+import json
+import os
+
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.running import write_file
+
+STAGE = "analyse"
+
+
+def analyse_run(run: Run) -> dict:
+    """Writes the mean rate of each unit in a trial. Fails for seed 1 while there is a file `full`."""
+    from ratecore.experiment.exporting import example_trial
+    from ratecore.formats.pth import result_from_pth
+
+    if run.settings.seed == 1 and os.path.exists("full"):
+        raise OSError("No space left on device")
+    rates = example_trial(run.settings, result_from_pth(run.network).net)["r"].mean(axis=(0, 2))
+    data = json.dumps({"mean_rates": rates.tolist()}).encode()
+    files = write_file(run, STAGE, run.file("analysis"), data)
+    return {"mean_rate": round(float(rates.mean()), 6), "files": files}
+'''
+RULE = """# Analyses the networks of a block.
+stage = job_of("analyse")
+
+
+rule analyse:
+    input:
+        stage.inputs,
+    output:
+        stage.output,
+    log:
+        stage.log,
+    benchmark:
+        stage.benchmark
+    threads: stage.threads
+    resources:
+        mem_mb=memory,
+        runtime=stage.minutes,
+    params:
+        stage=stage.name,
+        identities=stage.identities,
+    script:
+        "../../scripts/stage.py"
+"""
+CONFIG = {
+    "grid": {"task": ["go-nogo"], "evaluation.n_trials": [4, 6], "seed": [0, 1]},
+    "convert": False,
+    "figures": {"grid_points": 0},
+    "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
+}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    package = checkout.folder / "ratecore"
+    shutil.copytree(ROOT / "ratecore", package, ignore=shutil.ignore_patterns("__pycache__"))
+    table = package / "experiment/stages/table.py"
+    before, after = table.read_text().split("\n)\nSTAGES = ")
+    table.write_text(f"{before}\n{ROW})\nSTAGES = {after}")
+    (package / "experiment/stages/analyse.py").write_text(FILE)
+    (checkout.folder / "workflow/rules/analyse.smk").write_text(RULE)
+    checkout.configure(**CONFIG)
+    return checkout
+
+
+@pytest.fixture(scope="module")
+def broken(checkout):
+    """What Snakemake prints when the stage breaks for one of two networks."""
+    (checkout.folder / "full").touch()
+    done = checkout.snakemake("--keep-going", check=False)
+    (checkout.folder / "full").unlink()
+    assert done.returncode == 1
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def done(checkout, broken):
+    done = checkout.snakemake()
+    return done.stdout + done.stderr
+
+
+def analyses(checkout) -> dict[tuple[str, str], float]:
+    """(seed, n_trials): mean of the rates in each file of the stage."""
+    found = {}
+    for path in (checkout.results / "runs").rglob("analysis.json"):
+        *_, seed, _, variant, _ = path.parts  # seed~0/<identity>/evaluation_n_trials~4/analysis.json
+        rates = json.loads(path.read_text())["mean_rates"]
+        assert len(rates) == 12
+        found[seed.removeprefix("seed~"), variant.partition("~")[2]] = sum(rates) / len(rates)
+    return found
+
+
+def test_the_plan_has_its_word_for_variants(broken):
+    assert "small: 2 networks (1 grid point x 2 seeds), each scored or analysed in 2 ways" in broken
+
+
+def test_what_broke_in_it_is_counted_and_named(broken):
+    assert "1 of 2 networks is done: 1 not trained; 1 broke." in broken
+    assert "go-nogo seed=1 evaluation_n_trials~4: analyse: OSError: No space left on device" in broken
+    assert "log: results/small/logs/analyse/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log" in broken
+    assert "The same command tries again what broke, and does what is left." in broken
+
+
+def test_what_broke_is_tried_again_and_ends_in_the_table(checkout, done):
+    assert "2 networks: 2 not trained." in done
+    rows = checkout.rows()
+    expected = analyses(checkout)
+    assert len(expected) == len(rows) == 4
+    for row in rows:
+        assert float(row["mean_rate"]) == pytest.approx(expected[row["seed"], row["evaluation_n_trials"]], abs=1e-6)
+    log = (
+        checkout.results / "logs/analyse/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log"
+    ).read_text()
+    assert "go-nogo seed=0 evaluation_n_trials~4: analyse is done already" in log  # each run of a block alone
+
+
+def test_its_numbers_are_in_mlflow(checkout, done):
+    with sqlite3.connect(f"file:{checkout.results.parent / 'mlflow.db'}?mode=ro", uri=True) as database:
+        query = "SELECT value FROM latest_metrics WHERE key LIKE 'analyse/evaluation_n_trials_%/mean_rate'"
+        values = [value for (value,) in database.execute(query)]
+    assert sorted(values) == pytest.approx(sorted(analyses(checkout).values()), abs=1e-6)
+
+
+def test_nothing_is_done_twice_and_it_can_be_done_again_alone(checkout, done):
+    assert checkout.planned() == {}
+    assert checkout.planned("--forcerun", "analyse") == {"analyse": 2, "summarize": 1, "plot_grid": 1, "all": 1}
+
+
+def test_changed_settings_redo_it_with_what_it_depends_on(checkout, done):
+    try:
+        checkout.configure(**CONFIG, evaluation={"psychometric_trials": 3})
+        planned = checkout.planned()
+        assert {name: planned.get(name, 0) for name in ("train", "evaluate", "export", "analyse")} == {
+            "train": 0, "evaluate": 2, "export": 2, "analyse": 2,
+        }  # fmt: skip
+        checkout.configure(**CONFIG, spiking={"refractory": 3.0})  # without conversion nothing depends on it
+        assert "analyse" not in checkout.planned()
+    finally:
+        checkout.configure(**CONFIG)
