@@ -11,6 +11,7 @@ from pathlib import Path
 
 from faults.hostile import Place, case
 from ratecore import cli
+from ratecore.cli.mirror import uri_of
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.summary import summarize
 from ratecore.settings.base import SettingsError
@@ -229,7 +230,7 @@ def state_of_the_tracking(place):
     path = place.experiment.root / "tracking.json"
     for text in (b"[]", sealed_json({"uri": 3}), b"[" * 60_000, b'{"uri": "x", "checksum": 3}', b"x" * 2**17, b""):
         path.write_bytes(text)
-        place.refused(lambda: cli.uri_of(place.experiment.root, None), ValueError, "tracking.json")
+        place.refused(lambda: uri_of(place.experiment.root, None), ValueError, "tracking.json")
 
 
 @case
@@ -249,7 +250,7 @@ def _follows(place: Place, uri: str, *how: str) -> str:
         **os.environ,
         "MLFLOW_TRACKING_URI": uri,
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-        "PYTHONPATH": str(Path(cli.__file__).parents[1]),
+        "PYTHONPATH": str(Path(cli.__file__).parents[2]),
     }
     command = [sys.executable, *(how or ("-m", "ratecore.tracking.mlflow.follow"))]
     done = subprocess.run(command, input=json.dumps(job) + "\n", env=env, capture_output=True, text=True)

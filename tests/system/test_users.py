@@ -177,7 +177,7 @@ def test_a_database_that_cannot_be_written_is_refused_before_any_job(shared):
     (shared / "x.db").touch(mode=0o644)
     for place, said in (
         ("closed/x.db", f"{shared}/closed: cannot write in this folder"),
-        ("x.db", "cannot be written"),
+        ("x.db", "no permission to write"),
     ):
         assert said in do_as(OTHER, code, f"sqlite:///{shared}/{place}").stderr
 

@@ -17,6 +17,7 @@ from faults.stores import environment, free_port
 from test_tracking import job_of, open_run
 
 from ratecore import cli
+from ratecore.cli.mirror import uri_of
 from ratecore.system.files import sealed_json
 from ratecore.tracking.mlflow.follow import follow
 from ratecore.tracking.mlflow.mirror import Mirror
@@ -152,9 +153,9 @@ def test_the_path_that_an_earlier_version_noted_is_not_gone_back_to(original, tm
         (elsewhere, elsewhere),
     ):
         (copy / "demo" / "tracking.json").write_bytes(sealed_json({"uri": f"sqlite:///{noted}"}))
-        assert cli.uri_of(copy / "demo", None) == f"sqlite:///{used}"
+        assert uri_of(copy / "demo", None) == f"sqlite:///{used}"
     (copy / "demo" / "tracking.json").write_bytes(sealed_json({"uri": None}))
-    assert cli.uri_of(copy / "demo", None) == f"sqlite:///{copy}/mlflow.db"
+    assert uri_of(copy / "demo", None) == f"sqlite:///{copy}/mlflow.db"
 
 
 @pytest.mark.parametrize(

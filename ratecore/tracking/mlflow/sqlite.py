@@ -275,7 +275,7 @@ def file_problem(file: Path) -> str | None:
     if not file.is_file():
         return "this is a device or a pipe, not a file"
     if not os.access(file, os.R_OK | os.W_OK):
-        return "you are not allowed to write to this file"
+        return "you have no permission to write to this file"
     try:
         schema = _read_schema(file)
         if (problem := _schema_problem(schema, file)) and _changes(file, schema):
