@@ -104,7 +104,7 @@ def follow_whole() -> None:
     """The first part of the rule `summarize`: checks every run when nothing is left to send to MLflow."""
     from ratecore.tracking.mlflow.follow import follow
 
-    job = {"experiment": "scaling", "results": "results", "whole": True}
+    job = {"experiment": "scaling", "results": "results", "all_runs": True}
     if not follow(job, uri_here(), lambda seconds: True):
         raise SystemExit("not all runs are mirrored")
 

@@ -1,4 +1,4 @@
-"""Creates the MLflow database and the experiment, and saves their location."""
+"""Create the MLflow database and the experiment, and save their location."""
 
 import sys
 
@@ -14,13 +14,13 @@ with logging_to(snakemake.log[0]):  # noqa: F821
     settings = experiment.settings
     uri = tracking_uri(settings.tracking.uri, settings.results)
     redact_output(uri)  # MLflow and its imports also write to standard error
-    place = {"uri": stored_uri(uri, settings.results), "experiment": settings.experiment, "experiment_id": None}
+    tracked = {"uri": stored_uri(uri, settings.results), "experiment": settings.experiment, "experiment_id": None}
     try:
         mirror = Mirror(uri, settings.experiment, settings.results, experiment.run_names())
-        place["experiment_id"] = mirror.experiment_id
+        tracked["experiment_id"] = mirror.experiment_id
         print(*mirror.notes, sep="\n")
     except Exception as error:
         if uri.startswith("sqlite:"):
             raise  # a local file that cannot be created is not a temporary outage
         print(f"MLflow cannot be reached; runs are recorded and mirrored later: {error}", file=sys.stderr)
-    write_atomic(snakemake.output[0], sealed_json(place))  # noqa: F821
+    write_atomic(snakemake.output[0], sealed_json(tracked))  # noqa: F821

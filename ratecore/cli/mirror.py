@@ -56,7 +56,7 @@ def replay_command(results, uri: str | None) -> int:
     whole = True
     for root in experiments_in(results):
         place = uri_of(root, uri)
-        job = {"experiment": root.name, "results": str(root.parent), "whole": True}
+        job = {"experiment": root.name, "results": str(root.parent), "all_runs": True}
         done = follow(job, place, lambda seconds: True)
         print(f"{root.name}: {'all' if done else 'not all'} of its runs are in {without_secrets(place, place)}")
         whole = whole and done
@@ -73,7 +73,7 @@ def store_of(results, uri: str | None) -> str:
     Raises:
         FileNotFoundError: no database and no experiment.   ValueError: a database or URI that cannot be used.
     """
-    from ratecore.tracking.mlflow.sqlite import prepared
+    from ratecore.tracking.mlflow.sqlite import prepare_store
     from ratecore.tracking.mlflow.uri import check_uri
 
     if uri:
@@ -85,7 +85,7 @@ def store_of(results, uri: str | None) -> str:
         for root in sorted(path.parent for path in folder.glob("*/tracking.json")):
             if not (found := uri_of(root, None)).startswith("sqlite:"):
                 return found
-    return prepared(folder)
+    return prepare_store(folder)
 
 
 def ui_command(results, host: str, port: int, uri: str | None) -> int:

@@ -26,9 +26,9 @@ from ratecore.system.devices import device_pool
 from ratecore.system.files import network_file_system
 from ratecore.tracking.mlflow.follow import Follower
 from ratecore.tracking.mlflow.sqlite import has_artifacts_elsewhere, sqlite_file
-from ratecore.tracking.mlflow.state import is_place_of
+from ratecore.tracking.mlflow.state import is_tracked_in
 from ratecore.tracking.mlflow.uri import stored_uri
-from ratecore.tracking.queue import note_deaths, words_of_mirror
+from ratecore.tracking.queue import mirror_message, note_deaths
 
 
 class Launch:
@@ -105,7 +105,7 @@ class Launch:
         settings = self.experiment.settings
         place, table = f"{self.root}/tracking.json", f"{self.root}/{TABLE_WRITTEN}"
         if Path(place).exists():
-            if not is_place_of(place, stored_uri(self.uri, settings.results), settings.experiment):
+            if not is_tracked_in(place, stored_uri(self.uri, settings.results), settings.experiment):
                 self.stale.append(place)
         if Path(table).exists() and has_artifacts_elsewhere(self.uri, settings.results):
             self.stale.append(table)
@@ -145,7 +145,7 @@ class Launch:
     def succeed(self) -> None:
         """All jobs are done."""
         self.follower.stop()
-        print(self.closing.success() + words_of_mirror(self.closing.root))
+        print(self.closing.success() + mirror_message(self.closing.root))
 
     def fail(self) -> None:
         """Jobs failed, or Snakemake was told to end."""
@@ -154,7 +154,7 @@ class Launch:
             self._stop_following()
         else:
             self.follower.stop()  # first, so that the table lists the MLflow runs
-            print(self.closing.failure(self._failed_jobs()) + words_of_mirror(self.closing.root))
+            print(self.closing.failure(self._failed_jobs()) + mirror_message(self.closing.root))
 
     def _refuse_what_cannot_run(self) -> None:
         from snakemake.exceptions import WorkflowError

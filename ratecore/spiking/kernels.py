@@ -83,8 +83,8 @@ class Wiring(NamedTuple):
     b_out: float
 
 
-class Record(NamedTuple):
-    """States of every step where they are asked for; otherwise arrays without rows.
+class Traces(NamedTuple):
+    """States of every step if they are requested, otherwise arrays without rows.
 
     Attributes:
         spikes: 1 where a unit fired (nt, N).
@@ -191,11 +191,11 @@ def spread(
 
 
 @compiled
-def keep(record: Record, cell: Cell, k: int, v: Float[np.ndarray, " N"], ipsc: Float[np.ndarray, " N"]) -> None:
+def keep(traces: Traces, cell: Cell, k: int, v: Float[np.ndarray, " N"], ipsc: Float[np.ndarray, " N"]) -> None:
     """Record a step.
 
     Args:
-        record: updated.
+        traces: updated.
         cell: numbers that all units share.
         k: step, from 0.
         v: membrane potentials after the step and before the reset (N,), mV.
@@ -205,10 +205,10 @@ def keep(record: Record, cell: Cell, k: int, v: Float[np.ndarray, " N"], ipsc: F
     """
     for j in range(v.size):
         fired = v[j] >= cell.threshold
-        record.spikes[k, j] = fired
-        if record.v.shape[0]:
-            record.v[k, j] = cell.peak if fired else v[j]
-            record.ipsc[k, j] = ipsc[j]
+        traces.spikes[k, j] = fired
+        if traces.v.shape[0]:
+            traces.v[k, j] = cell.peak if fired else v[j]
+            traces.ipsc[k, j] = ipsc[j]
 
 
 @compiled
@@ -335,7 +335,7 @@ def advance(
     ready: Float[np.ndarray, " N"],
     count: Int[np.ndarray, " N"],
     out: Float[np.ndarray, " n"],
-    record: Record,
+    traces: Traces,
 ) -> None:
     """Run the steps first .. last-1 of a trial at one lambda.
 
@@ -353,14 +353,14 @@ def advance(
         ready: last step of each unit's refractory period (N,), steps, updated.
         count: spikes of each unit so far (N,), updated.
         out: receives outputs (n,), unitless, n = nt / every.
-        record: updated, where it has rows.
+        traces: updated, where it has rows.
 
     Source:
         docs/model.md 5.2 and 5.3, equations 8-10.
     """
     v, ipsc, h, r, hr, in_r, in_hr = state[0], state[1], state[2], state[3], state[4], state[5], state[6]
     decay, gain, dt, rise, threshold = wiring.decay, cell.gain, cell.dt, cell.rise, cell.threshold
-    recorded = record.spikes.shape[0] > 0
+    recorded = traces.spikes.shape[0] > 0
     jump = h if rise > 0.0 else ipsc  # a single filter has no rising part
     before = np.empty(v.size if recorded else 0)
     quadratic = cell.model == QIF
@@ -383,13 +383,13 @@ def advance(
                 v[j] += kicks[k] * hit[j]
                 fired += v[j] >= threshold
         if recorded:
-            keep(record, cell, k, v, before)
+            keep(traces, cell, k, v, before)
         if fired > 0:
             spread(cell, wiring, inverse, v, ready, jump, in_r, in_hr, step, count)
         if step % cell.every == 0:
             out[step // cell.every - 1] = read_out(wiring, inverse, r, hr, in_r, in_hr)
-            if record.r.shape[0]:
-                record.r[k] = r
+            if traces.r.shape[0]:
+                traces.r[k] = r
 
 
 @compiled
@@ -422,7 +422,7 @@ def trial(
     seeds: UInt[np.ndarray, "3 N"],
     out: Float[np.ndarray, "L n"],
     count: Int[np.ndarray, "L N"],
-    record: Record,
+    traces: Traces,
 ) -> None:
     """Run one trial at L values of lambda.
 
@@ -437,7 +437,7 @@ def trial(
         seeds: of the units' noise (3, N), updated.
         out: receives outputs (L, n), unitless, n = nt / every.
         count: receives spikes of each unit (L, N).
-        record: of the only lambda, or without rows.
+        traces: of the only lambda, or without rows.
 
     Source:
         docs/model.md 5.
@@ -458,7 +458,7 @@ def trial(
         for l in range(inverses.size):
             inverse, so_far = inverses[l], count[l]
             advance(
-                cell, wiring, inverse, drive, kicks, hit, noise, first, last, state[l], ready[l], so_far, out[l], record
+                cell, wiring, inverse, drive, kicks, hit, noise, first, last, state[l], ready[l], so_far, out[l], traces
             )
             forget(state[l])
 

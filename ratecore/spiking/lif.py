@@ -231,7 +231,7 @@ class Simulator:
         Source:
             docs/model.md 5.2 and 5.3.
         """
-        return self._run(scaling_factors, u, randomness, kernels.Record(*_nothing()))
+        return self._run(scaling_factors, u, randomness, kernels.Traces(*_nothing()))
 
     def record(self, scaling_factor: Any, u: ArrayLike, randomness: Randomness, states: bool = False) -> Trial:
         """Run one trial and keep all its spikes.
@@ -260,13 +260,13 @@ class Simulator:
             if self.every != 1:
                 raise ValueError(f"every = {self.every}: the states of every step need every = 1")
             kept = [np.empty((nt, N)) for _ in range(3)]
-        out, count = self._run(factors, u, randomness, kernels.Record(spikes, *kept))
+        out, count = self._run(factors, u, randomness, kernels.Traces(spikes, *kept))
         steps, units = np.nonzero(spikes)
         v, ipsc, r = kept if states else (None, None, None)
         return Trial(self.dt, nt, out[0], steps, units, count[0] / (nt * self.dt), v, ipsc, r)
 
     def _run(
-        self, scaling_factors: Any, u: ArrayLike, randomness: Randomness, record: kernels.Record
+        self, scaling_factors: Any, u: ArrayLike, randomness: Randomness, traces: kernels.Traces
     ) -> tuple[Float[np.ndarray, "L n"], Int[np.ndarray, "L N"]]:
         lambdas = array_of("scaling_factor", scaling_factors, (("L", 1),), finite=False)
         if not (np.isfinite(lambdas) & (lambdas > 0)).all():
@@ -278,7 +278,7 @@ class Simulator:
         seeds = array_of("seeds", randomness.seeds, (3, N), np.uint32)
         out = np.empty((inverses.size, nt // self.every))
         count = np.zeros((inverses.size, N), np.int64)
-        kernels.trial(self.cell, self.wiring, inverses, drive, kicks, self.hit, v0, seeds.copy(), out, count, record)
+        kernels.trial(self.cell, self.wiring, inverses, drive, kicks, self.hit, v0, seeds.copy(), out, count, traces)
         return out, count
 
 

@@ -1,6 +1,7 @@
 """The Python environment of a run, complete enough to be installed again.
 
-A run's record names it by a hash; its list is a file of its own, written once for all runs that were made with it.
+A run's record has the hash of its environment. The list of packages is in a file that all runs of the same environment
+share.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from ratecore.system.files import sha256_of, write_atomic
+from ratecore.system.files import AnyPath, sha256_of, write_atomic
 from ratecore.system.redaction import without_secrets
 
-# Builds of torch with a '+cpu' or '+cu126' in the version are not in the usual index.
-OWN_INDEX = "# torch's +{} build is in PyTorch's own index: give pip its --extra-index-url (pytorch.org, Get Started)"
+# Builds of torch with '+cpu' or '+cu126' in the version are not on PyPI.
+TORCH_INDEX = "# torch's +{} build is in PyTorch's own index: give pip its --extra-index-url (pytorch.org, Get Started)"
 
 
 class Environment(NamedTuple):
-    """Attributes: `text` in the format of `pip install -r`; `hash`, 16 hex digits of its SHA-256."""
+    """A Python environment.
+
+    Attributes:
+        hash: 16 hexadecimal digits of the SHA-256 of `text`.
+        text: the packages, as `pip install -r` reads them.
+    """
 
     hash: str
     text: str
@@ -32,57 +38,68 @@ class Environment(NamedTuple):
 
 @cache
 def environment() -> Environment:
-    """The environment of this process: Python, platform and every installed distribution with its version."""
-    text = described(metadata.distributions())
+    """The environment of this process: Python, the platform and the versions of all installed packages.
+
+    Returns:
+        The environment.
+    """
+    text = requirements(metadata.distributions())
     return Environment(hashlib.sha256(text.encode()).hexdigest()[:16], text)
 
 
-def write_environment(root) -> tuple[Path, str]:
-    """Writes the environment of this process to `<root>/environments/environment-<hash>.txt`, if it is not there.
+def write_environment(root: AnyPath) -> tuple[Path, str]:
+    """Write the environment of this process to `<root>/environments/environment-<hash>.txt`, if it is not there.
 
     Args:
         root: folder of an experiment's results.
 
     Returns:
-        the file and the SHA-256 of its bytes.
+        The file and the SHA-256 of its contents.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
-    this = environment()
-    path, data = Path(root, "environments", f"environment-{this.hash}.txt"), this.text.encode()
+    current = environment()
+    path, data = Path(root, "environments", f"environment-{current.hash}.txt"), current.text.encode()
     sha256 = hashlib.sha256(data).hexdigest()
     if not path.is_file() or sha256_of(path) != sha256:
         write_atomic(path, data)
     return path, sha256
 
 
-def described(distributions: Iterable[metadata.Distribution]) -> str:
-    """The text of an environment with these distributions."""
-    lines = {}
-    for found in distributions:
-        if "_vendor" in Path(found.locate_file("")).parts:
-            continue  # part of setuptools, which puts it on the path once it is imported
-        head = (found.read_text("METADATA") or found.read_text("PKG-INFO") or "").partition("\n\n")[0]
-        fields = dict(re.findall(r"^(Name|Version): *(\S+)", head, re.M))
-        if len(fields) == 2:  # else what a broken installation left behind, which nothing can import by its name
-            name = re.sub(r"[-_.]+", "-", fields["Name"]).lower()
-            lines.setdefault(name, _line(name, fields["Version"], found.read_text("direct_url.json")))  # as imports do
-    local = {match[1] for line in lines.values() if (match := re.match(r"torch[\w-]*==[^+\s]+\+(\w+)", line))}
-    # What wheels are chosen by; the kernel is in each record, and would make another environment of every node.
-    machine = " ".join([sysconfig.get_platform(), *platform.libc_ver()]).strip()
-    return "\n".join([
-        f"# Python {platform.python_version()} ({platform.python_implementation()}), {machine}",
-        *(OWN_INDEX.format(build) for build in sorted(local)),
-        *(lines[name] for name in sorted(lines)), "",
-    ])  # fmt: skip
-
-
-def _line(name: str, version: str, direct: str | None) -> str:
-    """What pip is told of one distribution; a comment for one that is in no index.
+def requirements(distributions: Iterable[metadata.Distribution]) -> str:
+    """List packages as `pip install -r` reads them, after comments with Python and the platform.
 
     Args:
-        direct: the text of its direct_url.json (PEP 610), there unless it came from an index.
+        distributions: the packages; of two with the same name, the first one counts, as in imports.
+
+    Returns:
+        One line per package, sorted by name.
+    """
+    lines: dict[str, str] = {}
+    for distribution in distributions:
+        if "_vendor" in Path(str(distribution.locate_file(""))).parts:
+            continue  # part of setuptools, which adds it to the path when it is imported
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        fields = dict(re.findall(r"^(Name|Version): *(\S+)", text.partition("\n\n")[0], re.M))
+        if len(fields) == 2:  # otherwise the rest of a broken installation
+            name = re.sub(r"[-_.]+", "-", fields["Name"]).lower()
+            lines.setdefault(name, _requirement(name, fields["Version"], distribution.read_text("direct_url.json")))
+    local = {match[1] for line in lines.values() if (match := re.match(r"torch[\w-]*==[^+\s]+\+(\w+)", line))}
+    # What pip chooses wheels by. The kernel is in each record; here it would give each node an environment of its own.
+    machine = " ".join([sysconfig.get_platform(), *platform.libc_ver()]).strip()
+    head = f"# Python {platform.python_version()} ({platform.python_implementation()}), {machine}"
+    indices = (TORCH_INDEX.format(build) for build in sorted(local))
+    return "\n".join([head, *indices, *(lines[name] for name in sorted(lines)), ""])
+
+
+def _requirement(name: str, version: str, direct: str | None) -> str:
+    """The line of one package; a comment for one that no index has.
+
+    Args:
+        name: normalized name.
+        version: its version.
+        direct: contents of its direct_url.json (PEP 610), which packages from an index do not have.
     """
     try:
         origin = json.loads(direct) if direct else {}
@@ -92,7 +109,7 @@ def _line(name: str, version: str, direct: str | None) -> str:
             return f"{name} @ {vcs['vcs']}+{url}@{vcs['commit_id']}  # {version}"
         if archive is not None and not url.startswith("file:"):
             return f"{name} @ {url}  # {version}"
-        if archive is not None:  # a file of one machine: perhaps an index has the same
+        if archive is not None:  # a local file; an index may have the same version
             return f"{name}=={version}  # from the file {url.rpartition('/')[2]}"
         if folder is not None:
             return f"# {name}=={version} from a folder{', editable' * bool(folder.get('editable'))}"

@@ -1,31 +1,31 @@
-"""The run record: an append-only file beside a run's results that says everything that happened to the run.
+"""The run record: an append-only file beside a run's results with everything that happened to the run.
 
-Each line is a CRC-32 of the rest, a space and one event as JSON. A last line that a crash tore is dropped; any other
-line that does not match its checksum is an error that names it.
+Each line is a CRC-32 of the rest, a space and one event as JSON. An incomplete last line, as a crash leaves it, is
+dropped; any other line that does not match its checksum is an error that names it.
 
-Events (all have `event`, `stage` and `time`, in seconds since 1970; a stage that is done for variants of a network has
-the variant in its name, `convert refractory~2`):
+All events have `event`, `stage` and `time`, in seconds since 1970. A stage that works on variants of a network has the
+variant in its name, `convert refractory~2`. The events are:
 
-- `start`: a stage begins; `identity`, `labels` (name of the run, of the grid and of its grid point), `grid_point` (its
-  number), the stage's `settings`, and for training the task's `task_settings` with their defaults and `provenance`.
-- `metrics`: `step` and `values`, numbers by name: a test during training has its trial, `loss`, `test_loss` and
-  `test_accuracy`.
+- `start`: a stage begins; `identity`, `labels` (names of the run, the grid and the grid point), `grid_point` (its
+  number), the stage's `settings`, and for training `provenance` and the task's `task_settings` with their defaults.
+- `metrics`: `step` and `values`, numbers by name. A test during training has its trial as `step` and the values `loss`,
+  `test_loss` and `test_accuracy`.
 - `artifact`: a file of the run; `path` (relative to the run's folder), `sha256`.
 - `end`: a stage ends; `identity`, `status`, its results and files, and the `error` if there was one. `done` and
-  `failed` (a loss that is not finite) are final; `broken`, `interrupted` (told to end) and `killed` (found dead) are
-  tried again.
+  `failed` (the loss is not finite) are final. `broken`, `interrupted` (told to stop) and `killed` (detected as dead)
+  are retried.
 
-Results are scientific values, each once and under one name:
+Results are scientific values, each stored once and under one name:
 
-- of training `trained`, `n_trials`, `seconds`, `device`, `no_gpu` (why it was trained on the CPU);
-- of an evaluation `accuracy`, `loss`, `n_trials`; `conditions`, by name, with the curves `output_mean` and `output_sd`
-  as [[step, value], ...]; `psychometric`, rows as in `Evaluation.psychometric`;
-- of an export `mat` and `pth`;
-- of a conversion `lambda`, `spiking_accuracy`, `ci_low`, `ci_high`, `mean_rate_exc`, `mean_rate_inh` (1/s) and
-  `search`, [[lambda, accuracy], ...]; or `skipped`, with the reason.
+- training: `trained`, `n_trials`, `seconds`, `device`, `no_gpu` (why it ran on the CPU);
+- evaluation: `accuracy`, `loss`, `n_trials`; `conditions`, by name, with the curves `output_mean` and `output_sd` as
+  [[step, value], ...]; `psychometric`, rows as in `Evaluation.psychometric`;
+- export: `mat` and `pth`;
+- conversion: `lambda`, `spiking_accuracy`, `ci_low`, `ci_high`, `mean_rate_exc`, `mean_rate_inh` (1/s) and `search`,
+  [[lambda, accuracy], ...]; or `skipped`, with the reason.
 
-Older records also hold what MLflow shows: `params`, `tags`, `values` and `curves` of a stage, a `folder` of an artifact
-and `train/` before the names of a test. Such lines are still read, also before newer ones in a file.
+Older records also hold what MLflow shows: `params`, `tags`, `values` and `curves` of a stage, the `folder` of an
+artifact, and `train/` before the names of a test's values. Such lines are still read, also in files with newer ones.
 """
 
 from __future__ import annotations
@@ -34,74 +34,113 @@ import json
 import os
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
-from ratecore.system.files import read_bounded
+from ratecore.system.files import AnyPath, read_bounded
 
-LARGEST = 2**28  # bytes of a record that are read; one of 100,000 tests has a tenth of it
+Event = dict[str, Any]
+
+LARGEST = 2**28  # bytes; the record of a training with 100,000 tests has a tenth of it
 _NUMBER = (int, float)
-# What is in an event when it is there. Who wrote a line decides its checksum, so that alone makes no event of it.
-_KINDS = {
-    **dict.fromkeys(("event", "stage", "identity", "status", "path", "sha256", "folder", "mat", "pth", "error",
-                     "device", "code_hash", "figures_hash", "skipped", "no_gpu"), str),
-    **dict.fromkeys(("time", "accuracy", "loss", "seconds", "lambda", "spiking_accuracy", "ci_low", "ci_high",
-                     "mean_rate_exc", "mean_rate_inh"), _NUMBER),
+_TEXTS = "event stage identity status path sha256 folder mat pth error device code_hash figures_hash skipped no_gpu"
+_NUMBERS = "time accuracy loss seconds lambda spiking_accuracy ci_low ci_high mean_rate_exc mean_rate_inh"
+_MAPPINGS = "values curves params tags labels files reads settings task_settings provenance conditions"
+# Types of an event's entries, none of which is required. Whoever writes a line computes its checksum, so a matching
+# checksum alone does not make it an event.
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(_TEXTS.split(), str),
+    **dict.fromkeys(_NUMBERS.split(), _NUMBER),
     **dict.fromkeys(("step", "n_trials", "grid_point"), int),
-    **dict.fromkeys(("values", "curves", "params", "tags", "labels", "files", "reads", "settings", "task_settings",
-                     "provenance", "conditions"), dict),
+    **dict.fromkeys(_MAPPINGS.split(), dict),
     **dict.fromkeys(("psychometric", "search"), list),
-}  # fmt: skip
-_OF_VALUES = {"values": _NUMBER, "labels": str, "files": str, "reads": str, "curves": list, "conditions": dict}
-_NEEDED = {"metrics": ("step", "values"), "artifact": ("path", "sha256")}
+}
+_VALUE_TYPES: dict[str, Any] = {
+    "values": _NUMBER,
+    "labels": str,
+    "files": str,
+    "reads": str,
+    "curves": list,
+    "conditions": dict,
+}
+_REQUIRED = {"metrics": ("step", "values"), "artifact": ("path", "sha256")}
 
 
 class RecordError(ValueError):
-    """A record whose lines cannot be trusted; the message names the file and the line."""
+    """A record is damaged; the message names the file and the line."""
 
 
 class Record:
     """The record of one run.
 
     Args:
-        path: of the file; it need not exist.
+        path: file of the record; it need not exist.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: AnyPath) -> None:
         self.path = Path(path)
 
-    def append(self, event: str, stage: str, *, sync: bool = False, **data) -> dict:
-        """Adds one event in one write; `sync` waits until it is on disk. Returns the event.
+    def append(self, event: str, stage: str, *, sync: bool = False, **data: Any) -> Event:
+        """Append one event in one write.
+
+        Args:
+            event: kind of the event, see the module.
+            stage: name of the stage, with its variant.
+            sync: whether to wait until the event is on disk.
+            **data: the other entries; can be written as JSON.
+
+        Returns:
+            The event.
 
         Raises:
-            OSError: names the file and why it cannot be written, as on a full disk.
+            OSError: the file cannot be written, for example on a full disk; the message names it.
         """
-        whole = {"event": event, "stage": stage, "time": round(time.time(), 3), **data}
-        text = json.dumps(whole, allow_nan=False)
+        appended = {"event": event, "stage": stage, "time": round(time.time(), 3), **data}
+        text = json.dumps(appended, allow_nan=False)
         line = f"{zlib.crc32(text.encode()):08x} {text}\n".encode()
         try:
             self._append(line, sync)
-        except OSError as error:  # of a write it does not name the file
+        except OSError as error:  # errors of `os.write` do not name the file
             raise OSError(error.errno, error.strerror, str(self.path)) from error
-        return whole
+        return appended
 
     def _append(self, line: bytes, sync: bool) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)  # the umask decides
         try:
             _drop_torn_end(handle)
-            while line:  # on a full disk a part is written, and the next call says why; the next append drops the part
+            # On a full disk, a part is written and the next call gives the reason. The next append drops the part.
+            while line:
                 line = line[os.write(handle, line) :]
             if sync:
                 os.fsync(handle)
         finally:
             os.close(handle)
 
-    def events(self, kind: str | None = None) -> list[dict]:
-        """All events, or those of one kind, oldest first; none when there is no file. Raises RecordError."""
+    def events(self, kind: str | None = None) -> list[Event]:
+        """All events, or those of one kind, oldest first; none when there is no file.
+
+        Args:
+            kind: such as `end`; all kinds when None.
+
+        Returns:
+            The events.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
         return self.parse(self._read(), kind)
 
     def has_ended(self) -> bool:
-        """Whether the last event is an `end`, by a look at the last line alone. Raises RecordError."""
+        """Whether the last event is an `end`; reads only the last line.
+
+        Returns:
+            False when there is no file.
+
+        Raises:
+            RecordError: the last line is damaged.
+        """
         data = self._read()
         end = data.rfind(b"\n")
         return bool(self.parse(data[data.rfind(b"\n", 0, max(end, 0)) + 1 : end + 1], "end"))
@@ -114,15 +153,22 @@ class Record:
         except ValueError as error:
             raise RecordError(str(error)) from None
 
-    def parse(self, data: bytes, kind: str | None = None) -> list[dict]:
-        """The events in some lines of the record, or those of one kind; a torn last line is left out.
+    def parse(self, data: bytes, kind: str | None = None) -> list[Event]:
+        """The events in lines of the record, without an incomplete last line.
+
+        Args:
+            data: the lines.
+            kind: such as `end`; all kinds when None.
+
+        Returns:
+            The events, oldest first.
 
         Raises:
-            RecordError: also for a line of another kind, which is checked and not decoded.
+            RecordError: a line is damaged. The checksums of lines of other kinds are checked, too.
         """
-        head = f'{{"event": "{kind}", '.encode() if kind else b""  # as `append` begins every line
+        head = f'{{"event": "{kind}", '.encode() if kind else b""  # as `append` writes it
         lines = data.split(b"\n")
-        lines.pop()  # what follows the last newline: nothing, or a torn line
+        lines.pop()  # what follows the last newline: nothing, or an incomplete line
         events = []
         for number, line in enumerate(lines, 1):
             checksum, _, text = line.partition(b" ")
@@ -137,88 +183,127 @@ class Record:
         return events
 
     def tests(self) -> dict[int, dict[str, float]]:
-        """Trial: `loss`, `test_loss` and `test_accuracy` of each test during training. Raises RecordError."""
+        """The tests during training.
+
+        Returns:
+            By trial: `loss`, `test_loss` (both unitless) and `test_accuracy`, a fraction.
+
+        Raises:
+            RecordError: the file is damaged.
+
+        Source: none
+        """
         return tests_of(self.events("metrics"))
 
-    def last(self, event: str, stage: str) -> dict | None:
-        """The newest event of this kind and stage."""
+    def last(self, event: str, stage: str) -> Event | None:
+        """The newest event of a kind and stage.
+
+        Args:
+            event: kind of the event.
+            stage: name of the stage, with its variant.
+
+        Returns:
+            The event; None if there is none.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
         return self.newest(event).get(stage)
 
-    def newest(self, event: str) -> dict[str, dict]:
-        """Stage: its newest event of this kind, by one look at the file."""
+    def newest(self, event: str) -> dict[str, Event]:
+        """The newest event of a kind for each stage; reads the file once.
+
+        Args:
+            event: kind of the events.
+
+        Returns:
+            The events, by the name of their stage.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
         return {e["stage"]: e for e in self.events(event)}
 
 
-def tests_of(events: list[dict]) -> dict[int, dict[str, float]]:
-    """The tests among some events, as in `Record.tests`; of a trial that was tested again, the newest."""
+def tests_of(events: list[Event]) -> dict[int, dict[str, float]]:
+    """The tests during training among the events of a record.
+
+    Args:
+        events: oldest first.
+
+    Returns:
+        As `Record.tests`; the newest values of a trial that was tested twice.
+
+    Source: none
+    """
     tests = (event for event in events if (event["event"], event["stage"]) == ("metrics", "train"))
     return {test["step"]: {name.removeprefix("train/"): v for name, v in test["values"].items()} for test in tests}
 
 
-def _event(text: bytes) -> dict:
-    """The event in a line. Raises ValueError for anything else: what an event must have, and of which kind."""
+def _event(text: bytes) -> Event:
+    """Decode the event of a line. Raises ValueError if entries are missing or have a wrong type."""
     event = json.loads(text, parse_constant=_refuse)
     if not isinstance(event, dict):
         raise ValueError("it must be an object")
-    for key in ("event", "stage", "time", *_NEEDED.get(str(event.get("event")), ())):
+    for key in ("event", "stage", "time", *_REQUIRED.get(str(event.get("event")), ())):
         if key not in event:
             raise ValueError(f"it has no '{key}'")
-    for key, kind in _KINDS.items():
+    for key, kind in _TYPES.items():
         if key in event and not isinstance(event[key], kind):
             raise ValueError(f"'{key}' is {type(event[key]).__name__}")
-        if kind is dict and not all(isinstance(v, _OF_VALUES.get(key, object)) for v in event.get(key, {}).values()):
-            raise ValueError(f"'{key}' holds something else than it should")
-    for key, is_good in _CONTENTS.items():
-        if key in event and not is_good(event[key]):
-            raise ValueError(f"'{key}' holds something else than it should")
+        if kind is dict and not all(isinstance(v, _VALUE_TYPES.get(key, object)) for v in event.get(key, {}).values()):
+            raise ValueError(f"'{key}' has values of a wrong type")
+    for key, is_valid in _CONTENTS.items():
+        if key in event and not is_valid(event[key]):
+            raise ValueError(f"'{key}' has values of a wrong type")
     if not 0 <= event["time"] < 1e11:
         raise ValueError(f"'time' = {event['time']}; it must be seconds since 1970")
     return event
 
 
-def _is_curve(curve) -> bool:
+def _is_curve(curve: object) -> bool:
     """Whether it is [[x, y], ...]."""
     return isinstance(curve, list) and all(
         isinstance(point, list) and len(point) == 2 and all(isinstance(v, _NUMBER) for v in point) for point in curve
     )
 
 
-def _is_row(row: dict) -> bool:
-    """Whether it is the scores and curves of one condition."""
+def _is_condition(row: dict[str, Any]) -> bool:
+    """Whether it holds the scores and curves of one condition."""
     return all(isinstance(value, _NUMBER) or _is_curve(value) for value in row.values())
 
 
-def _is_graded(row) -> bool:
+def _is_psychometric(row: object) -> bool:
     """Whether it is one point of a psychometric curve."""
     if not isinstance(row, dict) or not {"trial_type", "evidence"} <= row.keys():
         return False
     return all(isinstance(value, str if key == "trial_type" else _NUMBER) for key, value in row.items())
 
 
-# What is in the lists and dictionaries of an event.
-_CONTENTS = {
+# Checks of the lists and dictionaries in an event.
+_CONTENTS: dict[str, Callable[[Any], bool]] = {
     "curves": lambda curves: all(map(_is_curve, curves.values())),
-    "conditions": lambda conditions: all(map(_is_row, conditions.values())),
-    "psychometric": lambda rows: all(map(_is_graded, rows)),
+    "conditions": lambda conditions: all(map(_is_condition, conditions.values())),
+    "psychometric": lambda rows: all(map(_is_psychometric, rows)),
     "search": _is_curve,
 }
 
 
-def _refuse(constant: str):
-    raise ValueError(f"{constant} is no number")
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not allowed")
 
 
 def _drop_torn_end(handle: int) -> None:
-    """Cuts off what follows the last newline."""
+    """Cut off what follows the last newline."""
     size = os.fstat(handle).st_size
     if not size or os.pread(handle, 1, size - 1) == b"\n":
         return
     position = size
     while position > 0:
         start = max(0, position - 65536)
-        found = os.pread(handle, position - start, start).rfind(b"\n")
-        if found >= 0:
-            os.ftruncate(handle, start + found + 1)
+        newline = os.pread(handle, position - start, start).rfind(b"\n")
+        if newline >= 0:
+            os.ftruncate(handle, start + newline + 1)
             return
         position = start
     os.ftruncate(handle, 0)

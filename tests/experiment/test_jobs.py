@@ -22,7 +22,7 @@ from ratecore.experiment.jobs import (
 from ratecore.experiment.stages.table import STAGES
 from ratecore.system.files import sealed_json, write_atomic
 from ratecore.tasks import TaskFactory
-from ratecore.tracking.mlflow.state import is_place_of
+from ratecore.tracking.mlflow.state import is_tracked_in
 
 
 def results(root):
@@ -208,7 +208,7 @@ def test_other_code_of_a_task_is_another_grid(tmp_path, monkeypatch):
 def test_tracking_json_names_its_store_and_experiment(tmp_path):
     path = tmp_path / "tracking.json"
     write_atomic(path, sealed_json({"uri": None, "experiment": "e", "experiment_id": "1"}))
-    assert is_place_of(path, None, "e")
-    assert not is_place_of(path, "http://server", "e") and not is_place_of(path, None, "renamed")
+    assert is_tracked_in(path, None, "e")
+    assert not is_tracked_in(path, "http://server", "e") and not is_tracked_in(path, None, "renamed")
     path.write_bytes(b"{")
-    assert not is_place_of(path, None, "e")
+    assert not is_tracked_in(path, None, "e")

@@ -12,7 +12,7 @@ import torch
 
 from faults.harness import fault
 from faults.limits import at_most
-from ratecore import cli
+from ratecore.cli.mirror import uri_of
 from ratecore.experiment.checkpoints import NEWEST, Checkpoints
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
@@ -195,7 +195,7 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
         Target(*states, lambda: [row["accuracy"] for row in _table(experiment)]),
         Target(*notes, noted, (), lambda read, truth: read.keys() <= truth.keys()),
         Target(root / "mirrored.json", states[1], lambda: _table(experiment)),
-        Target(root / "tracking.json", states[1], lambda: cli.uri_of(root, None), (ValueError,)),
+        Target(root / "tracking.json", states[1], lambda: uri_of(root, None), (ValueError,)),
     ]
     found += [Target(*paths, lambda p=paths[0]: _loaded(p), (FormatError,)) for paths in (mats, pths, networks)]
     found += [Target(*paths, lambda p=paths[0]: _trained(p), (FormatError,)) for paths in (pths, networks)]

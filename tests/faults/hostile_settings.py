@@ -11,6 +11,7 @@ from pathlib import Path
 
 from faults.hostile import Place, case
 from ratecore import cli
+from ratecore.cli.mirror import uri_of
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.summary import summarize
 from ratecore.settings.base import SettingsError
@@ -18,8 +19,9 @@ from ratecore.settings.network import NetworkSettings
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import sealed_json
-from ratecore.tracking.mlflow.mirror import Mirror, tracking_uri
+from ratecore.tracking.mlflow.mirror import Mirror
 from ratecore.tracking.mlflow.state import read_state
+from ratecore.tracking.mlflow.uri import tracking_uri
 from ratecore.tracking.queue import note_deaths, open_runs
 from ratecore.tracking.record import LARGEST, Record, RecordError
 
@@ -228,7 +230,7 @@ def state_of_the_tracking(place):
     path = place.experiment.root / "tracking.json"
     for text in (b"[]", sealed_json({"uri": 3}), b"[" * 60_000, b'{"uri": "x", "checksum": 3}', b"x" * 2**17, b""):
         path.write_bytes(text)
-        place.refused(lambda: cli.uri_of(place.experiment.root, None), ValueError, "tracking.json")
+        place.refused(lambda: uri_of(place.experiment.root, None), ValueError, "tracking.json")
 
 
 @case
@@ -243,12 +245,12 @@ def passwords_in_the_configuration(place):
 
 def _follows(place: Place, uri: str, *how: str) -> str:
     """Returns the output of the follower when the store cannot be reached."""
-    job = {"experiment": "faults", "results": str(place.experiment.root.parent), "whole": True}
+    job = {"experiment": "faults", "results": str(place.experiment.root.parent), "all_runs": True}
     env = {
         **os.environ,
         "MLFLOW_TRACKING_URI": uri,
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-        "PYTHONPATH": str(Path(cli.__file__).parents[1]),
+        "PYTHONPATH": str(Path(cli.__file__).parents[2]),
     }
     command = [sys.executable, *(how or ("-m", "ratecore.tracking.mlflow.follow"))]
     done = subprocess.run(command, input=json.dumps(job) + "\n", env=env, capture_output=True, text=True)

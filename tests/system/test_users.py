@@ -106,7 +106,7 @@ with locked(folder / "lock"):
     record.append("artifact", "export", path="net.mat", sha256=sha256, folder="model")
     record.append("end", "train", status="done", identity="i")
     note_open(root, folder)
-job = {"experiment": "demo", "results": str(results), "whole": True}
+job = {"experiment": "demo", "results": str(results), "all_runs": True}
 assert follow(job, tracking_uri(None, results), lambda seconds: True)
 """
 
@@ -177,7 +177,7 @@ def test_a_database_that_cannot_be_written_is_refused_before_any_job(shared):
     (shared / "x.db").touch(mode=0o644)
     for place, said in (
         ("closed/x.db", f"{shared}/closed: cannot write in this folder"),
-        ("x.db", "cannot be written"),
+        ("x.db", "no permission to write"),
     ):
         assert said in do_as(OTHER, code, f"sqlite:///{shared}/{place}").stderr
 

@@ -8,7 +8,7 @@ from importlib import metadata
 import pytest
 from conftest import PATIENCE
 
-from ratecore.tracking.environment import described, environment, write_environment
+from ratecore.tracking.environment import environment, requirements, write_environment
 from ratecore.tracking.provenance import provenance
 
 
@@ -23,7 +23,7 @@ def installed(folder, name, version, direct=None, kind="dist-info"):
 
 
 def lines(*folders):
-    return described(metadata.distributions(path=[str(folder) for folder in folders])).splitlines()
+    return requirements(metadata.distributions(path=[str(folder) for folder in folders])).splitlines()
 
 
 def test_every_distribution_is_named_once(tmp_path):
@@ -90,7 +90,7 @@ def test_what_setuptools_brings_with_it_is_not_listed(tmp_path):
     installed(tmp_path, "x", "1.0")
     installed(tmp_path / "setuptools" / "_vendor", "y", "2.0")
     found = metadata.distributions(path=[str(tmp_path), str(tmp_path / "setuptools" / "_vendor")])
-    assert described(found).splitlines()[1:] == ["x==1.0"]
+    assert requirements(found).splitlines()[1:] == ["x==1.0"]
 
 
 def test_pip_takes_the_list(tmp_path):

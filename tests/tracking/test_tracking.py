@@ -13,10 +13,11 @@ from ratecore import cli
 from ratecore.system.files import locked, sealed_json, write_atomic
 from ratecore.tracking import Record, RecordError, queue
 from ratecore.tracking.mlflow.follow import follow
-from ratecore.tracking.mlflow.mirror import Mirror, is_database, tracking_uri
+from ratecore.tracking.mlflow.mirror import Mirror
 from ratecore.tracking.mlflow.state import read_state
 from ratecore.tracking.mlflow.translation import metric_name, status_of
-from ratecore.tracking.queue import close, note_deaths, note_open, open_runs
+from ratecore.tracking.mlflow.uri import is_database, tracking_uri
+from ratecore.tracking.queue import close_run, note_deaths, note_open, open_runs
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
@@ -105,12 +106,12 @@ def test_a_uri_with_control_characters_is_refused_and_not_shown(monkeypatch, tmp
         ("[1]", "must be an object"),
         ("{", "not an event"),
         ('{"event": "end", "time": 1}', "no 'stage'"),
-        ('{"event": "end", "stage": "train", "time": NaN}', "NaN is no number"),
+        ('{"event": "end", "stage": "train", "time": NaN}', "NaN is not allowed"),
         ("[" * 100_000, "not an event"),
         ('{"event": "end", "stage": "train", "time": 1, "files": ["a"]}', "'files' is list"),
         ('{"event": "metrics", "stage": "train", "time": 1, "step": 3}', "no 'values'"),
-        ('{"event": "metrics", "stage": "train", "time": 1, "step": 3, "values": {"a": "b"}}', "'values' holds"),
-        ('{"event": "end", "stage": "train", "time": 1, "curves": {"a": [[1]]}}', "'curves' holds"),
+        ('{"event": "metrics", "stage": "train", "time": 1, "step": 3, "values": {"a": "b"}}', "'values' has values"),
+        ('{"event": "end", "stage": "train", "time": 1, "curves": {"a": [[1]]}}', "'curves' has values"),
         ('{"event": "end", "stage": "train", "time": 1e300}', "seconds since 1970"),
     ],
     ids=lambda v: v[:40],
@@ -192,22 +193,22 @@ def test_a_note_of_a_stage_that_begins_at_that_moment_stays(tmp_path, monkeypatc
     def closed(meanwhile):
         note = open_runs(root)[folder]
         with monkeypatch.context() as patch:
-            patch.setattr(queue, "_read", meanwhile)
-            queue.close(root, folder, note)
+            patch.setattr(queue, "_read_note", meanwhile)
+            queue.close_run(root, folder, note)
         assert [path.name for path in (root / "open").iterdir()] == ["run"]
         assert open_runs(root)[folder] != note
 
-    real = queue._read
+    real = queue._read_note
     queue.note_open(root, folder)
     closed(lambda *args: (real(*args), queue.note_open(root, folder))[0])  # noted anew after the look
 
     old = open_runs(root)[folder]
     queue.note_open(root, folder)
     newer = open_runs(root)[folder]
-    queue.close(root, folder, old)  # noted anew before it
+    queue.close_run(root, folder, old)  # noted anew before it
     assert open_runs(root)[folder] == newer
-    queue.close(root, folder, newer)
-    queue.close(root, folder, newer)
+    queue.close_run(root, folder, newer)
+    queue.close_run(root, folder, newer)
     assert not list((root / "open").iterdir())
 
 
@@ -282,8 +283,8 @@ def open_run(results, experiment, name):
     return folder, record
 
 
-def job_of(results, experiment, whole=False):
-    return {"experiment": experiment, "results": str(results), "whole": whole}
+def job_of(results, experiment, all_runs=False):
+    return {"experiment": experiment, "results": str(results), "all_runs": all_runs}
 
 
 def test_two_processes_that_replay_at_once_make_one_run(tmp_path):
@@ -315,9 +316,9 @@ def test_open_runs_are_closed_once_mlflow_has_all_of_them(store, capfd):
     note_open(root, ended)
     note = open_runs(root)[ended]
     note_open(root, ended)
-    close(root, ended, note)
+    close_run(root, ended, note)
     assert ended in open_runs(root)
-    close(root, ended, open_runs(root)[ended])
+    close_run(root, ended, open_runs(root)[ended])
     assert ended not in open_runs(root)
     # A note that leads out of the experiment, or is none, is no run.
     (root / "open" / "x").write_text('{"folder": "../../elsewhere"}')

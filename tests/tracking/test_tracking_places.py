@@ -17,18 +17,19 @@ from faults.stores import environment, free_port
 from test_tracking import job_of, open_run
 
 from ratecore import cli
+from ratecore.cli.mirror import uri_of
 from ratecore.system.files import sealed_json
 from ratecore.tracking.mlflow.follow import follow
 from ratecore.tracking.mlflow.mirror import Mirror
 from ratecore.tracking.mlflow.sqlite import (
+    create_file,
+    file_problem,
     has_artifacts_elsewhere,
     local_path,
-    make_file,
-    problem_of,
     refresh_statistics,
+    relocate_artifacts,
     sqlite_file,
     sqlite_uri,
-    take_artifacts_along,
 )
 from ratecore.tracking.mlflow.state import read_state
 from ratecore.tracking.mlflow.uri import is_default, stored_uri, tracking_uri
@@ -112,14 +113,14 @@ def test_a_folder_seen_by_another_path_is_not_another_folder(original, tmp_path)
     link.symlink_to(original)
     assert not has_artifacts_elsewhere(f"sqlite:///{link}/mlflow.db", link)
     assert is_default(f"sqlite:///{link}/mlflow.db", original)
-    assert take_artifacts_along(link / "mlflow.db", link) == []
+    assert relocate_artifacts(link / "mlflow.db", link) == []
 
 
 def test_a_launch_sees_that_the_database_names_the_place_it_came_from(original, tmp_path):
     new = shutil.copytree(original, tmp_path / "an other place")
     uri = f"sqlite:///{new}/mlflow.db"
     assert has_artifacts_elsewhere(uri, new) and not has_artifacts_elsewhere(uri, tmp_path)
-    take_artifacts_along(new / "mlflow.db", new)
+    relocate_artifacts(new / "mlflow.db", new)
     assert not has_artifacts_elsewhere(uri, new)
     (new / "mlflow.db").write_bytes(b"damaged")
     assert not has_artifacts_elsewhere(uri, new) and not has_artifacts_elsewhere("http://server", new)
@@ -152,9 +153,9 @@ def test_the_path_that_an_earlier_version_noted_is_not_gone_back_to(original, tm
         (elsewhere, elsewhere),
     ):
         (copy / "demo" / "tracking.json").write_bytes(sealed_json({"uri": f"sqlite:///{noted}"}))
-        assert cli.uri_of(copy / "demo", None) == f"sqlite:///{used}"
+        assert uri_of(copy / "demo", None) == f"sqlite:///{used}"
     (copy / "demo" / "tracking.json").write_bytes(sealed_json({"uri": None}))
-    assert cli.uri_of(copy / "demo", None) == f"sqlite:///{copy}/mlflow.db"
+    assert uri_of(copy / "demo", None) == f"sqlite:///{copy}/mlflow.db"
 
 
 @pytest.mark.parametrize(
@@ -177,11 +178,11 @@ def test_an_interrupted_change_of_the_places_leaves_them_as_they_were(original, 
         db.execute("CREATE TRIGGER stop BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'stopped'); END")
     before = artifact_places(file)
     with pytest.raises(sqlite3.Error, match="stopped"):
-        take_artifacts_along(file, tmp_path / "new")
+        relocate_artifacts(file, tmp_path / "new")
     assert artifact_places(file) == before
     with contextlib.closing(sqlite3.connect(file)) as db:
         db.execute("DROP TRIGGER stop")
-    assert take_artifacts_along(file, tmp_path / "new") == ["Default", "demo"]
+    assert relocate_artifacts(file, tmp_path / "new") == ["Default", "demo"]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -230,12 +231,12 @@ def test_a_uri_names_the_file_of_any_path(tmp_path, name):
     from sqlalchemy import create_engine, text
 
     file = tmp_path / name / "mlflow.db"
-    make_file(file)
+    create_file(file)
     assert sqlite_file(sqlite_uri(file)) == file
     with create_engine(sqlite_uri(file)).connect() as connection:
         connection.execute(text("CREATE TABLE x (y)"))
     assert file.stat().st_size and [path.name for path in tmp_path.iterdir()] == [name]
-    assert refresh_statistics(sqlite_uri(file)) is False and not problem_of(tmp_path / "none")
+    assert refresh_statistics(sqlite_uri(file)) is False and not file_problem(tmp_path / "none")
 
 
 def test_one_hundred_thousand_runs_are_moved_in_seconds(original, tmp_path):
@@ -252,7 +253,7 @@ def test_one_hundred_thousand_runs_are_moved_in_seconds(original, tmp_path):
         )
         db.commit()
     start = time.monotonic()
-    assert take_artifacts_along(file, tmp_path / "new") == ["Default", "demo"]
+    assert relocate_artifacts(file, tmp_path / "new") == ["Default", "demo"]
     assert time.monotonic() - start < 60
     with contextlib.closing(sqlite3.connect(file)) as db:
         there = db.execute("SELECT count(*) FROM runs WHERE artifact_uri LIKE ?", [f"{tmp_path}/new/%"]).fetchone()

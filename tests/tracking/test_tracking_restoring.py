@@ -37,9 +37,9 @@ class Grids(NamedTuple):
     ids: dict
     mirror: Mirror
 
-    def launch(self, *runs, whole=True):
+    def launch(self, *runs, all_runs=True):
         """Mirrors as the launch of a grid with these runs does; all runs, as a replay, without any."""
-        job = job_of(self.results, self.name, whole) | ({"runs": list(runs)} if runs else {})
+        job = job_of(self.results, self.name, all_runs) | ({"runs": list(runs)} if runs else {})
         return follow(job, self.uri, lambda seconds: True)
 
     def shown(self):
@@ -66,7 +66,7 @@ def grids(store, request):
     runs = {run: open_run(results, name, run) for run in (*A, *B)}
     for _, record in runs.values():
         record.append("end", "train", status="done", identity="i")
-    assert follow(job_of(results, name, whole=True), uri, lambda seconds: True)
+    assert follow(job_of(results, name, all_runs=True), uri, lambda seconds: True)
     ids = {run: read_state(folder)["run_id"] for run, (folder, _) in runs.items()}
     return Grids(
         results, uri, name, {run: record for run, (_, record) in runs.items()}, ids, Mirror(uri, name, results)
@@ -95,7 +95,7 @@ def test_a_launch_restores_its_own_runs_alone(grids, capfd):
 
 def test_the_process_beside_a_workflow_knows_the_grid(grids):
     grids.delete_experiment()
-    assert Follower(grids.uri, grids.name, grids.results, whole=True, runs=lambda: B).start().stop(PATIENCE)
+    assert Follower(grids.uri, grids.name, grids.results, all_runs=True, runs=lambda: B).start().stop(PATIENCE)
     assert grids.shown() == set(B)
 
 

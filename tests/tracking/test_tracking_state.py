@@ -115,7 +115,9 @@ def test_on_a_full_disk_the_mirror_goes_on(tmp_path, monkeypatch, capfd):
     folder = tmp_path / "full" / "runs" / "go" / "f" / "one"
     write_run(folder)
     looks = iter([False, True])
-    assert follow(job_of(tmp_path, "full", whole=True), f"sqlite:///{tmp_path}/mlflow.db", lambda seconds: next(looks))
+    assert follow(
+        job_of(tmp_path, "full", all_runs=True), f"sqlite:///{tmp_path}/mlflow.db", lambda seconds: next(looks)
+    )
     assert capfd.readouterr().err.count("mirrored.json") == 1 and read_state(folder)["run_id"]
 
 
@@ -125,7 +127,7 @@ def test_the_table_of_a_mirrored_grid_opens_one_file_a_run(tmp_path):
     runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
     for stage in ("train", "evaluate", "export"):
         do(stage, runs)
-    job, uri = job_of(tmp_path, CONFIG["experiment"], whole=True), f"sqlite:///{tmp_path}/mlflow.db"
+    job, uri = job_of(tmp_path, CONFIG["experiment"], all_runs=True), f"sqlite:///{tmp_path}/mlflow.db"
     assert follow(job, uri, lambda seconds: True)
     before = summarize(experiment)
     assert sorted(before["mlflow_run_id"]) == sorted(read_state(run.folder)["run_id"] for run in runs)

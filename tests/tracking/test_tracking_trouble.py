@@ -19,9 +19,9 @@ from test_tracking import job_of, open_run, write_run
 
 from ratecore.tracking.mlflow.follow import Follower, follow
 from ratecore.tracking.mlflow.mirror import Mirror
-from ratecore.tracking.mlflow.sqlite import problem_of
+from ratecore.tracking.mlflow.sqlite import file_problem
 from ratecore.tracking.mlflow.state import read_state, write_state
-from ratecore.tracking.queue import not_mirrored, open_runs, words_of_mirror
+from ratecore.tracking.queue import mirror_message, not_mirrored, open_runs
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
 
@@ -42,7 +42,7 @@ def test_a_disk_that_is_full_while_tables_are_made_leaves_no_half_made_database(
             with pytest.raises(Exception, match="disk"):
                 Mirror(uri, "full", tmp_path)
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-            assert problem_of(file) is None and file.stat().st_size == 0
+            assert file_problem(file) is None and file.stat().st_size == 0
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
@@ -74,7 +74,7 @@ def test_a_second_run_of_a_late_or_mistaken_server_goes(store, tmp_path, capfd, 
     assert [mirror.replay(folder)] == ids  # found, not made again
     # One that a request of long ago made, seen with the next news.
     first = record.events()[0]
-    tags = mirroring.tags_of("run")
+    tags = mirroring.run_tags("run")
     real(mirror.experiment_id, start_time=round(first["time"] * 1000), tags=tags)
     record.append("end", "train", status="done", identity="i", values={"train/n_trials": 2500})
     mirror.replay(folder)
@@ -167,7 +167,7 @@ def test_a_file_that_is_not_as_recorded_is_left_out(store, tmp_path, capfd):
     mirror = Mirror(uri, "changed", results)
     record.append("end", "evaluate", status="done", identity="i")
     run_id = mirror.replay(tmp_path / "changed")
-    assert "not there as it was recorded" in capfd.readouterr().err
+    assert "is missing or changed since it was recorded" in capfd.readouterr().err
     assert not mirror.client.list_artifacts(run_id, "evaluation")
 
 
@@ -177,7 +177,7 @@ def test_what_a_look_at_all_runs_could_not_bring_is_noted_for_the_next(store, mo
     for path in (results / "noted" / "open").iterdir():
         path.unlink()
     monkeypatch.setattr(Mirror, "replay", lambda self, folder: 1 / 0)
-    assert not follow(job_of(results, "noted", whole=True), uri, lambda seconds: True)
+    assert not follow(job_of(results, "noted", all_runs=True), uri, lambda seconds: True)
     assert set(open_runs(results / "noted")) == set(folders)
 
 
@@ -218,7 +218,7 @@ def test_a_slow_server_holds_up_the_end_for_the_grace_alone_and_gets_the_login(
     start = time.monotonic()
     assert not follower.stop(grace=0.5) and time.monotonic() - start < PATIENCE
     said = capfd.readouterr().err
-    assert said.count("tracking:") == 1 and "MLflow is slow, not all is mirrored yet" in said
+    assert said.count("tracking:") == 1 and "MLflow is slow and does not have everything yet" in said
     assert odd_server.asked[0] == "Basic " + base64.b64encode(b"someone:secret").decode()
 
 
@@ -226,7 +226,7 @@ def test_a_follower_that_was_killed_is_noticed(tmp_path, capfd):
     follower = Follower(f"sqlite:///{tmp_path}/mlflow.db", "x", tmp_path).start()
     follower._process.kill()
     assert not follower.stop()
-    assert "the process that mirrors was killed" in capfd.readouterr().err
+    assert "the follower was killed" in capfd.readouterr().err
 
 
 def test_the_follower_of_a_workflow_that_was_killed_finishes_and_ends(tmp_path):
@@ -275,7 +275,7 @@ def test_a_file_that_cannot_be_written_holds_up_one_run_alone(store, capfd):
     results, uri = store
     folders = [open_run(results, "blocked", name)[0] for name in ("a", "b")]
     (folders[0] / "mirror.json").mkdir()
-    assert not follow(job_of(results, "blocked", whole=True), uri, lambda seconds: True)
+    assert not follow(job_of(results, "blocked", all_runs=True), uri, lambda seconds: True)
     said = capfd.readouterr().err
     assert "a is not mirrored: [Errno 21] Is a directory" in said and "cannot be reached" not in said
     assert read_state(folders[1])["run_id"]
@@ -290,7 +290,7 @@ def test_a_run_deleted_by_hand_does_not_hold_up_the_others(store, capfd):
     data = bytearray((folders["damaged"] / "record.jsonl").read_bytes())
     data[50] ^= 1
     (folders["damaged"] / "record.jsonl").write_bytes(data)
-    assert not follow(job_of(results, "deleted", whole=True), uri, lambda seconds: True)
+    assert not follow(job_of(results, "deleted", all_runs=True), uri, lambda seconds: True)
     said = capfd.readouterr().err
     assert "gone is not mirrored: its MLflow run" in said and "line 1: the checksum" in said
     assert read_state(folders["fine"])["run_id"]
@@ -317,14 +317,14 @@ def test_a_mirror_that_ends_by_itself_is_said_at_once_and_in_the_end(tmp_path, c
         assert time.monotonic() < deadline
         time.sleep(0.02)
         said += capfd.readouterr().err
-    assert "the process that mirrors ended by itself with exit status 3; the rest is replayed later" in said
+    assert "the follower ended by itself with exit status 3; the rest is replayed later" in said
     assert not follower.stop() and capfd.readouterr().err == ""
     assert not_mirrored(tmp_path / "x") == 2
-    assert words_of_mirror(tmp_path / "x").startswith("\nMLflow is incomplete for 2 networks: `ratecore replay ")
+    assert mirror_message(tmp_path / "x").startswith("\nMLflow is incomplete for 2 networks: `ratecore replay ")
     # One that has come to MLflow is not counted, whether it is still open or not.
     size = (folders[0] / "record.jsonl").stat().st_size
     write_state(folders[0], {"store": "s", "run_id": "r", "bytes": size, "open": True})
-    assert not_mirrored(tmp_path / "x") == 1 and " 1 network:" in words_of_mirror(tmp_path / "x")
+    assert not_mirrored(tmp_path / "x") == 1 and " 1 network:" in mirror_message(tmp_path / "x")
     (tmp_path / "x" / "open" / "b").unlink()
-    assert not_mirrored(tmp_path / "x") == 0 and words_of_mirror(tmp_path / "x") == ""
+    assert not_mirrored(tmp_path / "x") == 0 and mirror_message(tmp_path / "x") == ""
     assert not_mirrored(tmp_path / "nothing") == 0

@@ -11,7 +11,7 @@ from test_tracking import open_run
 from ratecore import cli
 from ratecore.tracking.mlflow import sqlite
 from ratecore.tracking.mlflow.follow import follow
-from ratecore.tracking.mlflow.sqlite import problem_of_version
+from ratecore.tracking.mlflow.sqlite import version_problem
 from ratecore.tracking.mlflow.uri import check_uri, is_database, tracking_uri
 
 pytestmark = pytest.mark.filterwarnings("default")  # the warnings of mlflow's own dependencies are not ours
@@ -34,18 +34,18 @@ REFUSED = {
     "sqlite://": ("in memory", "sqlite:///results/mlflow.db"),
     "sqlite:///:memory:": ("in memory", "sqlite:///results/mlflow.db"),
     "sqlite+aiosqlite:///x.db": ("driver 'aiosqlite'", "sqlite:///x.db"),
-    "SQLite:///x.db": ("no scheme that MLflow knows", "sqlite:///x.db"),
-    "sqlite3:///x.db": ("no scheme that MLflow knows", "sqlite:///x.db"),
+    "SQLite:///x.db": ("does not know the scheme", "sqlite:///x.db"),
+    "sqlite3:///x.db": ("does not know the scheme", "sqlite:///x.db"),
     "sqlite:////proc/self/mem/x.db": ("a file, not a folder", None),
     "/": ("folders of files", "sqlite:////mlflow.db"),
     "mlruns": ("folders of files", "sqlite:///mlruns/mlflow.db"),
     "/srv/mlruns/": ("folders of files", "sqlite:////srv/mlruns/mlflow.db"),
     "file:///srv/mlruns": ("folders of files", "sqlite:////srv/mlruns/mlflow.db"),
     "file:mlruns": ("folders of files", "sqlite:///mlruns/mlflow.db"),
-    "results/mlflow.db": ("no scheme", "sqlite:///results/mlflow.db"),
-    "htp://localhost:5000": ("'htp:' is no scheme", "http://localhost:5000"),
-    "localhost:5000": ("no scheme", "http://localhost:5000"),
-    "mlflow.lab.org": ("no scheme", "http://mlflow.lab.org"),
+    "results/mlflow.db": ("it has no scheme", "sqlite:///results/mlflow.db"),
+    "htp://localhost:5000": ("scheme 'htp:' (", "http://localhost:5000"),
+    "localhost:5000": ("it has no scheme", "http://localhost:5000"),
+    "mlflow.lab.org": ("it has no scheme", "http://mlflow.lab.org"),
     "http//host:5000": ("a colon is missing", "http://host:5000"),
     "http:/host:5000": ("two slashes", "http://host:5000"),
     "http://": ("no host", "http://127.0.0.1:5000"),
@@ -56,10 +56,10 @@ REFUSED = {
     " http://host:5000": ("a space before or after", "http://host:5000"),
     "sqlite:///x.db ": ("a space before or after", "sqlite:///x.db"),
     "http://me:sesame/7@host": ("host or port", None),
-    "user:sesame@host:5000": ("no scheme that MLflow knows", None),
-    "postgres://me:sesame@db/mlflow": ("'postgres:' is no scheme", "postgresql://***@db/mlflow"),
-    "postgres+psycopg2://me:sesame@db/mlflow": ("no scheme", "postgresql+psycopg2://***@db/mlflow"),
-    "mariadb://me:sesame@db/mlflow": ("no scheme", "mysql://***@db/mlflow"),
+    "user:sesame@host:5000": ("does not know the scheme", None),
+    "postgres://me:sesame@db/mlflow": ("does not know the scheme 'postgres:'", "postgresql://***@db/mlflow"),
+    "postgres+psycopg2://me:sesame@db/mlflow": ("does not know the scheme", "postgresql+psycopg2://***@db/mlflow"),
+    "mariadb://me:sesame@db/mlflow": ("does not know the scheme", "mysql://***@db/mlflow"),
     "postgresql:me:sesame@db/mlflow": ("two slashes", "postgresql://***@db/mlflow"),
     "postgresql://me:sesame@db:port/mlflow": ("<host>:<port>", None),
     "postgresql://me:ses ame@db/mlflow": ("a space in it", None),
@@ -71,20 +71,20 @@ REFUSED = {
     "http:\\\\host:5000": ("backslashes", "http://host:5000"),
     "sqlite:///sqlite:///x.db": ("two schemes", "sqlite:///x.db"),
     "http://http://host:5000": ("two schemes", "http://host:5000"),
-    "http://host,5000": ("'host,5000' is no host", "http://host:5000"),
+    "http://host,5000": ("'host,5000' is not a host", "http://host:5000"),
     "http://host:5000,other": ("host or port", None),
     "`http://host:5000`": ("quotation marks", "http://host:5000"),
     "http://host:0": ("no port 0", None),
     "sqlite:////dev/null": ("a device", None),
-    "s3://bucket/mlflow": ("a place for artifacts", None),
-    "uc:http://host": ("a registry of models", "databricks"),
+    "s3://bucket/mlflow": ("a store for artifacts", None),
+    "uc:http://host": ("a model registry", "databricks"),
 }
 
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sqlite, "BEING_MADE", 0.0)
+    monkeypatch.setattr(sqlite, "CREATION", 0.0)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_ALLOW_FILE_STORE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -167,7 +167,7 @@ def test_a_file_that_mlflow_cannot_use_is_named_before_any_job(tmp_path):
     for path, said in (
         (folder, f"this is a folder; write 'sqlite:///{folder}/mlflow.db'"),
         (other, "another program"),
-        (text, "no SQLite database"),
+        (text, "not a SQLite database"),
         (old, f"older MLflow; .*mlflow db upgrade 'sqlite:///{old}'"),
         (new, "newer MLflow than the one installed"),
     ):
@@ -198,7 +198,7 @@ def test_a_database_that_mlflow_makes_at_this_moment_is_no_error(tmp_path, monke
         with pytest.raises(ValueError):
             check_uri("tracking.uri", f"sqlite:///{file}")
         with monkeypatch.context() as patch:
-            patch.setattr(sqlite, "BEING_MADE", 60.0)
+            patch.setattr(sqlite, "CREATION", 60.0)
             later = threading.Timer(0.3, database, (file, change))
             later.start()
             assert check_uri("tracking.uri", f"sqlite:///{file}")
@@ -208,7 +208,7 @@ def test_a_database_that_mlflow_makes_at_this_moment_is_no_error(tmp_path, monke
 def test_the_head_of_mlflows_schemas_is_the_one_it_makes(tmp_path):
     from mlflow.store.db.utils import _get_latest_schema_revision
 
-    assert problem_of_version(_get_latest_schema_revision(), "sqlite:///x") is None
+    assert version_problem(_get_latest_schema_revision(), "sqlite:///x") is None
 
 
 def test_a_server_database_of_another_version_is_one_sentence(tmp_path, monkeypatch, capfd):
@@ -221,7 +221,7 @@ def test_a_server_database_of_another_version_is_one_sentence(tmp_path, monkeypa
 
     monkeypatch.setattr(mirroring, "Mirror", refuse)
     open_run(tmp_path, "x", "run")
-    job = {"experiment": "x", "results": str(tmp_path), "whole": False}
+    job = {"experiment": "x", "results": str(tmp_path), "all_runs": False}
     assert not follow(job, "postgresql://me:sesame@db/mlflow", lambda seconds: True)
     said = capfd.readouterr().err
     assert "made by an older MLflow" in said and "mlflow db upgrade 'postgresql://***@db/mlflow'" in said

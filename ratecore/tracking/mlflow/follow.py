@@ -1,4 +1,4 @@
-"""Mirroring while a workflow runs: one process of its own, so that no tracking server holds up or breaks the work."""
+"""The follower: mirrors records while a workflow runs, in a process of its own that a slow server cannot hold up."""
 
 from __future__ import annotations
 
@@ -12,174 +12,250 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from ratecore.system.files import AnyPath
 from ratecore.system.redaction import redact_output
 
+if TYPE_CHECKING:
+    from ratecore.tracking.mlflow.mirror import Mirror
+    from ratecore.tracking.queue import Note
+
 INTERVAL = 5.0  # seconds between two looks at the open runs
-STATISTICS = 600.0  # seconds between two looks of SQLite at its tables, for who looks at a grid that is under way
+STATISTICS = 600.0  # seconds between two updates of SQLite's statistics, which keep the UI fast while a grid grows
 
 
 class Follower:
-    """Mirrors the open runs of an experiment in a process beside the work, from `start` to `stop`.
+    """Mirrors the open runs of an experiment in a process next to the workflow, from `start` to `stop`.
 
-    What it does not bring is brought by the next one, or by `ratecore replay`.
+    What it cannot send is sent by the next follower, or by `ratecore replay`.
 
     Args:
-        uri: tracking URI; handed on in the environment, where no process list shows it.
-        experiment: name of the MLflow experiment.   results: folder of all results.
-        whole: whether all runs are looked at once in the end, and not the open ones alone.
-        runs: gives the names of the folders of the grid's runs, asked at the start, see `Mirror`; None for all runs.
+        uri: tracking URI; passed on in the environment, where no list of processes shows it.
+        experiment: name of the MLflow experiment.
+        results: folder of all results.
+        all_runs: whether the end covers all runs and not only the open ones.
+        runs: called at the start for the names of the folders of the grid's runs, see `Mirror`; None for all runs.
     """
 
-    def __init__(self, uri: str, experiment: str, results, whole: bool = False, runs=None):
-        self._job = {"experiment": experiment, "results": str(results), "whole": whole}
-        self._runs = runs
-        self._uri, self._process = uri, None
-        self._stopping, self._saying, self._said = threading.Event(), threading.Lock(), False
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        results: AnyPath,
+        all_runs: bool = False,
+        runs: Callable[[], Iterable[str]] | None = None,
+    ) -> None:
+        self._job = {"experiment": experiment, "results": str(results), "all_runs": all_runs}
+        self._runs, self._uri = runs, uri
+        self._process: subprocess.Popen[str] | None = None
+        self._stopping, self._warning, self._warned = threading.Event(), threading.Lock(), False
 
     def start(self) -> Follower:
-        """Starts the process. Should it end before it is told to, this is said at once."""
+        """Start the process. A warning is printed if it ends before `stop`.
+
+        Returns:
+            This object.
+        """
         runs = {"runs": list(self._runs())} if self._runs else {}
         try:
             self._process = subprocess.Popen(
-                # -P: a file `random.py` in the folder of the launch is not Python's own.
-                [sys.executable, "-P", "-m", "ratecore.tracking.mlflow.follow"], stdin=subprocess.PIPE, text=True,
+                # -P: the working folder may have a file such as `random.py`, which must not hide Python's own.
+                [sys.executable, "-P", "-m", "ratecore.tracking.mlflow.follow"],
+                stdin=subprocess.PIPE,
+                text=True,
                 env={**os.environ, "MLFLOW_TRACKING_URI": self._uri, "PYTHONPATH": self._python_path()},
-            )  # fmt: skip
+            )
             threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
-            self._process.stdin.write(json.dumps(self._job | runs) + "\n")
-            self._process.stdin.flush()
+            if self._process.stdin:
+                self._process.stdin.write(json.dumps(self._job | runs) + "\n")
+                self._process.stdin.flush()
         except OSError as error:
-            if not isinstance(error, BrokenPipeError):  # of which `_watch` says why
-                self._say_once(f"the process that mirrors does not start ({error})")
+            if not isinstance(error, BrokenPipeError):  # which `_watch` explains
+                self._warn_once(f"the follower does not start ({error})")
         return self
 
-    def _watch(self, process: subprocess.Popen) -> None:
-        """Says so when the process ends although nobody has told it to."""
+    def _watch(self, process: subprocess.Popen[str]) -> None:
+        """Warn when the process ends before `stop`."""
         code = process.wait()
         if not self._stopping.is_set():
             how = f"was killed by signal {-code}" if code < 0 else f"ended by itself with exit status {code}"
-            self._say_once(f"the process that mirrors {how}")
+            self._warn_once(f"the follower {how}")
 
-    def _say_once(self, what: str) -> None:
-        with self._saying:
-            if not self._said:
-                self._said = True
-                later = f"the rest is replayed later: `ratecore replay {shlex.quote(self._job['results'])}`"
+    def _warn_once(self, what: str) -> None:
+        with self._warning:
+            if not self._warned:
+                self._warned = True
+                later = f"the rest is replayed later: `ratecore replay {shlex.quote(str(self._job['results']))}`"
                 print(f"tracking: {what}; {later}", file=sys.stderr, flush=True)
 
     @property
     def pid(self) -> int | None:
-        """The process, once it was started."""
-        return self._process and self._process.pid
+        """Id of the process; None before the start."""
+        return self._process.pid if self._process else None
 
     @staticmethod
     def _python_path() -> str:
-        """Where the process finds this very ratecore, installed or not. An empty entry would be the working folder."""
+        """The path on which the process imports this same ratecore, whether it is installed or not."""
         given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        # An empty entry would mean the working folder.
         return os.pathsep.join([str(Path(__file__).parents[3]), *filter(None, given)])
 
     def stop(self, grace: float = 60.0) -> bool:
-        """Has the process bring what is left, within `grace` seconds. Returns whether it has."""
-        if self._process is None:
+        """Let the process send the rest, then end it.
+
+        Args:
+            grace: how long it may take, s.
+
+        Returns:
+            Whether everything was sent.
+        """
+        process = self._process
+        if process is None:
             return False
-        if self._process.poll() is None:
+        if process.poll() is None:
             self._stopping.set()
         try:
-            self._process.stdin.close()  # the sign to finish
+            if process.stdin:
+                process.stdin.close()  # tells it to finish
         except BrokenPipeError:
-            pass  # it ended by itself, which its exit status tells
-        code = self._wait(grace)
+            pass  # it has ended by itself, which its exit status shows
+        code = _wait(process, grace)
         if code is None:
-            self._process.terminate()  # upon which it says that it is not done, unless it has said so before
-            code = self._wait(10.0)
+            process.terminate()  # it then prints that it is not done, unless it has warned before
+            code = _wait(process, 10.0)
         if code is None:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
         if code not in (0, 1):
-            self._say_once("the process that mirrors was killed")
+            self._warn_once("the follower was killed")
         return code == 0
 
-    def _wait(self, seconds: float) -> int | None:
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
+
+def _wait(process: subprocess.Popen[str], seconds: float) -> int | None:
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
 
 
-def follow(job: dict, uri: str, finished, said: set | None = None) -> bool:
-    """Mirrors open runs as they grow until `finished(seconds)`, which waits at most so long, says that no more comes.
+def follow(job: dict[str, Any], uri: str, finished: Callable[[float], bool], warned: set[object] | None = None) -> bool:
+    """Mirror open runs as they grow, until no more is to come.
 
     Args:
-        job: experiment, results, whole, as in `Follower`; `runs`, a list, where they are not all runs.
-        said: what has been said already and is not said again; grows.
+        job: `experiment`, `results` and `all_runs`, as in `Follower`; `runs`, a list, unless it is all runs.
+        uri: tracking URI.
+        finished: called with the longest time to wait, s; whether no more is to come.
+        warned: subjects of warnings that have been printed and are not printed again; new ones are added.
 
     Returns:
-        whether all was mirrored in the end.
+        Whether everything was mirrored at the end.
     """
-    from ratecore.tracking.mlflow.mirror import GoneError, Mirror, RefusedError
-    from ratecore.tracking.mlflow.sqlite import refresh_statistics
-    from ratecore.tracking.queue import close, note_open, open_runs
-    from ratecore.tracking.record import RecordError
-
-    root, mirror = Path(job["results"], job["experiment"]), None
-    due = time.monotonic() + STATISTICS
-    said = set() if said is None else said
+    session = _Session(job, uri, set() if warned is None else warned)
     while True:
-        last, whole = finished(INTERVAL), True
-        notes = open_runs(root)
-        every = sorted(path.parent for path in root.glob("runs/**/record.jsonl")) if last and job["whole"] else []
-        try:
-            if mirror is None and (notes or every):
-                mirror = Mirror(uri, job["experiment"], job["results"], job.get("runs"))
-                for note in mirror.notes:
-                    _say(said, note, note)
-                mirror.restoring.note_deleted()
-            missed = [folder for folder in every if folder not in notes and not mirror.has_all(folder)]
-            for folder in missed:
-                note_open(root, folder)  # so that the next one brings it, if this one cannot
-            notes = open_runs(root) if missed else notes
-            for folder in dict.fromkeys([*notes, *missed]):
-                try:
-                    if mirror.replay(folder) and folder in notes and mirror.has_all(folder):
-                        close(root, folder, notes[folder])
-                except (RecordError, GoneError, RefusedError, OSError) as error:  # of this run alone: the others go on
-                    if isinstance(error, OSError) and error.filename is None:
-                        raise  # of a connection
-                    _say(said, folder, f"{folder} is not mirrored: {error}")
-                    whole = False
-            if last and mirror is not None:
-                mirror.restoring.note_deleted()
-        except Exception as error:  # whatever is wrong with a server, the work goes on and this is said once
-            whole, mirror = False, None  # what answers next may be another store
-            _say(said, "server", _trouble(error, uri))
-        if mirror is not None and (last or time.monotonic() > due):
-            try:
-                mirror.mirrored.write()
-            except OSError as error:  # the next look at all runs takes longer
-                _say(said, "mirrored", str(error))
-            refresh_statistics(uri)
-            due = time.monotonic() + STATISTICS
+        last = finished(INTERVAL)
+        complete = session.mirror_open_runs(last)
+        session.write_state(last)
         if last:
-            return whole
+            return complete
 
 
-def _trouble(error: Exception, uri: str) -> str:
+class _Session:
+    """The state of a follower: its mirror, as long as the store answers, and the warnings it has printed."""
+
+    def __init__(self, job: dict[str, Any], uri: str, warned: set[object]) -> None:
+        self.job, self.uri, self.warned = job, uri, warned
+        self.root = Path(job["results"], job["experiment"])
+        self.mirror: Mirror | None = None
+        self.due = time.monotonic() + STATISTICS
+
+    def mirror_open_runs(self, last: bool) -> bool:
+        """Send what is new; `last`: nothing will follow. Returns whether MLflow has everything."""
+        from ratecore.tracking.queue import note_open, open_runs
+
+        root = self.root
+        notes = open_runs(root)
+        folders: list[Path] = []
+        if last and self.job["all_runs"]:
+            folders = sorted(path.parent for path in root.glob("runs/**/record.jsonl"))
+        try:
+            if self.mirror is None and (notes or folders):
+                self.mirror = self._connect()
+            if self.mirror is None:
+                return True  # nothing to send
+            mirror = self.mirror
+            missed = [folder for folder in folders if folder not in notes and not mirror.is_complete(folder)]
+            for folder in missed:
+                note_open(root, folder)  # so that the next follower sends it if this one cannot
+            notes = open_runs(root) if missed else notes
+            complete = True
+            for folder in dict.fromkeys([*notes, *missed]):
+                complete = self._replay(mirror, folder, notes) and complete
+            if last:
+                mirror.restorer.note_deleted()
+            return complete
+        except Exception as error:  # whatever is wrong with a server, the workflow goes on; one warning
+            self.mirror = None  # what answers next may be another store
+            _warn(self.warned, "server", _store_error(error, self.uri))
+            return False
+
+    def _connect(self) -> Mirror:
+        from ratecore.tracking.mlflow.mirror import Mirror
+
+        mirror = Mirror(self.uri, self.job["experiment"], self.job["results"], self.job.get("runs"))
+        for note in mirror.notes:
+            _warn(self.warned, note, note)
+        mirror.restorer.note_deleted()
+        return mirror
+
+    def _replay(self, mirror: Mirror, folder: Path, notes: dict[Path, Note]) -> bool:
+        """Send one run, and close it if it is complete. Returns False after an error of this run alone."""
+        from ratecore.tracking.mlflow.mirror import DeletedRunError, RefusedError
+        from ratecore.tracking.queue import close_run
+        from ratecore.tracking.record import RecordError
+
+        try:
+            if mirror.replay(folder) and folder in notes and mirror.is_complete(folder):
+                close_run(self.root, folder, notes[folder])
+        except (RecordError, DeletedRunError, RefusedError, OSError) as error:
+            if isinstance(error, OSError) and error.filename is None:
+                raise  # an error of the connection
+            _warn(self.warned, folder, f"{folder} is not mirrored: {error}")
+            return False
+        return True
+
+    def write_state(self, last: bool) -> None:
+        """Write the list of mirrored runs and SQLite's statistics, every ten minutes and at the end."""
+        from ratecore.tracking.mlflow.sqlite import refresh_statistics
+
+        if self.mirror is not None and (last or time.monotonic() > self.due):
+            try:
+                self.mirror.mirrored.write()
+            except OSError as error:  # only makes the next look at all runs slower
+                _warn(self.warned, "mirrored", str(error))
+            refresh_statistics(self.uri)
+            self.due = time.monotonic() + STATISTICS
+
+
+def _store_error(error: Exception, uri: str) -> str:
     """One sentence about a store that cannot be used."""
     from ratecore.system.redaction import without_secrets
-    from ratecore.tracking.mlflow.sqlite import problem_of_version
+    from ratecore.tracking.mlflow.sqlite import version_problem
 
     if found := re.search(r"database schema \(found version (\w+)", str(error)):
-        problem = problem_of_version(found[1], uri) or "its schema is not that of the MLflow installed"
+        problem = version_problem(found[1], uri) or "its schema is not that of the installed MLflow"
         return without_secrets(f"MLflow cannot be used, the runs go on and are mirrored later: {problem}", uri)
     message = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0], uri)
     return f"MLflow cannot be reached, the runs go on and are mirrored later ({message})"
 
 
-def _say(said: set, about, text: str) -> None:
-    if about not in said:
-        said.add(about)
+def _warn(warned: set[object], subject: object, text: str) -> None:
+    """Print a warning, once for each subject."""
+    if subject not in warned:
+        warned.add(subject)
         print(f"tracking: {text}", file=sys.stderr, flush=True)
 
 
@@ -188,26 +264,30 @@ def _standard_input_closed(seconds: float) -> bool:
 
 
 def main() -> int:
-    """Reads the job from the first line of standard input; its end is the sign to finish."""
-    os.nice(10)  # the training beside it comes first
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the jobs, whose end is still to be mirrored
-    redact_output()  # MLflow and what it imports write to standard error, too
-    said = set()
+    """Run the follower: the first line of standard input is the job, and its end tells it to finish.
 
-    def give_up(number, frame):
-        _say(said, "server", "MLflow is slow, not all is mirrored yet; the rest is later")
+    Returns:
+        Exit status: 0 when everything was mirrored.
+    """
+    os.nice(10)  # training takes precedence
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the jobs, and their end has to be mirrored
+    redact_output()  # MLflow and what it imports write to standard error, too
+    warned: set[object] = set()
+
+    def give_up(number: int, frame: FrameType | None) -> NoReturn:
+        _warn(warned, "server", "MLflow is slow and does not have everything yet; the rest is replayed later")
         os._exit(1)
 
     signal.signal(signal.SIGTERM, give_up)
     line = sys.stdin.readline()
     if not line:
         return 0
-    whole = follow(json.loads(line), os.environ["MLFLOW_TRACKING_URI"], _standard_input_closed, said)
-    return 0 if whole else 1
+    complete = follow(json.loads(line), os.environ["MLFLOW_TRACKING_URI"], _standard_input_closed, warned)
+    return 0 if complete else 1
 
 
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # taking down all that MLflow has imported takes most of a second
+    os._exit(code)  # without tearing down what MLflow has imported, which takes most of a second

@@ -1,51 +1,63 @@
 """Deleted experiments: a launch restores one with the runs of its own grid and leaves all other runs deleted.
 
-MLflow restores an experiment with all of its runs, whenever and however they were deleted. `deleted.json` keeps what
-MLflow forgets: which runs people have deleted one by one, and which were deleted with the experiment and wait until
-their own grid is launched.
+MLflow restores an experiment with all of its runs, no matter when and how they were deleted. `deleted.json` keeps what
+MLflow forgets: which runs were deleted one by one, and which were deleted with the experiment and wait until their own
+grid is launched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ratecore.system.files import AnyPath
 from ratecore.tracking.mlflow.state import Deleted
 
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
 RUN_TAG = "ratecore.run"  # the run's identity, for people
-PAGE = 1000  # runs that one search gives
+PAGE = 1000  # runs that one search returns
 
 
-class Restoring:
+class Restorer:
     """Restores the runs of a grid in an experiment that was deleted in MLflow, and notes which runs are deleted.
 
     Args:
-        client: an MlflowClient.   experiment_id: of the MLflow experiment.   root: folder of the experiment's results.
-        store: as `Mirror.store` names it.
-        runs: names of the folders of the grid's runs; all that have a record in `root` when None.
+        client: connected to the store.
+        experiment_id: id of the MLflow experiment.
+        root: folder of the experiment's results.
+        store: hash of the store, see `Mirror`.
+        runs: names of the folders of the grid's runs; all with a record in `root` when None.
     """
 
-    def __init__(self, client, experiment_id: str, root, store: str, runs: Collection[str] | None = None):
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, root: AnyPath, store: str, runs: Collection[str] | None = None
+    ) -> None:
         self.client, self.experiment_id, self.root = client, experiment_id, Path(root)
         self.deleted = Deleted(root, store)
-        self._runs, self._of_grid = runs, None
+        self._runs = runs
+        self._grid: set[str] | None = None
 
     def restore_experiment(self, name: str) -> str:
-        """Restores a deleted experiment. Returns one sentence that says with which runs.
+        """Restore a deleted experiment. If this is interrupted, `finish` completes it.
 
-        It can be interrupted at any point: `finish` does the rest.
+        Args:
+            name: name of the experiment.
+
+        Returns:
+            A sentence that says which runs are restored.
         """
-        found, alone = self._deleted_runs(), set(self.deleted.run_ids())
-        alone &= set(found)
-        back = {run_id for run_id, run in found.items() if run_id not in alone and self._is_of_grid(run)}
-        waiting = {run_id: run for run_id, run in found.items() if run_id not in alone | back}
+        deleted, alone = self._deleted_runs(), set(self.deleted.run_ids())
+        alone &= set(deleted)
+        restored = {run_id for run_id, run in deleted.items() if run_id not in alone and self._is_in_grid(run)}
+        waiting = {run_id: run for run_id, run in deleted.items() if run_id not in alone | restored}
         self.deleted.write(alone, waiting, restoring=True)
         self.client.restore_experiment(self.experiment_id)
         self.finish()
-        whose = "these results" if self._runs is None else "this grid"
-        parts = [
-            f"the experiment '{name}' was deleted in MLflow; it is restored with the runs of {whose} ({len(back):,})"
-        ]
+        whose = f"the runs of {'these results' if self._runs is None else 'this grid'} ({len(restored):,})"
+        parts = [f"the experiment '{name}' was deleted in MLflow; it is restored with {whose}"]
         if waiting:
             parts.append(f"other runs ({len(waiting):,}) stay deleted until their own grid is launched")
         if alone:
@@ -53,7 +65,7 @@ class Restoring:
         return "; ".join(parts)
 
     def finish(self) -> None:
-        """Deletes the runs again that a restored experiment has brought back and that are to stay deleted."""
+        """Delete those runs of a restored experiment again that are to stay deleted."""
         if self.deleted.is_restoring():
             alone, waiting = self.deleted.run_ids(), self.deleted.waiting()
             for run_id in (*alone, *waiting):
@@ -61,56 +73,71 @@ class Restoring:
             self.deleted.write(alone, waiting)
 
     def restore_runs(self) -> int:
-        """Restores the grid's runs that wait for its launch. Returns how many."""
+        """Restore the runs that wait for the launch of this grid.
+
+        Returns:
+            Number of runs.
+
+        Raises:
+            MlflowException: the store does not answer.
+        """
         from mlflow.exceptions import MlflowException
 
         waiting = self.deleted.waiting()
-        if not (back := [run_id for run_id, run in waiting.items() if self._is_of_grid(run)]):
+        if not (restored := [run_id for run_id, run in waiting.items() if self._is_in_grid(run)]):
             return 0
-        for run_id in back:
+        for run_id in restored:
             try:
                 self.client.restore_run(run_id)
             except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # else it is deleted for good by now
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # permanently deleted by now
                     raise
-        self.deleted.write(self.deleted.run_ids(), {k: run for k, run in waiting.items() if k not in back})
-        return len(back)
+        self.deleted.write(self.deleted.run_ids(), {k: run for k, run in waiting.items() if k not in restored})
+        return len(restored)
 
     def note_deleted(self) -> None:
-        """Notes which runs are deleted now, for a later `restore_experiment`."""
-        found, waiting = self._deleted_runs(), self.deleted.waiting()
-        # A run that was restored by hand waits no longer: when it is deleted again, it stays so.
-        still = {run_id: run for run_id, run in waiting.items() if run_id in found}
-        self.deleted.write(set(found) - set(still), still)
+        """Note which runs are deleted now, for a later `restore_experiment`."""
+        deleted, waiting = self._deleted_runs(), self.deleted.waiting()
+        # A run that was restored by hand no longer waits: if it is deleted again, it stays deleted.
+        still_waiting = {run_id: run for run_id, run in waiting.items() if run_id in deleted}
+        self.deleted.write(set(deleted) - set(still_waiting), still_waiting)
 
     def is_waiting(self, run_id: str) -> bool:
-        """Whether a run was deleted with its experiment and waits for the launch of its grid."""
+        """Whether a run was deleted with its experiment and waits for the launch of its grid.
+
+        Args:
+            run_id: id of the MLflow run.
+
+        Returns:
+            False also for runs that are not deleted.
+        """
         return run_id in self.deleted.waiting()
 
-    def _is_of_grid(self, run: str) -> bool:
-        if self._of_grid is None:
+    def _is_in_grid(self, run: str) -> bool:
+        if self._grid is None:
             records = self.root.glob("runs/**/record.jsonl") if self._runs is None else ()
-            self._of_grid = {path.parent.name for path in records} | set(self._runs or ())
-        return run in self._of_grid
+            self._grid = {path.parent.name for path in records} | set(self._runs or ())
+        return run in self._grid
 
     def _deleted_runs(self) -> dict[str, str]:
-        """Id: name of the folder of every deleted run, '' for a run that is not ratecore's."""
+        """By the id of each deleted run: the name of its folder, '' for a run that is not ratecore's."""
         from mlflow.entities import ViewType
 
-        found, token = {}, None
+        deleted: dict[str, str] = {}
+        token = None
         while True:
             page = self.client.search_runs([self.experiment_id], "", ViewType.DELETED_ONLY, PAGE, page_token=token)
-            found |= {run.info.run_id: run.data.tags.get(RUN_TAG, "") for run in page}
+            deleted |= {run.info.run_id: run.data.tags.get(RUN_TAG, "") for run in page}
             if not (token := page.token):
-                return found
+                return deleted
 
     def _delete_again(self, run_id: str) -> None:
-        """Deletes a run, unless there is none to delete."""
+        """Delete a run if it is there and not deleted."""
         from mlflow.exceptions import MlflowException
 
         try:
             if self.client.get_run(run_id).info.lifecycle_stage == "active":
                 self.client.delete_run(run_id)
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # else it is deleted for good by now
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # permanently deleted by now
                 raise

@@ -1,4 +1,4 @@
-"""Tracking URIs: which store is used, and a refusal of those by which MLflow can never be reached."""
+"""Tracking URIs: which store is used, and checks for URIs with which MLflow can never work."""
 
 from __future__ import annotations
 
@@ -9,80 +9,110 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ratecore.system.files import check_writable
+from ratecore.system.files import AnyPath, check_writable
 from ratecore.system.redaction import without_secrets
-from ratecore.tracking.mlflow.sqlite import problem_of, sqlite_file, sqlite_uri
+from ratecore.tracking.mlflow.sqlite import file_problem, sqlite_file, sqlite_uri
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-# What people write for the schemes that MLflow and SQLAlchemy know.
-MEANT = {"postgres": "postgresql", "pg": "postgresql", "psql": "postgresql", "mariadb": "mysql", "sqlite3": "sqlite"}
+# What people write instead of the schemes that MLflow and SQLAlchemy know.
+SYNONYMS = {"postgres": "postgresql", "pg": "postgresql", "psql": "postgresql", "mariadb": "mysql", "sqlite3": "sqlite"}
 SCHEMES = ("http", "https", "databricks", *DATABASES)
 EXTRAS = {"psycopg2": "pip install 'ratecore[postgres]'"}
+PACKAGES = {"MySQLdb": "mysqlclient"}  # packages whose modules have other names
 QUOTES = ("'", '"', "`")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.S)
 
+Problem = tuple[str | None, str | None]  # what is wrong, and a correction
 
-def tracking_uri(configured: str | None, results, check: bool = True) -> str:
-    """The MLflow tracking URI: of the environment, of the configuration, or a SQLite file in the results folder.
+
+def tracking_uri(configured: str | None, results: AnyPath, check: bool = True) -> str:
+    """The MLflow tracking URI: from the environment, from the configuration, or a SQLite file in the results folder.
 
     Args:
-        configured: as the configuration has it.   results: folder of all results.
-        check: whether it is checked. A job on another machine does not talk to MLflow; what is missing there, such as a
-            driver or a local disk, is no mistake.
+        configured: value in the configuration.
+        results: folder of all results.
+        check: whether to check the URI. Jobs on other machines do not use MLflow and need no drivers or local disks.
+
+    Returns:
+        The URI.
 
     Raises:
-        ValueError: one by which MLflow can never be reached; see `check_uri`.
+        ValueError: MLflow can never work with the URI; see `check_uri`.
     """
     given = {"the environment's MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI"), "tracking.uri": configured}
     for name, uri in given.items():
         if uri:
             return check_uri(name, uri) if check else uri
     file = Path(results).resolve() / "mlflow.db"
-    if check and (problem := _problem_of_file(file)):
+    if check and (problem := _file_problem(file)):
         raise ValueError(f"{file}: {problem}")
     return sqlite_uri(file)
 
 
-def is_default(uri: str, results) -> bool:
-    """Whether a URI names the SQLite file in the results folder, by whatever path."""
+def is_default(uri: str, results: AnyPath) -> bool:
+    """Whether a URI names the SQLite file in the results folder, by any path.
+
+    Args:
+        uri: tracking URI.
+        results: folder of all results.
+
+    Returns:
+        False for all other stores.
+    """
     file = sqlite_file(uri)
     return file is not None and file.resolve() == Path(results).resolve() / "mlflow.db"
 
 
-def stored_uri(uri: str, results) -> str | None:
-    """The URI as files of the results hold it: without its password, and None for the default store.
+def stored_uri(uri: str, results: AnyPath) -> str | None:
+    """The URI as it is written to files of the results.
 
-    That store follows the folder, so a path would be wrong as soon as the folder is moved or copied.
+    Args:
+        uri: tracking URI.
+        results: folder of all results.
+
+    Returns:
+        The URI without its password; None for the default store, whose path changes when the folder is moved.
     """
     return None if is_default(uri, results) else without_secrets(uri, uri)
 
 
 def is_database(uri: str) -> bool:
-    """Whether MLflow's client opens the store itself, rather than asking a server."""
+    """Whether MLflow's client opens the store itself, without a tracking server.
+
+    Args:
+        uri: tracking URI.
+
+    Returns:
+        True for database URIs.
+    """
     return uri.partition(":")[0].partition("+")[0] in DATABASES
 
 
 def check_uri(name: str, uri: str) -> str:
-    """The URI, if MLflow can use one like it. Whether a server answers is not tried.
+    """Check that MLflow can use a URI, without contacting a server.
 
     Args:
-        name: what it was given by, for the message.
+        name: the setting or variable that the URI is from, for the message.
+        uri: tracking URI.
+
+    Returns:
+        The URI.
 
     Raises:
-        ValueError: names the value without its password, what is wrong, and the nearest right form.
+        ValueError: MLflow cannot use it. The message has the value without its password, the reason and a correction.
     """
-    if not uri.isprintable():  # the value is not shown: what redacts it works on single lines
+    if not uri.isprintable():  # the value is not shown, since passwords are removed from single lines only
         raise ValueError(f"{name}: it must be a URI without line breaks and other control characters")
-    problem, right = _problem_of(uri)
+    problem, correction = _uri_problem(uri)
     if problem is None:
         return uri
     shown = re.sub(r"^(\s*[A-Za-z][\w+.-]*:/*)[^@]*@", r"\1***@", uri)  # also where a slash of '://' is missing
-    hint = f"; write {right!r}" if right else ""
-    raise ValueError(without_secrets(f"{name} = {shown!r}: {problem}{hint}", uri, right or ""))
+    hint = f"; write {correction!r}" if correction else ""
+    raise ValueError(without_secrets(f"{name} = {shown!r}: {problem}{hint}", uri, correction or ""))
 
 
-def _problem_of(uri: str) -> tuple[str | None, str | None]:
-    """What is wrong with a URI, and the nearest right form; None for nothing, or where there is no such form."""
+def _uri_problem(uri: str) -> Problem:
+    """What is wrong with a URI, and a correction; None where there is none."""
     if uri != uri.strip():
         return "a space before or after it", uri.strip()
     if uri.startswith(QUOTES) or uri.endswith(QUOTES):
@@ -93,27 +123,28 @@ def _problem_of(uri: str) -> tuple[str | None, str | None]:
         return "it has two schemes", twice[1]
     match = _SCHEME.fullmatch(uri)
     if match is None or re.fullmatch(r"[\w.-]+:\d+(/.*)?", uri):
-        return _problem_without_scheme(uri)
+        return _no_scheme_problem(uri)
     scheme, rest = match[1], match[2]
     kind, plus, driver = scheme.partition("+")
-    if meant := MEANT.get(kind.lower()) or (kind.lower() if kind.lower() in DATABASES and kind != kind.lower() else ""):
-        return f"'{kind}:' is no scheme that MLflow knows", f"{meant}{plus}{driver}:{rest}"
+    lower = kind.lower()
+    if meant := SYNONYMS.get(lower) or (lower if lower in DATABASES and kind != lower else ""):
+        return f"MLflow does not know the scheme '{kind}:'", f"{meant}{plus}{driver}:{rest}"
     if kind == "sqlite":
-        return _problem_of_sqlite(uri, driver, rest)
+        return _sqlite_problem(uri, driver, rest)
     if kind in DATABASES:
-        return _problem_of_database(uri, scheme, rest)
+        return _database_problem(uri, scheme, rest)
     if scheme.lower() in ("http", "https"):
-        return _problem_of_server(uri, scheme, rest)
+        return _server_problem(uri, scheme, rest)
     if scheme == "file":
-        return _problem_of_folder(re.sub(r"^//(localhost(?=/))?", "", rest))
-    return _problem_of_scheme(scheme, rest)
+        return _folder_problem(re.sub(r"^//(localhost(?=/))?", "", rest))
+    return _scheme_problem(scheme, rest)
 
 
-def _problem_without_scheme(uri: str) -> tuple[str | None, str | None]:
+def _no_scheme_problem(uri: str) -> Problem:
     if uri == "databricks":
         return None, None
     if uri in ("uc", "databricks-uc"):
-        return _problem_of_scheme(uri, "")
+        return _scheme_problem(uri, "")
     if slip := re.fullmatch(r"(https?)//(.+)", uri):
         return "a colon is missing", f"{slip[1]}://{slip[2]}"
     host = uri.partition("/")[0]
@@ -121,7 +152,7 @@ def _problem_without_scheme(uri: str) -> tuple[str | None, str | None]:
         return "it has no scheme", f"http://{uri}"
     if _is_file(uri):
         return "it has no scheme", _sqlite(os.path.expanduser(uri))
-    return _problem_of_folder(uri)
+    return _folder_problem(uri)
 
 
 def _is_file(text: str) -> bool:
@@ -132,42 +163,42 @@ def _sqlite(path: str) -> str:
     return f"sqlite:///{path}"
 
 
-def _problem_of_folder(path: str) -> tuple[str | None, str | None]:
+def _folder_problem(path: str) -> Problem:
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
         return None, None
     file = path if _is_file(path) else f"{os.path.expanduser(path).rstrip('/')}/mlflow.db"
     return "MLflow no longer keeps runs in folders of files, but in databases", _sqlite(file)
 
 
-def _problem_of_sqlite(uri: str, driver: str, rest: str) -> tuple[str | None, str | None]:
+def _sqlite_problem(uri: str, driver: str, rest: str) -> Problem:
     if driver not in ("", "pysqlite"):
         return f"MLflow cannot use the driver '{driver}'", f"sqlite:{rest}"
     slashes = len(rest) - len(rest.lstrip("/"))
-    place = rest.lstrip("/")
-    if not place or place.startswith((":memory:", "?")):
-        return "a database in memory is gone with the process that made it", _sqlite("results/mlflow.db")
-    if slashes < 3:  # with one slash or none, the path is as it would be for any other program
-        right = _sqlite(f"/{place}" if slashes == 1 else os.path.expanduser(place))
-        return f"it has {slashes or 'no'} slash{'es' * (slashes > 1)} after 'sqlite:', three are needed", right
+    path = rest.lstrip("/")
+    if not path or path.startswith((":memory:", "?")):
+        return "a database in memory is lost when its process ends", _sqlite("results/mlflow.db")
+    if slashes < 3:  # with one slash or none, the path means what it does anywhere else
+        correction = _sqlite(f"/{path}" if slashes == 1 else os.path.expanduser(path))
+        return f"it has {slashes or 'no'} slash{'es' * (slashes > 1)} after 'sqlite:', three are needed", correction
     file = sqlite_file(uri)
     if file is None:
         return "it names no file", _sqlite("results/mlflow.db")
-    if file.parts[0].startswith("~") or place.startswith("~"):
-        return "'~' is not expanded in it", _sqlite(os.path.expandvars(os.path.expanduser(place)))
-    if os.path.expandvars(place) != place:
-        return "variables are not expanded in it", _sqlite("/" * (slashes - 3) + os.path.expandvars(place))
-    return _problem_of_file(file), None
+    if file.parts[0].startswith("~") or path.startswith("~"):
+        return "'~' is not expanded in it", _sqlite(os.path.expandvars(os.path.expanduser(path)))
+    if os.path.expandvars(path) != path:
+        return "variables are not expanded in it", _sqlite("/" * (slashes - 3) + os.path.expandvars(path))
+    return _file_problem(file), None
 
 
-def _problem_of_file(file: Path) -> str | None:
+def _file_problem(file: Path) -> str | None:
     try:
         check_writable(file.absolute().parent)
-        return problem_of(file)
+        return file_problem(file)
     except OSError as error:
         return f"{error.filename}: {error.strerror}"
 
 
-def _problem_of_database(uri: str, scheme: str, rest: str) -> tuple[str | None, str | None]:
+def _database_problem(uri: str, scheme: str, rest: str) -> Problem:
     if not rest.startswith("//"):
         return "two slashes are missing", f"{scheme}://{rest.lstrip('/')}"
     if re.search(r"\s", rest):
@@ -185,17 +216,15 @@ def _problem_of_database(uri: str, scheme: str, rest: str) -> tuple[str | None, 
     except NoSuchModuleError:
         return f"there is no driver '{scheme.partition('+')[2]}'", f"{scheme.partition('+')[0]}:{rest}"
     except ModuleNotFoundError as error:
-        how = EXTRAS.get(error.name, f"pip install {PACKAGES.get(error.name, error.name)}")
-        return f"its driver {error.name} is not installed ({how})", None
+        module = error.name or ""
+        how = EXTRAS.get(module, f"pip install {PACKAGES.get(module, module)}")
+        return f"its driver {module} is not installed ({how})", None
     except (ArgumentError, ValueError):
         return "it is not <scheme>://<user>:<password>@<host>:<port>/<database>, with special letters as %XX", None
     return None, None
 
 
-PACKAGES = {"MySQLdb": "mysqlclient"}  # distributions whose modules have other names
-
-
-def _problem_of_server(uri: str, scheme: str, rest: str) -> tuple[str | None, str | None]:
+def _server_problem(uri: str, scheme: str, rest: str) -> Problem:
     if not rest.startswith("//") or rest.startswith("///"):
         return f"two slashes are needed after '{scheme}:'", f"{scheme}://{rest.lstrip('/')}"
     if re.search(r"\s", rest):
@@ -210,25 +239,24 @@ def _problem_of_server(uri: str, scheme: str, rest: str) -> tuple[str | None, st
     if port == 0:
         return "there is no port 0", None
     if "," in host or ";" in host:
-        return f"'{host}' is no host", re.sub(r"[,;](?=\d+(/|$))", ":", uri) if re.search(
-            r"[,;]\d+(/|$)", uri
-        ) else None
+        has_port = re.search(r"[,;]\d+(/|$)", uri)
+        return f"'{host}' is not a host", re.sub(r"[,;](?=\d+(/|$))", ":", uri) if has_port else None
     if parts.fragment or parts.query or uri.endswith(("#", "?")):
         return "this is the address of a page, not of the server", re.split("[?#]", uri)[0].rstrip("/")
     return None, None
 
 
-def _problem_of_scheme(scheme: str, rest: str) -> tuple[str | None, str | None]:
-    """Of a scheme that is none of MLflow's own."""
+def _scheme_problem(scheme: str, rest: str) -> Problem:
+    """What is wrong with a scheme that is not one of MLflow's own."""
     if scheme == "databricks":
         return None, None
     if scheme in ("uc", "databricks-uc"):
-        return "this is a registry of models, where MLflow keeps no runs", "databricks"
+        return "this is a model registry, in which MLflow stores no runs", "databricks"
     if scheme in {entry.name for entry in metadata.entry_points(group="mlflow.tracking_store")}:
-        return None, None  # of a plugin
+        return None, None  # a plugin has it
     if scheme in ("s3", "gs", "wasbs", "abfss", "hdfs", "dbfs", "mlflow-artifacts"):
-        return "this is a place for artifacts, where MLflow keeps no runs; name a server or a database", None
-    problem = f"'{scheme}:' is no scheme that MLflow knows ({', '.join(SCHEMES)})"
+        return "this is a store for artifacts, in which MLflow stores no runs; name a server or a database", None
+    problem = f"MLflow does not know the scheme '{scheme}:' ({', '.join(SCHEMES)})"
     kind, plus, driver = scheme.partition("+")
-    near = difflib.get_close_matches(kind.lower(), [*SCHEMES, *MEANT], 1)
-    return problem, f"{MEANT.get(near[0], near[0])}{plus}{driver}:{rest}" if near else None
+    near = difflib.get_close_matches(kind.lower(), [*SCHEMES, *SYNONYMS], 1)
+    return problem, f"{SYNONYMS.get(near[0], near[0])}{plus}{driver}:{rest}" if near else None
