@@ -1,4 +1,4 @@
-"""What a run was made with: code, versions, machine."""
+"""What a run was made with: code, versions and machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from ratecore import __version__
 from ratecore.tracking.environment import environment
@@ -18,9 +19,13 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 @cache
 def code_hash() -> str:
-    """SHA-256 (16 hex digits) over the package's own source files."""
+    """Hash the package's own source files.
+
+    Returns:
+        16 hex digits.
+    """
     digest = hashlib.sha256()
-    # Without the scripts of the workflow, which an installed package brings along and a checkout has beside it.
+    # Without the scripts of the workflow: an installed package contains them, the package in a checkout does not.
     for path in sorted(set(PACKAGE.rglob("*.py")) - set(PACKAGE.glob("repository/**/*.py"))):
         digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -28,29 +33,38 @@ def code_hash() -> str:
 
 @cache
 def git_commit() -> str | None:
-    """Commit of the checkout that the package (or else the working folder) is in, with '-dirty' after local changes."""
+    """Find the commit of the checkout that contains the package, or else of the one that contains the working folder.
+
+    Returns:
+        The commit, with '-dirty' if tracked files have changed; None outside a checkout or without git.
+    """
     for folder in (PACKAGE, Path.cwd()):
         try:
             git = ["git", "-C", str(folder)]
             commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
             if commit.returncode == 0:
-                changed = subprocess.run([*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True,
-                                         text=True, timeout=30)  # fmt: skip
+                status = [*git, "status", "--porcelain", "--untracked-files=no"]
+                changed = subprocess.run(status, capture_output=True, text=True, timeout=30)
                 return commit.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
         except (OSError, subprocess.TimeoutExpired):
-            return None  # no git, or a file system too slow for it: the code hash still says what ran
+            return None  # no git, or a file system too slow for it; the code hash still identifies the code
     return None
 
 
 @cache
-def provenance() -> dict:
-    """Git commit, code hash, the environment's hash, versions of what the numbers depend on most, and the machine."""
+def provenance() -> dict[str, Any]:
+    """Describe the code, the environment and the machine of this process.
+
+    Returns:
+        Git commit, code hash, hash of the environment, versions of the packages that numbers depend on most, platform
+        and host.
+    """
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "numba")}
     return {
         "git_commit": git_commit(),
         "code_hash": code_hash(),
         "python": sys.version.split()[0],
-        "environment": environment().hash,  # names the list of all versions: see `environment.write_environment`
+        "environment": environment().hash,  # the file with all versions has this name, see `environment.write_environment`
         "versions": {"ratecore": __version__, **versions},
         "platform": platform.platform(),
         "host": platform.node(),
