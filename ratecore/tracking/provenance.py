@@ -64,7 +64,7 @@ def provenance() -> dict[str, Any]:
         "git_commit": git_commit(),
         "code_hash": code_hash(),
         "python": sys.version.split()[0],
-        "environment": environment().hash,  # the file with all versions has this name, see `environment.write_environment`
+        "environment": environment().hash,  # names the file that `environment.write_environment` writes
         "versions": {"ratecore": __version__, **versions},
         "platform": platform.platform(),
         "host": platform.node(),
