@@ -57,7 +57,7 @@ class Signals:
 
 
 @contextlib.contextmanager
-def waiting_signals():
+def deferred_signals():
     """Defers SIGTERM (preemption, time limit) and SIGINT (Ctrl-C) until the work polls for them or ends.
 
     Nested blocks use the outer one.
@@ -83,7 +83,7 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: of the run.   settings: of the run.   signals: of `waiting_signals`.
+        folder: of the run.   settings: of the run.   signals: of `deferred_signals`.
         every: seconds between two, or more where writing one takes long.   log: file for messages.
         otherwise: given the device, returns the TrainingResult to go on from when there is no checkpoint, or None.
     """
@@ -114,7 +114,7 @@ class Checkpoints:
             try:
                 return result_from_checkpoint(path, self.settings, table.code_hash(TRAIN), device)
             except DamagedError as error:
-                say(f"{error}; it is passed over", self._log)
+                say(f"{error}; it is ignored", self._log)
         return self._otherwise(device) if self._otherwise else None
 
     def due(self) -> bool:

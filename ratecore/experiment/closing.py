@@ -1,4 +1,4 @@
-"""What the workflow says in the end: what came of it, what broke and why, where to look, and how to go on."""
+"""The closing words of the workflow: results, failures and their reasons, where to look, and how to continue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ratecore.experiment.summary import (
     Undone,
     all_runs,
     grid_pages,
-    look,
+    partial_summary,
     read_summary,
     write_figures,
     write_summary,
@@ -28,7 +28,7 @@ MOST_NAMED = 10  # networks, jobs or tasks that are named; the rest are counted
 MOST_READ = 200  # networks of a task whose records are read for the closest to the criterion
 MOST_LOOKED_AT = 20_000  # runs that are looked at after Ctrl-C: some seconds
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception): .")
-GOES_ON = "the same command goes on"
+CONTINUE = "Run the same command to continue."
 
 
 def counted(n: int, noun: str = "network") -> str:
@@ -36,7 +36,7 @@ def counted(n: int, noun: str = "network") -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def counts_of(states: list[str]) -> str:
+def count_statuses(states: list[str]) -> str:
     """'2 of 4 networks are done: 1 trained, 1 not trained; 1 broke, 1 not done', from the status of every network."""
     found = Counter(states)
 
@@ -51,14 +51,14 @@ def counts_of(states: list[str]) -> str:
     return f"{n:,} of {counted(len(states))} {are} done{f': {done}' if done else ''}; {left}."
 
 
-def states_of(table) -> list[str]:
+def network_statuses(table) -> list[str]:
     """The status of every network; of its variants, that of the first that is not done."""
     order = {name: k for k, name in enumerate(("broke", "not done", *FINISHED))}
     rows = sorted(zip(table["folder"], table["status"], strict=True), key=lambda row: order[row[1]])
     return list(dict(reversed(rows)).values())
 
 
-def where_to_look(root: str, ui: str, report: str | None = None) -> list[str]:
+def list_locations(root: str, ui: str, report: str | None = None) -> list[str]:
     """Lines that say where the results are, and the commands that show them."""
     return [
         f"  table      {root}/summary.csv",
@@ -70,11 +70,12 @@ def where_to_look(root: str, ui: str, report: str | None = None) -> list[str]:
     ]
 
 
-def what_broke(undone: list[Undone], failed: list[tuple[str, str]]) -> list[str]:
+def describe_failures(undone: list[Undone], failed: list[tuple[str, str]]) -> list[str]:
     """Lines that say for each job that failed why it did, and where its log is.
 
     Args:
-        undone: of `summary.look`.   failed: (rule, log) of Snakemake's jobs that failed, those of no network too.
+        undone: of `summary.partial_summary`.
+        failed: (rule, log) of the failed jobs of Snakemake, also of those that belong to no network.
     """
     jobs: dict[tuple, list[Undone]] = {}
     for left in undone:
@@ -100,14 +101,10 @@ def last_line(log) -> str:
     except OSError:
         lines = []
     named = [line for line in lines if _EXCEPTION.match(line)]  # SQLAlchemy's, of several lines, end in a link
-    return (
-        (named or lines)[-1][:300]
-        if lines
-        else "it failed without a word in its log: its process was killed, or never started"
-    )
+    return (named or lines)[-1][:300] if lines else "its log is empty: the process was killed or never started"
 
 
-def where_it_was_saved(undone: list[Undone]) -> list[str]:
+def list_saved(undone: list[Undone]) -> list[str]:
     """A line for each network whose training was told to end: 'go-nogo seed=0: saved at trial 10,800 of 60,000'."""
     saved = [left for left in undone if left.saved_at is not None]
     lines = [
@@ -138,11 +135,11 @@ def closest(runs: list[Run]) -> Closest | None:
     return min(found, key=lambda c: (-c.accuracy, c.loss), default=None)
 
 
-def what_to_change(experiment: Experiment, table) -> list[str]:
+def suggest_changes(experiment: Experiment, table) -> list[str]:
     """For each task of which no network was trained: by how much the closest missed the criterion, and what helps.
 
     Args:
-        table: of the experiment, see `summary.look`.
+        table: of the experiment, see `summary.partial_summary`.
     """
     done = table[table["status"].isin(FINISHED)]
     trained = set(done["task"][done["status"] == "trained"])
@@ -150,18 +147,18 @@ def what_to_change(experiment: Experiment, table) -> list[str]:
     if not states:
         return []
     runs: dict[str, dict[str, list[Run]]] = {}
-    for cell, run in all_runs(experiment):
+    for grid_point, run in all_runs(experiment):
         status = states.pop(run.relative(run.folder), None)  # of several variants the first
         if status is not None:
-            runs.setdefault(cell.values["task"], {}).setdefault(status, []).append(run)
+            runs.setdefault(grid_point.values["task"], {}).setdefault(status, []).append(run)
     lines = []
     for task, found in list(runs.items())[:MOST_NAMED]:
         if best := closest(found.get("not trained", [])[:MOST_READ]):
             lines += _missed(task, best)
         elif "failed" in found:
             rate = found["failed"][0].settings.training.learning_rate
-            lines.append(f"No network of {task} was trained: every loss overflowed. Make training.learning_rate "
-                         f"smaller; it is {rate:g}.")  # fmt: skip
+            lines.append(f"No network of {task} was trained: every loss overflowed. Reduce "
+                         f"training.learning_rate; it is {rate:g}.")  # fmt: skip
     return lines
 
 
@@ -181,9 +178,9 @@ def _missed(task: str, best: Closest) -> list[str]:
     came = " and ".join(short) or f"loss {best.loss:.3g} and accuracy {best.accuracy:.3g}"
     taus = f"{', '.join(f'{tau:g}' for tau in network.taus)}"
     return [
-        f"No network of {task} was trained. The closest, {best.run.name(TRAIN)}, came to {came}, in {best.trial:,} "
+        f"No network of {task} was trained. The closest, {best.run.name(TRAIN)}, reached {came} after {best.trial:,} "
         "trials.",
-        f"  What helps most: more trials (training.n_trials = {training.n_trials:,}), a larger maximum of network.taus "
+        f"  Try more trials (training.n_trials = {training.n_trials:,}), a larger maximum of network.taus "
         f"(now [{taus}]), another training.learning_rate (now {training.learning_rate:g}), more units "
         f"(network.N = {network.N}).",
     ]
@@ -213,8 +210,8 @@ class Closing:
         if not Path(self.root, TABLE_WRITTEN).is_file():  # as with --until
             return self._text([f"Done so far: {self.root}/runs/"])
         table = read_summary(self.experiment)
-        lines = [counts_of(states_of(table)), *what_to_change(self.experiment, table)]
-        return self._text([*lines, *where_to_look(self.root, self.ui, self.report)])
+        lines = [count_statuses(network_statuses(table)), *suggest_changes(self.experiment, table)]
+        return self._text([*lines, *list_locations(self.root, self.ui, self.report)])
 
     def failure(self, failed: list[tuple[str, str]]) -> str:
         """Jobs failed: what is done goes into the table and the figures of the grid.
@@ -223,20 +220,24 @@ class Closing:
             failed: (rule, log) of each.
         """
         note_deaths(self.root)
-        table, undone = look(self.experiment)
-        lines = [counts_of(states_of(table)), *what_broke(undone, failed), *self._write(table, figures=True)]
-        lines.append("The same command tries again what broke, and does what is left.")
-        return self._text([*lines, *where_to_look(self.root, self.ui)])
+        table, undone = partial_summary(self.experiment)
+        lines = [
+            count_statuses(network_statuses(table)),
+            *describe_failures(undone, failed),
+            *self._write(table, figures=True),
+        ]
+        lines.append("Run the same command again to retry what failed and finish the rest.")
+        return self._text([*lines, *list_locations(self.root, self.ui)])
 
-    def told_to_end(self) -> str:
+    def interrupted(self) -> str:
         """Ctrl-C or SIGTERM: what is done goes into the table; where the networks under way were saved."""
-        runs = len(self.experiment.cells) * len(self.experiment.seeds)
+        runs = len(self.experiment.grid_points) * len(self.experiment.seeds)
         if runs > MOST_LOOKED_AT:
-            return self._text([f"Stopped. What was under way is saved; {GOES_ON}."])
+            return self._text([f"Stopped. Unfinished networks are saved. {CONTINUE}"])
         note_deaths(self.root)
-        table, undone = look(self.experiment)
-        lines = [counts_of(states_of(table)), *what_broke(undone, []), *where_it_was_saved(undone)]
-        return self._text([*lines, *self._write(table, figures=False), f"Stopped; {GOES_ON}."])
+        table, undone = partial_summary(self.experiment)
+        lines = [count_statuses(network_statuses(table)), *describe_failures(undone, []), *list_saved(undone)]
+        return self._text([*lines, *self._write(table, figures=False), f"Stopped. {CONTINUE}"])
 
     def _write(self, table, figures: bool) -> list[str]:
         """Writes the table of what is done, which the next launch replaces. Returns what stood in the way."""
@@ -247,9 +248,9 @@ class Closing:
                 made = grid_pages(self.experiment, read_summary(self.experiment))
                 write_figures(made, {name: f"{self.root}/figures/{name}.png" for name in made})
         except OSError as error:
-            return [f"The table of what is done could not be written: {error}"]
+            return [f"The table of completed networks could not be written: {error}"]
         return []
 
     def _text(self, lines: list[str]) -> str:
-        kept = f"The table of another grid was here; it is kept, with its configuration, in {self.earlier}/"
+        kept = f"The table of the previous grid and its configuration are kept in {self.earlier}/"
         return "\n".join(["", *lines, *([kept] if self.earlier else [])])

@@ -52,7 +52,9 @@ def _check_mapping(values) -> None:
                 [(path[:2], f": values are nested more than {DEEPEST} deep; they may be {DEEPEST} deep")]
             )
         if seen > MOST_VALUES:
-            raise SettingsError([(path[:1], f": more than {MOST_VALUES:,} values; so many are allowed")])
+            raise SettingsError(
+                [(path[:1], f": more than {MOST_VALUES:,} values; at most {MOST_VALUES:,} are allowed")]
+            )
         if isinstance(value, dict):
             if wrong := [key for key in value if not isinstance(key, str)]:
                 said = f": unknown setting; its name must be text{_no_key(wrong[0])}"
@@ -125,7 +127,7 @@ class Experiment:
         self.axes = self._axes(grid)
         self._refuse_idle_axes()
         self._refuse_too_many()
-        self.cells = self._make_cells()
+        self.grid_points = self._make_grid_points()
         self._refuse_duplicates()
 
     @classmethod
@@ -210,17 +212,19 @@ class Experiment:
                 merged |= own
         return merged
 
-    def _make_cells(self) -> list[GridPoint]:
+    def _make_grid_points(self) -> list[GridPoint]:
         if self.settings.task_file:
             load_task_file(self.settings.task_file)  # a file that cannot be loaded is run once, not at every point
-        cells, problems = [], {}
+        grid_points, problems = [], {}
         for point in itertools.product(*(axis.values for axis in self.axes)):
             overrides = {axis.path: value for axis, value in zip(self.axes, point, strict=True)}
             try:
-                cell = self._cell(RunSettings(**self._run_values(overrides, self.seeds[0])), len(cells))
-                for seed in self.seeds[1:] if cell.settings.network.som_N else ():
-                    cell.run(seed)
-                cells.append(cell)
+                grid_point = self._grid_point(
+                    RunSettings(**self._run_values(overrides, self.seeds[0])), len(grid_points)
+                )
+                for seed in self.seeds[1:] if grid_point.settings.network.som_N else ():
+                    grid_point.run(seed)
+                grid_points.append(grid_point)
             except SettingsError as error:
                 problems |= dict.fromkeys(error.problems)  # each once, in order
             if len(problems) >= 20:
@@ -228,11 +232,11 @@ class Experiment:
         self._check_task_names(problems)
         if problems:
             raise SettingsError(list(problems))
-        for cell in {cell.settings.task: cell for cell in cells}.values():
-            require_criterion(cell.settings.create_task())
-        return cells
+        for grid_point in {grid_point.settings.task: grid_point for grid_point in grid_points}.values():
+            require_criterion(grid_point.settings.create_task())
+        return grid_points
 
-    def _cell(self, run: RunSettings, number: int) -> GridPoint:
+    def _grid_point(self, run: RunSettings, number: int) -> GridPoint:
         values = {}
         for axis in self.axes:
             value = run.create_task().settings if axis.path[0] == "task_settings" else run
@@ -251,20 +255,20 @@ class Experiment:
 
     def _refuse_duplicates(self) -> None:
         seen: dict[str, GridPoint] = {}
-        for cell in self.cells:
-            identity = cell.settings.identity()
+        for grid_point in self.grid_points:
+            identity = grid_point.settings.identity()
             if identity in seen:
-                self._refuse_value_twice(seen[identity].number, cell.number)
+                self._refuse_value_twice(seen[identity].number, grid_point.number)
                 first = seen[identity].path
-                raise SettingsError(f"grid: {first} and {cell.path} are the same grid point; name it once")
-            seen[identity] = cell
-        if len({cell.path for cell in self.cells}) < len(self.cells):
+                raise SettingsError(f"grid: {first} and {grid_point.path} are the same grid point; name it once")
+            seen[identity] = grid_point
+        if len({grid_point.path for grid_point in self.grid_points}) < len(self.grid_points):
             raise SettingsError("grid: two grid points have the same path")
 
     def _refuse_value_twice(self, first: int, second: int) -> None:
         """Raises SettingsError where two equal grid points, by their numbers, differ in one axis alone."""
         differ, left = [], (first, second)
-        for axis in reversed(self.axes):  # the last one is the quickest, see `_make_cells`
+        for axis in reversed(self.axes):  # the last one is the quickest, see `_make_grid_points`
             (i, j), left = (n % len(axis.values) for n in left), tuple(n // len(axis.values) for n in left)
             differ += [(axis, axis.values[i], axis.values[j])] if i != j else []
         if len(differ) == 1:
@@ -275,7 +279,7 @@ class Experiment:
     @cached_property
     def by_path(self) -> dict[str, GridPoint]:
         """The grid point of each path."""
-        return {cell.path: cell for cell in self.cells}
+        return {grid_point.path: grid_point for grid_point in self.grid_points}
 
     def columns(self, stage: str) -> tuple[str, ...]:
         """The axes that a stage has a job of its own for: all but those of what comes after it."""
@@ -289,31 +293,31 @@ class Experiment:
             for name, others in later.items()
         }
 
-    def variant(self, cell: GridPoint, stage: str) -> str:
+    def variant(self, grid_point: GridPoint, stage: str) -> str:
         """Path of the values by which a stage differs for one and the same network: '' or 'refractory~2'."""
         # By name, so that another order of the axes in the configuration is no other variant.
         later = sorted(axis.column for axis in self.axes if axis.path[0] in STAGES[stage].variants)
-        return cell.path_in(later)
+        return grid_point.path_in(later)
 
     @cached_property
-    def _first_cells(self) -> dict[tuple[str, ...], dict[str, GridPoint]]:
+    def _first_grid_points(self) -> dict[tuple[str, ...], dict[str, GridPoint]]:
         """Columns: path in these columns alone: the first grid point there."""
         found = {}
         for columns in {self.columns(stage) for stage in STAGES}:
-            cells = found[columns] = {}
-            for cell in self.cells:
-                cells.setdefault(cell.path_in(columns), cell)
+            grid_points = found[columns] = {}
+            for grid_point in self.grid_points:
+                grid_points.setdefault(grid_point.path_in(columns), grid_point)
         return found
 
-    def cells_of(self, stage: str) -> dict[str, GridPoint]:
+    def grid_points_of(self, stage: str) -> dict[str, GridPoint]:
         """Path: grid point of each of the stage's jobs; points that differ only in later stages have one job."""
-        return self._first_cells[self.columns(stage)]
+        return self._first_grid_points[self.columns(stage)]
 
-    def cell_of(self, values) -> GridPoint:
+    def grid_point_of(self, values) -> GridPoint:
         """The grid point of column: value, as Snakemake's wildcards of some stage have them; the first of several."""
         names = set(values.keys())  # Snakemake's wildcards look for values with `in`
         columns = tuple(axis.column for axis in self.axes if axis.column in names)
-        return self._first_cells[columns][path_of({column: values[column] for column in columns})]
+        return self._first_grid_points[columns][path_of({column: values[column] for column in columns})]
 
     @cached_property
     def blocks(self) -> dict[str, tuple[int, ...]]:
@@ -336,7 +340,11 @@ class Experiment:
 
     def run_names(self) -> list[str]:
         """Names of the folders of all networks of the grid, each once."""
-        return [cell.identity(seed, "training") for cell in self.cells_of("train").values() for seed in self.seeds]
+        return [
+            grid_point.identity(seed, "training")
+            for grid_point in self.grid_points_of("train").values()
+            for seed in self.seeds
+        ]
 
 
 def _grid_problems(grid) -> list:

@@ -16,11 +16,11 @@ from ratecore.experiment.jobs import (
     TABLE_WRITTEN,
     mark_times,
     note_grid,
-    of_other_grids,
     restore_times,
+    stale_files,
     was_copied,
 )
-from ratecore.experiment.launch import cannot_run, quieten, same_snakemake, shell, ui_command
+from ratecore.experiment.launch import cannot_run, hide_errors_after_stop, same_snakemake, shell, ui_command
 from ratecore.experiment.stages.table import stages_of
 from ratecore.system.devices import device_pool
 from ratecore.system.files import network_file_system
@@ -54,7 +54,9 @@ class Launch:
         self._attached = False
 
     @classmethod
-    def of(cls, workflow: Any, experiment: Experiment, *arguments: Any, **named: Any) -> tuple[Launch, bool]:
+    def for_experiment(
+        cls, workflow: Any, experiment: Experiment, *arguments: Any, **named: Any
+    ) -> tuple[Launch, bool]:
         """The launch of an experiment, and whether it is new.
 
         Snakemake reads the Snakefile of a module again for each `use rule` statement.
@@ -69,7 +71,7 @@ class Launch:
     def _closing(self) -> Closing:
         """Creates the object that formats the final messages, with the commands that fit this launch."""
         workflow, directory = self.workflow, self.workflow.overwrite_workdir
-        self._told_to_end = _quietened()
+        self._stop_filter = _hide_errors_after_stop()
         same = same_snakemake(sys.argv, workflow.main_snakefile, workflow.overwrite_configfiles, directory, self.uri)
         repository = Path(workflow.main_snakefile).parents[1]
         ui = ui_command(self.uri, self.experiment.settings.results, repository, directory)
@@ -77,18 +79,18 @@ class Launch:
         seen = None if directory is None else self.experiment.root.resolve()
         return Closing(self.experiment, ui, shell([*same, "--report", "report.html"]), seen)
 
-    def put_times_in_order(self) -> None:
+    def restore_copied_times(self) -> None:
         """Restores the file times of results that were copied, before Snakemake checks them."""
         if not was_copied(self.root):
             return
         try:
             n = restore_times(self.root)
-            said = f"the times of {n} files are put in order, so that no job runs again because of them."
+            said = f"the modification times of {n} files were restored, so that no job is repeated because of them."
         except OSError as error:
-            said = f"its times cannot be put in order, so that all jobs may run again: {error}"
+            said = f"its modification times cannot be restored, so all jobs may run again: {error}"
         print(f"{self.root} is a copy: {said}", file=sys.stderr)
 
-    def look(self, figures: list[str]) -> None:
+    def mark_stale_files(self, figures: list[str]) -> None:
         """Attaches the handlers, and tells Snakemake which files belong to other settings, before it checks file times.
 
         The files are removed in `begin`, when no other launch is active in this folder, and not in a dry run.
@@ -101,7 +103,7 @@ class Launch:
         self.attach()
         if self.stale is not None or self.workflow.touch:
             return
-        self.stale = of_other_grids(self.experiment, stages_of(self.experiment.settings), figures)
+        self.stale = stale_files(self.experiment, stages_of(self.experiment.settings), figures)
         settings = self.experiment.settings
         place, table = f"{self.root}/tracking.json", f"{self.root}/{TABLE_WRITTEN}"
         if Path(place).exists():
@@ -122,7 +124,7 @@ class Launch:
         ours = {"onstart": self.begin, "onsuccess": self.succeed, "onerror": self.fail}
         for name, handler in ours.items():
             theirs = getattr(self.workflow, f"_{name}")  # Snakemake shows what is registered in no other way
-            getattr(self.workflow, name)(partial(_one_after_the_other, handler, theirs))
+            getattr(self.workflow, name)(partial(_call_both, handler, theirs))
 
     def begin(self) -> None:
         """Before the first job. Starts the one process that brings what all jobs record to MLflow.
@@ -139,7 +141,7 @@ class Launch:
         if self.stale is not None:
             note_grid(self.experiment, self.stale)
         for folder in note_deaths(self.root):
-            print(f"{folder}: its process was killed; it resumes from its last checkpoint")
+            print(f"{folder}: its process was killed; training resumes from the last checkpoint")
         self.follower.start()
 
     def succeed(self) -> None:
@@ -149,8 +151,8 @@ class Launch:
 
     def fail(self) -> None:
         """Jobs failed, or Snakemake was told to end."""
-        if self._told_to_end.told:
-            print(self.closing.told_to_end(), flush=True)
+        if self._stop_filter.stopped:
+            print(self.closing.interrupted(), flush=True)
             self._stop_following()
         else:
             self.follower.stop()  # first, so that the table lists the MLflow runs
@@ -194,11 +196,11 @@ class Launch:
 
     def _stop_following(self) -> None:
         """Waits until MLflow is up to date; a second Ctrl-C leaves this to the next call."""
-        saying = "Updating MLflow; press Ctrl-C again to leave this to the next call."
-        slow = threading.Timer(2.0, print, [saying], {"flush": True})
+        message = "Updating MLflow; press Ctrl-C again to leave this to the next call."
+        slow = threading.Timer(2.0, print, [message], {"flush": True})
         slow.start()
         try:
-            self._told_to_end.listen_again()
+            self._stop_filter.listen_again()
             self.follower.stop()
         except KeyboardInterrupt:
             print("The next call, or `ratecore replay`, will update MLflow.")
@@ -206,12 +208,12 @@ class Launch:
             slow.cancel()
 
 
-def _one_after_the_other(ours: Callable[[], None], theirs: Callable[[Any], None], log: Any) -> None:
+def _call_both(ours: Callable[[], None], theirs: Callable[[Any], None], log: Any) -> None:
     ours()
     theirs(log)
 
 
-def _quietened():
+def _hide_errors_after_stop():
     from snakemake.logging import logger
 
-    return quieten(logger)
+    return hide_errors_after_stop(logger)

@@ -84,7 +84,7 @@ def _written(path: Path) -> int | None:
     return written if isinstance(written, int) and 0 <= written < 2**63 else None
 
 
-def of_other_grids(experiment: Experiment, stages, figures=()) -> list[str]:
+def stale_files(experiment: Experiment, stages, figures=()) -> list[str]:
     """The files of jobs that were written for other settings, seeds or code of a task than those asked for now.
 
     Only a look at one file if the grid is that of the last launch.
@@ -106,7 +106,7 @@ def of_other_grids(experiment: Experiment, stages, figures=()) -> list[str]:
 
 
 def note_grid(experiment: Experiment, stale: list[str]) -> None:
-    """Removes what `of_other_grids` named, and notes the grid of which all files are now."""
+    """Removes what `stale_files` named, and notes the grid of which all files are now."""
     for path in stale:
         Path(path).unlink(missing_ok=True)
     if _json(experiment.root / GRID) != (now := _grid_of(experiment)):
@@ -114,7 +114,7 @@ def note_grid(experiment: Experiment, stale: list[str]) -> None:
 
 
 def _grid_of(experiment: Experiment) -> dict[str, str]:
-    tasks = {cell.settings.task: cell.settings for cell in experiment.cells}
+    tasks = {grid_point.settings.task: grid_point.settings for grid_point in experiment.grid_points}
     code = {name: task_code(type(settings.create_task())) for name, settings in tasks.items()}
     return {
         "grid": hash_of({"settings": grid_hash(experiment.settings), "code": code}),
@@ -124,11 +124,11 @@ def _grid_of(experiment: Experiment) -> dict[str, str]:
 
 def _jobs(experiment: Experiment, stage: str):
     """(file, identities of its runs) of each job of a stage. A run that failed in training has that identity."""
-    for path, cell in experiment.cells_of(stage).items():
+    for path, grid_point in experiment.grid_points_of(stage).items():
         for name, seeds in experiment.blocks.items():
             file = f"{experiment.root.as_posix()}/jobs/{stage}/{path}/seeds~{name}.json"
             if os.path.exists(file):
-                yield file, [{cell.identity(seed, *STAGES[s].settings) for s in (stage, TRAIN)} for seed in seeds]
+                yield file, [{grid_point.identity(seed, *STAGES[s].settings) for s in (stage, TRAIN)} for seed in seeds]
 
 
 def _is_of(path: str, runs: list[set[str]]) -> bool:

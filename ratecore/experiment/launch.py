@@ -15,7 +15,7 @@ from ratecore.system.redaction import without_secrets
 from ratecore.tracking.mlflow.sqlite import sqlite_file
 
 
-class ToldToEnd(logging.Filter):
+class StopFilter(logging.Filter):
     """Knows from Snakemake's messages whether it was told to end (Ctrl-C, SIGTERM).
 
     As a filter of a handler it keeps back the errors after that: every job ends with one then, in red and with its
@@ -23,17 +23,17 @@ class ToldToEnd(logging.Filter):
     which would leave without these words, with a traceback in their place.
     """
 
-    SAYINGS = ("Terminating processes on user request", "Will exit after finishing", "Cancelling snakemake")
+    MESSAGES = ("Terminating processes on user request", "Will exit after finishing", "Cancelling snakemake")
 
     def __init__(self):
         super().__init__()
-        self.told = self._patience = False
+        self.stopped = self._patience = False
         self._before = None  # what a Ctrl-C did before the first
 
     def see(self, record: logging.LogRecord) -> bool:
         """As a filter of a logger: takes note, and lets everything pass."""
-        if not self.told and str(record.msg).startswith(self.SAYINGS):
-            self.told = True
+        if not self.stopped and str(record.msg).startswith(self.MESSAGES):
+            self.stopped = True
             if threading.current_thread() is threading.main_thread():  # no other can ask for signals
                 self._before = signal.signal(signal.SIGINT, self._again)
         return True
@@ -41,7 +41,7 @@ class ToldToEnd(logging.Filter):
     def _again(self, number, frame) -> None:
         if not self._patience:
             self._patience = True
-            os.write(2, b"\nWhat is under way is being saved, which takes seconds; Ctrl-\\ ends at once.\n")
+            os.write(2, b"\nSaving unfinished networks, which takes a few seconds. Press Ctrl-\\ to quit at once.\n")
 
     def listen_again(self) -> None:
         """Lets Ctrl-C end what comes after the closing words."""
@@ -50,17 +50,17 @@ class ToldToEnd(logging.Filter):
             self._before = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not self.told or record.levelno < logging.ERROR
+        return not self.stopped or record.levelno < logging.ERROR
 
 
-def quieten(logger: logging.Logger) -> ToldToEnd:
+def hide_errors_after_stop(logger: logging.Logger) -> StopFilter:
     """Has Snakemake's terminal show no errors once it was told to end; its log file keeps them."""
-    told = ToldToEnd()
-    logger.addFilter(told.see)
+    stop = StopFilter()
+    logger.addFilter(stop.see)
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-            handler.addFilter(told)
-    return told
+            handler.addFilter(stop)
+    return stop
 
 
 def cannot_run(cores: int | None, nodes: int | None, rate: int | None, threads: int | None) -> list[str]:

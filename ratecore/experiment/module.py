@@ -10,7 +10,7 @@ from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.reading import local_path
 
 
-def own_part(whole: Mapping, config: Mapping, given: Mapping) -> Mapping:
+def module_overrides(whole: Mapping, config: Mapping, given: Mapping) -> Mapping:
     """The values of `--config` that a module is given.
 
     Args:
@@ -25,12 +25,12 @@ def own_part(whole: Mapping, config: Mapping, given: Mapping) -> Mapping:
         return given
     for key, section in whole.items():
         if isinstance(section, Mapping) and isinstance(given.get(key), Mapping):
-            if found := own_part(section, config, given[key]):
+            if found := module_overrides(section, config, given[key]):
                 return found
     return {}
 
 
-def placed(config: Mapping, prefixed: Callable[[str], str]) -> tuple[Mapping, str]:
+def apply_prefix(config: Mapping, prefixed: Callable[[str], str]) -> tuple[Mapping, str]:
     """The configuration with its results folder where `prefix:` or `replace_prefix:` of a module puts it.
 
     Snakemake puts the prefix before the paths of rules, and knows nothing of the paths in a configuration: scripts, the

@@ -22,8 +22,8 @@ UNITS = {
 
 def plan(experiment: Experiment) -> list[str]:
     """How many networks a grid has, and the values of each axis with their units, a line each."""
-    points, seeds = len(experiment.cells_of(TRAIN)), len(experiment.seeds)
-    variants = len(experiment.cells) // points
+    points, seeds = len(experiment.grid_points_of(TRAIN)), len(experiment.seeds)
+    variants = len(experiment.grid_points) // points
     lines = [
         f"{experiment.settings.experiment}: {_count(points * seeds, 'network')} "
         f"({_count(points, 'grid point')} x {_count(seeds, 'seed')})"
@@ -76,12 +76,12 @@ def _taus(taus) -> str:
 
 
 def announcement(experiment: Experiment, quiet: bool = False) -> str:
-    """The plan, unless it is to be quiet, and the cautions, as a workflow shows them before its first job."""
-    warnings = [f"WARNING: {sentence}." for sentence in cautions(experiment)]
+    """The plan, unless it is to be quiet, and the find_cautions, as a workflow shows them before its first job."""
+    warnings = [f"WARNING: {sentence}." for sentence in find_cautions(experiment)]
     return "\n".join([*([] if quiet else plan(experiment)), *warnings])
 
 
-def cautions(experiment: Experiment) -> list[str]:
+def find_cautions(experiment: Experiment) -> list[str]:
     """A sentence for each setting that has no effect, keeps networks from counting as trained, or looks like a slip of
     units. None of them is an error: each can be what somebody wants.
     """
@@ -92,7 +92,7 @@ def cautions(experiment: Experiment) -> list[str]:
 
 def _values(experiment: Experiment, section: str, key: str) -> set:
     """The values that a setting has over the grid."""
-    return {getattr(getattr(cell.settings, section), key) for cell in experiment.cells}
+    return {getattr(getattr(grid_point.settings, section), key) for grid_point in experiment.grid_points}
 
 
 def _chosen(experiment: Experiment, *path: str) -> bool:
@@ -138,19 +138,20 @@ def _of_durations(experiment: Experiment) -> Iterator[str]:
     One alone, such as a delay, is as often meant.
     """
     seen = set()
-    for cell in experiment.cells:
-        given = {key: value for key, value in cell.settings.task_settings.items() if key in DURATIONS}
-        if not given or (place := (cell.settings.task, *given.items())) in seen:
+    for grid_point in experiment.grid_points:
+        given = {key: value for key, value in grid_point.settings.task_settings.items() if key in DURATIONS}
+        if not given or (place := (grid_point.settings.task, *given.items())) in seen:
             continue
         seen.add(place)
-        defaults = cell.settings.create_task().defaults
+        defaults = grid_point.settings.create_task().defaults
         fivefold = [key for key, value in given.items() if defaults.get(key) and value == defaults[key] * RATE_STEP]
         if "T" in fivefold or 1 < len(fivefold) == len(given):
             values = ", ".join(f"{key} = {given[key]:g}" for key in fivefold)
             meant = ", ".join(f"{given[key] / RATE_STEP:g}" for key in fivefold)
+            are = "is" if len(fivefold) == 1 else "are"
             yield (
-                f"task_settings of {cell.settings.task}: {values} {'is' if len(fivefold) == 1 else 'are'} in steps of "
-                f"{RATE_STEP:g} ms; if ms were meant, write {meant}"
+                f"task_settings of {grid_point.settings.task}: {values} {are} in steps of {RATE_STEP:g} ms; "
+                f"if ms were meant, write {meant}"
             )
 
 
@@ -166,9 +167,9 @@ def _of_spiking_units(experiment: Experiment) -> Iterator[str]:
         for value in sorted(v for v in _values(experiment, "spiking", key) if v and abs(v) < 0.1):
             yield f"spiking.{key} = {value:g} is in mV; if volts were meant, write {value * 1000:g}"
     windows = {
-        (stimulation.window, cell.settings.create_task().T * RATE_STEP)
-        for cell in experiment.cells
-        if (stimulation := cell.settings.spiking.stimulation).mode != "none" and stimulation.window
+        (stimulation.window, grid_point.settings.create_task().T * RATE_STEP)
+        for grid_point in experiment.grid_points
+        if (stimulation := grid_point.settings.spiking.stimulation).mode != "none" and stimulation.window
     }
     for (start, end), whole in sorted(windows):
         what = f"spiking.stimulation.window = [{start:g}, {end:g}]"
@@ -182,11 +183,11 @@ def _of_training(experiment: Experiment) -> Iterator[str]:
     """Criteria that no network can meet."""
     none = "so no network counts as trained" + (", and none is converted" if experiment.settings.convert else "")
     found = {}
-    for cell in experiment.cells:
-        training = cell.settings.training
-        key = (cell.settings.task, training)
+    for grid_point in experiment.grid_points:
+        training = grid_point.settings.training
+        key = (grid_point.settings.task, training)
         if key not in found:
-            task = cell.settings.create_task()
+            task = grid_point.settings.create_task()
             found[key] = getattr(task, "min_trials", 0) if training.min_trials is None else training.min_trials
     sentences = []
     for (task, training), least in found.items():
@@ -246,7 +247,7 @@ def _of_idle(experiment: Experiment) -> Iterator[str]:
     s = experiment.settings
     if s.tracking.uri and os.environ.get("MLFLOW_TRACKING_URI"):
         yield "tracking.uri has no effect: MLFLOW_TRACKING_URI in the environment comes first"
-    tasks = {task_key(cell.settings.task): cell for cell in experiment.cells}
+    tasks = {task_key(grid_point.settings.task): grid_point for grid_point in experiment.grid_points}
     for name in s.task_settings:
         if isinstance(s.task_settings[name], dict) and task_key(name) not in tasks:
             yield f"task_settings.{name} has no effect: no grid point has that task"
@@ -261,7 +262,7 @@ def _of_idle(experiment: Experiment) -> Iterator[str]:
             if key in s.model_fields_set:
                 yield f"{key} = {shown(getattr(s, key))} has no effect with device = 'cpu'"
     if _chosen(experiment, "evaluation", "psychometric_trials"):
-        if not any(getattr(cell.settings.create_task(), "evidence_levels", ()) for cell in tasks.values()):
+        if not any(getattr(grid_point.settings.create_task(), "evidence_levels", ()) for grid_point in tasks.values()):
             yield f"evaluation.psychometric_trials has no effect: {', '.join(tasks)} grades no evidence"
 
 
@@ -272,16 +273,16 @@ def _of_idle_spiking(experiment: Experiment) -> Iterator[str]:
             if name in SECTIONS and getattr(s, name).model_fields_set:
                 yield f"{name} has no effect with convert = false"
         return
-    cells = experiment.cells
+    grid_points = experiment.grid_points
     idle = sorted(
         key
         for key in ("units", "window", "amplitude", "probability")
         if _chosen(experiment, "spiking", "stimulation", key)
     )
-    if idle and all(cell.settings.spiking.stimulation.mode == "none" for cell in cells):
+    if idle and all(grid_point.settings.spiking.stimulation.mode == "none" for grid_point in grid_points):
         yield f"spiking.stimulation.{', '.join(idle)} {_has(idle)} no effect with mode = 'none'"
     if _chosen(experiment, "conversion", "lesion", "synapses") and not any(
-        cell.settings.conversion.lesion.fraction for cell in cells
+        grid_point.settings.conversion.lesion.fraction for grid_point in grid_points
     ):
         yield "conversion.lesion.synapses has no effect with fraction = 0"
 

@@ -15,7 +15,7 @@ def say(text: str, file) -> None:
         print(text, file=file, flush=True)
 
 
-def told(error: BaseException) -> str:
+def saved_at(error: BaseException) -> str:
     """Where work was that has been told to end: ', saved at trial 10,800', or nothing where that is not known."""
     trial = getattr(error, "trial", None)
     return "" if trial is None else f", saved at trial {trial:,}"

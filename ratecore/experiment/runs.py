@@ -43,16 +43,16 @@ class Run:
     grid_point: int = 0
 
     @classmethod
-    def at(cls, experiment: Experiment, cell: GridPoint, seed: int) -> Run:
+    def at(cls, experiment: Experiment, grid_point: GridPoint, seed: int) -> Run:
         """The run at a grid point and a seed."""
-        settings = cell.run(seed)
+        settings = grid_point.run(seed)
         columns = experiment.columns(TRAIN)
-        network = experiment.cells_of(TRAIN)[cell.path_in(columns)]
+        network = experiment.grid_points_of(TRAIN)[grid_point.path_in(columns)]
         swept = [a.column for a in experiment.axes if len(a.values) > 1 and a.column in columns and a.column != "task"]
-        parts = [*(f"{column}={cell.values[column]}" for column in swept), f"seed={seed}"]
-        name = " ".join([cell.values["task"], *parts])
-        labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path_in(columns)}
-        variants = {stage: path for stage in STAGES if (path := experiment.variant(cell, stage))}
+        parts = [*(f"{column}={grid_point.values[column]}" for column in swept), f"seed={seed}"]
+        name = " ".join([grid_point.values["task"], *parts])
+        labels = {"name": name, "grid": experiment.settings.experiment, "cell": grid_point.path_in(columns)}
+        variants = {stage: path for stage in STAGES if (path := experiment.variant(grid_point, stage))}
         return cls(experiment.folder(settings), experiment.root, settings, labels, variants, network.number)
 
     def step(self, stage: str) -> str:
@@ -174,7 +174,7 @@ class Run:
             try:
                 stack.enter_context(locked(lock, wait=False))
             except BlockingIOError:
-                message = f"another process is at work on it and is waited for (`fuser {lock}` finds it)"
+                message = f"waiting for another process that works on this network (`fuser {lock}` finds it)"
                 say(f"{self.name(TRAIN)}: {message}", log or sys.stderr)
                 stack.enter_context(locked(lock))
             yield

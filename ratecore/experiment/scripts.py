@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import write_job
-from ratecore.experiment.progress import say, told
+from ratecore.experiment.progress import saved_at, say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import StageError, do_stage
 from ratecore.experiment.stages.table import STAGES, function_of
@@ -60,7 +60,7 @@ def logging_to(path):
         except BaseException as error:
             code = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else getattr(error, "code", None)
             if isinstance(code, int) and code > 128:
-                say(f"told to end{told(error)}; the same command goes on", sys.stderr)
+                say(f"stopped{saved_at(error)}; run the same command to continue", sys.stderr)
                 raise SystemExit(code) from None
             with suppress(OSError):
                 traceback.print_exc()
@@ -84,15 +84,15 @@ def draw_point(snakemake):
 
         experiment = Experiment.from_config(snakemake.config)
         draw = function_of(STAGES[snakemake.params.stage].point_figures.draw)
-        write_figures(draw(experiment, experiment.cell_of(snakemake.wildcards)), dict(snakemake.output.items()))
+        write_figures(draw(experiment, experiment.grid_point_of(snakemake.wildcards)), dict(snakemake.output.items()))
 
 
 def do_block(snakemake):
     """Runs the stage in a job's `params` for the block of the job and writes the outcomes to the job's output."""
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)
-        cell = experiment.cell_of(snakemake.wildcards)
-        runs = [Run.at(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
+        grid_point = experiment.grid_point_of(snakemake.wildcards)
+        runs = [Run.at(experiment, grid_point, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
         outcomes = do_stage(snakemake.params.stage, runs, experiment.settings, snakemake.threads)
         rows = [
             {"seed": run.settings.seed, "folder": run.relative(run.folder)}

@@ -31,7 +31,11 @@ def grid_figures(experiment: Experiment) -> dict[str, GridFigure]:
 
 def all_runs(experiment: Experiment):
     """(grid point, run) of every run of the grid, in the order of its points and seeds."""
-    return ((cell, Run.at(experiment, cell, seed)) for cell in experiment.cells for seed in experiment.seeds)
+    return (
+        (grid_point, Run.at(experiment, grid_point, seed))
+        for grid_point in experiment.grid_points
+        for seed in experiment.seeds
+    )
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,14 @@ class Undone:
         return self.run.name(self.stage)
 
 
-def log_of(experiment: Experiment, cell: GridPoint, seed: int, stage: str) -> Path:
+def log_of(experiment: Experiment, grid_point: GridPoint, seed: int, stage: str) -> Path:
     """Log of the job that does a stage for one seed of a grid point."""
     (block,) = [name for name, seeds in experiment.blocks.items() if seed in seeds]
-    return experiment.root / "logs" / stage / cell.path_in(experiment.columns(stage)) / f"seeds~{block}.log"
+    return experiment.root / "logs" / stage / grid_point.path_in(experiment.columns(stage)) / f"seeds~{block}.log"
 
 
-def _undone(experiment: Experiment, cell: GridPoint, run: Run, stage: str, ends: dict) -> Undone:
-    log = log_of(experiment, cell, run.settings.seed, stage)
+def _undone(experiment: Experiment, grid_point: GridPoint, run: Run, stage: str, ends: dict) -> Undone:
+    log = log_of(experiment, grid_point, run.settings.seed, stage)
     end = ends.get(run.step(stage), {})
     if end.get("identity") != run.identity(stage) or end.get("status") not in ("broken", "killed", "interrupted"):
         return Undone(run, stage, log, "not done")
@@ -73,7 +77,7 @@ def _undone(experiment: Experiment, cell: GridPoint, run: Run, stage: str, ends:
 
 
 def summary_row(
-    experiment: Experiment, cell: GridPoint, run: Run, stages: dict[str, Stage], mirrored: Mirrored
+    experiment: Experiment, grid_point: GridPoint, run: Run, stages: dict[str, Stage], mirrored: Mirrored
 ) -> tuple[dict, Undone | None]:
     """A run's row of summary.csv, and what it still has to go through.
 
@@ -85,7 +89,7 @@ def summary_row(
     train = found[TRAIN] or {}
     failed = train.get("status") == "failed"
     missing = [name for name, end in found.items() if end is None and not failed]
-    undone = _undone(experiment, cell, run, missing[0], ends) if missing else None
+    undone = _undone(experiment, grid_point, run, missing[0], ends) if missing else None
     results = {name: end or {} for name, end in found.items()}
     columns = {
         column: results[name].get(key) for name, stage in stages.items() for column, key in stage.columns.items()
@@ -96,7 +100,7 @@ def summary_row(
         for key in stage.paths
     }
     row = {
-        **cell.values,
+        **grid_point.values,
         "seed": run.settings.seed,
         "status": undone.status if undone else "failed" if failed else "trained" if train["trained"] else "not trained",
         "trained": None if "status" not in train else bool(train.get("trained", False)),
@@ -110,7 +114,7 @@ def summary_row(
     return row, undone
 
 
-def look(experiment: Experiment):
+def partial_summary(experiment: Experiment):
     """The table of the grid as far as it is done.
 
     Returns:
@@ -121,13 +125,18 @@ def look(experiment: Experiment):
     import pandas as pd
 
     rows, undone, stages, mirrored = [], [], stages_of(experiment.settings), Mirrored(experiment.root)
-    for cell, run in all_runs(experiment):
+    for grid_point, run in all_runs(experiment):
         try:
-            row, left = summary_row(experiment, cell, run, stages, mirrored)
+            row, left = summary_row(experiment, grid_point, run, stages, mirrored)
         except RecordError as error:
             left = Undone(run, TRAIN, run.record.path, "broke", str(error))
-            row = {**cell.values, "seed": run.settings.seed, "status": "broke", "folder": run.relative(run.folder),
-                   "error": str(error)}  # fmt: skip
+            row = {
+                **grid_point.values,
+                "seed": run.settings.seed,
+                "status": "broke",
+                "folder": run.relative(run.folder),
+                "error": str(error),
+            }
         rows.append(row)
         undone += [left] if left else []
     table = pd.DataFrame(rows, columns=list(max(rows, key=len)))
@@ -143,15 +152,15 @@ def summarize(experiment: Experiment):
     import pandas as pd
 
     rows, missing, stages, mirrored = [], [], stages_of(experiment.settings), Mirrored(experiment.root)
-    for cell, run in all_runs(experiment):
-        row, undone = summary_row(experiment, cell, run, stages, mirrored)
+    for grid_point, run in all_runs(experiment):
+        row, undone = summary_row(experiment, grid_point, run, stages, mirrored)
         rows.append(row)
         missing += [f"{undone.name}: '{undone.stage}' is not done"] if undone else []
     if missing:
         more = f"\n  ... and {len(missing) - 20} more" if len(missing) > 20 else ""
         raise IncompleteError(
-            f"{len(missing)} of {len(rows)} runs are not whole; `snakemake --forcerun {TRAIN}` does "
-            "what is missing and nothing else:\n  " + "\n  ".join(missing[:20]) + more
+            f"{len(missing)} of {len(rows)} runs are not complete; `snakemake --forcerun {TRAIN}` does "
+            "only what is missing:\n  " + "\n  ".join(missing[:20]) + more
         )
     return pd.DataFrame(rows).astype({"n_trials": "Int64"})
 
@@ -237,7 +246,7 @@ def loss_curve(run: Run) -> tuple[list, list, bool]:
     return trials, [tests[trial]["test_loss"] for trial in trials], bool(end.get("trained", False))
 
 
-def point_figures(experiment: Experiment, cell: GridPoint) -> dict:
+def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict:
     """The figures of one grid point over its seeds: loss curves, outputs, taus, weights (of the first seed).
 
     Returns:
@@ -248,8 +257,8 @@ def point_figures(experiment: Experiment, cell: GridPoint) -> dict:
     from ratecore import figures
     from ratecore.formats import load_scores, result_from_pth
 
-    runs = [Run.at(experiment, cell, seed) for seed in experiment.seeds]
-    settings, title = cell.settings, cell.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
+    runs = [Run.at(experiment, grid_point, seed) for seed in experiment.seeds]
+    settings, title = grid_point.settings, grid_point.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
     made = {"loss_curves": figures.loss_curves(curves, settings.training.loss_threshold, title)}
     scored = [run for run in runs if run.evaluation.is_file()]
@@ -271,18 +280,18 @@ def point_figures(experiment: Experiment, cell: GridPoint) -> dict:
     return made
 
 
-def spiking_figures(experiment: Experiment, cell: GridPoint) -> dict:
+def spiking_figures(experiment: Experiment, grid_point: GridPoint) -> dict:
     """The figures of one grid point's spiking networks over its seeds, see `figures.of_conversions`; none where no
     network was trained.
     """
     from ratecore import figures
     from ratecore.formats import load_comparison
 
-    runs = [Run.at(experiment, cell, seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, grid_point, seed) for seed in experiment.seeds]
     stage = WRITTEN_BY["conversion"].name
     converted = [run for run in runs if "lambda" in (run.outcome(stage, verify=False) or {})]
     searches = {f"seed {run.settings.seed}": read_sealed_json(run.conversion) for run in converted}
-    return figures.of_conversions(searches, [load_comparison(run.comparison) for run in converted], cell.path)
+    return figures.of_conversions(searches, [load_comparison(run.comparison) for run in converted], grid_point.path)
 
 
 def write_figures(made: dict, paths: dict[str, str | Path]) -> None:

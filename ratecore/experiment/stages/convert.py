@@ -34,7 +34,7 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
         return _skipped(run, f"the network was not trained within {result.n_trials:,} trials", log)
     mat = _exported(run)
     model, task = model_of(result.net, result.initial), s.create_task()
-    kept = KeptTrials(run, log)
+    kept = SavedTrials(run, log)
     found, scored = convert(model, task, s.conversion, s.spiking, seed=s.seed, threads=threads, earlier=kept.load(),
                             on_round=kept.save)  # fmt: skip
     summary = found.summary()
@@ -87,7 +87,7 @@ def _end(summary: dict) -> dict:
     return {"lambda": summary["lambda"], **known, "search": [[value, perf] for value, perf in pairs]}
 
 
-class KeptTrials:
+class SavedTrials:
     """The trials of a search under way, in a file from which a search that was killed resumes.
 
     Variants of a network whose searches are the same share the file, as lesions do with the intact network.
@@ -121,7 +121,7 @@ class KeptTrials:
         except FileNotFoundError:
             return {}
         except (ValueError, TypeError) as error:
-            say(f"{self.run.name(STAGE)}: {error}; the search starts again", self.log)
+            say(f"{self.run.name(STAGE)}: {error}; the search starts over", self.log)
             return {}
 
     def save(self, outcomes: dict) -> None:

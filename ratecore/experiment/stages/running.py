@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from ratecore.experiment.progress import say, told
+from ratecore.experiment.progress import saved_at, say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import STAGES, TRAIN, function_of
@@ -58,17 +58,17 @@ def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None
     log = log or sys.stderr
 
     def do(run):
-        return attempted(stage, run, lambda: _outcome(stage, run, work, log), log)
+        return attempt_run(stage, run, lambda: _outcome(stage, run, work, log), log)
 
     if workers > 1 and len(runs) > 1:
         table.code_hash(stage)  # which every process would otherwise compute for itself
         found = side_by_side(do, runs, workers)
     else:
         found = [do(run) for run in runs]
-    return all_or_error(stage, found)
+    return outcomes_or_error(stage, found)
 
 
-def all_or_error(stage: str, found: list[tuple[dict | None, str]]) -> list[dict]:
+def outcomes_or_error(stage: str, found: list[tuple[dict | None, str]]) -> list[dict]:
     """The outcomes of a block. Raises StageError, which names what broke."""
     broken = [error for _, error in found if error]
     if broken:
@@ -76,7 +76,7 @@ def all_or_error(stage: str, found: list[tuple[dict | None, str]]) -> list[dict]
     return [outcome for outcome, _ in found]
 
 
-def attempted(stage: str, run: Run, work, log) -> tuple[dict | None, str]:
+def attempt_run(stage: str, run: Run, work, log) -> tuple[dict | None, str]:
     """What `work()` returns for a run and '', or None and the error, so that the rest of the block is still done."""
     name = run.name(stage)
     try:
@@ -88,12 +88,12 @@ def attempted(stage: str, run: Run, work, log) -> tuple[dict | None, str]:
 
 def _outcome(stage: str, run: Run, work, log) -> dict:
     """The `end` event of a run's stage, which is done if it is not complete."""
-    with at_work(stage, run, log) as outcome:
+    with locked_outcome(stage, run, log) as outcome:
         return _do(stage, run, work, log) if outcome is None else outcome
 
 
 @contextlib.contextmanager
-def at_work(stage: str, run: Run, log):
+def locked_outcome(stage: str, run: Run, log):
     """The lock of a run for which a stage is to be done; gives the outcome if it is complete.
 
     Figures that another version of the code has drawn are drawn again.
@@ -106,7 +106,7 @@ def at_work(stage: str, run: Run, log):
             if outcome and _has_old_figures(stage, run, outcome):
                 outcome = _redraw(stage, run, outcome, log)
         if outcome:
-            say(f"{run.name(stage)}: {stage} is done already", log)
+            say(f"{run.name(stage)}: {stage} is already done", log)
             _forget_checkpoints(stage, run)
         yield outcome
 
@@ -124,7 +124,7 @@ def _has_old_figures(stage: str, run: Run, outcome: dict) -> bool:
 
 def _redraw(stage: str, run: Run, outcome: dict, log) -> dict:
     """Draws a run's figures from its files. Returns the stage's new `end`, with the numbers of the one before."""
-    say(f"{run.name(stage)}: the figures of {stage} are drawn again, since the code that draws them has changed", log)
+    say(f"{run.name(stage)}: redrawing the figures of {stage}, because their code has changed", log)
     run.note_open()
     files = outcome.get("files", {}) | function_of(STAGES[stage].redraw)(run)
     end = {key: value for key, value in outcome.items() if key not in ("event", "stage", "time")}
@@ -153,7 +153,7 @@ def _failed_before(stage: str, run: Run) -> dict | None:
 
 def _do(stage: str, run: Run, work, log) -> dict:
     # A signal that comes when the work has saved everything waits until the record says that it is done.
-    with _signals(stage), recorded(stage, run, log) as end:
+    with _signals(stage), recording(stage, run, log) as end:
         end |= work(run)
     return end
 
@@ -161,13 +161,13 @@ def _do(stage: str, run: Run, work, log) -> dict:
 def _signals(stage: str):
     if not STAGES[stage].polls_signals:
         return contextlib.nullcontext()
-    from ratecore.experiment.checkpoints import waiting_signals
+    from ratecore.experiment.checkpoints import deferred_signals
 
-    return waiting_signals()
+    return deferred_signals()
 
 
 @contextlib.contextmanager
-def recorded(stage: str, run: Run, log):
+def recording(stage: str, run: Run, log):
     """The stage's `start` and `end` in the run's record; what is put into the dict given is part of the `end`."""
     start = {"identity": run.identity(stage), "labels": run.labels, "grid_point": run.grid_point,
              "settings": _settings(run, stage)}  # fmt: skip
@@ -186,10 +186,10 @@ def recorded(stage: str, run: Run, log):
         end |= {"status": "failed", "error": str(error)}
         say(f"{run.name(stage)}: {stage} failed: {error}", log)
     except BaseException as error:
-        told_to_end = isinstance(error, SystemExit | KeyboardInterrupt)
-        message = f"told to end{told(error)}" if told_to_end else f"{type(error).__name__}: {error}"
-        end |= {"status": "interrupted" if told_to_end else "broken", "error": message}
-        if told_to_end and getattr(error, "trial", None) is not None:
+        is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
+        message = f"stopped{saved_at(error)}" if is_stopped else f"{type(error).__name__}: {error}"
+        end |= {"status": "interrupted" if is_stopped else "broken", "error": message}
+        if is_stopped and getattr(error, "trial", None) is not None:
             end["n_trials"] = error.trial
         _end(run, stage, end)
         raise

@@ -7,7 +7,14 @@ import sys
 
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages.running import all_or_error, at_work, attempted, record_file, recorded, run_block
+from ratecore.experiment.stages.running import (
+    attempt_run,
+    locked_outcome,
+    outcomes_or_error,
+    record_file,
+    recording,
+    run_block,
+)
 from ratecore.settings.experiment import ExperimentSettings
 
 STAGE = "train"
@@ -24,7 +31,7 @@ def _checkpoints(run: Run, signals, log):
         earlier = earlier_training(run.root, run.folder, run.settings, device)
         if earlier is None:
             return None
-        done = "is trained already" if earlier.result.trained else f"goes on at trial {earlier.result.n_trials:,}"
+        done = "is already trained" if earlier.result.trained else f"continues from trial {earlier.result.n_trials:,}"
         differs = earlier.differences(run.settings)
         say(f"{run.name(STAGE)}: {done} with {differs} ({earlier.folder})", log or sys.stderr)
         return earlier.result
@@ -76,11 +83,11 @@ def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None
 
     no_gpu: why it is trained on the CPU where a GPU was to be taken, for the record.
     """
-    from ratecore.experiment.checkpoints import waiting_signals
+    from ratecore.experiment.checkpoints import deferred_signals
     from ratecore.rate.training import train
 
     tests = Tests(run, log)
-    with waiting_signals() as signals:
+    with deferred_signals() as signals:
         result = train(run.settings, device, tests, _checkpoints(run, signals, log))
         tests.record(result)  # an earlier training may have left nothing to do
         end = _save(run, result, device)
@@ -120,30 +127,30 @@ def train_batched(runs: list[Run], device: str, log=None) -> list[dict]:
         for run in sorted(runs, key=lambda run: run.folder):
 
             def lock(run=run):
-                return locks.enter_context(at_work(STAGE, run, log))
+                return locks.enter_context(locked_outcome(STAGE, run, log))
 
-            found[run.folder] = attempted(STAGE, run, lock, log)
+            found[run.folder] = attempt_run(STAGE, run, lock, log)
         found |= _train_undone([run for run in runs if found[run.folder] == (None, "")], device, log)
-    return all_or_error(STAGE, [found[run.folder] for run in runs])
+    return outcomes_or_error(STAGE, [found[run.folder] for run in runs])
 
 
 def _train_undone(runs: list[Run], device: str, log) -> dict:
     """Folder: (outcome, error message) of runs that are locked and not complete."""
-    from ratecore.experiment.checkpoints import waiting_signals
+    from ratecore.experiment.checkpoints import deferred_signals
     from ratecore.rate.block import train_block
 
     found, going = {}, []
-    with waiting_signals() as signals, contextlib.ExitStack() as block:
+    with deferred_signals() as signals, contextlib.ExitStack() as block:
         for run in runs:
             stack = block.enter_context(contextlib.ExitStack())
 
             def begin(run=run, stack=stack):
                 checkpoints = _checkpoints(run, signals, log)
                 earlier = checkpoints.load()
-                end = stack.enter_context(recorded(STAGE, run, log))
+                end = stack.enter_context(recording(STAGE, run, log))
                 going.append((run, stack, end, checkpoints, Tests(run, log), earlier))
 
-            found[run.folder] = attempted(STAGE, run, begin, log)
+            found[run.folder] = attempt_run(STAGE, run, begin, log)
         if not going:
             return found
         started, _, _, checkpoints, tests_of, results = zip(*going, strict=True)
@@ -160,5 +167,5 @@ def _train_undone(runs: list[Run], device: str, log) -> dict:
                     end.update(_save(run, outcome, device))
                 return end
 
-            found[run.folder] = attempted(STAGE, run, finish, log)
+            found[run.folder] = attempt_run(STAGE, run, finish, log)
     return found
