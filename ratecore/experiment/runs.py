@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ratecore.experiment.grid import Experiment, GridPoint
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.points import GridPoint
 from ratecore.experiment.progress import say
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import STAGES, TRAIN, WRITTEN_BY

@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratecore.experiment.grid import Experiment, GridPoint
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.points import GridPoint
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import TRAIN, WRITTEN_BY, GridFigure, Stage, stages_of
 from ratecore.system.files import read_sealed_json, write_atomic

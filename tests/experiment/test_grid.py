@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from ratecore.experiment.axes import RESERVED, format_value
-from ratecore.experiment.grid import Experiment, block_name
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.seeds import block_name
 from ratecore.experiment.runs import Run
 from ratecore.settings.base import SettingsError
 from ratecore.settings.experiment import ExperimentSettings, schema_yaml
@@ -267,7 +268,7 @@ BAD = [
         {"spiking": {"stimulation": {"mode": "inh", "units": "som"}}},
         "spiking.stimulation.units = 'som': the network has no SST",
     ),
-    ({"convert": False, "grid": {"refractory": [1, 2]}}, "grid: refractory changes nothing with convert = False"),
+    ({"convert": False, "grid": {"refractory": [1, 2]}}, "grid: refractory has no effect with convert = False"),
     ({"grid": {"refractary": [1]}}, "grid: unknown axis 'refractary' (did you mean 'refractory'?)"),
     ({"grid": {"N": []}}, "grid.N = []: an axis needs at least one value"),
     ({"grid": {"N": 200}}, "grid.N = 200: it must be a list of values"),
@@ -278,12 +279,12 @@ BAD = [
     ({"grid": {"taus": [[20, 4]]}}, "network.taus = [20, 4]: the minimum must be below the maximum"),
     ({"grid": {"taus": [0.5]}}, "network.taus = 0.5: each time constant must be at least one step"),
     ({"grid": {"taus": [[4, 10, 20]]}}, "give one time constant, or a minimum and a maximum"),
-    ({"grid": {"taus": [10, [10]]}}, "grid.taus = [10]: it is there twice, also as 10; name it once"),
-    ({"grid": {"task": ["xor", "XOR"]}}, "grid.task = 'XOR': it is there twice, also as 'xor'; name it once"),
-    ({"grid": {"N": [5, 6, 5], "gain": [1, 2]}}, "grid.N = 5: it is there twice; name it once"),
-    ({"grid": {"gain": [1, 2.0, 2]}}, "grid.gain = 2: it is there twice, also as 2.0; name it once"),
-    ({"grid": {"gain": [1.5], "network.gain": [2.0]}}, "grid: axis 'network.gain' is there twice"),
-    ({"grid": {"seed": [1, 1]}}, "grid.seed: 1 is there more than once"),
+    ({"grid": {"taus": [10, [10]]}}, "grid.taus = [10]: it is listed twice, also as 10; list it once"),
+    ({"grid": {"task": ["xor", "XOR"]}}, "grid.task = 'XOR': it is listed twice, also as 'xor'; list it once"),
+    ({"grid": {"N": [5, 6, 5], "gain": [1, 2]}}, "grid.N = 5: it is listed twice; list it once"),
+    ({"grid": {"gain": [1, 2.0, 2]}}, "grid.gain = 2: it is listed twice, also as 2.0; list it once"),
+    ({"grid": {"gain": [1.5], "network.gain": [2.0]}}, "grid: axis 'network.gain' is listed twice"),
+    ({"grid": {"seed": [1, 1]}}, "grid.seed: 1 is listed more than once"),
     ({"grid": {"seed": [-1]}}, "grid.seed = -1: it must be a whole number >= 0"),
     ({"grid": {"seed": "9..0"}}, "a range of seeds is written 'first..last', as '0..99' (did you mean 0..9?)"),
     ({"grid": {"som_N": [60]}}, "network.som_N = 60: it must be at most the number of inhibitory units, which is"),

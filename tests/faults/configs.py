@@ -159,7 +159,7 @@ def _fields() -> set[str]:
 
 
 ALLOWED = re.compile(
-    r"allowed|available|must|should|needs|at most|required|no such file|is no path|name it once|say which|there twice|"
+    r"allowed|available|must|should|needs|at most|required|no such file|is no path|list it once|say which|listed twice|"
     "given twice|more than once|is written|same path|at least|give one|Unable to parse|is no task|outside a trial"
 )
 

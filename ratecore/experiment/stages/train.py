@@ -27,7 +27,7 @@ def _checkpoints(run: Run, signals, log):
 
     note_rule(run.root, run.settings)
 
-    def otherwise(device):
+    def fallback(device):
         earlier = earlier_training(run.root, run.folder, run.settings, device)
         if earlier is None:
             return None
@@ -36,7 +36,7 @@ def _checkpoints(run: Run, signals, log):
         say(f"{run.name(STAGE)}: {done} with {differs} ({earlier.folder})", log or sys.stderr)
         return earlier.result
 
-    return Checkpoints(run.folder, run.settings, signals, log=log, otherwise=otherwise)
+    return Checkpoints(run.folder, run.settings, signals, log=log, fallback=fallback)
 
 
 class Tests:
@@ -112,7 +112,7 @@ def train_job(runs: list[Run], settings: ExperimentSettings, threads: int = 1) -
         if device != "cpu":
             return train_batched(runs, device)
         if threads > 1 and len(runs) > 1:
-            warm_up(runs[0].settings)  # what every process would otherwise import and compile for itself
+            warm_up(runs[0].settings)  # what every process would fallback import and compile for itself
         return run_block(STAGE, runs, lambda run: train_run(run, no_gpu=no_gpu), workers=threads)
 
 
