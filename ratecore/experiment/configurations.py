@@ -34,8 +34,8 @@ CONFIG, TABLE, EARLIER = "config.yaml", "summary.csv", "earlier"
 def keep_configuration(root: str | os.PathLike[str], config: dict[str, Any]) -> Path | None:
     """Write an experiment's configuration to `config.yaml` in its results.
 
-    If a configuration of another grid is there, it is first kept with its table in `earlier/<date>_<hash>/`: its networks
-    stay in `runs/`, and the new table no longer lists them.
+    If a configuration of another grid is there, it is first kept with its table in `earlier/<date>_<hash>/`: its
+    networks stay in `runs/`, and the new table no longer lists them.
 
     Args:
         root: folder of the experiment's results.

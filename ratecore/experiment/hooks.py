@@ -34,9 +34,9 @@ from ratecore.tracking.queue import note_deaths, words_of_mirror
 class Launch:
     """One call of the workflow for one experiment, in the process of its Snakemake.
 
-    Snakemake calls only the handlers `onstart`, `onsuccess` and `onerror` of the main Snakefile. `attach` puts this launch
-    in front of them, so that a grid is mirrored and summarized whether its workflow is the main one, is included in another
-    or is a module of it.
+    Snakemake calls only the handlers `onstart`, `onsuccess` and `onerror` of the main Snakefile. `attach` puts this
+    launch in front of them, so that a grid is mirrored and summarized whether its workflow is the main one, is included
+    in another or is a module of it.
 
     Args:
         workflow: Snakemake's.

@@ -73,8 +73,8 @@ def was_copied(root: StrPath) -> bool:
 def restore_times(root: StrPath) -> int:
     """Give the files of copied results modification times in the order of their writing.
 
-    Snakemake repeats a job whose input is newer than its output, and knows nothing else about results from elsewhere. The
-    table is written again, since the MLflow runs that it names may differ here.
+    Snakemake repeats a job whose input is newer than its output, and knows nothing else about results from elsewhere.
+    The table is written again, since the MLflow runs that it names may differ here.
 
     Args:
         root: folder of the experiment's results.

@@ -23,9 +23,9 @@ StrPath = str | os.PathLike[str]
 class StopFilter(logging.Filter):
     """Knows from Snakemake's messages whether it was stopped (Ctrl-C, SIGTERM).
 
-    As a filter of a handler it hides later errors: every job then ends with one, in red and with its complete log, although
-    nothing is wrong. The closing words say what broke. A second Ctrl-C does not end Snakemake, which would print a
-    traceback instead of the closing words.
+    As a filter of a handler it hides later errors: every job then ends with one, in red and with its complete log,
+    although nothing is wrong. The closing words say what broke. A second Ctrl-C does not end Snakemake, which would
+    print a traceback instead of the closing words.
     """
 
     MESSAGES = ("Terminating processes on user request", "Will exit after finishing", "Cancelling snakemake")
@@ -215,12 +215,12 @@ def ui_command(uri: str, results: StrPath, repository: StrPath, directory: str |
     own = Path(f"{results.resolve()}/mlflow.db")
     if directory is None and Path.cwd() == repository.absolute() and sqlite_file(uri) == own:
         if (repository / "Makefile").is_file() and (repository / ".venv/bin/mlflow").exists():
-            named = "" if results == Path("results") else f" RESULTS={shlex.quote(str(results))}"
-            return f"`make ui{named}`, {address}"
+            option = "" if results == Path("results") else f" RESULTS={shlex.quote(str(results))}"
+            return f"`make ui{option}`, {address}"
     if sqlite_file(uri) == own:
         where = str(results if directory is None else results.resolve())
-        named = [] if where == "results" else [where]
-        return f"`{shell([_ratecore(), 'ui', *named])}`, {address}"
+        arguments = [] if where == "results" else [where]
+        return f"`{shell([_ratecore(), 'ui', *arguments])}`, {address}"
     shown = shlex.quote(uri)
     if without_secrets(uri, uri) != uri:
         shown = '"$MLFLOW_TRACKING_URI"' if os.environ.get("MLFLOW_TRACKING_URI") == uri else "<tracking.uri>"

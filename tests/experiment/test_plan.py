@@ -85,7 +85,7 @@ SLIPS = [
     (
         dict(spiking={"stimulation": {"mode": "exc", "window": [1000, 1500]}}),
         "spiking.stimulation.window = [1000, 1500] has no effect: "
-        "it begins when the trial is over, which lasts 1000 ms",
+        "it begins after the end of the trial, which lasts 1000 ms",
     ),
     # Criteria that no network meets.
     (dict(training={"accuracy_threshold": 1}), "training.accuracy_threshold = 1: no accuracy is above it, so no"),
@@ -106,10 +106,10 @@ SLIPS = [
     (dict(task_settings={"xor": {"delay": 50}}), "task_settings.xor has no effect: no grid point has that task"),
     (dict(network={"P_rec": 0}), "network.P_rec = 0 leaves every network without recurrent connections"),
     (dict(task="xor", training={"n_trials": 50, "batch_size": 100}), "training.batch_size = 100 is above n_tr"),
-    (dict(grid={"N": [10]}, network={"N": 20}), "network.N has no effect: the values of the grid take its place"),
-    (dict(grid={"dt": [0.1]}, spiking={"dt": 0.2}), "spiking.dt has no effect: the values of the grid take its place"),
+    (dict(grid={"N": [10]}, network={"N": 20}), "network.N has no effect: the grid overrides it"),
+    (dict(grid={"dt": [0.1]}, spiking={"dt": 0.2}), "spiking.dt has no effect: the grid overrides it"),
     (dict(grid={"task_settings.T": [210]}, task_settings={"T": 220}), "task_settings.T has no effect: the values of"),
-    (dict(grid={"task": ["xor"]}, task="go-nogo"), "task has no effect: the values of the grid take its place"),
+    (dict(grid={"task": ["xor"]}, task="go-nogo"), "task has no effect: the grid overrides it"),
 ]
 
 
@@ -133,7 +133,7 @@ def test_a_tracking_uri_that_the_environment_overrules_is_pointed_out(monkeypatc
     e = experiment(tracking={"uri": "http://me:sesame@host"})
     assert find_cautions(e) == []
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///x.db")
-    assert find_cautions(e) == ["tracking.uri has no effect: MLFLOW_TRACKING_URI in the environment comes first"]
+    assert find_cautions(e) == ["tracking.uri has no effect: the environment variable MLFLOW_TRACKING_URI overrides it"]
     assert find_cautions(experiment()) == []
 
 
