@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import TABLE_WRITTEN
+from ratecore.experiment.point_figures import write_figures
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import TRAIN
 from ratecore.experiment.summary import (
@@ -21,7 +22,6 @@ from ratecore.experiment.summary import (
     grid_pages,
     partial_summary,
     read_summary,
-    write_figures,
     write_summary,
 )
 from ratecore.tracking.queue import note_deaths

@@ -9,13 +9,14 @@ import scipy.io
 
 from ratecore.experiment import stages
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.point_figures import spiking_figures
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.convert import convert_run
 from ratecore.experiment.stages.evaluate import evaluate_run
 from ratecore.experiment.stages.export import export_run
 from ratecore.experiment.stages.running import StageError, run_block
 from ratecore.experiment.stages.train import train_run
-from ratecore.experiment.summary import IncompleteError, spiking_figures, summarize
+from ratecore.experiment.summary import IncompleteError, summarize
 from ratecore.formats import load_comparison, load_mat, load_network
 from ratecore.spiking import rate_model, search_scaling
 from ratecore.spiking.conversion import Search

@@ -10,8 +10,8 @@ import yaml
 
 from ratecore.experiment.axes import RESERVED, format_value
 from ratecore.experiment.grid import Experiment
-from ratecore.experiment.seeds import block_name
 from ratecore.experiment.runs import Run
+from ratecore.experiment.seeds import block_name
 from ratecore.settings.base import SettingsError
 from ratecore.settings.experiment import ExperimentSettings, schema_yaml
 from ratecore.settings.reading import load_yaml

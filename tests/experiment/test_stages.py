@@ -13,13 +13,14 @@ import torch
 
 from ratecore.experiment import stages
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.point_figures import loss_curve, point_figures
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.evaluate import evaluate_run
 from ratecore.experiment.stages.export import export_run
 from ratecore.experiment.stages.running import StageError, run_block
 from ratecore.experiment.stages.train import train_batched, train_run
-from ratecore.experiment.summary import IncompleteError, loss_curve, point_figures, summarize
+from ratecore.experiment.summary import IncompleteError, summarize
 from ratecore.tracking.mlflow.translation import Translation
 
 pytestmark = pytest.mark.usefixtures("figures_are_not_rendered")

@@ -11,8 +11,9 @@ from mirrored_runs import CASES, COMMON, make, shown
 
 from ratecore.experiment.closing import closest
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.point_figures import loss_curve
 from ratecore.experiment.runs import Run
-from ratecore.experiment.summary import loss_curve, partial_summary
+from ratecore.experiment.summary import partial_summary
 from ratecore.system.files import read_sealed_json
 from ratecore.tracking import Record
 from ratecore.tracking.mlflow.mirror import Mirror

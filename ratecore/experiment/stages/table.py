@@ -156,7 +156,7 @@ ROWS = (
         verb="scored",
         redraw="ratecore.experiment.stages.evaluate:redraw_run",
         point_figures=PointFigures(
-            "ratecore.experiment.summary:point_figures", ("loss_curves", "outputs", "taus", "weights")
+            "ratecore.experiment.point_figures:point_figures", ("loss_curves", "outputs", "taus", "weights")
         ),
         grid_figures=(GridFigure("accuracy", "accuracy", "accuracy on fresh trials", SHARE),),
     ),
@@ -190,7 +190,7 @@ ROWS = (
         verb="converted",
         redraw="ratecore.experiment.stages.convert:redraw_run",
         point_figures=PointFigures(
-            "ratecore.experiment.summary:spiking_figures",
+            "ratecore.experiment.point_figures:spiking_figures",
             ("scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"),
         ),
         grid_figures=(
