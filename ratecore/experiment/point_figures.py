@@ -27,6 +27,8 @@ def loss_curve(run: Run) -> tuple[list[int], list[float], bool]:
 
     Returns:
         trials, mean test losses (unitless), and whether the network was trained.
+
+    Source: none
     """
     events = run.record.events()
     tests, ends = tests_of(events), [e for e in events if (e["event"], e["stage"]) == ("end", TRAIN)]

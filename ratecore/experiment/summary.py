@@ -188,7 +188,7 @@ def partial_summary(experiment: Experiment) -> tuple[pd.DataFrame, list[Undone]]
             }
         rows.append(row)
         undone += [left] if left else []
-    table = pd.DataFrame(rows, columns=list(max(rows, key=lambda row: len(row))))
+    table = pd.DataFrame(rows, columns=list(max(rows, key=lambda row: len(list(row)))))
     return table.astype({"n_trials": "Int64", "trained": "boolean"}), undone
 
 
@@ -246,7 +246,7 @@ def write_index(table: pd.DataFrame, root: str | os.PathLike[str]) -> None:
 
     path = Path(root, "models", "index.csv")
     own = set(table.columns[table.columns.get_loc("seed") :])
-    rows = {}
+    rows: dict[str, dict[Any, Any]] = {}
     for row in table[table["mat"].notna()].to_dict("records"):
         point = " ".join(f"{column}={value}" for column, value in row.items() if column not in own)
         of_network = {"grid_point": point, "seed": row["seed"], "status": row["status"]}
@@ -261,7 +261,7 @@ def write_index(table: pd.DataFrame, root: str | os.PathLike[str]) -> None:
         write_atomic(path, index.to_csv(index=False).encode())
 
 
-def _earlier_index(path: Path) -> list[dict[str, Any]]:
+def _earlier_index(path: Path) -> list[dict[Any, Any]]:
     import pandas as pd
 
     try:
