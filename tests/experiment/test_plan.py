@@ -108,7 +108,10 @@ SLIPS = [
     (dict(task="xor", training={"n_trials": 50, "batch_size": 100}), "training.batch_size = 100 is above n_tr"),
     (dict(grid={"N": [10]}, network={"N": 20}), "network.N has no effect: the grid overrides it"),
     (dict(grid={"dt": [0.1]}, spiking={"dt": 0.2}), "spiking.dt has no effect: the grid overrides it"),
-    (dict(grid={"task_settings.T": [210]}, task_settings={"T": 220}), "task_settings.T has no effect: the values of"),
+    (
+        dict(grid={"task_settings.T": [210]}, task_settings={"T": 220}),
+        "task_settings.T has no effect: the grid overrides it",
+    ),
     (dict(grid={"task": ["xor"]}, task="go-nogo"), "task has no effect: the grid overrides it"),
 ]
 
