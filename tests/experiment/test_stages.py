@@ -368,7 +368,7 @@ def test_figures_of_another_version_are_drawn_again_and_nothing_else_is_done(exp
     monkeypatch.setattr(table, "figures_hash", lambda: "another")
     log = io.StringIO()
     (after,) = do("evaluate", runs, log)
-    assert "the figures of evaluate are drawn again" in log.getvalue() and after["figures_hash"] == "another"
+    assert "redrawing the figures of evaluate" in log.getvalue() and after["figures_hash"] == "another"
     changed = {"time", "figures_hash"}
     assert {k: v for k, v in after.items() if k not in changed} == {k: v for k, v in before.items() if k not in changed}
     assert {path.name: path.read_bytes() for path in (run.folder / "figures").glob("*.png")} == figures
