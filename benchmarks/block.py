@@ -34,7 +34,7 @@ def block(threads: int, changes: dict, log) -> tuple[float, list[bytes]]:
     with tempfile.TemporaryDirectory(prefix="ratecore-block-") as folder:
         config = {"experiment": "block", "results": folder, "grid": {"seed": "0..7"}, **changes}
         experiment = Experiment.from_config(config)
-        runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+        runs = [Run.at(experiment, experiment.grid_points[0], seed) for seed in experiment.seeds]
         warm_up(runs[0].settings)
         start = time.perf_counter()
         run_block("train", runs, lambda run: train_run(run, log=log), log, workers=threads)

@@ -79,8 +79,8 @@ class Workplace:
         config["seeds_per_job"] = networks
         (self.folder / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
         self.experiment = Experiment.from_config(config)
-        (cell,), (block,) = self.experiment.cells, self.experiment.blocks
-        self._block, self._root = f"train/{cell.path}/seeds~{block}", self.experiment.root
+        (grid_point,), (block,) = self.experiment.grid_points, self.experiment.blocks
+        self._block, self._root = f"train/{grid_point.path}/seeds~{block}", self.experiment.root
         paths = [ROOT / "benchmarks" / "probe", ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
         self._environment.pop("MLFLOW_TRACKING_URI", None)  # a benchmark must not use a store of others
@@ -271,7 +271,7 @@ def main() -> None:
             cold = cold_compilation(folder / "cold", folder / "kernels")
         workplace = Workplace(folder / "job", QUICK if args.quick else FULL, networks)
         done = workplace.train()
-        settings = workplace.experiment.cells[0].run(0)
+        settings = workplace.experiment.grid_points[0].run(0)
         result = result_of(done, forward_share(settings, 0.2 if args.quick else 2.0), networks)
     print(table(result))
     if cold:

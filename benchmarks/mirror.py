@@ -79,7 +79,7 @@ def networks(experiment: str, results: str, pairs: int) -> list[Run]:
         "experiment": experiment, "results": results, "grid": {"seed": list(range(pairs + 1))},
         "network": {"N": 100}, "training": {"n_trials": 1000, "loss_threshold": 1e-9}, "convert": False,
     })  # fmt: skip
-    return [Run.at(found, found.cells[0], seed) for seed in found.seeds]
+    return [Run.at(found, found.grid_points[0], seed) for seed in found.seeds]
 
 
 def median_with_interval(ratios) -> tuple[float, float, float]:

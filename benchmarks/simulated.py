@@ -150,14 +150,14 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
     os.fsync = lambda handle: None
     root = experiment.root
     with open(os.devnull, "w") as log:
-        for cell in experiment.cells:
+        for grid_point in experiment.grid_points:
             for name, seeds in experiment.blocks.items():
-                runs = [Run.at(experiment, cell, seed) for seed in seeds]
+                runs = [Run.at(experiment, grid_point, seed) for seed in seeds]
                 for stage, work in STAGES.items():
                     run_block(stage, runs[:1], work, log)
                     rows = [{"seed": run.settings.seed, "folder": run.relative(run.folder),
                              "identity": run.identity(stage), "status": "done"} for run in runs]  # fmt: skip
-                    write_job(root / "jobs" / stage / cell.path / f"seeds~{name}.json", rows)
+                    write_job(root / "jobs" / stage / grid_point.path / f"seeds~{name}.json", rows)
                 for run in runs:
                     if run is not runs[0]:
                         copy_run(runs[0], run)
@@ -170,6 +170,6 @@ def write_everything(experiment: Experiment, store: str = "none") -> None:
     write_atomic(root / "tracking.json", sealed_json(place))
     for name in grid_figures(experiment):
         _write(root / "figures" / f"{name}.png")
-    for cell in experiment.cells[: experiment.settings.figures.grid_points]:
+    for grid_point in experiment.grid_points[: experiment.settings.figures.grid_points]:
         for name in chain(*(stage.point_figures.names for stage in TABLE.values() if stage.point_figures)):
-            _write(root / "figures" / cell.path / f"{name}.png")
+            _write(root / "figures" / grid_point.path / f"{name}.png")

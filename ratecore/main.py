@@ -7,6 +7,7 @@ import json
 import secrets
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ratecore.settings.base import SettingsError
 from ratecore.settings.network import ACTIVATIONS, NetworkSettings
@@ -14,11 +15,26 @@ from ratecore.settings.run import RunSettings
 from ratecore.settings.training import LOSS_FUNCTIONS, EvaluationSettings, TrainingSettings
 from ratecore.tasks.base import ACCURACY_AMPLITUDE
 
+if TYPE_CHECKING:
+    import torch
+
 TASK_TIMES = ("T", "stim_on", "stim_dur", "delay")  # the settings of tasks that the existing packages name
 
 
-def restricted_float(x) -> float:
-    """A number in [0, 1]. Raises argparse.ArgumentTypeError for any other."""
+def restricted_float(x: str) -> float:
+    """Parse a number in [0, 1].
+
+    Args:
+        x: text of the argument.
+
+    Returns:
+        the number, in [0, 1].
+
+    Raises:
+        argparse.ArgumentTypeError: it is not such a number.
+
+    Source: none
+    """
     try:
         value = float(x)
     except (TypeError, ValueError):
@@ -28,8 +44,18 @@ def restricted_float(x) -> float:
     return value
 
 
-def str2bool(v) -> bool:
-    """Truth in words: yes, true, t, y, 1 or no, false, f, n, 0. Raises argparse.ArgumentTypeError for any other."""
+def str2bool(v: str | bool) -> bool:
+    """Parse a truth value: yes, true, t, y, 1 or no, false, f, n, 0.
+
+    Args:
+        v: text of the argument.
+
+    Returns:
+        the value.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none of these.
+    """
     if isinstance(v, bool):
         return v
     if str(v).lower() in ("yes", "true", "t", "y", "1"):
@@ -40,8 +66,12 @@ def str2bool(v) -> bool:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments, with their defaults and ranges."""
-    net, training = NetworkSettings(), TrainingSettings()
+    """The arguments, with their defaults and ranges.
+
+    Returns:
+        the parser.
+    """
+    net = NetworkSettings()
     p = argparse.ArgumentParser(
         prog="python -m ratecore.main", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -56,8 +86,13 @@ def parser() -> argparse.ArgumentParser:
     add("--output_dir", required=True, help="networks are saved under <output_dir>/models/<task>")
     add("--task", type=str.lower, required=True, help="task: go-nogo, xor, mante, or one of --task_file")
     add("--N", type=int, default=argparse.SUPPRESS, help="number of units, >= 1; required but for eval with --model")
-    add("--decay_taus", type=float, nargs="+", default=argparse.SUPPRESS,
-        help="minimum and maximum time constant, or one for all, >= 1 step of 5 ms; required like --N")  # fmt: skip
+    add(
+        "--decay_taus",
+        type=float,
+        nargs="+",
+        default=argparse.SUPPRESS,
+        help="minimum and maximum time constant, or one for all, >= 1 step of 5 ms; required like --N",
+    )
     add("--n_trials", type=int, default=200, help="most trials of training, >= 1")
     add("--gain", type=float, default=net.gain, help="scale of the starting weights, > 0")
     add("--P_inh", type=restricted_float, default=net.P_inh, help="proportion of inhibitory units, in [0, 1]")
@@ -66,6 +101,13 @@ def parser() -> argparse.ArgumentParser:
     add("--apply_dale", type=str2bool, default=net.apply_dale, help="apply Dale's law")
     add("--w_dist", type=str.lower, default=net.w_dist, help="distribution of the starting weights: gaus, gamma")
     add("--act", type=str.lower, default=net.activation, help=f"activation function: {', '.join(ACTIVATIONS)}")
+    _add_training(p)
+    return p
+
+
+def _add_training(p: argparse.ArgumentParser) -> None:
+    """Add the arguments of training, device, task and evaluation."""
+    add, training = p.add_argument, TrainingSettings()
     add("--loss_fn", type=str.lower, default=training.loss_fn, help=f"loss: {', '.join(LOSS_FUNCTIONS)}")
     add("--learning_rate", type=float, default=training.learning_rate, help="of Adam, > 0")
     add("--DeltaT", type=float, default=1, help="only 1 can be trained: for a longer step give smaller --decay_taus")
@@ -89,22 +131,45 @@ def parser() -> argparse.ArgumentParser:
     add("--gpu", default="0", help="index of the GPU among the visible ones; the CPU is used when there is none")
     add("--gpu_frac", type=restricted_float, default=0.4, help="fraction of the GPU's memory, in (0, 1]")
     for key in TASK_TIMES:
-        add(f"--{key}", type=int, default=argparse.SUPPRESS,
-            help="of the task, in steps of 5 ms (default: the task's own; eval: as it was trained)")  # fmt: skip
+        add(
+            f"--{key}",
+            type=int,
+            default=argparse.SUPPRESS,
+            help="of the task, in steps of 5 ms (default: the task's own; eval: as it was trained)",
+        )
     add("--task_file", default=argparse.SUPPRESS, help="Python file that registers a task of your own")
-    add("--model", default=argparse.SUPPRESS,
-        help="eval: the .mat or .pth file (default: the newest in --output_dir that fits)")  # fmt: skip
+    add(
+        "--model",
+        default=argparse.SUPPRESS,
+        help="eval: the .mat or .pth file (default: the newest in --output_dir that fits)",
+    )
     add("--eval_trials", type=int, default=EvaluationSettings().n_trials, help="fresh trials to score on, >= 1")
-    return p
 
 
-def given_times(args) -> dict[str, int]:
-    """The settings of the task among parsed arguments."""
+def given_times(args: argparse.Namespace) -> dict[str, int]:
+    """The task settings among parsed arguments.
+
+    Args:
+        args: of `parser`.
+
+    Returns:
+        name: value, in steps.
+    """
     return {key: getattr(args, key) for key in TASK_TIMES if hasattr(args, key)}
 
 
-def run_settings(args) -> RunSettings:
-    """The settings of a run from parsed arguments. Raises SettingsError."""
+def run_settings(args: argparse.Namespace) -> RunSettings:
+    """The settings of a run from parsed arguments.
+
+    Args:
+        args: of `parser`.
+
+    Returns:
+        the settings.
+
+    Raises:
+        SettingsError: with every problem.
+    """
     if args.DeltaT != 1:
         raise SettingsError(
             f"DeltaT = {args.DeltaT:g}: networks are trained with DeltaT = 1. Only DeltaT / tau enters the equations: "
@@ -115,7 +180,7 @@ def run_settings(args) -> RunSettings:
             f"eval_amp_thresh = {args.eval_amp_thresh:g}: training stops by the published criterion, "
             f"{ACCURACY_AMPLITUDE}; for another write a task whose is_correct has it, and give its file as --task_file"
         )
-    return RunSettings(
+    values: dict[str, Any] = dict(
         task=args.task,
         task_file=getattr(args, "task_file", None),
         task_settings=given_times(args) if args.mode == "train" else {},
@@ -142,10 +207,20 @@ def run_settings(args) -> RunSettings:
         ),
         evaluation=dict(n_trials=args.eval_trials),
     )
+    return RunSettings(**values)
 
 
-def train_command(settings: RunSettings, output_dir: str, device) -> int:
-    """Trains, scores and saves one network; prints where."""
+def train_command(settings: RunSettings, output_dir: str, device: str | torch.device) -> int:
+    """Train, score and save one network; print where.
+
+    Args:
+        settings: of the run.
+        output_dir: the folder above `models`.
+        device: torch device.
+
+    Returns:
+        the exit status.
+    """
     from ratecore.experiment.exporting import export
     from ratecore.experiment.progress import ProgressBar
     from ratecore.rate.evaluation import evaluate
@@ -171,7 +246,18 @@ def train_command(settings: RunSettings, output_dir: str, device) -> int:
 
 
 def newest_network(output_dir: str, settings: RunSettings) -> Path:
-    """The network file that was saved last and fits the settings. Raises FileNotFoundError with what was sought."""
+    """The network file that was saved last and fits the settings.
+
+    Args:
+        output_dir: the folder above `models`.
+        settings: of the run.
+
+    Returns:
+        the path.
+
+    Raises:
+        FileNotFoundError: there is none; the message has the pattern.
+    """
     from ratecore.formats import export_stem
 
     stem = export_stem(output_dir, settings)
@@ -182,13 +268,26 @@ def newest_network(output_dir: str, settings: RunSettings) -> Path:
     return found[-1]
 
 
-def eval_command(settings: RunSettings, output_dir: str, model: str | None, device, times=None) -> int:
-    """Scores a saved network on fresh trials; prints the scores and saves them as JSON.
+def eval_command(
+    settings: RunSettings,
+    output_dir: str,
+    model: str | None,
+    device: str | torch.device,
+    times: dict[str, int] | None = None,
+) -> int:
+    """Score a saved network on fresh trials; print the scores and save them as JSON.
 
-    The JSON file is beside the network where that is in `output_dir`, and in `output_dir` where it is elsewhere.
+    The JSON file is next to the network if that is in `output_dir`, and otherwise in `output_dir`.
 
     Args:
-        times: settings of the task in place of those that the network was trained with.
+        settings: of the run.
+        output_dir: folder of the networks.
+        model: the `.mat` or `.pth` file; None for the newest that fits.
+        device: torch device.
+        times: settings of the task that replace those that the network was trained with.
+
+    Returns:
+        the exit status.
     """
     from ratecore.formats import load_network, load_task
     from ratecore.rate.evaluation import evaluate
@@ -212,12 +311,19 @@ def eval_command(settings: RunSettings, output_dir: str, model: str | None, devi
     return 0
 
 
-def main(argv=None) -> int:
-    """Runs the command line. Returns the exit status: 2 for arguments that cannot be used."""
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: arguments; None for those of the process.
+
+    Returns:
+        the exit status: 2 for arguments that cannot be used.
+    """
     p = parser()
     args = p.parse_args(argv)
     if args.mode == "eval" and hasattr(args, "model"):
-        # The file says what the network is.
+        # The file has the settings of the network.
         args.N, args.decay_taus, args.som_N = 1, [1.0], 0
     elif missing := [f"--{key}" for key in ("N", "decay_taus") if not hasattr(args, key)]:
         p.error(f"the following arguments are required: {', '.join(missing)}")

@@ -45,7 +45,9 @@ def make(case: str, results) -> tuple[Experiment, Run]:
     """Goes through all stages of a case. Returns its last experiment and its first run."""
     for change in CASES[case]:
         experiment = Experiment.from_config({"experiment": case, "results": str(results), **COMMON, **change})
-        runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+        runs = [
+            Run.at(experiment, grid_point, seed) for grid_point in experiment.grid_points for seed in experiment.seeds
+        ]
         if case == "variants":
             runs = runs[len(runs) // 2 :]  # of the second grid point that is trained
         for stage, work in WORK.items():

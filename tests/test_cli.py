@@ -157,7 +157,11 @@ def test_a_single_run_is_a_point_of_the_grid(tmp_path):
     run, around = single_run(path, "mante", {"N": 20, "gain": 2}, 3)
     assert around.experiment == "e" and run.seed == 3
     experiment = Experiment.from_config({**config, "task": "mante"})
-    of_grid = [cell.run(3) for cell in experiment.cells if cell.values["N"] == "20" and cell.values["gain"] == "2"]
+    of_grid = [
+        grid_point.run(3)
+        for grid_point in experiment.grid_points
+        if grid_point.values["N"] == "20" and grid_point.values["gain"] == "2"
+    ]
     assert [run.identity()] == [other.identity() for other in of_grid]
     with pytest.raises(SettingsError) as refused:
         single_run(path, None, {"N": 20})

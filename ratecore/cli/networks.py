@@ -76,12 +76,12 @@ def single_run(config, task=None, given=None, seed=None, task_file=None):
     left = [f"--set {axis.column}=..." for axis in experiment.axes if len(axis.values) > 1]
     left += ["--seed ..."] if len(experiment.seeds) > 1 else []
     if left:
-        n = len(experiment.cells) * len(experiment.seeds)
+        n = len(experiment.grid_points) * len(experiment.seeds)
         raise SettingsError(
             f"{config}: its grid has {n:,} networks, and `ratecore train` trains one; choose it with "
             f"{' '.join(left)}, or train them all with `snakemake --configfile {config}`"
         )
-    return experiment.cells[0].run(experiment.seeds[0]), experiment.settings
+    return experiment.grid_points[0].run(experiment.seeds[0]), experiment.settings
 
 
 def train_command(args) -> int:

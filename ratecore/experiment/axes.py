@@ -7,6 +7,9 @@ import keyword
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
 
 from ratecore.experiment.stages.table import STAGES
 from ratecore.settings.base import SettingsError, shortened
@@ -15,30 +18,41 @@ from ratecore.settings.network import NetworkSettings
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
 
-SECTIONS = {"network": NetworkSettings, "training": TrainingSettings, "evaluation": EvaluationSettings,
-            "spiking": SpikingSettings, "conversion": ConversionSettings}  # fmt: skip
+SECTIONS: dict[str, type[BaseModel]] = {
+    "network": NetworkSettings,
+    "training": TrainingSettings,
+    "evaluation": EvaluationSettings,
+    "spiking": SpikingSettings,
+    "conversion": ConversionSettings,
+}
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
 RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
-LONGEST_VALUE, LONGEST_COLUMN = 180, 74  # characters in a path, whose parts file systems bound to 255
-LONGEST_START = 60  # characters of a value that stay readable where the rest is a hash
-# Axes that every grid has, swept or not, so that a path always says what a network is.
+LONGEST_VALUE, LONGEST_COLUMN = 180, 74  # characters; file systems limit names to 255
+LONGEST_START = 60  # readable characters in front of a hash
+# Axes of every grid, even if not swept, so that a path always tells what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
-# Names that Snakemake's wildcards have as methods.
+# Methods of Snakemake's wildcards, which no axis can be named after.
 METHODS = {*dir(list), "get", "items", "keys", "values", "update", "fromdict", "size", "size_mb"}
 
 
-def _hashed(start: str, whole: str) -> str:
-    """What stands for a text that cannot be in a path: its start, as far as it can be, and a hash of all of it."""
+def _hashed(start: str, text: str) -> str:
+    """A name for a text that cannot be in a path: its usable start, and a hash of the full text."""
     start = re.sub(r"[^A-Za-z0-9_.+-]+", "-", start)[:LONGEST_START].strip("-._+")
-    return "-".join(filter(None, [start, hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:12]]))
+    return "-".join(filter(None, [start, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]]))
 
 
-def format_value(value) -> str:
-    """A setting's value as part of a path: 4.0 is '4', (4.0, 20.0) is '4_20'.
+def format_value(value: Any) -> str:
+    """Format a setting's value as part of a path: 4.0 is '4', (4.0, 20.0) is '4_20'.
 
-    A value that is too long or has letters that no path should have is its readable start and a hash: two different
-    values never have the same path, see `Experiment`.
+    A value that is too long or has characters unfit for a path becomes its readable start and a hash, so that
+    different values never share a path.
+
+    Args:
+        value: of a setting.
+
+    Returns:
+        the part of the path.
     """
     if value is None:
         return "default"
@@ -52,16 +66,26 @@ def format_value(value) -> str:
 
 
 def plain_name(name: str) -> str:
-    """A name with '_' for whatever is no letter or digit."""
+    """Replace every character of a name that is not a letter or digit by '_'.
+
+    Args:
+        name: any text.
+
+    Returns:
+        at most `LONGEST_START` characters, without '_' at either end.
+    """
     return re.sub(r"\W", "_", name, flags=re.ASCII)[:LONGEST_START].strip("_")
 
 
 def column_name(name: str, taken: set[str]) -> str:
-    """The name of an axis as a column of tables, a part of paths and a wildcard of the workflow.
+    """The name of an axis as a table column, a part of paths and a wildcard of the workflow.
 
     Args:
-        name: of the setting; 'go-prob' is 'go_prob'.
-        taken: names of other axes and settings: 'go-prob' is 'go_prob_' and a hash beside a setting 'go_prob'.
+        name: of the setting; 'go-prob' becomes 'go_prob'.
+        taken: names of other axes and settings: beside a setting 'go_prob', 'go-prob' becomes 'go_prob_' and a hash.
+
+    Returns:
+        a Python identifier.
     """
     safe = name
     # As namedtuples and Python's code have it, a letter such as the ligature of f and i is two letters.
@@ -75,24 +99,38 @@ def column_name(name: str, taken: set[str]) -> str:
 
 
 def path_of(values: dict[str, str]) -> str:
-    """Column: value as one folder each: task~xor/N~200."""
+    """Join the values of axes to a path with one folder per axis: task~xor/N~200.
+
+    Args:
+        values: column: value as part of a path.
+
+    Returns:
+        the path.
+    """
     return "/".join(f"{column}~{value}" for column, value in values.items())
 
 
-def _setting_paths(model, path=()) -> list[tuple[str, ...]]:
-    """The paths of all settings of a section, those of sections in it included."""
+def _setting_paths(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The paths of all settings of a section, including those of nested sections."""
     found = []
     for key, field_ in model.model_fields.items():
-        inner = hasattr(field_.annotation, "model_fields")
-        found += _setting_paths(field_.annotation, (*path, key)) if inner else [(*path, key)]
+        kind: Any = field_.annotation
+        inner = hasattr(kind, "model_fields")
+        found += _setting_paths(kind, (*path, key)) if inner else [(*path, key)]
     return found
 
 
 def axis_path(name: str) -> tuple[str, ...]:
     """The path of keys of a grid axis: 'gain' or 'network.gain' is ('network', 'gain').
 
+    Args:
+        name: of the axis in the configuration.
+
+    Returns:
+        the keys, from the section to the setting.
+
     Raises:
-        SettingsError: unknown, with the nearest name; or a short name that two sections have.
+        SettingsError: the axis is unknown (names the nearest one), or two sections have a setting of this short name.
     """
     every = [path for section, model in SECTIONS.items() for path in _setting_paths(model, (section,))]
     places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in ("task", "seed")}
@@ -116,8 +154,14 @@ def axis_path(name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of the grid: its column in tables and paths, the path of its setting, its values."""
+    """One axis of the grid.
+
+    Attributes:
+        column: its name in tables and paths.
+        path: keys of its setting.
+        values: of the setting.
+    """
 
     column: str
     path: tuple[str, ...]
-    values: tuple
+    values: tuple[Any, ...]

@@ -1,13 +1,16 @@
-"""Checkpoints of a training under way: when one is written, and from which one a training resumes."""
+"""Checkpoints of an unfinished training: when one is written, and from which one a training resumes."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ratecore.experiment.progress import say
 from ratecore.experiment.stages import table
@@ -16,32 +19,43 @@ from ratecore.formats import DamagedError, checkpoint_bytes, result_from_checkpo
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic
 
+if TYPE_CHECKING:
+    from ratecore.formats.pth import Device
+    from ratecore.rate.results import TrainingResult
+
 EVERY = 5.0  # seconds
 SHARE = 0.02  # of the time that checkpoints may take, at most
-AGAIN = 1.0  # seconds; schedulers and Ctrl-C tell a whole group, and parents pass it on: within these it is one order
+AGAIN = 1.0  # seconds within which signals count as one: a process group and parents may both deliver it
 NEWEST, PREVIOUS = STAGES[TRAIN].resumes_from
 
 
 class Interrupted(SystemExit):
-    """The process was told to end, and what was under way is saved.
+    """The process was told to stop, and unfinished work is saved.
 
-    Attributes:
-        code: 128 + the signal, as shells have it.   trial: at which a training was saved, where it was one alone.
+    Args:
+        code: exit status, 128 + the signal, as in shells.
+        trial: at which a single training was saved.
     """
 
-    def __init__(self, code: int, trial: int | None = None):
+    def __init__(self, code: int, trial: int | None = None) -> None:
         super().__init__(code)
         self.trial = trial
 
 
 class Signals:
-    """Whether SIGTERM or SIGINT has come; a second one, `AGAIN` later, ends the process at once."""
+    """Whether SIGTERM or SIGINT has arrived; a second one after more than `AGAIN` seconds ends the process at once."""
 
     received: int | None = None
-    answered = False  # whether what was under way has been told
+    answered = False  # whether the work has seen it
     _when = 0.0
 
-    def take(self, number, frame) -> None:
+    def take(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal.
+
+        Args:
+            number: of the signal.
+            frame: as Python passes it to handlers.
+        """
         now = time.monotonic()
         if self.received is None:
             self.received, self._when = number, now
@@ -50,24 +64,35 @@ class Signals:
             sys.exit(128 + number)
 
     def check(self, trial: int | None = None) -> None:
-        """Raises Interrupted once a signal has come; `trial` is where the work was saved."""
+        """Stop the work if a signal has arrived.
+
+        Args:
+            trial: at which the work was saved.
+
+        Raises:
+            Interrupted: a signal has arrived.
+        """
         if self.received is not None:
             self.answered = True
             raise Interrupted(128 + self.received, trial)
 
 
 @contextlib.contextmanager
-def waiting_signals():
-    """Defers SIGTERM (preemption, time limit) and SIGINT (Ctrl-C) until the work polls for them or ends.
+def deferred_signals() -> Iterator[Signals]:
+    """Defer SIGTERM (preemption, time limit) and SIGINT (Ctrl-C) until the work polls for them or ends.
 
     Nested blocks use the outer one.
+
+    Yields:
+        the signals that arrive.
     """
     outer = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     if isinstance(outer, Signals):
         yield outer
         return
-    signals, before = Signals(), {}
-    with contextlib.suppress(ValueError):  # in another thread than the main one signals never arrive
+    signals = Signals()
+    before: dict[signal.Signals, Any] = {}
+    with contextlib.suppress(ValueError):  # signals arrive only in the main thread
         for number in (signal.SIGTERM, signal.SIGINT):
             before[number] = signal.signal(number, signals.take)
     try:
@@ -76,36 +101,45 @@ def waiting_signals():
         for number, handler in before.items():
             signal.signal(number, handler)
         if signals.received is not None and not signals.answered:
-            signal.raise_signal(signals.received)  # it came too late for this work, and not for what follows it
+            signal.raise_signal(signals.received)  # too late for this work, but not for what follows
 
 
 class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: of the run.   settings: of the run.   signals: of `waiting_signals`.
-        every: seconds between two, or more where writing one takes long.   log: file for messages.
-        otherwise: given the device, returns the TrainingResult to go on from when there is no checkpoint, or None.
+        folder: of the run.
+        settings: of the run.
+        signals: of `deferred_signals`.
+        every: seconds between two checkpoints, or longer if writing one takes long.
+        log: file for messages; None for standard error.
+        fallback: without a checkpoint, returns the result to resume from for a device, or None.
     """
 
     def __init__(
         self,
-        folder,
+        folder: str | os.PathLike[str],
         settings: RunSettings,
         signals: Signals | None = None,
         every: float = EVERY,
-        log=None,
-        otherwise: Callable | None = None,
-    ):
+        log: TextIO | None = None,
+        fallback: Callable[[Device], TrainingResult | None] | None = None,
+    ) -> None:
         self.folder, self.settings, self.signals = Path(folder), settings, signals or Signals()
-        self._otherwise = otherwise
+        self._fallback = fallback
         self._every, self._next, self._log = every, time.monotonic() + every, log or sys.stderr
 
-    def load(self, device="cpu"):
-        """The `TrainingResult` to go on from; None when there is none. A damaged checkpoint is named and passed over.
+    def load(self, device: Device = "cpu") -> TrainingResult | None:
+        """The result to resume from. A damaged checkpoint is reported and ignored.
+
+        Args:
+            device: of the result.
+
+        Returns:
+            the result; None if there is none.
 
         Raises:
-            FormatError: a checkpoint of other settings.
+            FormatError: a checkpoint has other settings.
         """
         for name in (NEWEST, PREVIOUS):
             path = self.folder / name
@@ -114,24 +148,36 @@ class Checkpoints:
             try:
                 return result_from_checkpoint(path, self.settings, table.code_hash(TRAIN), device)
             except DamagedError as error:
-                say(f"{error}; it is passed over", self._log)
-        return self._otherwise(device) if self._otherwise else None
+                say(f"{error}; it is ignored", self._log)
+        return self._fallback(device) if self._fallback else None
 
     def due(self) -> bool:
-        """Whether it is time for one, or a signal has come."""
+        """Whether it is time for a checkpoint.
+
+        Returns:
+            True also if a signal has arrived.
+        """
         return self.signals.received is not None or time.monotonic() >= self._next
 
-    def save(self, result) -> None:
-        """Writes a checkpoint; the one before it is kept until the next.
+    def save(self, result: TrainingResult) -> None:
+        """Write a checkpoint and keep the previous one until the next.
+
+        Args:
+            result: of the training so far.
 
         Raises:
-            Interrupted: a signal had come; the checkpoint is written.   OSError: it cannot be written.
+            Interrupted: a signal has arrived; the checkpoint is written.
+            OSError: it cannot be written.
         """
         self.write(result)
         self.signals.check(result.n_trials)
 
-    def write(self, result) -> None:
-        """As `save`, whether a signal has come or not."""
+    def write(self, result: TrainingResult) -> None:
+        """The same as `save`, without checking for a signal.
+
+        Args:
+            result: of the training so far.
+        """
         start = time.monotonic()
         if result.n_trials:
             data = checkpoint_bytes(self.settings, result, table.code_hash(TRAIN))

@@ -1,15 +1,18 @@
-"""What the workflow says in the end: what came of it, what broke and why, where to look, and how to go on."""
+"""The closing words of the workflow: results, failures and their reasons, where to look, and how to continue."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import TABLE_WRITTEN
+from ratecore.experiment.point_figures import write_figures
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import TRAIN
 from ratecore.experiment.summary import (
@@ -17,30 +20,49 @@ from ratecore.experiment.summary import (
     Undone,
     all_runs,
     grid_pages,
-    look,
+    partial_summary,
     read_summary,
-    write_figures,
     write_summary,
 )
 from ratecore.tracking.queue import note_deaths
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ratecore.settings.run import RunSettings
+
 MOST_NAMED = 10  # networks, jobs or tasks that are named; the rest are counted
-MOST_READ = 200  # networks of a task whose records are read for the closest to the criterion
-MOST_LOOKED_AT = 20_000  # runs that are looked at after Ctrl-C: some seconds
+MOST_READ = 200  # networks of a task whose records are searched for the closest to the criterion
+MOST_READ_AFTER_STOP = 20_000  # runs that are read after Ctrl-C, which takes seconds
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception): .")
-GOES_ON = "the same command goes on"
+CONTINUE = "Run the same command to continue."
 
 
 def counted(n: int, noun: str = "network") -> str:
-    """'1 network', '12,000 networks'."""
+    """A count with its noun: '1 network', '12,000 networks'.
+
+    Args:
+        n: the count.
+        noun: in the singular.
+
+    Returns:
+        the words.
+    """
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def counts_of(states: list[str]) -> str:
-    """'2 of 4 networks are done: 1 trained, 1 not trained; 1 broke, 1 not done', from the status of every network."""
+def count_statuses(states: list[str]) -> str:
+    """Sum up statuses: '2 of 4 networks are done: 1 trained, 1 not trained; 1 broke, 1 not done.'.
+
+    Args:
+        states: the status of every network.
+
+    Returns:
+        the sentence.
+    """
     found = Counter(states)
 
-    def shown(names):
+    def shown(names: Iterable[str]) -> str:
         return ", ".join(f"{found[name]:,} {name}" for name in names if found[name])
 
     done, left = shown(FINISHED), shown(("broke", "not done"))
@@ -51,15 +73,31 @@ def counts_of(states: list[str]) -> str:
     return f"{n:,} of {counted(len(states))} {are} done{f': {done}' if done else ''}; {left}."
 
 
-def states_of(table) -> list[str]:
-    """The status of every network; of its variants, that of the first that is not done."""
+def network_statuses(table: pd.DataFrame) -> list[str]:
+    """The status of every network; if it has variants, that of the first one that is not done.
+
+    Args:
+        table: of `summary.partial_summary`.
+
+    Returns:
+        one status per network.
+    """
     order = {name: k for k, name in enumerate(("broke", "not done", *FINISHED))}
     rows = sorted(zip(table["folder"], table["status"], strict=True), key=lambda row: order[row[1]])
     return list(dict(reversed(rows)).values())
 
 
-def where_to_look(root: str, ui: str, report: str | None = None) -> list[str]:
-    """Lines that say where the results are, and the commands that show them."""
+def list_locations(root: str, ui: str, report: str | None = None) -> list[str]:
+    """Where the results are, and the commands that show them.
+
+    Args:
+        root: folder of the experiment's results.
+        ui: how to open MLflow.
+        report: the command that makes the report.
+
+    Returns:
+        lines of text.
+    """
     return [
         f"  table      {root}/summary.csv",
         f"  figures    {root}/figures/",
@@ -70,13 +108,17 @@ def where_to_look(root: str, ui: str, report: str | None = None) -> list[str]:
     ]
 
 
-def what_broke(undone: list[Undone], failed: list[tuple[str, str]]) -> list[str]:
-    """Lines that say for each job that failed why it did, and where its log is.
+def describe_failures(undone: list[Undone], failed: list[tuple[str, str]]) -> list[str]:
+    """Why each failed job failed, and where its log is.
 
     Args:
-        undone: of `summary.look`.   failed: (rule, log) of Snakemake's jobs that failed, those of no network too.
+        undone: of `summary.partial_summary`.
+        failed: (rule, log) of the failed jobs of Snakemake, also of those that belong to no network.
+
+    Returns:
+        lines of text.
     """
-    jobs: dict[tuple, list[Undone]] = {}
+    jobs: dict[tuple[str, str, str | None], list[Undone]] = {}
     for left in undone:
         if left.status == "broke":
             jobs.setdefault((left.stage, left.log.as_posix(), left.error), []).append(left)
@@ -91,24 +133,36 @@ def what_broke(undone: list[Undone], failed: list[tuple[str, str]]) -> list[str]
     return [*lines, f"  ... and {counted(left_out, 'more job')}"] if left_out else lines
 
 
-def last_line(log) -> str:
-    """The line of a job's log that says why it failed: the last that names an exception, or else the last."""
+def last_line(log: str | os.PathLike[str]) -> str:
+    """The line of a job's log that says why it failed: the last one that names an exception, or else the last one.
+
+    Args:
+        log: path of the log.
+
+    Returns:
+        the line, cut to 300 characters.
+    """
     try:
         with open(log, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 10_000))
             lines = file.read().decode(errors="replace").strip().splitlines()
     except OSError:
         lines = []
-    named = [line for line in lines if _EXCEPTION.match(line)]  # SQLAlchemy's, of several lines, end in a link
-    return (
-        (named or lines)[-1][:300]
-        if lines
-        else "it failed without a word in its log: its process was killed, or never started"
-    )
+    named = [
+        line for line in lines if _EXCEPTION.match(line)
+    ]  # SQLAlchemy's messages have several lines and end in a link
+    return (named or lines)[-1][:300] if lines else "its log is empty: the process was killed or never started"
 
 
-def where_it_was_saved(undone: list[Undone]) -> list[str]:
-    """A line for each network whose training was told to end: 'go-nogo seed=0: saved at trial 10,800 of 60,000'."""
+def list_saved(undone: list[Undone]) -> list[str]:
+    """A line for each network whose training was stopped: 'go-nogo seed=0: saved at trial 10,800 of 60,000'.
+
+    Args:
+        undone: of `summary.partial_summary`.
+
+    Returns:
+        lines of text.
+    """
     saved = [left for left in undone if left.saved_at is not None]
     lines = [
         f"  {left.name}: saved at trial {left.saved_at:,} of {left.run.settings.training.n_trials:,}"
@@ -119,7 +173,14 @@ def where_it_was_saved(undone: list[Undone]) -> list[str]:
 
 @dataclass(frozen=True)
 class Closest:
-    """The last test of the network that came closest to the criterion of training."""
+    """The last test of the network that came closest to the criterion of training.
+
+    Attributes:
+        run: of the network.
+        trial: of its last test.
+        loss: mean test loss, unitless.
+        accuracy: of the test, in [0, 1].
+    """
 
     run: Run
     trial: int
@@ -128,7 +189,14 @@ class Closest:
 
 
 def closest(runs: list[Run]) -> Closest | None:
-    """Of networks that were not trained, the one that came closest to the criterion; None when nothing was recorded."""
+    """Of networks that were not trained, the one that came closest to the criterion.
+
+    Args:
+        runs: of the networks.
+
+    Returns:
+        its last test; None if nothing was recorded.
+    """
     found = []
     for run in runs:
         if tests := run.record.tests():
@@ -138,11 +206,15 @@ def closest(runs: list[Run]) -> Closest | None:
     return min(found, key=lambda c: (-c.accuracy, c.loss), default=None)
 
 
-def what_to_change(experiment: Experiment, table) -> list[str]:
-    """For each task of which no network was trained: by how much the closest missed the criterion, and what helps.
+def suggest_changes(experiment: Experiment, table: pd.DataFrame) -> list[str]:
+    """For each task without a trained network: by how much the closest one missed the criterion, and what to try.
 
     Args:
-        table: of the experiment, see `summary.look`.
+        experiment: of the networks.
+        table: of `summary.partial_summary`.
+
+    Returns:
+        lines of text.
     """
     done = table[table["status"].isin(FINISHED)]
     trained = set(done["task"][done["status"] == "trained"])
@@ -150,18 +222,18 @@ def what_to_change(experiment: Experiment, table) -> list[str]:
     if not states:
         return []
     runs: dict[str, dict[str, list[Run]]] = {}
-    for cell, run in all_runs(experiment):
-        status = states.pop(run.relative(run.folder), None)  # of several variants the first
+    for grid_point, run in all_runs(experiment):
+        status = states.pop(run.relative(run.folder), None)  # only the first of several variants
         if status is not None:
-            runs.setdefault(cell.values["task"], {}).setdefault(status, []).append(run)
+            runs.setdefault(grid_point.values["task"], {}).setdefault(status, []).append(run)
     lines = []
     for task, found in list(runs.items())[:MOST_NAMED]:
         if best := closest(found.get("not trained", [])[:MOST_READ]):
             lines += _missed(task, best)
         elif "failed" in found:
             rate = found["failed"][0].settings.training.learning_rate
-            lines.append(f"No network of {task} was trained: every loss overflowed. Make training.learning_rate "
-                         f"smaller; it is {rate:g}.")  # fmt: skip
+            lines.append(f"No network of {task} was trained: every loss overflowed. Reduce "
+                         f"training.learning_rate; it is {rate:g}.")  # fmt: skip
     return lines
 
 
@@ -181,65 +253,89 @@ def _missed(task: str, best: Closest) -> list[str]:
     came = " and ".join(short) or f"loss {best.loss:.3g} and accuracy {best.accuracy:.3g}"
     taus = f"{', '.join(f'{tau:g}' for tau in network.taus)}"
     return [
-        f"No network of {task} was trained. The closest, {best.run.name(TRAIN)}, came to {came}, in {best.trial:,} "
+        f"No network of {task} was trained. The closest, {best.run.name(TRAIN)}, reached {came} after {best.trial:,} "
         "trials.",
-        f"  What helps most: more trials (training.n_trials = {training.n_trials:,}), a larger maximum of network.taus "
+        f"  Try more trials (training.n_trials = {training.n_trials:,}), a larger maximum of network.taus "
         f"(now [{taus}]), another training.learning_rate (now {training.learning_rate:g}), more units "
         f"(network.N = {network.N}).",
     ]
 
 
-def fewest_trials(settings) -> int:
-    """Trials before which the training of a run does not stop."""
+def fewest_trials(settings: RunSettings) -> int:
+    """The number of trials before which the training of a run does not stop.
+
+    Args:
+        settings: of the run.
+
+    Returns:
+        trials.
+    """
     least = settings.training.min_trials
-    return settings.create_task().min_trials if least is None else least
+    return int(settings.create_task().min_trials) if least is None else least
 
 
 class Closing:
-    """The last words of a launch.
+    """The closing words of a call of the workflow.
 
     Args:
-        experiment: of the configuration.   ui: how MLflow is looked at.   report: the command that makes the report.
-        root: folder of the experiment's results, as the reader can name it; by default as the configuration has it.
+        experiment: of the configuration.
+        ui: how to open MLflow.
+        report: the command that makes the report.
+        root: folder of the experiment's results as users can name it; by default as in the configuration.
     """
 
     def __init__(self, experiment: Experiment, ui: str, report: str, root: Path | None = None):
         self.experiment, self.ui, self.report = experiment, ui, report
         self.root = (root or experiment.root).as_posix()
-        self.earlier: Path | None = None  # where the table of another grid is kept since this launch
+        self.earlier: Path | None = None  # where this call has kept the table of another grid
 
     def success(self) -> str:
-        """All that was asked for is done."""
+        """The words after all requested jobs are done.
+
+        Returns:
+            the text.
+        """
         if not Path(self.root, TABLE_WRITTEN).is_file():  # as with --until
             return self._text([f"Done so far: {self.root}/runs/"])
         table = read_summary(self.experiment)
-        lines = [counts_of(states_of(table)), *what_to_change(self.experiment, table)]
-        return self._text([*lines, *where_to_look(self.root, self.ui, self.report)])
+        lines = [count_statuses(network_statuses(table)), *suggest_changes(self.experiment, table)]
+        return self._text([*lines, *list_locations(self.root, self.ui, self.report)])
 
     def failure(self, failed: list[tuple[str, str]]) -> str:
-        """Jobs failed: what is done goes into the table and the figures of the grid.
+        """The words after jobs failed. Writes the table and the figures of the grid from what is done.
 
         Args:
-            failed: (rule, log) of each.
+            failed: (rule, log) of each failed job.
+
+        Returns:
+            the text.
         """
         note_deaths(self.root)
-        table, undone = look(self.experiment)
-        lines = [counts_of(states_of(table)), *what_broke(undone, failed), *self._write(table, figures=True)]
-        lines.append("The same command tries again what broke, and does what is left.")
-        return self._text([*lines, *where_to_look(self.root, self.ui)])
+        table, undone = partial_summary(self.experiment)
+        lines = [
+            count_statuses(network_statuses(table)),
+            *describe_failures(undone, failed),
+            *self._write(table, figures=True),
+        ]
+        lines.append("Run the same command again to retry what failed and finish the rest.")
+        return self._text([*lines, *list_locations(self.root, self.ui)])
 
-    def told_to_end(self) -> str:
-        """Ctrl-C or SIGTERM: what is done goes into the table; where the networks under way were saved."""
-        runs = len(self.experiment.cells) * len(self.experiment.seeds)
-        if runs > MOST_LOOKED_AT:
-            return self._text([f"Stopped. What was under way is saved; {GOES_ON}."])
+    def interrupted(self) -> str:
+        """The words after Ctrl-C or SIGTERM: where unfinished networks were saved. Writes the table of what is done.
+
+        Returns:
+            the text.
+        """
+        runs = len(self.experiment.grid_points) * len(self.experiment.seeds)
+        if runs > MOST_READ_AFTER_STOP:
+            return self._text([f"Stopped. Unfinished networks are saved. {CONTINUE}"])
         note_deaths(self.root)
-        table, undone = look(self.experiment)
-        lines = [counts_of(states_of(table)), *what_broke(undone, []), *where_it_was_saved(undone)]
-        return self._text([*lines, *self._write(table, figures=False), f"Stopped; {GOES_ON}."])
+        table, undone = partial_summary(self.experiment)
+        lines = [count_statuses(network_statuses(table)), *describe_failures(undone, []), *list_saved(undone)]
+        return self._text([*lines, *self._write(table, figures=False), f"Stopped. {CONTINUE}"])
 
-    def _write(self, table, figures: bool) -> list[str]:
-        """Writes the table of what is done, which the next launch replaces. Returns what stood in the way."""
+    def _write(self, table: pd.DataFrame, figures: bool) -> list[str]:
+        """Write the table of what is done, which the next call replaces. Returns what prevented it."""
         try:
             Path(self.root, TABLE_WRITTEN).unlink(missing_ok=True)  # so that Snakemake makes the table again
             write_summary(table, self.root)
@@ -247,9 +343,9 @@ class Closing:
                 made = grid_pages(self.experiment, read_summary(self.experiment))
                 write_figures(made, {name: f"{self.root}/figures/{name}.png" for name in made})
         except OSError as error:
-            return [f"The table of what is done could not be written: {error}"]
+            return [f"The table of completed networks could not be written: {error}"]
         return []
 
     def _text(self, lines: list[str]) -> str:
-        kept = f"The table of another grid was here; it is kept, with its configuration, in {self.earlier}/"
+        kept = f"The table of the previous grid and its configuration are kept in {self.earlier}/"
         return "\n".join(["", *lines, *([kept] if self.earlier else [])])

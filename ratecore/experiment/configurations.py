@@ -1,12 +1,14 @@
-"""The configuration that made an experiment's results, kept beside them; and what earlier ones came to."""
+"""The configuration of an experiment, kept with its results, and those of earlier grids with their tables."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from ratecore.settings.base import SettingsError
 from ratecore.settings.experiment import ExperimentSettings
@@ -15,7 +17,7 @@ from ratecore.settings.run import hash_of
 from ratecore.system.files import write_atomic
 from ratecore.system.redaction import without_secrets
 
-# Settings of how the work is done: with others, the table is the same.
+# Settings of how the work is done, which do not change the table.
 OF_THE_WORK = {
     "results",
     "seeds_per_job",
@@ -29,20 +31,22 @@ OF_THE_WORK = {
 CONFIG, TABLE, EARLIER = "config.yaml", "summary.csv", "earlier"
 
 
-def keep_configuration(root, config: dict) -> Path | None:
-    """Writes an experiment's configuration to `config.yaml` in its results.
+def keep_configuration(root: str | os.PathLike[str], config: dict[str, Any]) -> Path | None:
+    """Write an experiment's configuration to `config.yaml` in its results.
 
-    If one of another grid is there, it is kept first, with its table, in `earlier/<date>_<hash>/`: its networks stay
-    where they are, and a configuration that comes back finds them.
+    If a configuration of another grid is there, it is first kept with its table in `earlier/<date>_<hash>/`: its
+    networks stay in `runs/`, and the new table no longer lists them.
 
     Args:
-        root: folder of the experiment's results.   config: as the workflow was given it. Passwords are left out.
+        root: folder of the experiment's results.
+        config: as the workflow was given it. Passwords are left out.
 
     Returns:
-        the folder with the earlier configuration and table; None if there were none, or none that is not kept already.
+        the folder with the earlier configuration and table; None if there were none, or if they are already kept.
 
     Raises:
-        OSError: it cannot be written.   SettingsError: `config` is no configuration.
+        OSError: a file cannot be written.
+        SettingsError: `config` is not a configuration.
     """
     root = Path(root)
     settings = ExperimentSettings(**config)
@@ -57,7 +61,14 @@ def keep_configuration(root, config: dict) -> Path | None:
 
 
 def grid_hash(settings: ExperimentSettings) -> str:
-    """16 hex digits for everything that decides the rows of the table and what is in them."""
+    """A hash of everything that decides which rows the table has and what is in them.
+
+    Args:
+        settings: of the experiment.
+
+    Returns:
+        16 hex digits.
+    """
     return hash_of(settings.model_dump(mode="json", exclude=OF_THE_WORK))
 
 
@@ -82,10 +93,10 @@ def _keep_earlier(root: Path, now: str) -> Path | None:
     return folder
 
 
-def _as_yaml(config: dict, uri: str) -> str:
+def _as_yaml(config: dict[str, Any], uri: str) -> str:
     import yaml
 
-    plain = json.loads(json.dumps(config, default=str))  # Snakemake's mappings and paths as plain ones
+    plain = json.loads(json.dumps(config, default=str))  # turns Snakemake's mappings and paths into plain ones
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=10**6)
     return without_secrets(text, uri)
 

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ratecore.experiment.checkpoints import NEWEST, PREVIOUS
 from ratecore.experiment.stages import table
@@ -22,16 +22,22 @@ from ratecore.settings.run import RunSettings
 from ratecore.system.files import read_bounded, sha256_of
 from ratecore.tracking import Record, RecordError
 
+if TYPE_CHECKING:
+    from ratecore.formats.containers import StrPath
+    from ratecore.formats.pth import Device
+
 STOPPING = ("n_trials", "min_trials", "loss_threshold", "accuracy_threshold")
-RULES = "stopping_rules.jsonl"  # in the folder of all runs: the values of these that networks were trained with
-LARGEST_RULES = 2**20  # bytes of it that are read
+RULES = "stopping_rules.jsonl"  # in the folder of all runs: values of these settings
+LARGEST_RULES = 2**20  # bytes that are read
 
 
 class Earlier(NamedTuple):
     """An earlier training of the same network.
 
     Attributes:
-        result: to go on from.   settings: of the earlier run.   folder: of the earlier run.
+        result: to continue from.
+        settings: of the earlier run.
+        folder: of the earlier run.
     """
 
     result: TrainingResult
@@ -39,13 +45,25 @@ class Earlier(NamedTuple):
     folder: Path
 
     def differences(self, settings: RunSettings) -> str:
-        """The earlier values of what is other in `settings`: 'n_trials = 6000'."""
+        """The earlier values of the settings that differ: 'n_trials = 6000'.
+
+        Args:
+            settings: of the new run.
+
+        Returns:
+            the values, separated by commas.
+        """
         own, new = _rule(self.settings), _rule(settings)
         return ", ".join(f"{key} = {own[key]}" for key in STOPPING if own[key] != new[key])
 
 
-def note_rule(root, settings: RunSettings) -> None:
-    """Notes when trainings of the experiment in `root` stop, so that later ones with another rule find them."""
+def note_rule(root: StrPath, settings: RunSettings) -> None:
+    """Note the stopping rule of a training, so that later trainings with another rule find it.
+
+    Args:
+        root: folder of the experiment.
+        settings: of the run.
+    """
     rule = _rule(settings)
     if rule not in _rules(root):
         handle = os.open(Path(root, "runs", RULES), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -55,12 +73,12 @@ def note_rule(root, settings: RunSettings) -> None:
             os.close(handle)
 
 
-def _rule(settings: RunSettings) -> dict:
+def _rule(settings: RunSettings) -> dict[str, Any]:
     return settings.training.model_dump(include=set(STOPPING))
 
 
-def _rules(root) -> list[dict]:
-    """What was noted. A line that cannot be read costs nothing but the training that it would have saved."""
+def _rules(root: StrPath) -> list[dict[str, Any]]:
+    """The rules noted so far. An unreadable line only costs the training that it would have saved."""
     rules = []
     with contextlib.suppress(OSError, ValueError):
         for line in read_bounded(Path(root, "runs", RULES), LARGEST_RULES).splitlines():
@@ -69,22 +87,27 @@ def _rules(root) -> list[dict]:
     return rules
 
 
-def earlier_training(root, folder, settings: RunSettings, device="cpu") -> Earlier | None:
-    """The longest training that this one can resume from, or None.
+def earlier_training(root: StrPath, folder: StrPath, settings: RunSettings, device: Device = "cpu") -> Earlier | None:
+    """Find the longest training that this one can continue from.
 
-    Networks and checkpoints of other training code, and files that were changed, are left out.
+    Networks and checkpoints made by other training code, and modified files, are ignored.
 
     Args:
-        root: folder of the experiment.   folder: of the run that is to be trained.   settings: of that run.
+        root: folder of the experiment.
+        folder: of the run to be trained.
+        settings: of that run.
         device: torch device of the result.
+
+    Returns:
+        the training; None if there is none.
     """
     found, own = [], _rule(settings)
     for rule in _rules(root):
         if rule == own or not isinstance(rule, dict):
             continue
-        with contextlib.suppress(ValueError):  # a line with something else in it
-            other = settings.model_copy(update={"training": type(settings.training)(
-                **{**settings.training.model_dump(), **rule})})  # fmt: skip
+        with contextlib.suppress(ValueError):  # the line has something else
+            training = type(settings.training)(**{**settings.training.model_dump(), **rule})
+            other = settings.model_copy(update={"training": training})
             earlier = Path(folder).parent / other.identity("training")
             for result in _results(root, earlier, other, device) if earlier.is_dir() else ():
                 if leads_to(result, other, settings):
@@ -92,9 +115,9 @@ def earlier_training(root, folder, settings: RunSettings, device="cpu") -> Earli
     return max(found, key=lambda earlier: (earlier.result.trained, earlier.result.n_trials), default=None)
 
 
-def _results(root, folder: Path, settings: RunSettings, device) -> Iterator[TrainingResult]:
-    """What is left of a run: its network, or the checkpoints of a training that was interrupted."""
-    # Whatever is damaged there is named when that run is worked on; this one can do without it.
+def _results(root: StrPath, folder: Path, settings: RunSettings, device: Device) -> Iterator[TrainingResult]:
+    """What a run has left: its network, or the checkpoints of an interrupted training."""
+    # Damage is reported when work on that run starts; this run can do without its files.
     with contextlib.suppress(RecordError, FormatError, OSError):
         end = Record(folder / "record.jsonl").last("end", TRAIN) or {}
         network = folder / "network.pth"
@@ -110,24 +133,28 @@ def _results(root, folder: Path, settings: RunSettings, device) -> Iterator[Trai
 
 
 def leads_to(result: TrainingResult, settings: RunSettings, wanted: RunSettings) -> bool:
-    """Whether a training with `wanted` passes through the state of another one.
+    """Whether a training with the wanted settings passes through the state of another training.
 
     Args:
-        result: of the other one; where it does, a last test that the wanted training does not make is taken out of it,
-            and `trained` says whether the wanted one has met its criterion.
-        settings: of the other run.   wanted: settings that differ from them in `STOPPING` alone.
+        result: of the other training. If so, a last test that the wanted training does not make is removed from it, and
+            `trained` is set to whether the wanted training has met its criterion.
+        settings: of the other run.
+        wanted: settings that differ from them only in `STOPPING`.
+
+    Returns:
+        True if it does.
     """
     training, limit, tests = wanted.training, settings.training.n_trials, result.tests
     if result.n_trials > training.n_trials or result.n_trials % training.batch_size:
-        return False  # it is longer, or its last update held fewer trials than the others
+        return False  # too long, or its last update had fewer trials
     if tests and result.n_trials == tests[-1]["trial"] == limit < training.n_trials:
         before = tests[-2]["trial"] if len(tests) > 1 else 0
-        if limit // training.eval_freq == before // training.eval_freq:  # a test made because it was the end
+        if limit // training.eval_freq == before // training.eval_freq:  # a test made only because training ended
             tests.pop()
             result.last_test = None
     task = wanted.create_task()
     met = [meets_criterion(test, training, task) for test in tests]
     if any(met[:-1]) or (any(met) and tests[-1]["trial"] < result.n_trials):
-        return False  # the wanted training stops before
+        return False  # the wanted training stops earlier
     result.trained = any(met)
     return True

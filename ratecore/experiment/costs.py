@@ -1,4 +1,4 @@
-"""What a job will take, from what was measured (docs/speed.md): for the requests that a scheduler is given."""
+"""Memory and time that jobs request from a scheduler, estimated from measurements (docs/speed.md)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ MARGIN = 2.0  # over the measured times, for older and busier machines
 
 
 def training_memory(settings: RunSettings, threads: int = 1) -> int:
-    """MB of a training job that trains `threads` networks in parallel.
+    """The memory of a training job that trains networks in parallel.
 
-    Per network about twenty N x N arrays (w, Adam's moments, W and its transpose, their entries, checkpoints) and, of a
-    batch's or a test's trials, stimulus, states and noise.
+    Each network has about twenty N x N arrays (w, the moments of Adam, W and its transpose, checkpoints ...) and the
+    stimulus, states and noise of the trials of a batch or test.
+
+    Args:
+        settings: of a run.
+        threads: networks that train in parallel.
+
+    Returns:
+        MB.
     """
     N, T, training = settings.network.N, settings.create_task().T, settings.training
     per_network = 20 * 4 * N**2 + 6 * 4 * N * T * (min(training.batch_size, 16) + 2 * training.eval_tr / 3)
@@ -22,9 +29,17 @@ def training_memory(settings: RunSettings, threads: int = 1) -> int:
 
 
 def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
-    """Minutes of a job that trains networks, each for all of its trials.
+    """The time of a job that trains each network for all of its trials.
 
-    A trial of a test takes a third of one of training.
+    A test trial takes a third of a training trial.
+
+    Args:
+        settings: of a run.
+        networks: number of networks.
+        threads: networks that train in parallel.
+
+    Returns:
+        minutes.
     """
     training = settings.training
     trials = training.n_trials * (1 + training.eval_tr / training.eval_freq / 3)
@@ -32,24 +47,48 @@ def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> 
 
 
 def trial_seconds(settings: RunSettings) -> float:
-    """Seconds of a training trial on a core: about 0.35 ns N^2 T, and 0.2 ms that do not depend on N."""
+    """The time of a training trial on one core: about 0.35 ns N^2 T, and 0.2 ms that do not depend on N.
+
+    Args:
+        settings: of a run.
+
+    Returns:
+        s.
+
+    Source: none
+    """
     return 0.35e-9 * settings.network.N**2 * settings.create_task().T + 0.2e-3
 
 
 def scoring_minutes(settings: RunSettings, networks: int) -> int:
-    """Minutes of a job that scores and draws, or exports, networks.
+    """The time of a job that scores and plots, or exports, networks.
 
-    3 s each were measured at N = 200 with 100 trials; a trial takes a third of one of training.
+    Measured: 3 s per network at N = 200 with 100 trials. A trial takes a third of a training trial.
+
+    Args:
+        settings: of a run.
+        networks: number of networks.
+
+    Returns:
+        minutes.
     """
     trials = settings.evaluation.n_trials * trial_seconds(settings) / 3
     return math.ceil(5 + MARGIN * networks * (3 + 3e-5 * settings.network.N**2 + trials) / 60)
 
 
 def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
-    """Minutes of a job that converts networks, with all trials of all values of lambda.
+    """The time of a job that converts networks, with all trials of all values of lambda.
 
-    A step of a unit took 1.2 ns in trained networks at N = 200 (12 values, 100 trials, 200 units, 19,900 steps: 5.8 s),
-    3.3 ns where units spike at 50 Hz, and with more connections a unit more, up to 8.4 ns at N = 2000; drawing 5 s.
+    Measured: a step of a unit takes 1.2 ns in trained networks at N = 200 (12 values, 100 trials, 19,900 steps: 5.8 s),
+    3.3 ns if units spike at 50 Hz, and more with more connections per unit, up to 8.4 ns at N = 2000; plotting 5 s.
+
+    Args:
+        settings: of a run.
+        networks: number of networks.
+        threads: processes that share the trials.
+
+    Returns:
+        minutes.
     """
     N, c, steps = settings.network.N, settings.conversion, settings.create_task().T * settings.spiking.steps_per_column
     values = len(c.values_for(settings.network.activation)) + 2 * c.refine

@@ -1,10 +1,11 @@
-"""A trained network's files for others, with an example trial: what is computed for them, and where they go."""
+"""Files of a trained network for use by others, with an example trial."""
 
 from __future__ import annotations
 
 import itertools
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,29 +18,49 @@ from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic, write_new
 from ratecore.system.streams import stream
 
+if TYPE_CHECKING:
+    from ratecore.formats.containers import StrPath
+    from ratecore.rate.results import Scores, TrainingResult
 
-def example_trial(settings: RunSettings, net: RateNetwork) -> dict:
-    """One trial of the run's example stream, in float64 with the weights that are saved.
+
+def example_trial(settings: RunSettings, net: RateNetwork) -> dict[str, Any]:
+    """Simulate one trial of the run's example stream in float64, with the weights that are saved.
+
+    Args:
+        settings: of the run.
+        net: the trained network.
 
     Returns:
-        u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1), r (T, N, 1).
+        u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1) and r (T, N, 1).
     """
     task, rng = settings.create_task(), stream(settings.seed, "example")
-    exact = RateNetwork.from_arrays(net.settings, {**arrays_of(net), "w": net.rectified_w().detach().cpu()},
-                                    dtype=torch.float64)  # fmt: skip
+    exact = RateNetwork.from_arrays(
+        net.settings, {**arrays_of(net), "w": net.rectified_w().detach().cpu()}, dtype=torch.float64
+    )
     trials, x0, noise = draw_trials(task, exact, [rng])
     with torch.no_grad():
         x, r, o = run(exact, trials.u, x0=x0, noise=noise, engine="torch")
     u, z = trials.u[0].numpy(), trials.z[0].numpy()
-    return {"u": u, "target": z, "label": trials.labels[0], "o": o[0].numpy(), "x": x[0, :, :, None].numpy(),
-            "r": r[0, :, :, None].numpy()}  # fmt: skip
+    return {
+        "u": u,
+        "target": z,
+        "label": trials.labels[0],
+        "o": o[0].numpy(),
+        "x": x[0, :, :, None].numpy(),
+        "r": r[0, :, :, None].numpy(),
+    }
 
 
-def mat_bytes(settings: RunSettings, result, scores) -> bytes:
-    """A `.mat` file of a trained network.
+def mat_bytes(settings: RunSettings, result: TrainingResult, scores: Scores) -> bytes:
+    """The contents of a `.mat` file of a trained network.
 
     Args:
-        settings, result: of the run.   scores: `Scores` of the evaluation; of the last test when there was none.
+        settings: of the run.
+        result: of its training.
+        scores: of the evaluation; without one, of the last test.
+
+    Returns:
+        the bytes of the file.
     """
     task, net = settings.create_task(), result.net
     _, x0, _ = draw_trials(task, net, [stream(settings.seed, "trial", 0)])
@@ -49,14 +70,17 @@ def mat_bytes(settings: RunSettings, result, scores) -> bytes:
     return packed_mat(settings, task, result, scores, x0=x0.numpy(), r0=r0.numpy(), example=example)
 
 
-def export(output_dir, settings: RunSettings, result, scores) -> tuple[Path, Path]:
-    """Writes a network's `.mat` and `.pth` under the names of docs/model.md 4.
+def export(output_dir: StrPath, settings: RunSettings, result: TrainingResult, scores: Scores) -> tuple[Path, Path]:
+    """Write a network's `.mat` and `.pth` under the names of docs/model.md 4.
 
-    Exporting the same network again writes the same two files. A name that another network of the same second has is
-    followed by `_2`, `_3` ...; no file of another network is ever written over.
+    Exporting the same network again writes the same two files. If another network of the same second has the
+    name, `_2`, `_3` ... is appended; files of other networks are never overwritten.
 
     Args:
-        output_dir: the folder above `models`.   settings, result, scores: as in `mat_bytes`.
+        output_dir: the folder above `models`.
+        settings: of the run.
+        result: of its training.
+        scores: as in `mat_bytes`.
 
     Returns:
         paths of the .mat and the .pth.
@@ -68,11 +92,12 @@ def export(output_dir, settings: RunSettings, result, scores) -> tuple[Path, Pat
         name = stem if k == 1 else f"{stem}_{k}"
         mat_path, pth_path = Path(f"{name}.mat"), Path(f"{name}.pth")
         if mat_path.exists() and not pth_path.exists():
-            continue  # of a network whose .pth was moved away
+            continue  # belongs to a network whose .pth was moved away
         try:
-            write_new(pth_path, pth)  # whose .pth it is has the name
+            write_new(pth_path, pth)  # the name belongs to the network of this .pth
         except FileExistsError:
             if pth_path.read_bytes() != pth:
                 continue
         write_atomic(mat_path, mat)
-        return mat_path, pth_path
+        break
+    return mat_path, pth_path

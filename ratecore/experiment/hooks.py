@@ -1,4 +1,4 @@
-"""What a launch of the workflow does before its first job and after its last, also as a module of another workflow."""
+"""What a call of the workflow does before its first job and after its last, also as a module of another workflow."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ratecore.experiment.jobs import (
     TABLE_WRITTEN,
     mark_times,
     note_grid,
-    of_other_grids,
     restore_times,
+    stale_files,
     was_copied,
 )
-from ratecore.experiment.launch import cannot_run, quieten, same_snakemake, shell, ui_command
+from ratecore.experiment.launch import StopFilter, cannot_run, hide_errors_after_stop, same_snakemake, shell, ui_command
 from ratecore.experiment.stages.table import stages_of
 from ratecore.system.devices import device_pool
 from ratecore.system.files import network_file_system
@@ -32,32 +32,46 @@ from ratecore.tracking.queue import mirror_message, note_deaths
 
 
 class Launch:
-    """One launch of one experiment, on the machine of its Snakemake.
+    """One call of the workflow for one experiment, in the process of its Snakemake.
 
-    Snakemake calls the handlers `onstart`, `onsuccess` and `onerror` of the main Snakefile alone. `attach` puts this
-    launch in front of them, so that a grid is mirrored and summed up whether its workflow is the main one, is included
-    in another, or is a module of it.
+    Snakemake calls only the handlers `onstart`, `onsuccess` and `onerror` of the main Snakefile. `attach` puts this
+    launch in front of them, so that a grid is mirrored and summarized whether its workflow is the main one, is included
+    in another or is a module of it.
 
     Args:
-        workflow: Snakemake's.   experiment: of the configuration.   config: the configuration as it was given.
-        uri: tracking URI.   train: what the rule `train` is called in the main workflow.
+        workflow: Snakemake's.
+        experiment: of the configuration.
+        config: the configuration as it was given.
+        uri: tracking URI.
+        train: name of the rule `train` in the main workflow.
     """
 
-    def __init__(self, workflow: Any, experiment: Experiment, config: dict, uri: str, train: str = "train"):
+    def __init__(self, workflow: Any, experiment: Experiment, config: dict[str, Any], uri: str, train: str = "train"):
         self.workflow, self.experiment, self.uri = workflow, experiment, uri
         self._config, self._train = config, train
         self.root = experiment.root.as_posix()
         settings = experiment.settings
         self.follower = Follower(uri, settings.experiment, settings.results, runs=experiment.run_names)
-        self.stale: list[str] | None = None  # files of other grids, which Snakemake makes again; None: not looked yet
+        self.stale: list[str] | None = None  # files of other grids, to be made again; None: not known yet
         self.closing = self._closing()
         self._attached = False
 
     @classmethod
-    def of(cls, workflow: Any, experiment: Experiment, *arguments: Any, **named: Any) -> tuple[Launch, bool]:
-        """The launch of an experiment, and whether it is new.
+    def for_experiment(
+        cls, workflow: Any, experiment: Experiment, *arguments: Any, **named: Any
+    ) -> tuple[Launch, bool]:
+        """The launch of an experiment, created once.
 
         Snakemake reads the Snakefile of a module again for each `use rule` statement.
+
+        Args:
+            workflow: Snakemake's.
+            experiment: of the configuration.
+            *arguments: as of `Launch`.
+            **named: as of `Launch`.
+
+        Returns:
+            the launch, and whether it is new.
         """
         launches = workflow.__dict__.setdefault("ratecore_launches", {})
         root = experiment.root.absolute()
@@ -67,9 +81,9 @@ class Launch:
         return launches[root], is_new
 
     def _closing(self) -> Closing:
-        """Creates the object that formats the final messages, with the commands that fit this launch."""
+        """The object that formats the closing words, with the commands that fit this launch."""
         workflow, directory = self.workflow, self.workflow.overwrite_workdir
-        self._told_to_end = _quietened()
+        self._stop_filter = _hide_errors_after_stop()
         same = same_snakemake(sys.argv, workflow.main_snakefile, workflow.overwrite_configfiles, directory, self.uri)
         repository = Path(workflow.main_snakefile).parents[1]
         ui = ui_command(self.uri, self.experiment.settings.results, repository, directory)
@@ -77,19 +91,19 @@ class Launch:
         seen = None if directory is None else self.experiment.root.resolve()
         return Closing(self.experiment, ui, shell([*same, "--report", "report.html"]), seen)
 
-    def put_times_in_order(self) -> None:
-        """Restores the file times of results that were copied, before Snakemake checks them."""
+    def restore_copied_times(self) -> None:
+        """Restore the file times of copied results, before Snakemake checks them."""
         if not was_copied(self.root):
             return
         try:
             n = restore_times(self.root)
-            said = f"the times of {n} files are put in order, so that no job runs again because of them."
+            message = f"the modification times of {n} files were restored, so that no job is repeated because of them."
         except OSError as error:
-            said = f"its times cannot be put in order, so that all jobs may run again: {error}"
-        print(f"{self.root} is a copy: {said}", file=sys.stderr)
+            message = f"its modification times cannot be restored, so all jobs may run again: {error}"
+        print(f"{self.root} is a copy: {message}", file=sys.stderr)
 
-    def look(self, figures: list[str]) -> None:
-        """Attaches the handlers, and tells Snakemake which files belong to other settings, before it checks file times.
+    def mark_stale_files(self, figures: list[str]) -> None:
+        """Attach the handlers, and tell Snakemake which files belong to other settings, before it checks file times.
 
         The files are removed in `begin`, when no other launch is active in this folder, and not in a dry run.
 
@@ -97,37 +111,37 @@ class Launch:
             figures: of grid points, as Snakemake names them.
         """
         if not self.workflow.is_main_process:
-            return  # a job: its launch has looked
+            return  # a job; its launch has done this
         self.attach()
         if self.stale is not None or self.workflow.touch:
             return
-        self.stale = of_other_grids(self.experiment, stages_of(self.experiment.settings), figures)
+        self.stale = stale_files(self.experiment, stages_of(self.experiment.settings), figures)
         settings = self.experiment.settings
-        place, table = f"{self.root}/tracking.json", f"{self.root}/{TABLE_WRITTEN}"
-        if Path(place).exists():
-            if not is_tracked_in(place, stored_uri(self.uri, settings.results), settings.experiment):
-                self.stale.append(place)
+        location, table = f"{self.root}/tracking.json", f"{self.root}/{TABLE_WRITTEN}"
+        if Path(location).exists():
+            if not is_tracked_in(location, stored_uri(self.uri, settings.results), settings.experiment):
+                self.stale.append(location)
         if Path(table).exists() and has_artifacts_elsewhere(self.uri, settings.results):
             self.stale.append(table)
         self.workflow.dag.forcefiles.update(self.stale)
 
     def attach(self) -> None:
-        """Has Snakemake call this launch, and then the handlers of the main Snakefile, if it has any.
+        """Have Snakemake call this launch first, and then the handlers of the main Snakefile, if it has any.
 
-        By now Snakemake has read all of the main Snakefile, whose handlers may stand below the module.
+        By now Snakemake has read the entire main Snakefile, whose handlers may follow the module.
         """
         if self._attached:
             return
         self._attached = True
         ours = {"onstart": self.begin, "onsuccess": self.succeed, "onerror": self.fail}
         for name, handler in ours.items():
-            theirs = getattr(self.workflow, f"_{name}")  # Snakemake shows what is registered in no other way
-            getattr(self.workflow, name)(partial(_one_after_the_other, handler, theirs))
+            theirs = getattr(self.workflow, f"_{name}")  # Snakemake has no public access to it
+            getattr(self.workflow, name)(partial(_call_both, handler, theirs))
 
     def begin(self) -> None:
-        """Before the first job. Starts the one process that brings what all jobs record to MLflow.
+        """Prepare the work before the first job, and start the process that sends all records to MLflow.
 
-        So no job waits for a server or pays for its client.
+        Jobs therefore do not wait for a server or load its client.
 
         Raises:
             snakemake.exceptions.WorkflowError: no job can ever start.
@@ -139,18 +153,18 @@ class Launch:
         if self.stale is not None:
             note_grid(self.experiment, self.stale)
         for folder in note_deaths(self.root):
-            print(f"{folder}: its process was killed; it resumes from its last checkpoint")
+            print(f"{folder}: its process was killed; training resumes from the last checkpoint")
         self.follower.start()
 
     def succeed(self) -> None:
-        """All jobs are done."""
+        """Finish after all jobs are done."""
         self.follower.stop()
         print(self.closing.success() + mirror_message(self.closing.root))
 
     def fail(self) -> None:
-        """Jobs failed, or Snakemake was told to end."""
-        if self._told_to_end.told:
-            print(self.closing.told_to_end(), flush=True)
+        """Finish after jobs failed or Snakemake was stopped."""
+        if self._stop_filter.stopped:
+            print(self.closing.interrupted(), flush=True)
             self._stop_following()
         else:
             self.follower.stop()  # first, so that the table lists the MLflow runs
@@ -177,7 +191,7 @@ class Launch:
             raise WorkflowError("\n".join(problems))
 
     def _warn_of_shared_sqlite(self) -> None:
-        """Warns if MLflow's SQLite file is on a network file system, whose locks do not keep writers apart."""
+        """Warn if MLflow's SQLite file is on a network file system, whose locks are unreliable."""
         if file := sqlite_file(self.uri):
             if kind := network_file_system(file):
                 print(
@@ -188,17 +202,17 @@ class Launch:
                 )
 
     def _failed_jobs(self) -> list[tuple[str, str]]:
-        """Returns (rule, log) of the jobs that failed."""
+        """(rule, log) of the jobs that failed."""
         failed = self.workflow.scheduler.failed
         return [(job.rule.name, str(next(iter(job.log), "no log"))) for job in failed]
 
     def _stop_following(self) -> None:
-        """Waits until MLflow is up to date; a second Ctrl-C leaves this to the next call."""
-        saying = "Updating MLflow; press Ctrl-C again to leave this to the next call."
-        slow = threading.Timer(2.0, print, [saying], {"flush": True})
+        """Wait until MLflow is up to date; a second Ctrl-C leaves this to the next call."""
+        message = "Updating MLflow; press Ctrl-C again to leave this to the next call."
+        slow = threading.Timer(2.0, print, [message], {"flush": True})
         slow.start()
         try:
-            self._told_to_end.listen_again()
+            self._stop_filter.listen_again()
             self.follower.stop()
         except KeyboardInterrupt:
             print("The next call, or `ratecore replay`, will update MLflow.")
@@ -206,12 +220,12 @@ class Launch:
             slow.cancel()
 
 
-def _one_after_the_other(ours: Callable[[], None], theirs: Callable[[Any], None], log: Any) -> None:
+def _call_both(ours: Callable[[], None], theirs: Callable[[Any], None], log: Any) -> None:
     ours()
     theirs(log)
 
 
-def _quietened():
+def _hide_errors_after_stop() -> StopFilter:
     from snakemake.logging import logger
 
-    return quieten(logger)
+    return hide_errors_after_stop(logger)

@@ -1,8 +1,8 @@
-"""What a job leaves for Snakemake, and when: copied results have other modification times, and run nothing again.
+"""The outputs of jobs, which name their runs and their time of writing, so that copied results repeat no job.
 
-Snakemake notes in the working folder with which parameters and inputs each file was made. Results that were moved, or
-that another working folder made, have no such notes, and Snakemake takes every file that is there for up to date. What
-a job writes therefore says itself what it is of.
+Snakemake notes in the working folder which parameters and inputs each file was made with. Results that were moved or
+made in another working folder have no such notes, and Snakemake takes every existing file for up to date. Outputs of
+jobs therefore say which runs they belong to.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ratecore.experiment.configurations import grid_hash
 from ratecore.experiment.grid import Experiment
@@ -19,22 +21,32 @@ from ratecore.settings.run import hash_of
 from ratecore.system.files import read_bounded, write_atomic
 from ratecore.tasks.files import task_code
 
+StrPath = str | os.PathLike[str]
+
 LARGEST = 2**28  # bytes of a job's file that are read; a run takes about 200
-TABLE_WRITTEN = "jobs/summarize.json"  # there once the table has all networks
-MARK = "jobs/written.json"  # whose modification time tells a copy
-GRID = "jobs/grid.json"  # the grid that the files of all jobs are of
+TABLE_WRITTEN = "jobs/summarize.json"  # exists once the table has all networks
+MARK = "jobs/written.json"  # its modification time reveals a copy
+GRID = "jobs/grid.json"  # the grid to which the files of all jobs belong
 SLACK = 2 * 10**9  # ns by which file systems round modification times
 
 
-def write_job(path, runs: list[dict]) -> None:
-    """Writes the output of a block's job: a row for each run, and the time at which it was written."""
+def write_job(path: StrPath, runs: list[dict[str, Any]]) -> None:
+    """Write the output of a block's job: a row for each run, and the time of writing.
+
+    Args:
+        path: of the output.
+        runs: the rows.
+    """
     write_atomic(path, json.dumps({"written": time.time_ns(), "runs": runs}, indent=1).encode())
 
 
-def mark_times(root) -> None:
-    """Writes, once, a file whose modification time is exactly the one that it holds, for `was_copied`.
+def mark_times(root: StrPath) -> None:
+    """Write, once, a file whose modification time is exactly the time that it contains, for `was_copied`.
 
-    Not an output of a job: Snakemake touches these when it sees that the job has ended.
+    Outputs of jobs do not serve for this: Snakemake touches them when the job has ended.
+
+    Args:
+        root: folder of the experiment's results.
     """
     path, written = Path(root, MARK), time.time_ns()
     if not path.exists():
@@ -42,21 +54,27 @@ def mark_times(root) -> None:
         os.utime(path, ns=(written, written))
 
 
-def was_copied(root) -> bool:
-    """Whether the modification times of an experiment's results are not those of their writing.
+def was_copied(root: StrPath) -> bool:
+    """Whether the modification times of an experiment's results differ from the times of writing.
 
-    That is so after `cp -r`, in a checkout of git or git-annex, and where every file was touched; not after `cp -a`.
+    They do after `cp -r`, in a checkout of git or git-annex, and after all files were touched, but not after `cp -a`.
+
+    Args:
+        root: folder of the experiment's results.
+
+    Returns:
+        True if they differ.
     """
     path = Path(root, MARK)
     written = _written(path)
     return written is not None and abs(path.stat().st_mtime_ns - written) > SLACK
 
 
-def restore_times(root) -> int:
-    """Gives the files of copied results modification times in the order of their writing.
+def restore_times(root: StrPath) -> int:
+    """Give the files of copied results modification times in the order of their writing.
 
-    Snakemake runs a job again whose input is newer than its output, and knows nothing else of results that came from
-    elsewhere. The table is written again, since the MLflow runs that it names may be others here.
+    Snakemake repeats a job whose input is newer than its output, and knows nothing else about results from elsewhere.
+    The table is written again, since the MLflow runs that it names may differ here.
 
     Args:
         root: folder of the experiment's results.
@@ -80,33 +98,40 @@ def _written(path: Path) -> int | None:
     try:
         written = json.loads(read_bounded(path, LARGEST))["written"]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None  # of an older version, or damaged: its job is run again if its time asks for it
+        return None  # old or damaged: its time decides whether the job runs again
     return written if isinstance(written, int) and 0 <= written < 2**63 else None
 
 
-def of_other_grids(experiment: Experiment, stages, figures=()) -> list[str]:
-    """The files of jobs that were written for other settings, seeds or code of a task than those asked for now.
+def stale_files(experiment: Experiment, stages: Iterable[str], figures: Sequence[str] = ()) -> list[str]:
+    """The outputs of jobs that were written for other settings, seeds or code of a task than the current ones.
 
-    Only a look at one file if the grid is that of the last launch.
+    Reads only one file if the grid is that of the last call.
 
     Args:
-        stages: that every network goes through.   figures: files of grid points, drawn over all seeds.
+        experiment: of the configuration.
+        stages: that every network goes through.
+        figures: files of grid points, drawn over all seeds.
 
     Returns:
-        paths of files that are there and have to be made again, as the rules name them.
+        paths of existing files that must be made again, as the rules name them.
     """
     root, now = experiment.root, _grid_of(experiment)
     before = _json(root / GRID)
     if before == now:
         return []
-    stale = [path for stage in stages for path, runs in _jobs(experiment, stage) if not _is_of(path, runs)]
+    stale = [path for stage in stages for path, runs in _jobs(experiment, stage) if not _matches(path, runs)]
     if not isinstance(before, dict) or before.get("seeds") != now["seeds"]:
         stale += figures
     return [str(path) for path in [*stale, (root / TABLE_WRITTEN).as_posix()] if os.path.exists(path)]
 
 
 def note_grid(experiment: Experiment, stale: list[str]) -> None:
-    """Removes what `of_other_grids` named, and notes the grid of which all files are now."""
+    """Remove the stale files and note the grid to which all files now belong.
+
+    Args:
+        experiment: of the configuration.
+        stale: of `stale_files`.
+    """
     for path in stale:
         Path(path).unlink(missing_ok=True)
     if _json(experiment.root / GRID) != (now := _grid_of(experiment)):
@@ -114,7 +139,7 @@ def note_grid(experiment: Experiment, stale: list[str]) -> None:
 
 
 def _grid_of(experiment: Experiment) -> dict[str, str]:
-    tasks = {cell.settings.task: cell.settings for cell in experiment.cells}
+    tasks = {grid_point.settings.task: grid_point.settings for grid_point in experiment.grid_points}
     code = {name: task_code(type(settings.create_task())) for name, settings in tasks.items()}
     return {
         "grid": hash_of({"settings": grid_hash(experiment.settings), "code": code}),
@@ -122,16 +147,16 @@ def _grid_of(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def _jobs(experiment: Experiment, stage: str):
+def _jobs(experiment: Experiment, stage: str) -> Iterator[tuple[str, list[set[str]]]]:
     """(file, identities of its runs) of each job of a stage. A run that failed in training has that identity."""
-    for path, cell in experiment.cells_of(stage).items():
+    for path, grid_point in experiment.grid_points_of(stage).items():
         for name, seeds in experiment.blocks.items():
             file = f"{experiment.root.as_posix()}/jobs/{stage}/{path}/seeds~{name}.json"
             if os.path.exists(file):
-                yield file, [{cell.identity(seed, *STAGES[s].settings) for s in (stage, TRAIN)} for seed in seeds]
+                yield file, [{grid_point.identity(seed, *STAGES[s].settings) for s in (stage, TRAIN)} for seed in seeds]
 
 
-def _is_of(path: str, runs: list[set[str]]) -> bool:
+def _matches(path: str, runs: list[set[str]]) -> bool:
     found = _json(path)
     rows = found.get("runs") if isinstance(found, dict) else None
     if not isinstance(rows, list) or len(rows) != len(runs):
@@ -141,7 +166,7 @@ def _is_of(path: str, runs: list[set[str]]) -> bool:
     )
 
 
-def _json(path):
+def _json(path: StrPath) -> Any:
     try:
         return json.loads(read_bounded(path, LARGEST))
     except (OSError, ValueError, RecursionError):

@@ -1,55 +1,58 @@
-"""The workflow as a Snakemake module of another workflow: its part of the configuration, and where its results are."""
+"""The workflow as a Snakemake module of another workflow: its configuration and its results folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ratecore.settings.base import SettingsError
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.reading import local_path
 
+Config = Mapping[str, Any]
 
-def own_part(whole: Mapping, config: Mapping, given: Mapping) -> Mapping:
-    """The values of `--config` that a module is given.
+
+def module_overrides(main: Config, config: Config, given: Config) -> Config:
+    """The values of `--config` that apply to a module.
 
     Args:
-        whole: configuration of the main workflow.
-        config: that of the module: `whole`, or a section of it; `config: config["networks"]`.
-        given: what Snakemake made of `--config`, with `whole`'s keys.
+        main: configuration of the main workflow.
+        config: of the module: `main`, or a section of it, as with `config: config["networks"]`.
+        given: what Snakemake read from `--config`, with the keys of `main`.
 
     Returns:
-        the values of `given` at the place of `config`; none where `config` was put together by the main workflow.
+        the values of `given` for `config`; none if the main workflow assembled `config`.
     """
-    if config is whole:
+    if config is main:
         return given
-    for key, section in whole.items():
+    for key, section in main.items():
         if isinstance(section, Mapping) and isinstance(given.get(key), Mapping):
-            if found := own_part(section, config, given[key]):
+            if found := module_overrides(section, config, given[key]):
                 return found
     return {}
 
 
-def placed(config: Mapping, prefixed: Callable[[str], str]) -> tuple[Mapping, str]:
-    """The configuration with its results folder where `prefix:` or `replace_prefix:` of a module puts it.
+def apply_prefix(config: Config, prefixed: Callable[[str], str]) -> tuple[Config, str]:
+    """Move the results folder of a configuration as `prefix:` or `replace_prefix:` of a module requests.
 
-    Snakemake puts the prefix before the paths of rules, and knows nothing of the paths in a configuration: scripts, the
-    mirror and the closing words would look for the results elsewhere. `config` itself, which belongs to the main
-    workflow, stays as it is.
+    Snakemake puts the prefix before the paths of rules, but knows nothing about paths in a configuration: scripts, the
+    mirror and the closing words would look for the results elsewhere. `config` itself belongs to the main workflow and
+    is not changed.
 
     Args:
         config: of the module, not checked yet.
-        prefixed: gives what Snakemake makes of a path of a rule; the same path without a prefix.
+        prefixed: returns what Snakemake makes of a path of a rule; the same path if there is no prefix.
 
     Returns:
         the configuration, and the folder of the experiment's results as rules name it, without the prefix.
 
     Raises:
-        SettingsError: `replace_prefix` names the folder of the experiment, whose name it must keep.
+        SettingsError: `replace_prefix` changes the last folder, which must keep the experiment's name.
     """
     results, name = config.get("results", ExperimentSettings.model_fields["results"].default), config.get("experiment")
     if not isinstance(results, str) or not isinstance(name, str | int):
-        return config, ""  # which whoever checks the configuration refuses
+        return config, ""  # invalid, which the check of the configuration reports
     try:
         root = Path(local_path(results) or "", str(name)).as_posix()
     except ValueError:

@@ -1,9 +1,10 @@
-"""What a configuration asks for, in words and with units, and what in it is probably not meant; said before any job."""
+"""The plan of a grid, in words and with units, and cautions about settings that are probably mistakes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from ratecore.experiment.axes import SECTIONS
 from ratecore.experiment.grid import Experiment
@@ -21,9 +22,16 @@ UNITS = {
 
 
 def plan(experiment: Experiment) -> list[str]:
-    """How many networks a grid has, and the values of each axis with their units, a line each."""
-    points, seeds = len(experiment.cells_of(TRAIN)), len(experiment.seeds)
-    variants = len(experiment.cells) // points
+    """How many networks a grid has, and the values of each axis with their units.
+
+    Args:
+        experiment: of the configuration.
+
+    Returns:
+        one line for the count and one per axis.
+    """
+    points, seeds = len(experiment.grid_points_of(TRAIN)), len(experiment.seeds)
+    variants = len(experiment.grid_points) // points
     lines = [
         f"{experiment.settings.experiment}: {_count(points * seeds, 'network')} "
         f"({_count(points, 'grid point')} x {_count(seeds, 'seed')})"
@@ -54,7 +62,7 @@ def _seeds(seeds: tuple[int, ...]) -> str:
     return ", ".join(map(str, seeds[:MOST_SHOWN])) + more
 
 
-def _value(path: tuple[str, ...], value) -> str:
+def _value(path: tuple[str, ...], value: Any) -> str:
     """A value of an axis with its unit."""
     if path == ("network", "taus"):
         return _taus(value)
@@ -65,45 +73,60 @@ def _value(path: tuple[str, ...], value) -> str:
     return f"{text} {unit}".rstrip()
 
 
-def _as_taus(taus) -> tuple[float, ...]:
+def _as_taus(taus: Any) -> tuple[float, ...]:
     return tuple(float(t) for t in (taus if isinstance(taus, list | tuple) else (taus,)))
 
 
-def _taus(taus) -> str:
+def _taus(taus: Any) -> str:
     """Time constants in ms: '20 to 100 ms', or '20 ms fixed'."""
     ms = [f"{t * RATE_STEP:g}" for t in _as_taus(taus)]
     return f"{ms[0]} to {ms[1]} ms" if len(ms) == 2 else f"{ms[0]} ms fixed"
 
 
 def announcement(experiment: Experiment, quiet: bool = False) -> str:
-    """The plan, unless it is to be quiet, and the cautions, as a workflow shows them before its first job."""
-    warnings = [f"WARNING: {sentence}." for sentence in cautions(experiment)]
+    """The plan and the cautions, which a workflow prints before its first job.
+
+    Args:
+        experiment: of the configuration.
+        quiet: leaves out the plan.
+
+    Returns:
+        the text.
+    """
+    warnings = [f"WARNING: {sentence}." for sentence in find_cautions(experiment)]
     return "\n".join([*([] if quiet else plan(experiment)), *warnings])
 
 
-def cautions(experiment: Experiment) -> list[str]:
-    """A sentence for each setting that has no effect, keeps networks from counting as trained, or looks like a slip of
-    units. None of them is an error: each can be what somebody wants.
+def find_cautions(experiment: Experiment) -> list[str]:
+    """Settings that have no effect, prevent networks from counting as trained, or may have the wrong unit.
+
+    None of them is an error: each can be intended.
+
+    Args:
+        experiment: of the configuration.
+
+    Returns:
+        a sentence, without a full stop, for each setting.
     """
-    of_units = (_of_taus, _of_lambdas, _of_durations, _of_spiking_units)
-    parts = (*of_units, _of_training, _of_overruled, _of_idle, _of_idle_spiking)
+    units = (_taus_in_ms, _single_lambdas, _durations, _spiking_in_seconds)
+    parts = (*units, _unreachable, _overruled, _idle, _idle_spiking)
     return [sentence for part in parts for sentence in part(experiment)]
 
 
-def _values(experiment: Experiment, section: str, key: str) -> set:
-    """The values that a setting has over the grid."""
-    return {getattr(getattr(cell.settings, section), key) for cell in experiment.cells}
+def _values(experiment: Experiment, section: str, key: str) -> set[Any]:
+    """The values of a setting in the grid."""
+    return {getattr(getattr(grid_point.settings, section), key) for grid_point in experiment.grid_points}
 
 
 def _chosen(experiment: Experiment, *path: str) -> bool:
-    """Whether somebody asked for a value of this setting, in its section or as an axis."""
-    place = experiment.settings
+    """Whether the configuration sets this setting, in its section or as an axis."""
+    section: Any = experiment.settings
     for key in path[:-1]:
-        place = getattr(place, key)
-    return path[-1] in place.model_fields_set or any(axis.path == path for axis in experiment.axes)
+        section = getattr(section, key)
+    return path[-1] in section.model_fields_set or any(axis.path == path for axis in experiment.axes)
 
 
-def _of_taus(experiment: Experiment) -> Iterator[str]:
+def _taus_in_ms(experiment: Experiment) -> Iterator[str]:
     given = next(axis.values for axis in experiment.axes if axis.column == "taus")
     taus = [_as_taus(value) for value in given]
     if len(taus) == 2 and all(len(t) == 1 for t in taus) and taus[0] < taus[1]:
@@ -123,7 +146,7 @@ def _of_taus(experiment: Experiment) -> Iterator[str]:
         )
 
 
-def _of_lambdas(experiment: Experiment) -> Iterator[str]:
+def _single_lambdas(experiment: Experiment) -> Iterator[str]:
     values = next((axis.values for axis in experiment.axes if axis.path == ("conversion", "scaling_factors")), ())
     if len(values) > 1 and all(isinstance(value, int | float) for value in values):
         some = ", ".join(f"{value:g}" for value in values[:MOST_SHOWN]) + (", ..." if len(values) > MOST_SHOWN else "")
@@ -133,28 +156,30 @@ def _of_lambdas(experiment: Experiment) -> Iterator[str]:
         )
 
 
-def _of_durations(experiment: Experiment) -> Iterator[str]:
-    """Durations of a task that are five times their defaults, as they are in ms: that of the trial, or several at once.
-    One alone, such as a delay, is as often meant.
+def _durations(experiment: Experiment) -> Iterator[str]:
+    """Task durations that are five times their defaults, as they are in ms: T, or several at once.
+
+    A single one, such as a delay, is usually intended.
     """
-    seen = set()
-    for cell in experiment.cells:
-        given = {key: value for key, value in cell.settings.task_settings.items() if key in DURATIONS}
-        if not given or (place := (cell.settings.task, *given.items())) in seen:
+    seen: set[Any] = set()
+    for grid_point in experiment.grid_points:
+        given = {key: value for key, value in grid_point.settings.task_settings.items() if key in DURATIONS}
+        if not given or (known := (grid_point.settings.task, *given.items())) in seen:
             continue
-        seen.add(place)
-        defaults = cell.settings.create_task().defaults
+        seen.add(known)
+        defaults = grid_point.settings.create_task().defaults
         fivefold = [key for key, value in given.items() if defaults.get(key) and value == defaults[key] * RATE_STEP]
         if "T" in fivefold or 1 < len(fivefold) == len(given):
             values = ", ".join(f"{key} = {given[key]:g}" for key in fivefold)
             meant = ", ".join(f"{given[key] / RATE_STEP:g}" for key in fivefold)
+            are = "is" if len(fivefold) == 1 else "are"
             yield (
-                f"task_settings of {cell.settings.task}: {values} {'is' if len(fivefold) == 1 else 'are'} in steps of "
-                f"{RATE_STEP:g} ms; if ms were meant, write {meant}"
+                f"task_settings of {grid_point.settings.task}: {values} {are} in steps of {RATE_STEP:g} ms; "
+                f"if ms were meant, write {meant}"
             )
 
 
-def _of_spiking_units(experiment: Experiment) -> Iterator[str]:
+def _spiking_in_seconds(experiment: Experiment) -> Iterator[str]:
     if not experiment.settings.convert:
         return
     step = max(min(_values(experiment, "spiking", "dt")), 0.05)
@@ -166,27 +191,27 @@ def _of_spiking_units(experiment: Experiment) -> Iterator[str]:
         for value in sorted(v for v in _values(experiment, "spiking", key) if v and abs(v) < 0.1):
             yield f"spiking.{key} = {value:g} is in mV; if volts were meant, write {value * 1000:g}"
     windows = {
-        (stimulation.window, cell.settings.create_task().T * RATE_STEP)
-        for cell in experiment.cells
-        if (stimulation := cell.settings.spiking.stimulation).mode != "none" and stimulation.window
+        (stimulation.window, grid_point.settings.create_task().T * RATE_STEP)
+        for grid_point in experiment.grid_points
+        if (stimulation := grid_point.settings.spiking.stimulation).mode != "none" and stimulation.window
     }
-    for (start, end), whole in sorted(windows):
+    for (start, end), duration in sorted(windows):
         what = f"spiking.stimulation.window = [{start:g}, {end:g}]"
         if end <= RATE_STEP:
             yield f"{what} is in ms; if seconds were meant, write [{start * 1000:g}, {end * 1000:g}]"
-        if start >= whole:
-            yield f"{what} has no effect: it begins when the trial is over, which lasts {whole:g} ms"
+        if start >= duration:
+            yield f"{what} has no effect: it begins after the end of the trial, which lasts {duration:g} ms"
 
 
-def _of_training(experiment: Experiment) -> Iterator[str]:
+def _unreachable(experiment: Experiment) -> Iterator[str]:
     """Criteria that no network can meet."""
     none = "so no network counts as trained" + (", and none is converted" if experiment.settings.convert else "")
-    found = {}
-    for cell in experiment.cells:
-        training = cell.settings.training
-        key = (cell.settings.task, training)
+    found: dict[Any, int] = {}
+    for grid_point in experiment.grid_points:
+        training = grid_point.settings.training
+        key = (grid_point.settings.task, training)
         if key not in found:
-            task = cell.settings.create_task()
+            task = grid_point.settings.create_task()
             found[key] = getattr(task, "min_trials", 0) if training.min_trials is None else training.min_trials
     sentences = []
     for (task, training), least in found.items():
@@ -219,20 +244,20 @@ def _of_training(experiment: Experiment) -> Iterator[str]:
     yield from dict.fromkeys(sentences)
 
 
-def _of_overruled(experiment: Experiment) -> Iterator[str]:
-    """Settings of a section that is given a value while the grid gives it others."""
+def _overruled(experiment: Experiment) -> Iterator[str]:
+    """Settings that have a value in their section while the grid has others."""
     swept = {axis.path for axis in experiment.axes} if experiment.settings.grid else set()
     named = {".".join(path) for path in swept if _in_grid(experiment, path)}
     for path in sorted(swept):
-        place = experiment.settings
+        section: Any = experiment.settings
         for key in path[:-1]:
-            place = place.get(key, {}) if isinstance(place, dict) else getattr(place, key, {})
+            section = section.get(key, {}) if isinstance(section, dict) else getattr(section, key, {})
         if path[0] == "task_settings":
             chosen = path[-1] in experiment.settings.task_settings
         else:
-            chosen = path[-1] in place.model_fields_set
+            chosen = path[-1] in section.model_fields_set
         if chosen and ".".join(path) in named:
-            yield f"{'.'.join(path)} has no effect: the values of the grid take its place"
+            yield f"{'.'.join(path)} has no effect: the grid overrides it"
 
 
 def _in_grid(experiment: Experiment, path: tuple[str, ...]) -> bool:
@@ -241,12 +266,12 @@ def _in_grid(experiment: Experiment, path: tuple[str, ...]) -> bool:
     return bool(names & experiment.settings.grid.keys())
 
 
-def _of_idle(experiment: Experiment) -> Iterator[str]:
-    """Settings that change nothing with the values of others."""
+def _idle(experiment: Experiment) -> Iterator[str]:
+    """Settings that have no effect with the values of others."""
     s = experiment.settings
     if s.tracking.uri and os.environ.get("MLFLOW_TRACKING_URI"):
-        yield "tracking.uri has no effect: MLFLOW_TRACKING_URI in the environment comes first"
-    tasks = {task_key(cell.settings.task): cell for cell in experiment.cells}
+        yield "tracking.uri has no effect: the environment variable MLFLOW_TRACKING_URI overrides it"
+    tasks = {task_key(grid_point.settings.task): grid_point for grid_point in experiment.grid_points}
     for name in s.task_settings:
         if isinstance(s.task_settings[name], dict) and task_key(name) not in tasks:
             yield f"task_settings.{name} has no effect: no grid point has that task"
@@ -261,30 +286,30 @@ def _of_idle(experiment: Experiment) -> Iterator[str]:
             if key in s.model_fields_set:
                 yield f"{key} = {shown(getattr(s, key))} has no effect with device = 'cpu'"
     if _chosen(experiment, "evaluation", "psychometric_trials"):
-        if not any(getattr(cell.settings.create_task(), "evidence_levels", ()) for cell in tasks.values()):
+        if not any(getattr(grid_point.settings.create_task(), "evidence_levels", ()) for grid_point in tasks.values()):
             yield f"evaluation.psychometric_trials has no effect: {', '.join(tasks)} grades no evidence"
 
 
-def _of_idle_spiking(experiment: Experiment) -> Iterator[str]:
+def _idle_spiking(experiment: Experiment) -> Iterator[str]:
     s = experiment.settings
     if not s.convert:
         for name in ("spiking", "conversion"):
             if name in SECTIONS and getattr(s, name).model_fields_set:
                 yield f"{name} has no effect with convert = false"
         return
-    cells = experiment.cells
+    grid_points = experiment.grid_points
     idle = sorted(
         key
         for key in ("units", "window", "amplitude", "probability")
         if _chosen(experiment, "spiking", "stimulation", key)
     )
-    if idle and all(cell.settings.spiking.stimulation.mode == "none" for cell in cells):
+    if idle and all(grid_point.settings.spiking.stimulation.mode == "none" for grid_point in grid_points):
         yield f"spiking.stimulation.{', '.join(idle)} {_has(idle)} no effect with mode = 'none'"
     if _chosen(experiment, "conversion", "lesion", "synapses") and not any(
-        cell.settings.conversion.lesion.fraction for cell in cells
+        grid_point.settings.conversion.lesion.fraction for grid_point in grid_points
     ):
         yield "conversion.lesion.synapses has no effect with fraction = 0"
 
 
-def _has(names: list) -> str:
+def _has(names: list[str]) -> str:
     return "has" if len(names) == 1 else "have"

@@ -1,15 +1,18 @@
-"""A run's folder: its files, its record, and whether a stage of it is done."""
+"""A run's folder: its files, its record, and which of its stages are complete."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TextIO
 
-from ratecore.experiment.grid import Experiment, GridPoint
+from ratecore.experiment.grid import Experiment
+from ratecore.experiment.points import GridPoint
 from ratecore.experiment.progress import say
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import STAGES, TRAIN, WRITTEN_BY
@@ -18,20 +21,22 @@ from ratecore.system.files import inside, locked, sha256_of
 from ratecore.tracking import Record, RecordError
 from ratecore.tracking.queue import note_open
 
-FINAL = ("done", "failed")  # an `end` with one of these is not tried again; 'broken' is
+FINAL = ("done", "failed")  # an `end` with one of these is final; 'broken' is tried again
 
 
 @dataclass
 class Run:
-    """One network and everything that the workflow knows of it.
+    """One network and everything that the workflow knows about it.
 
-    Where the grid sweeps what comes after training, a network is trained once and the later stages are done for each
-    of its variants, in a folder of their own.
+    If the grid sweeps settings of later stages, a network is trained once, and these stages are done for each of its
+    variants, in folders of their own.
 
     Attributes:
-        folder: of the run.   root: of the experiment's results.   settings: of the run.
-        labels: `name` of the run, `grid` and `cell`, its experiment and grid point, for people.
-        variants: stage: path of the variant (`refractory~2`), for stages that the grid has variants of.
+        folder: of the run.
+        root: of the experiment's results.
+        settings: of the run.
+        labels: for people: `name` of the run, `grid` (its experiment) and `cell` (its grid point).
+        variants: stage: path of the variant (`refractory~2`), for stages that have variants in this grid.
         grid_point: number of the first grid point that trains this network.
     """
 
@@ -43,32 +48,69 @@ class Run:
     grid_point: int = 0
 
     @classmethod
-    def at(cls, experiment: Experiment, cell: GridPoint, seed: int) -> Run:
-        """The run at a grid point and a seed."""
-        settings = cell.run(seed)
+    def at(cls, experiment: Experiment, grid_point: GridPoint, seed: int) -> Run:
+        """The run at a grid point and a seed.
+
+        Args:
+            experiment: of the grid.
+            grid_point: of the run.
+            seed: of the run.
+
+        Returns:
+            the run.
+        """
+        settings = grid_point.run(seed)
         columns = experiment.columns(TRAIN)
-        network = experiment.cells_of(TRAIN)[cell.path_in(columns)]
+        network = experiment.grid_points_of(TRAIN)[grid_point.path_in(columns)]
         swept = [a.column for a in experiment.axes if len(a.values) > 1 and a.column in columns and a.column != "task"]
-        parts = [*(f"{column}={cell.values[column]}" for column in swept), f"seed={seed}"]
-        name = " ".join([cell.values["task"], *parts])
-        labels = {"name": name, "grid": experiment.settings.experiment, "cell": cell.path_in(columns)}
-        variants = {stage: path for stage in STAGES if (path := experiment.variant(cell, stage))}
+        parts = [*(f"{column}={grid_point.values[column]}" for column in swept), f"seed={seed}"]
+        name = " ".join([grid_point.values["task"], *parts])
+        labels = {"name": name, "grid": experiment.settings.experiment, "cell": grid_point.path_in(columns)}
+        variants = {stage: path for stage in STAGES if (path := experiment.variant(grid_point, stage))}
         return cls(experiment.folder(settings), experiment.root, settings, labels, variants, network.number)
 
     def step(self, stage: str) -> str:
-        """The stage as the record names it: with its variant, where it has one."""
+        """The stage as the record names it.
+
+        Args:
+            stage: its name.
+
+        Returns:
+            the name, with its variant if it has one.
+        """
         return " ".join(filter(None, [stage, self.variants.get(stage)]))
 
     def name(self, stage: str) -> str:
-        """What people call the run in a stage."""
+        """The name of the run in a stage, for people.
+
+        Args:
+            stage: its name.
+
+        Returns:
+            the name, with the variant if there is one.
+        """
         return " ".join(filter(None, [self.labels.get("name", "run"), self.variants.get(stage)]))
 
     def folder_of(self, stage: str) -> Path:
-        """The folder of what a stage writes: the run's, or that of the variant."""
+        """The folder of what a stage writes.
+
+        Args:
+            stage: its name.
+
+        Returns:
+            the folder of the run or of the variant.
+        """
         return self.folder / self.variants.get(stage, "")
 
     def file(self, name: str) -> Path:
-        """The file that a stage writes under this name of its `Stage.files`."""
+        """A file that a stage writes.
+
+        Args:
+            name: of the file in its `Stage.files`.
+
+        Returns:
+            the path.
+        """
         stage = WRITTEN_BY[name]
         return self.folder_of(stage.name) / stage.files[name]
 
@@ -84,12 +126,12 @@ class Run:
 
     @property
     def scores(self) -> Path:
-        """The scores as JSON, to be read."""
+        """The scores as readable JSON."""
         return self.file("scores")
 
     @property
     def conversion(self) -> Path:
-        """The search for lambda and what the spiking network does with it, as JSON."""
+        """The search for lambda and the performance of the spiking network, as JSON."""
         return self.file("conversion")
 
     @property
@@ -99,24 +141,36 @@ class Run:
 
     @cached_property
     def record(self) -> Record:
+        """The record of the run."""
         return Record(self.folder / "record.jsonl")
 
     def identity(self, stage: str) -> str:
-        """Hash of the settings that the stage's numbers depend on."""
+        """Hash of the settings that the stage's numbers depend on.
+
+        Args:
+            stage: its name.
+
+        Returns:
+            hex digits.
+        """
         return self.settings.identity(*STAGES[stage].settings)
 
     def outcome(
-        self, stage: str, verify: bool = True, ends: dict[str, dict] | None = None, code: bool = True
-    ) -> dict | None:
-        """The stage's `end` event if the stage is complete: final, of this identity, its files there and unchanged.
+        self, stage: str, verify: bool = True, ends: dict[str, dict[str, Any]] | None = None, code: bool = True
+    ) -> dict[str, Any] | None:
+        """The stage's `end` event if the stage is complete: final, of this identity, its files present and unchanged.
 
         Scores and exports made by another version of the code are redone, which is cheap, and so are failures. Networks
         trained by another version are kept.
 
         Args:
-            verify: whether the contents of the files and the code are checked against the record, too.
+            stage: its name.
+            verify: whether to check the contents of the files and the code against the record, too.
             ends: the record's newest `end` of each stage, if it was read before.
             code: whether results of another version of the code count as incomplete, with `verify`.
+
+        Returns:
+            the event; None if the stage is not complete.
 
         Raises:
             RecordError: the record is damaged, or names a file outside the experiment's results.
@@ -129,63 +183,94 @@ class Run:
         lasting = row.lasts and end["status"] == "done"
         if verify and code and not lasting and end.get("code_hash") != table.code_hash(stage):
             return None
-        self._check_paths(ends, verify)  # one that leads out of the results is named before anything else
+        self._check_paths(ends, verify)  # report paths out of the results first
         if row.adds_to and "skipped" not in end:
             other, key = row.adds_to
             if ends.get(self.step(other), {}).get(key) not in end.get("files", {}):
-                return None  # what it adds is in another file than the one that was written last
+                return None  # it was added to a file that has been replaced since
         for path, sha256 in {**end.get("files", {}), **end.get("reads", {})}.items():
             file = self.named(path, verify)
             if not os.path.isfile(file) or (verify and not _is_as_written(file, sha256)):
                 return None
         return end
 
-    def _check_paths(self, ends: dict[str, dict], links: bool) -> None:
-        """Raises RecordError for a file outside the experiment's results that a stage names in its newest `end`."""
+    def _check_paths(self, ends: dict[str, dict[str, Any]], links: bool) -> None:
+        """Raise RecordError if the newest `end` of a stage names a file outside the experiment's results."""
         for name, stage in STAGES.items():
             for key in stage.paths:
                 if (path := ends.get(self.step(name), {}).get(key)) is not None:
                     self.named(path, links)
 
     def named(self, path: str, links: bool = True) -> Path:
-        """The absolute path of a file that the record names. Raises RecordError: outside the experiment's results."""
+        """The absolute path of a file that the record names.
+
+        Args:
+            path: as recorded.
+            links: whether links are followed, see `inside`.
+
+        Returns:
+            the path.
+
+        Raises:
+            RecordError: it is outside the experiment's results.
+        """
         try:
             return inside(self.root, path, links)
         except ValueError as error:
             raise RecordError(f"{self.record.path}: {error}") from None
 
     def reads(self, stage: str) -> dict[str, str]:
-        """Path: SHA-256 of the files that a stage reads, as they are now."""
+        """The files that a stage reads, as they are now.
+
+        Args:
+            stage: its name.
+
+        Returns:
+            path: SHA-256.
+        """
         return {self.relative(file): sha256_of(file) for file in map(self.file, STAGES[stage].reads)}
 
     def note_open(self) -> None:
-        """Notes that the record has grown or will: see `tracking.queue`."""
+        """Note that the record has grown or will grow, see `tracking.queue`."""
         note_open(self.root, self.folder)
 
     @contextlib.contextmanager
-    def locked(self, log=None):
-        """No other process works on this run meanwhile; one that does, as of a Snakemake that died, is waited for.
+    def locked(self, log: TextIO | None = None) -> Iterator[None]:
+        """Hold the lock of the run, so that no other process works on it. Wait for one that does.
+
+        It can be a job of a Snakemake that died.
 
         Args:
-            log: file for the message that says so, standard error when None.
+            log: file for the message about waiting; None for standard error.
+
+        Yields:
+            None.
         """
         lock = self.folder / "lock"
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(lock, wait=False))
             except BlockingIOError:
-                message = f"another process is at work on it and is waited for (`fuser {lock}` finds it)"
+                message = f"waiting for another process that works on this network (`fuser {lock}` finds it)"
                 say(f"{self.name(TRAIN)}: {message}", log or sys.stderr)
                 stack.enter_context(locked(lock))
             yield
 
-    def relative(self, path, start=None) -> str:
-        """The path as the record names it: from the experiment's folder, or from `start`."""
+    def relative(self, path: str | os.PathLike[str], start: str | os.PathLike[str] | None = None) -> str:
+        """The path as the record names it.
+
+        Args:
+            path: of a file.
+            start: the folder it is relative to; None for the experiment's.
+
+        Returns:
+            the path.
+        """
         return Path(os.path.relpath(path, start or self.root)).as_posix()
 
 
 def _is_as_written(file: Path, sha256: str) -> bool:
-    """Whether a file is what was recorded of it; a `.mat` may have had its lambda added since."""
+    """Whether a file is as it was recorded; lambda may have been added to a `.mat` since."""
     if sha256_of(file) == sha256:
         return True
     if file.suffix != ".mat":
@@ -193,7 +278,7 @@ def _is_as_written(file: Path, sha256: str) -> bool:
     from ratecore.formats import FormatError, load_mat, sha256_without_additions
 
     try:
-        load_mat(file, ())  # an addition that cannot be read stands in the way of the next one
+        load_mat(file, ())  # an unreadable addition would block the next one
     except FormatError:
         return False
     return sha256_without_additions(file) == sha256

@@ -1,4 +1,4 @@
-"""Shared by the workflow's scripts: from Snakemake's job to ratecore's runs and back."""
+"""Functions of the workflow's scripts, which connect jobs of Snakemake with runs."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TextIO
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import write_job
-from ratecore.experiment.progress import say, told
+from ratecore.experiment.progress import saved_at, say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import StageError, do_stage
 from ratecore.experiment.stages.table import STAGES, function_of
 
 
-def open_log(path):
-    """Opens a job's log, which keeps the output of earlier attempts.
+def open_log(path: str | os.PathLike[str]) -> TextIO:
+    """Open a job's log, which keeps the output of earlier attempts.
 
     Snakemake removes the log of a job before it runs the job again, even if everything is done. A second link to the
     file, `.<name>`, keeps it.
+
+    Args:
+        path: of the log.
+
+    Returns:
+        the open file.
     """
     path = Path(path)
     kept = path.with_name(f".{path.name}")
@@ -37,11 +45,20 @@ def open_log(path):
 
 
 @contextmanager
-def logging_to(path):
-    """Redirects standard output and error to the job's log, also for child processes. Errors go to both.
+def logging_to(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Redirect standard output and error to the job's log, also for child processes. Errors go to both.
 
-    A job that was told to stop (Ctrl-C, a scheduler's SIGTERM) reports this in one line, and a job whose runs broke has
+    A job that was stopped (Ctrl-C, a scheduler's SIGTERM) reports this in one line, and a job whose runs broke has
     already reported why. Neither adds a traceback.
+
+    Args:
+        path: of the log.
+
+    Yields:
+        None.
+
+    Raises:
+        SystemExit: the job was stopped, or runs broke.
     """
     broke = None
     with open_log(path) as log:
@@ -60,7 +77,7 @@ def logging_to(path):
         except BaseException as error:
             code = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else getattr(error, "code", None)
             if isinstance(code, int) and code > 128:
-                say(f"told to end{told(error)}; the same command goes on", sys.stderr)
+                say(f"stopped{saved_at(error)}; run the same command to continue", sys.stderr)
                 raise SystemExit(code) from None
             with suppress(OSError):
                 traceback.print_exc()
@@ -77,22 +94,36 @@ def logging_to(path):
         raise SystemExit(1)
 
 
-def draw_point(snakemake):
-    """Draws the figures of a job's grid point for the stage in the job's `params`."""
+def draw_point(snakemake: Any) -> None:
+    """Draw the figures of a job's grid point for the stage in the job's `params`.
+
+    Args:
+        snakemake: the job, as Snakemake gives it to scripts.
+
+    Raises:
+        ValueError: the stage has no such figures.
+    """
     with logging_to(snakemake.log[0]):
-        from ratecore.experiment.summary import write_figures
+        from ratecore.experiment.point_figures import write_figures
 
         experiment = Experiment.from_config(snakemake.config)
-        draw = function_of(STAGES[snakemake.params.stage].point_figures.draw)
-        write_figures(draw(experiment, experiment.cell_of(snakemake.wildcards)), dict(snakemake.output.items()))
+        figures = STAGES[snakemake.params.stage].point_figures
+        if figures is None:
+            raise ValueError(f"{snakemake.params.stage} has no figures of grid points")
+        draw = function_of(figures.draw)
+        write_figures(draw(experiment, experiment.grid_point_of(snakemake.wildcards)), dict(snakemake.output.items()))
 
 
-def do_block(snakemake):
-    """Runs the stage in a job's `params` for the block of the job and writes the outcomes to the job's output."""
+def do_block(snakemake: Any) -> None:
+    """Do the stage in a job's `params` for the block of the job, and write the outcomes to the job's output.
+
+    Args:
+        snakemake: the job, as Snakemake gives it to scripts.
+    """
     with logging_to(snakemake.log[0]):
         experiment = Experiment.from_config(snakemake.config)
-        cell = experiment.cell_of(snakemake.wildcards)
-        runs = [Run.at(experiment, cell, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
+        grid_point = experiment.grid_point_of(snakemake.wildcards)
+        runs = [Run.at(experiment, grid_point, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
         outcomes = do_stage(snakemake.params.stage, runs, experiment.settings, snakemake.threads)
         rows = [
             {"seed": run.settings.seed, "folder": run.relative(run.folder)}

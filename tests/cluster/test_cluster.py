@@ -152,7 +152,7 @@ def test_the_demo_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
     # As the README promises for the demo.
     assert all(row["status"] == "trained" and float(row["spiking_accuracy"]) > 0.9 for row in rows)
     experiment = experiment_of(folder)
-    runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    runs = [Run.at(experiment, grid_point, seed) for grid_point in experiment.grid_points for seed in experiment.seeds]
     # There is no real GPU: the jobs have reported this and trained on the CPU.
     assert all("cannot use GPU 0" in events(run, "end", "train")[-1]["no_gpu"] for run in runs)
     assert_as_trained_here(runs[::5])
@@ -175,7 +175,10 @@ def test_a_grid_in_which_everything_happens(cluster):
         figures={"grid_points": 0},
     )
     process, experiment = cluster.workflow(folder), experiment_of(folder)
-    runs = {str(cell.run(0).training.n_trials): Run.at(experiment, cell, 0) for cell in experiment.cells}
+    runs = {
+        str(grid_point.run(0).training.n_trials): Run.at(experiment, grid_point, 0)
+        for grid_point in experiment.grid_points
+    }
 
     def under_way(wanted):
         """Returns a training job that has saved a checkpoint."""

@@ -48,13 +48,13 @@ def test_any_name_of_a_setting_of_a_task_can_be_an_axis(part):
     columns = [axis.column for axis in e.axes]
     assert len(set(columns)) == len(columns) == 3 + len(names)
     # What the workflow makes of them, as Snakemake does: patterns, paths, and back to the grid point.
-    space = Paramspace(pd.DataFrame([cell.values for cell in e.cells], columns=columns))
+    space = Paramspace(pd.DataFrame([grid_point.values for grid_point in e.grid_points], columns=columns))
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", space.wildcard_pattern))
-    for path, cell in zip(space.instance_patterns, e.cells, strict=True):
-        assert path == cell.path and all(len(folder) <= 255 for folder in path.split("/"))
-        assert e.cell_of(pattern.fullmatch(path).groupdict()) is cell
+    for path, grid_point in zip(space.instance_patterns, e.grid_points, strict=True):
+        assert path == grid_point.path and all(len(folder) <= 255 for folder in path.split("/"))
+        assert e.grid_point_of(pattern.fullmatch(path).groupdict()) is grid_point
         labels = "/".join(f"{column}~{{{column}}}" for column in columns)  # of the report
-        assert labels == space.wildcard_pattern and labels.format(**cell.values) == path
+        assert labels == space.wildcard_pattern and labels.format(**grid_point.values) == path
 
 
 def test_names_that_work_are_left_alone_and_others_are_readable():
@@ -109,7 +109,7 @@ def test_values_that_differ_have_paths_that_differ():
     assert len({format_value(v) for v in values}) == len(values)
     units = [list(range(80)), list(range(81)), [3]]
     e = Experiment.from_config({"experiment": "x", "grid": {"stimulation.units": units}})
-    starts = [cell.values["stimulation_units"] for cell in e.cells]
+    starts = [grid_point.values["stimulation_units"] for grid_point in e.grid_points]
     assert len(set(starts)) == 3 and starts[0].startswith("0_1_2_3_4") and starts[2] == "3"
 
 

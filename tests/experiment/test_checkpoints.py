@@ -16,7 +16,7 @@ from ratecore.experiment.checkpoints import (
     Checkpoints,
     Interrupted,
     Signals,
-    waiting_signals,
+    deferred_signals,
 )
 from ratecore.formats import FormatError
 from ratecore.rate.training import train
@@ -147,21 +147,21 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 def test_signals_wait_and_a_later_second_one_does_not(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
-    with waiting_signals() as signals:
+    with deferred_signals() as signals:
         signals.check()
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)  # the same order, by another way
-        with waiting_signals() as inner, pytest.raises(Interrupted):
+        with deferred_signals() as inner, pytest.raises(Interrupted):
             inner.check()
         monkeypatch.setattr(module, "AGAIN", 0.0)
         with pytest.raises(SystemExit):
             os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
-    with pytest.raises(KeyboardInterrupt), waiting_signals():  # nobody asks: it is passed on in the end
+    with pytest.raises(KeyboardInterrupt), deferred_signals():  # nobody asks: it is passed on in the end
         os.kill(os.getpid(), signal.SIGINT)
 
     def elsewhere():
-        with waiting_signals() as signals:
+        with deferred_signals() as signals:
             found.append(signals)
 
     found = []

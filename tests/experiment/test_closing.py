@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from ratecore.experiment import checkpoints, closing, launch
-from ratecore.experiment.closing import Closing, counts_of, last_line, states_of, what_to_change
+from ratecore.experiment.closing import Closing, count_statuses, last_line, network_statuses, suggest_changes
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import TABLE_WRITTEN, write_job
 from ratecore.experiment.runs import Run
@@ -19,7 +19,7 @@ from ratecore.experiment.stages.evaluate import evaluate_run
 from ratecore.experiment.stages.export import export_run
 from ratecore.experiment.stages.running import StageError, run_block
 from ratecore.experiment.stages.train import train_run
-from ratecore.experiment.summary import log_of, look, read_summary, summarize, write_summary
+from ratecore.experiment.summary import log_of, partial_summary, read_summary, summarize, write_summary
 
 pytestmark = pytest.mark.usefixtures("figures_are_not_rendered")
 
@@ -39,7 +39,7 @@ def experiment_in(folder, **changes) -> Experiment:
 
 
 def runs_of(experiment) -> list[Run]:
-    return [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    return [Run.at(experiment, grid_point, seed) for grid_point in experiment.grid_points for seed in experiment.seeds]
 
 
 def do(runs, stages=("train", "evaluate", "export"), train=train_run):
@@ -52,7 +52,7 @@ def full_disk(run, log=None):
     raise OSError(28, "No space left on device", "network.pth")
 
 
-def told_to_end(run, log=None):
+def interrupted(run, log=None):
     raise checkpoints.Interrupted(130, 10_800)
 
 
@@ -71,12 +71,12 @@ def words(experiment) -> Closing:
     ],
 )
 def test_counts(states, text):
-    assert counts_of(states) == text
+    assert count_statuses(states) == text
 
 
 def test_a_network_counts_once_and_by_the_variant_that_is_not_done():
     table = pd.DataFrame({"folder": ["a", "a", "b", "b"], "status": ["trained", "broke", "trained", "trained"]})
-    assert sorted(states_of(table)) == ["broke", "trained"]
+    assert sorted(network_statuses(table)) == ["broke", "trained"]
 
 
 def test_what_is_done_is_in_the_table_beside_what_broke_or_was_saved(tmp_path):
@@ -86,14 +86,14 @@ def test_what_is_done_is_in_the_table_beside_what_broke_or_was_saved(tmp_path):
     with pytest.raises(StageError):
         do([broken], ["train"], full_disk)
     with pytest.raises(checkpoints.Interrupted):
-        do([stopped], ["train"], told_to_end)
-    log = log_of(experiment, experiment.cells[0], 1, "train")
+        do([stopped], ["train"], interrupted)
+    log = log_of(experiment, experiment.grid_points[0], 1, "train")
     assert log == experiment.root / "logs/train/task~go-nogo/N~10/taus~4_20/seeds~1.log"
     said = words(experiment).failure([("train", log.as_posix()), ("plot_cell", "no/such.log")])
     assert "1 of 4 networks is done: 1 not trained; 1 broke, 2 not done." in said
     assert "go-nogo N=10 seed=1: train: OSError: [Errno 28] No space left on device: 'network.pth'" in said
-    assert said.count(f"log: {log}") == 1 and "plot_cell: it failed without a word in its log" in said
-    assert "The same command tries again what broke" in said and f"{experiment.root}/summary.csv" in said
+    assert said.count(f"log: {log}") == 1 and "plot_cell: its log is empty" in said
+    assert "Run the same command again to retry what failed" in said and f"{experiment.root}/summary.csv" in said
     table = read_summary(experiment)
     assert list(table["status"]) == ["not trained", "broke", "not done", "not done"]
     first, second, *others = table.to_dict("records")
@@ -107,9 +107,9 @@ def test_what_is_done_is_in_the_table_beside_what_broke_or_was_saved(tmp_path):
         "trials_to_criterion",
         "trained",
     }
-    said = words(experiment).told_to_end()
+    said = words(experiment).interrupted()
     assert "  go-nogo N=12 seed=0: saved at trial 10,800 of 20\n" in said
-    assert said.endswith("Stopped; the same command goes on.")
+    assert said.endswith("Stopped. Run the same command to continue.")
 
 
 def test_a_table_of_what_is_done_is_no_table_that_is_written(tmp_path):
@@ -119,7 +119,7 @@ def test_a_table_of_what_is_done_is_no_table_that_is_written(tmp_path):
     write_summary(summarize(experiment), experiment.root)
     write_job(experiment.root / TABLE_WRITTEN, [])
     assert "4 networks: 4 not trained." in words(experiment).success()
-    words(experiment).told_to_end()
+    words(experiment).interrupted()
     assert not (experiment.root / TABLE_WRITTEN).exists()
     assert words(experiment).success() == f"\nDone so far: {experiment.root}/runs/"
     assert list(read_summary(experiment)["status"]) == ["not trained"] * 4
@@ -132,7 +132,7 @@ def test_a_damaged_record_does_not_hide_the_others(tmp_path):
     data = bytearray(runs[2].record.path.read_bytes())
     data[len(data) // 2] ^= 1
     runs[2].record.path.write_bytes(data)
-    table, undone = look(experiment)
+    table, undone = partial_summary(experiment)
     assert list(table["status"]) == ["not trained"] * 2 + ["broke", "not trained"]
     (left,) = undone
     assert left.log == runs[2].record.path and "record.jsonl, line" in left.error
@@ -141,8 +141,10 @@ def test_a_damaged_record_does_not_hide_the_others(tmp_path):
 def test_the_table_that_cannot_be_written_is_said_with_the_rest(tmp_path):
     experiment = experiment_in(tmp_path)
     (experiment.root / "summary.csv").mkdir(parents=True)
-    said = words(experiment).told_to_end()
-    assert "could not be written: [Errno 21] Is a directory" in said and said.endswith("the same command goes on.")
+    said = words(experiment).interrupted()
+    assert "could not be written: [Errno 21] Is a directory" in said and said.endswith(
+        "Run the same command to continue."
+    )
 
 
 def test_the_log_says_why_a_job_without_runs_failed(tmp_path):
@@ -159,17 +161,17 @@ def test_the_log_says_why_a_job_without_runs_failed(tmp_path):
 @pytest.mark.parametrize(
     ("training", "says"),
     [
-        ({}, ["No network of go-nogo was trained. The closest, go-nogo N=1", "accuracy 0", "above 1", "in 20 trials",
+        ({}, ["No network of go-nogo was trained. The closest, go-nogo N=1", "accuracy 0", "above 1", "after 20 trials",
               "training.n_trials = 20", "network.taus (now [4, 20])", "learning_rate (now 0.01)"]),
         ({"min_trials": None}, ["does not stop before trial 1,500 (training.min_trials)", "n_trials = 20"]),
-        ({"learning_rate": 1e30}, ["every loss overflowed", "smaller; it is 1e+30"]),
+        ({"learning_rate": 1e30}, ["every loss overflowed", "learning_rate; it is 1e+30"]),
     ],
     ids=["too_few_trials", "fewer_than_min_trials", "overflow"],
 )  # fmt: skip
 def test_when_nothing_was_trained_it_says_what_to_change(tmp_path, training, says):
     experiment = experiment_in(tmp_path, training={**CONFIG["training"], **training})
     do(runs_of(experiment))
-    text = "\n".join(what_to_change(experiment, summarize(experiment)))
+    text = "\n".join(suggest_changes(experiment, summarize(experiment)))
     assert all(part in text for part in says), text
 
 
@@ -178,7 +180,7 @@ def test_what_to_change_is_for_tasks_without_a_trained_network(tmp_path):
     do(runs_of(experiment))
     table = summarize(experiment)
     table.loc[1, "status"] = "trained"
-    assert what_to_change(experiment, table) == []
+    assert suggest_changes(experiment, table) == []
 
 
 @pytest.fixture
@@ -289,29 +291,29 @@ def sigint():
 
 def test_ctrl_c_again_does_not_cut_off_the_last_words(sigint, capfd):
     logger = logging.Logger("snakemake")  # noqa: LOG001  # one of its own
-    told = launch.quieten(logger)
+    stop = launch.hide_errors_after_stop(logger)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     logger.info("Terminating processes on user request, this might take some time.")
     for _ in range(3):
         signal.raise_signal(signal.SIGINT)
-    assert capfd.readouterr().err.count("is being saved") == 1
-    told.listen_again()
+    assert capfd.readouterr().err.count("Saving unfinished networks") == 1
+    stop.listen_again()
     with pytest.raises(KeyboardInterrupt):  # MLflow is left to the next launch
         signal.raise_signal(signal.SIGINT)
 
 
-def test_errors_are_shown_until_snakemake_is_told_to_end(sigint):
+def test_errors_are_shown_until_snakemake_is_stopped(sigint):
     logger, stream = logging.Logger("snakemake"), io.StringIO()  # noqa: LOG001  # one of its own
     logger.addHandler(logging.StreamHandler(stream))
-    told = launch.quieten(logger)
+    stop = launch.hide_errors_after_stop(logger)
     logger.error("a job broke")
     logger.info(None)
-    assert not told.told
+    assert not stop.stopped
     logger.info("Terminating processes on user request, this might take some time.")
-    logger.error("a job was told to end")
+    logger.error("a job was stopped")
     logger.info("done")
-    assert told.told and stream.getvalue().splitlines() == [
+    assert stop.stopped and stream.getvalue().splitlines() == [
         "a job broke",
         "None",
         "Terminating processes on user request, this might take some time.",
@@ -323,6 +325,6 @@ def test_many_that_broke_for_one_reason_are_one_line(tmp_path):
     experiment = experiment_in(tmp_path, grid={"N": [10], "seed": "0..14"}, seeds_per_job=15)
     with pytest.raises(StageError):
         do(runs_of(experiment), ["train"], full_disk)
-    _, undone = look(experiment)
-    lines = closing.what_broke(undone, [])
+    _, undone = partial_summary(experiment)
+    lines = closing.describe_failures(undone, [])
     assert lines[0].startswith("  go-nogo seed=0 and 14 others: train: OSError") and len(lines) == 2

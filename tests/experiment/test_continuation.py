@@ -8,7 +8,7 @@ import torch
 from test_checkpoints import StopsAfter, assert_same
 
 from ratecore.experiment import continuation
-from ratecore.experiment.checkpoints import Interrupted, waiting_signals
+from ratecore.experiment.checkpoints import Interrupted, deferred_signals
 from ratecore.experiment.continuation import RULES, earlier_training
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
@@ -34,7 +34,7 @@ def run_of(folder, n_trials, **training) -> Run:
             "task_settings": {"T": 60, "stim_on": 10, "stim_dur": 10},
         }
     )
-    return Run.at(experiment, experiment.cells[0], 0)
+    return Run.at(experiment, experiment.grid_points[0], 0)
 
 
 def trained(run, how=train_run):
@@ -48,7 +48,7 @@ def trained(run, how=train_run):
 
 
 def interrupt(run, trials):
-    with waiting_signals(), pytest.raises(Interrupted), run.locked():
+    with deferred_signals(), pytest.raises(Interrupted), run.locked():
         continuation.note_rule(run.root, run.settings)
         train(run.settings, checkpoints=StopsAfter(run.folder, run.settings, trials=trials))
 
@@ -76,9 +76,9 @@ def test_a_longer_training_goes_on_from_a_shorter_one_to_the_same_bits(tmp_path,
         trained(run, how)
     result, log = trained(runs[-1], how)
     if start is None:
-        assert "goes on" not in log
+        assert "continues from" not in log
     else:
-        assert f"goes on at trial {start:,} with n_trials = {start} (" in log and log.count("goes on") == 1
+        assert f"continues from trial {start:,} with n_trials = {start} (" in log and log.count("continues from") == 1
     alone = run_of(tmp_path / "b", limits[-1], batch_size=batch_size)
     expected, _ = trained(alone, how)
     assert_same(result, expected)
@@ -94,7 +94,7 @@ def test_a_network_that_met_the_criterion_is_not_trained_again(tmp_path, how, li
     expected, _ = trained(run_of(tmp_path / "b", limits[1], **LOOSE))
     monkeypatch.setattr("ratecore.rate.updates.make_updates", None)  # no update is made
     result, log = trained(after, how)
-    assert f"is trained already with n_trials = {limits[0]} (" in log
+    assert f"is already trained with n_trials = {limits[0]} (" in log
     assert_same(result, expected)
     assert_same_record(after, before)
 
@@ -102,7 +102,7 @@ def test_a_network_that_met_the_criterion_is_not_trained_again(tmp_path, how, li
 def test_a_criterion_met_by_a_test_that_the_longer_training_does_not_make_is_not_met(tmp_path):
     first, _ = trained(run_of(tmp_path / "a", 20, **LOOSE))
     result, log = trained(run_of(tmp_path / "a", 100, **LOOSE))
-    assert first.trained and result.n_trials == 30 and "goes on at trial 20" in log
+    assert first.trained and result.n_trials == 30 and "continues from trial 20" in log
     assert_same(result, trained(run_of(tmp_path / "b", 100, **LOOSE))[0])
 
 
@@ -110,19 +110,19 @@ def test_a_criterion_met_by_a_test_that_the_longer_training_does_not_make_is_not
 def test_an_interrupted_training_is_gone_on_from_with_another_limit(tmp_path, limits):
     interrupt(run_of(tmp_path / "a", limits[0]), trials=45)
     result, log = trained(run_of(tmp_path / "a", limits[1]))
-    assert "goes on at trial 45" in log
+    assert "continues from trial 45" in log
     assert_same(result, trained(run_of(tmp_path / "b", limits[1]))[0])
 
 
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ({**LOOSE, "min_trials": 0}, {**LOOSE, "min_trials": 70}, "goes on at trial 30 with min_trials = 0 ("),
+        ({**LOOSE, "min_trials": 0}, {**LOOSE, "min_trials": 70}, "continues from trial 30 with min_trials = 0 ("),
         ({**LOOSE, "min_trials": 70}, {**LOOSE, "min_trials": 0}, ""),  # it would have stopped at trial 30
-        ({**LOOSE, "min_trials": 0}, {**LOOSE, "min_trials": 30}, "is trained already with min_trials = 0 ("),
-        (LOOSE, STRICT, "goes on at trial 30 with loss_threshold = 1000.0 ("),  # the criterion is no longer met
+        ({**LOOSE, "min_trials": 0}, {**LOOSE, "min_trials": 30}, "is already trained with min_trials = 0 ("),
+        (LOOSE, STRICT, "continues from trial 30 with loss_threshold = 1000.0 ("),  # the criterion is no longer met
         (STRICT, LOOSE, ""),
-        (LOOSE, {**LOOSE, "accuracy_threshold": 0.999}, "goes on at trial 30 with accuracy_threshold = 0.0 ("),
+        (LOOSE, {**LOOSE, "accuracy_threshold": 0.999}, "continues from trial 30 with accuracy_threshold = 0.0 ("),
     ],
 )
 def test_any_other_rule_of_when_to_stop(tmp_path, before, after, said):
@@ -137,7 +137,7 @@ def test_its_own_checkpoint_comes_first(tmp_path):
     longer = run_of(tmp_path, 150)
     interrupt(longer, trials=40)
     _, log = trained(longer)
-    assert "goes on at trial 60" not in log
+    assert "continues from trial 60" not in log
 
 
 @pytest.mark.parametrize("why", ["learning rate", "seed", "version", "file", "record", "rules"])

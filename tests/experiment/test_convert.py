@@ -9,13 +9,14 @@ import scipy.io
 
 from ratecore.experiment import stages
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.point_figures import spiking_figures
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.convert import convert_run
 from ratecore.experiment.stages.evaluate import evaluate_run
 from ratecore.experiment.stages.export import export_run
 from ratecore.experiment.stages.running import StageError, run_block
 from ratecore.experiment.stages.train import train_run
-from ratecore.experiment.summary import IncompleteError, spiking_figures, summarize
+from ratecore.experiment.summary import IncompleteError, summarize
 from ratecore.formats import load_comparison, load_mat, load_network
 from ratecore.spiking import rate_model, search_scaling
 from ratecore.spiking.conversion import Search
@@ -45,7 +46,7 @@ def experiment_in(folder, **changes):
 
 
 def runs_of(experiment):
-    return [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    return [Run.at(experiment, grid_point, seed) for grid_point in experiment.grid_points for seed in experiment.seeds]
 
 
 def do(runs, *names):
@@ -77,7 +78,7 @@ def test_what_a_conversion_leaves(done):
     assert load_comparison(run.comparison).scaling_factor == found.opt_scaling_factor
     names = {"scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"}
     assert {path.stem for path in (run.folder_of("convert") / "figures").glob("*.png")} >= names
-    assert set(spiking_figures(experiment, experiment.cells[0])) == names
+    assert set(spiking_figures(experiment, experiment.grid_points[0])) == names
     assert end["search"] == [[v, p] for v, p in zip(found.scaling_factors, found.all_perfs, strict=True)]
     assert not list(run.folder.glob("search-*"))
 
@@ -123,7 +124,7 @@ def test_a_network_that_was_not_trained_is_skipped_with_the_reason(tmp_path):
     assert end["skipped"] == "the network was not trained within 4 trials"
     (row,) = summarize(experiment).to_dict("records")
     assert row["status"] == "not trained" and row["lambda"] is None and row["spiking_accuracy"] is None
-    assert spiking_figures(experiment, experiment.cells[0]) == {} and not runs[0].conversion.exists()
+    assert spiking_figures(experiment, experiment.grid_points[0]) == {} and not runs[0].conversion.exists()
 
 
 @not_rendered
@@ -155,14 +156,14 @@ def test_killed_in_the_middle_keeps_what_is_done(done, tmp_path, monkeypatch):
     (run.folder / "search-01234567-89.json").touch()  # of an older version
     assert run.record.last("end", "convert")["status"] == "interrupted"
     drawn = []
-    whole = stages.convert.KeptTrials.load
+    whole = stages.convert.SavedTrials.load
 
     def counted(self):
         found = whole(self)
         drawn.append({value: len(o) for value, o in found.items()})
         return found
 
-    monkeypatch.setattr(stages.convert.KeptTrials, "load", counted)
+    monkeypatch.setattr(stages.convert.SavedTrials, "load", counted)
     (end,) = do([run], "convert")
     assert drawn == [{2.0: 10, 4.0: 10, 8.0: 10}] and not list(run.folder.glob("search-*"))
     assert {k: end[k] for k in ("lambda", "spiking_accuracy", "ci_low", "mean_rate_exc")} == {
@@ -172,7 +173,7 @@ def test_killed_in_the_middle_keeps_what_is_done(done, tmp_path, monkeypatch):
 
 def test_a_damaged_file_of_kept_trials_is_named_and_left_out(done, tmp_path):
     _, run, _ = done
-    kept, log = stages.convert.KeptTrials(run, log := io.StringIO()), log
+    kept, log = stages.convert.SavedTrials(run, log := io.StringIO()), log
     kept.path.write_text('{"4.0": [[1], [2.0], [3.0]], "checksum": 1}')
     assert kept.load() == {} and f"{kept.path}: its checksum does not match" in log.getvalue()
     kept.path.unlink()
@@ -223,14 +224,14 @@ def test_variants_share_the_network_and_the_search(tmp_path, monkeypatch):
     grid = {"conversion.lesion.fraction": [0.0, 0.9], "refractory": [2.0, 20.0]}
     experiment = experiment_in(tmp_path, grid=grid)
     runs = runs_of(experiment)
-    searched, run_trials = [], stages.convert.KeptTrials.load
+    searched, run_trials = [], stages.convert.SavedTrials.load
 
     def load(self):
         found = run_trials(self)
         searched.append((self.path.name, bool(found)))
         return found
 
-    monkeypatch.setattr(stages.convert.KeptTrials, "load", load)
+    monkeypatch.setattr(stages.convert.SavedTrials, "load", load)
     ends = do(runs)
     assert len({run.folder for run in runs}) == 1
     assert [e["event"] for e in runs[0].record.events() if e["stage"] == "train"].count("start") == 1

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from ratecore.experiment.axes import RESERVED, format_value
-from ratecore.experiment.grid import Experiment, block_name
+from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
+from ratecore.experiment.seeds import block_name
 from ratecore.settings.base import SettingsError
 from ratecore.settings.experiment import ExperimentSettings, schema_yaml
 from ratecore.settings.reading import load_yaml
@@ -28,12 +29,12 @@ def experiment(grid=None, **changes):
 
 def test_the_grid_is_the_product_of_its_axes():
     e = experiment({"task": ["xor", "go_nogo"], "taus": [[4, 20], 10], "gain": [0.5, 1.5], "seed": "3..5"})
-    assert [cell.path for cell in e.cells[:3]] == [
+    assert [grid_point.path for grid_point in e.grid_points[:3]] == [
         "task~xor/N~200/taus~4_20/gain~0.5",
         "task~xor/N~200/taus~4_20/gain~1.5",
         "task~xor/N~200/taus~10/gain~0.5",
     ]
-    assert len(e.cells) == 8 and e.seeds == (3, 4, 5)
+    assert len(e.grid_points) == 8 and e.seeds == (3, 4, 5)
     run = e.by_path["task~go-nogo/N~200/taus~10/gain~1.5"].run(5)
     assert (run.task, run.network.taus, run.network.gain, run.seed) == ("go-nogo", (10.0,), 1.5, 5)
 
@@ -64,25 +65,25 @@ def test_the_grid_is_the_product_of_its_axes():
 )
 def test_any_setting_can_be_an_axis(axis, value, read):
     e = experiment({axis: [value]})
-    assert read(e.cells[0].settings) == value
+    assert read(e.grid_points[0].settings) == value
     column = axis.replace(".", "_") if axis.endswith("n_trials") else axis.split(".")[-1]
-    assert e.cells[0].path.split("/")[-1] == f"{column}~{format_value(value)}"
+    assert e.grid_points[0].path.split("/")[-1] == f"{column}~{format_value(value)}"
 
 
 def test_two_axes_of_one_name_are_told_apart():
     e = experiment({"training.n_trials": [10], "evaluation.n_trials": [20]})
-    assert e.cells[0].path.endswith("training_n_trials~10/evaluation_n_trials~20")
+    assert e.grid_points[0].path.endswith("training_n_trials~10/evaluation_n_trials~20")
     assert (
-        e.cell_of(
+        e.grid_point_of(
             {"task": "go-nogo", "N": "200", "taus": "4_20", "training_n_trials": "10", "evaluation_n_trials": "20"}
         )
-        is e.cells[0]
+        is e.grid_points[0]
     )
 
 
 def test_task_settings_of_one_task_alone():
     e = experiment({"task": ["go-nogo", "xor"]}, task_settings={"stim_on": 40, "xor": {"delay": 30}})
-    go, xor = (cell.settings.create_task().settings for cell in e.cells)
+    go, xor = (grid_point.settings.create_task().settings for grid_point in e.grid_points)
     assert go["stim_on"] == xor["stim_on"] == 40 and xor["delay"] == 30 and "delay" not in go
 
 
@@ -137,16 +138,19 @@ def test_a_setting_that_is_left_out_is_no_part_of_the_identity():
 
 def test_folders_never_change():
     e = experiment({"task": ["xor"], "taus": [[4, 50], 10], "seed": "5..9"}, task_settings={"delay": 20})
-    names = {cell.path.partition("taus~")[2]: [e.folder(cell.run(s)).name for s in (5, 9)] for cell in e.cells}
+    names = {
+        grid_point.path.partition("taus~")[2]: [e.folder(grid_point.run(s)).name for s in (5, 9)]
+        for grid_point in e.grid_points
+    }
     assert names == {"4_50": ["142d767ee2afbb9a", "e2d74c59ede09741"], "10": ["b9618b58292deef6", "9c819136c43435c0"]}
 
 
 def test_identities_of_a_grid_point_are_those_of_its_runs():
     grid = {"task": ["xor", "mante"], "som_N": [0, 3], "seed": [4, 0, 2**40]}
-    for cell in experiment(grid).cells:
+    for grid_point in experiment(grid).grid_points:
         for stages in ((), ("training",), ("training", "evaluation"), ("evaluation",)):
             for seed in (4, 0, 2**40, 5):
-                assert cell.identity(seed, *stages) == cell.run(seed).identity(*stages)
+                assert grid_point.identity(seed, *stages) == grid_point.run(seed).identity(*stages)
 
 
 def test_a_tasks_code_is_part_of_the_identity(tmp_path):
@@ -171,28 +175,32 @@ def test_a_tasks_code_is_part_of_the_identity(tmp_path):
 def test_folders_do_not_depend_on_the_layout_of_the_grid():
     few = experiment({"task": ["xor"], "seed": [0, 1]}, seeds_per_job=1)
     many = experiment({"gain": [1.5, 2.0], "N": [50, 200], "task": ["go-nogo", "xor"], "seed": "0..9"})
-    assert few.folder(few.cells[0].run(1)) == many.folder(many.by_path["task~xor/N~200/taus~4_20/gain~1.5"].run(1))
+    assert few.folder(few.grid_points[0].run(1)) == many.folder(
+        many.by_path["task~xor/N~200/taus~4_20/gain~1.5"].run(1)
+    )
 
 
 def test_what_is_swept_after_training_trains_no_network_twice():
     e = experiment({"N": [10, 20], "evaluation.n_trials": [10, 20], "refractory": [0.0, 2.0, 5.0], "seed": [0, 1]})
-    assert len(e.cells) == 12
-    assert [len(e.cells_of(stage)) for stage in ("train", "evaluate", "export", "convert")] == [2, 4, 12, 12]
-    assert len({e.folder(cell.settings) for cell in e.cells}) == 2
-    seeds = {(cell.path, seed): e.folder(cell.run(seed)).name for cell in e.cells for seed in e.seeds}
+    assert len(e.grid_points) == 12
+    assert [len(e.grid_points_of(stage)) for stage in ("train", "evaluate", "export", "convert")] == [2, 4, 12, 12]
+    assert len({e.folder(grid_point.settings) for grid_point in e.grid_points}) == 2
+    seeds = {
+        (grid_point.path, seed): e.folder(grid_point.run(seed)).name for grid_point in e.grid_points for seed in e.seeds
+    }
     assert set(e.run_names()) == set(seeds.values()) and len(e.run_names()) == 2 * len(e.seeds)
-    assert list(e.cells_of("train")) == ["task~go-nogo/N~10/taus~4_20", "task~go-nogo/N~20/taus~4_20"]
-    last = e.cells[-1]
+    assert list(e.grid_points_of("train")) == ["task~go-nogo/N~10/taus~4_20", "task~go-nogo/N~20/taus~4_20"]
+    last = e.grid_points[-1]
     assert [e.variant(last, stage) for stage in ("train", "evaluate", "convert")] == [
         "",
         "evaluation_n_trials~20",
         "evaluation_n_trials~20/refractory~5",
     ]
     # Wildcards of each stage find a grid point that has its values.
-    found = e.cell_of({"task": "go-nogo", "N": "20", "taus": "4_20", "evaluation_n_trials": "20", "seeds": "0-1"})
+    found = e.grid_point_of({"task": "go-nogo", "N": "20", "taus": "4_20", "evaluation_n_trials": "20", "seeds": "0-1"})
     assert (found.settings.network.N, found.settings.evaluation.n_trials) == (20, 20)
     # All variants are one run: one folder, one name, one number.
-    runs = [Run.at(e, cell, 1) for cell in e.cells[6:]]
+    runs = [Run.at(e, grid_point, 1) for grid_point in e.grid_points[6:]]
     assert len({(str(run.folder), run.grid_point, *run.labels.values()) for run in runs}) == 1
     assert runs[0].labels["name"] == "go-nogo N=20 seed=1"
     assert len({run.folder_of("convert") for run in runs}) == 6 and len({run.evaluation for run in runs}) == 2
@@ -208,9 +216,9 @@ def test_the_order_of_axes_makes_no_other_variant():
             {"tau_rise": [0.0, 2.0], "refractory": [2.0, 5.0]},
         )
     )
-    assert {one.variant(c, "convert") for c in one.cells} == {two.variant(c, "convert") for c in two.cells}
-    (cell, _) = experiment({"threshold": [None, -45.0]}).cells
-    assert cell.path.endswith("threshold~default")
+    assert {one.variant(c, "convert") for c in one.grid_points} == {two.variant(c, "convert") for c in two.grid_points}
+    (grid_point, _) = experiment({"threshold": [None, -45.0]}).grid_points
+    assert grid_point.path.endswith("threshold~default")
 
 
 def test_settings_within_sections_can_be_axes():
@@ -221,9 +229,9 @@ def test_settings_within_sections_can_be_axes():
             "conversion.lesion.fraction": [0.0, 0.5],
         }
     )
-    paths = [cell.path.partition("taus~4_20/")[2] for cell in e.cells]
+    paths = [grid_point.path.partition("taus~4_20/")[2] for grid_point in e.grid_points]
     assert paths[-1] == "stimulation_mode~inh/stimulation_units~0_7/lesion_fraction~0.5" and len(set(paths)) == 8
-    s = e.cells[-1].settings
+    s = e.grid_points[-1].settings
     assert (s.spiking.stimulation.units, s.conversion.lesion.fraction) == ((0, 7), 0.5)
 
 
@@ -260,7 +268,7 @@ BAD = [
         {"spiking": {"stimulation": {"mode": "inh", "units": "som"}}},
         "spiking.stimulation.units = 'som': the network has no SST",
     ),
-    ({"convert": False, "grid": {"refractory": [1, 2]}}, "grid: refractory changes nothing with convert = False"),
+    ({"convert": False, "grid": {"refractory": [1, 2]}}, "grid: refractory has no effect with convert = False"),
     ({"grid": {"refractary": [1]}}, "grid: unknown axis 'refractary' (did you mean 'refractory'?)"),
     ({"grid": {"N": []}}, "grid.N = []: an axis needs at least one value"),
     ({"grid": {"N": 200}}, "grid.N = 200: it must be a list of values"),
@@ -271,12 +279,12 @@ BAD = [
     ({"grid": {"taus": [[20, 4]]}}, "network.taus = [20, 4]: the minimum must be below the maximum"),
     ({"grid": {"taus": [0.5]}}, "network.taus = 0.5: each time constant must be at least one step"),
     ({"grid": {"taus": [[4, 10, 20]]}}, "give one time constant, or a minimum and a maximum"),
-    ({"grid": {"taus": [10, [10]]}}, "grid.taus = [10]: it is there twice, also as 10; name it once"),
-    ({"grid": {"task": ["xor", "XOR"]}}, "grid.task = 'XOR': it is there twice, also as 'xor'; name it once"),
-    ({"grid": {"N": [5, 6, 5], "gain": [1, 2]}}, "grid.N = 5: it is there twice; name it once"),
-    ({"grid": {"gain": [1, 2.0, 2]}}, "grid.gain = 2: it is there twice, also as 2.0; name it once"),
-    ({"grid": {"gain": [1.5], "network.gain": [2.0]}}, "grid: axis 'network.gain' is there twice"),
-    ({"grid": {"seed": [1, 1]}}, "grid.seed: 1 is there more than once"),
+    ({"grid": {"taus": [10, [10]]}}, "grid.taus = [10]: it is listed twice, also as 10; list it once"),
+    ({"grid": {"task": ["xor", "XOR"]}}, "grid.task = 'XOR': it is listed twice, also as 'xor'; list it once"),
+    ({"grid": {"N": [5, 6, 5], "gain": [1, 2]}}, "grid.N = 5: it is listed twice; list it once"),
+    ({"grid": {"gain": [1, 2.0, 2]}}, "grid.gain = 2: it is listed twice, also as 2.0; list it once"),
+    ({"grid": {"gain": [1.5], "network.gain": [2.0]}}, "grid: axis 'network.gain' is listed twice"),
+    ({"grid": {"seed": [1, 1]}}, "grid.seed: 1 is listed more than once"),
     ({"grid": {"seed": [-1]}}, "grid.seed = -1: it must be a whole number >= 0"),
     ({"grid": {"seed": "9..0"}}, "a range of seeds is written 'first..last', as '0..99' (did you mean 0..9?)"),
     ({"grid": {"som_N": [60]}}, "network.som_N = 60: it must be at most the number of inhibitory units, which is"),
@@ -379,7 +387,7 @@ def test_configurations_of_the_repository_can_be_used(path):
     import jsonschema
 
     config = load_yaml(path)
-    assert Experiment.from_config(copy.deepcopy(config)).cells
+    assert Experiment.from_config(copy.deepcopy(config)).grid_points
     jsonschema.Draft202012Validator(yaml.safe_load(schema_yaml())).validate(config)
 
 
@@ -436,7 +444,7 @@ def test_a_task_file_that_cannot_run_is_named(tmp_path):
 
 def test_no_axis_takes_the_column_of_a_result():
     for axis in ("training.n_trials", "evaluation.n_trials"):
-        assert not set(experiment({axis: [10, 20]}).cells[0].values) & RESERVED
+        assert not set(experiment({axis: [10, 20]}).grid_points[0].values) & RESERVED
 
 
 def test_streams_of_different_seeds_never_meet():

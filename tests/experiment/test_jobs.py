@@ -14,8 +14,8 @@ from ratecore.experiment.jobs import (
     TABLE_WRITTEN,
     mark_times,
     note_grid,
-    of_other_grids,
     restore_times,
+    stale_files,
     was_copied,
     write_job,
 )
@@ -127,10 +127,12 @@ def experiment_of(folder, **changes):
 def written_by(experiment, failed=()):
     """Files of all jobs of an experiment, as the stages write them; of networks that failed with that of training."""
     for stage in STAGES:
-        for path, cell in experiment.cells_of(stage).items():
+        for path, grid_point in experiment.grid_points_of(stage).items():
             for name, seeds in experiment.blocks.items():
                 depends = [STAGES["train" if seed in failed else stage].settings for seed in seeds]
-                rows = [{"seed": s, "identity": cell.identity(s, *d)} for s, d in zip(seeds, depends, strict=True)]
+                rows = [
+                    {"seed": s, "identity": grid_point.identity(s, *d)} for s, d in zip(seeds, depends, strict=True)
+                ]
                 write_job(experiment.root / f"jobs/{stage}/{path}/seeds~{name}.json", rows)
     write_job(experiment.root / TABLE_WRITTEN, [])
     note_grid(experiment, [])
@@ -162,11 +164,11 @@ def test_what_jobs_wrote_for_other_settings_is_made_again(tmp_path, changes, aga
     now = experiment_of(tmp_path / "moved", **changes)
     if not known:  # results of an earlier version
         (now.root / GRID).unlink()
-    stale = of_other_grids(now, STAGES)
+    stale = stale_files(now, STAGES)
     assert stages_in(stale) == again | (set() if known else {"summarize"})
     assert all(os.path.isfile(path) for path in stale)
     note_grid(now, stale)
-    assert not any(os.path.exists(path) for path in stale) and of_other_grids(now, STAGES) == []
+    assert not any(os.path.exists(path) for path in stale) and stale_files(now, STAGES) == []
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"runs": 1}', b'{"runs": [1, 2]}', b'{"runs": []}', b"\xff"])
@@ -176,7 +178,7 @@ def test_a_damaged_file_of_a_job_is_of_no_grid(tmp_path, text):
     assert path.is_file()
     path.write_bytes(text)
     (experiment.root / GRID).write_bytes(text)
-    assert of_other_grids(experiment, STAGES) == [str(path), str(experiment.root / TABLE_WRITTEN)]
+    assert stale_files(experiment, STAGES) == [str(path), str(experiment.root / TABLE_WRITTEN)]
 
 
 def test_figures_of_grid_points_follow_the_seeds(tmp_path):
@@ -187,9 +189,9 @@ def test_figures_of_grid_points_follow_the_seeds(tmp_path):
     names = [str(figure), str(figure.with_name("not there.png"))]
     fewer = experiment_of(tmp_path, grid={"N": [10, 20], "seed": "0..1"})
     fewer_points = experiment_of(tmp_path, grid={"N": [10], "seed": "0..3"})
-    assert str(figure) in of_other_grids(fewer, STAGES, names)
-    assert str(figure) not in of_other_grids(fewer_points, STAGES, names)
-    assert str(figure.with_name("not there.png")) not in of_other_grids(fewer, STAGES, names)
+    assert str(figure) in stale_files(fewer, STAGES, names)
+    assert str(figure) not in stale_files(fewer_points, STAGES, names)
+    assert str(figure.with_name("not there.png")) not in stale_files(fewer, STAGES, names)
 
 
 def test_other_code_of_a_task_is_another_grid(tmp_path, monkeypatch):
@@ -202,7 +204,7 @@ def test_other_code_of_a_task_is_another_grid(tmp_path, monkeypatch):
     written_by(experiment_of(tmp_path, task_file=str(files[0]), grid=grid))
     del TaskFactory._tasks["own"]  # as in a process of its own
     after = experiment_of(tmp_path, task_file=str(files[1]), grid=grid)
-    assert stages_in(of_other_grids(after, STAGES)) == {*STAGES, "summarize"}
+    assert stages_in(stale_files(after, STAGES)) == {*STAGES, "summarize"}
 
 
 def test_tracking_json_names_its_store_and_experiment(tmp_path):

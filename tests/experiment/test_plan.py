@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ratecore.experiment.grid import Experiment
-from ratecore.experiment.plan import announcement, cautions, plan
+from ratecore.experiment.plan import announcement, find_cautions, plan
 from ratecore.settings.reading import load_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -55,14 +55,14 @@ def test_long_axes_are_cut():
     ([50], "network.taus is in steps of 5 ms, which makes 250 ms fixed; if ms were meant, 50 ms is [10]"),
 ])  # fmt: skip
 def test_time_constants_that_look_like_a_slip_are_pointed_out(taus, said):
-    assert any(said in sentence for sentence in cautions(experiment({"taus": taus})))
+    assert any(said in sentence for sentence in find_cautions(experiment({"taus": taus})))
 
 
 @pytest.mark.parametrize(
     "taus", [[[4, 20]], [7, [4, 10]], [4], [10], [4, 10, 20], [[4, 10], [4, 200]], [20, 4]], ids=str
 )
 def test_time_constants_as_in_the_paper_are_not(taus):
-    assert cautions(experiment({"taus": taus})) == []
+    assert find_cautions(experiment({"taus": taus})) == []
 
 
 SLIPS = [
@@ -85,7 +85,7 @@ SLIPS = [
     (
         dict(spiking={"stimulation": {"mode": "exc", "window": [1000, 1500]}}),
         "spiking.stimulation.window = [1000, 1500] has no effect: "
-        "it begins when the trial is over, which lasts 1000 ms",
+        "it begins after the end of the trial, which lasts 1000 ms",
     ),
     # Criteria that no network meets.
     (dict(training={"accuracy_threshold": 1}), "training.accuracy_threshold = 1: no accuracy is above it, so no"),
@@ -106,23 +106,26 @@ SLIPS = [
     (dict(task_settings={"xor": {"delay": 50}}), "task_settings.xor has no effect: no grid point has that task"),
     (dict(network={"P_rec": 0}), "network.P_rec = 0 leaves every network without recurrent connections"),
     (dict(task="xor", training={"n_trials": 50, "batch_size": 100}), "training.batch_size = 100 is above n_tr"),
-    (dict(grid={"N": [10]}, network={"N": 20}), "network.N has no effect: the values of the grid take its place"),
-    (dict(grid={"dt": [0.1]}, spiking={"dt": 0.2}), "spiking.dt has no effect: the values of the grid take its place"),
-    (dict(grid={"task_settings.T": [210]}, task_settings={"T": 220}), "task_settings.T has no effect: the values of"),
-    (dict(grid={"task": ["xor"]}, task="go-nogo"), "task has no effect: the values of the grid take its place"),
+    (dict(grid={"N": [10]}, network={"N": 20}), "network.N has no effect: the grid overrides it"),
+    (dict(grid={"dt": [0.1]}, spiking={"dt": 0.2}), "spiking.dt has no effect: the grid overrides it"),
+    (
+        dict(grid={"task_settings.T": [210]}, task_settings={"T": 220}),
+        "task_settings.T has no effect: the grid overrides it",
+    ),
+    (dict(grid={"task": ["xor"]}, task="go-nogo"), "task has no effect: the grid overrides it"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "said"), SLIPS, ids=[str(c)[:60] for c, _ in SLIPS])
 def test_settings_that_do_nothing_or_look_like_slips_are_pointed_out_and_run(changes, said):
-    sentences = cautions(experiment(**changes))
+    sentences = find_cautions(experiment(**changes))
     assert len(sentences) == 1 and sentences[0].startswith(said), sentences
 
 
 def test_each_of_several_settings_in_si_units_is_pointed_out():
     si = {"dt": 5e-5, "tau_m": 0.01, "refractory": 0.002, "tau_rise": 0.002, "threshold": -0.04, "v_reset": -0.065}
     meant = dict(zip(si, ("0.05", "10", "2", "2", "-40", "-65"), strict=True))
-    sentences = cautions(experiment(spiking=si))
+    sentences = find_cautions(experiment(spiking=si))
     assert len(sentences) == len(si)
     for key, right in meant.items():
         assert any(s.startswith(f"spiking.{key} = ") and s.endswith(f" write {right}") for s in sentences), sentences
@@ -131,10 +134,10 @@ def test_each_of_several_settings_in_si_units_is_pointed_out():
 def test_a_tracking_uri_that_the_environment_overrules_is_pointed_out(monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     e = experiment(tracking={"uri": "http://me:sesame@host"})
-    assert cautions(e) == []
+    assert find_cautions(e) == []
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///x.db")
-    assert cautions(e) == ["tracking.uri has no effect: MLFLOW_TRACKING_URI in the environment comes first"]
-    assert cautions(experiment()) == []
+    assert find_cautions(e) == ["tracking.uri has no effect: the environment variable MLFLOW_TRACKING_URI overrides it"]
+    assert find_cautions(experiment()) == []
 
 
 @pytest.mark.parametrize("changes", [
@@ -147,18 +150,18 @@ def test_a_tracking_uri_that_the_environment_overrules_is_pointed_out(monkeypatc
     dict(task="xor", grid={"task_settings.delay": [10, 30, 50]}),
 ], ids=str)  # fmt: skip
 def test_settings_that_have_an_effect_are_not(changes):
-    assert cautions(experiment(**changes)) == []
+    assert find_cautions(experiment(**changes)) == []
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("config/**/*.yaml")), ids=lambda p: p.name)
 def test_the_configurations_of_the_repository_have_none(path):
     e = Experiment.from_config(load_yaml(path))
-    assert cautions(e) == [] and announcement(e) == "\n".join(plan(e)) and announcement(e, quiet=True) == ""
+    assert find_cautions(e) == [] and announcement(e) == "\n".join(plan(e)) and announcement(e, quiet=True) == ""
 
 
 def test_a_caution_is_said_once_however_large_the_grid():
     e = experiment({"gain": [k / 8 for k in range(1, 50)], "refractory": [0.001, 2]}, training={"n_trials": 500})
-    sentences = cautions(e)
+    sentences = find_cautions(e)
     assert len(sentences) == len(set(sentences)) == 2
     assert announcement(e, quiet=True).count("WARNING: ") == 2 and all(a != b for a, b in itertools.pairwise(sentences))
 

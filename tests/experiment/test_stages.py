@@ -13,13 +13,14 @@ import torch
 
 from ratecore.experiment import stages
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.point_figures import loss_curve, point_figures
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.evaluate import evaluate_run
 from ratecore.experiment.stages.export import export_run
 from ratecore.experiment.stages.running import StageError, run_block
 from ratecore.experiment.stages.train import train_batched, train_run
-from ratecore.experiment.summary import IncompleteError, loss_curve, point_figures, summarize
+from ratecore.experiment.summary import IncompleteError, summarize
 from ratecore.tracking.mlflow.translation import Translation
 
 pytestmark = pytest.mark.usefixtures("figures_are_not_rendered")
@@ -41,7 +42,7 @@ def experiment(tmp_path):
 
 
 def runs_of(experiment) -> list[Run]:
-    return [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    return [Run.at(experiment, experiment.grid_points[0], seed) for seed in experiment.seeds]
 
 
 def do(stage, runs, log=None):
@@ -55,7 +56,7 @@ def do(stage, runs, log=None):
 
 def test_all_stages_and_nothing_twice(experiment):
     runs = runs_of(experiment)
-    with pytest.raises(IncompleteError, match="3 of 3 runs are not whole"):
+    with pytest.raises(IncompleteError, match="3 of 3 runs are not complete"):
         summarize(experiment)
     with pytest.raises(StageError, match="(?s)3 of 3 runs broke in evaluate:.*the network is not trained"):
         do("evaluate", runs)
@@ -68,9 +69,9 @@ def test_all_stages_and_nothing_twice(experiment):
     log = io.StringIO()
     for stage in ("train", "evaluate", "export"):
         do(stage, runs, log)
-    assert log.getvalue().count("is done already") == 9
+    assert log.getvalue().count("is already done") == 9
     assert [len(run.record.events()) for run in runs] == lengths
-    assert set(point_figures(experiment, experiment.cells[0])) == {"loss_curves", "outputs", "taus", "weights"}
+    assert set(point_figures(experiment, experiment.grid_points[0])) == {"loss_curves", "outputs", "taus", "weights"}
     assert loss_curve(runs[0])[0] == [10, 20] and not loss_curve(runs[0])[2]
 
 
@@ -138,7 +139,7 @@ def test_runs_side_by_side_are_the_runs_one_by_one(experiment, tmp_path, capfd):
     for one, two in zip(runs_of(experiment), runs_of(other), strict=True):
         a, b = (load_network(run.network).state_dict() for run in (one, two))
         assert all(torch.equal(a[name], b[name]) for name in a if name != "_extra_state")
-    assert "train is done already" in capfd.readouterr().err
+    assert "train is already done" in capfd.readouterr().err
 
 
 def test_runs_trained_together_are_recorded_as_those_alone(experiment, tmp_path, monkeypatch):
@@ -159,14 +160,14 @@ def test_runs_trained_together_are_recorded_as_those_alone(experiment, tmp_path,
             train_batched(runs, "cpu", log)
     assert [run.record.events()[-1]["status"] for run in runs] == ["done", "broken", "done"]
     assert [o["status"] for o in train_batched(runs, "cpu", log)] == ["done"] * 3
-    assert log.getvalue().count("train is done already") == 2
+    assert log.getvalue().count("train is already done") == 2
     for one, two in zip(runs_of(alone), runs, strict=True):
         assert loss_curve(one)[0] == loss_curve(two)[0] == [10, 20]
         assert loss_curve(two)[1] == pytest.approx(loss_curve(one)[1], rel=1e-3)
     assert [o["status"] for o in do("evaluate", runs)] == ["done"] * 3
 
 
-def test_a_block_that_is_told_to_end_goes_on_where_it_was(experiment, tmp_path, monkeypatch):
+def test_a_block_that_is_stopped_continues_where_it_was(experiment, tmp_path, monkeypatch):
     from ratecore.experiment import checkpoints
     from ratecore.rate import block
 
@@ -186,7 +187,7 @@ def test_a_block_that_is_told_to_end_goes_on_where_it_was(experiment, tmp_path, 
             train_batched(runs, "cpu", io.StringIO())
     ends = [run.record.events()[-1] for run in runs]
     assert len(updates) == 14 and {end["status"] for end in ends} == {"interrupted"}
-    assert {end["n_trials"] for end in ends} == {14} and ends[0]["error"] == "told to end, saved at trial 14"
+    assert {end["n_trials"] for end in ends} == {14} and ends[0]["error"] == "stopped, saved at trial 14"
     train_batched(runs, "cpu", io.StringIO())
     for one, two in zip(runs_of(whole), runs, strict=True):
         a, b = (torch.load(run.network, weights_only=True) for run in (one, two))
@@ -265,9 +266,9 @@ def test_two_processes_never_work_on_one_run(experiment, together):
 
     def other():  # a lock of its own file handle is as good as another process
         with run.locked():
-            while "is waited for" not in log.getvalue() and not done.wait(0.01):
+            while "waiting for another process" not in log.getvalue() and not done.wait(0.01):
                 pass
-            with stages.running.recorded("train", run, log) as end:
+            with stages.running.recording("train", run, log) as end:
                 end |= train_run(run, log=log)
 
     thread = threading.Thread(target=other)
@@ -279,8 +280,8 @@ def test_two_processes_never_work_on_one_run(experiment, together):
     finally:
         done.set()
         thread.join()
-    assert "seed=0: another process is at work on it and is waited for" in log.getvalue()
-    assert outcome["status"] == "done" and "train is done already" in log.getvalue()
+    assert "seed=0: waiting for another process that works on this network" in log.getvalue()
+    assert outcome["status"] == "done" and "train is already done" in log.getvalue()
     assert [e["event"] for e in run.record.events() if e["event"] in ("start", "end")] == ["start", "end"]
 
 
@@ -332,7 +333,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(experiment):
 
 def test_names_and_numbers_of_grid_points():
     experiment = Experiment.from_config({"experiment": "x", "grid": {"gain": [1.0, 2.0], "seed": [0, 1]}})
-    runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    runs = [Run.at(experiment, grid_point, seed) for grid_point in experiment.grid_points for seed in experiment.seeds]
     assert [run.labels["name"] for run in runs][:2] == ["go-nogo gain=1 seed=0", "go-nogo gain=1 seed=1"]
     assert [run.grid_point for run in runs] == [0, 0, 1, 1]
 
@@ -367,7 +368,7 @@ def test_figures_of_another_version_are_drawn_again_and_nothing_else_is_done(exp
     monkeypatch.setattr(table, "figures_hash", lambda: "another")
     log = io.StringIO()
     (after,) = do("evaluate", runs, log)
-    assert "the figures of evaluate are drawn again" in log.getvalue() and after["figures_hash"] == "another"
+    assert "redrawing the figures of evaluate" in log.getvalue() and after["figures_hash"] == "another"
     changed = {"time", "figures_hash"}
     assert {k: v for k, v in after.items() if k not in changed} == {k: v for k, v in before.items() if k not in changed}
     assert {path.name: path.read_bytes() for path in (run.folder / "figures").glob("*.png")} == figures
@@ -407,4 +408,4 @@ def test_a_record_of_the_version_before_has_scores_redone_and_networks_kept(expe
     log = io.StringIO()
     for stage in ("train", "evaluate", "export"):
         do(stage, [run], log)
-    assert log.getvalue().count("is done already") == 1 and all(run.outcome(stage) for stage in ends)
+    assert log.getvalue().count("is already done") == 1 and all(run.outcome(stage) for stage in ends)

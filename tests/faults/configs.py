@@ -159,7 +159,7 @@ def _fields() -> set[str]:
 
 
 ALLOWED = re.compile(
-    r"allowed|available|must|should|needs|at most|required|no such file|is no path|name it once|say which|there twice|"
+    r"allowed|available|must|should|needs|at most|required|no such file|is no path|list it once|say which|listed twice|"
     "given twice|more than once|is written|same path|at least|give one|Unable to parse|is no task|outside a trial"
 )
 
@@ -178,23 +178,23 @@ def error_problem(error: SettingsError) -> str | None:
 def plan_problem(experiment: Experiment, config: dict, validator) -> str | None:
     """Returns what is wrong with a plan: its grid points, blocks and folders."""
     seeds = [s for block in experiment.blocks.values() for s in block]
-    if seeds != list(experiment.seeds) or not experiment.cells:
+    if seeds != list(experiment.seeds) or not experiment.grid_points:
         return "its blocks are not its seeds, or it has no grid point"
-    if len(experiment.by_path) < len(experiment.cells):
+    if len(experiment.by_path) < len(experiment.grid_points):
         return "two grid points have one path"
     root, folders = os.path.abspath(experiment.root), set()
-    for cell in experiment.cells[:10]:
+    for grid_point in experiment.grid_points[:10]:
         for one in {seeds[0], seeds[-1]}:
             try:
-                run = Run.at(experiment, cell, one)
+                run = Run.at(experiment, grid_point, one)
             except SettingsError as error:
                 return error_problem(error)
-            for place in (os.path.abspath(run.folder), os.path.join(root, "jobs", "train", cell.path)):
+            for place in (os.path.abspath(run.folder), os.path.join(root, "jobs", "train", grid_point.path)):
                 if not os.path.abspath(place).startswith(root + os.sep) or max(map(len, Path(place).parts)) > 255:
                     return f"a path outside the results, or too long: {place}"
             folders.add(str(run.folder))
     # Grid points that differ only after training share the folder of their network.
-    trained = {cell.path_in(experiment.columns("train")) for cell in experiment.cells[:10]}
+    trained = {grid_point.path_in(experiment.columns("train")) for grid_point in experiment.grid_points[:10]}
     if len(folders) < len(trained) * len({seeds[0], seeds[-1]}):
         return "two runs have one folder"
     announcement(experiment)

@@ -61,7 +61,7 @@ CONFIG = {
 def small_experiment(folder: Path) -> tuple[Experiment, list[Run]]:
     """Creates two trained, evaluated, exported and converted networks, with all other files of a workflow."""
     experiment = Experiment.from_config({**CONFIG, "results": str(folder)})
-    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.grid_points[0], seed) for seed in experiment.seeds]
     log = io.StringIO()
     works = {
         "train": lambda run: train_run(run, log=log),

@@ -91,7 +91,7 @@ def small_experiment_again(folder: Path, template: Path):
     """Returns a copy of the experiment of `small_experiment`."""
     shutil.copytree(template, folder / "results")
     experiment = Experiment.from_config({**CONFIG, "results": str(folder / "results")})
-    return experiment, [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    return experiment, [Run.at(experiment, experiment.grid_points[0], seed) for seed in experiment.seeds]
 
 
 @fault(

@@ -54,7 +54,7 @@ class Life:
         self.config["training"] = NEVER_TRAINED | self.config["training"]
         self.experiment = Experiment.from_config(self.config)
         (self.block,) = self.experiment.blocks
-        self.runs = [Run.at(self.experiment, self.experiment.cells[0], seed) for seed in self.experiment.seeds]
+        self.runs = [Run.at(self.experiment, self.experiment.grid_points[0], seed) for seed in self.experiment.seeds]
 
     @property
     def threads(self) -> int:

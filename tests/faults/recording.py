@@ -34,7 +34,7 @@ def waited() -> float:
 def main(config: str, uri: str, grace: str = "60") -> None:
     experiment = Experiment.from_config(json.loads(Path(config).read_text()))
     seeds = [seed for block in experiment.blocks.values() for seed in block]
-    runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in seeds]
+    runs = [Run.at(experiment, grid_point, seed) for grid_point in experiment.grid_points for seed in seeds]
     warm_up(runs[0].settings)
     print("ready", flush=True)
     sys.stdin.readline()

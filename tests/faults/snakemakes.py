@@ -102,7 +102,7 @@ def kill_a_job(truth: Truth, rng: random.Random, folder: Path) -> str | None:
         os.kill(pid, signal.SIGKILL)
     if not snakemake.wait(200) or not jobs:
         return f"the job was not killed: {checkout.said.read_text()}"
-    (output,) = [folder / f"results/life-1/jobs/train/{life.experiment.cells[0].path}/seeds~{life.block}.json"]
+    (output,) = [folder / f"results/life-1/jobs/train/{life.experiment.grid_points[0].path}/seeds~{life.block}.json"]
     if problem := truth.on_the_way(life, output):
         return problem
     status, said = checkout.call(*until)
@@ -134,7 +134,7 @@ def kill_snakemake(times: int, rng: random.Random, folder: Path) -> Iterator[str
 def _kill_snakemake(rng: random.Random, folder: Path, until: tuple, at_once: bool) -> str | None:
     checkout = Checkout(folder, GRID)
     experiment = Experiment.from_config({**GRID, "results": str(folder / "results")})
-    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.grid_points[0], seed) for seed in experiment.seeds]
     records, command = [run.record.path for run in runs], ("--cores", "2", *until)
     snakemake = checkout.start(*command)
     if not wait_for(lambda: under_way(records) == 2 or snakemake.poll() is not None):
@@ -195,7 +195,7 @@ def ctrl_c(times: int, rng: random.Random, folder: Path) -> Iterator[str | None]
 def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
     checkout = Checkout(folder, GRID | {"grid": {"seed": [0, 1]}})
     experiment = Experiment.from_config({**checkout.config, "results": str(folder / "results")})
-    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.grid_points[0], seed) for seed in experiment.seeds]
     command = ("--cores", "2", "--until", "train")
     snakemake = checkout.start(*command)
     if not wait_for(lambda: under_way([run.record.path for run in runs]) == 2 or snakemake.poll() is not None):
@@ -211,7 +211,9 @@ def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
     if not wait_for(lambda: not checkout.jobs()):
         return "its jobs do not end"
     said = checkout.said.read_text()
-    if not twice and ("Stopped; the same command goes on." not in said or re.search("Traceback|Error in rule", said)):
+    if not twice and (
+        "Stopped. Run the same command to continue." not in said or re.search("Traceback|Error in rule", said)
+    ):
         return f"it does not end in a sentence: {said}"
     if problem := _interrupted(checkout, runs, mirrored=not twice):  # the second Ctrl-C ends the waiting for MLflow
         return problem

@@ -64,8 +64,8 @@ class Warm:
             status: exit status, negative for a signal.   seconds: duration.   told: whether the signal was sent.
         """
         config = experiment.settings.model_dump(mode="json")
-        cell = experiment.cells[0]
-        place = {"config": config, "seeds": block, "wildcards": cell.values, "folder": str(folder)}
+        grid_point = experiment.grid_points[0]
+        place = {"config": config, "seeds": block, "wildcards": grid_point.values, "folder": str(folder)}
         self.process.stdin.write(json.dumps(place | job) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())

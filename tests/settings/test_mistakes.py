@@ -361,7 +361,9 @@ def test_a_grid_of_a_program_may_have_arrays_ranges_tuples_and_paths(tmp_path):
     grid = {"N": [10, 20], "gain": [1.0, 2.0], "seed": "0..2"}
     plainly = Experiment.from_config({"experiment": "t", "results": str(tmp_path), "grid": grid})
     assert given.seeds == plainly.seeds and given.root == plainly.root
-    assert [cell.path for cell in given.cells] == [cell.path for cell in plainly.cells]
+    assert [grid_point.path for grid_point in given.grid_points] == [
+        grid_point.path for grid_point in plainly.grid_points
+    ]
     with pytest.raises(SettingsError, match="an axis needs at least one value"):
         Experiment.from_config({"experiment": "t", "grid": {"N": np.array([])}})
 
@@ -390,17 +392,17 @@ def test_a_number_with_an_exponent_is_a_number_wherever_it_is_given(tmp_path, va
         f"experiment: t\nnetwork: {{N: {value}, gain: {value}}}\n"
         f"grid: {{training.n_trials: [{value}], seed: [{value}]}}"
     )
-    (cell,) = Experiment.from_yaml(path).cells
-    net, training = cell.settings.network, cell.settings.training
+    (grid_point,) = Experiment.from_yaml(path).grid_points
+    net, training = grid_point.settings.network, grid_point.settings.training
     assert (type(net.N), net.N, type(net.gain), net.gain) == (int, 1000, float, 1000.0)
-    assert (type(training.n_trials), training.n_trials, cell.settings.seed) == (int, 1000, 1000)
-    assert cell.path.endswith("/training_n_trials~1000")
+    assert (type(training.n_trials), training.n_trials, grid_point.settings.seed) == (int, 1000, 1000)
+    assert grid_point.path.endswith("/training_n_trials~1000")
     assert NetworkSettings(N=value, gain=value) == NetworkSettings(N=1000, gain=1000)
     config = {"training": {"n_trials": str(value)}}
     read_words(config, config)
     assert TrainingSettings(**config["training"]).n_trials == 1000
     assert (
-        cell.identity(5)
+        grid_point.identity(5)
         == RunSettings(network={"N": 1000, "gain": 1000}, training={"n_trials": 1000}, seed=5).identity()
     )
 
@@ -620,7 +622,7 @@ TaskFactory.register_task('mine', type('M', (XORTask,), {}))"""
     (tmp_path / "my task.py").write_text(task)
     e = Experiment.from_config(config)
     assert e.root == tmp_path / "res" / "t"
-    run = e.cells[0].settings
+    run = e.grid_points[0].settings
     assert run.task_file == "~/my task.py" and str(tmp_path) not in run.model_dump_json()
     assert config["results"] == "~/res"
     assert run.identity() == RunSettings(task="mine", task_file=str(tmp_path / "my task.py")).identity()

@@ -124,7 +124,7 @@ def test_on_a_full_disk_the_mirror_goes_on(tmp_path, monkeypatch, capfd):
 def test_the_table_of_a_mirrored_grid_opens_one_file_a_run(tmp_path):
     """Files are counted by the interpreter's own hook, which sees every way to open one."""
     experiment = Experiment.from_config({**CONFIG, "results": str(tmp_path)})
-    runs = [Run.at(experiment, experiment.cells[0], seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, experiment.grid_points[0], seed) for seed in experiment.seeds]
     for stage in ("train", "evaluate", "export"):
         do(stage, runs)
     job, uri = job_of(tmp_path, CONFIG["experiment"], all_runs=True), f"sqlite:///{tmp_path}/mlflow.db"

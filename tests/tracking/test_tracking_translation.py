@@ -11,8 +11,9 @@ from mirrored_runs import CASES, COMMON, make, shown
 
 from ratecore.experiment.closing import closest
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.point_figures import loss_curve
 from ratecore.experiment.runs import Run
-from ratecore.experiment.summary import look, loss_curve
+from ratecore.experiment.summary import partial_summary
 from ratecore.system.files import read_sealed_json
 from ratecore.tracking import Record
 from ratecore.tracking.mlflow.mirror import Mirror
@@ -95,7 +96,7 @@ def test_mlflow_shows_the_numbers_of_the_files(made, case):
 
 
 def _variants(experiment, run):
-    runs = (Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds)
+    runs = (Run.at(experiment, grid_point, seed) for grid_point in experiment.grid_points for seed in experiment.seeds)
     return [other for other in runs if other.folder == run.folder]
 
 
@@ -164,7 +165,7 @@ def test_new_lines_may_follow_old_ones(made, case):
 def test_old_records_are_read_by_table_and_figures(case, tmp_path):
     experiment = Experiment.from_config({"experiment": case, "results": str(tmp_path), **COMMON, **CASES[case][-1]})
     before = golden(case)
-    runs = [Run.at(experiment, cell, seed) for cell in experiment.cells for seed in experiment.seeds]
+    runs = [Run.at(experiment, grid_point, seed) for grid_point in experiment.grid_points for seed in experiment.seeds]
     (run, *variants) = [run for run in runs if run.folder.name == before["folder"]]  # its identity is the same
     run.folder.mkdir(parents=True)
     shutil.copy(RECORDS / f"{case}.jsonl", run.record.path)
@@ -172,7 +173,7 @@ def test_old_records_are_read_by_table_and_figures(case, tmp_path):
         for path in event.get("files", {}):
             (run.root / path).parent.mkdir(parents=True, exist_ok=True)
             (run.root / path).touch()
-    table, _ = look(experiment)
+    table, _ = partial_summary(experiment)
     rows = table[table["folder"] == run.relative(run.folder)].to_dict("records")
     assert len(rows) == 1 + len(variants)
     for row, variant in zip(rows, [run, *variants], strict=True):
@@ -201,7 +202,7 @@ def test_a_training_goes_on_behind_the_tests_of_an_old_record(tmp_path):
                                                                              accuracy=0.75)]  # fmt: skip
 
     experiment = Experiment.from_config({"experiment": "x", "results": str(tmp_path), **COMMON})
-    run = Run.at(experiment, experiment.cells[0], 0)
+    run = Run.at(experiment, experiment.grid_points[0], 0)
     run.record.append("metrics", "train", step=10,
                       values={"train/loss": 3.0, "train/test_loss": 2.0, "train/test_accuracy": 0.5})  # fmt: skip
     Tests(run, None).record(Result())

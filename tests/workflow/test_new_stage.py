@@ -122,7 +122,7 @@ def test_what_broke_in_it_is_counted_and_named(broken):
     assert "1 of 2 networks is done: 1 not trained; 1 broke." in broken
     assert "go-nogo seed=1 evaluation_n_trials~4: analyse: OSError: No space left on device" in broken
     assert "log: results/small/logs/analyse/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log" in broken
-    assert "The same command tries again what broke, and does what is left." in broken
+    assert "Run the same command again to retry what failed and finish the rest." in broken
 
 
 def test_what_broke_is_tried_again_and_ends_in_the_table(checkout, done):
@@ -135,7 +135,7 @@ def test_what_broke_is_tried_again_and_ends_in_the_table(checkout, done):
     log = (
         checkout.results / "logs/analyse/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log"
     ).read_text()
-    assert "go-nogo seed=0 evaluation_n_trials~4: analyse is done already" in log  # each run of a block alone
+    assert "go-nogo seed=0 evaluation_n_trials~4: analyse is already done" in log  # each run of a block alone
 
 
 def test_its_numbers_are_in_mlflow(checkout, done):

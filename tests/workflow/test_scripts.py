@@ -36,14 +36,14 @@ def test_a_log_keeps_earlier_attempts(tmp_path):
         (
             "from ratecore.experiment.checkpoints import Interrupted; raise Interrupted(143, 10800)",
             128 + signal.SIGTERM,
-            "told to end, saved at trial 10,800; the same command goes on",
+            "stopped, saved at trial 10,800; run the same command to continue",
         ),
-        ("raise KeyboardInterrupt", 128 + signal.SIGINT, "told to end; the same command goes on"),
-        ("os.kill(os.getpid(), signal.SIGTERM)", 128 + signal.SIGTERM, "told to end; the same command goes on"),
+        ("raise KeyboardInterrupt", 128 + signal.SIGINT, "stopped; run the same command to continue"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 128 + signal.SIGTERM, "stopped; run the same command to continue"),
     ],
     ids=["while_training", "ctrl_c", "sigterm"],
 )
-def test_a_job_that_was_told_to_end_says_so_in_a_line(tmp_path, body, status, last):
+def test_a_job_that_was_stopped_says_so_in_a_line(tmp_path, body, status, last):
     done = attempt(tmp_path / "job.log", body)
     assert done.returncode == status and done.stderr == ""
     assert (tmp_path / "job.log").read_text() == last + "\n"

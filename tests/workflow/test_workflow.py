@@ -335,7 +335,7 @@ def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
     grid = {"N": [12, 14], "seed": [0]}
     checkout.configure(grid=grid, task_settings=SMALL["task_settings"]["go-nogo"], figures={"grid_points": 0})
     experiment = Experiment.from_yaml(tmp_path / "config/config.yaml")
-    in_the_way = tmp_path / Run.at(experiment, experiment.cells[1], 0).folder / "network.pth"
+    in_the_way = tmp_path / Run.at(experiment, experiment.grid_points[1], 0).folder / "network.pth"
     in_the_way.mkdir(parents=True)
     broken = checkout.snakemake(check=False)
     said = broken.stdout + broken.stderr
@@ -347,7 +347,7 @@ def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
     index = list(csv.DictReader((checkout.results / "models/index.csv").read_text().splitlines()))
     assert [(row["grid_point"], row["seed"]) for row in index] == [("task=go-nogo N=12 taus=4_20", "0")] * 2
     assert all((checkout.results / "models" / row["file"]).is_file() for row in index)
-    # The same command tries again what broke, above whose log stands why; and says what to change.
+    # The same command retries what broke and keeps its log; the closing words say what to change.
     in_the_way.rmdir()
     whole = checkout.snakemake()
     assert [row["status"] for row in checkout.rows()] == ["not trained"] * 2

@@ -13,7 +13,7 @@ from ratecore.system.files import check_writable
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.hooks import Launch
 from ratecore.experiment.jobs import TABLE_WRITTEN
-from ratecore.experiment.module import own_part, placed
+from ratecore.experiment.module import apply_prefix, module_overrides
 from ratecore.experiment.plan import announcement
 from ratecore.settings.reading import read_words
 from ratecore.experiment.stages.table import (
@@ -32,10 +32,10 @@ settle_workflow()
 try:
     read_words(
         config,
-        own_part(main_configuration(), config, workflow.config_settings.config),
+        module_overrides(main_configuration(), config, workflow.config_settings.config),
     )
     # ROOT is the folder of the results as rules name it: before their paths Snakemake puts the prefix of a module.
-    config, ROOT = placed(config, workflow.modifier.path_modifier.replace_prefix)
+    config, ROOT = apply_prefix(config, workflow.modifier.path_modifier.replace_prefix)
     experiment = Experiment.from_config(config)
     check_writable(experiment.root)
     uri = tracking_uri(
@@ -56,36 +56,42 @@ except ValueError as error:
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
 CHOSEN = stages_of(experiment.settings)  # the stages that every network goes through
-launch, is_new = Launch.of(
+launch, is_new = Launch.for_experiment(
     workflow, experiment, config, uri, workflow.modifier.modify_rulename(TRAIN)
 )
 if workflow.is_main_process and is_new:  # once, not in the log of every job
     print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
-    launch.put_times_in_order()
+    launch.restore_copied_times()
 
 
-def look_at_what_is_there(wildcards):
+def mark_stale_files(wildcards):
     """Tells Snakemake which files belong to other settings. An input function that returns no inputs."""
-    launch.look(point_figures(launch.root))
+    launch.mark_stale_files(point_figures(launch.root))
     return []
 
 
-def cells_of(stage):
+def grid_points_of(stage):
     """Returns the grid points for which a stage has jobs. Axes swept after training do not multiply training jobs."""
     columns = experiment.columns(stage)
-    rows = [cell.values for cell in experiment.cells_of(stage).values()]
+    rows = [
+        grid_point.values for grid_point in experiment.grid_points_of(stage).values()
+    ]
     return Paramspace(pd.DataFrame(rows, columns=columns))
 
 
 # Stages with the same axes share their grid points, of which there can be 100,000.
 _stage_with = {experiment.columns(stage): stage for stage in STAGES}
-_spaces = {columns: cells_of(stage) for columns, stage in _stage_with.items()}
-CELLS = {stage: _spaces[experiment.columns(stage)] for stage in STAGES}
+_spaces = {columns: grid_points_of(stage) for columns, stage in _stage_with.items()}
+GRID_POINTS = {stage: _spaces[experiment.columns(stage)] for stage in STAGES}
 # Paths of each stage: task~{task}/N~{N}/taus~{taus}/.../seeds~{seeds}
-CELL = {stage: cells.wildcard_pattern for stage, cells in CELLS.items()}
-BLOCK = {stage: f"{cell}/seeds~{{seeds}}" for stage, cell in CELL.items()}
+GRID_POINT = {
+    stage: grid_points.wildcard_pattern for stage, grid_points in GRID_POINTS.items()
+}
+BLOCK = {
+    stage: f"{grid_point}/seeds~{{seeds}}" for stage, grid_point in GRID_POINT.items()
+}
 # Number of jobs of the last stage for the same networks. Only one of them at a time works on a network.
-VARIANTS = len(experiment.cells) // len(experiment.cells_of(TRAIN))
+VARIANTS = len(experiment.grid_points) // len(experiment.grid_points_of(TRAIN))
 
 
 wildcard_constraints:
@@ -97,9 +103,9 @@ def identities(stage):
     """Returns an input function that gives the identities of a block's runs. If they change, the job runs again."""
 
     def of_block(wildcards):
-        cell = experiment.cell_of(wildcards)
+        grid_point = experiment.grid_point_of(wildcards)
         return [
-            cell.identity(seed, *STAGES[stage].settings)
+            grid_point.identity(seed, *STAGES[stage].settings)
             for seed in experiment.blocks[wildcards.seeds]
         ]
 
@@ -115,7 +121,7 @@ def gpus(wildcards):
 def first_run(wildcards):
     """Returns the settings of the first run in a job's block, and the number of runs in the block."""
     seeds = experiment.blocks[wildcards.seeds]
-    return experiment.cell_of(wildcards).run(seeds[0]), len(seeds)
+    return experiment.grid_point_of(wildcards).run(seeds[0]), len(seeds)
 
 
 # Resources requested from a scheduler. A job that exceeds them gets more at its next attempt, where it resumes.
@@ -164,7 +170,7 @@ def job_of(stage):
         threads=experiment.settings.threads_per_job if row.threads else 1,
         minutes=minutes_of(stage),
         identities=identities(stage),
-        point=CELL[stage],
+        point=GRID_POINT[stage],
         blocks=blocks_of(stage),
     )
 
@@ -181,7 +187,7 @@ def all_blocks(stage):
     """Returns a stage's outputs for every block of the grid."""
     return [
         f"{ROOT}/jobs/{stage}/{path}/seeds~{name}.json"
-        for path in CELLS[stage].instance_patterns
+        for path in GRID_POINTS[stage].instance_patterns
         for name in experiment.blocks
     ]
 
@@ -192,7 +198,7 @@ def point_figures(root):
         f"{root}/figures/{path}/{name}.png"
         for stage, row in CHOSEN.items()
         if row.point_figures
-        for path in list(CELLS[stage].instance_patterns)[
+        for path in list(GRID_POINTS[stage].instance_patterns)[
             : experiment.settings.figures.grid_points
         ]
         for name in row.point_figures.names
@@ -203,11 +209,11 @@ def figures_of(stage, category):
     """Returns the outputs of a stage's figures of a grid point by name, with their captions in the report."""
     return {
         name: report(
-            f"{ROOT}/figures/{CELL[stage]}/{name}.png",
+            f"{ROOT}/figures/{GRID_POINT[stage]}/{name}.png",
             caption=f"../report/{name}.rst",
             category=category,
             labels={
-                **{column: f"{{{column}}}" for column in CELLS[stage].columns},
+                **{column: f"{{{column}}}" for column in GRID_POINTS[stage].columns},
                 "figure": name.replace("_", " "),
             },
         )

@@ -3,7 +3,7 @@
 # Processes that create a database at the same time take turns (`tracking.mlflow.Mirror`).
 rule init_tracking:
     input:
-        look_at_what_is_there,
+        mark_stale_files,
     output:
         f"{ROOT}/tracking.json",
     log:

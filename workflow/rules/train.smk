@@ -5,7 +5,7 @@ stage = job_of("train")
 rule train:
     input:
         stage.inputs,
-        look_at_what_is_there,
+        mark_stale_files,
     output:
         stage.output,
     log:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.running import record_file, write_figures, write_file
 from ratecore.system.files import read_sealed_json, sealed_json, sha256_of, write_atomic
 
+if TYPE_CHECKING:
+    from ratecore.spiking.results import Comparison, SearchSummary
+    from ratecore.spiking.scoring import Outcomes
+
 STAGE = "convert"
 LARGEST_SEARCH = 2**28  # bytes of the trials of a search that are read
 SCORES = ("spiking_accuracy", "ci_low", "ci_high", "mean_rate_exc", "mean_rate_inh")
 
 
-def convert_run(run: Run, threads: int = 1, log=None) -> dict:
-    """Finds the run's lambda, adds it to its `.mat` and draws the spiking network beside the rate network.
+def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[str, Any]:
+    """Find the run's lambda, add it to its `.mat` and plot the spiking network next to the rate network.
 
     Args:
-        threads: processes that the trials are spread over.
+        run: to convert.
+        threads: processes that share the trials.
+        log: file for messages; None for standard error.
 
     Returns:
         the fields of the stage's `end`; `skipped` with the reason for a network that was not trained.
@@ -34,45 +43,59 @@ def convert_run(run: Run, threads: int = 1, log=None) -> dict:
         return _skipped(run, f"the network was not trained within {result.n_trials:,} trials", log)
     mat = _exported(run)
     model, task = model_of(result.net, result.initial), s.create_task()
-    kept = KeptTrials(run, log)
-    found, scored = convert(model, task, s.conversion, s.spiking, seed=s.seed, threads=threads, earlier=kept.load(),
-                            on_round=kept.save)  # fmt: skip
+    saved = SavedTrials(run, log)
+    found, scored = convert(
+        model, task, s.conversion, s.spiking, seed=s.seed, threads=threads, earlier=saved.load(), on_round=saved.save
+    )
     summary = found.summary()
-    comparison = compare(result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown,
-                         model=scored)  # fmt: skip
-    files = write_file(run, STAGE, run.conversion, sealed_json(summary, indent=2))
+    comparison = compare(
+        result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown, model=scored
+    )
+    files = write_file(run, STAGE, run.conversion, sealed_json(dict(summary), indent=2))
     files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison))
     files |= _draw(run, summary, comparison)
     add_to_mat(mat, found.for_mat())
     files |= record_file(run, STAGE, mat, sha256_of(mat))
     share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)
-    say(f"{run.name(STAGE)}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
-        f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search", log)  # fmt: skip
+    say(
+        f"{run.name(STAGE)}: lambda {found.opt_scaling_factor:g}, accuracy {found.spiking_accuracy:.3f} "
+        f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search",
+        log,
+    )
     return _end(summary) | {"files": files}
 
 
 def redraw_run(run: Run) -> dict[str, str]:
-    """Draws the run's figures again from its search and its comparison. Returns them as `write_figures`."""
+    """Redraw the run's figures from its search and its comparison.
+
+    Args:
+        run: to draw.
+
+    Returns:
+        the files, as of `write_figures`.
+    """
     from ratecore.formats.npz import load_comparison
 
-    return _draw(run, read_sealed_json(run.conversion), load_comparison(run.comparison))
+    return _draw(run, cast("SearchSummary", read_sealed_json(run.conversion)), load_comparison(run.comparison))
 
 
-def _draw(run: Run, summary: dict, comparison) -> dict[str, str]:
+def _draw(run: Run, summary: SearchSummary, comparison: Comparison) -> dict[str, str]:
     from ratecore import figures
 
     return write_figures(run, STAGE, figures.conversion_figures(summary, comparison))
 
 
-def _skipped(run: Run, reason: str, log) -> dict:
+def _skipped(run: Run, reason: str, log: TextIO | None) -> dict[str, Any]:
     say(f"{run.name('convert')}: not converted: {reason}", log)
     return {"skipped": reason}
 
 
-def _exported(run: Run):
-    """The run's `.mat`. Raises FileNotFoundError when it is not there as it was written."""
-    stage, key = table.STAGES[STAGE].adds_to
-    export = run.outcome(stage, code=False)  # an export of another version of the code will do
+def _exported(run: Run) -> Path:
+    """The run's `.mat`. Raises FileNotFoundError if it is missing or was changed."""
+    adds_to = table.STAGES[STAGE].adds_to
+    assert adds_to is not None  # see the table
+    stage, key = adds_to
+    export = run.outcome(stage, code=False)  # an export by another version of the code is fine
     if export is None:
         raise FileNotFoundError(
             f"{run.folder}: the network is not exported, or its files were changed; run '{stage}' again"
@@ -80,35 +103,44 @@ def _exported(run: Run):
     return run.named(export[key])
 
 
-def _end(summary: dict) -> dict:
+def _end(summary: SearchSummary) -> dict[str, Any]:
     """The numbers of a conversion."""
-    known = {name: summary[name] for name in SCORES if summary[name] is not None}  # no rate without units of the type
+    values: dict[str, Any] = dict(summary)
+    known = {name: values[name] for name in SCORES if values[name] is not None}  # no rate if no such unit
     pairs = zip(summary["scaling_factors"], summary["all_perfs"], strict=True)
     return {"lambda": summary["lambda"], **known, "search": [[value, perf] for value, perf in pairs]}
 
 
-class KeptTrials:
-    """The trials of a search under way, in a file from which a search that was killed resumes.
+class SavedTrials:
+    """The trials of an unfinished search, in a file from which a search that was killed resumes.
 
-    Variants of a network whose searches are the same share the file, as lesions do with the intact network.
+    Variants of a network with the same search share the file, for example lesions and the intact network.
+
+    Args:
+        run: to convert.
+        log: file for messages; None for standard error.
     """
 
-    def __init__(self, run: Run, log=None):
+    def __init__(self, run: Run, log: TextIO | None = None) -> None:
         from ratecore.settings.run import hash_of
         from ratecore.spiking.conversion import unperturbed
 
         s = run.settings
         values = s.identity_values("training") | {
-            "network": run.reads(STAGE), "spiking": unperturbed(s.spiking).model_dump(mode="json"),
+            "network": run.reads(STAGE),
+            "spiking": unperturbed(s.spiking).model_dump(mode="json"),
             "output_of_step": s.conversion.output_of_step,
-        }  # fmt: skip
+        }
         self.run, self.log = run, log
         self.path = run.folder / f"search-{table.code_hash(STAGE)}-{hash_of(values)}.json"
 
-    def load(self) -> dict:
-        """Lambda: Outcomes; empty when there are none, or when the file is damaged, which the log says.
+    def load(self) -> dict[float, Outcomes]:
+        """Read the trials, and remove the files of other versions of the code.
 
-        Files of other versions of the code are removed.
+        Returns:
+            lambda: outcomes; empty if there are none or if the file is damaged, which is logged.
+
+        Source: none
         """
         from ratecore.spiking.scoring import Outcomes
 
@@ -121,10 +153,14 @@ class KeptTrials:
         except FileNotFoundError:
             return {}
         except (ValueError, TypeError) as error:
-            say(f"{self.run.name(STAGE)}: {error}; the search starts again", self.log)
+            say(f"{self.run.name(STAGE)}: {error}; the search starts over", self.log)
             return {}
 
-    def save(self, outcomes: dict) -> None:
-        """Writes the trials so far."""
+    def save(self, outcomes: dict[float, Outcomes]) -> None:
+        """Write the trials so far.
+
+        Args:
+            outcomes: lambda: outcomes.
+        """
         columns = {str(value): [o.correct, o.rate_exc, o.rate_inh] for value, o in outcomes.items()}
         write_atomic(self.path, sealed_json(columns))

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import write_figures, write_file
+
+if TYPE_CHECKING:
+    from ratecore.rate.results import Evaluation, TrainingResult
 
 STAGE = "evaluate"
 CURVE_STEP = 10  # every tenth step of an output curve goes to the record; all of them are in the .npz
 
 
-def evaluate_run(run: Run) -> dict:
-    """Scores the run's network on fresh trials; writes the scores and the figures of the run."""
+def evaluate_run(run: Run) -> dict[str, Any]:
+    """Score the run's network on fresh trials; write the scores and the figures of the run.
+
+    Args:
+        run: to evaluate.
+
+    Returns:
+        the fields of the stage's `end`.
+    """
     from ratecore.formats.npz import evaluation_bytes
     from ratecore.formats.pth import result_from_pth
     from ratecore.rate.evaluation import evaluate
@@ -36,7 +47,14 @@ def evaluate_run(run: Run) -> dict:
 
 
 def redraw_run(run: Run) -> dict[str, str]:
-    """Draws the run's figures again from its network and its scores. Returns them as `write_figures`."""
+    """Redraw the run's figures from its network and its scores.
+
+    Args:
+        run: to draw.
+
+    Returns:
+        the files, as of `write_figures`.
+    """
     from ratecore.formats.npz import load_scores
     from ratecore.formats.pth import result_from_pth
     from ratecore.rate.results import Evaluation
@@ -46,13 +64,13 @@ def redraw_run(run: Run) -> dict[str, str]:
     return _draw(run, result_from_pth(run.network), evaluation)
 
 
-def _draw(run: Run, result, evaluation) -> dict[str, str]:
+def _draw(run: Run, result: TrainingResult, evaluation: Evaluation) -> dict[str, str]:
     from ratecore import figures
 
     return write_figures(run, STAGE, figures.run_figures(run.settings, result, evaluation))
 
 
-def _conditions(summary: dict, evaluation) -> dict[str, dict]:
+def _conditions(summary: dict[str, Any], evaluation: Evaluation) -> dict[str, dict[str, Any]]:
     """Condition: its scores, and mean and SD of the output as [[step, value], ...]."""
     conditions = {}
     for name, row in evaluation.scores.by_condition().items():

@@ -1,13 +1,16 @@
-"""What all stages share: each run of a block succeeds or fails alone, and the record says what became of it."""
+"""What all stages share: each run of a block succeeds or fails on its own, and the record has the outcome."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from ratecore.experiment.progress import say, told
+from ratecore.experiment.progress import saved_at, say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import STAGES, TRAIN, function_of
@@ -17,37 +20,52 @@ from ratecore.system.files import remove_leftovers, write_atomic
 from ratecore.system.processes import side_by_side
 from ratecore.tracking.provenance import provenance
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Event = dict[str, Any]  # of a record
+StrPath = str | os.PathLike[str]
+Value = TypeVar("Value")
+
 
 class StageError(RuntimeError):
     """Some runs of a block broke; the message names them."""
 
 
-def do_stage(stage: str, runs: list[Run], settings: ExperimentSettings, threads: int = 1) -> list[dict]:
-    """Does a stage for the runs of a block as its row in the table says.
+def do_stage(stage: str, runs: list[Run], settings: ExperimentSettings, threads: int = 1) -> list[Event]:
+    """Do a stage for the runs of a block, as its row in the table says.
 
     Args:
-        stage: its name.   runs: of the block.   settings: of the experiment.   threads: that the job may use.
+        stage: its name.
+        runs: of the block.
+        settings: of the experiment.
+        threads: that the job may use.
 
-    Returns, Raises:
-        as `run_block`.
+    Returns:
+        the `end` event of each run, as of `run_block`.
     """
     row = STAGES[stage]
     if row.block:
-        return function_of(row.block)(runs, settings, threads)
+        outcomes: list[Event] = function_of(row.block)(runs, settings, threads)
+        return outcomes
     work, options = function_of(row.work), {"threads": threads} if row.threads else {}
     return run_block(stage, runs, lambda run: work(run, **options))
 
 
-def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None, workers: int = 1) -> list[dict]:
-    """Does a stage for every run for which it is not complete.
+def run_block(
+    stage: str, runs: list[Run], work: Callable[[Run], Event], log: TextIO | None = None, workers: int = 1
+) -> list[Event]:
+    """Do a stage for every run for which it is not complete.
 
     A run whose loss is not finite is recorded as failed and is not tried again: the same settings give the same
     failure. A run that breaks for another reason is recorded as broken, and the next call tries it again.
 
     Args:
-        stage: its name.   runs: of the block.   work: does the stage for one run and returns the fields of its `end`
-            event.   log: file for messages, standard error when None.
-        workers: processes in which runs are worked on in parallel.
+        stage: its name.
+        runs: of the block.
+        work: does the stage for one run and returns the fields of its `end` event.
+        log: file for messages; None for standard error.
+        workers: processes that work on runs in parallel.
 
     Returns:
         the `end` event of each run; of an earlier stage for runs that failed there.
@@ -55,29 +73,50 @@ def run_block(stage: str, runs: list[Run], work: Callable[[Run], dict], log=None
     Raises:
         StageError: some runs broke; all others are done.
     """
-    log = log or sys.stderr
+    file = log or sys.stderr
 
-    def do(run):
-        return attempted(stage, run, lambda: _outcome(stage, run, work, log), log)
+    def do(run: Run) -> tuple[Event | None, str]:
+        return attempt_run(stage, run, lambda: _outcome(stage, run, work, file), file)
 
     if workers > 1 and len(runs) > 1:
-        table.code_hash(stage)  # which every process would otherwise compute for itself
+        table.code_hash(stage)  # otherwise every process computes it
         found = side_by_side(do, runs, workers)
     else:
         found = [do(run) for run in runs]
-    return all_or_error(stage, found)
+    return outcomes_or_error(stage, found)
 
 
-def all_or_error(stage: str, found: list[tuple[dict | None, str]]) -> list[dict]:
-    """The outcomes of a block. Raises StageError, which names what broke."""
+def outcomes_or_error(stage: str, found: Sequence[tuple[Event | None, str]]) -> list[Event]:
+    """The outcomes of a block.
+
+    Args:
+        stage: its name.
+        found: (outcome, error) of each run, as of `attempt_run`.
+
+    Returns:
+        the outcomes.
+
+    Raises:
+        StageError: some runs broke; the message names them.
+    """
     broken = [error for _, error in found if error]
     if broken:
         raise StageError(f"{len(broken)} of {len(found)} runs broke in {stage}:\n  " + "\n  ".join(broken))
-    return [outcome for outcome, _ in found]
+    return [outcome for outcome, _ in found if outcome is not None]
 
 
-def attempted(stage: str, run: Run, work, log) -> tuple[dict | None, str]:
-    """What `work()` returns for a run and '', or None and the error, so that the rest of the block is still done."""
+def attempt_run(stage: str, run: Run, work: Callable[[], Value], log: TextIO) -> tuple[Value | None, str]:
+    """Call a function for a run and catch its error, so that the rest of the block is still done.
+
+    Args:
+        stage: its name.
+        run: for messages.
+        work: the function.
+        log: file for messages.
+
+    Returns:
+        (what it returns, ''), or (None, the error message).
+    """
     name = run.name(stage)
     try:
         return work(), ""
@@ -86,61 +125,71 @@ def attempted(stage: str, run: Run, work, log) -> tuple[dict | None, str]:
         return None, f"{name}: {type(error).__name__}: {error}"
 
 
-def _outcome(stage: str, run: Run, work, log) -> dict:
-    """The `end` event of a run's stage, which is done if it is not complete."""
-    with at_work(stage, run, log) as outcome:
+def _outcome(stage: str, run: Run, work: Callable[[Run], Event], log: TextIO) -> Event:
+    """The `end` event of a run's stage, which is done unless it is complete."""
+    with locked_outcome(stage, run, log) as outcome:
         return _do(stage, run, work, log) if outcome is None else outcome
 
 
 @contextlib.contextmanager
-def at_work(stage: str, run: Run, log):
-    """The lock of a run for which a stage is to be done; gives the outcome if it is complete.
+def locked_outcome(stage: str, run: Run, log: TextIO) -> Iterator[Event | None]:
+    """Hold the lock of a run for which a stage is to be done, unless the stage is complete.
 
-    Figures that another version of the code has drawn are drawn again.
+    Figures drawn by another version of the code are redrawn.
+
+    Args:
+        stage: its name.
+        run: to work on.
+        log: file for messages.
+
+    Yields:
+        the outcome if the stage is complete, otherwise None.
     """
     outcome = _outcome_so_far(stage, run)
     settled = outcome is not None and not _has_old_figures(stage, run, outcome)
     with contextlib.nullcontext() if settled else run.locked(log):
-        if not settled:  # again, since another process may have done it before the lock was ours
+        if not settled:  # another process may have done it in the meantime
             outcome = _outcome_so_far(stage, run)
             if outcome and _has_old_figures(stage, run, outcome):
                 outcome = _redraw(stage, run, outcome, log)
         if outcome:
-            say(f"{run.name(stage)}: {stage} is done already", log)
+            say(f"{run.name(stage)}: {stage} is already done", log)
             _forget_checkpoints(stage, run)
         yield outcome
 
 
-def _outcome_so_far(stage: str, run: Run) -> dict | None:
+def _outcome_so_far(stage: str, run: Run) -> Event | None:
     """The outcome of a stage that is complete, or of the training if that failed."""
     return run.outcome(stage) or _failed_before(stage, run)
 
 
-def _has_old_figures(stage: str, run: Run, outcome: dict) -> bool:
-    """Whether a stage that is done has figures that another version of the code has drawn."""
+def _has_old_figures(stage: str, run: Run, outcome: Event) -> bool:
+    """Whether a completed stage has figures drawn by another version of the code."""
     drawn = STAGES[stage].redraw and outcome["stage"] == run.step(stage) and "skipped" not in outcome
     return bool(drawn) and outcome["status"] == "done" and outcome.get("figures_hash") != table.figures_hash()
 
 
-def _redraw(stage: str, run: Run, outcome: dict, log) -> dict:
-    """Draws a run's figures from its files. Returns the stage's new `end`, with the numbers of the one before."""
-    say(f"{run.name(stage)}: the figures of {stage} are drawn again, since the code that draws them has changed", log)
+def _redraw(stage: str, run: Run, outcome: Event, log: TextIO) -> Event:
+    """Redraw a run's figures from its files. Returns the stage's new `end`, with the same numbers."""
+    say(f"{run.name(stage)}: redrawing the figures of {stage}, because their code has changed", log)
+    redraw = STAGES[stage].redraw
+    assert redraw is not None  # see `_has_old_figures`
     run.note_open()
-    files = outcome.get("files", {}) | function_of(STAGES[stage].redraw)(run)
+    files = outcome.get("files", {}) | function_of(redraw)(run)
     end = {key: value for key, value in outcome.items() if key not in ("event", "stage", "time")}
     return _end(run, stage, end | {"files": files, "figures_hash": table.figures_hash()})
 
 
 def _forget_checkpoints(stage: str, run: Run) -> None:
-    """Removes the files from which a stage resumes, once the record says that it is done."""
-    if stage in run.variants:  # which use the files of each other
+    """Remove the files from which a stage resumes, once the record says that it is done."""
+    if stage in run.variants:  # they use each other's files
         return
     for pattern in STAGES[stage].resumes_from:
         for path in run.folder.glob(pattern):
             path.unlink(missing_ok=True)
 
 
-def _failed_before(stage: str, run: Run) -> dict | None:
+def _failed_before(stage: str, run: Run) -> Event | None:
     if not STAGES[stage].needs:
         return None
     trained = run.outcome(TRAIN, code=False)  # by any version of the code
@@ -151,32 +200,45 @@ def _failed_before(stage: str, run: Run) -> dict | None:
     return trained if trained["status"] == "failed" else None
 
 
-def _do(stage: str, run: Run, work, log) -> dict:
-    # A signal that comes when the work has saved everything waits until the record says that it is done.
-    with _signals(stage), recorded(stage, run, log) as end:
+def _do(stage: str, run: Run, work: Callable[[Run], Event], log: TextIO) -> Event:
+    # A signal that arrives after the work is saved waits until the record says that it is done.
+    with _signals(stage), recording(stage, run, log) as end:
         end |= work(run)
     return end
 
 
-def _signals(stage: str):
+def _signals(stage: str) -> AbstractContextManager[Any]:
     if not STAGES[stage].polls_signals:
         return contextlib.nullcontext()
-    from ratecore.experiment.checkpoints import waiting_signals
+    from ratecore.experiment.checkpoints import deferred_signals
 
-    return waiting_signals()
+    return deferred_signals()
 
 
 @contextlib.contextmanager
-def recorded(stage: str, run: Run, log):
-    """The stage's `start` and `end` in the run's record; what is put into the dict given is part of the `end`."""
-    start = {"identity": run.identity(stage), "labels": run.labels, "grid_point": run.grid_point,
-             "settings": _settings(run, stage)}  # fmt: skip
+def recording(stage: str, run: Run, log: TextIO) -> Iterator[Event]:
+    """Record the stage's `start` and `end` in the run's record.
+
+    Args:
+        stage: its name.
+        run: to work on.
+        log: file for messages.
+
+    Yields:
+        the fields of the `end`, to be extended.
+    """
+    start: Event = {
+        "identity": run.identity(stage),
+        "labels": run.labels,
+        "grid_point": run.grid_point,
+        "settings": _settings(run, stage),
+    }
     if stage == TRAIN:
         start |= {"task_settings": run.settings.create_task().settings, "provenance": provenance()}
     remove_leftovers(run.folder, but="mirror.json")
     run.note_open()
     run.record.append("start", run.step(stage), **start)
-    end = {"identity": run.identity(stage), "code_hash": table.code_hash(stage)}
+    end: Event = {"identity": run.identity(stage), "code_hash": table.code_hash(stage)}
     if STAGES[stage].redraw:
         end["figures_hash"] = table.figures_hash()
     try:
@@ -186,46 +248,75 @@ def recorded(stage: str, run: Run, log):
         end |= {"status": "failed", "error": str(error)}
         say(f"{run.name(stage)}: {stage} failed: {error}", log)
     except BaseException as error:
-        told_to_end = isinstance(error, SystemExit | KeyboardInterrupt)
-        message = f"told to end{told(error)}" if told_to_end else f"{type(error).__name__}: {error}"
-        end |= {"status": "interrupted" if told_to_end else "broken", "error": message}
-        if told_to_end and getattr(error, "trial", None) is not None:
-            end["n_trials"] = error.trial
+        is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
+        message = f"stopped{saved_at(error)}" if is_stopped else f"{type(error).__name__}: {error}"
+        end |= {"status": "interrupted" if is_stopped else "broken", "error": message}
+        if is_stopped and (trial := getattr(error, "trial", None)) is not None:
+            end["n_trials"] = trial
         _end(run, stage, end)
         raise
     end |= _end(run, stage, end)
     _forget_checkpoints(stage, run)
 
 
-def _end(run: Run, stage: str, end: dict) -> dict:
+def _end(run: Run, stage: str, end: Event) -> Event:
     event = run.record.append("end", run.step(stage), sync=True, **end)
     run.note_open()
     return event
 
 
-def _settings(run: Run, stage: str) -> dict:
-    """What the stage is done with: the network's settings and how it is trained, or what is set for the stage alone."""
+def _settings(run: Run, stage: str) -> Event:
+    """The settings of the stage: the network's and those of training, or those of the stage alone."""
     if stage == TRAIN:
         return run.settings.model_dump(mode="json", exclude=set(AFTER_TRAINING))
     return run.settings.model_dump(mode="json", include=set(STAGES[stage].settings) & set(AFTER_TRAINING))
 
 
-def record_file(run: Run, stage: str, path, sha256: str) -> dict[str, str]:
-    """Records a file of a run. Returns it as the `files` of an `end` name it."""
+def record_file(run: Run, stage: str, path: StrPath, sha256: str) -> dict[str, str]:
+    """Record a file of a run.
+
+    Args:
+        run: of the file.
+        stage: that wrote it.
+        path: of the file.
+        sha256: of its contents.
+
+    Returns:
+        path: SHA-256, as the `files` of an `end`.
+    """
     run.record.append("artifact", run.step(stage), path=run.relative(path, run.folder), sha256=sha256)
     return {run.relative(path): sha256}
 
 
-def write_file(run: Run, stage: str, path, data: bytes) -> dict[str, str]:
-    """Writes a file of a run atomically and records it, as `record_file`."""
+def write_file(run: Run, stage: str, path: StrPath, data: bytes) -> dict[str, str]:
+    """Write a file of a run atomically and record it.
+
+    Args:
+        run: of the file.
+        stage: that writes it.
+        path: of the file.
+        data: its contents.
+
+    Returns:
+        path: SHA-256, as of `record_file`.
+    """
     return record_file(run, stage, path, write_atomic(path, data))
 
 
-def write_figures(run: Run, stage: str, drawn: dict) -> dict[str, str]:
-    """Writes and records the figures of a stage, by name, as `record_file`."""
+def write_figures(run: Run, stage: str, drawn: Mapping[str, Figure]) -> dict[str, str]:
+    """Write and record the figures of a stage.
+
+    Args:
+        run: of the figures.
+        stage: that draws them.
+        drawn: name: figure.
+
+    Returns:
+        path: SHA-256, as of `record_file`.
+    """
     from ratecore import figures
 
-    files = {}
+    files: dict[str, str] = {}
     for name, figure in drawn.items():
         files |= write_file(run, stage, run.folder_of(stage) / "figures" / f"{name}.png", figures.png(figure))
     return files

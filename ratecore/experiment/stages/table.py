@@ -1,8 +1,7 @@
-"""What each stage is, one row a stage. Everything else reads this table: grid, runs, jobs, summary, plan, workflow.
+"""The stages, one row each. Everything else reads this table: grid, runs, jobs, summary, plan, workflow.
 
 A new stage is a row here, a file beside this one with the function that does it, and `workflow/rules/<name>.smk`.
-Functions are named as 'module:function' and imported when they are called, so that the workflow reads the table without
-torch.
+Functions are named as 'module:function' and imported when called, so that the workflow reads the table without torch.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.run import AFTER_TRAINING
@@ -19,8 +19,8 @@ from ratecore.system.source_code import code_hash_of
 
 PACKAGE = Path(__file__).resolve().parents[2]
 FIGURES = "ratecore.figures"
-# Modules that change no number of a stage: they carry files, words and processes, or names that no stage
-# uses. What only they import is left out too.
+# Modules that change no number of a stage: they handle files, messages and processes, or names that no stage uses.
+# Modules that only they import are left out, too.
 WITHOUT_NUMBERS = (
     FIGURES,
     "ratecore.compat",
@@ -41,7 +41,7 @@ WITHOUT_NUMBERS = (
     "ratecore.tasks.tracebacks",
     "ratecore.tracking",
 )
-SHARE = (-0.03, 1.03)  # limits of an axis of figures that shows a share
+SHARE = (-0.03, 1.03)  # limits of an axis that shows a fraction
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,10 @@ class GridFigure:
     """A figure of the grid: a column of its table against the axes.
 
     Attributes:
-        name: of its file and of its caption in `workflow/report/`.   column: of the table.
-        label, limits: of the vertical axis; a limit is None where the values decide.
+        name: of its file and of its caption in `workflow/report/`.
+        column: of the table.
+        label: of the vertical axis.
+        limits: of the vertical axis, in units of the column; None if the values decide.
     """
 
     name: str
@@ -74,33 +76,33 @@ class PointFigures:
 
 @dataclass(frozen=True)
 class Stage:
-    """A step of work on a run that can be done again alone.
+    """A step of the work on a run that can be repeated on its own.
 
     Attributes:
         name: of the stage, its rule and its file in `workflow/rules/`.
-        work: function that does the stage for a run and gives the fields of its `end` event; with `threads` it takes
-            the number of processes that it may use, too.
+        work: function that does the stage for a run and returns the fields of its `end` event; with `threads` it also
+            takes the number of processes.
         settings: sections of the settings that its numbers depend on, besides task, network and seed.
-        needs: the stages that must be done before.
-        variants: sections whose axes have the stage done more than once for the same network.
-        files: names and files of what it writes into the folder of a run or variant; `Run.file` finds them by name.
-        paths: keys of its `end` event that name files elsewhere, which are columns of the table, too.
-        adds_to: a stage and one of its `paths`: a file of that stage which this one adds something to.
-        reads: names of the files that it reads, of other stages; it is done only for these very files.
-        switch: the setting of the experiment that leaves it out where it is false.
+        needs: stages that must be done first.
+        variants: sections whose axes repeat the stage for the same network.
+        files: names and files that it writes into the folder of a run or variant; `Run.file` returns them by name.
+        paths: keys of its `end` event with files elsewhere; they are also columns of the table.
+        adds_to: a stage and one of its `paths`: the file of that stage to which this one adds.
+        reads: names of files of other stages that it reads; if their contents change, it is redone.
+        switch: setting of the experiment that turns it off if false.
         columns: columns of the table, each with the key of the stage's `end` event.
-        verb: how the plan says that it is done in several variants, such as 'scored'.
-        redraw: function that draws a run's figures again from its files and gives them as `write_figures` does; None
-            for a stage without figures of single runs.
-        point_figures: those of grid points.   grid_figures: those of the grid.
-        resumes_from: patterns of the files in a run's folder from which it resumes when it was interrupted.
-        polls_signals: whether its work looks for SIGTERM and SIGINT itself and saves what it has done.
-        lasts: whether what it has done is kept when the code changes; if not, it is done again, which is cheap.
-        block: function that does the stage for a block in its own way, of the runs, the settings of the experiment and
-            the threads.
+        verb: what the plan calls it if there are several variants, such as 'scored'.
+        redraw: function that redraws a run's figures from its files and returns the same as `write_figures`; None for a
+            stage without figures of single runs.
+        point_figures: figures of grid points.
+        grid_figures: figures of the grid.
+        resumes_from: patterns of files in a run's folder from which it resumes after an interruption.
+        polls_signals: whether its work polls for SIGTERM and SIGINT and saves its state.
+        lasts: whether its results are kept when the code changes; otherwise it is redone, which is cheap.
+        block: function of runs, settings of the experiment and threads that does the stage for a block in its own way.
         threads: whether its jobs take `threads_per_job` cores.
-        minutes: function that estimates how long a job takes, of a run's settings, the number of runs, and the threads
-            where it has `threads`.
+        minutes: function of a run's settings, the number of runs and, with `threads`, the threads, that estimates the
+            duration of a job.
     """
 
     name: str
@@ -156,7 +158,7 @@ ROWS = (
         verb="scored",
         redraw="ratecore.experiment.stages.evaluate:redraw_run",
         point_figures=PointFigures(
-            "ratecore.experiment.summary:point_figures", ("loss_curves", "outputs", "taus", "weights")
+            "ratecore.experiment.point_figures:point_figures", ("loss_curves", "outputs", "taus", "weights")
         ),
         grid_figures=(GridFigure("accuracy", "accuracy", "accuracy on fresh trials", SHARE),),
     ),
@@ -165,7 +167,7 @@ ROWS = (
         work="ratecore.experiment.stages.export:export_run",
         settings=("training", "evaluation"),
         needs=("evaluate",),
-        variants=AFTER_TRAINING,  # since every variant of a conversion adds its lambda to a `.mat` of its own
+        variants=AFTER_TRAINING,  # every variant of a conversion adds its lambda to its own `.mat`
         paths=("mat", "pth"),
         reads=("network", "evaluation"),
     ),
@@ -190,7 +192,7 @@ ROWS = (
         verb="converted",
         redraw="ratecore.experiment.stages.convert:redraw_run",
         point_figures=PointFigures(
-            "ratecore.experiment.summary:spiking_figures",
+            "ratecore.experiment.point_figures:spiking_figures",
             ("scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"),
         ),
         grid_figures=(
@@ -208,7 +210,14 @@ WRITTEN_BY = {name: stage for stage in ROWS for name in stage.files}
 
 
 def stages_of(settings: ExperimentSettings) -> dict[str, Stage]:
-    """Name: row of the stages that every network of an experiment goes through, in their order."""
+    """The stages that every network of an experiment goes through.
+
+    Args:
+        settings: of the experiment.
+
+    Returns:
+        name: row, in their order.
+    """
     chosen: dict[str, Stage] = {}
     for name, stage in STAGES.items():
         if (stage.switch is None or getattr(settings, stage.switch)) and chosen.keys() >= set(stage.needs):
@@ -217,23 +226,42 @@ def stages_of(settings: ExperimentSettings) -> dict[str, Stage]:
 
 
 def last_of(stages: Mapping[str, Stage]) -> list[str]:
-    """Names of the stages that no other of them needs."""
+    """The stages that no other stage needs.
+
+    Args:
+        stages: name: row.
+
+    Returns:
+        their names.
+    """
     needed = {name for stage in stages.values() for name in stage.needs}
     return [name for name in stages if name not in needed]
 
 
-def function_of(name: str) -> Callable:
-    """The function that a row names as 'module:function'."""
+def function_of(name: str) -> Callable[..., Any]:
+    """The function that a row names.
+
+    Args:
+        name: 'module:function'.
+
+    Returns:
+        the function.
+    """
     module, _, function = name.partition(":")
-    return getattr(import_module(module), function)
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found
 
 
 @cache
 def code_hash(stage: str, package: Path = PACKAGE) -> str:
-    """Hash of the code that a stage's numbers come from. Where it changes, the stage is done again, see `Stage.lasts`.
+    """Hash of the code that computes a stage's results. If it changes, the stage is redone, see `Stage.lasts`.
 
     Args:
-        stage: its name.   package: folder of the source code.
+        stage: its name.
+        package: folder of the source code.
+
+    Returns:
+        hex digits.
     """
     module, _, _ = STAGES[stage].work.partition(":")
     return code_hash_of(package, [module], WITHOUT_NUMBERS)
@@ -241,9 +269,12 @@ def code_hash(stage: str, package: Path = PACKAGE) -> str:
 
 @cache
 def figures_hash(package: Path = PACKAGE) -> str:
-    """Hash of the code that draws figures. Where it changes, figures are drawn again and nothing else is done.
+    """Hash of the code that draws figures. If it changes, only figures are redrawn.
 
     Args:
         package: folder of the source code.
+
+    Returns:
+        hex digits.
     """
     return code_hash_of(package, [FIGURES], [name for name in WITHOUT_NUMBERS if name != FIGURES])

@@ -1,53 +1,77 @@
-"""Stage 'train': the networks of a block, each alone or all as one batched program."""
+"""Stage 'train': the networks of a block, one by one or as one batched program."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages.running import all_or_error, at_work, attempted, record_file, recorded, run_block
+from ratecore.experiment.stages.running import (
+    Event,
+    attempt_run,
+    locked_outcome,
+    outcomes_or_error,
+    record_file,
+    recording,
+    run_block,
+)
 from ratecore.settings.experiment import ExperimentSettings
+
+if TYPE_CHECKING:
+    from ratecore.experiment.checkpoints import Checkpoints, Signals
+    from ratecore.formats.pth import Device
+    from ratecore.rate.results import TrainingResult
 
 STAGE = "train"
 
 
-def _checkpoints(run: Run, signals, log):
-    """The run's checkpoints; without one, training resumes from a run that differs only in when it stops."""
+def _checkpoints(run: Run, signals: Signals, log: TextIO | None) -> Checkpoints:
+    """The run's checkpoints; without one, training continues a run with another stopping rule."""
     from ratecore.experiment.checkpoints import Checkpoints
     from ratecore.experiment.continuation import earlier_training, note_rule
 
     note_rule(run.root, run.settings)
 
-    def otherwise(device):
+    def fallback(device: Device) -> TrainingResult | None:
         earlier = earlier_training(run.root, run.folder, run.settings, device)
         if earlier is None:
             return None
-        done = "is trained already" if earlier.result.trained else f"goes on at trial {earlier.result.n_trials:,}"
+        done = "is already trained" if earlier.result.trained else f"continues from trial {earlier.result.n_trials:,}"
         differs = earlier.differences(run.settings)
         say(f"{run.name(STAGE)}: {done} with {differs} ({earlier.folder})", log or sys.stderr)
         return earlier.result
 
-    return Checkpoints(run.folder, run.settings, signals, log=log, otherwise=otherwise)
+    return Checkpoints(run.folder, run.settings, signals, log=log, fallback=fallback)
 
 
 class Tests:
-    """The tests of a training under way: called after each, it brings them to the run's record and to the log."""
+    """Brings the tests of a training to the run's record and to the log; called after each test.
 
-    def __init__(self, run: Run, log):
+    Args:
+        run: that trains.
+        log: file for messages; None for standard error.
+    """
+
+    def __init__(self, run: Run, log: TextIO | None) -> None:
         from ratecore.experiment.progress import ProgressLog
 
         self._run, self._known = run, run.record.tests()
         self._progress = ProgressLog(run.name(STAGE), run.settings, file=log)
 
-    def __call__(self, result) -> None:
+    def __call__(self, result: TrainingResult) -> None:
         self.record(result)
         self._progress.update(result)
 
-    def record(self, result) -> None:
-        """Records the tests that are not in the record."""
-        # All of them, since a cut of the power can lose lines of the record that a checkpoint has seen.
+    def record(self, result: TrainingResult) -> None:
+        """Record the tests that are not in the record.
+
+        Args:
+            result: of the training so far.
+        """
+        # All of them: a power cut can lose lines of the record that a checkpoint includes.
         for test in result.tests:
             values = {"loss": test["train_loss"], "test_loss": test["loss"], "test_accuracy": test["accuracy"]}
             if self._known.get(test["trial"]) != values:
@@ -55,8 +79,8 @@ class Tests:
                 self._run.record.append("metrics", STAGE, step=test["trial"], values=values)
 
 
-def _save(run: Run, result, device: str) -> dict:
-    """Saves a network; gives the fields of its `end`."""
+def _save(run: Run, result: TrainingResult, device: str) -> Event:
+    """Save a network. Returns the fields of its `end`."""
     from ratecore.formats.pth import save_pth
     from ratecore.tracking.environment import write_environment
 
@@ -71,16 +95,23 @@ def _save(run: Run, result, device: str) -> dict:
     }
 
 
-def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None) -> dict:
-    """Trains the run's network and saves it; loss and accuracy go to the record while it trains.
+def train_run(run: Run, device: str = "cpu", log: TextIO | None = None, no_gpu: str | None = None) -> Event:
+    """Train the run's network and save it; loss and accuracy go to the record during training.
 
-    no_gpu: why it is trained on the CPU where a GPU was to be taken, for the record.
+    Args:
+        run: to train.
+        device: torch device.
+        log: file for messages; None for standard error.
+        no_gpu: for the record, why it trains on the CPU although a GPU was requested.
+
+    Returns:
+        the fields of the stage's `end`.
     """
-    from ratecore.experiment.checkpoints import waiting_signals
+    from ratecore.experiment.checkpoints import deferred_signals
     from ratecore.rate.training import train
 
     tests = Tests(run, log)
-    with waiting_signals() as signals:
+    with deferred_signals() as signals:
         result = train(run.settings, device, tests, _checkpoints(run, signals, log))
         tests.record(result)  # an earlier training may have left nothing to do
         end = _save(run, result, device)
@@ -89,14 +120,16 @@ def train_run(run: Run, device: str = "cpu", log=None, no_gpu: str | None = None
     return end
 
 
-def train_job(runs: list[Run], settings: ExperimentSettings, threads: int = 1) -> list[dict]:
-    """Trains a block of runs: on the CPU in parallel processes, on a GPU as one batched program.
+def train_job(runs: list[Run], settings: ExperimentSettings, threads: int = 1) -> list[Event]:
+    """Train a block of runs: on the CPU in parallel processes, on a GPU as one batched program.
 
     Args:
-        runs: of the block.   settings: of the experiment.   threads: processes on the CPU.
+        runs: of the block.
+        settings: of the experiment.
+        threads: processes on the CPU.
 
-    Returns, Raises:
-        as `run_block`.
+    Returns:
+        the `end` event of each run, as of `run_block`.
     """
     from ratecore.rate.training import warm_up
     from ratecore.system.devices import job_device
@@ -105,45 +138,54 @@ def train_job(runs: list[Run], settings: ExperimentSettings, threads: int = 1) -
         if device != "cpu":
             return train_batched(runs, device)
         if threads > 1 and len(runs) > 1:
-            warm_up(runs[0].settings)  # what every process would otherwise import and compile for itself
+            warm_up(runs[0].settings)  # what every process would fallback import and compile for itself
         return run_block(STAGE, runs, lambda run: train_run(run, no_gpu=no_gpu), workers=threads)
 
 
-def train_batched(runs: list[Run], device: str, log=None) -> list[dict]:
-    """Trains a block of runs as one batched program on a device, see `block.train_block`.
+def train_batched(runs: list[Run], device: str, log: TextIO | None = None) -> list[Event]:
+    """Train a block of runs as one batched program on a device, see `block.train_block`.
 
-    Arguments, what is returned and what is raised as `run_block`.
+    Args:
+        runs: of the block.
+        device: torch device.
+        log: file for messages; None for standard error.
+
+    Returns:
+        the `end` event of each run, as of `run_block`.
     """
-    log, found = log or sys.stderr, {}
+    file = log or sys.stderr
+    found: dict[Path, tuple[Event | None, str]] = {}
     with contextlib.ExitStack() as locks:
         # Every block takes its locks in the same order, so that no two wait for each other.
         for run in sorted(runs, key=lambda run: run.folder):
 
-            def lock(run=run):
-                return locks.enter_context(at_work(STAGE, run, log))
+            def lock(run: Run = run) -> Event | None:
+                return locks.enter_context(locked_outcome(STAGE, run, file))
 
-            found[run.folder] = attempted(STAGE, run, lock, log)
-        found |= _train_undone([run for run in runs if found[run.folder] == (None, "")], device, log)
-    return all_or_error(STAGE, [found[run.folder] for run in runs])
+            found[run.folder] = attempt_run(STAGE, run, lock, file)
+        found |= _train_undone([run for run in runs if found[run.folder] == (None, "")], device, file)
+    return outcomes_or_error(STAGE, [found[run.folder] for run in runs])
 
 
-def _train_undone(runs: list[Run], device: str, log) -> dict:
+def _train_undone(runs: list[Run], device: str, log: TextIO) -> dict[Path, tuple[Event | None, str]]:
     """Folder: (outcome, error message) of runs that are locked and not complete."""
-    from ratecore.experiment.checkpoints import waiting_signals
+    from ratecore.experiment.checkpoints import deferred_signals
     from ratecore.rate.block import train_block
 
-    found, going = {}, []
-    with waiting_signals() as signals, contextlib.ExitStack() as block:
+    found: dict[Path, tuple[Event | None, str]] = {}
+    going: list[tuple[Run, contextlib.ExitStack, Event, Checkpoints, Tests, TrainingResult | None]] = []
+    with deferred_signals() as signals, contextlib.ExitStack() as block:
         for run in runs:
             stack = block.enter_context(contextlib.ExitStack())
 
-            def begin(run=run, stack=stack):
+            def begin(run: Run = run, stack: contextlib.ExitStack = stack) -> Event | None:
                 checkpoints = _checkpoints(run, signals, log)
                 earlier = checkpoints.load()
-                end = stack.enter_context(recorded(STAGE, run, log))
+                end = stack.enter_context(recording(STAGE, run, log))
                 going.append((run, stack, end, checkpoints, Tests(run, log), earlier))
+                return None
 
-            found[run.folder] = attempted(STAGE, run, begin, log)
+            found[run.folder] = attempt_run(STAGE, run, begin, log)
         if not going:
             return found
         started, _, _, checkpoints, tests_of, results = zip(*going, strict=True)
@@ -152,7 +194,13 @@ def _train_undone(runs: list[Run], device: str, log) -> dict:
         for k, outcome in trained:
             run, stack, end, _, tests, _ = going[k]
 
-            def finish(run=run, stack=stack, end=end, tests=tests, outcome=outcome):
+            def finish(
+                run: Run = run,
+                stack: contextlib.ExitStack = stack,
+                end: Event = end,
+                tests: Tests = tests,
+                outcome: TrainingResult | FloatingPointError = outcome,
+            ) -> Event | None:
                 with stack.pop_all():
                     if isinstance(outcome, FloatingPointError):
                         raise outcome
@@ -160,5 +208,5 @@ def _train_undone(runs: list[Run], device: str, log) -> dict:
                     end.update(_save(run, outcome, device))
                 return end
 
-            found[run.folder] = attempted(STAGE, run, finish, log)
+            found[run.folder] = attempt_run(STAGE, run, finish, log)
     return found
