@@ -12,9 +12,6 @@ from ratecore import __version__
 COMMANDS = ("init", "train", "evaluate", "convert", "replay", "ui", "schema")
 SETTING = "KEY=VALUE"
 
-if TYPE_CHECKING:
-    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
@@ -22,6 +19,10 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(2)
+
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[_Parser]
 
 
 def unknown_command(argv: list[str]) -> str | None:
