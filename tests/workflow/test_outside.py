@@ -160,7 +160,7 @@ def test_a_configfile_takes_the_place_of_the_configuration_of_init(tmp_path):
     assert "other: 2 networks" in said and "go-nogo, xor" not in said
     (tmp_path / "config/config.yaml").write_text("experiment: a\nnetwork: {N: 10}\nnetwork: {gain: 1}\n")
     said = run(["snakemake", "--dry-run"], tmp_path, env, status=1)
-    assert "network: it stands twice, in lines 2 and 3; give it once" in said
+    assert "network: it is given twice, in lines 2 and 3; give it once" in said
 
 
 MODULE = """
