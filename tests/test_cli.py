@@ -76,6 +76,12 @@ def test_the_commands_of_the_documentation_are_ones():
     ("argv", "says"),
     [
         (["trainn"], "unknown command 'trainn' (did you mean 'train'?); commands: init, train"),
+        (["--verison"], "unknown argument '--verison' (did you mean '--version'?); see `ratecore --help`"),
+        (["init", __file__], "test_cli.py: this is a file, not a folder to write in"),
+        (["train", "--out", __file__], "test_cli.py: this is a file, not a folder to write in"),
+        (["convert", "x.mat", "--out", __file__], "test_cli.py: this is a file, not a folder to write in"),
+        (["convert", str(ROOT)], ": no .mat file in this folder itself; folders in it are not searched"),
+        (["evaluate", str(ROOT)], ": this is a folder; name one .mat or .pth file"),
         ([], "the following arguments are required: COMMAND"),
         (["train", "--seed", "x"], "argument --seed: invalid int value"),
         (["train", "--tsk", "xor"], "unknown argument '--tsk' (did you mean '--task'?); see `ratecore train --help`"),
@@ -115,6 +121,11 @@ def test_init_writes_a_grid_that_is_the_demo(tmp_path, capsys):
         assert (folder / profile).read_bytes() == (ROOT / profile).read_bytes()
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert written == set(contents())
+    # What config/README.md names is in the folder.
+    page = (folder / "config/README.md").read_text()
+    named = set(re.findall(r"\b(?:config|workflow)/[\w./-]*\w", page))
+    assert "config/paper/fig1c.yaml" in named and "](../" not in page
+    assert [name for name in named if not (folder / name).exists()] == []
     # What is commented in the configuration are defaults that can be set.
     lines = [line[2:].partition(" #")[0] for line in (folder / "config/config.yaml").read_text().splitlines()
              if line.startswith("# ") and ": " in line and "$schema" not in line]  # fmt: skip
@@ -199,6 +210,14 @@ def test_evaluate_scores_fresh_trials_with_an_interval(trained_by_hand, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"go-nogo: accuracy {expected.accuracy:.3f} [{found['ci_low']:.3f}, ")
     assert [line.split(":")[0].strip() for line in said[1:]] == sorted(scores["conditions"])
+
+
+@pytest.mark.parametrize("command", ["evaluate", "convert"])
+def test_a_setting_that_the_task_does_not_have_is_refused(command, trained_by_hand, capsys):
+    before = trained_by_hand.read_bytes()
+    assert main([command, str(trained_by_hand), "--trials", "3", "--set", "dely=3"]) == 2
+    assert "--set dely: go-nogo has no such setting; it has T, stim_on" in capsys.readouterr().err
+    assert trained_by_hand.read_bytes() == before
 
 
 def test_convert_adds_lambda_and_does_the_other_files(trained_by_hand, tmp_path, capsys):

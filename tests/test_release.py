@@ -189,3 +189,7 @@ def test_a_build_without_the_workflow_says_what_is_missing(source, tmp_path):
         [sys.executable, "-c", build, "dist"], cwd=tmp_path / "source", capture_output=True, text=True
     )
     assert made.returncode and "setup.py: the folder scripts is missing" in made.stderr
+
+
+def test_the_workflow_has_the_version_of_the_package():
+    assert re.findall(r'^VERSION = "(.*)"$', (ROOT / "workflow/Snakefile").read_text(), re.M) == [ratecore.__version__]

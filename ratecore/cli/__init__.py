@@ -5,12 +5,14 @@ Nothing here imports torch, numpy or pydantic before a command needs it, so that
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Callable, Sequence
 
 from ratecore.cli.arguments import command_parser, parser, unknown_argument, unknown_command
 
 
-def _run(args) -> int:
+def _run(args: argparse.Namespace) -> int:
     """Runs a parsed command. Returns its exit status."""
     if args.command == "init":
         from ratecore.cli.folder import init_command
@@ -19,7 +21,8 @@ def _run(args) -> int:
     if args.command in ("train", "evaluate", "convert"):
         from ratecore.cli import networks
 
-        return getattr(networks, f"{args.command}_command")(args)
+        command: Callable[[argparse.Namespace], int] = getattr(networks, f"{args.command}_command")
+        return command(args)
     if args.command == "replay":
         from ratecore.cli.mirror import replay_command
 
@@ -33,7 +36,14 @@ def _run(args) -> int:
     return schema_command(args.json)
 
 
-def main(argv=None) -> int:
+def _sentence(error: Exception) -> str:
+    """The message of an error, with the file first and without the number that Python puts before it."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
@@ -53,7 +63,7 @@ def main(argv=None) -> int:
         if isinstance(error, BrokenPipeError):  # `ratecore schema | head`
             sys.stderr.close()
             return 1
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_sentence(error)}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ratecore"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from typing import TYPE_CHECKING, NoReturn
 
 from ratecore import __version__
 
@@ -15,18 +16,34 @@ SETTING = "KEY=VALUE"
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(2)
 
 
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[_Parser]
+
+
 def unknown_command(argv: list[str]) -> str | None:
     """A sentence about a first argument that is no command, with the nearest one; None for anything else."""
-    if not argv or argv[0].startswith("-") or argv[0] in COMMANDS:
+    if not argv or argv[0] in COMMANDS:
         return None
+    if argv[0].startswith("-"):
+        return _unknown_option(argv[0].partition("=")[0])
     near = difflib.get_close_matches(argv[0], COMMANDS, 1)
     hint = f" (did you mean '{near[0]}'?)" if near else ""
     return f"unknown command '{argv[0]}'{hint}; commands: {', '.join(COMMANDS)}"
+
+
+def _unknown_option(option: str) -> str | None:
+    """A sentence about an option that no command is needed for and that does not exist; None for one that does."""
+    options = list(parser()._option_string_actions)
+    if any(known.startswith(option) for known in options):  # argparse takes `--vers` as `--version`
+        return None
+    near = difflib.get_close_matches(option, options, 1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"unknown argument '{option}'{hint}; see `ratecore --help`"
 
 
 def unknown_argument(command: str, argument: str) -> str:
@@ -56,10 +73,11 @@ def parser() -> argparse.ArgumentParser:
 def command_parser(name: str) -> argparse.ArgumentParser:
     """The parser of one command."""
     (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
-    return commands.choices[name]
+    choices: dict[str, argparse.ArgumentParser] = commands.choices
+    return choices[name]
 
 
-def _add(commands, name: str, short: str, description: str, example: str) -> argparse.ArgumentParser:
+def _add(commands: _Commands, name: str, short: str, description: str, example: str) -> argparse.ArgumentParser:
     return commands.add_parser(
         name,
         help=short,
@@ -69,7 +87,7 @@ def _add(commands, name: str, short: str, description: str, example: str) -> arg
     )
 
 
-def _init(commands) -> None:
+def _init(commands: _Commands) -> None:
     p = _add(
         commands,
         "init",
@@ -82,7 +100,7 @@ def _init(commands) -> None:
     p.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="made if it is not there (default: here)")
 
 
-def _train(commands) -> None:
+def _train(commands: _Commands) -> None:
     p = _add(
         commands,
         "train",
@@ -102,7 +120,7 @@ def _train(commands) -> None:
     _task_file(p)
 
 
-def _evaluate(commands) -> None:
+def _evaluate(commands: _Commands) -> None:
     p = _add(
         commands,
         "evaluate",
@@ -116,7 +134,7 @@ def _evaluate(commands) -> None:
     p.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
-def _convert(commands) -> None:
+def _convert(commands: _Commands) -> None:
     p = _add(
         commands,
         "convert",
@@ -139,7 +157,7 @@ def _convert(commands) -> None:
     )
 
 
-def _replay(commands) -> None:
+def _replay(commands: _Commands) -> None:
     p = _add(
         commands,
         "replay",
@@ -152,7 +170,7 @@ def _replay(commands) -> None:
     p.add_argument("--uri", help="MLflow tracking URI (default: MLFLOW_TRACKING_URI, or the last workflow's)")
 
 
-def _ui(commands) -> None:
+def _ui(commands: _Commands) -> None:
     p = _add(
         commands,
         "ui",
@@ -167,7 +185,7 @@ def _ui(commands) -> None:
     p.add_argument("--uri", help="tracking URI (default: the database in the folder, or else the last workflow's)")
 
 
-def _schema(commands) -> None:
+def _schema(commands: _Commands) -> None:
     p = _add(
         commands,
         "schema",
@@ -178,15 +196,15 @@ def _schema(commands) -> None:
     p.add_argument("--json", action="store_true", help="as JSON (default: as YAML)")
 
 
-def _set(p, said: str, name: str = "set") -> None:
+def _set(p: argparse.ArgumentParser, said: str, name: str = "set") -> None:
     p.add_argument(f"--{name}", action="append", default=[], metavar=SETTING, help=said)
 
 
-def _task_file(p) -> None:
+def _task_file(p: argparse.ArgumentParser) -> None:
     p.add_argument("--task-file", metavar="FILE", help="Python file that registers a task of your own")
 
 
-def _of_saved(p, trials: str) -> None:
+def _of_saved(p: argparse.ArgumentParser, trials: str) -> None:
     """What evaluate and convert have in common."""
     p.add_argument("--trials", type=int, default=100, metavar="N", help=trials)
     p.add_argument("--seed", type=int, default=0, help="of the trials, >= 0 (default: %(default)s)")

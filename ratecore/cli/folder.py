@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ratecore.system.files import write_atomic
+from ratecore.system.files import AnyPath, check_writable, write_atomic
 from ratecore.system.shipped import shipped
 
 SNAKEFILE = """# The workflow of the installed ratecore, whatever its version. Rules of your own can follow.
@@ -42,17 +43,19 @@ MORE = """
 # device: auto          # a GPU if there is one
 """
 SCHEMA = "config/config.schema.yaml"
+IN_REPOSITORY = "workflow/schemas/config.schema.yaml"
 
 
 def contents() -> dict[str, str]:
     """Path in the folder: text of each file that `ratecore init` writes."""
     config = shipped("config/config.yaml").read_text()
-    config = config.replace("../workflow/schemas/config.schema.yaml", Path(SCHEMA).name)
+    config = config.replace(f"../{IN_REPOSITORY}", Path(SCHEMA).name)
     profiles = ("workflow/profiles/default/config.yaml", "workflow/profiles/slurm/config.yaml")
     return {
         "config/config.yaml": config.rstrip() + "\n" + MORE,
-        "config/README.md": shipped("config/README.md").read_text(),
-        SCHEMA: shipped("workflow/schemas/config.schema.yaml").read_text(),
+        "config/README.md": _for_outside(shipped("config/README.md").read_text()),
+        **_grids_of_the_paper(),
+        SCHEMA: shipped(IN_REPOSITORY).read_text(),
         "workflow/Snakefile": SNAKEFILE,
         **{path: shipped(path).read_text() for path in profiles},
         "README.md": README,
@@ -60,13 +63,26 @@ def contents() -> dict[str, str]:
     }
 
 
-def init_command(folder) -> int:
+def _for_outside(text: str) -> str:
+    """A page of the repository, with the schema where `ratecore init` writes it and no links to pages that stay out."""
+    text = text.replace(IN_REPOSITORY, SCHEMA)
+    return re.sub(r"\[([^]]+)\]\(\.\./[^)]+\)", r"\1 of ratecore", text)
+
+
+def _grids_of_the_paper() -> dict[str, str]:
+    """Path and text of each grid of the paper; config/README.md explains how to run them."""
+    grids = sorted(shipped("config/paper").glob("*.yaml"))
+    return {f"config/paper/{path.name}": path.read_text().replace(IN_REPOSITORY, SCHEMA) for path in grids}
+
+
+def init_command(folder: AnyPath) -> int:
     """Writes the files of a new grid, all of them or none, and prints the next commands.
 
     Raises:
         FileExistsError: some of the files are there, which are named.   OSError: the folder cannot be written in.
     """
     root, files = Path(folder), contents()
+    check_writable(root)
     if present := [path for path in files if (root / path).exists() or (root / path).is_symlink()]:
         are = "is" if len(present) == 1 else "are"
         raise FileExistsError(

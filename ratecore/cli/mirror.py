@@ -9,10 +9,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ratecore.system.files import read_sealed_json
+from ratecore.system.files import AnyPath, read_sealed_json
 
 
-def experiments_in(folder) -> list[Path]:
+def experiments_in(folder: AnyPath) -> list[Path]:
     """Folders of experiments in a results folder, or the folder itself if it is one. Raises FileNotFoundError."""
     folder = Path(folder)
     found = [folder] if (folder / "runs").is_dir() else sorted(path.parent for path in folder.glob("*/runs"))
@@ -47,7 +47,7 @@ def _was_default(uri: str, root: Path) -> bool:
     return not file.exists() or (file.parent / root.name / "runs").is_dir()  # moved, or copied
 
 
-def replay_command(results, uri: str | None) -> int:
+def replay_command(results: AnyPath, uri: str | None) -> int:
     """Replays all runs. Returns 0 when MLflow has everything."""
     from ratecore.system.redaction import redact_output, without_secrets
     from ratecore.tracking.mlflow.follow import follow
@@ -63,7 +63,7 @@ def replay_command(results, uri: str | None) -> int:
     return 0 if whole else 1
 
 
-def store_of(results, uri: str | None) -> str:
+def store_of(results: AnyPath, uri: str | None) -> str:
     """The tracking URI by which a results folder is looked at.
 
     Args:
@@ -88,7 +88,7 @@ def store_of(results, uri: str | None) -> str:
     return prepare_store(folder)
 
 
-def ui_command(results, host: str, port: int, uri: str | None) -> int:
+def ui_command(results: AnyPath, host: str, port: int, uri: str | None) -> int:
     """Becomes MLflow's server for a results folder. Returns only where a server runs already, which it names."""
     from ratecore.system.redaction import without_secrets
 

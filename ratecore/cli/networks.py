@@ -5,9 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ratecore.settings.base import SettingsError
+from ratecore.system.files import AnyPath, check_writable
+
+if TYPE_CHECKING:
+    from ratecore.settings.experiment import ExperimentSettings
+    from ratecore.settings.run import RunSettings
+    from ratecore.tasks.base import AbstractTask
 
 
 def settings_in(pairs: list[str], option: str = "--set") -> dict[str, object]:
@@ -37,7 +45,13 @@ def settings_in(pairs: list[str], option: str = "--set") -> dict[str, object]:
     return found
 
 
-def single_run(config, task=None, given=None, seed=None, task_file=None):
+def single_run(
+    config: AnyPath | None,
+    task: str | None = None,
+    given: dict[str, object] | None = None,
+    seed: object = None,
+    task_file: str | None = None,
+) -> tuple[RunSettings, ExperimentSettings]:
     """The settings of one network, and those of the experiment around it.
 
     Args:
@@ -84,18 +98,19 @@ def single_run(config, task=None, given=None, seed=None, task_file=None):
     return experiment.grid_points[0].run(experiment.seeds[0]), experiment.settings
 
 
-def train_command(args) -> int:
+def train_command(args: argparse.Namespace) -> int:
     """Trains one network, scores and saves it. Returns 0, also for a network that did not meet the criterion."""
     from ratecore.main import train_command as train_and_save
     from ratecore.system.devices import job_device
 
+    check_writable(args.out)
     run, experiment = single_run(args.config, args.task, settings_in(args.set), args.seed, args.task_file)
     print(f"{run.task}, seed {run.seed}")
     with job_device(args.device or experiment.device, experiment.jobs_per_gpu, experiment.gpu_frac) as (device, _):
         return train_and_save(run, args.out, device)
 
 
-def _check_counts(args) -> None:
+def _check_counts(args: argparse.Namespace) -> None:
     counts = {"trials": 1, "seed": 0, "threads": 1}
     for name, least in counts.items():
         value = getattr(args, name, least)
@@ -103,9 +118,22 @@ def _check_counts(args) -> None:
             raise ValueError(f"--{name} {value}: it must be a whole number, at least {least}")
 
 
-def evaluate_command(args) -> int:
+def _task(path: str, name: str | None, given: dict[str, object]) -> AbstractTask:
+    """The task of a saved network. Raises SettingsError for a `--set` that it does not have; in Python that warns."""
+    from ratecore.formats import load_task
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*the task has no setting")
+        task = load_task(path, name, given or None)
+    for key in given:
+        if key not in task.settings:
+            raise SettingsError(f"--set {key}: {task.name} has no such setting; it has {', '.join(task.settings)}")
+    return task
+
+
+def evaluate_command(args: argparse.Namespace) -> int:
     """Scores a saved network on fresh trials and prints the scores."""
-    from ratecore.formats import load_network, load_task
+    from ratecore.formats import load_network
     from ratecore.rate.evaluation import evaluate
     from ratecore.settings.training import EvaluationSettings
     from ratecore.system.intervals import wilson_interval
@@ -115,7 +143,10 @@ def evaluate_command(args) -> int:
     given = settings_in(args.set)
     if args.task_file:
         load_task_file(args.task_file)
-    net, task = load_network(args.network), load_task(args.network, args.task, given or None)
+    if Path(args.network).is_dir():
+        raise ValueError(f"{args.network}: this is a folder; name one .mat or .pth file")
+    net = load_network(args.network)
+    task = _task(args.network, args.task, given)
     settings = EvaluationSettings(n_trials=args.trials, psychometric_trials=0)
     scores = evaluate(task, net, args.seed, settings).summary()
     rows = {"all": {"n": scores["n_trials"], **scores}, **scores.pop("conditions")}
@@ -134,7 +165,7 @@ def evaluate_command(args) -> int:
     return 0
 
 
-def convert_command(args) -> int:
+def convert_command(args: argparse.Namespace) -> int:
     """Finds lambda of each file, adds it and prints the spiking accuracy. Returns 2 if some files could not be done."""
     from ratecore.settings.spiking import SpikingSettings
     from ratecore.spiking.__main__ import scaling_range
@@ -142,6 +173,8 @@ def convert_command(args) -> int:
     from ratecore.tasks.files import load_task_file
 
     _check_counts(args)
+    if args.out is not None:
+        check_writable(args.out)
     values: dict[str, Any] = settings_in(args.spiking, "--spiking")
     spiking = SpikingSettings(**values)
     given = settings_in(args.set)
@@ -154,8 +187,23 @@ def convert_command(args) -> int:
     failed = 0
     for path in args.networks:
         try:
-            lambda_grid_search(path, args.task, args.trials, factors, given or None, search=args.search, seed=args.seed,
-                               threads=args.threads, settings=spiking, output_dir=args.out)  # fmt: skip
+            files = sorted(Path(path).glob("*.mat")) if Path(path).is_dir() else [Path(path)]
+            if not files:
+                raise FileNotFoundError(f"{path}: no .mat file in this folder itself; folders in it are not searched")
+            for file in files if given else []:
+                _task(str(file), args.task, given)
+            lambda_grid_search(
+                path,
+                args.task,
+                args.trials,
+                factors,
+                given or None,
+                search=args.search,
+                seed=args.seed,
+                threads=args.threads,
+                settings=spiking,
+                output_dir=args.out,
+            )
         except (ValueError, OSError) as error:  # of this file: the others can be converted
             failed += 1
             print(f"error: {error}", file=sys.stderr)

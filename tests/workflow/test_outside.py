@@ -16,6 +16,8 @@ import pytest
 import yaml
 from conftest import PATIENCE
 
+import ratecore
+
 ROOT = Path(__file__).parents[2]
 GRID = {
     "experiment": "small",
@@ -158,7 +160,7 @@ def test_a_configfile_takes_the_place_of_the_configuration_of_init(tmp_path):
     assert "other: 2 networks" in said and "go-nogo, xor" not in said
     (tmp_path / "config/config.yaml").write_text("experiment: a\nnetwork: {N: 10}\nnetwork: {gain: 1}\n")
     said = run(["snakemake", "--dry-run"], tmp_path, env, status=1)
-    assert "network: it stands twice, in lines 2 and 3; give it once" in said
+    assert "network: it is given twice, in lines 2 and 3; give it once" in said
 
 
 MODULE = """
@@ -288,3 +290,13 @@ def test_a_replaced_prefix_moves_the_results_folder_or_is_refused(tmp_path, stat
     status = 1 if "must" in says else 0
     said = run(["snakemake", "--dry-run"], tmp_path, environment(ROOT), status=status)
     assert says in said and "Traceback" not in said
+
+
+def test_the_workflow_of_another_version_is_refused_in_plain_words(tmp_path):
+    text = (ROOT / "workflow/Snakefile").read_text()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/Snakefile").write_text(re.sub('^VERSION = ".*"$', 'VERSION = "99.1"', text, flags=re.M))
+    module(tmp_path, repr(str(tmp_path / "elsewhere/Snakefile")))
+    said = run(["snakemake", "--dry-run"], tmp_path, environment(ROOT), status=1)
+    assert f"This workflow is that of ratecore 99.1, but ratecore {ratecore.__version__} is installed" in said
+    assert "pip install 'ratecore[workflow]==99.1'" in said and "Traceback" not in said
