@@ -39,8 +39,8 @@ def adam_step(
     g: Float[torch.Tensor, "*shape"],
     m: Float[torch.Tensor, "*shape"],
     v: Float[torch.Tensor, "*shape"],
-    rate: Float[torch.Tensor, "..."],
-    root: Float[torch.Tensor, "..."],
+    rate: Float[torch.Tensor, "*_"],
+    root: Float[torch.Tensor, "*_"],
 ) -> None:
     """Take one step in place.
 

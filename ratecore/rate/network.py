@@ -83,7 +83,7 @@ class RateNetwork(nn.Module):
     w: Float[torch.Tensor, "N N"]
     w_in: Float[torch.Tensor, "N n_in"]
     w_out: Float[torch.Tensor, "1 N"]
-    b_out: Float[torch.Tensor, "1"]
+    b_out: Float[torch.Tensor, " 1"]
     taus_gaus: Float[torch.Tensor, "N 1"]
     m: Float[torch.Tensor, "N N"]
     som_m: Float[torch.Tensor, "N N"]
@@ -121,7 +121,9 @@ class RateNetwork(nn.Module):
         taus_gaus = rng.standard_normal((self.N, 1))
         dtype = w_in.dtype
         self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=np.zeros(1), taus_gaus=taus_gaus)
-        self._drawn: dict[str, torch.Tensor] | None = {name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")}
+        self._drawn: dict[str, torch.Tensor] | None = {
+            name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")
+        }
 
     def _adopt(self, settings: NetworkSettings) -> None:
         """Takes over what a network is besides its arrays."""

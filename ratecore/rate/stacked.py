@@ -6,7 +6,10 @@ order.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from jaxtyping import Float
 
 from ratecore.rate.adam import adam_step, corrections
 from ratecore.rate.dynamics import outputs_of_all_steps, stacked_step, torch_engine
@@ -18,8 +21,15 @@ from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, tensor_of
 
 
-def trained_names(net) -> list[str]:
-    """Names of the parameters that training changes, in the order of the optimizer's state."""
+def trained_names(net: RateNetwork) -> list[str]:
+    """List the parameters that training changes.
+
+    Args:
+        net: the network.
+
+    Returns:
+        their names, in the order of the optimizer's state.
+    """
     return [name for name, p in net.named_parameters() if p.requires_grad]
 
 
@@ -63,12 +73,26 @@ class StackedNetworks:
     def __len__(self) -> int:
         return len(self.nets)
 
-    def effective_weights(self) -> torch.Tensor:
-        """W (K, N, N) of docs/model.md 1."""
+    def effective_weights(self) -> Float[torch.Tensor, "K N N"]:
+        """Compute the matrices W that multiply r.
+
+        Returns:
+            (K, N, N), unitless.
+
+        Source:
+            docs/model.md 1.
+        """
         return effective_weights(self.parameters["w"], self._scale, self.settings.apply_dale)
 
-    def time_constants(self) -> torch.Tensor:
-        """tau (K, N) in steps."""
+    def time_constants(self) -> Float[torch.Tensor, "K N"]:
+        """Compute the synaptic decay times.
+
+        Returns:
+            tau (K, N), steps.
+
+        Source:
+            docs/model.md 1; Kim et al. 2019, Eq. 5.
+        """
         trained = self.parameters.get("taus_gaus")
         given = self._w_in_t[:, 0] if trained is None else trained[..., 0]  # only its shape counts where tau is fixed
         return time_constants(given, self.settings.taus)
@@ -112,13 +136,21 @@ class StackedNetworks:
             return outputs_of_all_steps(r, o, w_out, b_out)
 
     def keep(self, networks: list[int]) -> None:
-        """Keeps the networks at these places, in this order; the others leave with the parameters of `write_back`."""
+        """Keep some networks; the others leave with the parameters of `write_back`.
+
+        Args:
+            networks: positions in the stack, in their new order.
+        """
         self.nets = [self.nets[k] for k in networks]
         self.parameters = {name: p.detach()[networks].requires_grad_() for name, p in self.parameters.items()}
         self._w_in_t, self._scale = self._w_in_t[networks], self._scale[networks]
 
     def write_back(self, networks: list[int] | None = None) -> None:
-        """Writes the parameters of the networks at these places (all when None) into the networks themselves."""
+        """Write the stacked parameters into the networks themselves.
+
+        Args:
+            networks: positions in the stack; all when None.
+        """
         networks = list(range(len(self))) if networks is None else networks
         with torch.no_grad():
             for name, p in self.parameters.items():
@@ -188,13 +220,24 @@ class BlockUpdates:
             adam_step(p, g, self._m[name], self._v[name], rate, root)
 
     def keep(self, networks: list[int]) -> None:
-        """Keeps the networks at these places, in this order; the others leave."""
+        """Keep some networks; the others leave.
+
+        Args:
+            networks: positions in the stack, in their new order.
+        """
         self.networks.keep(networks)
         self._steps = self._steps[networks]
         self._m, self._v = ({name: t[networks] for name, t in d.items()} for d in (self._m, self._v))
 
-    def state_dicts(self, networks: list[int] | None = None) -> list[dict]:
-        """Adam's state of the networks at these places (all when None), as `TorchUpdates.state_dict`, on the CPU."""
+    def state_dicts(self, networks: list[int] | None = None) -> list[dict[str, Any]]:
+        """Return Adam's state of some networks.
+
+        Args:
+            networks: positions in the stack; all when None.
+
+        Returns:
+            a state for each, as from `TorchUpdates.state_dict`, on the CPU.
+        """
         networks = list(range(len(self.networks))) if networks is None else networks
         steps = self._steps[networks].float().cpu()
         m, v = ({name: t[networks].cpu() for name, t in d.items()} for d in (self._m, self._v))
