@@ -19,7 +19,7 @@ def loss_op(
     z: Float[torch.Tensor, "*B _"] | ArrayLike,
     training_params: Mapping[str, Any] | None,
 ) -> Float[torch.Tensor, ""]:
-    """Compute the loss of a trial, or the mean over a batch: o[t], t = 1 .. T-1, against z[t-1], as in the original code.
+    """Compute the loss of a trial, or the mean over a batch: o[t] against z[t-1], t = 1 .. T-1, as the original code.
 
     Args:
         o: T - 1 outputs, a sequence or (T-1,); or (B, T-1); unitless.
