@@ -40,10 +40,6 @@ class StackedNetworks:
         nets: the networks, of the same settings and dtype. They keep their own parameters until `write_back`.
         device: torch device of the stack.
 
-    Attributes:
-        nets: the networks in the stack, in its order.
-        parameters: w (K, N, N), w_out (K, 1, N), b_out (K, 1) and, with two taus, taus_gaus (K, N, 1).
-
     Raises:
         ValueError: no network, one of another kind, or networks that do not belong together.
     """
@@ -62,6 +58,7 @@ class StackedNetworks:
         def stack(arrays):
             return torch.stack([array.detach() for array in arrays]).to(self.device)
 
+        # w (K, N, N), w_out (K, 1, N), b_out (K, 1) and, with two taus, taus_gaus (K, N, 1)
         self.parameters = {
             name: stack(getattr(net, name) for net in nets).requires_grad_() for name in trained_names(nets[0])
         }
@@ -101,16 +98,21 @@ class StackedNetworks:
         """Runs B trials of each network; differentiable in `parameters`.
 
         Args:
-            u: (K, B, n_in, T).   x0: (K, B, N).   noise: (K, B, T-1, N), all on the stack's device.
-            networks: places in the stack, one for each of the K; all of them when None.
+            u: stimuli (K, B, n_in, T), unitless, on the stack's device as the others.
+            x0: states at the first step (K, B, N), unitless.
+            noise: (K, B, T-1, N), unitless.
+            networks: positions in the stack, one for each of the K; all when None.
             step: as in `torch_engine`.
 
         Returns:
-            x, r (K, B, T, N), o (K, B, T-1).
+            x, r (K, B, T, N), o (K, B, T-1); unitless.
 
         Raises:
-            ValueError: a shape that does not fit, which a batched product might stretch to one that does. NaN and
-                infinity are not looked for: the device would be waited for.
+            ValueError: a shape that does not fit, which a batched product might broadcast to one that does. NaN and
+                infinity are not checked, since that would wait for the device.
+
+        Source:
+            docs/model.md 1.
         """
         K = len(self) if networks is None else len(networks)
         u = self._tensor("u", u, K, BATCH, self._w_in_t.shape[1], STEPS)
@@ -127,7 +129,20 @@ class StackedNetworks:
         return tensor_of(name, value, shape, self._w_in_t.dtype, self._w_in_t.device, finite=False)
 
     def outputs(self, u, x0, noise, networks: list[int] | None = None) -> torch.Tensor:
-        """Outputs o (K, B, T) without gradients, o[..., 0] the readout of r[0]; arguments as `run`."""
+        """Compute the outputs of trials, without gradients.
+
+        Args:
+            u: as in `run` (K, B, n_in, T), unitless.
+            x0: (K, B, N), unitless.
+            noise: (K, B, T-1, N), unitless.
+            networks: as in `run`.
+
+        Returns:
+            o (K, B, T), unitless, o[..., 0] the readout of r[0].
+
+        Source:
+            docs/model.md 1.
+        """
         with torch.no_grad():
             _, r, o = self.run(u, x0, noise, networks)
             w_out, b_out = (self.parameters[name] for name in ("w_out", "b_out"))
@@ -165,7 +180,8 @@ class BlockUpdates:
     from a checkpoint has taken others than its neighbours.
 
     Args:
-        networks: the stack.   training: settings that all networks share.
+        networks: the stack.
+        training: settings that all networks share.
         optimizers: Adam's state_dict of each network, empty for a new one; all are new when None.
         compile_step: whether `torch.compile` compiles a time step. Off, since compiling takes seconds to minutes.
     """
@@ -187,15 +203,20 @@ class BlockUpdates:
         """One step of every network on a batch of trials of its own.
 
         Args:
-            u: (K, B, n_in, T).   z: (K, B, T).   x0: (K, B, N).   noise: (K, B, T-1, N), on the stack's device.
+            u: stimuli (K, B, n_in, T), unitless, on the stack's device as the others.
+            z: targets (K, B, T), unitless.
+            x0: states at the first step (K, B, N), unitless.
+            noise: (K, B, T-1, N), unitless.
             counts: number of trials of each network; those after them only fill up and change nothing. B when None.
 
         Returns:
-            K losses, each the mean over the network's trials. Reading them is the one time that the device is waited
-            for.
+            K losses, each the mean over the network's trials, unitless. Only reading them waits for the device.
 
         Raises:
             ValueError: as in `StackedNetworks.run`, or counts that do not fit.
+
+        Source:
+            docs/model.md 3; Kingma & Ba 2015, Algorithm 1.
         """
         u = self.networks._tensor("u", u, len(self.networks), BATCH, self.networks._w_in_t.shape[1], STEPS)
         z = self.networks._tensor("z", z, len(u), u.shape[1], u.shape[3])
