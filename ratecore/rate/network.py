@@ -222,8 +222,8 @@ class RateNetwork(nn.Module):
         cls,
         settings: NetworkSettings,
         arrays: Mapping[str, Any],
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = "cpu",
+        dtype: torch.dtype | None = torch.float32,
     ) -> Self:
         """Create a network from its arrays.
 

@@ -67,7 +67,7 @@ def meets_criterion(test: dict[str, Any], training: TrainingSettings, task: Abst
         docs/model.md 3; Kim et al. 2019, SI.
     """
     least = task.min_trials if training.min_trials is None else training.min_trials
-    return (
+    return bool(
         test["loss"] < training.loss_threshold
         and test["accuracy"] > training.accuracy_threshold
         and test["trial"] >= least
