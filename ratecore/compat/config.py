@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from typing import Any
 
 from ratecore.settings.base import SettingsError, did_you_mean
 from ratecore.settings.network import NetworkSettings
@@ -40,7 +41,7 @@ def validate_config(config: RNNConfig) -> None:
         raise SettingsError(f"device = {config.device!r}: it must be 'cpu', 'cuda' or 'cuda:<index>'")
 
 
-def create_default_config(**changes) -> RNNConfig:
+def create_default_config(**changes: Any) -> RNNConfig:
     """The default network's configuration with `changes`, validated. Raises ValueError, also for an unknown key."""
     known = [f.name for f in fields(RNNConfig)]
     for key in changes.keys() - set(known):

@@ -17,7 +17,8 @@ from ratecore.experiment.checkpoints import NEWEST, PREVIOUS
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import TRAIN
 from ratecore.formats import FormatError, result_from_checkpoint, result_from_pth
-from ratecore.rate.training import TrainingResult, meets_criterion
+from ratecore.rate.results import TrainingResult
+from ratecore.rate.training import meets_criterion
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import read_bounded, sha256_of
 from ratecore.tracking import Record, RecordError

@@ -5,5 +5,5 @@ import ratecore
 __all__ = list(ratecore.__all__)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     return getattr(ratecore, name)

@@ -6,18 +6,21 @@ The compiled loops of `ratecore.rate.dynamics.training_kernels` take the same st
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
+from jaxtyping import Float
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
+Number = TypeVar("Number", float, torch.Tensor)
 
 
-def corrections(learning_rate: float, step):
-    """The learning rate and the root of the second moment's correction at a step; both moments start at 0.
+def corrections(learning_rate: float, step: Number) -> tuple[Number, Number]:
+    """Correct the learning rate and the second moment for moments that start at 0.
 
     Args:
         learning_rate: unitless.
-        step: number of updates, this one included; a number, or a float64 tensor of any shape.
+        step: number of updates including this one, in steps; a number, or a float64 tensor of any shape.
 
     Returns:
         learning_rate / (1 - beta1^step) and sqrt(1 - beta2^step), unitless, numbers or the shape of `step`.
@@ -31,16 +34,23 @@ def corrections(learning_rate: float, step):
     return learning_rate / (1 - beta1**step), root
 
 
-def adam_step(p: torch.Tensor, g: torch.Tensor, m: torch.Tensor, v: torch.Tensor, rate, root) -> None:
-    """One step in place.
+def adam_step(
+    p: Float[torch.Tensor, "*shape"],
+    g: Float[torch.Tensor, "*shape"],
+    m: Float[torch.Tensor, "*shape"],
+    v: Float[torch.Tensor, "*shape"],
+    rate: Float[torch.Tensor, "*_"],
+    root: Float[torch.Tensor, "*_"],
+) -> None:
+    """Take one step in place.
 
     Args:
-        p: parameters, any shape.
-        g: their gradients, the shape of `p`.
-        m: first moments, the shape of `p`.
-        v: second moments, the shape of `p`.
-        rate: of `corrections`, in a shape that stretches to that of `p`.
-        root: as `rate`.
+        p: parameters, any shape, unitless.
+        g: their gradients, the shape of `p`, unitless.
+        m: first moments, the shape of `p`, unitless.
+        v: second moments, the shape of `p`, unitless.
+        rate: from `corrections`, unitless, in a shape that broadcasts to the shape of `p`.
+        root: from `corrections`, unitless, any shape like that of `rate`.
 
     Source:
         Kingma & Ba 2015, Algorithm 1.

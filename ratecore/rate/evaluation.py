@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from ratecore.rate.dynamics import outputs, trial_noise
 from ratecore.rate.losses import trial_losses
+from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import Evaluation, Scores
 from ratecore.settings.training import EvaluationSettings
 from ratecore.system.arrays import arrays_of_trials
@@ -17,13 +21,16 @@ from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.checks import ready_to_score
 from ratecore.tasks.trials import score
 
-_DRAWING = ("generate_batch", "collect")
 CHUNK = 100  # trials run at once, so that memory does not grow with their number
 
 
 @contextlib.contextmanager
-def one_thread():
-    """Torch on one thread, then as before: the order of every sum, and so every bit, is the same on any load."""
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread, then as before: the order of every sum, and so every bit, is the same under any load.
+
+    Yields:
+        None.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -32,18 +39,25 @@ def one_thread():
         torch.set_num_threads(before)
 
 
-def draw_trials(task, net, generators, trials=None):
-    """Trials with their noise, each from its own generator.
+def draw_trials(
+    task: AbstractTask, net: RateNetwork, generators: Sequence[np.random.Generator], trials: Any = None
+) -> tuple[Any, Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
+    """Draw trials and their noise, each from its own generator.
 
     Args:
-        task: an AbstractTask.   net: gives N, dtype and device.   generators: B of them, see `ratecore.system.streams`.
+        task: draws the trials.
+        net: gives N, dtype and device.
+        generators: B of them, see `ratecore.system.streams`.
         trials: Trials drawn already from the same generators; drawn here when None.
 
     Returns:
-        Trials with u (B, n_in, T) and z (B, T) as tensors, x0 (B, N), noise (B, T-1, N).
+        Trials with u (B, n_in, T) and z (B, T) as tensors, x0 (B, N) and noise (B, T-1, N); unitless.
 
     Raises:
-        ValueError: the task's trials do not have the shapes that it says of itself, or no finite numbers.
+        ValueError: the task's trials do not have the shapes that it declares, or no finite numbers.
+
+    Source:
+        docs/model.md 1 and 2.
     """
     w = net.w
     exact = np.float64 if w.dtype == torch.float64 else np.float32
@@ -59,21 +73,55 @@ def draw_trials(task, net, generators, trials=None):
     return trials._replace(u=u, z=z), *trial_noise(generators, task.T, net.N, w.dtype, w.device)
 
 
-def _checks_its_trials(task) -> bool:
+def _checks_its_trials(task: AbstractTask) -> bool:
     """Whether the task's batches come from `ratecore.tasks.trials.collect`, which has checked all of their numbers."""
     kind, own = type(task), vars(task)
-    inherited = all(getattr(kind, name, None) is getattr(AbstractTask, name) for name in _DRAWING)
-    return inherited and not any(name in own for name in _DRAWING)
+    return (  # written out, since it is asked at every update
+        getattr(kind, "generate_batch", None) is AbstractTask.generate_batch
+        and getattr(kind, "collect", None) is AbstractTask.collect
+        and "generate_batch" not in own
+        and "collect" not in own
+    )
 
 
-def score_trials(task, net, loss_fn: str, generators, trials=None) -> Scores:
-    """Runs trials without gradients and scores them; arguments as `draw_trials`."""
+def score_trials(
+    task: AbstractTask,
+    net: RateNetwork,
+    loss_fn: str,
+    generators: Sequence[np.random.Generator],
+    trials: Any = None,
+) -> Scores:
+    """Run trials without gradients and score them.
+
+    Args:
+        task: draws and scores the trials.
+        net: the network.
+        loss_fn: 'l2' or 'l1'.
+        generators: of the B trials.
+        trials: as in `draw_trials`.
+
+    Returns:
+        scores of the B trials.
+    """
     trials, x0, noise = draw_trials(task, net, generators, trials)
     return scores_of(task, trials, outputs(net, trials.u, x0, noise, finite=False), loss_fn)
 
 
-def scores_of(task, trials, o, loss_fn: str) -> Scores:
-    """Scores of trials with the outputs o (B, T), o[:, 0] the readout of r[0]; `trials` as `draw_trials` gives them."""
+def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B T"], loss_fn: str) -> Scores:
+    """Score the outputs of trials.
+
+    Args:
+        task: scores the trials.
+        trials: as `draw_trials` returns them.
+        o: outputs (B, T), unitless, o[:, 0] the readout of r[0].
+        loss_fn: 'l2' or 'l1'.
+
+    Returns:
+        scores of the B trials.
+
+    Source:
+        docs/model.md 2 and 3.
+    """
     losses = trial_losses(o[:, 1:], trials.z, loss_fn).double().cpu().numpy()
     o = o.double().cpu().numpy()
     correct = np.array([score(task, row, label) for row, label in zip(o, trials.labels, strict=True)])
@@ -81,7 +129,14 @@ def scores_of(task, trials, o, loss_fn: str) -> Scores:
 
 
 def together(parts: list[Scores]) -> Scores:
-    """The scores of all trials of the parts, in their order."""
+    """Join the scores of several groups of trials.
+
+    Args:
+        parts: the groups, in order.
+
+    Returns:
+        scores of all trials.
+    """
     return Scores(
         *(np.concatenate([getattr(p, name) for p in parts]) for name in ("losses", "correct", "outputs")),
         [label for p in parts for label in p.labels],
@@ -89,15 +144,24 @@ def together(parts: list[Scores]) -> Scores:
     )
 
 
-def _chunks(n: int):
+def _chunks(n: int) -> Iterator[range]:
     return (range(k, min(k + CHUNK, n)) for k in range(0, n, CHUNK))
 
 
-def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = "l2") -> Evaluation:
-    """Scores a network on fresh trials of the run's own evaluation stream.
+def evaluate(
+    task: AbstractTask, net: RateNetwork, seed: int, settings: EvaluationSettings, loss_fn: str = "l2"
+) -> Evaluation:
+    """Score a network on fresh trials of the run's own evaluation stream.
 
     Args:
-        task: an AbstractTask.   net: the trained network.   seed: of the run.   loss_fn: 'l2' or 'l1'.
+        task: draws and scores the trials.
+        net: the trained network.
+        seed: of the run.
+        settings: numbers of trials.
+        loss_fn: 'l2' or 'l1'.
+
+    Returns:
+        the scores and, for tasks that grade evidence, the psychometric curve.
 
     Raises:
         TaskError: a task of the user's with a fault, or without `is_correct`.
@@ -116,11 +180,17 @@ def evaluate(task, net, seed: int, settings: EvaluationSettings, loss_fn: str = 
     return result
 
 
-def psychometric_curve(task, net, seed: int, n_trials: int, loss_fn: str = "l2") -> list[dict]:
-    """Choice and accuracy against signed evidence in each context (Kim et al. 2019, Fig. 3; Mante et al. 2013).
+def psychometric_curve(
+    task: AbstractTask, net: RateNetwork, seed: int, n_trials: int, loss_fn: str = "l2"
+) -> list[dict[str, Any]]:
+    """Measure choice and accuracy against signed evidence in each context (Kim et al. 2019, Fig. 3; Mante et al. 2013).
 
     Args:
-        task: a task with `evidence_levels` and `draw_graded_trial`.   n_trials: at each level of each trial type.
+        task: a task with `evidence_levels` and `draw_graded_trial`.
+        net: the trained network.
+        seed: of the run.
+        n_trials: at each level of each trial type.
+        loss_fn: 'l2' or 'l1'.
 
     Returns:
         rows as in `Evaluation.psychometric`.
@@ -135,6 +205,13 @@ def psychometric_curve(task, net, seed: int, n_trials: int, loss_fn: str = "l2")
             parts.append(score_trials(task, net, loss_fn, generators, trials))
         scores = together(parts)
         chosen = scores.outputs[:, task.response_window].mean(1) > 0
-        rows.append({"trial_type": kind, "evidence": level, "n": n_trials, "accuracy": scores.accuracy,
-                     "p_positive": float(chosen.mean())})  # fmt: skip
+        rows.append(
+            {
+                "trial_type": kind,
+                "evidence": level,
+                "n": n_trials,
+                "accuracy": scores.accuracy,
+                "p_positive": float(chosen.mean()),
+            }
+        )
     return rows

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import torch
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from ratecore.settings.base import did_you_mean
 from ratecore.settings.training import LOSS_FUNCTIONS
 from ratecore.system.arrays import real_tensor
 
 
-def loss_op(o, z, training_params):
-    """Loss of a trial, or the mean over a batch: o[t] for t = 1 .. T-1 against z[t-1], as in the original code.
+def loss_op(
+    o: Float[torch.Tensor, "*B T-1"] | Iterable[Any],
+    z: Float[torch.Tensor, "*B _"] | ArrayLike,
+    training_params: Mapping[str, Any] | None,
+) -> Float[torch.Tensor, ""]:
+    """Compute the loss of a trial, or the mean over a batch: o[t] against z[t-1], t = 1 .. T-1, as the original code.
 
     Args:
-        o: T - 1 outputs, a sequence or (T-1,); or (B, T-1).
-        z: target (T,) or (B, T); or without its last step, which has no output, (T-1,) or (B, T-1).
+        o: T - 1 outputs, a sequence or (T-1,); or (B, T-1); unitless.
+        z: target (T,) or (B, T); or without its last step, which has no output, (T-1,) or (B, T-1); unitless.
         training_params: `loss_fn`, 'l2' (default) or 'l1', in any case.
 
     Returns:
-        scalar tensor.
+        scalar tensor, unitless.
 
     Raises:
         ValueError: unknown loss, a target that holds NaN or is not real, or lengths that do not belong together.
+
+    Source:
+        docs/model.md 3.
     """
     if not isinstance(o, torch.Tensor):
         o = _stacked(o)
@@ -37,7 +49,7 @@ def loss_op(o, z, training_params):
     return trial_losses(o, z, (training_params or {}).get("loss_fn", "l2")).mean()
 
 
-def _stacked(o) -> torch.Tensor:
+def _stacked(o: Iterable[Any]) -> torch.Tensor:
     """The outputs of a trial as (T-1,), from one entry a step."""
     try:
         o = list(o)
@@ -54,8 +66,25 @@ def _stacked(o) -> torch.Tensor:
     return torch.stack([v.reshape(()) for v in entries])
 
 
-def trial_losses(o, z, loss_fn):
-    """Losses (B,) of trials with outputs o (B, T-1) and targets z (B, T). Raises ValueError for an unknown loss."""
+def trial_losses(
+    o: Float[torch.Tensor, "*B T-1"], z: Float[torch.Tensor, "*B T"], loss_fn: str
+) -> Float[torch.Tensor, "*B"]:
+    """Compute the loss of each trial.
+
+    Args:
+        o: outputs of the steps after the first (B, T-1), with any leading dimensions; unitless.
+        z: targets (B, T), unitless; the last step is not compared.
+        loss_fn: 'l2' or 'l1', in any case.
+
+    Returns:
+        (B,), unitless.
+
+    Raises:
+        ValueError: unknown loss.
+
+    Source:
+        docs/model.md 3.
+    """
     name = str(loss_fn).lower()
     if name not in LOSS_FUNCTIONS:
         hint, allowed = did_you_mean(name, LOSS_FUNCTIONS), ", ".join(LOSS_FUNCTIONS)

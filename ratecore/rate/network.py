@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 from torch import nn
 
 from ratecore.compat.aliases import accepts
@@ -16,8 +21,21 @@ NOISE_SD = 0.1  # of the noise added to x at every step
 X0_SD = 0.01  # of the state at the first step
 
 
-def activation_function(name: str):
-    """phi of docs/model.md 1 as a function of a tensor. Raises ValueError for an unknown name."""
+def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return phi of docs/model.md 1.
+
+    Args:
+        name: 'sigmoid', 'clipped_relu' or 'softplus'.
+
+    Returns:
+        a function of a tensor of any shape, unitless.
+
+    Raises:
+        ValueError: unknown name.
+
+    Source:
+        docs/model.md 1.
+    """
     if name == "sigmoid":
         return torch.sigmoid
     if name == "clipped_relu":
@@ -28,7 +46,15 @@ def activation_function(name: str):
 
 
 def check_lesion(fraction: float, scale: float = 0.0) -> None:
-    """Raises ValueError, with the name, for a share of synapses or a factor of their weights outside [0, 1]."""
+    """Check the share of synapses to lesion and the factor of their weights.
+
+    Args:
+        fraction: of the live synapses, in [0, 1].
+        scale: factor of the weights, in [0, 1].
+
+    Raises:
+        ValueError: names the one outside [0, 1].
+    """
     for name, value in (("fraction", fraction), ("lesion_scale", scale)):
         if isinstance(value, str) or value is None or not 0 <= value <= 1:
             raise ValueError(f"{name} = {value!r}; it must be in [0, 1]")
@@ -48,28 +74,44 @@ class RateNetwork(nn.Module):
         device: torch device.
         dtype: of the parameters.
 
-    Attributes:
-        w, w_in, w_out, b_out, taus_gaus: (N, N), (N, n_in), (1, N), (1,), (N, 1); unitless, `w_in` is not trained.
-        m, som_m: (N, N), signs on the diagonal, and the mask of the connections that SST units do not receive.
-        inh, exc: (N,) bool.
-
     Raises:
         ValueError: fewer inhibitory units than `som_N`, or a device that cannot be used.
     """
 
+    # Parameters and buffers, unitless: w is trained before Dale's law, m has the signs on its diagonal, and som_m the
+    # mask of the connections that SST units do not receive.
+    w: Float[torch.Tensor, "N N"]
+    w_in: Float[torch.Tensor, "N n_in"]
+    w_out: Float[torch.Tensor, "1 N"]
+    b_out: Float[torch.Tensor, " 1"]
+    taus_gaus: Float[torch.Tensor, "N 1"]
+    m: Float[torch.Tensor, "N N"]
+    som_m: Float[torch.Tensor, "N N"]
+    inh: Bool[torch.Tensor, " N"]
+    exc: Bool[torch.Tensor, " N"]
+
     parameter_names = ("w", "w_out", "b_out", "taus_gaus")
     _standard = True  # see `is_standard`
 
-    def __init__(self, settings: NetworkSettings, n_in: int, rng=None, device="cpu", dtype=torch.float32):
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        n_in: int,
+        rng: np.random.Generator | int | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
         super().__init__()
-        rng, N = np.random.default_rng(rng), settings.N
-        self._draw(settings, torch.zeros(N, n_in, dtype=dtype), torch.zeros(1, N, dtype=dtype), rng)
+        generator, N = np.random.default_rng(rng), settings.N
+        self._draw(settings, torch.zeros(N, n_in, dtype=dtype), torch.zeros(1, N, dtype=dtype), generator)
         with torch.no_grad():  # drawn last (docs/model.md 1)
-            self.w_in.copy_(torch.as_tensor(rng.standard_normal((N, n_in))))
-            self.w_out.copy_(torch.as_tensor(rng.standard_normal((1, N)) / 100))
+            self.w_in.copy_(torch.as_tensor(generator.standard_normal((N, n_in))))
+            self.w_out.copy_(torch.as_tensor(generator.standard_normal((1, N)) / 100))
         self.to(torch_device(device))
 
-    def _draw(self, settings: NetworkSettings, w_in: torch.Tensor, w_out: torch.Tensor, rng) -> None:
+    def _draw(
+        self, settings: NetworkSettings, w_in: torch.Tensor, w_out: torch.Tensor, rng: np.random.Generator
+    ) -> None:
         """Draws types, weights and time constants, in this order, for the dtype of w_in (N, n_in)."""
         self._adopt(settings)
         self._rng = rng
@@ -79,7 +121,9 @@ class RateNetwork(nn.Module):
         taus_gaus = rng.standard_normal((self.N, 1))
         dtype = w_in.dtype
         self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=np.zeros(1), taus_gaus=taus_gaus)
-        self._drawn = {name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")}
+        self._drawn: dict[str, torch.Tensor] | None = {
+            name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")
+        }
 
     def _adopt(self, settings: NetworkSettings) -> None:
         """Takes over what a network is besides its arrays."""
@@ -90,11 +134,11 @@ class RateNetwork(nn.Module):
             self.taus_gaus.requires_grad_(len(s.taus) == 2)
 
     @property
-    def taus(self) -> torch.Tensor:
-        """(tau,) or (tau_min, tau_max) in steps, float64."""
+    def taus(self) -> Float[torch.Tensor, " _"]:
+        """Bounds of the decay times, (tau,) or (tau_min, tau_max), in steps, float64 (docs/model.md 1)."""
         return torch.tensor(self.settings.taus, dtype=torch.float64)
 
-    def _register(self, dtype=None, **arrays) -> None:
+    def _register(self, dtype: torch.dtype | None = None, **arrays: Any) -> None:
         """Makes a parameter or buffer of each array, with its own copy of the numbers."""
         for name, value in arrays.items():
             value = torch.as_tensor(value, dtype=dtype).detach().clone()
@@ -104,15 +148,32 @@ class RateNetwork(nn.Module):
             else:
                 self.register_buffer(name, value)
 
-    def get_extra_state(self) -> dict:
-        """What `state_dict` holds besides arrays: the settings, so that it restores the network alone."""
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what `state_dict` holds besides arrays.
+
+        Returns:
+            the settings, so that a `state_dict` alone restores the network.
+        """
         return self.settings.model_dump(mode="json")
 
-    def set_extra_state(self, state: dict) -> None:
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take over the settings of a `state_dict`.
+
+        Args:
+            state: as `get_extra_state` returns it.
+        """
         self._adopt(NetworkSettings(**state))
 
-    def load_state_dict(self, state_dict, strict=True, assign=False):
-        """Takes over arrays and settings of a network of the same shapes; `load_net` takes any.
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take over arrays and settings of a network of the same shapes; `load_net` takes any.
+
+        Args:
+            state_dict: of that network.
+            strict: whether its keys must be those of this network.
+            assign: whether its tensors are used themselves and not copied.
+
+        Returns:
+            missing and unexpected keys, as torch returns them.
 
         Raises:
             ValueError: an array has another shape; this network stays as it was.
@@ -127,10 +188,24 @@ class RateNetwork(nn.Module):
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     @classmethod
-    def from_settings(cls, settings: NetworkSettings, n_in: int, rng=None, device="cpu", dtype=torch.float32):
-        """A network before training, with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too.
+    def from_settings(
+        cls,
+        settings: NetworkSettings,
+        n_in: int,
+        rng: np.random.Generator | int | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Self:
+        """Create a network before training, with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too.
 
-        Arguments and errors are those of `RateNetwork`; a subclass may have other arguments.
+        The errors are those of `RateNetwork`; the constructor of a subclass may have other arguments.
+
+        Args:
+            settings: what the network is besides its arrays.
+            n_in: number of inputs.
+            rng: numpy generator or seed; fresh entropy when None.
+            device: torch device.
+            dtype: of the parameters.
 
         Returns:
             the network.
@@ -143,12 +218,23 @@ class RateNetwork(nn.Module):
         return net
 
     @classmethod
-    def from_arrays(cls, settings: NetworkSettings, arrays: dict, device="cpu", dtype=torch.float32):
-        """The network that has these numbers.
+    def from_arrays(
+        cls,
+        settings: NetworkSettings,
+        arrays: Mapping[str, Any],
+        device: torch.device | str | None = "cpu",
+        dtype: torch.dtype | None = torch.float32,
+    ) -> Self:
+        """Create a network from its arrays.
 
         Args:
             settings: what it is besides its arrays.
             arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc, in the shapes of docs/model.md 4.
+            device: torch device.
+            dtype: of the parameters.
+
+        Returns:
+            the network.
 
         Raises:
             ValueError: an array is missing, has another shape, is complex or is not finite.
@@ -176,14 +262,19 @@ class RateNetwork(nn.Module):
         net._register(dtype, **{k: arrays[k] for k in shapes if k not in ("inh", "exc")})
         return net.to(torch_device(device))
 
-    def assign_exc_inh(self):
-        """Draws each unit's type.
+    def assign_exc_inh(
+        self,
+    ) -> tuple[Bool[np.ndarray, " N"], Bool[np.ndarray, " N"], int, int, Int[np.ndarray, " som_N"]]:
+        """Draw each unit's type.
 
         Returns:
             inh (N,) bool, exc (N,) bool, NI, NE, som_inh (som_N,): indices of the SST units, the first inhibitory ones.
 
         Raises:
             ValueError: fewer inhibitory units than `som_N`.
+
+        Source:
+            docs/model.md 1.
         """
         inh = draw_inhibitory(self.N, self.P_inh, self.apply_dale, self._rng)
         NI = int(inh.sum())
@@ -193,11 +284,16 @@ class RateNetwork(nn.Module):
             )
         return inh, ~inh, NI, self.N - NI, np.flatnonzero(inh)[: self.som_N]
 
-    def initialize_W(self):
-        """Draws the starting weights for the units' types.
+    def initialize_W(
+        self,
+    ) -> tuple[Float[np.ndarray, "N N"], Float[np.ndarray, "N N"], Float[np.ndarray, "N N"]]:
+        """Draw the starting weights for the units' types.
 
         Returns:
-            w (N, N), mask (N, N) diagonal of signs, som_mask (N, N).
+            w (N, N), mask (N, N) with the signs on its diagonal, som_mask (N, N); unitless.
+
+        Source:
+            docs/model.md 1.
         """
         N = self.N
         inh = self.inh.cpu().numpy()
@@ -214,31 +310,60 @@ class RateNetwork(nn.Module):
         som_mask[np.ix_(np.flatnonzero(inh)[: self.som_N], inh)] = 0
         return w, mask, som_mask
 
-    def rectified_w(self) -> torch.Tensor:
-        """w (N, N) without the values that Dale's law silences."""
+    def rectified_w(self) -> Float[torch.Tensor, "N N"]:
+        """Compute the weights without the values that Dale's law silences.
+
+        Returns:
+            (N, N), unitless.
+
+        Source:
+            docs/model.md 1.
+        """
         return rectified(self.w) if self.apply_dale else self.w
 
-    def effective_weights(self) -> torch.Tensor:
-        """W (N, N) of docs/model.md 1; `m` is diagonal, so it scales columns instead of costing a product."""
+    def effective_weights(self) -> Float[torch.Tensor, "N N"]:
+        """Compute the matrix W that multiplies r. `m` is diagonal, so it scales columns instead of costing a product.
+
+        Returns:
+            W (N, N), unitless.
+
+        Source:
+            docs/model.md 1.
+        """
         return effective_weights(self.w, connection_signs(self.m, self.som_m), self.apply_dale)
 
-    def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
-        """tau (N,) in steps: the sigmoid transform of `taus_gaus`, or the one value that all units share.
+    def time_constants(
+        self, taus: ArrayLike | None = None, taus_gaus: Float[torch.Tensor, "N 1"] | None = None
+    ) -> Float[torch.Tensor, " N"]:
+        """Compute the synaptic decay times: a sigmoid of `taus_gaus`, or the one value that all units share.
 
         Args:
-            taus: (tau,) or (tau_min, tau_max) in place of the network's own.
-            taus_gaus: (N, 1) in place of the network's own, such as those before training.
+            taus: (tau,) or (tau_min, tau_max), steps, in place of the network's own.
+            taus_gaus: (N, 1), unitless, in place of the network's own, such as those before training.
+
+        Returns:
+            tau (N,), steps.
 
         Raises:
             ValueError: not one or two increasing values.
+
+        Source:
+            docs/model.md 1; Kim et al. 2019, Eq. 5.
         """
         bounds = self.taus.tolist() if taus is None else [float(t) for t in np.ravel(taus)]
         if len(bounds) != 1 and (len(bounds) != 2 or not bounds[0] < bounds[1]):
             raise ValueError(f"taus = {bounds}; give one value, or a minimum below a maximum")
         return time_constants((self.taus_gaus if taus_gaus is None else taus_gaus)[:, 0], bounds)
 
-    def live_synapses(self) -> torch.Tensor:
-        """(N, N) bool: the connections whose effective weight is not zero."""
+    def live_synapses(self) -> Bool[torch.Tensor, "N N"]:
+        """Find the connections whose effective weight is not zero.
+
+        Returns:
+            (N, N), row = receiving unit, unitless.
+
+        Source:
+            docs/model.md 1.
+        """
         return self.effective_weights() != 0
 
     def _lesion(self, candidates: torch.Tensor, fraction: float, scale: float, rng: np.random.Generator) -> int:
@@ -249,13 +374,18 @@ class RateNetwork(nn.Module):
         return len(post)
 
     @accepts(lesion_percentage="fraction")
-    def lesion_w(self, fraction: float, lesion_scale: float = 0.0, *, seed=None) -> int:
-        """Weakens a fraction of the live synapses, chosen at random. Returns how many.
+    def lesion_w(
+        self, fraction: float, lesion_scale: float = 0.0, *, seed: np.random.Generator | int | None = None
+    ) -> int:
+        """Weaken a fraction of the live synapses, chosen at random.
 
         Args:
             fraction: of the live synapses, in [0, 1]; also called `lesion_percentage`.
             lesion_scale: factor of the weights of the chosen ones, in [0, 1]; 0 removes them.
             seed: int or `numpy.random.Generator`; fresh entropy when None.
+
+        Returns:
+            number of lesioned synapses.
 
         Raises:
             ValueError: a number outside [0, 1].
@@ -264,10 +394,21 @@ class RateNetwork(nn.Module):
         return self._lesion(self.live_synapses(), fraction, lesion_scale, np.random.default_rng(seed))
 
     @accepts(lesion_percentage="fraction")
-    def lesion_w_by_type(self, fraction: float, lesion_scale: float = 0.0, *, seed=None) -> dict[str, int]:
-        """Lesions the same fraction of the live E-E, E-I, I-E and I-I synapses (from-to). Returns the counts.
+    def lesion_w_by_type(
+        self, fraction: float, lesion_scale: float = 0.0, *, seed: np.random.Generator | int | None = None
+    ) -> dict[str, int]:
+        """Weaken the same fraction of the live E-E, E-I, I-E and I-I synapses (from-to).
 
-        Arguments and errors as of `lesion_w`.
+        Args:
+            fraction: as in `lesion_w`, in [0, 1].
+            lesion_scale: as in `lesion_w`, in [0, 1].
+            seed: as in `lesion_w`.
+
+        Returns:
+            number of lesioned synapses of each type.
+
+        Raises:
+            ValueError: a number outside [0, 1].
         """
         check_lesion(fraction, lesion_scale)
         rng, live, units = np.random.default_rng(seed), self.live_synapses(), {"E": self.exc, "I": self.inh}
@@ -280,7 +421,11 @@ class RateNetwork(nn.Module):
         }
 
     def display(self) -> str:
-        """Prints and returns a summary of the network."""
+        """Print a summary of the network.
+
+        Returns:
+            the same text.
+        """
         n_inh = int(self.inh.sum())
         text = (
             f"FR_RNN_dale: N = {self.N} ({self.N - n_inh} excitatory, {n_inh} inhibitory, {self.som_N} SST), "
@@ -293,9 +438,15 @@ class RateNetwork(nn.Module):
         return text
 
 
-def is_standard(net) -> bool:
-    """Whether a network computes as `RateNetwork` does, so that compiled loops may take its place.
+def is_standard(net: nn.Module) -> bool:
+    """Tell whether a network computes as `RateNetwork` does, so that compiled loops may replace it.
 
-    A subclass of a user's may override anything: it is not.
+    A user's subclass may override anything, so it does not count as standard.
+
+    Args:
+        net: the network.
+
+    Returns:
+        True for `RateNetwork` and for subclasses of ratecore that compute the same.
     """
-    return vars(type(net)).get("_standard", False)
+    return bool(vars(type(net)).get("_standard", False))

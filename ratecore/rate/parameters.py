@@ -6,18 +6,24 @@ differentiable. The compiled loops of `ratecore.rate.dynamics.training_kernels` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 import torch
+from jaxtyping import Float
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 
-def rectified(w):
+def rectified(w: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The weights without the values that Dale's law silences.
 
     Args:
         w: trained weights, any shape, unitless.
 
     Returns:
-        max(w, 0), the shape of `w`.
+        max(w, 0), the shape of `w`, unitless.
 
     Source:
         docs/model.md 1.
@@ -25,12 +31,14 @@ def rectified(w):
     return torch.relu(w) if isinstance(w, torch.Tensor) else np.maximum(w, 0)
 
 
-def connection_signs(m, som_m, masked: bool = True):
+def connection_signs(
+    m: Float[Array, "*K N N"], som_m: Float[Array, "*K N N"], masked: bool = True
+) -> Float[Array, "*K _ N"]:
     """What the rectified weights are multiplied by: the sign of the presynaptic unit, and 0 where a mask forbids it.
 
     Args:
-        m: (N, N), +1 or -1 on its diagonal, which is all that counts.
-        som_m: (N, N), 0 from inhibitory units onto SST units, 1 elsewhere.
+        m: (N, N), unitless, +1 or -1 on its diagonal; other entries are not read.
+        som_m: (N, N), unitless, 0 from inhibitory units onto SST units, 1 elsewhere.
         masked: whether `som_m` has zeros; without them the signs of the columns are enough.
 
     Returns:
@@ -43,12 +51,14 @@ def connection_signs(m, som_m, masked: bool = True):
     return signs * som_m if masked else signs[None]
 
 
-def effective_weights(w, signs, apply_dale: bool):
+def effective_weights(
+    w: Float[Array, "*K N N"], signs: Float[Array, "*K _ N"], apply_dale: bool
+) -> Float[Array, "*K N N"]:
     """The matrix W that multiplies r.
 
     Args:
         w: trained weights (N, N), or (K, N, N) of K networks; unitless.
-        signs: of `connection_signs`, with a leading K for K networks.
+        signs: from `connection_signs`, (N, N) or (1, N), with a leading K for K networks; unitless.
         apply_dale: whether Dale's law holds.
 
     Returns:
@@ -60,7 +70,7 @@ def effective_weights(w, signs, apply_dale: bool):
     return (rectified(w) if apply_dale else w) * signs
 
 
-def time_constants(taus_gaus, taus):
+def time_constants(taus_gaus: Float[Array, "*shape"], taus: Sequence[float]) -> Float[Array, "*shape"]:
     """Synaptic decay times from their trained parameters: a sigmoid between the two bounds.
 
     Args:
@@ -84,7 +94,7 @@ def time_constants(taus_gaus, taus):
         return low + span / (1 + np.exp(-taus_gaus))
 
 
-def share_of_span(taus_gaus: np.ndarray) -> np.ndarray:
+def share_of_span(taus_gaus: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """sigmoid(taus_gaus): where `time_constants` lie between their bounds. Without overflow, whatever the precision.
 
     d tau / d taus_gaus is (tau_max - tau_min) share (1 - share).

@@ -6,7 +6,10 @@ order.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from jaxtyping import Float
 
 from ratecore.rate.adam import adam_step, corrections
 from ratecore.rate.dynamics import outputs_of_all_steps, stacked_step, torch_engine
@@ -18,8 +21,15 @@ from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, tensor_of
 
 
-def trained_names(net) -> list[str]:
-    """Names of the parameters that training changes, in the order of the optimizer's state."""
+def trained_names(net: RateNetwork) -> list[str]:
+    """List the parameters that training changes.
+
+    Args:
+        net: the network.
+
+    Returns:
+        their names, in the order of the optimizer's state.
+    """
     return [name for name, p in net.named_parameters() if p.requires_grad]
 
 
@@ -29,10 +39,6 @@ class StackedNetworks:
     Args:
         nets: the networks, of the same settings and dtype. They keep their own parameters until `write_back`.
         device: torch device of the stack.
-
-    Attributes:
-        nets: the networks in the stack, in its order.
-        parameters: w (K, N, N), w_out (K, 1, N), b_out (K, 1) and, with two taus, taus_gaus (K, N, 1).
 
     Raises:
         ValueError: no network, one of another kind, or networks that do not belong together.
@@ -52,6 +58,7 @@ class StackedNetworks:
         def stack(arrays):
             return torch.stack([array.detach() for array in arrays]).to(self.device)
 
+        # w (K, N, N), w_out (K, 1, N), b_out (K, 1) and, with two taus, taus_gaus (K, N, 1)
         self.parameters = {
             name: stack(getattr(net, name) for net in nets).requires_grad_() for name in trained_names(nets[0])
         }
@@ -63,12 +70,26 @@ class StackedNetworks:
     def __len__(self) -> int:
         return len(self.nets)
 
-    def effective_weights(self) -> torch.Tensor:
-        """W (K, N, N) of docs/model.md 1."""
+    def effective_weights(self) -> Float[torch.Tensor, "K N N"]:
+        """Compute the matrices W that multiply r.
+
+        Returns:
+            (K, N, N), unitless.
+
+        Source:
+            docs/model.md 1.
+        """
         return effective_weights(self.parameters["w"], self._scale, self.settings.apply_dale)
 
-    def time_constants(self) -> torch.Tensor:
-        """tau (K, N) in steps."""
+    def time_constants(self) -> Float[torch.Tensor, "K N"]:
+        """Compute the synaptic decay times.
+
+        Returns:
+            tau (K, N), steps.
+
+        Source:
+            docs/model.md 1; Kim et al. 2019, Eq. 5.
+        """
         trained = self.parameters.get("taus_gaus")
         given = self._w_in_t[:, 0] if trained is None else trained[..., 0]  # only its shape counts where tau is fixed
         return time_constants(given, self.settings.taus)
@@ -77,16 +98,21 @@ class StackedNetworks:
         """Runs B trials of each network; differentiable in `parameters`.
 
         Args:
-            u: (K, B, n_in, T).   x0: (K, B, N).   noise: (K, B, T-1, N), all on the stack's device.
-            networks: places in the stack, one for each of the K; all of them when None.
+            u: stimuli (K, B, n_in, T), unitless, on the stack's device as the others.
+            x0: states at the first step (K, B, N), unitless.
+            noise: (K, B, T-1, N), unitless.
+            networks: positions in the stack, one for each of the K; all when None.
             step: as in `torch_engine`.
 
         Returns:
-            x, r (K, B, T, N), o (K, B, T-1).
+            x, r (K, B, T, N), o (K, B, T-1); unitless.
 
         Raises:
-            ValueError: a shape that does not fit, which a batched product might stretch to one that does. NaN and
-                infinity are not looked for: the device would be waited for.
+            ValueError: a shape that does not fit, which a batched product might broadcast to one that does. NaN and
+                infinity are not checked, since that would wait for the device.
+
+        Source:
+            docs/model.md 1.
         """
         K = len(self) if networks is None else len(networks)
         u = self._tensor("u", u, K, BATCH, self._w_in_t.shape[1], STEPS)
@@ -103,7 +129,20 @@ class StackedNetworks:
         return tensor_of(name, value, shape, self._w_in_t.dtype, self._w_in_t.device, finite=False)
 
     def outputs(self, u, x0, noise, networks: list[int] | None = None) -> torch.Tensor:
-        """Outputs o (K, B, T) without gradients, o[..., 0] the readout of r[0]; arguments as `run`."""
+        """Compute the outputs of trials, without gradients.
+
+        Args:
+            u: as in `run` (K, B, n_in, T), unitless.
+            x0: (K, B, N), unitless.
+            noise: (K, B, T-1, N), unitless.
+            networks: as in `run`.
+
+        Returns:
+            o (K, B, T), unitless, o[..., 0] the readout of r[0].
+
+        Source:
+            docs/model.md 1.
+        """
         with torch.no_grad():
             _, r, o = self.run(u, x0, noise, networks)
             w_out, b_out = (self.parameters[name] for name in ("w_out", "b_out"))
@@ -112,13 +151,21 @@ class StackedNetworks:
             return outputs_of_all_steps(r, o, w_out, b_out)
 
     def keep(self, networks: list[int]) -> None:
-        """Keeps the networks at these places, in this order; the others leave with the parameters of `write_back`."""
+        """Keep some networks; the others leave with the parameters of `write_back`.
+
+        Args:
+            networks: positions in the stack, in their new order.
+        """
         self.nets = [self.nets[k] for k in networks]
         self.parameters = {name: p.detach()[networks].requires_grad_() for name, p in self.parameters.items()}
         self._w_in_t, self._scale = self._w_in_t[networks], self._scale[networks]
 
     def write_back(self, networks: list[int] | None = None) -> None:
-        """Writes the parameters of the networks at these places (all when None) into the networks themselves."""
+        """Write the stacked parameters into the networks themselves.
+
+        Args:
+            networks: positions in the stack; all when None.
+        """
         networks = list(range(len(self))) if networks is None else networks
         with torch.no_grad():
             for name, p in self.parameters.items():
@@ -133,7 +180,8 @@ class BlockUpdates:
     from a checkpoint has taken others than its neighbours.
 
     Args:
-        networks: the stack.   training: settings that all networks share.
+        networks: the stack.
+        training: settings that all networks share.
         optimizers: Adam's state_dict of each network, empty for a new one; all are new when None.
         compile_step: whether `torch.compile` compiles a time step. Off, since compiling takes seconds to minutes.
     """
@@ -155,15 +203,20 @@ class BlockUpdates:
         """One step of every network on a batch of trials of its own.
 
         Args:
-            u: (K, B, n_in, T).   z: (K, B, T).   x0: (K, B, N).   noise: (K, B, T-1, N), on the stack's device.
+            u: stimuli (K, B, n_in, T), unitless, on the stack's device as the others.
+            z: targets (K, B, T), unitless.
+            x0: states at the first step (K, B, N), unitless.
+            noise: (K, B, T-1, N), unitless.
             counts: number of trials of each network; those after them only fill up and change nothing. B when None.
 
         Returns:
-            K losses, each the mean over the network's trials. Reading them is the one time that the device is waited
-            for.
+            K losses, each the mean over the network's trials, unitless. Only reading them waits for the device.
 
         Raises:
             ValueError: as in `StackedNetworks.run`, or counts that do not fit.
+
+        Source:
+            docs/model.md 3; Kingma & Ba 2015, Algorithm 1.
         """
         u = self.networks._tensor("u", u, len(self.networks), BATCH, self.networks._w_in_t.shape[1], STEPS)
         z = self.networks._tensor("z", z, len(u), u.shape[1], u.shape[3])
@@ -188,13 +241,24 @@ class BlockUpdates:
             adam_step(p, g, self._m[name], self._v[name], rate, root)
 
     def keep(self, networks: list[int]) -> None:
-        """Keeps the networks at these places, in this order; the others leave."""
+        """Keep some networks; the others leave.
+
+        Args:
+            networks: positions in the stack, in their new order.
+        """
         self.networks.keep(networks)
         self._steps = self._steps[networks]
         self._m, self._v = ({name: t[networks] for name, t in d.items()} for d in (self._m, self._v))
 
-    def state_dicts(self, networks: list[int] | None = None) -> list[dict]:
-        """Adam's state of the networks at these places (all when None), as `TorchUpdates.state_dict`, on the CPU."""
+    def state_dicts(self, networks: list[int] | None = None) -> list[dict[str, Any]]:
+        """Return Adam's state of some networks.
+
+        Args:
+            networks: positions in the stack; all when None.
+
+        Returns:
+            a state for each, as from `TorchUpdates.state_dict`, on the CPU.
+        """
         networks = list(range(len(self.networks))) if networks is None else networks
         steps = self._steps[networks].float().cpu()
         m, v = ({name: t[networks].cpu() for name, t in d.items()} for d in (self._m, self._v))

@@ -6,40 +6,53 @@ Both hold Adam's state in the layout of `torch.optim.Adam.state_dict`, so that e
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take, run
 from ratecore.rate.losses import trial_losses
-from ratecore.rate.network import is_standard
+from ratecore.rate.network import RateNetwork, is_standard
 from ratecore.rate.parameters import connection_signs, share_of_span
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
 
 
 class TorchUpdates:
-    """Updates by autograd, for every device and every kind of network."""
+    """Updates by autograd, for every device and every kind of network.
 
-    def __init__(self, net, training: TrainingSettings):
+    Args:
+        net: the network, updated in place.
+        training: learning rate and loss.
+    """
+
+    def __init__(self, net: RateNetwork, training: TrainingSettings):
         self.net, self.loss_fn = net, training.loss_fn
         parameters = [p for p in net.parameters() if p.requires_grad]
         # fused: one pass over each parameter, on CPU and GPU alike.
         self.optimizer = torch.optim.Adam(parameters, lr=training.learning_rate, betas=BETAS, eps=EPS, fused=True)
 
-    def update(self, u, z, x0, noise, *, finite: bool = True) -> float:
-        """One step on a batch of trials.
+    def update(self, u: ArrayLike, z: ArrayLike, x0: ArrayLike, noise: ArrayLike, *, finite: bool = True) -> float:
+        """Take one step on a batch of trials.
 
         Args:
-            u: (B, n_in, T).   z: (B, T).   x0: (B, N).   noise: (B, T-1, N).
+            u: stimuli (B, n_in, T), unitless.
+            z: targets (B, T), unitless.
+            x0: states at the first step (B, N), unitless.
+            noise: (B, T-1, N), unitless.
             finite: whether they are checked for NaN and infinity; not needed for what `draw_trials` gives.
 
         Returns:
-            its loss, the mean over the trials.
+            the mean loss of the trials before the step, unitless.
 
         Raises:
             ValueError: a shape that does not fit, no real numbers, NaN or infinity; the network stays as it was.
+
+        Source:
+            docs/model.md 3.
         """
         dtype, device = self.net.w.dtype, self.net.w.device
         u = tensor_of("u", u, (BATCH, self.net.w_in.shape[1], STEPS), dtype, device, finite)
@@ -51,10 +64,20 @@ class TorchUpdates:
         self.optimizer.step()
         return float(loss.detach())
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
+        """Return Adam's state.
+
+        Returns:
+            the state as torch lays it out.
+        """
         return self.optimizer.state_dict()
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state.
+
+        Args:
+            state: as from `state_dict`.
+        """
         self.optimizer.load_state_dict(state)
 
 
@@ -63,9 +86,13 @@ class FusedUpdates:
 
     The network's own parameters are updated in place. They must not be changed by others between two updates, except
     that `reload` is called afterwards.
+
+    Args:
+        net: the network, updated in place.
+        training: learning rate and loss.
     """
 
-    def __init__(self, net, training: TrainingSettings):
+    def __init__(self, net: RateNetwork, training: TrainingSettings):
         from ratecore.rate.dynamics import kernels, lanes, training_kernels
 
         self.net, self.training, self._kernels, self._lanes = net, training, training_kernels, lanes
@@ -116,7 +143,7 @@ class FusedUpdates:
                 own.data = own.data.contiguous()
 
     def reload(self) -> None:
-        """Takes over the network's weights as they are now."""
+        """Take over the network's weights as they are now."""
         self._W[:] = self.net.effective_weights().detach().numpy()
         np.copyto(self._W_t, self._W.T)
 
@@ -141,8 +168,25 @@ class FusedUpdates:
             self._buffers[kind, T] = b
         return self._buffers[kind, T]
 
-    def update(self, u, z, x0, noise, *, finite: bool = True) -> float:
-        """As `TorchUpdates.update`."""
+    def update(self, u: ArrayLike, z: ArrayLike, x0: ArrayLike, noise: ArrayLike, *, finite: bool = True) -> float:
+        """Take one step on a batch of trials.
+
+        Args:
+            u: as in `TorchUpdates.update` (B, n_in, T), unitless.
+            z: (B, T), unitless.
+            x0: (B, N), unitless.
+            noise: (B, T-1, N), unitless.
+            finite: whether they are checked for NaN and infinity.
+
+        Returns:
+            the mean loss of the trials before the step, unitless.
+
+        Raises:
+            ValueError: as in `TorchUpdates.update`.
+
+        Source:
+            docs/model.md 3.
+        """
         N, dtype = self.net.N, self._dtype
         u = array_of("u", u, (BATCH, self._w_in.shape[1], STEPS), dtype, finite)
         B, _, T = u.shape
@@ -232,8 +276,12 @@ class FusedUpdates:
         )
         np.copyto(self._W_t, self._W.T)
 
-    def state_dict(self) -> dict:
-        """Adam's state in torch's layout; the tensors are copies."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return Adam's state.
+
+        Returns:
+            the state as torch lays it out; its tensors are copies.
+        """
         state = {
             i: {"step": torch.tensor(float(self._step)), "exp_avg": torch.from_numpy(self._m[name].copy()),
                 "exp_avg_sq": torch.from_numpy(self._v[name].copy())}
@@ -245,8 +293,12 @@ class FusedUpdates:
                  "decoupled_weight_decay": False, "params": list(range(len(self._p)))}  # fmt: skip
         return {"state": state if self._step else {}, "param_groups": [group]}
 
-    def load_state_dict(self, state: dict) -> None:
-        """Goes on from a state of this class or of torch's Adam, with the network's weights as they are now."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state of this class or of torch's Adam, with the network's weights as they are now.
+
+        Args:
+            state: as from `state_dict`.
+        """
         for i, name in enumerate(self._p):
             if i in state["state"]:
                 entry = state["state"][i]
@@ -257,7 +309,15 @@ class FusedUpdates:
         self.reload()
 
 
-def make_updates(net, training: TrainingSettings):
-    """The fastest updates for the network: fused for an `FR_RNN_dale` on the CPU, torch's otherwise."""
+def make_updates(net: RateNetwork, training: TrainingSettings) -> FusedUpdates | TorchUpdates:
+    """Choose the fastest updates for a network.
+
+    Args:
+        net: the network.
+        training: learning rate and loss.
+
+    Returns:
+        fused updates for a standard network on the CPU, torch's otherwise.
+    """
     kind = FusedUpdates if is_standard(net) and compiled_loops_take(net) else TorchUpdates
     return kind(net, training)

@@ -81,7 +81,7 @@ def cache_folder() -> Path | None:
     """
     digest = hashlib.sha256()
     here = Path(__file__).parent
-    for pattern in ("compilation.py", "noise.py", "scalar.py", "../rate/dynamics/*.py", "../spiking/kernels.py"):
+    for pattern in ("compilation.py", "noise.py", "scalar.py", "../rate/dynamics/*.py", "../spiking/*kernels.py"):
         for source in sorted(here.glob(pattern)):
             digest.update(source.read_bytes())
     candidates = (os.environ.get("NUMBA_CACHE_DIR"), here / "__pycache__", _user_cache())

@@ -114,6 +114,7 @@ EDITED = [
     ("rate/dynamics/kernels.py", "number", ALL),
     ("rate/dynamics/training_kernels.py", "number", {"train"}),
     ("spiking/kernels.py", "number", {"convert"}),
+    ("spiking/step_kernels.py", "number", {"convert"}),
     ("spiking/conversion.py", "number", {"convert"}),
     ("spiking/comparison.py", "number", {"convert"}),
     ("spiking/companion.py", "number", set()),

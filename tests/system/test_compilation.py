@@ -48,11 +48,11 @@ def test_other_sources_have_another_cache(tmp_path, monkeypatch):
     before = compilation.cache_folder.__wrapped__()
     assert before.parent == tmp_path / "cache" and compilation.cache_folder.__wrapped__() == before
     folders = {before}
-    for source in ("system/scalar.py", "rate/dynamics/kernels.py", "spiking/kernels.py"):
+    for source in ("system/scalar.py", "rate/dynamics/kernels.py", "spiking/kernels.py", "spiking/step_kernels.py"):
         with open(tmp_path / source, "a") as file:
             file.write("# another\n")
         folders.add(compilation.cache_folder.__wrapped__())
-    assert len(folders) == 4 and None not in folders
+    assert len(folders) == 5 and None not in folders
 
 
 def test_without_a_place_for_a_cache_nothing_is_cached(tmp_path, monkeypatch):
@@ -69,7 +69,7 @@ UPDATE = """
 import hashlib, sys
 import torch
 from ratecore.settings.run import RunSettings
-from ratecore.rate.dynamics.kernels import add_product, apply_phi, forward
+from ratecore.rate.dynamics.kernels import States, Units, add_product, apply_phi, forward
 from ratecore.rate.training import Training
 from ratecore.rate.updates import make_updates
 training = Training(RunSettings(network={"N": 50}))
@@ -78,12 +78,13 @@ if sys.argv[1] == "after others":
     one, some = torch.ones(50).numpy(), torch.ones(20, 50).numpy()
     apply_phi(one, 0, one.copy())
     add_product(torch.ones(50, 50).numpy(), one, one.copy())
-    forward(torch.ones(50, 50).numpy(), some, some, one, 0, torch.zeros(21, 50).numpy(), torch.zeros(21, 50).numpy(), some.copy())
+    states = States(torch.zeros(21, 50).numpy(), torch.zeros(21, 50).numpy(), some.copy())
+    forward(torch.ones(50, 50).numpy(), Units(one, one, one[:1], 0), some, some, states)
 for _ in range(3):
     trials, x0, noise = training.draw()
     training.took(updates.update(trials.u, trials.z, x0, noise))
 print(hashlib.sha256(training.result.net.w.detach().numpy().tobytes()).hexdigest())
-"""  # noqa: E501
+"""
 
 
 def test_numbers_do_not_depend_on_what_was_compiled_or_loaded_before(tmp_path):

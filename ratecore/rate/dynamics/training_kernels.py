@@ -39,7 +39,7 @@ class Objective(NamedTuple):
 
     Attributes:
         loss: code of the loss, see `LOSS_CODES`.
-        share: 1 / trials of the update, in the arrays' precision.
+        share: 1 / trials of the update, unitless, in the arrays' precision.
     """
 
     loss: int
@@ -78,7 +78,9 @@ class Space(NamedTuple):
     """Room for one trial, used again by the next; unitless.
 
     Attributes:
-        x, r, h: as in `States`; the trial starts from x[0].
+        x: as in `States` (T, N); the trial starts from x[0].
+        r: as in `States` (T, N).
+        h: as in `States` (T-1, N).
         o: outputs (T-1,).
         go: their gradient (T-1,).
         a: alpha * dL/dx[t] (T-1, N), t = 1 .. T-1.
@@ -208,9 +210,11 @@ class AdamConstants(NamedTuple):
     """The numbers of one update, in the parameters' precision; unitless.
 
     Attributes:
-        rate: learning rate / (1 - beta1^k) at step k.
-        root: sqrt(1 - beta2^k).
-        beta1, beta2, eps: as `ratecore.rate.adam` has them.
+        rate: learning rate / (1 - beta1^k) at step k, unitless.
+        root: sqrt(1 - beta2^k), unitless.
+        beta1: decay of the first moment, as in `ratecore.rate.adam`.
+        beta2: decay of the second moment.
+        eps: added to the root of the second moment.
     """
 
     rate: float

@@ -1,0 +1,249 @@
+"""Compiled loops of one step of a spiking network: membranes, spikes and readout (docs/model.md 5.2 and 5.3).
+
+Spikes are rare, at most a few per thousand steps of a unit, so a step is plain arithmetic along the units, and only
+units that fired touch their outgoing connections.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ratecore.system.compilation import compiled
+
+LIF, QIF = 0, 1
+NOTHING = 1e-200  # below it a filter's state is 0
+
+
+class Cell(NamedTuple):
+    """Numbers that all units and steps share.
+
+    Attributes:
+        model: LIF or QIF.
+        gain: dt / tau_m, unitless.
+        dead: refractory steps.
+        threshold: of the membrane potential, mV.
+        reset: membrane potential after a spike, mV.
+        peak: membrane potential that is recorded at a spike, mV.
+        dt: LIF step, s.
+        rise: factor of a synapse's rising part per step; 0 for the single filter.
+        noise_sd: SD of the noise per step, mV.
+        columns: steps per column of the input.
+        every: steps between outputs, a divisor of `columns`.
+        skip: first steps whose spikes are not counted.
+    """
+
+    model: int
+    gain: float
+    dead: int
+    threshold: float
+    reset: float
+    peak: float
+    dt: float
+    rise: float
+    noise_sd: float
+    columns: int
+    every: int
+    skip: int
+
+
+class Wiring(NamedTuple):
+    """A network at lambda = 1, by its live connections.
+
+    Attributes:
+        start: of unit j the connections start[j] to start[j + 1] - 1 leave it (N+1,).
+        index: receiving unit of each connection (C,).
+        value: what a spike adds there (C,), mV/s with a double filter, else mV.
+        decay: factor of synapses onto a unit and of its filtered rate (N,), per step.
+        to_r: what a spike adds to r d steps later (every, N), spikes/s.
+        to_hr: the same for the rising part hr of r (every, N), spikes/s^2.
+        keep_r: over `every` steps r becomes keep_r r + from_hr hr (N,), unitless.
+        from_hr: see `keep_r` (N,), s.
+        keep_hr: over `every` steps hr becomes keep_hr hr (N,), unitless.
+        w_out: readout weights (N,), unitless.
+        b_out: readout bias, unitless; 0 when it is not used.
+    """
+
+    start: Int[np.ndarray, " _"]
+    index: Int[np.ndarray, " C"]  # type: ignore[assignment]  # hides tuple.index, which nothing needs
+    value: Float[np.ndarray, " C"]
+    decay: Float[np.ndarray, " N"]
+    to_r: Float[np.ndarray, "every N"]
+    to_hr: Float[np.ndarray, "every N"]
+    keep_r: Float[np.ndarray, " N"]
+    from_hr: Float[np.ndarray, " N"]
+    keep_hr: Float[np.ndarray, " N"]
+    w_out: Float[np.ndarray, " N"]
+    b_out: float
+
+
+@compiled
+def spread(
+    cell: Cell,
+    wiring: Wiring,
+    inverse: float,
+    v: Float[np.ndarray, " N"],
+    ready: Float[np.ndarray, " N"],
+    h: Float[np.ndarray, " N"],
+    in_r: Float[np.ndarray, " N"],
+    in_hr: Float[np.ndarray, " N"],
+    step: int,
+    count: Int[np.ndarray, " N"],
+) -> None:
+    """Reset the units above threshold, begin their refractory period and send their spikes.
+
+    Args:
+        cell: numbers that all units share.
+        wiring: the network.
+        inverse: 1 / lambda, unitless.
+        v: membrane potentials (N,), mV, updated.
+        ready: last step of each unit's refractory period (N,), steps, updated.
+        h: rising part of the currents (N,), mV/s, or the currents, mV, with a single filter; updated.
+        in_r: what came to r since the last output (N,), spikes/s, updated.
+        in_hr: what came to hr since the last output (N,), spikes/s^2, updated.
+        step: from 1.
+        count: spikes of each unit so far (N,), updated.
+
+    Source:
+        docs/model.md 5.2 and 5.3.
+    """
+    left = (cell.every - step % cell.every) % cell.every  # steps from here to the next output
+    for j in range(v.size):
+        if v[j] >= cell.threshold:
+            v[j] = cell.reset
+            ready[j] = step + cell.dead
+            in_r[j] += wiring.to_r[left, j]
+            in_hr[j] += wiring.to_hr[left, j]
+            if step > cell.skip:
+                count[j] += 1
+            for k in range(wiring.start[j], wiring.start[j + 1]):
+                h[wiring.index[k]] += inverse * wiring.value[k]
+
+
+@compiled
+def read_out(
+    wiring: Wiring,
+    inverse: float,
+    r: Float[np.ndarray, " N"],
+    hr: Float[np.ndarray, " N"],
+    in_r: Float[np.ndarray, " N"],
+    in_hr: Float[np.ndarray, " N"],
+) -> float:
+    """Advance the filtered rates by `every` steps and compute the output.
+
+    Args:
+        wiring: the network.
+        inverse: 1 / lambda, unitless.
+        r: filtered rates (N,), spikes/s, updated.
+        hr: their rising part (N,), spikes/s^2, updated.
+        in_r: what came to r since the last output (N,), spikes/s, set to 0.
+        in_hr: what came to hr since the last output (N,), spikes/s^2, set to 0.
+
+    Returns:
+        the output, unitless.
+
+    Source:
+        docs/model.md 5.3.
+    """
+    total = 0.0
+    for j in range(r.size):
+        r[j] = wiring.keep_r[j] * r[j] + wiring.from_hr[j] * hr[j] + in_r[j]
+        hr[j] = wiring.keep_hr[j] * hr[j] + in_hr[j]
+        in_r[j] = 0.0
+        in_hr[j] = 0.0
+        total += wiring.w_out[j] * r[j]
+    return inverse * total + wiring.b_out
+
+
+@compiled
+def move_leaky(
+    v: Float[np.ndarray, " N"],
+    ipsc: Float[np.ndarray, " N"],
+    now: Float[np.ndarray, " N"],
+    ready: Float[np.ndarray, " N"],
+    eta: Float[np.ndarray, " N"],
+    gain: float,
+    time: float,
+    threshold: float,
+) -> int:
+    """Advance the membranes of LIF units by a step.
+
+    Args:
+        v: membrane potentials (N,), mV, updated.
+        ipsc: synaptic currents (N,), mV.
+        now: external input (N,), mV.
+        ready: last step of each unit's refractory period (N,), steps.
+        eta: noise (N,), mV.
+        gain: dt / tau_m, unitless.
+        time: the step, from 1, in steps.
+        threshold: mV.
+
+    Returns:
+        number of units that reach the threshold.
+
+    Source:
+        docs/model.md 5.2, equation 8.
+    """
+    fired = 0
+    for j in range(v.size):
+        slope = gain * ((ipsc[j] + now[j]) - v[j]) if time > ready[j] else 0.0
+        v[j] = v[j] + slope + np.float64(eta[j])
+        fired += v[j] >= threshold
+    return fired
+
+
+@compiled
+def move_quadratic(
+    v: Float[np.ndarray, " N"],
+    ipsc: Float[np.ndarray, " N"],
+    now: Float[np.ndarray, " N"],
+    ready: Float[np.ndarray, " N"],
+    eta: Float[np.ndarray, " N"],
+    gain: float,
+    time: float,
+    threshold: float,
+) -> int:
+    """Advance the membranes of QIF units by a step.
+
+    Args:
+        v: membrane potentials (N,), mV, updated.
+        ipsc: synaptic currents (N,), mV.
+        now: external input (N,), mV.
+        ready: last step of each unit's refractory period (N,), steps.
+        eta: noise (N,), mV.
+        gain: dt / tau_m, unitless.
+        time: the step, from 1, in steps.
+        threshold: mV.
+
+    Returns:
+        number of units that reach the threshold.
+
+    Source:
+        docs/model.md 5.2, equation 8.
+    """
+    fired = 0
+    for j in range(v.size):
+        slope = gain * (v[j] * v[j] + (ipsc[j] + now[j])) if time > ready[j] else 0.0
+        v[j] = v[j] + slope + np.float64(eta[j])
+        fired += v[j] >= threshold
+    return fired
+
+
+@compiled
+def forget(state: Float[np.ndarray, "7 N"]) -> None:
+    """Set entries of h and hr that have decayed to almost nothing to 0.
+
+    Without spikes they would become denormal numbers after 1.4 s, which make processors many times slower.
+
+    Args:
+        state: see `ratecore.spiking.kernels.advance` (7, N), mV, mV/s, spikes/s; updated.
+
+    Source: none
+    """
+    for row in (2, 4):
+        values = state[row]
+        for j in range(values.size):
+            if abs(values[j]) < NOTHING:
+                values[j] = 0.0
