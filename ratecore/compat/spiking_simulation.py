@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ratecore.compat.aliases import accepts
 from ratecore.compat.spiking_arguments import number, plain_content, seed_of
-from ratecore.rate.network import check_lesion
+from ratecore.rate.lesions import check_lesion
 from ratecore.settings.base import shown
 from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking.exploration import SYNAPSES, lesioned

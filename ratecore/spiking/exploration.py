@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ratecore.rate.network import check_lesion
+from ratecore.rate.lesions import check_lesion
 from ratecore.settings.spiking import SpikingSettings, StimulationSettings
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.source import RateModel
