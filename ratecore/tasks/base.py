@@ -263,6 +263,8 @@ class AbstractTask(ABC):
 
     def _known_label(self, label: object) -> str | int:
         """The one of `_labels` that equals `label`. Raises ValueError when none does."""
+        if type(label) is int and label in self._labels:  # asked at every trial of a training
+            return label
         plain = label.item() if isinstance(label, np.ndarray | np.generic) and label.size == 1 else label
         if isinstance(plain, str | int | float):
             for known in self._labels:

@@ -166,10 +166,11 @@ def collect(task: AbstractTask, drawn: Iterable[tuple[str | None, Any, Any]]) ->
             values.check_label(task, method, kind, label)
     targets = [target_of(task, label, kind) for kind, label in pairs]
     u, z = _stacked(stimuli, shape_of_u), _stacked(targets, shape_of_z)
-    for name, batch, each in ((method, u, stimuli), ("generate_target", z, targets)):
-        if not values.finite(batch):
-            k = next(k for k, array in enumerate(each) if not values.finite(array))
-            raise values.not_finite(task, name, types[k], each[k])
+    if not (values.finite(u) and values.finite(z)):
+        for name, arrays in ((method, stimuli), ("generate_target", targets)):
+            for kind, array in zip(types, arrays, strict=True):
+                if not values.finite(array):
+                    raise values.not_finite(task, name, kind, array)
     return Trials(u, z, list(labels), [condition_of(task, kind, label) for kind, label in pairs])
 
 
@@ -180,8 +181,6 @@ def _is_plain(array: object, shape: tuple[int, ...]) -> bool:
 
 def _stacked(arrays: list[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Arrays of one shape as a float64 copy (B, *shape)."""
-    if any(array.dtype != np.float64 for array in arrays):
-        return np.stack(arrays).astype(np.float64, copy=False)
     batch = np.empty((len(arrays), *shape))  # np.stack takes several times as long for one short trial
     for k, array in enumerate(arrays):
         batch[k] = array
