@@ -6,7 +6,7 @@ import jaxtyping
 import pytest
 
 # Modules whose shapes and types beartype checks in all calls within the test process. Left out are rate, spiking.source
-# and spiking.lif (their own checks are tested with wrong arrays), spiking.kernels, system.noise and system.scalar (Numba
+# and spiking.lif (their own checks are tested with wrong arrays), spiking.kernels, system.noise, system.scalar (Numba
 # compiles no checks), settings (pydantic checks them), and modules that name types which only type checkers import
 # (system.arrays, and what handles users' tasks).
 SHAPES_CHECKED = [
