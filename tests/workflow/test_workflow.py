@@ -361,7 +361,7 @@ def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
     checkout.configure(grid={**grid, "N": [14]}, task_settings=SMALL["task_settings"]["go-nogo"], convert=False)
     said = checkout.snakemake("--until", "summarize").stdout
     (kept,) = (checkout.results / "earlier").iterdir()
-    assert f"kept, with its configuration, in {kept.relative_to(tmp_path)}/" in said
+    assert f"and its configuration are kept in {kept.relative_to(tmp_path)}/" in said
     assert (kept / "summary.csv").read_text() == first and len(checkout.rows()) == 1
     assert yaml.safe_load((kept / "config.yaml").read_text())["grid"] == grid
     assert yaml.safe_load((checkout.results / "config.yaml").read_text())["grid"]["N"] == [14]
