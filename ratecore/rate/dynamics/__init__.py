@@ -1,26 +1,49 @@
-"""x, r and o from parameters, stimulus and noise: one interface, two engines (torch, and fused for the CPU)."""
+"""Computes x, r and o from parameters, stimulus and noise, with one of two engines: torch, or fused (CPU only)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
-from ratecore.rate.network import NOISE_SD, X0_SD, activation_function, is_standard
+from ratecore.rate.network import NOISE_SD, X0_SD, RateNetwork, activation_function, is_standard
 from ratecore.system.arrays import STEPS, tensor_of
 
-LANES_PAY = 6  # from so many trials on, running them side by side costs less than one by one
-DENSE = 0.5  # with more of the connections alive, dense matrix products are faster in large networks
+LANES_PAY = 6  # from this number of trials on, running them side by side is faster than one by one
+DENSE = 0.5  # above this fraction of live connections, dense matrix products are faster in large networks
+
+# x, r, outside, keep, W_t -> x, r of the next step; see `stacked_step`
+Step = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]
+]
+# x, r and o
+Activity = tuple[Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*K B T-1"]]
 
 
-def trial_noise(generators, T: int, N: int, dtype=torch.float32, device="cpu"):
-    """The randomness of trials (docs/model.md 1), each from its own generator.
+def trial_noise(
+    generators: Sequence[np.random.Generator],
+    T: int,
+    N: int,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> tuple[Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
+    """Draw the first state and the noise of trials, each from its own generator.
 
     Args:
-        generators: B numpy generators.   T, N: steps, units.
+        generators: B numpy generators.
+        T: steps.
+        N: units.
+        dtype: of the results; the numbers are the same for every dtype, in single precision.
+        device: of the results.
 
     Returns:
-        x0 (B, N) ~ N(0, 0.01^2), noise (B, T-1, N) ~ N(0, 0.1^2); noise[:, t-1] is added to x[t]. The same numbers,
-        to single precision, for every dtype.
+        x0 (B, N) ~ N(0, 0.01^2) and noise (B, T-1, N) ~ N(0, 0.1^2), unitless; noise[:, t-1] is added to x[t].
+
+    Source:
+        docs/model.md 1.1.
     """
     from ratecore.system.noise import normal  # compiled on first use
 
@@ -32,100 +55,183 @@ def trial_noise(generators, T: int, N: int, dtype=torch.float32, device="cpu"):
     drawn = torch.from_numpy(x0), torch.from_numpy(noise)
     if dtype == torch.float32 and torch.device(device).type == "cpu":
         return drawn
-    return tuple(v.to(device=device, dtype=dtype) for v in drawn)
+    return drawn[0].to(device=device, dtype=dtype), drawn[1].to(device=device, dtype=dtype)
 
 
-def draw_noise(batch: int, T: int, N: int, rng=None, dtype=torch.float32, device="cpu"):
-    """The randomness of a batch of trials from one numpy generator or seed (None: fresh entropy), as `trial_noise`."""
+def draw_noise(
+    batch: int,
+    T: int,
+    N: int,
+    rng: np.random.Generator | int | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> tuple[Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
+    """Draw the first state and the noise of a batch of trials from one generator, as `trial_noise`.
+
+    Args:
+        batch: number of trials B.
+        T: steps.
+        N: units.
+        rng: numpy generator or seed; None for fresh entropy.
+        dtype: of the results.
+        device: of the results.
+
+    Returns:
+        x0 (B, N) and noise (B, T-1, N), unitless.
+
+    Source:
+        docs/model.md 1.1.
+    """
     rng = np.random.default_rng(rng)
     return trial_noise([rng] * batch, T, N, dtype, device)
 
 
-def readout(r, w_out, b_out):
-    """o (B, T) of rates r (B, T, N) by w_out (1, N), b_out (1,); of K networks all have a leading K."""
+def readout(
+    r: Float[torch.Tensor, "*K B T N"], w_out: Float[torch.Tensor, "*K 1 N"], b_out: Float[torch.Tensor, "*K 1"]
+) -> Float[torch.Tensor, "*K B T"]:
+    """Compute the outputs from the firing rates. For K networks, all arrays have a leading dimension K.
+
+    Args:
+        r: rates (B, T, N), unitless.
+        w_out: readout weights (1, N), unitless.
+        b_out: readout bias (1,), unitless.
+
+    Returns:
+        o (B, T), unitless.
+
+    Source:
+        docs/model.md 1.1, equation 3.
+    """
     if w_out.ndim == 2:
         return r @ w_out[0] + b_out
     return (r @ w_out[:, None].mT)[..., 0] + b_out[..., None]
 
 
-def outputs_of_all_steps(r, o, w_out, b_out):
-    """The outputs of a trial with that of its first state, from which training takes no loss, before them.
+def outputs_of_all_steps(
+    r: Float[torch.Tensor, "*K B T N"],
+    o: Float[torch.Tensor, "*K B T-1"],
+    w_out: Float[torch.Tensor, "*K 1 N"],
+    b_out: Float[torch.Tensor, "*K 1"],
+) -> Float[torch.Tensor, "*K B T"]:
+    """Prepend the output of the first state, which is not part of the loss, to the outputs of trials.
+
+    For K networks, all arrays have a leading dimension K.
 
     Args:
         r: rates (B, T, N), unitless.
         o: outputs (B, T-1) of the steps after the first, unitless.
-        w_out: (1, N), unitless.
-        b_out: (1,), unitless. Of K networks all four have a leading K.
+        w_out: readout weights (1, N), unitless.
+        b_out: readout bias (1,), unitless.
 
     Returns:
-        (B, T), of K networks (K, B, T); unitless.
+        (B, T), unitless.
 
     Source:
-        docs/model.md 1.
+        docs/model.md 1.1, equation 3.
     """
     return torch.cat([readout(r[..., :1, :], w_out, b_out), o], -1)
 
 
-def stacked_step(activation):
-    """One step of stacked networks as a function that `torch.compile` can take.
+def stacked_step(activation: str) -> Step:
+    """Make a function for one step of K stacked networks that `torch.compile` accepts.
 
     Args:
         activation: name of phi.
 
     Returns:
-        step(x, r, outside, keep, W_t) -> x, r of the next step: x, r, outside (K, B, N); keep = 1 - alpha (K, 1, N);
-        W_t (K, N, N), the transposed effective weights with each unit's alpha in its column.
+        step(x, r, outside, keep, W_t), which returns x and r of the next step. x, r and outside have shape (K, B, N),
+        keep = 1 - alpha (K, 1, N), and W_t (K, N, N), the transposed effective weights times alpha of the receiving
+        unit; all unitless.
+
+    Source:
+        docs/model.md 1.1, equations 1 and 2.
     """
     phi = activation_function(activation)
 
-    def step(x, r, outside, keep, W_t):
+    def step(
+        x: torch.Tensor, r: torch.Tensor, outside: torch.Tensor, keep: torch.Tensor, W_t: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         x = torch.baddbmm(torch.addcmul(outside, keep, x), r, W_t)
         return x, phi(x)
 
     return step
 
 
-def torch_engine(W, drive, alpha, activation, x0, noise, w_out, b_out, step=None):
-    """The equations of docs/model.md 1, step by step in torch: of one network, or of K networks in one batched program.
+def torch_engine(
+    W: Float[torch.Tensor, "*K N N"],
+    drive: Float[torch.Tensor, "*K B T-1 N"],
+    alpha: Float[torch.Tensor, "*K N"],
+    activation: str,
+    x0: Float[torch.Tensor, "*K B N"],
+    noise: Float[torch.Tensor, "*K B T-1 N"],
+    w_out: Float[torch.Tensor, "*K 1 N"],
+    b_out: Float[torch.Tensor, "*K 1"],
+    step: Step | None = None,
+) -> Activity:
+    """Simulate trials of one network, or of K networks in one batched program, step by step in torch.
+
+    For K networks, all arrays have a leading dimension K, such as W (K, N, N).
 
     Args:
-        W: effective weights (N, N).   drive: W_in u (B, T-1, N), of u[0] .. u[T-2].   alpha: (N,).
+        W: effective weights (N, N), unitless.
+        drive: W_in u of u[0] .. u[T-2], (B, T-1, N), unitless.
+        alpha: step divided by decay time (N,), a fraction.
         activation: name of phi.
-        x0: (B, N).   noise: (B, T-1, N).   w_out: (1, N).   b_out: (1,).
-            Of K networks each of these has a leading K, such as W (K, N, N).
-        step: `stacked_step(activation)`, or the same compiled; used with K networks only.
+        x0: synaptic currents at the first step (B, N), unitless.
+        noise: (B, T-1, N), unitless.
+        w_out: readout weights (1, N), unitless.
+        b_out: readout bias (1,), unitless.
+        step: `stacked_step(activation)`, compiled or not; used for K networks only.
 
     Returns:
-        x, r (B, T, N), o (B, T-1); of K networks with a leading K.
+        x and r (B, T, N), o (B, T-1); unitless.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
     """
     phi, stacked = activation_function(activation), W.ndim == 3
+    step = step or stacked_step(activation)
     if stacked:
-        alpha, step = alpha[:, None], step or stacked_step(activation)
-        # With alpha in the weights a step is a product that adds, and phi: the calls are what a GPU waits for.
+        alpha = alpha[:, None]
+        # With alpha in the weights, a step is one fused product and sum, and phi: few calls, which limit a GPU's speed.
         W_t = (alpha.mT * W).mT
     else:
         W_t = W.T
-    x, r, keep = [x0], [phi(x0)], 1 - alpha
-    # Without the recurrent part, so that each step is one matrix product and one sum. Taken apart at once: a slice a
-    # step would cost a gradient of all steps a step.
+    xs, rs, keep = [x0], [phi(x0)], 1 - alpha
+    # All but the recurrent part, so that each step is one matrix product and one sum. Split in one call: slicing at
+    # each step would make a gradient of full length per step.
     for outside in (alpha.unsqueeze(-2) * drive + noise).unbind(-2):
         if stacked:
-            next_x, next_r = step(x[-1], r[-1], outside, keep, W_t)
+            next_x, next_r = step(xs[-1], rs[-1], outside, keep, W_t)
         else:
-            next_x = keep * x[-1] + alpha * (r[-1] @ W_t) + outside
+            next_x = keep * xs[-1] + alpha * (rs[-1] @ W_t) + outside
             next_r = phi(next_x)
-        x.append(next_x)
-        r.append(next_r)
-    x, r = torch.stack(x, -2), torch.stack(r, -2)
+        xs.append(next_x)
+        rs.append(next_r)
+    x, r = torch.stack(xs, -2), torch.stack(rs, -2)
     return x, r, readout(r[..., 1:, :], w_out, b_out)
 
 
-def compiled_loops_take(net) -> bool:
-    """Whether the compiled loops can run this network: on the CPU, in single or double precision."""
+def compiled_loops_take(net: RateNetwork) -> bool:
+    """Tell whether the compiled loops can run a network.
+
+    Args:
+        net: the network.
+
+    Returns:
+        Whether it is on the CPU in single or double precision.
+    """
     return net.w.device.type == "cpu" and net.w.dtype in (torch.float32, torch.float64)
 
 
-def _trials(net, stim, x0, noise, rng=None, finite: bool = True):
+def _trials(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
+    x0: Float[torch.Tensor, "B N"] | ArrayLike | None,
+    noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike | None,
+    rng: np.random.Generator | int | None = None,
+    finite: bool = True,
+) -> tuple[Float[torch.Tensor, "B n_in T"], Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
     """Checked stim (B, n_in, T), x0 (B, N) and noise (B, T-1, N) as tensors of the network's dtype and device."""
     dtype, device = net.w.dtype, net.w.device
     stim = tensor_of("stim", stim, (("B", 0), net.w_in.shape[1], STEPS), dtype, device, finite)
@@ -137,55 +243,96 @@ def _trials(net, stim, x0, noise, rng=None, finite: bool = True):
     return stim, x0, tensor_of("noise", noise, (B, T - 1, net.N), dtype, device, finite)
 
 
-def outputs(net, stim, x0, noise, *, finite: bool = True):
-    """Outputs of a batch of trials without gradients; the states are not kept.
+def outputs(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
+    x0: Float[torch.Tensor, "B N"] | ArrayLike | None,
+    noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike | None,
+    *,
+    finite: bool = True,
+) -> Float[torch.Tensor, "B T"]:
+    """Compute the outputs of a batch of trials without gradients; the states are not kept.
 
     Args:
-        net, stim (B, n_in, T), x0 (B, N), noise (B, T-1, N): as in `run`.
-        finite: whether these are checked for NaN and infinity; not needed for what `draw_trials` gives.
+        net: the network.
+        stim: stimuli (B, n_in, T), unitless.
+        x0: synaptic currents at the first step (B, N), unitless; drawn when None.
+        noise: (B, T-1, N), unitless; drawn when None.
+        finite: whether NaN and infinity in the arrays are refused; not needed for the results of `draw_trials`.
 
     Returns:
-        o (B, T) tensor, o[:, 0] the readout of r[0].
+        o (B, T), unitless; o[:, 0] is the readout of r[0].
 
     Raises:
         ValueError: as in `run`.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
     """
-    stim, x0, noise = _trials(net, stim, x0, noise, None, finite)
+    trials = _trials(net, stim, x0, noise, None, finite)
     with torch.no_grad():
-        if is_standard(net) and compiled_loops_take(net) and len(stim) >= LANES_PAY:
+        if is_standard(net) and compiled_loops_take(net) and len(trials[0]) >= LANES_PAY:
             from ratecore.rate.dynamics.lanes import LiveMatrix, outputs_over  # compiled on first use
 
             live = LiveMatrix.of(net.effective_weights())
             if live.share < DENSE:
-                return torch.from_numpy(outputs_over(live, net, stim, x0, noise))
-        _, r, o = _run(net, stim, x0, noise)
+                return torch.from_numpy(outputs_over(live, net, *trials))
+        _, r, o = _run(net, *trials)
         return outputs_of_all_steps(r, o, net.w_out, net.b_out)
 
 
-def run(net, stim, *, x0=None, noise=None, rng=None, taus=None, activation=None, DeltaT=1, engine=None,
-        finite=True):  # fmt: skip
-    """Runs a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
+def run(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
+    *,
+    x0: Float[torch.Tensor, "B N"] | ArrayLike | None = None,
+    noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+    taus: ArrayLike | None = None,
+    activation: str | None = None,
+    DeltaT: float = 1,
+    engine: str | None = None,
+    finite: bool = True,
+) -> Activity:
+    """Simulate a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
 
     Args:
-        net: a network with `effective_weights`, `time_constants`, w_in, w_out, b_out.
-        stim: (B, n_in, T).   x0: (B, N).   noise: (B, T-1, N); both drawn from `rng` when None.
-        taus: one or two time constants in steps in place of the network's.
-        activation: name in place of the network's.
-        DeltaT: step of integration; alpha = DeltaT / tau.
-        engine: 'torch', 'fused' (CPU only) or None, the fastest for the network's device.
-        finite: whether stim, x0 and noise are checked for NaN and infinity.
+        net: the network.
+        stim: stimuli (B, n_in, T), unitless.
+        x0: synaptic currents at the first step (B, N), unitless; drawn from `rng` when None.
+        noise: (B, T-1, N), unitless; drawn from `rng` when None.
+        rng: numpy generator or seed; None for fresh entropy.
+        taus: (tau,) or (tau_min, tau_max), steps, in place of the network's own.
+        activation: name of phi, in place of the network's own.
+        DeltaT: step of integration, steps; alpha = DeltaT / tau.
+        engine: 'torch', 'fused' (CPU only), or None for the fastest on the network's device.
+        finite: whether NaN and infinity in stim, x0 and noise are refused.
 
     Returns:
-        x (B, T, N), r (B, T, N), o (B, T-1).
+        x and r (B, T, N), o (B, T-1); unitless.
 
     Raises:
-        ValueError: a shape that does not fit, no real numbers, NaN or infinity, or a time constant below DeltaT.
+        ValueError: an array has the wrong shape, is not of real numbers, or contains NaN or infinity; a time constant
+            is below DeltaT; or the activation or engine is unknown or cannot run the network.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
     """
-    return _run(net, *_trials(net, stim, x0, noise, rng, finite), taus, activation, DeltaT, engine)
+    trials = _trials(net, stim, x0, noise, rng, finite)
+    return _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
 
 
-def _run(net, stim, x0, noise, taus=None, activation=None, DeltaT=1, engine=None):
-    """`run` of trials that `_trials` has checked."""
+def _run(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"],
+    x0: Float[torch.Tensor, "B N"],
+    noise: Float[torch.Tensor, "B T-1 N"],
+    taus: ArrayLike | None = None,
+    activation: str | None = None,
+    DeltaT: float = 1,
+    engine: str | None = None,
+) -> Activity:
+    """`run` for trials that `_trials` has checked."""
     w, (B, _, T) = net.w, stim.shape
     tau = net.time_constants(taus)
     shortest = float(tau.detach().min())
@@ -198,7 +345,7 @@ def _run(net, stim, x0, noise, taus=None, activation=None, DeltaT=1, engine=None
         raise ValueError(f"unknown engine '{engine}'; allowed: torch, fused")
     if engine == "fused" and not compiled_loops_take(net):
         raise ValueError(f"engine 'fused' runs float32 and float64 on the CPU; the network is {w.dtype} on {w.device}")
-    # Without gradients many trials together are cheaper as one matrix product a step than one after another.
+    # Without gradients, one matrix product per step for many trials is faster than running them one by one.
     batched = B >= 8 and not torch.is_grad_enabled()
     if engine == "fused" or (engine is None and compiled_loops_take(net) and not batched):
         from ratecore.rate.dynamics.fused import fused_engine as simulate  # compiled on first use

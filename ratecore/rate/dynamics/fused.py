@@ -1,21 +1,37 @@
-"""The fused CPU engine behind a torch `autograd.Function`: the numbers of the torch engine, without its overhead."""
+"""The fused CPU engine as a torch `autograd.Function`: the results of the torch engine without its overhead."""
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
+from jaxtyping import Float
 
 from ratecore.rate.dynamics import kernels
 from ratecore.system.arrays import tensor_of
 
 
-def _units(alpha, w_out, b_out, code: int) -> kernels.Units:
-    """What loops read of alpha (N,), w_out (1, N) and b_out (1,)."""
-    return kernels.Units(*(v.detach().contiguous().numpy() for v in (alpha, w_out[0], b_out)), code)
+def _units(
+    alpha: Float[torch.Tensor, " N"], w_out: Float[torch.Tensor, "1 N"], b_out: Float[torch.Tensor, " 1"], code: int
+) -> kernels.Units:
+    """The parameters as arrays for the loops."""
+    of_alpha, of_w_out, of_b_out = (v.detach().contiguous().numpy() for v in (alpha, w_out[0], b_out))
+    return kernels.Units(of_alpha, of_w_out, of_b_out, code)
 
 
 class _Trials(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, W, drive, alpha, code, x0, noise, w_out, b_out):
+    def forward(
+        ctx: Any,
+        W: torch.Tensor,
+        drive: torch.Tensor,
+        alpha: torch.Tensor,
+        code: int,
+        x0: torch.Tensor,
+        noise: torch.Tensor,
+        w_out: torch.Tensor,
+        b_out: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         B, steps, N = drive.shape
         x, r = (drive.new_empty(B, steps + 1, N) for _ in range(2))
         h = torch.empty_like(drive)
@@ -31,7 +47,7 @@ class _Trials(torch.autograd.Function):
         return x, r, r[:, 1:] @ w_out[0] + b_out
 
     @staticmethod
-    def backward(ctx, gx, gr, go):
+    def backward(ctx: Any, gx: Any, gr: Any, go: Any) -> tuple[torch.Tensor | None, ...]:
         W, alpha, x, r, h, w_out, b_out = ctx.saved_tensors
         B, T, N = x.shape
         with_states = gx is not None or gr is not None
@@ -55,17 +71,52 @@ class _Trials(torch.autograd.Function):
         return g_W, a if need[1] else None, g_alpha, None, g_x0, g_noise, g_w_out, go.sum().reshape(1)
 
 
-def fused_engine(W, drive, alpha, activation, x0, noise, w_out, b_out):
-    """The equations of docs/model.md 1 in compiled loops; arguments and results as `torch_engine`, on the CPU only.
+def fused_engine(
+    W: Float[torch.Tensor, "N N"],
+    drive: Float[torch.Tensor, "B T-1 N"],
+    alpha: Float[torch.Tensor, " N"],
+    activation: str,
+    x0: Float[torch.Tensor, "B N"],
+    noise: Float[torch.Tensor, "B T-1 N"],
+    w_out: Float[torch.Tensor, "1 N"],
+    b_out: Float[torch.Tensor, " 1"],
+) -> tuple[Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T-1"]]:
+    """Simulate trials in compiled loops, as `torch_engine` for one network, on the CPU only.
+
+    NaN and infinity in the arguments are not checked.
+
+    Args:
+        W: effective weights (N, N), unitless.
+        drive: W_in u of u[0] .. u[T-2], (B, T-1, N), unitless.
+        alpha: step divided by decay time (N,), a fraction.
+        activation: name of phi.
+        x0: synaptic currents at the first step (B, N), unitless.
+        noise: (B, T-1, N), unitless.
+        w_out: readout weights (1, N), unitless.
+        b_out: readout bias (1,), unitless.
+
+    Returns:
+        x and r (B, T, N), o (B, T-1); unitless.
 
     Raises:
-        ValueError: names the array whose shape does not fit; NaN and infinity are not looked for.
+        ValueError: an array has the wrong shape; names the array.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
     """
     N, (B, steps, _) = len(W), drive.shape
-    shapes = {"W": (N, N), "drive": (B, steps, N), "alpha": (N,), "x0": (B, N), "noise": (B, steps, N),
-              "w_out": (1, N), "b_out": (1,)}  # fmt: skip
+    shapes: dict[str, tuple[int, ...]] = {
+        "W": (N, N),
+        "drive": (B, steps, N),
+        "alpha": (N,),
+        "x0": (B, N),
+        "noise": (B, steps, N),
+        "w_out": (1, N),
+        "b_out": (1,),
+    }
     given = zip(shapes.items(), (W, drive, alpha, x0, noise, w_out, b_out), strict=True)
     W, drive, alpha, x0, noise, w_out, b_out = (
         tensor_of(name, value, shape, W.dtype, W.device, finite=False) for (name, shape), value in given
     )
-    return _Trials.apply(W, drive, alpha, kernels.CODES[activation], x0, noise, w_out, b_out)
+    results = _Trials.apply(W, drive, alpha, kernels.CODES[activation], x0, noise, w_out, b_out)
+    return cast(tuple[torch.Tensor, torch.Tensor, torch.Tensor], results)

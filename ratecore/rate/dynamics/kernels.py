@@ -1,7 +1,7 @@
-"""Compiled loops of the fused CPU engine: all T steps of a trial in one call, one thread, weights in cache.
+"""Compiled loops of the fused CPU engine: all T steps of a trial in one call, on one thread, with the weights in cache.
 
-Numba compiles them once a machine and caches them on disk. Every number keeps the arrays' precision: a Python literal
-in a loop would make float32 arithmetic float64.
+Numba compiles them once per machine and caches them on disk. All numbers keep the precision of the arrays: a Python
+literal in a loop would turn float32 arithmetic into float64.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from ratecore.system.compilation import compiled
 from ratecore.system.scalar import exp_of_negative, log1p_of_fraction
@@ -18,10 +19,10 @@ CODES = {"sigmoid": SIGMOID, "clipped_relu": CLIPPED_RELU, "softplus": SOFTPLUS}
 
 
 class Units(NamedTuple):
-    """What a network is to the loops besides its connections.
+    """The parameters of a network other than its connections.
 
     Attributes:
-        alpha: step over decay time (N,), a fraction.
+        alpha: step divided by decay time (N,), a fraction.
         w_out: readout weights (N,), unitless.
         b_out: readout bias (1,), unitless.
         phi: code of the activation, see `CODES`.
@@ -34,12 +35,12 @@ class Units(NamedTuple):
 
 
 class States(NamedTuple):
-    """A trial under way; unitless.
+    """The states of one trial.
 
     Attributes:
-        x: (T, N).
-        r: phi(x), (T, N).
-        h: W r + W_in u, (T-1, N), of the steps before the last.
+        x: synaptic currents (T, N), unitless.
+        r: firing rates phi(x) (T, N), unitless.
+        h: total input W r + W_in u (T-1, N) of all steps but the last, unitless.
     """
 
     x: np.ndarray
@@ -48,12 +49,12 @@ class States(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """Gradients that come from a trial's results; unitless.
+    """Gradients of the loss with respect to the results of a trial.
 
     Attributes:
-        o: of the outputs, (T-1,).
-        x: of x, (T, N); (0, 0) when it has no other gradient than through the outputs.
-        r: of r, as `x`.
+        o: of the outputs (T-1,), unitless.
+        x: of x (T, N), unitless; (0, 0) when the loss depends on the outputs only.
+        r: of r (T, N), unitless; (0, 0) as for `x`.
     """
 
     o: np.ndarray
@@ -62,8 +63,17 @@ class Slopes(NamedTuple):
 
 
 @compiled
-def apply_phi(x, code, r):
-    """r = phi(x), (n,) each; docs/model.md 1."""
+def apply_phi(x: Float[np.ndarray, " n"], code: int, r: Float[np.ndarray, " n"]) -> None:
+    """Compute the firing rates r = phi(x).
+
+    Args:
+        x: synaptic currents (n,), unitless.
+        code: code of the activation, see `CODES`.
+        r: (n,), unitless, receives the rates.
+
+    Source:
+        docs/model.md 1.1, equation 2, and 1.5.
+    """
     zero, one, twenty = x.dtype.type(0), x.dtype.type(1), x.dtype.type(20)
     if code == SIGMOID:
         # 1 / (1 + e^-x), written so that the exponent is never positive
@@ -80,8 +90,18 @@ def apply_phi(x, code, r):
 
 
 @compiled
-def slope_of_phi(x, r, code, s):
-    """s = phi'(x), (n,) each; at the corners of the clipped functions the slope that torch gives them."""
+def slope_of_phi(x: Float[np.ndarray, " n"], r: Float[np.ndarray, " n"], code: int, s: Float[np.ndarray, " n"]) -> None:
+    """Compute the derivative s = phi'(x); at the corners of the clipped functions it is the one that torch uses.
+
+    Args:
+        x: synaptic currents (n,), unitless.
+        r: firing rates phi(x) (n,), unitless.
+        code: code of the activation, see `CODES`.
+        s: (n,), unitless, receives the derivative.
+
+    Source:
+        docs/model.md 1.5.
+    """
     zero, one, twenty = x.dtype.type(0), x.dtype.type(1), x.dtype.type(20)
     if code == SIGMOID:
         for i in range(x.size):
@@ -95,11 +115,18 @@ def slope_of_phi(x, r, code, s):
 
 
 @compiled
-def add_product(A, v, y):
-    """y += v @ A for A (n, N), v (n,), y (N,): eight rows of A at a time.
+def add_product(A: Float[np.ndarray, "n N"], v: Float[np.ndarray, " n"], y: Float[np.ndarray, " N"]) -> None:
+    """Compute y += v @ A, eight rows of A at a time.
 
-    Along the rows nothing has to be summed across a vector register, and y is read and written once for eight rows:
+    Along the rows nothing has to be summed across a vector register, and y is read and written once per eight rows:
     with A in the second-level cache this is faster than BLAS's matrix-vector product.
+
+    Args:
+        A: (n, N), unitless.
+        v: (n,), unitless.
+        y: (N,), unitless, added to.
+
+    Source: none
     """
     n, N = A.shape
     whole = n - n % 8
@@ -118,18 +145,24 @@ def add_product(A, v, y):
 
 
 @compiled
-def forward(W_t, units, drive, noise, states):
-    """All steps of one trial.
+def forward(
+    W_t: Float[np.ndarray, "N N"],
+    units: Units,
+    drive: Float[np.ndarray, "T-1 N"],
+    noise: Float[np.ndarray, "T-1 N"],
+    states: States,
+) -> None:
+    """Simulate all steps of one trial.
 
     Args:
-        W_t: transposed W (N, N), unitless.
-        units: Units.
-        drive: W_in u (T-1, N), unitless; `states.h` may be the same array.
+        W_t: transposed effective weights (N, N), unitless.
+        units: the other parameters of the network.
+        drive: W_in u (T-1, N), unitless; may be the array `states.h`.
         noise: (T-1, N), unitless.
-        states: States with x[0] given; the rest is written.
+        states: x[0] is read; all else is written.
 
     Source:
-        docs/model.md 1.
+        docs/model.md 1.1, equations 1 and 2.
     """
     alpha, code = units.alpha, units.phi
     x, r, h = states.x, states.r, states.h
@@ -145,20 +178,28 @@ def forward(W_t, units, drive, noise, states):
 
 
 @compiled
-def backward(W, units, states, slopes, a, g_alpha, g_x0):
-    """Back through all steps of one trial.
+def backward(
+    W: Float[np.ndarray, "N N"],
+    units: Units,
+    states: States,
+    slopes: Slopes,
+    a: Float[np.ndarray, "T-1 N"],
+    g_alpha: Float[np.ndarray, " N"],
+    g_x0: Float[np.ndarray, " N"],
+) -> None:
+    """Propagate gradients back through all steps of one trial.
 
     Args:
-        W: (N, N), unitless.
-        units: Units.
-        states: States of `forward`.
-        slopes: Slopes.
-        a: (T-1, N), unitless, receives alpha * dL/dx[t], t = 1 .. T-1.
-        g_alpha: (N,), unitless, is added to.
+        W: effective weights (N, N), unitless.
+        units: the other parameters of the network.
+        states: the trial, from `forward`.
+        slopes: gradients with respect to its results.
+        a: (T-1, N), unitless, receives alpha * dL/dx[t] for t = 1 .. T-1.
+        g_alpha: gradient of alpha (N,), unitless, added to.
         g_x0: (N,), unitless, receives dL/dx[0].
 
     Source:
-        docs/model.md 1 and 3.
+        docs/model.md 1.1, equations 1 to 3, differentiated.
     """
     alpha, code, w_out = units.alpha, units.phi, units.w_out
     x, r, h = states.x, states.r, states.h

@@ -1,20 +1,24 @@
 """Many trials of one network side by side: compiled loops over the live connections.
 
-Trials lie next to each other in memory, as the lanes of a vector, so that a connection is read once for all of them.
-With Dale's law few connections are alive (20 % at the start, about 5 % after training), and only these cost anything.
+Trials are adjacent in memory, as the lanes of a vector, so that each connection is read once for all of them. With
+Dale's law few connections are live (20 % before training, about 5 % after), and only these take time.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Float, Int
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numpy.typing import ArrayLike, NDArray
 
 from ratecore.rate.dynamics.kernels import CLIPPED_RELU, CODES, Units, apply_phi, slope_of_phi
+from ratecore.rate.network import RateNetwork
 from ratecore.system.arrays import STEPS, array_of
 from ratecore.system.compilation import BOUNDS_CHECKED, compiled
 
@@ -24,26 +28,26 @@ _FLAGS = ("reassoc", "contract", "nsz")
 
 
 class Entries(NamedTuple):
-    """A matrix (N, N) by its entries that are not zero, row by row.
+    """The nonzero entries of a matrix (N, N), row by row.
 
     Attributes:
-        start: of each row (N+1,), int64; those after start[N] do not count.
+        start: first entry of each row (N+1,), int64; entries from start[N] on are not used.
         index: LANES times the column of each entry (N*N+1,), int32.
-        value: (N*N+1,), unitless.
+        value: of each entry (N*N+1,), unitless.
     """
 
     start: np.ndarray
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index, which nothing needs
     value: np.ndarray
 
 
 class Trials(NamedTuple):
-    """Up to LANES trials; unitless.
+    """The stimuli, first states and noise of up to LANES trials.
 
     Attributes:
-        u: (B, n_in, T).
-        x0: (B, N).
-        noise: (B, T-1, N).
+        u: stimuli (B, n_in, T), unitless.
+        x0: synaptic currents at the first step (B, N), unitless.
+        noise: (B, T-1, N), unitless.
     """
 
     u: np.ndarray
@@ -52,12 +56,12 @@ class Trials(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What `backward` needs of `forward`; unitless.
+    """Results of `forward` that `backward` reads.
 
     Attributes:
-        X: x (N, T, LANES), for the one activation whose slope cannot be told from r.
-        R: r (N, T, LANES).
-        A: W r + W_in u - x of every step (N, T-1, LANES); `backward` makes alpha * dL/dx[t] of it.
+        X: x (N, T, LANES), unitless; written only for clipped_relu, whose slope does not follow from r.
+        R: r (N, T, LANES), unitless.
+        A: W r + W_in u - x of every step (N, T-1, LANES), unitless; `backward` overwrites it with alpha * dL/dx[t].
     """
 
     X: np.ndarray
@@ -66,12 +70,12 @@ class Kept(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Sums over trials; unitless.
+    """Gradients of the loss, summed over trials.
 
     Attributes:
-        alpha: (N,).
-        w_out: (N,).
-        b_out: (1,).
+        alpha: (N,), unitless.
+        w_out: (N,), unitless.
+        b_out: (1,), unitless.
     """
 
     alpha: np.ndarray
@@ -80,13 +84,15 @@ class Gradients(NamedTuple):
 
 
 @intrinsic
-def _add_row(typing_context, index, value, first, last, R, h, place):
+def _add_row(
+    typing_context: Any, index: Any, value: Any, first: Any, last: Any, R: Any, h: Any, place: Any
+) -> tuple[Any, Any]:
     """h[place : place + LANES] += the sum over k = first .. last-1 of value[k] * R[index[k] : index[k] + LANES].
 
-    All arrays are flat. In LLVM's own vectors, since numba keeps no array in registers.
+    All arrays are flat. The sums are LLVM vectors because Numba keeps no array in registers.
     """
 
-    def generate(context, builder, signature, args):
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         index_type, value_type = signature.args[0], signature.args[1]
         arrays = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 4, 5)]
         indices, values, rows, out = arrays
@@ -95,15 +101,15 @@ def _add_row(typing_context, index, value, first, last, R, h, place):
         bytes_of = 4 if value_type.dtype == types.float32 else 8
         integer = context.get_data_type(index_type.dtype)
         first, last, place = args[2], args[3], args[6]
-        sums = [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in range(_AT_ONCE)]
+        sums = [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in range(_AT_ONCE)]  # type: ignore[no-untyped-call]
 
-        def element(array, kind, k):
+        def element(array: Any, kind: Any, k: Any) -> Any:
             return builder.gep(array, [k], source_etype=kind)
 
-        def lanes_at(array, k):
+        def lanes_at(array: Any, k: Any) -> Any:
             return builder.bitcast(element(array, scalar, k), vector.as_pointer())
 
-        def add(k, total):
+        def add(k: Any, total: Any) -> None:
             weight = builder.load(element(values, scalar, k), typ=scalar)
             row = builder.sext(builder.load(element(indices, integer, k), typ=integer), first.type)
             r = builder.load(lanes_at(rows, row), typ=vector, align=bytes_of)
@@ -132,10 +138,21 @@ def _add_row(typing_context, index, value, first, last, R, h, place):
 
 
 @compiled
-def live_entries(W, start, index, value):
-    """The entries of W (N, N) that are not zero, row by row.
+def live_entries(
+    W: Float[np.ndarray, "N N"],
+    start: Int[np.ndarray, " N+1"],
+    index: Int[np.ndarray, " N*N+1"],
+    value: Float[np.ndarray, " N*N+1"],
+) -> None:
+    """List the nonzero entries of a matrix, row by row, as `Entries` describes.
 
-    start (N+1,) int64: of each row.   index (N*N,) int32: LANES times the column.   value (N*N,).
+    Args:
+        W: (N, N), unitless.
+        start: (N+1,), int64, receives the first entry of each row.
+        index: (N*N+1,), int32, receives LANES times the column of each entry.
+        value: (N*N+1,), unitless, receives the value of each entry.
+
+    Source: none
     """
     n = 0
     for i in range(len(W)):
@@ -143,46 +160,66 @@ def live_entries(W, start, index, value):
         row = W[i]
         for j in range(row.size):
             index[n], value[n] = LANES * j, row[j]
-            n += row[j] != 0  # without a branch, that would be guessed wrong for one connection in five
+            n += row[j] != 0  # no branch: it would be mispredicted for one connection in five
     start[len(W)] = n
 
 
 @compiled
-def _read_product(start, index, value, R, H):
-    """Reads by index what `_add_row` reads through pointers, so that Numba's bounds checks see it."""
+def _read_product(
+    start: Int[np.ndarray, " _"],
+    index: Int[np.ndarray, " _"],
+    value: Float[np.ndarray, " _"],
+    R: Float[np.ndarray, " _"],
+    H: Float[np.ndarray, " _"],
+) -> float:
+    """Reads by index what `_add_row` reads through pointers, so that Numba checks the bounds."""
     total = H[(len(start) - 1) * LANES - 1] * R.dtype.type(0)
     for i in range(len(start) - 1):
         for k in range(start[i], start[i + 1]):
             if index[k] < 0:
                 raise IndexError("a live entry has a column below 0")
             total += value[k] * R[index[k]] * R[index[k] + LANES - 1]
-    return total
+    return total  # type: ignore[no-any-return]  # a number in the arrays' precision
 
 
 @compiled
-def _add_product(start, index, value, R, H):
-    """H (N * LANES,) += W R for W by its live entries, R (N * LANES,)."""
+def _add_product(
+    start: Int[np.ndarray, " _"],
+    index: Int[np.ndarray, " _"],
+    value: Float[np.ndarray, " _"],
+    R: Float[np.ndarray, " _"],
+    H: Float[np.ndarray, " _"],
+) -> None:
+    """H += W R for the live entries of W; R and H are flat (N * LANES,)."""
     if BOUNDS_CHECKED:
         _read_product(start, index, value, R, H)
     for i in range(len(start) - 1):
-        _add_row(index, value, start[i], start[i + 1], R, H, i * LANES)
+        _add_row(index, value, start[i], start[i + 1], R, H, i * LANES)  # type: ignore[call-arg]  # Numba adds the context
 
 
 @compiled
-def forward(W, w_in, units, trials, o, keep, kept):
-    """All steps of up to LANES trials. Lanes without a trial run along as a trial of zeros.
+def forward(
+    W: Entries,
+    w_in: Float[np.ndarray, "N n_in"],
+    units: Units,
+    trials: Trials,
+    o: Float[np.ndarray, "T LANES"],
+    keep: bool,
+    kept: Kept,
+) -> None:
+    """Simulate all steps of up to LANES trials. Unused lanes simulate a trial of zeros.
 
     Args:
-        W: Entries.
-        w_in: (N, n_in), unitless.
-        units: Units.
-        trials: Trials.
-        o: (T, LANES), unitless, receives the outputs, o[0] the readout of r[0].
+        W: effective weights.
+        w_in: input weights (N, n_in), unitless.
+        units: the other parameters of the network.
+        trials: stimuli, first states and noise.
+        o: (T, LANES), unitless, receives the outputs; o[0] is the readout of r[0].
         keep: whether `kept` is written.
-        kept: Kept; without `keep` its arrays may be empty.
+        kept: buffers; without `keep` they may be empty.
 
     Source:
-        docs/model.md 1.
+        docs/model.md 1.1, equations 1 to 3.
     """
     start, index, value = W.start, W.index, W.value
     alpha, w_out, b_out, code = units.alpha, units.w_out, units.b_out, units.phi
@@ -243,18 +280,18 @@ def forward(W, w_in, units, trials, o, keep, kept):
 
 
 @compiled
-def backward(W_t, units, kept, go, gradients):
-    """Back through all steps of up to LANES trials.
+def backward(W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "T-1 LANES"], gradients: Gradients) -> None:
+    """Propagate gradients back through all steps of up to LANES trials.
 
     Args:
-        W_t: Entries of the transposed W.
-        units: Units.
-        kept: Kept of `forward`; its A receives alpha * dL/dx[t].
-        go: gradient of the outputs of steps 1 .. T-1, (T-1, LANES), unitless.
-        gradients: Gradients, which are added to.
+        W_t: transposed effective weights.
+        units: the other parameters of the network.
+        kept: from `forward`; A receives alpha * dL/dx[t].
+        go: gradient of the outputs at steps 1 .. T-1, (T-1, LANES), unitless.
+        gradients: added to.
 
     Source:
-        docs/model.md 1 and 3.
+        docs/model.md 1.1, equations 1 to 3, differentiated.
     """
     start, index, value = W_t.start, W_t.index, W_t.value
     alpha, w_out, code = units.alpha, units.w_out, units.phi
@@ -299,13 +336,14 @@ def backward(W_t, units, kept, go, gradients):
 
 
 class LiveMatrix:
-    """A matrix by its entries that are not zero, as the loops here read it.
+    """The nonzero entries of a square matrix, in the form that the loops here read.
 
     Args:
-        N: rows and columns.   dtype: of its values.
+        N: number of rows and of columns.
+        dtype: type of the values.
     """
 
-    def __init__(self, N: int, dtype):
+    def __init__(self, N: int, dtype: np.dtype[Any] | type[np.floating[Any]]):
         self.start, self.index, self.value = (
             np.zeros(N + 1, np.int64),
             np.empty(N * N + 1, np.int32),
@@ -313,45 +351,80 @@ class LiveMatrix:
         )
 
     @classmethod
-    def of(cls, W) -> LiveMatrix:
-        """Of a tensor (N, N) on the CPU."""
-        W = W.detach().numpy()
-        return cls(len(W), W.dtype).take(W)
+    def of(cls, W: Float[torch.Tensor, "N N"]) -> LiveMatrix:
+        """List the nonzero entries of a tensor.
 
-    def take(self, W: np.ndarray) -> LiveMatrix:
-        """Takes over W (N, N). Raises ValueError: it has another shape."""
+        Args:
+            W: (N, N), unitless, on the CPU.
+
+        Returns:
+            Its entries.
+
+        Source: none
+        """
+        array = W.detach().numpy()
+        return cls(len(array), array.dtype).take(array)
+
+    def take(self, W: ArrayLike) -> LiveMatrix:
+        """Replace the entries by those of another matrix of the same shape.
+
+        Args:
+            W: (N, N), unitless.
+
+        Returns:
+            This object.
+
+        Raises:
+            ValueError: `W` has another shape.
+
+        Source: none
+        """
         N = len(self.start) - 1
-        W = array_of("W", W, (N, N), self.value.dtype, finite=False)  # of a network that diverged, the loss tells
-        live_entries(W, self.start, self.index, self.value)
+        array = array_of("W", W, (N, N), self.value.dtype, finite=False)  # divergence shows in the loss
+        live_entries(array, self.start, self.index, self.value)
         return self
 
     @property
     def parts(self) -> Entries:
-        """The entries, as loops read them."""
+        """The arrays that the loops read."""
         return Entries(self.start, self.index, self.value)
 
     @property
     def share(self) -> float:
-        """Share of the entries that are not zero."""
-        return self.start[-1] / (len(self.start) - 1) ** 2
+        """Fraction of the entries that are nonzero, in [0, 1]."""
+        return float(self.start[-1] / (len(self.start) - 1) ** 2)
 
 
-def outputs_over(live, net, u, x0, noise):
-    """Outputs of trials, without gradients or states.
+def outputs_over(
+    live: LiveMatrix,
+    net: RateNetwork,
+    u: Float[torch.Tensor, "B n_in T"] | ArrayLike,
+    x0: Float[torch.Tensor, "B N"] | ArrayLike,
+    noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike,
+) -> Float[np.ndarray, "B T"]:
+    """Compute the outputs of trials without gradients; the states are not kept.
+
+    NaN and infinity in the arguments are not checked.
 
     Args:
-        live: the network's effective weights.   net: an FR_RNN_dale on the CPU.
-        u: (B, n_in, T), x0: (B, N), noise: (B, T-1, N), arrays or tensors; not checked for NaN.
+        live: effective weights of the network.
+        net: the network, on the CPU.
+        u: stimuli (B, n_in, T), unitless.
+        x0: synaptic currents at the first step (B, N), unitless.
+        noise: (B, T-1, N), unitless.
 
     Returns:
-        o (B, T), o[:, 0] the readout of r[0].
+        o (B, T), unitless; o[:, 0] is the readout of r[0].
 
     Raises:
-        ValueError: names the array whose shape does not fit.
+        ValueError: an array has the wrong shape; names the array.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
     """
     N, n_in, dtype = len(live.start) - 1, net.w_in.shape[1], live.value.dtype
 
-    def array(name, value, *shape):
+    def array(name: str, value: object, *shape: int | tuple[str, int]) -> NDArray[Any]:
         return array_of(name, value, shape, dtype, finite=False)
 
     alpha = 1 / array("tau", net.time_constants().detach(), N)
@@ -360,9 +433,9 @@ def outputs_over(live, net, u, x0, noise):
         array("w_out", net.w_out.detach(), 1, N)[0],
         array("b_out", net.b_out.detach(), 1),
     )
-    u = array("u", u, ("B", 0), n_in, STEPS)
-    B, _, T = u.shape
-    x0, noise = array("x0", x0, B, N), array("noise", noise, B, T - 1, N)
+    stimuli = array("u", u, ("B", 0), n_in, STEPS)
+    B, _, T = stimuli.shape
+    first_x, eta = array("x0", x0, B, N), array("noise", noise, B, T - 1, N)
     o, lanes, unused = (
         np.empty((B, T), alpha.dtype),
         np.empty((T, LANES), alpha.dtype),
@@ -371,6 +444,7 @@ def outputs_over(live, net, u, x0, noise):
     units = Units(alpha, w_out, b_out, CODES[net.activation])
     for first in range(0, B, LANES):
         k = slice(first, min(first + LANES, B))
-        forward(live.parts, w_in, units, Trials(u[k], x0[k], noise[k]), lanes, False, Kept(unused, unused, unused))
+        trials = Trials(stimuli[k], first_x[k], eta[k])
+        forward(live.parts, w_in, units, trials, lanes, False, Kept(unused, unused, unused))
         o[k] = lanes.T[: k.stop - first]
     return o

@@ -1,10 +1,11 @@
-"""Compiled loops of one training update: forward, loss, backward through all steps, and Adam over every parameter."""
+"""Compiled loops of one training update: forward pass, loss, backward pass through all steps, and Adam."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from ratecore.rate.dynamics import lanes
 from ratecore.rate.dynamics.kernels import Slopes, States, Units, add_product, backward, forward
@@ -15,8 +16,10 @@ LOSS_CODES = {"l2": L2, "l1": L1}
 
 
 @compiled
-def _gradient_of_loss(z, code, share, o, go):
-    """Loss of outputs o (T-1,) against z (T,) (docs/model.md 3); go (T-1,) receives `share` times its gradient."""
+def _gradient_of_loss(
+    z: Float[np.ndarray, " T"], code: int, share: float, o: Float[np.ndarray, " T-1"], go: Float[np.ndarray, " T-1"]
+) -> float:
+    """The loss of outputs o for targets z (docs/model.md 3.1, equation 6); go receives `share` times its gradient."""
     total = o.dtype.type(0)
     for t in range(o.size):
         error = o[t] - z[t]
@@ -31,15 +34,15 @@ def _gradient_of_loss(z, code, share, o, go):
         zero = o.dtype.type(0)
         for t in range(o.size):
             go[t] = share if go[t] > zero else -share if go[t] < zero else zero
-    return total
+    return total  # type: ignore[no-any-return]  # a number in the arrays' precision
 
 
 class Objective(NamedTuple):
-    """What an update minimises.
+    """The loss that an update minimises.
 
     Attributes:
         loss: code of the loss, see `LOSS_CODES`.
-        share: 1 / trials of the update, unitless, in the arrays' precision.
+        share: 1 / number of trials in the update, unitless, in the precision of the arrays.
     """
 
     loss: int
@@ -47,12 +50,12 @@ class Objective(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One trial; unitless.
+    """The stimulus, target and noise of one trial.
 
     Attributes:
-        u: (n_in, T).
-        z: (T,).
-        noise: (T-1, N).
+        u: stimulus (n_in, T), unitless.
+        z: target (T,), unitless.
+        noise: (T-1, N), unitless.
     """
 
     u: np.ndarray
@@ -61,12 +64,12 @@ class Trial(NamedTuple):
 
 
 class Dense(NamedTuple):
-    """A network's connections as matrices; unitless.
+    """The connections of a network as matrices.
 
     Attributes:
-        W: effective weights (N, N).
-        W_t: their transpose (N, N).
-        w_in_t: transposed input weights (n_in, N).
+        W: effective weights (N, N), unitless.
+        W_t: their transpose (N, N), unitless.
+        w_in_t: transposed input weights (n_in, N), unitless.
     """
 
     W: np.ndarray
@@ -75,16 +78,16 @@ class Dense(NamedTuple):
 
 
 class Space(NamedTuple):
-    """Room for one trial, used again by the next; unitless.
+    """Buffers for one trial, reused by the next.
 
     Attributes:
-        x: as in `States` (T, N); the trial starts from x[0].
-        r: as in `States` (T, N).
-        h: as in `States` (T-1, N).
-        o: outputs (T-1,).
-        go: their gradient (T-1,).
-        a: alpha * dL/dx[t] (T-1, N), t = 1 .. T-1.
-        nothing: (0, 0).
+        x: synaptic currents (T, N), unitless; the trial starts from x[0].
+        r: firing rates (T, N), unitless.
+        h: total input (T-1, N), unitless, see `States`.
+        o: outputs (T-1,), unitless.
+        go: their gradient (T-1,), unitless.
+        a: alpha * dL/dx[t] for t = 1 .. T-1, (T-1, N), unitless.
+        nothing: an empty array (0, 0).
     """
 
     x: np.ndarray
@@ -97,22 +100,24 @@ class Space(NamedTuple):
 
 
 @compiled
-def _gradients_of_trial(dense, units, objective, trial, space, g):
-    """Forward and backward of one trial.
+def _gradients_of_trial(
+    dense: Dense, units: Units, objective: Objective, trial: Trial, space: Space, g: lanes.Gradients
+) -> float:
+    """Run one trial forward and backward.
 
     Args:
-        dense: Dense.
-        units: Units.
-        objective: Objective.
-        trial: Trial.
-        space: Space with x[0] given.
-        g: Gradients, which are added to; of W it is the sum over steps of a[t] r[t-1]^T, for BLAS to make.
+        dense: connections of the network.
+        units: its other parameters.
+        objective: the loss.
+        trial: stimulus, target and noise.
+        space: buffers; x[0] is read, all else is written.
+        g: gradients, added to. That of W is left to BLAS: the sum over steps of a[t] r[t-1]^T.
 
     Returns:
-        the loss of the trial, unitless.
+        The loss of the trial, unitless.
 
     Source:
-        docs/model.md 1 and 3.
+        docs/model.md 1.1 and 3.1, equations 1 to 3 and 6, differentiated.
     """
     u, x, o, go, a = trial.u, space.x, space.o, space.go, space.a
     w_out, b_out, w_in_t = units.w_out, units.b_out, dense.w_in_t
@@ -144,44 +149,112 @@ def _gradients_of_trial(dense, units, objective, trial, space, g):
 
 
 @compiled
-def trial_gradients(W, W_t, w_in_t, alpha, w_out, b_out, phi, loss, share, u, z, noise, x, r, h, o, go, a, nothing,
-                    g_alpha, g_w_out, g_b_out):  # fmt: skip
-    """Forward and backward of one trial, as `_gradients_of_trial`; returns its loss, unitless.
+def trial_gradients(
+    W: Float[np.ndarray, "N N"],
+    W_t: Float[np.ndarray, "N N"],
+    w_in_t: Float[np.ndarray, "n_in N"],
+    alpha: Float[np.ndarray, " N"],
+    w_out: Float[np.ndarray, " N"],
+    b_out: Float[np.ndarray, " 1"],
+    phi: int,
+    loss: int,
+    share: float,
+    u: Float[np.ndarray, "n_in T"],
+    z: Float[np.ndarray, " T"],
+    noise: Float[np.ndarray, "T-1 N"],
+    x: Float[np.ndarray, "T N"],
+    r: Float[np.ndarray, "T N"],
+    h: Float[np.ndarray, "T-1 N"],
+    o: Float[np.ndarray, " T-1"],
+    go: Float[np.ndarray, " T-1"],
+    a: Float[np.ndarray, "T-1 N"],
+    nothing: Float[np.ndarray, "0 0"],
+    g_alpha: Float[np.ndarray, " N"],
+    g_w_out: Float[np.ndarray, " N"],
+    g_b_out: Float[np.ndarray, " 1"],
+) -> float:
+    """Run one trial forward and backward, as `_gradients_of_trial`.
 
-    The fields of Dense, Units, Objective, Trial, Space and Gradients one by one: a tuple costs Python a microsecond at
-    each call, which shows in small networks.
+    The arguments are the fields of Dense, Units, Objective, Trial, Space and Gradients: each tuple would cost Python a
+    microsecond per call, which shows in small networks.
+
+    Args:
+        W: effective weights (N, N), unitless.
+        W_t: their transpose (N, N), unitless.
+        w_in_t: transposed input weights (n_in, N), unitless.
+        alpha: step divided by decay time (N,), a fraction.
+        w_out: readout weights (N,), unitless.
+        b_out: readout bias (1,), unitless.
+        phi: code of the activation, see `kernels.CODES`.
+        loss: code of the loss, see `LOSS_CODES`.
+        share: 1 / number of trials in the update, unitless, in the precision of the arrays.
+        u: stimulus (n_in, T), unitless.
+        z: target (T,), unitless.
+        noise: (T-1, N), unitless.
+        x: synaptic currents (T, N), unitless; x[0] is read, the rest is written.
+        r: (T, N), unitless, receives the firing rates.
+        h: (T-1, N), unitless, receives the total input.
+        o: (T-1,), unitless, receives the outputs.
+        go: (T-1,), unitless, receives their gradient.
+        a: (T-1, N), unitless, receives alpha * dL/dx[t] for t = 1 .. T-1.
+        nothing: an empty array (0, 0), unitless.
+        g_alpha: gradient of alpha (N,), unitless, added to.
+        g_w_out: gradient of w_out (N,), unitless, added to.
+        g_b_out: gradient of b_out (1,), unitless, added to.
+
+    Returns:
+        The loss of the trial, unitless.
+
+    Source:
+        docs/model.md 1.1 and 3.1, equations 1 to 3 and 6, differentiated.
     """
     return _gradients_of_trial(
-        Dense(W, W_t, w_in_t), Units(alpha, w_out, b_out, phi), Objective(loss, share), Trial(u, z, noise),
-        Space(x, r, h, o, go, a, nothing), lanes.Gradients(g_alpha, g_w_out, g_b_out),
-    )  # fmt: skip
+        Dense(W, W_t, w_in_t),
+        Units(alpha, w_out, b_out, phi),
+        Objective(loss, share),
+        Trial(u, z, noise),
+        Space(x, r, h, o, go, a, nothing),
+        lanes.Gradients(g_alpha, g_w_out, g_b_out),
+    )
 
 
 _forward_side_by_side, _backward_side_by_side = lanes.forward, lanes.backward  # globals that numba can call
 
 
 @compiled
-def gradients_side_by_side(W, W_t, w_in, units, objective, trials, z, o, go, kept, g):
-    """Forward and backward of up to `lanes.LANES` trials.
+def gradients_side_by_side(
+    W: lanes.Entries,
+    W_t: lanes.Entries,
+    w_in: Float[np.ndarray, "N n_in"],
+    units: Units,
+    objective: Objective,
+    trials: lanes.Trials,
+    z: Float[np.ndarray, "B T"],
+    o: Float[np.ndarray, "T LANES"],
+    go: Float[np.ndarray, "T-1 LANES"],
+    kept: lanes.Kept,
+    g: lanes.Gradients,
+) -> float:
+    """Run up to `lanes.LANES` trials forward and backward.
 
     Args:
-        W: Entries of the effective weights.
-        W_t: Entries of their transpose.
-        w_in: (N, n_in), unitless.
-        units: Units.
-        objective: Objective.
-        trials: Trials.
+        W: effective weights.
+        W_t: their transpose.
+        w_in: input weights (N, n_in), unitless.
+        units: the other parameters of the network.
+        objective: the loss.
+        trials: stimuli, first states and noise.
         z: targets (B, T), unitless.
         o: (T, LANES), unitless, receives the outputs.
         go: (T-1, LANES), unitless, receives their gradient.
-        kept: Kept, written.
-        g: Gradients, which are added to.
+        kept: buffers, written.
+        g: gradients, added to.
 
     Returns:
-        the sum of the trials' losses, unitless.
+        The sum of the losses of the trials, unitless.
 
     Source:
-        docs/model.md 1 and 3.
+        docs/model.md 1.1 and 3.1, equations 1 to 3 and 6, differentiated.
     """
     B, _, T = trials.u.shape
     _forward_side_by_side(W, w_in, units, trials, o, True, kept)
@@ -193,28 +266,28 @@ def gradients_side_by_side(W, W_t, w_in, units, objective, trials, z, o, go, kep
         total += _gradient_of_loss(z[b], objective.loss, objective.share, one, slope)
         go[:, b] = slope
     _backward_side_by_side(W_t, units, kept, go, g)
-    return total
+    return total  # type: ignore[no-any-return]  # a number in the arrays' precision
 
 
 @compiled
-def _or_zero(moment):
-    """The moment, or 0 once it is too small to move anything.
+def _or_zero(moment: float) -> float:
+    """The moment, or 0 when it is too small to change a parameter.
 
-    The first moment of a connection that has died shrinks by a tenth at each update until, some 800 updates later, it
-    leaves the range of normal numbers, where arithmetic is a hundred times slower. Beside eps = 1e-8 it is nothing.
+    The first moment of a lost connection shrinks by a tenth per update and after about 800 updates leaves the range of
+    normal numbers, below which arithmetic is a hundred times slower. It is negligible next to eps = 1e-8.
     """
     return moment if abs(moment) > type(moment)(1e-30) else type(moment)(0)
 
 
 class AdamConstants(NamedTuple):
-    """The numbers of one update, in the parameters' precision; unitless.
+    """The constants of Adam in one update, in the precision of the parameters.
 
     Attributes:
         rate: learning rate / (1 - beta1^k) at step k, unitless.
         root: sqrt(1 - beta2^k), unitless.
-        beta1: decay of the first moment, as in `ratecore.rate.adam`.
-        beta2: decay of the second moment.
-        eps: added to the root of the second moment.
+        beta1: decay of the first moment, per step, as in `ratecore.rate.adam`.
+        beta2: decay of the second moment, per step.
+        eps: added to the root of the second moment, unitless.
     """
 
     rate: float
@@ -225,8 +298,8 @@ class AdamConstants(NamedTuple):
 
 
 @compiled
-def _adam_step(p, g, m, v, c):
-    """The parameter, first and second moment after a step with gradient g; all numbers."""
+def _adam_step(p: float, g: float, m: float, v: float, c: AdamConstants) -> tuple[float, float, float]:
+    """The parameter, its first and its second moment after a step with gradient g."""
     one = type(p)(1)
     m = _or_zero(c.beta1 * m + (one - c.beta1) * g)
     v = _or_zero(c.beta2 * v + (one - c.beta2) * g * g)
@@ -234,15 +307,29 @@ def _adam_step(p, g, m, v, c):
 
 
 @compiled
-def adam(p, g, m, v, rate, root, beta1, beta2, eps):
-    """One step of Adam.
+def adam(
+    p: Float[np.ndarray, " n"],
+    g: Float[np.ndarray, " n"],
+    m: Float[np.ndarray, " n"],
+    v: Float[np.ndarray, " n"],
+    rate: float,
+    root: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
+    """Take one step of Adam. The fields of AdamConstants are separate arguments because a tuple costs Python more.
 
     Args:
         p: parameters (n,), unitless, changed in place.
         g: gradient (n,), unitless.
         m: first moments (n,), unitless, changed in place.
         v: second moments (n,), unitless, changed in place.
-        rate, root, beta1, beta2, eps: fields of AdamConstants; one by one they cost Python less.
+        rate: learning rate / (1 - beta1^k) at step k, unitless.
+        root: sqrt(1 - beta2^k), unitless.
+        beta1: decay of the first moment, per step.
+        beta2: decay of the second moment, per step.
+        eps: added to the root of the second moment, unitless.
 
     Source:
         Kingma & Ba 2015, Algorithm 1.
@@ -253,21 +340,38 @@ def adam(p, g, m, v, rate, root, beta1, beta2, eps):
 
 
 @compiled
-def adam_of_weights(w, g_W, scale, dale, m, v, rate, root, beta1, beta2, eps, W):
-    """Adam on the recurrent weights, in one pass from the gradient of W to the new w and W.
+def adam_of_weights(
+    w: Float[np.ndarray, "N N"],
+    g_W: Float[np.ndarray, "N N"],
+    scale: Float[np.ndarray, "_ N"],
+    dale: bool,
+    m: Float[np.ndarray, "N N"],
+    v: Float[np.ndarray, "N N"],
+    rate: float,
+    root: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    W: Float[np.ndarray, "N N"],
+) -> None:
+    """Take one step of Adam on the recurrent weights: one pass from the gradient of W to the new w and W.
 
     Args:
         w: (N, N), unitless, changed in place.
         g_W: gradient of W (N, N), unitless.
-        scale: (N, N) or (1, N), of `ratecore.rate.parameters.connection_signs`; unitless.
+        scale: signs from `ratecore.rate.parameters.connection_signs`, (N, N) or (1, N), unitless.
         dale: whether Dale's law holds.
         m: first moments (N, N), unitless, changed in place.
         v: second moments (N, N), unitless, changed in place.
-        rate, root, beta1, beta2, eps: fields of AdamConstants; one by one they cost Python less.
+        rate: learning rate / (1 - beta1^k) at step k, unitless.
+        root: sqrt(1 - beta2^k), unitless.
+        beta1: decay of the first moment, per step.
+        beta2: decay of the second moment, per step.
+        eps: added to the root of the second moment, unitless.
         W: (N, N), unitless, receives the effective weights.
 
     Source:
-        docs/model.md 1; Kingma & Ba 2015, Algorithm 1.
+        docs/model.md 1.2, equation 4; Kingma & Ba 2015, Algorithm 1.
     """
     N = w.shape[0]
     zero, constants = w.dtype.type(0), AdamConstants(rate, root, beta1, beta2, eps)
