@@ -74,6 +74,7 @@ class RateNetwork(Lesions, nn.Module):
     som_m: Float[torch.Tensor, "N N"]
     inh: Bool[torch.Tensor, " N"]
     exc: Bool[torch.Tensor, " N"]
+    saved_task: Any  # what the file of a loaded network says about its task
 
     parameter_names = ("w", "w_out", "b_out", "taus_gaus")
     _standard = True  # see `is_standard`
