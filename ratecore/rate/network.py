@@ -227,8 +227,17 @@ class RateNetwork(Lesions, nn.Module):
         """
         N, net = settings.N, cls.__new__(cls)
         n_in = np.shape(arrays["w_in"])[-1] if np.ndim(arrays.get("w_in", ())) == 2 else 1
-        shapes = {"w": (N, N), "w_in": (N, n_in), "w_out": (1, N), "b_out": (1,), "taus_gaus": (N, 1), "m": (N, N),
-                  "som_m": (N, N), "inh": (N,), "exc": (N,)}  # fmt: skip
+        shapes = {
+            "w": (N, N),
+            "w_in": (N, n_in),
+            "w_out": (1, N),
+            "b_out": (1,),
+            "taus_gaus": (N, 1),
+            "m": (N, N),
+            "som_m": (N, N),
+            "inh": (N,),
+            "exc": (N,),
+        }
         for name, shape in shapes.items():
             if name not in arrays:
                 raise ValueError(f"{name} is missing")
