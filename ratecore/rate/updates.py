@@ -101,7 +101,7 @@ class FusedUpdates:
         from ratecore.rate.dynamics import kernels, lanes, training_kernels
 
         self.net, self.training, self._lanes = net, training, lanes
-        # Numba checks what its loops are called with: fields of several tuples one after another.
+        # Any, since the fields of several tuples are passed one after another, which type checkers cannot follow.
         self._kernels: Any = training_kernels
         self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
         self._phi, self._loss = kernels.CODES[net.activation], training_kernels.LOSS_CODES[training.loss_fn]
