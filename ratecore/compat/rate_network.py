@@ -297,7 +297,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
         if stim.shape[-1] < T:
             raise ValueError(f"settings['T'] = {T}: stim has only {stim.shape[-1]} steps")
         stim = stim[..., : int(T)]
-        x, r, o = run(
+        states: tuple[Any, Any, Any] = run(
             self,
             stim if stim.ndim == 3 else stim[None],
             x0=x0,
@@ -307,6 +307,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
             activation=(training_params or {}).get("activation"),
             DeltaT=(settings or {}).get("DeltaT", 1),
         )
+        x, r, o = states  # tensors, or lists by step for one trial
         if stim.ndim == 2:
             x, r, o = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]], [v[None, None] for v in o[0]]
         return stim, x, r, o, self.w, self.w_in, self.m, self.som_m, self.w_out, self.b_out, self.taus_gaus
