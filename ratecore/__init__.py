@@ -4,6 +4,7 @@ Names are imported when they are first used, so that `import ratecore` stays qui
 """
 
 from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -21,17 +22,22 @@ _HOMES = {
     "formats": ("load_task",),
     "rate.losses": ("loss_op",),
     "main": ("restricted_float", "str2bool"),
-    "model": ("generate_input_stim_go_nogo", "generate_input_stim_mante", "generate_input_stim_xor",
-              "generate_target_continuous_go_nogo", "generate_target_continuous_mante",
-              "generate_target_continuous_xor"),
+    "model": (
+        "generate_input_stim_go_nogo",
+        "generate_input_stim_mante",
+        "generate_input_stim_xor",
+        "generate_target_continuous_go_nogo",
+        "generate_target_continuous_mante",
+        "generate_target_continuous_xor",
+    ),
     "tasks": ("AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "XORTask"),
     "system.shipped": ("workflow_path",),
-}  # fmt: skip
+}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
         return getattr(import_module(f"ratecore.{_HOME_OF[name]}"), name)
     if name == "create_rate_config":  # as `spikeRNN` calls it
@@ -43,5 +49,5 @@ def __getattr__(name):
     raise missing("ratecore", name, _HOME_OF)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(set(globals()) | set(_HOME_OF))

@@ -30,7 +30,7 @@ FOLDERS = {
     "settings": ["settings/*.py"],
     "system": ["system/*.py"],
 }
-FINISHED = ("tasks", "settings", "system", "spiking", "formats", "figures", "tracking", "experiment")
+FINISHED = ("rate", "tasks", "settings", "system", "spiking", "formats", "figures", "tracking", "experiment")
 
 ARRAY = re.compile(r"\b(ndarray|NDArray|ArrayLike|Tensor|(Float|Int|Integer|Bool|Num|Real|Shaped|UInt)\d*\[)")
 FLOATS = re.compile(r"\b(float|float32|float64|floating|Float\d*\[|Tensor|ArrayLike|Num\[|Real\[)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ratecore.compat.config import RNNConfig, validate_config
 from ratecore.compat.rate_network import AbstractRateRNN, FR_RNN_dale
@@ -16,10 +16,14 @@ class RateRNNFactory:
 
     @classmethod
     def register(cls, name: str, rnn_class: type[AbstractRateRNN]) -> None:
-        """Makes `rnn_class` available as `name`.
+        """Make a kind of network available under a name.
+
+        Args:
+            name: for `create`.
+            rnn_class: the kind.
 
         Raises:
-            TypeError: no subclass of AbstractRateRNN.
+            TypeError: `rnn_class` is not a subclass of AbstractRateRNN.
             ValueError: the name belongs to another class.
         """
         if not (isinstance(rnn_class, type) and issubclass(rnn_class, AbstractRateRNN)):
@@ -30,11 +34,17 @@ class RateRNNFactory:
         cls._kinds[name] = rnn_class
 
     @classmethod
-    def create(cls, name: str, config: RNNConfig, **more) -> AbstractRateRNN:
-        """A network of kind `name` from a validated configuration.
+    def create(cls, name: str, config: RNNConfig, **more: Any) -> AbstractRateRNN:
+        """Create a network from a configuration.
 
         Args:
-            more: what else the kind needs; `FR_RNN_dale`: w_in (N, n_in), w_out (1, N), and if wanted taus, activation
+            name: of a registered kind.
+            config: checked before use.
+            **more: what else the kind needs; `FR_RNN_dale` needs w_in (N, n_in) and w_out (1, N), and takes taus,
+                activation and rng.
+
+        Returns:
+            the network.
 
         Raises:
             ValueError: unknown kind, with the nearest name, or a bad configuration.
@@ -47,7 +57,11 @@ class RateRNNFactory:
 
     @classmethod
     def list_available(cls) -> list[str]:
-        """Names of all registered kinds, sorted."""
+        """List the registered kinds.
+
+        Returns:
+            their names, sorted.
+        """
         return sorted(cls._kinds)
 
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 from torch import nn
 
 from ratecore import formats
 from ratecore.compat.config import RNNConfig
 from ratecore.compat.network_names import NetworkNames
+from ratecore.formats.containers import StrPath
 from ratecore.rate import training
 from ratecore.rate.dynamics import run
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import TrainingResult
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.run import RunSettings
-from ratecore.system.arrays import STEPS, real_tensor, tensor_of
+from ratecore.system.arrays import STEPS, Dimension, real_tensor, tensor_of
 from ratecore.system.devices import torch_device
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class AbstractRateRNN(nn.Module, ABC):
@@ -29,44 +36,105 @@ class AbstractRateRNN(nn.Module, ABC):
         config: RNNConfig, kept with its `N` and `device`; a subclass may do without.
     """
 
-    def __init__(self, config: RNNConfig | None = None):
+    def __init__(self, config: RNNConfig | None = None) -> None:
         super().__init__()
         if config is not None:
             self.config, self.N, self.device = config, config.N, torch.device(config.device)
 
     @classmethod
-    def from_config(cls, config: RNNConfig, **more):
-        """A network from the `rate` package's configuration; by default the constructor takes it."""
+    def from_config(cls, config: RNNConfig, **more: Any) -> Self:
+        """Create a network from the `rate` package's configuration; by default the constructor takes it.
+
+        Args:
+            config: what the network is.
+            **more: further arguments of the constructor.
+
+        Returns:
+            the network.
+        """
         return cls(config, **more)
 
     @abstractmethod
-    def assign_exc_inh(self):
-        """Draws each unit's type: inh (N,) bool, exc (N,) bool, NI, NE, som_inh (som_N,)."""
+    def assign_exc_inh(
+        self,
+    ) -> tuple[Bool[np.ndarray, " N"], Bool[np.ndarray, " N"], int, int, Int[np.ndarray, " som_N"]]:
+        """Draw each unit's type.
+
+        Returns:
+            inh (N,) bool, exc (N,) bool, NI, NE, som_inh (som_N,).
+
+        Source:
+            docs/model.md 1.
+        """
 
     @abstractmethod
-    def initialize_W(self):
-        """Draws the recurrent weights: w (N, N), mask (N, N), som_mask (N, N)."""
+    def initialize_W(self) -> tuple[Float[np.ndarray, "N N"], Float[np.ndarray, "N N"], Float[np.ndarray, "N N"]]:
+        """Draw the recurrent weights.
 
-    def effective_weights(self) -> torch.Tensor:
-        """The matrix (N, N) that multiplies r. A subclass defines it to be trained or converted by ratecore."""
+        Returns:
+            w (N, N), mask (N, N), som_mask (N, N); unitless.
+
+        Source:
+            docs/model.md 1.
+        """
+
+    def effective_weights(self) -> Float[torch.Tensor, "N N"]:
+        """Compute the matrix W that multiplies r. Subclasses that ratecore trains or converts must define it.
+
+        Returns:
+            W (N, N), unitless.
+
+        Raises:
+            NotImplementedError: the subclass does not define it.
+
+        Source:
+            docs/model.md 1.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define effective_weights()")
 
-    def time_constants(self, taus=None, taus_gaus=None) -> torch.Tensor:
-        """Synaptic decay time constants tau (N,) in steps. A subclass defines them, like `effective_weights`."""
+    def time_constants(
+        self, taus: ArrayLike | None = None, taus_gaus: Float[torch.Tensor, "N 1"] | None = None
+    ) -> Float[torch.Tensor, " N"]:
+        """Compute the synaptic decay times. Subclasses that ratecore trains or converts must define them.
+
+        Args:
+            taus: (tau,) or (tau_min, tau_max), steps, in place of the network's own.
+            taus_gaus: (N, 1), unitless, in place of the network's own.
+
+        Returns:
+            tau (N,), steps.
+
+        Raises:
+            NotImplementedError: the subclass does not define them.
+
+        Source:
+            docs/model.md 1.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define time_constants()")
 
     @abstractmethod
-    def load_net(self, path):
-        """Becomes the network saved in a file. Returns self."""
+    def load_net(self, path: StrPath) -> Self:
+        """Become the network saved in a file.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            self.
+        """
 
     def display(self) -> str:
-        """Prints and returns a summary of the network."""
+        """Print a summary of the network.
+
+        Returns:
+            the same text.
+        """
         text = f"{type(self).__name__}: {sum(p.numel() for p in self.parameters())} parameters"
         print(text)
         return text
 
 
-class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
+class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[override]  # `device` is a property here
     """The network of the `rate` package: a `RateNetwork` with its constructor, call and names.
 
     `forward` runs trials and returns what the package's network returns, `load_net` takes over a saved network, and the
@@ -93,8 +161,23 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
 
     _standard = True
 
-    def __init__(self, N, P_inh, P_rec, w_in, som_N, w_dist, gain, apply_dale, w_out, device="cpu",
-                 *, taus=(4, 20), activation="sigmoid", rng=None):  # fmt: skip
+    def __init__(
+        self,
+        N: int,
+        P_inh: float,
+        P_rec: float,
+        w_in: ArrayLike | torch.Tensor,
+        som_N: int,
+        w_dist: Any,  # NetworkSettings checks it, as it does taus and activation
+        gain: float,
+        apply_dale: bool,
+        w_out: ArrayLike | torch.Tensor,
+        device: torch.device | str = "cpu",
+        *,
+        taus: Any = (4, 20),
+        activation: Any = "sigmoid",
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
         nn.Module.__init__(self)
         settings = NetworkSettings(
             N=N,
@@ -118,10 +201,10 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
 
     @classmethod
     def of(cls, net: RateNetwork) -> FR_RNN_dale:
-        """The network as one of this class: itself if it is one, otherwise another object with the same parameters.
+        """Give a network the names of this class: itself if it has them, else another object that shares its arrays.
 
         Args:
-            net: whose arrays the network takes over, without a copy.
+            net: the network; its arrays are not copied.
 
         Returns:
             the network.
@@ -135,8 +218,10 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
         return same
 
     @classmethod
-    def from_config(cls, config: RNNConfig, w_in, w_out, **more):
-        """A network from the `rate` package's configuration.
+    def from_config(  # type: ignore[override]  # the signature of the `rate` package
+        cls, config: RNNConfig, w_in: ArrayLike | torch.Tensor, w_out: ArrayLike | torch.Tensor, **more: Any
+    ) -> Self:
+        """Create a network from the `rate` package's configuration.
 
         Args:
             config: what the network is.
@@ -152,10 +237,10 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
         c = config
         return cls(c.N, c.P_inh, c.P_rec, w_in, c.som_N, c.w_dist, c.gain, c.apply_dale, w_out, c.device, **more)
 
-    def load_net(self, path):
-        """Becomes the network saved in a `.mat` or `.pth` file, whatever this one was.
+    def load_net(self, path: StrPath) -> Self:
+        """Become the network saved in a `.mat` or `.pth` file, whatever this one was.
 
-        Optimizers hold the parameters of before; make new ones.
+        Existing optimizers keep the old parameters; create new ones.
 
         Args:
             path: of the file.
@@ -169,25 +254,36 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
         loaded = formats.load_network(path, device=self.w.device, dtype=self.w.dtype)
         self._adopt(loaded.settings)
         self.saved_task = loaded.saved_task
-        self._register(**dict(loaded.named_buffers()), **dict(loaded.named_parameters()))
+        arrays: dict[str, Any] = {**dict(loaded.named_buffers()), **dict(loaded.named_parameters())}
+        self._register(**arrays)
         self._drawn = None
         return self
 
-    def forward(self, stim, taus=None, training_params=None, settings=None, *, x0=None, noise=None, rng=None):
-        """Runs trials with noise (docs/model.md 1); the call of the `rate` package.
+    def forward(
+        self,
+        stim: ArrayLike | torch.Tensor,
+        taus: Sequence[float] | None = None,
+        training_params: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        x0: ArrayLike | torch.Tensor | None = None,
+        noise: ArrayLike | torch.Tensor | None = None,
+        rng: np.random.Generator | int | None = None,
+    ) -> tuple[Any, ...]:
+        """Run trials with noise (docs/model.md 1); the call of the `rate` package.
 
         Args:
-            stim: (n_in, T), or (B, n_in, T) for a batch of trials.
+            stim: (n_in, T), or (B, n_in, T) for a batch of trials; unitless.
             taus: one or two values in steps; the network's own when None or equal.
             training_params: `activation` is taken from it when given.
             settings: `DeltaT` (default 1) and `T` are taken from it; of a longer `stim` the first T steps are run.
-            x0: (B, N), the state at the first step; drawn when None.
-            noise: (B, T-1, N), added to x at each step; drawn when None.
+            x0: (B, N), unitless, the state at the first step; drawn when None.
+            noise: (B, T-1, N), unitless, added to x at each step; drawn when None.
             rng: seed or generator of what is drawn.
 
         Returns:
-            stim, x, r (T entries of (N, 1)), o (T - 1 entries of (1, 1)), w, w_in, m, som_m, w_out, b_out, taus_gaus.
-            With a batch x, r are (B, T, N) and o is (B, T - 1).
+            stim, x, r (T entries of (N, 1)), o (T - 1 entries of (1, 1)), w, w_in, m, som_m, w_out, b_out, taus_gaus;
+            unitless. With a batch x, r are (B, T, N) and o is (B, T - 1).
 
         Raises:
             ValueError: `stim` has another shape, or fewer steps than `settings["T"]`.
@@ -195,23 +291,36 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):
         Source:
             docs/model.md 1.
         """
-        shape = (("B", 0), self.w_in.shape[1], STEPS)[0 if np.ndim(stim) == 3 else 1 :]
+        shape: tuple[Dimension, ...] = (("B", 0), self.w_in.shape[1], STEPS)[0 if np.ndim(stim) == 3 else 1 :]
         stim = tensor_of("stim", stim, shape, self.w.dtype, self.w.device)
         T = (settings or {}).get("T", stim.shape[-1])
         if stim.shape[-1] < T:
             raise ValueError(f"settings['T'] = {T}: stim has only {stim.shape[-1]} steps")
         stim = stim[..., : int(T)]
-        x, r, o = run(
-            self, stim if stim.ndim == 3 else stim[None], x0=x0, noise=noise, rng=rng, taus=taus,
-            activation=(training_params or {}).get("activation"), DeltaT=(settings or {}).get("DeltaT", 1),
-        )  # fmt: skip
+        states: tuple[Any, Any, Any] = run(
+            self,
+            stim if stim.ndim == 3 else stim[None],
+            x0=x0,
+            noise=noise,
+            rng=rng,
+            taus=taus,
+            activation=(training_params or {}).get("activation"),
+            DeltaT=(settings or {}).get("DeltaT", 1),
+        )
+        x, r, o = states  # tensors, or lists by step for one trial
         if stim.ndim == 2:
             x, r, o = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]], [v[None, None] for v in o[0]]
         return stim, x, r, o, self.w, self.w_in, self.m, self.som_m, self.w_out, self.b_out, self.taus_gaus
 
 
-def eval_rnn(net, settings: dict, u, device="cpu", training_params: dict | None = None):
-    """Runs one trial without gradients, as the `rate` package's function of this name.
+def eval_rnn(
+    net: FR_RNN_dale,
+    settings: Mapping[str, Any],
+    u: ArrayLike | torch.Tensor,
+    device: torch.device | str = "cpu",
+    training_params: Mapping[str, Any] | None = None,
+) -> tuple[list[float], list[Float[np.ndarray, "N 1"]], list[Float[np.ndarray, "N 1"]]]:
+    """Run one trial without gradients, as the `rate` package's function of this name.
 
     Args:
         net: the network, an FR_RNN_dale.
@@ -221,7 +330,7 @@ def eval_rnn(net, settings: dict, u, device="cpu", training_params: dict | None 
         training_params: its `activation` is used when there; else the network's own.
 
     Returns:
-        o, r, x: T - 1 numbers; T arrays (N, 1); T arrays (N, 1). Unitless.
+        o, r, x: T - 1 numbers; T arrays (N, 1); T arrays (N, 1); unitless.
 
     Source:
         docs/model.md 1.
@@ -231,8 +340,10 @@ def eval_rnn(net, settings: dict, u, device="cpu", training_params: dict | None 
     return [v.item() for v in o], [v.cpu().numpy() for v in r], [v.cpu().numpy() for v in x]
 
 
-def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
-    """The trained network in a `.mat` or `.pth` file, as `ratecore.formats.load_network` reads it.
+def load_network(
+    path: StrPath, device: torch.device | str | None = "cpu", dtype: torch.dtype | None = torch.float32
+) -> FR_RNN_dale:
+    """Load the trained network in a `.mat` or `.pth` file, as `ratecore.formats.load_network` reads it.
 
     Args:
         path: of the file.
@@ -240,10 +351,10 @@ def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
         dtype: of the network's numbers.
 
     Returns:
-        the network; its `saved_task` is what the file says of its task.
+        the network; its `saved_task` is what the file says about its task.
 
     Raises:
-        ratecore.formats.FormatError: not there, damaged, or not the file of a network.
+        ratecore.formats.FormatError: missing, damaged, or not the file of a network.
 
     Source: none
     """
@@ -251,15 +362,18 @@ def load_network(path, device="cpu", dtype=torch.float32) -> FR_RNN_dale:
 
 
 def train(
-    settings: RunSettings, device="cpu", on_test: Callable[[TrainingResult], None] | None = None, checkpoints=None
+    settings: RunSettings,
+    device: torch.device | str = "cpu",
+    on_test: Callable[[TrainingResult], None] | None = None,
+    checkpoints: Any = None,
 ) -> TrainingResult:
-    """Trains one network; arguments, result and errors are those of `ratecore.rate.training.train`.
+    """Train one network; arguments, result and errors are those of `ratecore.rate.training.train`.
 
     Args:
         settings: of the run.
         device: torch device.
         on_test: called with the result so far after every test.
-        checkpoints: a `Checkpoints`: where training goes on from, and is saved to now and then.
+        checkpoints: a `ratecore.experiment.checkpoints.Checkpoints`: where training continues from and is saved to.
 
     Returns:
         the result; its network is an FR_RNN_dale.

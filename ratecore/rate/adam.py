@@ -6,16 +6,23 @@ The compiled loops of `ratecore.rate.dynamics.training_kernels` take the same st
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import overload
 
 import torch
 from jaxtyping import Float
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # torch's defaults
-Number = TypeVar("Number", float, torch.Tensor)
 
 
-def corrections(learning_rate: float, step: Number) -> tuple[Number, Number]:
+@overload
+def corrections(learning_rate: float, step: float) -> tuple[float, float]: ...
+
+
+@overload
+def corrections(learning_rate: float, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+def corrections(learning_rate: float, step: float | torch.Tensor) -> tuple[float | torch.Tensor, float | torch.Tensor]:
     """Correct the learning rate and the second moment for moments that start at 0.
 
     Args:

@@ -7,23 +7,58 @@ that a network sees the trials that it would see alone. A network that is over l
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
+from jaxtyping import Float
 
-from ratecore.rate.evaluation import Scores, draw_trials, one_thread, scores_of, together
+from ratecore.rate.evaluation import draw_trials, one_thread, scores_of, together
+from ratecore.rate.results import Scores, TrainingResult
 from ratecore.rate.stacked import BlockUpdates, StackedNetworks
-from ratecore.rate.training import Training, TrainingResult
+from ratecore.rate.training import Training
 from ratecore.settings.run import RunSettings
 
 MOST_NUMBERS = 2**26  # of noise in a chunk of test trials: 256 MiB in float32; a test holds about eight times as much
 
 
-def stack_trials(draws, device) -> tuple[torch.Tensor, ...]:
-    """u (K, B, n_in, T), z (K, B, T), x0 (K, B, N), noise (K, B, T-1, N) on a device, each moved in one copy.
+class _Signals(Protocol):
+    """Whether the process was told to end."""
+
+    def check(self, trial: int | None = None) -> None: ...
+
+
+class _Checkpoints(Protocol):
+    """Where the networks of a block are saved to (`ratecore.experiment.checkpoints`)."""
+
+    @property
+    def signals(self) -> _Signals: ...
+    def due(self) -> bool: ...
+    def write(self, result: TrainingResult) -> None: ...
+
+
+_Outcome = TrainingResult | FloatingPointError
+
+
+def stack_trials(
+    draws: Sequence[tuple[Any, Float[torch.Tensor, "_ N"], Float[torch.Tensor, "_ T-1 N"]]], device: torch.device | str
+) -> tuple[
+    Float[torch.Tensor, "K B n_in T"],
+    Float[torch.Tensor, "K B T"],
+    Float[torch.Tensor, "K B N"],
+    Float[torch.Tensor, "K B T-1 N"],
+]:
+    """Stack the trials of K networks on a device; each array moves in one copy.
 
     Args:
-        draws: K times what `draw_trials` gives, on the CPU; B is the most trials, and fewer are filled up with zeros.
+        draws: for each network the trials, x0 (b, N) and noise (b, T-1, N) of `draw_trials`, on the CPU; unitless.
+            B is the largest b; smaller batches are filled up with zeros.
+        device: torch device of the stacked arrays.
+
+    Returns:
+        u (K, B, n_in, T), z (K, B, T), x0 (K, B, N), noise (K, B, T-1, N); unitless.
+
+    Source: none
     """
     device, arrays = torch.device(device), zip(*((t.u, t.z, x0, noise) for t, x0, noise in draws), strict=True)
     moved = []
@@ -34,23 +69,31 @@ def stack_trials(draws, device) -> tuple[torch.Tensor, ...]:
         for place, row in zip(whole, rows, strict=True):
             place[: len(row)] = row
         moved.append(whole.to(device, non_blocking=True))
-    return tuple(moved)
+    u, z, x0, noise = moved
+    return u, z, x0, noise
 
 
 def scores_of_tests(networks: StackedNetworks, places: list[int], trainings: list[Training]) -> list[Scores]:
-    """Scores of a test of the networks at these places, one program over networks and trials.
+    """Test some networks of a stack, as one program over networks and trials.
 
     Args:
+        networks: the stack.
+        places: positions in the stack of the networks to test.
         trainings: of these networks, in the same order; they say which trials come.
+
+    Returns:
+        the scores of each network, in the same order.
     """
     generators = [training.test_generators() for training in trainings]
     task, loss_fn = trainings[0].task, trainings[0].settings.training.loss_fn
     n = len(generators[0])
     chunk = max(1, MOST_NUMBERS // (len(places) * task.T * networks.settings.N))
-    parts = [[] for _ in trainings]
+    parts: list[list[Scores]] = [[] for _ in trainings]
     for first in range(0, n, chunk):
-        draws = [draw_trials(task, t.result.net, g[first : first + chunk])
-                 for t, g in zip(trainings, generators, strict=True)]  # fmt: skip
+        draws = [
+            draw_trials(task, t.result.net, g[first : first + chunk])
+            for t, g in zip(trainings, generators, strict=True)
+        ]
         u, _, x0, noise = stack_trials(draws, networks.device)
         outputs = networks.outputs(u, x0, noise, places).cpu()
         for scores, (trials, _, _), o in zip(parts, draws, outputs, strict=True):
@@ -58,16 +101,23 @@ def scores_of_tests(networks: StackedNetworks, places: list[int], trainings: lis
     return [together(scores) for scores in parts]
 
 
-def _flat(values: dict, prefix: str = "") -> dict:
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as one mapping of dotted keys."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
 
 
 def check_agree(settings: list[RunSettings]) -> None:
-    """Raises ValueError, naming the setting, where runs differ in more than their seed."""
+    """Check that runs differ in their seed only.
+
+    Args:
+        settings: of the runs.
+
+    Raises:
+        ValueError: they differ in another setting, which is named.
+    """
     first, *others = (_flat(s.model_dump(exclude={"seed"})) for s in settings)
     for other in others:
         for key in first | other:
@@ -79,7 +129,14 @@ def check_agree(settings: list[RunSettings]) -> None:
 class _Block:
     """The networks of a block under way; `outcomes` trains them."""
 
-    def __init__(self, trainings: list[Training], device, on_test, checkpoints, compile_step: bool):
+    def __init__(
+        self,
+        trainings: list[Training],
+        device: torch.device | str,
+        on_test: Callable[[int, TrainingResult], None] | None,
+        checkpoints: Sequence[_Checkpoints] | None,
+        compile_step: bool,
+    ) -> None:
         self._on_test, self._checkpoints = on_test, checkpoints
         self._going = list(enumerate(trainings))  # (index in the block, Training) in the order of the stack
         results = [t.result for t in trainings]
@@ -88,8 +145,8 @@ class _Block:
             stack, trainings[0].settings.training, [r.optimizer for r in results], compile_step
         )
 
-    def outcomes(self) -> Iterator[tuple[int, TrainingResult | FloatingPointError]]:
-        failed = {}
+    def outcomes(self) -> Iterator[tuple[int, _Outcome]]:
+        failed: dict[int, FloatingPointError] = {}
         while self._going:
             with one_thread():
                 # First, since a network may come from a checkpoint between an update and its test.
@@ -129,12 +186,13 @@ class _Block:
                 failed[index] = error
         return failed
 
-    def _test(self, failed) -> dict[int, FloatingPointError]:
+    def _test(self, failed: Mapping[int, FloatingPointError]) -> dict[int, FloatingPointError]:
         """Tests the networks that are due, but for the failed ones; gives those whose loss is not finite."""
         due = [k for k, (index, training) in enumerate(self._going) if index not in failed and training.test_due]
         if not due:
             return {}
-        trainings, broken = [self._going[k][1] for k in due], {}
+        trainings = [self._going[k][1] for k in due]
+        broken: dict[int, FloatingPointError] = {}
         scores = scores_of_tests(self._updates.networks, due, trainings)
         self._updates.networks.write_back(due)
         states = self._updates.state_dicts(due)
@@ -149,9 +207,9 @@ class _Block:
                 self._on_test(index, training.result)
         return broken
 
-    def _leave(self, failed) -> list[tuple[int, TrainingResult | FloatingPointError]]:
+    def _leave(self, failed: Mapping[int, FloatingPointError]) -> list[tuple[int, _Outcome]]:
         """Takes the networks that failed or are over out of the stack and gives their outcomes."""
-        ended = []
+        ended: list[tuple[int, _Outcome]] = []
         for index, training in self._going:
             if index in failed:
                 ended.append((index, failed[index].with_traceback(None)))  # which would hold on to the whole block
@@ -168,21 +226,21 @@ class _Block:
 
 def train_block(
     settings: list[RunSettings],
-    device="cpu",
+    device: torch.device | str = "cpu",
     on_test: Callable[[int, TrainingResult], None] | None = None,
-    results: list[TrainingResult | None] | None = None,
-    checkpoints: list | None = None,
+    results: Sequence[TrainingResult | None] | None = None,
+    checkpoints: Sequence[_Checkpoints] | None = None,
     compile_step: bool = False,
 ) -> Iterator[tuple[int, TrainingResult | FloatingPointError]]:
-    """Trains the networks of a block together, each as `train` does alone (docs/model.md 3).
+    """Train the networks of a block together, each as `train` does alone (docs/model.md 3).
 
     Args:
         settings: of the runs; they may differ in their seed only.
         device: where the block is computed. The networks of the results are on the CPU.
         on_test: called with a network's index and its result so far after every test of it. The result's network and
             optimizer are then those of the test, so that it can be saved as a checkpoint.
-        results: what an earlier training of each run had come to, None for a run that starts.
-        checkpoints: a `Checkpoints` of each run, to which all are saved now and then.
+        results: of an earlier training of each run, to continue from there; None for a run that starts.
+        checkpoints: of each run, a `ratecore.experiment.checkpoints.Checkpoints`; all are written when one is due.
         compile_step: as in `BlockUpdates`.
 
     Returns:
@@ -191,13 +249,13 @@ def train_block(
         is the time that the block took until then.
 
     Raises:
-        ValueError: runs that do not belong in one block; raised by the call, before any work.
+        ValueError: the runs do not belong in one block; raised by the call, before any work.
         Interrupted: the process was told to end; checkpoints are written.
     """
     if not settings:
         return iter(())
     check_agree(settings)
-    given = results or [None] * len(settings)
+    given: Sequence[TrainingResult | None] = results or [None] * len(settings)
     if len(given) != len(settings):
         raise ValueError(f"{len(given)} results for {len(settings)} runs; give one, or None, for each")
     trainings = [Training(s, "cpu", result) for s, result in zip(settings, given, strict=True)]

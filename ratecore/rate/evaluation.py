@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def one_thread() -> Iterator[None]:
 
 
 def draw_trials(
-    task: AbstractTask, net: RateNetwork, generators: Sequence[np.random.Generator], trials: Any = None
+    task: AbstractTask, net: RateNetwork, generators: list[np.random.Generator], trials: Any = None
 ) -> tuple[Any, Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
     """Draw trials and their noise, each from its own generator.
 
@@ -88,7 +88,7 @@ def score_trials(
     task: AbstractTask,
     net: RateNetwork,
     loss_fn: str,
-    generators: Sequence[np.random.Generator],
+    generators: list[np.random.Generator],
     trials: Any = None,
 ) -> Scores:
     """Run trials without gradients and score them.
@@ -123,9 +123,9 @@ def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B T"], lo
         docs/model.md 2 and 3.
     """
     losses = trial_losses(o[:, 1:], trials.z, loss_fn).double().cpu().numpy()
-    o = o.double().cpu().numpy()
-    correct = np.array([score(task, row, label) for row, label in zip(o, trials.labels, strict=True)])
-    return Scores(losses, correct, o, trials.labels, np.array(trials.conditions))
+    rows = o.double().cpu().numpy()
+    correct = np.array([score(task, row, label) for row, label in zip(rows, trials.labels, strict=True)])
+    return Scores(losses, correct, rows, trials.labels, np.array(trials.conditions))
 
 
 def together(parts: list[Scores]) -> Scores:
@@ -138,7 +138,9 @@ def together(parts: list[Scores]) -> Scores:
         scores of all trials.
     """
     return Scores(
-        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("losses", "correct", "outputs")),
+        np.concatenate([p.losses for p in parts]),
+        np.concatenate([p.correct for p in parts]),
+        np.concatenate([p.outputs for p in parts]),
         [label for p in parts for label in p.labels],
         np.concatenate([p.conditions for p in parts]),
     )
@@ -196,12 +198,13 @@ def psychometric_curve(
         rows as in `Evaluation.psychometric`.
     """
     points = [(kind, level) for kind in task.trial_types for level in task.evidence_levels]
+    graded: Any = task  # `draw_graded_trial` is a method of tasks with `evidence_levels` only
     rows = []
     for i, (kind, level) in enumerate(points):
         parts = []
         for chunk in _chunks(n_trials):
             generators = [stream(seed, "psychometric", i * n_trials + k) for k in chunk]
-            trials = task.collect((kind, *task.draw_graded_trial(kind, level, rng)) for rng in generators)
+            trials = task.collect((kind, *graded.draw_graded_trial(kind, level, rng)) for rng in generators)
             parts.append(score_trials(task, net, loss_fn, generators, trials))
         scores = together(parts)
         chosen = scores.outputs[:, task.response_window].mean(1) > 0

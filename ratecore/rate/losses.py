@@ -57,7 +57,7 @@ def _stacked(o: Iterable[Any]) -> torch.Tensor:
         raise ValueError(f"o is a {type(o).__name__}; it must be a trial's outputs, one number a step") from None
     if not o:
         raise ValueError("o is empty; it must be a trial's outputs, one number a step")
-    entries = [v if isinstance(v, list | tuple) else torch.as_tensor(v) for v in o]
+    entries: list[Any] = [v if isinstance(v, list | tuple) else torch.as_tensor(v) for v in o]
     if any(isinstance(v, list | tuple) or v.numel() != 1 for v in entries):
         raise ValueError(
             "o must be a trial's outputs, one number a step: of the values that net.forward returns it is the fourth, "

@@ -74,6 +74,7 @@ class RateNetwork(Lesions, nn.Module):
     som_m: Float[torch.Tensor, "N N"]
     inh: Bool[torch.Tensor, " N"]
     exc: Bool[torch.Tensor, " N"]
+    saved_task: Any  # what the file of a loaded network says about its task
 
     parameter_names = ("w", "w_out", "b_out", "taus_gaus")
     _standard = True  # see `is_standard`
@@ -226,8 +227,17 @@ class RateNetwork(Lesions, nn.Module):
         """
         N, net = settings.N, cls.__new__(cls)
         n_in = np.shape(arrays["w_in"])[-1] if np.ndim(arrays.get("w_in", ())) == 2 else 1
-        shapes = {"w": (N, N), "w_in": (N, n_in), "w_out": (1, N), "b_out": (1,), "taus_gaus": (N, 1), "m": (N, N),
-                  "som_m": (N, N), "inh": (N,), "exc": (N,)}  # fmt: skip
+        shapes = {
+            "w": (N, N),
+            "w_in": (N, n_in),
+            "w_out": (1, N),
+            "b_out": (1,),
+            "taus_gaus": (N, 1),
+            "m": (N, N),
+            "som_m": (N, N),
+            "inh": (N,),
+            "exc": (N,),
+        }
         for name, shape in shapes.items():
             if name not in arrays:
                 raise ValueError(f"{name} is missing")

@@ -7,11 +7,12 @@ differentiable. The compiled loops of `ratecore.rate.dynamics.training_kernels` 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
@@ -28,7 +29,8 @@ def rectified(w: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     Source:
         docs/model.md 1.
     """
-    return torch.relu(w) if isinstance(w, torch.Tensor) else np.maximum(w, 0)
+    weights: Array = torch.relu(w) if isinstance(w, torch.Tensor) else np.maximum(w, 0)
+    return weights
 
 
 def connection_signs(
@@ -67,7 +69,8 @@ def effective_weights(
     Source:
         docs/model.md 1.
     """
-    return (rectified(w) if apply_dale else w) * signs
+    weights: Array = (rectified(w) if apply_dale else w) * signs
+    return weights
 
 
 def time_constants(taus_gaus: Float[Array, "*shape"], taus: Sequence[float]) -> Float[Array, "*shape"]:
@@ -83,15 +86,14 @@ def time_constants(taus_gaus: Float[Array, "*shape"], taus: Sequence[float]) -> 
     Source:
         docs/model.md 1; Kim et al. 2019, Eq. 5.
     """
-    is_tensor = isinstance(taus_gaus, torch.Tensor)
     low, *high = taus
+    if isinstance(taus_gaus, torch.Tensor):
+        return torch.sigmoid(taus_gaus) * (high[0] - low) + low if high else taus_gaus.new_full(taus_gaus.shape, low)
     if not high:
-        return taus_gaus.new_full(taus_gaus.shape, low) if is_tensor else np.full(taus_gaus.shape, low)
-    span = high[0] - low
-    if is_tensor:
-        return torch.sigmoid(taus_gaus) * span + low
+        return np.full(taus_gaus.shape, low)
     with np.errstate(over="ignore"):  # far below 0 the share is 0
-        return low + span / (1 + np.exp(-taus_gaus))
+        tau: Array = low + (high[0] - low) / (1 + np.exp(-taus_gaus))
+    return tau
 
 
 def share_of_span(taus_gaus: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
@@ -109,4 +111,5 @@ def share_of_span(taus_gaus: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "
         docs/model.md 1; Kim et al. 2019, Eq. 5.
     """
     half = taus_gaus.dtype.type(0.5)
-    return half + half * np.tanh(half * taus_gaus)
+    share: NDArray[Any] = half + half * np.tanh(half * taus_gaus)
+    return share

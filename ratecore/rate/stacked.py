@@ -6,10 +6,12 @@ order.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from ratecore.rate.adam import adam_step, corrections
 from ratecore.rate.dynamics import outputs_of_all_steps, stacked_step, torch_engine
@@ -18,7 +20,9 @@ from ratecore.rate.network import RateNetwork, is_standard
 from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
 from ratecore.rate.updates import TorchUpdates
 from ratecore.settings.training import TrainingSettings
-from ratecore.system.arrays import BATCH, STEPS, tensor_of
+from ratecore.system.arrays import BATCH, STEPS, Dimension, tensor_of
+
+_Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]  # as `stacked_step` returns it
 
 
 def trained_names(net: RateNetwork) -> list[str]:
@@ -44,7 +48,7 @@ class StackedNetworks:
         ValueError: no network, one of another kind, or networks that do not belong together.
     """
 
-    def __init__(self, nets: list[RateNetwork], device="cpu"):
+    def __init__(self, nets: list[RateNetwork], device: torch.device | str = "cpu") -> None:
         if not nets:
             raise ValueError("a stack needs at least one network")
         for net in nets:
@@ -55,11 +59,11 @@ class StackedNetworks:
                 raise ValueError("the networks of a stack must have the same settings, number of inputs and dtype")
         self.nets, self.settings, self.device = list(nets), nets[0].settings, torch.device(device)
 
-        def stack(arrays):
+        def stack(arrays: Iterable[torch.Tensor]) -> torch.Tensor:
             return torch.stack([array.detach() for array in arrays]).to(self.device)
 
         # w (K, N, N), w_out (K, 1, N), b_out (K, 1) and, with two taus, taus_gaus (K, N, 1)
-        self.parameters = {
+        self.parameters: dict[str, torch.Tensor] = {
             name: stack(getattr(net, name) for net in nets).requires_grad_() for name in trained_names(nets[0])
         }
         self._w_in_t = stack(net.w_in.mT for net in nets)
@@ -94,15 +98,26 @@ class StackedNetworks:
         given = self._w_in_t[:, 0] if trained is None else trained[..., 0]  # only its shape counts where tau is fixed
         return time_constants(given, self.settings.taus)
 
-    def run(self, u, x0, noise, networks: list[int] | None = None, step=None):
-        """Runs B trials of each network; differentiable in `parameters`.
+    def run(
+        self,
+        u: ArrayLike | torch.Tensor,
+        x0: ArrayLike | torch.Tensor,
+        noise: ArrayLike | torch.Tensor,
+        networks: list[int] | None = None,
+        step: _Step | None = None,
+    ) -> tuple[
+        Float[torch.Tensor, "K B T N"],
+        Float[torch.Tensor, "K B T N"],
+        Float[torch.Tensor, "K B T-1"],
+    ]:
+        """Run B trials of each network; differentiable in `parameters`.
 
         Args:
             u: stimuli (K, B, n_in, T), unitless, on the stack's device as the others.
             x0: states at the first step (K, B, N), unitless.
             noise: (K, B, T-1, N), unitless.
             networks: positions in the stack, one for each of the K; all when None.
-            step: as in `torch_engine`.
+            step: one time step of all networks, as in `torch_engine`.
 
         Returns:
             x, r (K, B, T, N), o (K, B, T-1); unitless.
@@ -123,12 +138,19 @@ class StackedNetworks:
         if networks is not None:
             W, alpha, w_in_t, w_out, b_out = (v[networks] for v in (W, alpha, w_in_t, w_out, b_out))
         drive = u[..., :-1].mT @ w_in_t[:, None]
-        return torch_engine(W, drive, alpha, self.settings.activation, x0, noise, w_out, b_out, step)
+        x, r, o = torch_engine(W, drive, alpha, self.settings.activation, x0, noise, w_out, b_out, step)
+        return x, r, o
 
-    def _tensor(self, name: str, value, *shape) -> torch.Tensor:
+    def _tensor(self, name: str, value: object, *shape: Dimension) -> torch.Tensor:
         return tensor_of(name, value, shape, self._w_in_t.dtype, self._w_in_t.device, finite=False)
 
-    def outputs(self, u, x0, noise, networks: list[int] | None = None) -> torch.Tensor:
+    def outputs(
+        self,
+        u: ArrayLike | torch.Tensor,
+        x0: ArrayLike | torch.Tensor,
+        noise: ArrayLike | torch.Tensor,
+        networks: list[int] | None = None,
+    ) -> Float[torch.Tensor, "K B T"]:
         """Compute the outputs of trials, without gradients.
 
         Args:
@@ -148,7 +170,8 @@ class StackedNetworks:
             w_out, b_out = (self.parameters[name] for name in ("w_out", "b_out"))
             if networks is not None:
                 w_out, b_out = w_out[networks], b_out[networks]
-            return outputs_of_all_steps(r, o, w_out, b_out)
+            all_steps: torch.Tensor = outputs_of_all_steps(r, o, w_out, b_out)
+            return all_steps
 
     def keep(self, networks: list[int]) -> None:
         """Keep some networks; the others leave with the parameters of `write_back`.
@@ -186,7 +209,13 @@ class BlockUpdates:
         compile_step: whether `torch.compile` compiles a time step. Off, since compiling takes seconds to minutes.
     """
 
-    def __init__(self, networks: StackedNetworks, training: TrainingSettings, optimizers=None, compile_step=False):
+    def __init__(
+        self,
+        networks: StackedNetworks,
+        training: TrainingSettings,
+        optimizers: Sequence[Mapping[str, Any]] | None = None,
+        compile_step: bool = False,
+    ) -> None:
         self.networks, self.training = networks, training
         step = stacked_step(networks.settings.activation)
         self._step = torch.compile(step) if compile_step else step
@@ -199,8 +228,15 @@ class BlockUpdates:
                     self._steps[k] = float(entry["step"])
                     self._m[name][k], self._v[name][k] = entry["exp_avg"], entry["exp_avg_sq"]
 
-    def update(self, u, z, x0, noise, counts=None) -> list[float]:
-        """One step of every network on a batch of trials of its own.
+    def update(
+        self,
+        u: ArrayLike | torch.Tensor,
+        z: ArrayLike | torch.Tensor,
+        x0: ArrayLike | torch.Tensor,
+        noise: ArrayLike | torch.Tensor,
+        counts: list[int] | None = None,
+    ) -> list[float]:
+        """Take one step of every network, each on its own batch of trials.
 
         Args:
             u: stimuli (K, B, n_in, T), unitless, on the stack's device as the others.
@@ -230,10 +266,11 @@ class BlockUpdates:
             # No network's loss depends on another's parameters, so the gradient of the sum is that of each.
             gradients = torch.autograd.grad(losses.sum(), parameters)
         self._adam(gradients)
-        return losses.tolist()
+        values: list[float] = losses.tolist()
+        return values
 
     @torch.no_grad()
-    def _adam(self, gradients) -> None:
+    def _adam(self, gradients: Iterable[torch.Tensor]) -> None:
         self._steps = self._steps + 1
         constants = corrections(self.training.learning_rate, self._steps)
         for (name, p), g in zip(self.networks.parameters.items(), gradients, strict=True):
@@ -276,7 +313,7 @@ class BlockUpdates:
         return states
 
 
-def _means(losses, counts: list[int]) -> torch.Tensor:
+def _means(losses: torch.Tensor, counts: list[int]) -> torch.Tensor:
     """Mean losses (K,) of the first counts[k] of the trials of each network; losses (K, B)."""
     weights = torch.tensor([[b < n for b in range(losses.shape[1])] for n in counts], dtype=losses.dtype)
     return (losses * (weights / weights.sum(1, keepdim=True)).to(losses.device)).sum(1)

@@ -6,11 +6,11 @@ Both hold Adam's state in the layout of `torch.optim.Adam.state_dict`, so that e
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take, run
@@ -19,6 +19,11 @@ from ratecore.rate.network import RateNetwork, is_standard
 from ratecore.rate.parameters import connection_signs, share_of_span
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
+
+if TYPE_CHECKING:
+    from ratecore.rate.dynamics.lanes import LiveMatrix
+
+_Array = NDArray[Any]
 
 
 class TorchUpdates:
@@ -60,7 +65,7 @@ class TorchUpdates:
         _, _, o = run(self.net, u, x0=x0, noise=noise, finite=finite)
         loss = trial_losses(o, z, self.loss_fn).mean()
         self.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch annotates only its arguments
         self.optimizer.step()
         return float(loss.detach())
 
@@ -95,7 +100,9 @@ class FusedUpdates:
     def __init__(self, net: RateNetwork, training: TrainingSettings):
         from ratecore.rate.dynamics import kernels, lanes, training_kernels
 
-        self.net, self.training, self._kernels, self._lanes = net, training, training_kernels, lanes
+        self.net, self.training, self._lanes = net, training, lanes
+        # Any, since the fields of several tuples are passed one after another, which type checkers cannot follow.
+        self._kernels: Any = training_kernels
         self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
         self._phi, self._loss = kernels.CODES[net.activation], training_kernels.LOSS_CODES[training.loss_fn]
         self._check_network()
@@ -103,15 +110,16 @@ class FusedUpdates:
         self._p = {name: getattr(net, name).detach().numpy() for name in names}
         self._m, self._v = ({name: np.zeros_like(p) for name, p in self._p.items()} for _ in range(2))
         self._flat = {name: [d[name].reshape(-1) for d in (self._p, self._m, self._v)] for name in names}
-        self._step, self._buffers = 0, {}
+        self._step = 0
+        self._buffers: dict[tuple[str, int], dict[str, Any]] = {}
         self._dtype = self._p["w"].dtype.type
         self._low, self._span = (
             self._dtype(net.settings.taus[0]),
             self._dtype(net.settings.taus[-1] - net.settings.taus[0]),
         )
         N = net.N
-        self._g = {name: np.zeros(shape, self._dtype) for name, shape in
-                   {"W": (N, N), "alpha": (N,), "w_out": (N,), "b_out": (1,)}.items()}  # fmt: skip
+        shapes = {"W": (N, N), "alpha": (N,), "w_out": (N,), "b_out": (1,)}
+        self._g = {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}
         self._g_W = torch.from_numpy(self._g["W"])
         self._w_in = np.ascontiguousarray(net.w_in.numpy())
         self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
@@ -122,18 +130,25 @@ class FusedUpdates:
         self.reload()
 
     def _check_network(self) -> None:
-        """Checks the arrays that loops will read and write by index. Weights are laid out row by row, where they are.
+        """Check the arrays that loops will read and write by index, and lay out the weights row by row.
 
         Raises:
-            ValueError: an array of the network has another shape or dtype than its weights ask for.
+            ValueError: an array of the network has a wrong shape, dtype or device.
         """
         net, N = self.net, self.net.N
         if not compiled_loops_take(net):
             raise ValueError(
                 f"the network is {net.w.dtype} on {net.w.device}; it must be float32 or float64 on the CPU"
             )
-        shapes = {"w": (N, N), "w_in": (N, net.w_in.shape[-1]), "w_out": (1, N), "b_out": (1,), "taus_gaus": (N, 1),
-                  "m": (N, N), "som_m": (N, N)}  # fmt: skip
+        shapes = {
+            "w": (N, N),
+            "w_in": (N, net.w_in.shape[-1]),
+            "w_out": (1, N),
+            "b_out": (1,),
+            "taus_gaus": (N, 1),
+            "m": (N, N),
+            "som_m": (N, N),
+        }
         for name, shape in shapes.items():
             own = getattr(net, name)
             if own.dtype != net.w.dtype or own.device != net.w.device:
@@ -147,17 +162,29 @@ class FusedUpdates:
         self._W[:] = self.net.effective_weights().detach().numpy()
         np.copyto(self._W_t, self._W.T)
 
-    def _buffer(self, kind: str, T: int) -> dict[str, np.ndarray]:
+    def _buffer(self, kind: str, T: int) -> dict[str, Any]:
         """Arrays that are reused from update to update, of trials one by one ('single') or side by side ('lanes')."""
         if (kind, T) not in self._buffers:
             N, L = self.net.N, self._lanes.LANES
-            shapes = {
-                "single": {"x": (T, N), "r": (T, N), "h": (T - 1, N), "a": (T - 1, N), "o": (T - 1,), "go": (T - 1,),
-                           "nothing": (0, 0)},
-                "lanes": {"X": (N, T, L) if self._phi == self._clipped else (0, 0, 0), "R": (N, T, L),
-                          "A": (N, T - 1, L), "o": (T, L), "go": (T - 1, L)},
-            }[kind]  # fmt: skip
-            b = {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}
+            shapes: dict[str, tuple[int, ...]] = {
+                "single": {
+                    "x": (T, N),
+                    "r": (T, N),
+                    "h": (T - 1, N),
+                    "a": (T - 1, N),
+                    "o": (T - 1,),
+                    "go": (T - 1,),
+                    "nothing": (0, 0),
+                },
+                "lanes": {
+                    "X": (N, T, L) if self._phi == self._clipped else (0, 0, 0),
+                    "R": (N, T, L),
+                    "A": (N, T - 1, L),
+                    "o": (T, L),
+                    "go": (T - 1, L),
+                },
+            }[kind]
+            b: dict[str, Any] = {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}
             if kind == "single":
                 b["space"] = self._kernels.Space(**b)
                 b["of_product"] = torch.from_numpy(b["a"]).T, torch.from_numpy(b["r"])[:-1]
@@ -209,9 +236,10 @@ class FusedUpdates:
             pays = len(group[0]) >= LANES_PAY
             loss += (self._side_by_side if pays else self._one_by_one)(common, *group)
         self._adam(share, alpha)
-        return loss / B
+        mean: float = loss / B
+        return mean
 
-    def _one_by_one(self, common, u, z, x0, noise) -> float:
+    def _one_by_one(self, common: tuple[Any, Any], u: _Array, z: _Array, x0: _Array, noise: _Array) -> float:
         (units, objective), b, loss = common, self._buffer("single", u.shape[2]), 0.0
         for k in range(len(u)):
             b["x"][0] = x0[k]
@@ -220,10 +248,10 @@ class FusedUpdates:
             self._product(*b["of_product"])
         return loss
 
-    def _side_by_side(self, common, u, z, x0, noise) -> float:
+    def _side_by_side(self, common: tuple[Any, Any], u: _Array, z: _Array, x0: _Array, noise: _Array) -> float:
         b = self._buffer("lanes", u.shape[2])
         live, live_t = self._live
-        loss = self._kernels.gradients_side_by_side(
+        loss: float = self._kernels.gradients_side_by_side(
             live.take(self._W).parts,
             live_t.take(self._W_t).parts,
             self._w_in,
@@ -238,21 +266,21 @@ class FusedUpdates:
         self._product(*b["of_product"])
         return loss
 
-    def _product(self, a, r) -> None:
+    def _product(self, a: torch.Tensor, r: torch.Tensor) -> None:
         """Adds to the gradient of W the sum over steps of a[t] r[t-1]^T, by BLAS."""
         self._g_W.addmm_(a, r)
 
     @functools.cached_property
-    def _live(self):
+    def _live(self) -> list[LiveMatrix]:
         return [self._lanes.LiveMatrix(self.net.N, self._dtype) for _ in range(2)]
 
-    def _share_of_span(self) -> np.ndarray:
+    def _share_of_span(self) -> _Array:
         """sigmoid(taus_gaus) (N,): where each tau lies between the bounds; 0 for the one tau that all units share."""
         if "taus_gaus" not in self._flat:
             return np.zeros(self.net.N, self._dtype)
         return share_of_span(self._flat["taus_gaus"][0])
 
-    def _adam(self, share, alpha) -> None:
+    def _adam(self, share: _Array, alpha: _Array) -> None:
         self._step += 1
         with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
             numbers = *corrections(self.training.learning_rate, self._step), *BETAS, EPS
@@ -283,14 +311,28 @@ class FusedUpdates:
             the state as torch lays it out; its tensors are copies.
         """
         state = {
-            i: {"step": torch.tensor(float(self._step)), "exp_avg": torch.from_numpy(self._m[name].copy()),
-                "exp_avg_sq": torch.from_numpy(self._v[name].copy())}
+            i: {
+                "step": torch.tensor(float(self._step)),
+                "exp_avg": torch.from_numpy(self._m[name].copy()),
+                "exp_avg_sq": torch.from_numpy(self._v[name].copy()),
+            }
             for i, name in enumerate(self._p)
-        }  # fmt: skip
+        }
         # Written out, since making an Adam of torch's imports its compiler, which takes a second.
-        group = {"lr": self.training.learning_rate, "betas": BETAS, "eps": EPS, "weight_decay": 0, "amsgrad": False,
-                 "maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": True,
-                 "decoupled_weight_decay": False, "params": list(range(len(self._p)))}  # fmt: skip
+        group = {
+            "lr": self.training.learning_rate,
+            "betas": BETAS,
+            "eps": EPS,
+            "weight_decay": 0,
+            "amsgrad": False,
+            "maximize": False,
+            "foreach": None,
+            "capturable": False,
+            "differentiable": False,
+            "fused": True,
+            "decoupled_weight_decay": False,
+            "params": list(range(len(self._p))),
+        }
         return {"state": state if self._step else {}, "param_groups": [group]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

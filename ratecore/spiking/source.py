@@ -167,20 +167,27 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
     return replace(_of_arrays(conform(content, [], "not a rate network")), task=getattr(net, "saved_task", None))
 
 
-def _of_arrays(arrays: dict) -> RateModel:
+def _of_arrays(arrays: Content) -> RateModel:
     """The RateModel of what `conform` gives."""
     s, som_m = arrays["settings"], arrays["som_m"]
     signs = connection_signs(arrays["m"], som_m)
 
-    def effective(w):
+    def effective(w: Float[np.ndarray, "N N"]) -> Float[np.ndarray, "N N"]:
         # Files of others may hold w as it was trained: negative entries, silent in the rate network, would make an
         # excitatory unit inhibit.
-        return None if w is None else effective_weights(w, signs, s.apply_dale)
+        return effective_weights(w, signs, s.apply_dale)
 
     before = arrays["taus_gaus"] if arrays["taus_gaus0"] is None else arrays["taus_gaus0"]
     return RateModel(
-        W=effective(arrays["w"]), W_initial=effective(arrays["w0"]), w_in=arrays["w_in"], w_out=arrays["w_out"][0],
-        b_out=float(arrays["b_out"][0]), tau=RATE_STEP * time_constants(arrays["taus_gaus"][:, 0], s.taus),
-        tau_initial=RATE_STEP * time_constants(before[:, 0], s.taus), homogeneous=len(s.taus) == 1,
-        inh=arrays["inh"] == 1, som=(som_m == 0).any(1), activation=s.activation,
-    )  # fmt: skip
+        W=effective(arrays["w"]),
+        W_initial=None if arrays["w0"] is None else effective(arrays["w0"]),
+        w_in=arrays["w_in"],
+        w_out=arrays["w_out"][0],
+        b_out=float(arrays["b_out"][0]),
+        tau=RATE_STEP * time_constants(arrays["taus_gaus"][:, 0], s.taus),
+        tau_initial=RATE_STEP * time_constants(before[:, 0], s.taus),
+        homogeneous=len(s.taus) == 1,
+        inh=arrays["inh"] == 1,
+        som=(som_m == 0).any(1),
+        activation=s.activation,
+    )

@@ -118,5 +118,7 @@ def fused_engine(
     W, drive, alpha, x0, noise, w_out, b_out = (
         tensor_of(name, value, shape, W.dtype, W.device, finite=False) for (name, shape), value in given
     )
-    results = _Trials.apply(W, drive, alpha, kernels.CODES[activation], x0, noise, w_out, b_out)
+    code = kernels.CODES[activation]
+    # torch has no types for `apply`.
+    results = _Trials.apply(W, drive, alpha, code, x0, noise, w_out, b_out)  # type: ignore[no-untyped-call]
     return cast(tuple[torch.Tensor, torch.Tensor, torch.Tensor], results)
