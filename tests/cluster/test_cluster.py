@@ -163,7 +163,7 @@ def test_a_grid_in_which_everything_happens(cluster):
     """A requeued job, one over its time limit, a cancelled one and a dead node; then the same command."""
     # No network meets this criterion, so that all keep training, one longer than the shortest time limit of a minute.
     training = {"eval_freq": 1000, "eval_tr": 20, "accuracy_threshold": 1.0, "loss_threshold": 0.001}
-    grid = {"training.n_trials": [9000, 9001, 9002, 60000], "seed": [0]}
+    grid = {"training.n_trials": [20000, 20001, 20002, 60000], "seed": [0]}
     folder = cluster.checkout(
         "faults",
         experiment="faults",
@@ -191,7 +191,7 @@ def test_a_grid_in_which_everything_happens(cluster):
     def one(*wanted):
         return cluster.wait_for(lambda: under_way(wanted), f"training of {wanted}", 1800)
 
-    short = ["9000", "9001", "9002"]
+    short = ["20000", "20001", "20002"]  # long enough that none has ended before something happens to it
     for _ in range(2):
         found, job = one(*short)
         short.remove(found)
