@@ -63,7 +63,7 @@ def single_run(
         RunSettings, ExperimentSettings.
 
     Raises:
-        SettingsError: a setting that cannot be used, or a grid of which more than one network is left.
+        SettingsError: a setting that cannot be used, or a grid that leaves more than one network.
     """
     from ratecore.experiment.axes import axis_path
     from ratecore.experiment.grid import Experiment

@@ -53,6 +53,7 @@ class Launch:
         settings = experiment.settings
         self.follower = Follower(uri, settings.experiment, settings.results, runs=experiment.run_names)
         self.stale: list[str] | None = None  # files of other grids, to be made again; None: not known yet
+        self._stop_filter = _hide_errors_after_stop()
         self.closing = self._closing()
         self._attached = False
 
@@ -83,7 +84,6 @@ class Launch:
     def _closing(self) -> Closing:
         """The object that formats the closing words, with the commands that fit this launch."""
         workflow, directory = self.workflow, self.workflow.overwrite_workdir
-        self._stop_filter = _hide_errors_after_stop()
         same = same_snakemake(sys.argv, workflow.main_snakefile, workflow.overwrite_configfiles, directory, self.uri)
         repository = Path(workflow.main_snakefile).parents[1]
         ui = ui_command(self.uri, self.experiment.settings.results, repository, directory)

@@ -19,7 +19,6 @@ from ratecore.formats.containers import LARGEST, MOST_LETTERS, MOST_UNPACKED, Co
 from ratecore.formats.errors import UnusableError
 
 _DEEPEST = 8  # structures in structures that are read
-_USER_BLOCK = 512  # bytes before the HDF5 file, where MATLAB puts its header
 _NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 
 

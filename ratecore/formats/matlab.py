@@ -78,6 +78,7 @@ def is_hdf5(data: bytes) -> bool:
     Returns:
         whether it has.
     """
+    # MATLAB puts its header into 512 bytes before the HDF5 file.
     return data[:10] == b"MATLAB 7.3" or b"\x89HDF\r\n\x1a\n" in (data[:8], data[512:520])
 
 

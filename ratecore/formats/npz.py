@@ -49,7 +49,7 @@ def evaluation_bytes(evaluation: Evaluation) -> bytes:
 
 def _packed(arrays: dict[str, NDArray[Any]]) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # of which one is no flag
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # mypy takes the arrays for the flag `allow_pickle`
     return buffer.getvalue()
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from jaxtyping import Float
 
-from ratecore.rate.evaluation import draw_trials, one_thread, scores_of, together
+from ratecore.rate.evaluation import draw_trials, join_scores, one_thread, scores_of
 from ratecore.rate.results import Scores, TrainingResult
 from ratecore.rate.stacked import BlockUpdates, StackedNetworks
 from ratecore.rate.training import Training
@@ -98,7 +98,7 @@ def scores_of_tests(networks: StackedNetworks, places: list[int], trainings: lis
         outputs = networks.outputs(u, x0, noise, places).cpu()
         for scores, (trials, _, _), o in zip(parts, draws, outputs, strict=True):
             scores.append(scores_of(task, trials, o, loss_fn))
-    return [together(scores) for scores in parts]
+    return [join_scores(scores) for scores in parts]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -128,7 +128,7 @@ def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B T"], lo
     return Scores(losses, correct, rows, trials.labels, np.array(trials.conditions))
 
 
-def together(parts: list[Scores]) -> Scores:
+def join_scores(parts: list[Scores]) -> Scores:
     """Join the scores of several groups of trials.
 
     Args:
@@ -176,7 +176,7 @@ def evaluate(
             score_trials(task, net, loss_fn, [stream(seed, "evaluation", k) for k in chunk])
             for chunk in _chunks(settings.n_trials)
         ]
-        result = Evaluation(together(parts), task.response_steps)
+        result = Evaluation(join_scores(parts), task.response_steps)
         if task.evidence_levels and settings.psychometric_trials:
             result.psychometric = psychometric_curve(task, net, seed, settings.psychometric_trials, loss_fn)
     return result
@@ -206,7 +206,7 @@ def psychometric_curve(
             generators = [stream(seed, "psychometric", i * n_trials + k) for k in chunk]
             trials = task.collect((kind, *graded.draw_graded_trial(kind, level, rng)) for rng in generators)
             parts.append(score_trials(task, net, loss_fn, generators, trials))
-        scores = together(parts)
+        scores = join_scores(parts)
         chosen = scores.outputs[:, task.response_window].mean(1) > 0
         rows.append(
             {

@@ -200,12 +200,12 @@ def test_a_note_of_a_stage_that_begins_at_that_moment_stays(tmp_path, monkeypatc
 
     real = queue._read_note
     queue.note_open(root, folder)
-    closed(lambda *args: (real(*args), queue.note_open(root, folder))[0])  # noted anew after the look
+    closed(lambda *args: (real(*args), queue.note_open(root, folder))[0])  # noted again after the look
 
     old = open_runs(root)[folder]
     queue.note_open(root, folder)
     newer = open_runs(root)[folder]
-    queue.close_run(root, folder, old)  # noted anew before it
+    queue.close_run(root, folder, old)  # noted again before it
     assert open_runs(root)[folder] == newer
     queue.close_run(root, folder, newer)
     queue.close_run(root, folder, newer)

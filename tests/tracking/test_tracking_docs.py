@@ -118,7 +118,7 @@ def test_every_command_of_the_text(tmp_path):
             reader.run(restore, **tag)
             assert stored() is None
             reader.run(block("ratecore replay results\n"), MLFLOW_TRACKING_URI=server)
-        # The database of one machine made anew.
+        # The database of one machine, made again.
         (tmp_path / "mlflow.db").rename(tmp_path / "results/mlflow.db")
         assert "all of its runs are in sqlite:///" in reader.run(block("mlflow.old.db"))
         assert missing(sqlite(tmp_path / "results/mlflow.db"), "small", [run]) is None

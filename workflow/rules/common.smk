@@ -79,7 +79,7 @@ def grid_points_of(stage):
     return Paramspace(pd.DataFrame(rows, columns=columns))
 
 
-# Stages with the same axes share their grid points, of which there can be 100,000.
+# Stages with the same axes share their grid points; there can be 100,000 of them.
 _stage_with = {experiment.columns(stage): stage for stage in STAGES}
 _spaces = {columns: grid_points_of(stage) for columns, stage in _stage_with.items()}
 GRID_POINTS = {stage: _spaces[experiment.columns(stage)] for stage in STAGES}
