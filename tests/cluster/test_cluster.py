@@ -161,9 +161,10 @@ def test_the_demo_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
 
 def test_a_grid_in_which_everything_happens(cluster):
     """A requeued job, one over its time limit, a cancelled one and a dead node; then the same command."""
-    # No network meets this criterion, so that all keep training, one longer than the shortest time limit of a minute.
+    # No network meets this criterion, so that all keep training. One takes minutes: longer than the shortest time limit
+    # of a minute, to which SLURM adds up to half a minute.
     training = {"eval_freq": 1000, "eval_tr": 20, "accuracy_threshold": 1.0, "loss_threshold": 0.001}
-    grid = {"training.n_trials": [20000, 20001, 20002, 60000], "seed": [0]}
+    grid = {"training.n_trials": [20000, 20001, 20002, 120000], "seed": [0]}
     folder = cluster.checkout(
         "faults",
         experiment="faults",
@@ -196,7 +197,7 @@ def test_a_grid_in_which_everything_happens(cluster):
         found, job = one(*short)
         short.remove(found)
         cluster.run(*(["scontrol", "requeue"] if len(short) == 2 else ["scancel"]), job["id"])
-    _, job = one("60000")
+    _, job = one("120000")
     cluster.run("scontrol", "update", f"JobId={job['id']}", "TimeLimit=1")
     _, job = one(*short)
     kill_node(cluster, job)
