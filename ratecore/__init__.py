@@ -30,7 +30,7 @@ _HOMES = {
         "generate_target_continuous_mante",
         "generate_target_continuous_xor",
     ),
-    "tasks": ("AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "XORTask"),
+    "tasks": ("AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "Trial", "XORTask"),
     "system.shipped": ("workflow_path",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

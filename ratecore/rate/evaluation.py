@@ -19,7 +19,7 @@ from ratecore.system.arrays import arrays_of_trials
 from ratecore.system.streams import stream
 from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.checks import ready_to_score
-from ratecore.tasks.trials import score
+from ratecore.tasks.trials import Trial, Trials, score, with_type
 
 CHUNK = 100  # trials run at once, so that memory does not grow with their number
 
@@ -51,7 +51,8 @@ def draw_trials(
         trials: Trials drawn already from the same generators; drawn here when None.
 
     Returns:
-        Trials with u (B, n_in, T) and z (B, T) as tensors, x0 (B, N) and noise (B, T-1, N); unitless.
+        Trials with u (B, n_in, T), z (B, T) or (B, n_out, T) and, where they have it, weight as tensors, x0 (B, N) and
+        noise (B, T-1, N); unitless.
 
     Raises:
         ValueError: the task's trials do not have the shapes that it declares, or no finite numbers.
@@ -70,7 +71,11 @@ def draw_trials(
     u, z = (torch.from_numpy(v) for v in arrays)
     if w.dtype != u.dtype or w.device != u.device:
         u, z = u.to(w.device, w.dtype), z.to(w.device, w.dtype)
-    return trials._replace(u=u, z=z), *trial_noise(generators, task.T, net.N, w.dtype, w.device)
+    weight, steps, drawn = (getattr(trials, name, None) for name in ("weight", "steps", "trials"))
+    if weight is not None:
+        weight = torch.from_numpy(weight.astype(exact)).to(w.device, w.dtype)
+    batch = Trials(u, z, trials.labels, trials.conditions, weight, steps, drawn)  # type: ignore[arg-type]  # tensors
+    return batch, *trial_noise(generators, u.shape[2], net.N, w.dtype, w.device, steps)
 
 
 def _checks_its_trials(task: AbstractTask) -> bool:
@@ -107,13 +112,13 @@ def score_trials(
     return scores_of(task, trials, outputs(net, trials.u, x0, noise, finite=False), loss_fn)
 
 
-def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B T"], loss_fn: str) -> Scores:
+def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B *out T"], loss_fn: str) -> Scores:
     """Score the outputs of trials.
 
     Args:
         task: scores the trials.
         trials: as `draw_trials` returns them.
-        o: outputs (B, T), unitless, o[:, 0] the readout of r[0].
+        o: outputs (B, T), or (B, n_out, T) of several outputs, unitless, o[..., 0] the readout of r[0].
         loss_fn: 'l2' or 'l1'.
 
     Returns:
@@ -122,10 +127,25 @@ def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B T"], lo
     Source:
         docs/model.md 2 and 3.
     """
-    losses = trial_losses(o[:, 1:], trials.z, loss_fn).double().cpu().numpy()
+    weight, steps, drawn = (getattr(trials, name, None) for name in ("weight", "steps", "trials"))
+    losses = trial_losses(o[..., 1:], trials.z, loss_fn, weight, task.n_outputs).double().cpu().numpy()
     rows = o.double().cpu().numpy()
-    correct = np.array([score(task, row, label) for row, label in zip(rows, trials.labels, strict=True)])
-    return Scores(losses, correct, rows, trials.labels, np.array(trials.conditions))
+    if drawn is None:
+        correct = np.array([score(task, row, label) for row, label in zip(rows, trials.labels, strict=True)])
+    else:
+        correct = np.array([score(task, row[..., : trial.T], trial) for row, trial in zip(rows, drawn, strict=True)])
+        rows = _to_length(rows, drawn, task.T)
+    return Scores(losses, correct, rows, trials.labels, np.array(trials.conditions), drawn)
+
+
+def _to_length(rows: Float[np.ndarray, "B *out _"], drawn: list[Trial], T: int) -> Float[np.ndarray, "B *out T"]:
+    """Outputs over T steps, NaN after the end of shorter trials."""
+    if rows.shape[-1] == T and all(trial.T == T for trial in drawn):
+        return rows
+    to_length = np.full((*rows.shape[:-1], T), np.nan)
+    for row, given, trial in zip(to_length, rows, drawn, strict=True):
+        row[..., : trial.T] = given[..., : trial.T]
+    return to_length
 
 
 def join_scores(parts: list[Scores]) -> Scores:
@@ -143,6 +163,7 @@ def join_scores(parts: list[Scores]) -> Scores:
         np.concatenate([p.outputs for p in parts]),
         [label for p in parts for label in p.labels],
         np.concatenate([p.conditions for p in parts]),
+        None if parts[0].trials is None else [trial for p in parts for trial in p.trials or ()],
     )
 
 
@@ -204,10 +225,10 @@ def psychometric_curve(
         parts = []
         for chunk in _chunks(n_trials):
             generators = [stream(seed, "psychometric", i * n_trials + k) for k in chunk]
-            trials = task.collect((kind, *graded.draw_graded_trial(kind, level, rng)) for rng in generators)
+            trials = task.collect(with_type(kind, graded.draw_graded_trial(kind, level, rng)) for rng in generators)
             parts.append(score_trials(task, net, loss_fn, generators, trials))
         scores = join_scores(parts)
-        chosen = scores.outputs[:, task.response_window].mean(1) > 0
+        chosen = scores.choices(task)
         rows.append(
             {
                 "trial_type": kind,

@@ -67,7 +67,11 @@ def _stacked(o: Iterable[Any]) -> torch.Tensor:
 
 
 def trial_losses(
-    o: Float[torch.Tensor, "*B T-1"], z: Float[torch.Tensor, "*B T"], loss_fn: str
+    o: Float[torch.Tensor, "*B T-1"],
+    z: Float[torch.Tensor, "*B T"],
+    loss_fn: str,
+    weight: Float[torch.Tensor, "*B T"] | None = None,
+    n_out: int = 1,
 ) -> Float[torch.Tensor, "*B"]:
     """Compute the loss of each trial.
 

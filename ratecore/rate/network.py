@@ -58,6 +58,7 @@ class RateNetwork(Lesions, nn.Module):
             touched.
         device: torch device.
         dtype: of the parameters.
+        n_out: number of outputs.
 
     Raises:
         ValueError: fewer inhibitory units than `som_N`, or a device that cannot be used.
@@ -67,8 +68,8 @@ class RateNetwork(Lesions, nn.Module):
     # mask of the connections that SST units do not receive.
     w: Float[torch.Tensor, "N N"]
     w_in: Float[torch.Tensor, "N n_in"]
-    w_out: Float[torch.Tensor, "1 N"]
-    b_out: Float[torch.Tensor, " 1"]
+    w_out: Float[torch.Tensor, "n_out N"]
+    b_out: Float[torch.Tensor, " n_out"]
     taus_gaus: Float[torch.Tensor, "N 1"]
     m: Float[torch.Tensor, "N N"]
     som_m: Float[torch.Tensor, "N N"]
@@ -86,13 +87,14 @@ class RateNetwork(Lesions, nn.Module):
         rng: np.random.Generator | int | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        n_out: int = 1,
     ):
         super().__init__()
         generator, N = np.random.default_rng(rng), settings.N
-        self._draw(settings, torch.zeros(N, n_in, dtype=dtype), torch.zeros(1, N, dtype=dtype), generator)
+        self._draw(settings, torch.zeros(N, n_in, dtype=dtype), torch.zeros(n_out, N, dtype=dtype), generator)
         with torch.no_grad():  # drawn last (docs/model.md 1)
             self.w_in.copy_(torch.as_tensor(generator.standard_normal((N, n_in))))
-            self.w_out.copy_(torch.as_tensor(generator.standard_normal((1, N)) / 100))
+            self.w_out.copy_(torch.as_tensor(generator.standard_normal((n_out, N)) / 100))
         self.to(torch_device(device))
 
     def _draw(
@@ -106,7 +108,8 @@ class RateNetwork(Lesions, nn.Module):
         w, m, som_m = self.initialize_W()
         taus_gaus = rng.standard_normal((self.N, 1))
         dtype = w_in.dtype
-        self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=np.zeros(1), taus_gaus=taus_gaus)
+        b_out = np.zeros(len(w_out))
+        self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=b_out, taus_gaus=taus_gaus)
         self._drawn: dict[str, torch.Tensor] | None = {
             name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")
         }
@@ -118,6 +121,11 @@ class RateNetwork(Lesions, nn.Module):
         self.w_dist, self.gain, self.apply_dale, self.activation = s.w_dist, s.gain, s.apply_dale, s.activation
         if "taus_gaus" in self._parameters:
             self.taus_gaus.requires_grad_(len(s.taus) == 2)
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return self.w_out.shape[0]
 
     @property
     def taus(self) -> Float[torch.Tensor, " _"]:
@@ -181,6 +189,7 @@ class RateNetwork(Lesions, nn.Module):
         rng: np.random.Generator | int | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        n_out: int = 1,
     ) -> Self:
         """Create a network before training, with w_in ~ N(0, 1) and w_out ~ N(0, 1)/100 drawn from `rng` too.
 
@@ -192,6 +201,7 @@ class RateNetwork(Lesions, nn.Module):
             rng: numpy generator or seed; fresh entropy when None.
             device: torch device.
             dtype: of the parameters.
+            n_out: number of outputs.
 
         Returns:
             the network.
@@ -200,7 +210,7 @@ class RateNetwork(Lesions, nn.Module):
             docs/model.md 1.
         """
         net = cls.__new__(cls)
-        RateNetwork.__init__(net, settings, n_in, rng, device, dtype)
+        RateNetwork.__init__(net, settings, n_in, rng, device, dtype, n_out)
         return net
 
     @classmethod
@@ -227,11 +237,12 @@ class RateNetwork(Lesions, nn.Module):
         """
         N, net = settings.N, cls.__new__(cls)
         n_in = np.shape(arrays["w_in"])[-1] if np.ndim(arrays.get("w_in", ())) == 2 else 1
+        n_out = max(len(arrays["w_out"]), 1) if np.ndim(arrays.get("w_out", ())) == 2 else 1
         shapes = {
             "w": (N, N),
             "w_in": (N, n_in),
-            "w_out": (1, N),
-            "b_out": (1,),
+            "w_out": (n_out, N),
+            "b_out": (n_out,),
             "taus_gaus": (N, 1),
             "m": (N, N),
             "som_m": (N, N),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ratecore.rate.network import RateNetwork
+from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.trials import Trial, response_of
 
 
 @dataclass
@@ -19,16 +22,19 @@ class Scores:
     Attributes:
         losses: of each trial (B,), unitless.
         correct: whether each trial is correct (B,), bool; NaN for a task without `is_correct`.
-        outputs: (B, T), unitless, step t in column t; column 0 is the readout of r[0].
+        outputs: (B, T), or (B, n_out, T) of several outputs, unitless, step t in column t; column 0 is the readout of
+            r[0], and columns after the end of a trial shorter than T are NaN.
         labels: B labels.
         conditions: names of the conditions (B,).
+        trials: B Trials, for tasks that draw Trials.
     """
 
     losses: Float[np.ndarray, " B"]
     correct: Shaped[np.ndarray, " B"]
-    outputs: Float[np.ndarray, "B T"]
+    outputs: Float[np.ndarray, "B *out T"]
     labels: Sequence[Any]
     conditions: Shaped[np.ndarray, " B"]
+    trials: Sequence[Trial] | None = None
 
     @property
     def loss(self) -> float:
@@ -44,7 +50,8 @@ class Scores:
         """Summarise the trials of each condition.
 
         Returns:
-            for each condition, in alphabetical order: n, accuracy, loss, output_mean (T,) and output_sd (T,), unitless.
+            for each condition, in alphabetical order: n, accuracy, loss, output_mean and output_sd (T,), or (n_out, T),
+            unitless, over the trials that last that long; NaN where none does.
 
         Source: none
         """
@@ -59,7 +66,30 @@ class Scores:
                 "output_mean": outputs.mean(0),
                 "output_sd": outputs.std(0),
             }
+            if np.isnan(outputs).any():
+                lasting = ~np.isnan(outputs)
+                n = np.where(lasting.any(0), lasting.sum(0), np.nan)
+                mean = np.where(lasting, outputs, 0).sum(0) / n
+                deviations = np.where(lasting, outputs - mean, 0)
+                table[name] |= {"output_mean": mean, "output_sd": np.sqrt(np.square(deviations).sum(0) / n)}
         return table
+
+    def choices(self, task: AbstractTask) -> Shaped[np.ndarray, " B"]:
+        """The sign of each trial's mean output (of the first output, if several) in its response window.
+
+        Args:
+            task: that drew the trials.
+
+        Returns:
+            (B,), bool, True for a positive mean.
+
+        Source: none
+        """
+        first = self.outputs if self.outputs.ndim == 2 else self.outputs[:, 0]
+        if self.trials is None:
+            return first[:, task.response_window].mean(1) > 0
+        windows = [response_of(task, trial) for trial in self.trials]
+        return np.array([row[window].mean() > 0 for row, window in zip(first, windows, strict=True)])
 
 
 @dataclass
@@ -84,14 +114,12 @@ class Evaluation:
         Returns:
             n_trials, accuracy, loss, a dict for each condition, and the rows of `psychometric`.
         """
-        window = slice(*self.response)
         conditions = {
             name: {
                 "n": row["n"],
                 "accuracy": round(row["accuracy"], 6),
                 "loss": round(row["loss"], 6),
-                "response_mean": round(float(row["output_mean"][window].mean()), 6),
-                "response_sd": round(float(row["output_sd"][window].mean()), 6),
+                **self._responses(row["output_mean"], row["output_sd"]),
             }
             for name, row in self.scores.by_condition().items()
         }
@@ -103,6 +131,16 @@ class Evaluation:
             "conditions": conditions,
             "psychometric": self.psychometric,
         }
+
+    def _responses(self, mean: Float[np.ndarray, "*out T"], sd: Float[np.ndarray, "*out T"]) -> dict[str, float]:
+        """Mean and standard deviation of each output in the response window; outputs after the first are numbered."""
+        window, responses = slice(*self.response), {}
+        for k, (of_mean, of_sd) in enumerate(zip(np.atleast_2d(mean), np.atleast_2d(sd), strict=True)):
+            number = f"_{k + 1}" if k else ""
+            for name, values in (("mean", of_mean[window]), ("sd", of_sd[window])):
+                lasting = values[~np.isnan(values)]
+                responses[f"response_{name}{number}"] = round(float(lasting.mean()), 6) if lasting.size else math.nan
+        return responses
 
 
 @dataclass

@@ -48,8 +48,8 @@ def initial_network(settings: RunSettings, device: torch.device | str = "cpu") -
     Returns:
         the network.
     """
-    n_inputs = settings.create_task().n_inputs
-    return RateNetwork.from_settings(settings.network, n_inputs, stream(settings.seed, "initialisation"), device)
+    task, rng = settings.create_task(), stream(settings.seed, "initialisation")
+    return RateNetwork.from_settings(settings.network, task.n_inputs, rng, device, n_out=task.n_outputs)
 
 
 def meets_criterion(test: dict[str, Any], training: TrainingSettings, task: AbstractTask) -> bool:
@@ -239,7 +239,8 @@ def train(
                 training.pause(updates)
                 checkpoints.save(result)
             trials, x0, noise = training.draw()
-            training.took(updates.update(trials.u, trials.z, x0, noise, finite=False))
+            weight = getattr(trials, "weight", None)
+            training.took(updates.update(trials.u, trials.z, x0, noise, weight, finite=False))
     training.pause(updates)
     result.finished = time.time()
     return result

@@ -40,7 +40,16 @@ class TorchUpdates:
         # fused: one pass over each parameter, on CPU and GPU alike.
         self.optimizer = torch.optim.Adam(parameters, lr=training.learning_rate, betas=BETAS, eps=EPS, fused=True)
 
-    def update(self, u: ArrayLike, z: ArrayLike, x0: ArrayLike, noise: ArrayLike, *, finite: bool = True) -> float:
+    def update(
+        self,
+        u: ArrayLike,
+        z: ArrayLike,
+        x0: ArrayLike,
+        noise: ArrayLike,
+        weight: ArrayLike | None = None,
+        *,
+        finite: bool = True,
+    ) -> float:
         """Take one step on a batch of trials.
 
         Args:
@@ -195,7 +204,16 @@ class FusedUpdates:
             self._buffers[kind, T] = b
         return self._buffers[kind, T]
 
-    def update(self, u: ArrayLike, z: ArrayLike, x0: ArrayLike, noise: ArrayLike, *, finite: bool = True) -> float:
+    def update(
+        self,
+        u: ArrayLike,
+        z: ArrayLike,
+        x0: ArrayLike,
+        noise: ArrayLike,
+        weight: ArrayLike | None = None,
+        *,
+        finite: bool = True,
+    ) -> float:
         """Take one step on a batch of trials.
 
         Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from ratecore.system.arrays import arrays_of_trials
 from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
 from ratecore.tasks.checks import check_task
-from ratecore.tasks.trials import Trials, draw_stimulus
+from ratecore.tasks.trials import Trials, draw_stimulus, with_type
 
 N_COMPONENTS = 3
 SEARCHED = 50  # further trials of each type that may be drawn to find a missing condition
@@ -97,9 +98,9 @@ class Pair:
         """
         rng, types = stream(self.seed, "comparison", k), self.task.trial_types
         kind = types[k % len(types)]
-        trials = self.task.collect([(kind, *draw_stimulus(self.task, kind, rng))])
+        trials = self.task.collect([with_type(kind, draw_stimulus(self.task, kind, rng))])
         u, z = arrays_of_trials(self.task, trials, 1)
-        return trials._replace(u=u, z=z), rng
+        return replace(trials, u=u, z=z), rng
 
     def numbers(self, trials_per_type: int) -> list[int]:
         """Choose the trials to run: those asked for, and one of each condition that is missing among them.

@@ -30,6 +30,8 @@ class _TaskShape(Protocol):
     @property
     def n_inputs(self) -> int: ...
     @property
+    def n_outputs(self) -> int: ...
+    @property
     def T(self) -> int: ...
 
 
@@ -195,8 +197,8 @@ def is_finite(value: NDArray[Any] | torch.Tensor) -> bool:
 
 def arrays_of_trials(
     task: _TaskShape, trials: _TrialArrays, n: int, dtype: type[np.floating[Any]] = np.float64
-) -> tuple[Float[np.ndarray, "n n_in T"], Float[np.ndarray, "n T"]]:
-    """Stimuli and targets of a batch of trials, checked against the task's own `n_inputs` and `T`.
+) -> tuple[Float[np.ndarray, "n n_in T"], Float[np.ndarray, "n *out T"]]:
+    """Stimuli and targets of a batch of trials, checked against the task's own `n_inputs`, `n_outputs` and `T`.
 
     Args:
         task: task that drew the trials.
@@ -205,7 +207,7 @@ def arrays_of_trials(
         dtype: type of the numbers in the result.
 
     Returns:
-        Stimuli u (n, n_in, T) and targets z (n, T), both unitless.
+        Stimuli u (n, n_in, T) and targets z (n, T), or (n, n_out, T) of several outputs, both unitless.
 
     Raises:
         ValueError: names the task and what does not fit.
@@ -213,10 +215,12 @@ def arrays_of_trials(
     Source:
         docs/model.md 1.1 (shapes of u and z).
     """
-    T = task.T
+    # Trials of a batch that differ in length are filled up to the longest of them, not of the task.
+    T = task.T if getattr(trials, "trials", None) is None else trials.u.shape[-1]
+    out = () if getattr(task, "n_outputs", 1) == 1 else (task.n_outputs,)
     try:
         u = array_of("the stimulus u", trials.u, (n, task.n_inputs, T), dtype)
-        z = array_of("the target z", trials.z, (n, T), dtype)
+        z = array_of("the target z", trials.z, (n, *out, T), dtype)
     except ValueError as error:
         raise ValueError(f"task {task.name}, {n} trials: {error}") from error
     if not len(trials.labels) == len(trials.conditions) == n:

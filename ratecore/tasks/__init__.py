@@ -5,9 +5,10 @@ from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.go_nogo import GoNogoTask
 from ratecore.tasks.mante import ManteTask
 from ratecore.tasks.registry import TaskFactory
+from ratecore.tasks.trials import Trial
 from ratecore.tasks.xor import XORTask
 
-__all__ = ["AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "XORTask"]
+__all__ = ["AbstractTask", "GoNogoTask", "ManteTask", "TaskFactory", "Trial", "XORTask"]
 
 TaskFactory._registry = task_names.TaskRegistry(TaskFactory)
 AbstractTask.generate_input_stim = task_names.generate_input_stim

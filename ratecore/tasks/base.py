@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
@@ -15,11 +15,11 @@ from jaxtyping import Float
 from ratecore.settings.base import did_you_mean, shown
 from ratecore.tasks import port, trials, values
 from ratecore.tasks.overriding import overridable
-from ratecore.tasks.trials import Trials
+from ratecore.tasks.settings import checked
+from ratecore.tasks.trials import Trial, Trials
 from ratecore.tasks.values import TaskError
 
 ACCURACY_AMPLITUDE = 0.7  # that the output of a correct answer reaches (Kim et al. 2019)
-MOST_STEPS = 1_000_000  # of a trial: an hour and a half
 registered: dict[str, type[AbstractTask]] = {}  # the tasks of `TaskFactory` by their normalised names
 _warned: set[tuple[type, str]] = set()  # settings that a task was given, does not use and has warned of
 
@@ -28,8 +28,10 @@ class AbstractTask(ABC):
     """A cognitive task. To add one, subclass it and register the class.
 
     A task holds only its settings; all randomness comes from an explicit generator. A subclass defines `draw_trial`,
-    `generate_target` and `is_correct`, and the attributes below. Classes of the `rate` package, which have
-    `generate_stimulus` instead of `draw_trial`, work too (`ratecore.tasks.port`).
+    `is_correct` and the attributes below. `draw_trial` returns either a `Trial`, which has its own target and weight and
+    may have any length up to `T`, or a stimulus and a label, for which `generate_target` gives the target. `is_correct`
+    gets the Trial or the label. Classes of the `rate` package, which have `generate_stimulus` instead of `draw_trial`,
+    work too (`ratecore.tasks.port`).
 
     Args:
         settings: settings of the task over its `defaults`; steps of 5 ms. Settings of other tasks and of the network
@@ -41,7 +43,11 @@ class AbstractTask(ABC):
     """
 
     name: ClassVar[str]  # under which it is registered; by default that of the class
-    defaults: ClassVar[dict[str, float]] = {}
+    defaults: ClassVar[dict[str, Any]] = {}  # settings: numbers, words, True or False, lists of numbers or words
+    descriptions: ClassVar[dict[str, str]] = {}  # of the settings, for `ratecore task show`
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}  # smallest and largest value of a setting
+    choices: ClassVar[dict[str, tuple[Any, ...]]] = {}  # words that a setting allows
+    n_outputs: int = 1  # of the network; a task with several sets it
     trial_types: ClassVar[tuple[str, ...]] = ()
     evidence_levels: ClassVar[tuple[float, ...]] = ()  # of the psychometric curve, for `draw_graded_trial`
     min_trials: ClassVar[int] = 0  # training does not stop before this many trials (docs/model.md 3)
@@ -76,7 +82,7 @@ class AbstractTask(ABC):
         if self.defaults and not given.keys() <= self.defaults.keys():
             self._warn_of_unused(given)
             given = {key: value for key, value in given.items() if key in self.defaults}
-        self.settings: dict[str, Any] = {**self.defaults, **given}  # int where the default is one, else float
+        self.settings: dict[str, Any] = {**self.defaults, **given}  # each of the type of its default
         self.validate_settings()
 
     @classmethod
@@ -107,28 +113,18 @@ class AbstractTask(ABC):
                 warnings.warn(message, stacklevel=4)
 
     def validate_settings(self) -> None:
-        """Check that counts of steps are integers and that the stimulus ends within the trial.
+        """Check the type and range of each setting, and that the stimulus ends within the trial.
 
         Raises:
             ValueError: names the key, its value and what is allowed.
         """
         for key, default in self.defaults.items():
-            value = self.settings[key]
-            number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-            if isinstance(default, int):
-                low = 2 if key == "T" else 0
-                if not number or not low <= value <= MOST_STEPS or int(value) != value:
-                    allowed = f"a whole number of steps from {low} to {MOST_STEPS:,}"
-                    raise ValueError(f"{self.name}: {key} = {shown(value)}; it must be {allowed}")
-                self.settings[key] = int(value)
-            elif not number or not abs(value) <= sys.float_info.max:
-                raise ValueError(f"{self.name}: {key} = {shown(value)}; it must be a finite number")
+            self.settings[key] = checked(type(self), key, default, self.settings[key])
         if self.settings.get("stim_dur", 1) < 1:
             raise ValueError(f"{self.name}: stim_dur = {self.settings['stim_dur']}; it must be >= 1 step")
-        own_window = type(self).response_window is not AbstractTask.response_window
         own_end = type(self).stimulus_end is not AbstractTask.stimulus_end
-        if own_window and not own_end and not {"stim_on", "stim_dur"} <= self.settings.keys():
-            return  # then nothing depends on the end of the stimulus
+        if not own_end and not {"stim_on", "stim_dur"} <= self.settings.keys():
+            return  # what depends on the end of the stimulus says so when it is needed
         if self.stimulus_end >= self.T:
             raise ValueError(
                 f"{self.name}: the stimulus ends at step {self.stimulus_end}, outside a trial of T = {self.T} steps; "
@@ -147,9 +143,10 @@ class AbstractTask(ABC):
     def n_inputs(self) -> int:
         """Number of inputs; of a class that does not define it, that of a stimulus drawn here."""
         kind = self.trial_types[0]
-        u, _ = trials.draw_stimulus(self, kind, np.random.default_rng(0))
+        drawn = trials.draw_stimulus(self, kind, np.random.default_rng(0))
+        u = drawn.u if isinstance(drawn, Trial) else drawn[0]
         shape: tuple[int, ...] = np.shape(u) if isinstance(u, list) or hasattr(u, "shape") else ()
-        if len(shape) != 2 or shape[1] != self.T:
+        if len(shape) != 2 or (shape[1] != self.T and not isinstance(drawn, Trial)):
             hint = " (is it transposed?)" if shape[:1] == (self.T,) else ""
             call = values.where(self, trials.drawing_method(self), kind)
             raise TaskError(
@@ -172,11 +169,19 @@ class AbstractTask(ABC):
     @property
     def stimulus_windows(self) -> list[tuple[int, int]]:
         """First step of each stimulus and first step after it, for figures."""
-        return [(self.settings["stim_on"], self.stimulus_end)] if "stim_on" in self.settings else []
+        if "stim_on" in self.settings:
+            return [(self.settings["stim_on"], self.stimulus_end)]
+        example = trials.example(self)
+        return [] if example is None else list(example.stimuli)
 
     @property
     def response_window(self) -> slice:
-        """Steps in which the output is scored (docs/model.md 2)."""
+        """Steps in which the output is scored (docs/model.md 2); a Trial may have its own."""
+        own_end = type(self).stimulus_end is not AbstractTask.stimulus_end
+        if not own_end and not {"stim_on", "stim_dur"} <= self.settings.keys():
+            example = trials.example(self)
+            if example is not None:
+                return example.response or slice(0, example.T)
         return slice(self.stimulus_end, self.T)
 
     @property
@@ -190,15 +195,15 @@ class AbstractTask(ABC):
         return slice(min(self.stimulus_end + self.spiking_delay, self.T - 1), self.T)
 
     @overridable
-    def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[Float[np.ndarray, "n_in T"], Any]:
-        """Draw a stimulus of the given trial type.
+    def draw_trial(self, trial_type: str, rng: np.random.Generator) -> tuple[Float[np.ndarray, "n_in T"], Any] | Trial:
+        """Draw a trial of the given trial type.
 
         Args:
             trial_type: one of `trial_types`.
             rng: generator of the trial, the only source of randomness.
 
         Returns:
-            Stimulus u (n_in, T), unitless, and the label, a number or a word that the task chooses.
+            A Trial, or stimulus u (n_in, T), unitless, and the label, a number or a word that the task chooses.
 
         Raises:
             NotImplementedError: the class draws by `generate_stimulus` alone.
@@ -208,28 +213,35 @@ class AbstractTask(ABC):
         """
         raise NotImplementedError(f"{self.name}: it has generate_stimulus instead of draw_trial")
 
-    @abstractmethod
-    def generate_target(self, label: Any, seed: Any = None) -> Float[np.ndarray, " T"]:
-        """The target output for a label.
+    @overridable
+    def generate_target(self, label: Any, seed: Any = None) -> Float[np.ndarray, "*out T"]:
+        """The target output for a label, of a task whose `draw_trial` returns a stimulus and a label.
 
         Args:
             label: label of the trial.
             seed: ignored, since targets are not random; programs of the `rate` package give it.
 
         Returns:
-            Target z (T,), unitless.
+            Target z (T,), or (n_out, T) of several outputs, unitless.
+
+        Raises:
+            TaskError: the class does not define it.
 
         Source:
             docs/model.md 2.
         """
+        raise TaskError(
+            f"task '{self.name}': {type(self).__name__} must define generate_target(self, label), which returns the "
+            "target z (T,), or its draw_trial must return a ratecore.Trial"
+        )
 
     @overridable
-    def is_correct(self, o: Float[np.ndarray, " T"], label: Any) -> bool:
+    def is_correct(self, o: Float[np.ndarray, "*out T"], label: Any) -> bool:
         """Whether an output solves the trial.
 
         Args:
-            o: output (T,) with o[t] at step t, unitless.
-            label: label of the trial.
+            o: output (T,) with o[t] at step t, or (n_out, T) of several outputs, unitless.
+            label: label of the trial, or the Trial if `draw_trial` returned one.
 
         Returns:
             True or False.
@@ -246,12 +258,12 @@ class AbstractTask(ABC):
             "        return True or False"
         )
 
-    def is_correct_spiking(self, o: Float[np.ndarray, " T"], label: Any) -> bool:
+    def is_correct_spiking(self, o: Float[np.ndarray, "*out T"], label: Any) -> bool:
         """Whether the output of a spiking network solves the trial; by default as `is_correct`.
 
         Args:
-            o: output (T,) with o[t] at step t, unitless.
-            label: label of the trial.
+            o: output (T,) with o[t] at step t, or (n_out, T) of several outputs, unitless.
+            label: label of the trial, or the Trial if `draw_trial` returned one.
 
         Returns:
             True or False.
@@ -292,7 +304,7 @@ class AbstractTask(ABC):
     @overridable
     def generate_stimulus(
         self, trial_type: str | None = None, seed: Any = None
-    ) -> tuple[Float[np.ndarray, "n_in T"], Any]:
+    ) -> tuple[Float[np.ndarray, "n_in T"], Any] | Trial:
         """Draw a stimulus.
 
         Args:
@@ -300,7 +312,7 @@ class AbstractTask(ABC):
             seed: int, `numpy.random.Generator` or None (fresh entropy).
 
         Returns:
-            Stimulus u (n_in, T), unitless, and its label.
+            Stimulus u (n_in, T), unitless, and its label; the Trial, if `draw_trial` returns one.
 
         Raises:
             ValueError: unknown trial type.
@@ -318,7 +330,7 @@ class AbstractTask(ABC):
 
     def simulate_trial(
         self, trial_type: str | None = None, seed: Any = None
-    ) -> tuple[Float[np.ndarray, "n_in T"], Float[np.ndarray, " T"], Any]:
+    ) -> tuple[Float[np.ndarray, "n_in T"], Float[np.ndarray, "*out T"], Any]:
         """Draw a stimulus together with its target.
 
         Args:
@@ -326,18 +338,21 @@ class AbstractTask(ABC):
             seed: int, `numpy.random.Generator` or None (fresh entropy).
 
         Returns:
-            Stimulus u (n_in, T) and target z (T,), both unitless, and the label.
+            Stimulus u (n_in, T) and target z (T,) or (n_out, T), unitless, and the label, or the Trial itself.
 
         Source:
             docs/model.md 2.
         """
         if not port.is_port_class(type(self)):
-            u, label = self.generate_stimulus(trial_type, seed)
+            drawn = self.generate_stimulus(trial_type, seed)
         elif isinstance(seed, np.random.Generator):
-            u, label = trials.draw_stimulus(self, trial_type, seed)
+            drawn = trials.draw_stimulus(self, trial_type, seed)
         else:
             given = {"trial_type": trial_type, "seed": seed}
-            u, label = self.generate_stimulus(**{key: value for key, value in given.items() if value is not None})
+            drawn = self.generate_stimulus(**{key: value for key, value in given.items() if value is not None})
+        if isinstance(drawn, Trial):
+            return drawn.u, drawn.target, drawn
+        u, label = drawn
         return u, self.generate_target(label), label
 
     def generate_batch(self, generators: list[np.random.Generator]) -> Trials:
@@ -354,11 +369,11 @@ class AbstractTask(ABC):
         """
         return self.collect(trials.draw_any(self, rng) for rng in generators)
 
-    def collect(self, drawn: Iterable[tuple[str | None, Any, Any]]) -> Trials:
+    def collect(self, drawn: Iterable[tuple[Any, ...]]) -> Trials:
         """Check drawn trials and put them into a batch.
 
         Args:
-            drawn: trial type, stimulus (n_in, T) and label of each trial.
+            drawn: trial type and Trial, or trial type, stimulus (n_in, T) and label, of each trial.
 
         Returns:
             The batch, with targets and conditions.
@@ -381,5 +396,5 @@ class AbstractTask(ABC):
         return str(label) if trial_type is None else trial_type
 
 
-def _no_target(self: AbstractTask, label: Any, seed: Any = None) -> Float[np.ndarray, " T"]:
+def _no_target(self: AbstractTask, label: Any, seed: Any = None) -> Float[np.ndarray, "*out T"]:
     raise NotImplementedError(f"{type(self).__name__} is an evaluator, which has no generate_target(self, label)")

@@ -33,6 +33,7 @@ from ratecore.tasks.randomness import (
     shared_states,
     working_folder,
 )
+from ratecore.tasks.trials import Trial
 from ratecore.tasks.values import TaskError, where
 
 if TYPE_CHECKING:
@@ -136,9 +137,9 @@ def _draw_many(task: AbstractTask) -> None:
         number = k % len(task.trial_types)
         rng = np.random.Generator(np.random.SFC64([number, ROUNDS + k]))
         kind = task.trial_types[number]
-        drawn = trials.collect(task, [(kind, *trials.draw_stimulus(task, kind, rng))])
+        drawn = trials.collect(task, [trials.with_type(kind, trials.draw_stimulus(task, kind, rng))])
         if trials.has_criterion(task):
-            trials.score(task, drawn.z[0], drawn.labels[0])
+            trials.score(task, drawn.z[0], drawn.scored_by(0))
         if time.perf_counter() > end:
             break
 
@@ -154,6 +155,7 @@ def _made_again(task: AbstractTask, again: Callable[[], AbstractTask] | None) ->
 class _Drawn:
     """A trial: what each method of the task returned, and the shared generators that it drew from."""
 
+    trial: Trial | None = None  # of a task that draws Trials
     values: dict[str, Any] = field(default_factory=dict)
     states: dict[str, tuple[list[str], States]] = field(default_factory=dict)
 
@@ -195,13 +197,13 @@ class _Pass:
         """Call the methods of a label again after all trials, as for a batch: the last trial must not matter."""
         for (kind, _), drawn in self.drawn.items():
             label = drawn.values["label"]
-            again: dict[str, Any] = {
-                "generate_target": _bytes(trials.target_of(self.task, label, kind)),
-                "condition": trials.condition_of(self.task, kind, label),
-            }
+            again: dict[str, Any] = {}
+            if drawn.trial is None:
+                again["generate_target"] = _bytes(trials.target_of(self.task, label, kind))
+                again["condition"] = trials.condition_of(self.task, kind, label)
             for method in ("is_correct", "is_correct_spiking"):
                 if method in drawn.values:
-                    again[method] = self._verdicts(method, label)
+                    again[method] = self._verdicts(method, label, drawn.trial)
             for method, value in again.items():
                 if value != drawn.values[method]:
                     raise _not_repeated(self.task, method, kind)
@@ -214,40 +216,55 @@ class _Pass:
         if chosen not in task.trial_types:
             allowed = ", ".join(map(repr, task.trial_types))
             raise TaskError(f"{where(task, 'draw_trial_type')} returned {shown(chosen)}; it must be one of {allowed}")
-        u, label = self._watch(drawn, method, kind, lambda: trials.draw_stimulus(task, kind, rng))
-        u = self._array(method, kind, values.stimulus(task, method, kind, u))
-        values.check_label(task, method, kind, label)
-        z = self._watch(drawn, "generate_target", kind, lambda: trials.target_of(task, label, kind))
-        z = self._array("generate_target", kind, z)
-        condition = self._watch(drawn, "condition", kind, lambda: trials.condition_of(task, kind, label))
-        drawn.values |= {
-            "draw_trial_type": chosen,
-            method: (_bytes(u), shown(label), rng.bit_generator.random_raw()),
-            "generate_target": _bytes(z),
-            "condition": condition,
-            "label": label,
-        }
+        stimulus = self._watch(drawn, method, kind, lambda: trials.draw_stimulus(task, kind, rng))
+        drawn.values["draw_trial_type"] = chosen
+        if isinstance(stimulus, Trial):
+            label = self._whole_trial(drawn, method, kind, stimulus)
+            drawn.values[method] += (rng.bit_generator.random_raw(),)
+        else:
+            u, label = stimulus
+            u = self._array(method, kind, values.stimulus(task, method, kind, u))
+            values.check_label(task, method, kind, label)
+            z = self._watch(drawn, "generate_target", kind, lambda: trials.target_of(task, label, kind))
+            z = self._array("generate_target", kind, z, "output")
+            condition = self._watch(drawn, "condition", kind, lambda: trials.condition_of(task, kind, label))
+            drawn.values |= {
+                method: (_bytes(u), shown(label), rng.bit_generator.random_raw()),
+                "generate_target": _bytes(z),
+                "condition": condition,
+                "label": label,
+            }
         if k == 0 or self.watched:
             self._criteria(drawn, kind, label)
         if k == 0:
             self._graded(drawn, kind)
         return drawn
 
+    def _whole_trial(self, drawn: _Drawn, method: str, kind: str, trial: Trial) -> Any:
+        """Check a Trial, keep its arrays and record it; returns its label."""
+        trial = trials.checked_trial(self.task, kind, trial)
+        arrays = [(trial.u, "input"), (trial.target, "output"), (trial.weight, "output")]
+        recorded = tuple(_bytes(self._array(method, kind, v, row)) for v, row in arrays if v is not None)
+        drawn.trial = trial
+        drawn.values["label"] = trial.label
+        drawn.values[method] = (*recorded, shown(trial.label), trial.condition, shown(trial.response))
+        return trial.label
+
     def _criteria(self, drawn: _Drawn, kind: str, label: Any) -> None:
         if trials.has_criterion(self.task):
             for method in ("is_correct", "is_correct_spiking"):
-                score = functools.partial(self._verdicts, method, label)
+                score = functools.partial(self._verdicts, method, label, drawn.trial)
                 drawn.values[method] = self._watch(drawn, method, kind, score)
 
-    def _verdicts(self, method: str, label: Any) -> list[float]:
+    def _verdicts(self, method: str, label: Any, trial: Trial | None = None) -> list[float]:
         """A criterion's verdict on constant outputs, the target, its opposite and noise."""
-        z = trials.target_of(self.task, label).astype(float)
-        noise = np.random.Generator(np.random.SFC64(0)).standard_normal(z.size)
-        tried = [*(np.full(z.size, height) for height in HEIGHTS), z, -z, noise]
+        z = (trials.target_of(self.task, label) if trial is None else trial.target).astype(float)
+        noise = np.random.Generator(np.random.SFC64(0)).standard_normal(z.shape)
+        tried = [*(np.full(z.shape, height) for height in HEIGHTS), z, -z, noise]
         before = np.array(tried)
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # for example about a correlation with a constant output
-            verdicts = [trials.score(self.task, o, label, method) for o in tried]
+            verdicts = [trials.score(self.task, o, label if trial is None else trial, method) for o in tried]
         if (np.array(tried) != before).any():
             raise TaskError(f"task '{self.task.name}': {method}(o, label) changes o; it must leave it as it is")
         return verdicts
@@ -258,16 +275,20 @@ class _Pass:
             rng = np.random.Generator(np.random.SFC64([task.trial_types.index(kind), 0, number]))
             draw = functools.partial(values.call, task, method, kind, kind, level, rng)
             graded = self._watch(drawn, method, kind, draw)
-            u, label = values.pair(task, method, kind, graded)
-            u = self._array(method, kind, values.stimulus(task, method, kind, u))
-            values.check_label(task, method, kind, label)
-            z = self._array("generate_target", kind, trials.target_of(task, label, kind))
+            if isinstance(graded, Trial):
+                trial = trials.checked_trial(task, kind, graded)
+                u, label, z = self._array(method, kind, trial.u), trial.label, trial.target
+            else:
+                u, label = values.pair(task, method, kind, graded)
+                u = self._array(method, kind, values.stimulus(task, method, kind, u))
+                values.check_label(task, method, kind, label)
+                z = self._array("generate_target", kind, trials.target_of(task, label, kind), "output")
             drawn.values[f"{method} {number}"] = _bytes(u), shown(label), _bytes(z)
 
-    def _array(self, method: str, kind: str, array: NDArray[Any]) -> NDArray[Any]:
+    def _array(self, method: str, kind: str, array: NDArray[Any], row: str = "input") -> NDArray[Any]:
         """Keep a copy of an array, to be compared after all trials. Raises TaskError for NaN and infinity."""
         if not values.finite(array):
-            raise values.not_finite(self.task, method, kind, array)
+            raise values.not_finite(self.task, method, kind, array, row)
         self.arrays.append((method, kind, array, array.tobytes()))
         return array
 

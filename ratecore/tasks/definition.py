@@ -44,6 +44,8 @@ def check_definition(task: AbstractTask) -> None:
         refuse("trial_types", types, "a tuple of different names")
     if not is_count(n_inputs := values.attribute(task, "n_inputs"), 1):
         refuse("n_inputs", n_inputs, "a whole number, at least 1")
+    if not is_count(n_outputs := values.attribute(task, "n_outputs"), 1):
+        refuse("n_outputs", n_outputs, "a whole number, at least 1")
     if not is_count(task.min_trials, 0):
         refuse("min_trials", task.min_trials, "a whole number, at least 0")
     if task.spiking_output not in ("mean", "peak", "last"):
@@ -56,7 +58,7 @@ def check_definition(task: AbstractTask) -> None:
     if levels and not callable(getattr(task, "draw_graded_trial", None)):
         raise TaskError(
             f"task '{task.name}': it has evidence_levels and no draw_graded_trial(self, trial_type, evidence, rng), "
-            "which returns u and the label"
+            "which returns a Trial, or u and the label"
         )
     if trials.has_criterion(task):
         _check_windows(task)

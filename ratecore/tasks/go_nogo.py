@@ -13,7 +13,7 @@ class GoNogoTask(AbstractTask):
     """Input 0 is 1 during the stimulus of Go trials (p = 1/2) and 0 in NoGo trials; label 1 is Go, 0 is NoGo."""
 
     name = "go-nogo"
-    n_inputs = 1
+    n_inputs, n_outputs = 1, 1
     defaults = {"T": 200, "stim_on": 50, "stim_dur": 25}
     amplitude, quiet = ACCURACY_AMPLITUDE, 0.3  # of the output in Go trials at least, in NoGo trials at most
     trial_types = ("go", "nogo")

@@ -18,7 +18,7 @@ class ManteTask(AbstractTask):
     """
 
     name = "mante"
-    n_inputs = 4
+    n_inputs, n_outputs = 4, 1
     defaults = {"T": 500, "stim_on": 50, "stim_dur": 200, "offset": 0.5}
     amplitude = ACCURACY_AMPLITUDE  # that the output must reach, of the label's sign
     trial_types = ("motion", "color")

@@ -82,12 +82,7 @@ class TaskFactory:
         if strict:
             task_class.refuse_unknown(settings or {})
             if not task_class.defaults:  # with defaults these tell int from float; a configuration has floats only
-                settings = {key: int(v) if v == int(v) else v for key, v in (settings or {}).items()}
-        if task_class.__abstractmethods__:
-            raise TaskError(
-                f"task '{task_class.name}': {task_class.__name__} must define generate_target(self, label), which "
-                "returns the target z (T,)"
-            )
+                settings = {key: _as_int(v) for key, v in (settings or {}).items()}
         try:
             return task_class(settings)
         except TaskError:
@@ -107,3 +102,8 @@ class TaskFactory:
             Sorted names.
         """
         return sorted(cls._tasks)
+
+
+def _as_int(value: Any) -> Any:
+    """A whole number as int; a configuration has floats only."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -108,15 +108,28 @@ def check_defaults(task_class: type[AbstractTask]) -> None:
     """
     given: object = task_class.defaults
     if isinstance(given, dict):
-        wrong = {
-            key: value
-            for key, value in given.items()
-            if not isinstance(key, str) or isinstance(value, bool) or not isinstance(value, NUMBER)
-        }
+        wrong = {key: value for key, value in given.items() if not isinstance(key, str) or not is_setting(value)}
         if not wrong:
             return
         given = wrong
-    raise TaskError(f"task '{task_class.name}': defaults = {shown(given)}; it must be a dict of names and numbers")
+    raise TaskError(
+        f"task '{task_class.name}': defaults = {shown(given)}; it must be a dict of names and numbers, words, true or "
+        "false, or lists of numbers or words"
+    )
+
+
+def is_setting(value: object) -> bool:
+    """Whether a value can be a setting of a task.
+
+    Args:
+        value: any value.
+
+    Returns:
+        True for a finite number, a word, True or False, and a list or tuple of numbers or of words.
+    """
+    if isinstance(value, list | tuple):
+        return all(is_setting(v) and not isinstance(v, list | tuple) for v in value)
+    return isinstance(value, str | NUMBER)
 
 
 def attribute(task: AbstractTask, name: str) -> Any:
@@ -221,7 +234,9 @@ def numbers(
         if len(shape) == 2 and tuple(came) == shape[::-1]:
             hint = " (is it transposed?)"
         elif len(shape) == 2 and len(came) == 2 and came[1] == shape[1]:
-            hint = f" (n_inputs is {shape[0]})"
+            hint = f" ({'n_inputs' if 'stimulus' in meaning else 'n_outputs'} is {shape[0]})"
+        elif len(shape) == 1 and len(came) == 2 and came[1] == shape[0]:
+            hint = f" (a task with several outputs has n_outputs = {came[0]})"
     raise TaskError(
         f"{where(task, method, trial_type)} returned {describe(value)} as {meaning}{hint}; it must be an array of real "
         f"numbers of shape {shape}"
@@ -259,7 +274,7 @@ def target(task: AbstractTask, trial_type: str | None, label: object, z: object)
         z: what `generate_target` returned.
 
     Returns:
-        Target (T,).
+        Target (T,), or (n_out, T) of several outputs.
 
     Raises:
         TaskError: another shape, or not real numbers.
@@ -267,10 +282,84 @@ def target(task: AbstractTask, trial_type: str | None, label: object, z: object)
     Source:
         docs/model.md 3.1 (shape of z).
     """
+    shape, meaning = (task.T,), "the target (T,)"
+    if task.n_outputs > 1:
+        shape, meaning = (task.n_outputs, task.T), "the target (n_outputs, T)"  # type: ignore[assignment]
     try:
-        return numbers(task, "generate_target", trial_type, z, (task.T,), "the target (T,)")
+        return numbers(task, "generate_target", trial_type, z, shape, meaning)
     except TaskError as error:
         raise TaskError(f"{error}; label {shown(label)}") from None
+
+
+def weight(task: AbstractTask, trial_type: str | None, given: object, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Check the weight of a Trial.
+
+    Args:
+        task: the task.
+        trial_type: type of the trial.
+        given: weight of the trial, (T,) or in the shape of the target.
+        shape: shape of the target.
+
+    Returns:
+        Weight in the shape of the target.
+
+    Raises:
+        TaskError: another shape, not real numbers, a number below 0, or only zeros in the steps that are compared.
+
+    Source:
+        docs/model.md 3.1 (weight of a step).
+    """
+    own = np.shape(given) if hasattr(given, "shape") else np.shape(np.asarray(given))
+    array = numbers(task, "draw_trial", trial_type, given, shape[-1:] if len(own) == 1 else shape, "the weight")
+    array = np.asarray(array, float)
+    if not finite(array):
+        raise not_finite(task, "draw_trial", trial_type, array, "output")
+    if array.min() < 0 or not array[..., :-1].any():
+        what = f"a weight of {shown(float(array.min()))}" if array.min() < 0 else "a weight of 0 at every step"
+        allowed = "weights must be at least 0, and above 0 at a step before the last"
+        raise TaskError(f"{where(task, 'draw_trial', trial_type)} returned {what}; {allowed}")
+    return np.array(np.broadcast_to(array, shape))
+
+
+def check_response(task: AbstractTask, trial_type: str | None, response: object, T: int) -> None:
+    """Check the response window of a Trial.
+
+    Args:
+        task: the task.
+        trial_type: type of the trial.
+        response: slice of steps, or None.
+        T: steps of the trial.
+
+    Raises:
+        TaskError: it is not a slice of at least one step within the trial.
+    """
+    if response is None:
+        return
+    fits = isinstance(response, slice) and response.step in (None, 1)
+    if fits:
+        try:
+            first, end, _ = response.indices(T)  # type: ignore[attr-defined]
+            fits = first < end and (response.stop or 0) <= T  # type: ignore[attr-defined]
+        except TypeError:
+            fits = False
+    if not fits:
+        raise TaskError(
+            f"{where(task, 'draw_trial', trial_type)} returned the response {shown(response)}; it must be a slice of at "
+            f"least one step within the trial of {T} steps: slice(first, {T})"
+        )
+
+
+def second_argument(label: object) -> str:
+    """How errors write the second argument of a criterion.
+
+    Args:
+        label: a label, or a Trial.
+
+    Returns:
+        The label, or `trial` with its condition.
+    """
+    condition = getattr(label, "condition", None)
+    return shown(label) if condition is None else f"trial of condition {shown(condition)}"
 
 
 def finite(values: NDArray[Any]) -> bool:
@@ -292,14 +381,17 @@ def finite(values: NDArray[Any]) -> bool:
     return bool(values.min() >= -LARGEST and values.max() <= LARGEST)  # False when either is NaN
 
 
-def not_finite(task: AbstractTask, method: str, trial_type: str | None, values: NDArray[Any]) -> TaskError:
+def not_finite(
+    task: AbstractTask, method: str, trial_type: str | None, values: NDArray[Any], row: str = "input"
+) -> TaskError:
     """The error for an array that is not `finite`.
 
     Args:
         task: the task.
         method: name of the method that returned it.
         trial_type: type of the trial.
-        values: stimulus (n_in, T) or target (T,).
+        values: stimulus (n_in, T), or target or weight (T,) or (n_out, T).
+        row: what the rows are.
 
     Returns:
         An error that names the first such number, not yet raised.
@@ -309,7 +401,7 @@ def not_finite(task: AbstractTask, method: str, trial_type: str | None, values: 
     values = values.astype(np.float32) if values.dtype == np.float16 else values
     with np.errstate(invalid="ignore"):
         first = np.argwhere(~(np.abs(values) <= LARGEST))[0]
-    position = f"step {first[-1]}" if values.ndim == 1 else f"input {first[0]}, step {first[-1]}"
+    position = f"step {first[-1]}" if values.ndim == 1 else f"{row} {first[0]}, step {first[-1]}"
     returned = f"{where(task, method, trial_type)} returned {values[tuple(first)]} at {position}"
     return TaskError(f"{returned}; all numbers must be finite in float32")
 
@@ -371,5 +463,6 @@ def verdict(task: AbstractTask, method: str, label: object, value: object) -> bo
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise TaskError(
-        f"task '{task.name}': {method}(o, {shown(label)}) returned {describe(value)}; it must return True or False"
+        f"task '{task.name}': {method}(o, {second_argument(label)}) returned {describe(value)}; it must return True or "
+        "False"
     )

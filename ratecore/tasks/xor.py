@@ -13,7 +13,7 @@ class XORTask(AbstractTask):
     """Input 0 is +-1 in the first window, input 1 in the second; label is 'same' or 'diff'."""
 
     name = "xor"
-    n_inputs = 2
+    n_inputs, n_outputs = 2, 1
     defaults = {"T": 300, "stim_on": 50, "stim_dur": 50, "delay": 10}
     amplitude = ACCURACY_AMPLITUDE  # that the output must reach, of the label's sign
     trial_types = ("++", "+-", "-+", "--")

@@ -29,6 +29,7 @@ from ratecore.system.arrays import array_of, tensor_of
 from ratecore.system.noise import normal
 from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
+from ratecore.tasks.trials import Trials
 
 N, N_IN, T = 12, 2, 30
 TRAINING = TrainingSettings()
@@ -378,7 +379,7 @@ def test_trials_of_several_lengths_are_refused(monkeypatch):
     class Ragged(Own):
         def generate_batch(self, generators):
             one, two = super().generate_batch(generators[:1]), super().generate_batch(generators[1:2])
-            return one._replace(u=[one.u[0], two.u[0][:, :-1]], z=np.ones((2, T)), labels=[1, 1], conditions=["go"] * 2)
+            return Trials([one.u[0], two.u[0][:, :-1]], np.ones((2, T)), [1, 1], ["go"] * 2)
 
     with pytest.raises(ValueError, match="task own, 2 trials: the stimulus u is no array of numbers"):
         draw_trials(Ragged(), network(), [stream(0, "trial", k) for k in range(2)])

@@ -159,13 +159,15 @@ def test_a_class_without_a_stimulus_or_a_target_says_what_it_lacks():
             return np.zeros(10)
 
     class NoTarget(AbstractTask):
+        trial_types = ("default",)
+
         def draw_trial(self, trial_type, rng):
-            return np.zeros((1, 10)), 1
+            return np.zeros((1, self.T)), 1
 
     with pytest.raises(TypeError, match=r"must define draw_trial\(self, trial_type, rng\)"):
         NoStimulus({"T": 10})
-    with pytest.raises(TypeError, match="generate_target"):
-        NoTarget({"T": 10})
+    with pytest.raises(SettingsError, match="NoTarget must define generate_target"):
+        NoTarget({"T": 10}).simulate_trial("default")
     TaskFactory.register_task("own", NoTarget)
     with pytest.raises(SettingsError, match=r"NoTarget must define generate_target\(self, label\)"):
         settings()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, TaskFactory, XORTask
+from ratecore.tasks.checks import ready_to_score
 
 
 def test_go_nogo_trial():
@@ -135,8 +136,11 @@ def test_tasks_that_cannot_be_are_named():
         name = "nameless"
         defaults = {"T": 20}
 
+        def draw_trial(self, trial_type, rng):
+            return np.zeros((1, self.T)), 1
+
     with pytest.raises(ValueError, match="no settings stim_on and stim_dur.*`response_window`.*`stimulus_end`"):
-        Nameless()
+        ready_to_score(Nameless())
 
     class Odd(GoNogoTask):
         name = "odd"

@@ -29,6 +29,7 @@ def trial_noise(
     N: int,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    steps: Sequence[int] | None = None,
 ) -> tuple[Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
     """Draw the first state and the noise of trials, each from its own generator.
 
@@ -38,6 +39,7 @@ def trial_noise(
         N: units.
         dtype: of the results; the numbers are the same for every dtype, in single precision.
         device: of the results.
+        steps: length of each trial, at most T; the noise after its end is 0. All have T steps when None.
 
     Returns:
         x0 (B, N) ~ N(0, 0.01^2) and noise (B, T-1, N) ~ N(0, 0.1^2), unitless; noise[:, t-1] is added to x[t].
@@ -51,7 +53,11 @@ def trial_noise(
     x0, noise = np.empty((B, N), np.float32), np.empty((B, T - 1, N), np.float32)
     for b, rng in enumerate(generators):
         normal(rng, X0_SD, x0[b])
-        normal(rng, NOISE_SD, noise[b])
+        if steps is None:
+            normal(rng, NOISE_SD, noise[b])
+        else:
+            normal(rng, NOISE_SD, noise[b, : steps[b] - 1])
+            noise[b, steps[b] - 1 :] = 0
     drawn = torch.from_numpy(x0), torch.from_numpy(noise)
     if dtype == torch.float32 and torch.device(device).type == "cpu":
         return drawn
