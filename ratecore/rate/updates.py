@@ -21,7 +21,7 @@ from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
 
 if TYPE_CHECKING:
-    from ratecore.rate.dynamics.lanes import LiveMatrix
+    from ratecore.rate.dynamics.live import LiveMatrix
 
 _Array = NDArray[Any]
 
@@ -107,9 +107,9 @@ class FusedUpdates:
     """
 
     def __init__(self, net: RateNetwork, training: TrainingSettings):
-        from ratecore.rate.dynamics import kernels, lanes, training_kernels
+        from ratecore.rate.dynamics import kernels, lanes, live, training_kernels
 
-        self.net, self.training, self._lanes = net, training, lanes
+        self.net, self.training, self._lanes, self._of_live = net, training, lanes, live
         # Any, since the fields of several tuples are passed one after another, which type checkers cannot follow.
         self._kernels: Any = training_kernels
         self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
@@ -174,7 +174,7 @@ class FusedUpdates:
     def _buffer(self, kind: str, T: int) -> dict[str, Any]:
         """Arrays that are reused from update to update, of trials one by one ('single') or side by side ('lanes')."""
         if (kind, T) not in self._buffers:
-            N, L = self.net.N, self._lanes.LANES
+            N, L = self.net.N, self._of_live.LANES
             shapes: dict[str, tuple[int, ...]] = {
                 "single": {
                     "x": (T, N),
@@ -245,7 +245,7 @@ class FusedUpdates:
             g[:] = 0
         share = self._share_of_span()
         alpha = 1 / (share * self._span + self._low)
-        L = self._lanes.LANES
+        L = self._of_live.LANES
         units = self._units(alpha, self._flat["w_out"][0], self._flat["b_out"][0], self._phi)
         common = units, self._kernels.Objective(self._loss, dtype(1 / B))
         loss = 0.0
@@ -290,7 +290,7 @@ class FusedUpdates:
 
     @functools.cached_property
     def _live(self) -> list[LiveMatrix]:
-        return [self._lanes.LiveMatrix(self.net.N, self._dtype) for _ in range(2)]
+        return [self._of_live.LiveMatrix(self.net.N, self._dtype) for _ in range(2)]
 
     def _share_of_span(self) -> _Array:
         """sigmoid(taus_gaus) (N,): where each tau lies between the bounds; 0 for the one tau that all units share."""

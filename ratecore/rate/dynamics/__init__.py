@@ -278,7 +278,8 @@ def outputs(
     trials = _trials(net, stim, x0, noise, None, finite)
     with torch.no_grad():
         if is_standard(net) and compiled_loops_take(net) and len(trials[0]) >= LANES_PAY:
-            from ratecore.rate.dynamics.lanes import LiveMatrix, outputs_over  # compiled on first use
+            from ratecore.rate.dynamics.lanes import outputs_over  # compiled on first use
+            from ratecore.rate.dynamics.live import LiveMatrix
 
             live = LiveMatrix.of(net.effective_weights())
             if live.share < DENSE:

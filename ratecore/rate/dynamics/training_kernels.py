@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from ratecore.rate.dynamics import lanes
 from ratecore.rate.dynamics.kernels import Slopes, States, Units, add_product, backward, forward
+from ratecore.rate.dynamics.live import Entries
 from ratecore.system.compilation import compiled
 
 L2, L1 = 0, 1
@@ -223,8 +224,8 @@ _forward_side_by_side, _backward_side_by_side = lanes.forward, lanes.backward  #
 
 @compiled
 def gradients_side_by_side(
-    W: lanes.Entries,
-    W_t: lanes.Entries,
+    W: Entries,
+    W_t: Entries,
     w_in: Float[np.ndarray, "N n_in"],
     units: Units,
     objective: Objective,
@@ -235,7 +236,7 @@ def gradients_side_by_side(
     kept: lanes.Kept,
     g: lanes.Gradients,
 ) -> float:
-    """Run up to `lanes.LANES` trials forward and backward.
+    """Run up to `live.LANES` trials forward and backward.
 
     Args:
         W: effective weights.
