@@ -52,8 +52,8 @@ class Gradients(NamedTuple):
 
     Attributes:
         alpha: (N,), unitless.
-        w_out: (N,), unitless.
-        b_out: (1,), unitless.
+        w_out: (n_out, N), unitless.
+        b_out: (n_out,), unitless.
     """
 
     alpha: np.ndarray
@@ -67,7 +67,7 @@ def forward(
     w_in: Float[np.ndarray, "N n_in"],
     units: Units,
     trials: Trials,
-    o: Float[np.ndarray, "T LANES"],
+    o: Float[np.ndarray, "n_out T LANES"],
     keep: bool,
     kept: Kept,
 ) -> None:
@@ -78,7 +78,7 @@ def forward(
         w_in: input weights (N, n_in), unitless.
         units: the other parameters of the network.
         trials: stimuli, first states and noise.
-        o: (T, LANES), unitless, receives the outputs; o[0] is the readout of r[0].
+        o: (n_out, T, LANES), unitless, receives the outputs; o[:, 0] is the readout of r[0].
         keep: whether `kept` is written.
         kept: buffers; without `keep` they may be empty.
 
@@ -135,30 +135,33 @@ def forward(
                 for i in range(N):
                     for b in range(LANES):
                         X[i, t, b] = x[i, b]
-        out = o[t]
-        out[:] = b_out[0]
-        for i in range(N):
-            w = w_out[i]
-            for b in range(LANES):
-                out[b] += w * r[i, b]
+        for k in range(b_out.size):
+            out = o[k, t]
+            out[:] = b_out[k]
+            for i in range(N):
+                w = w_out[k, i]
+                for b in range(LANES):
+                    out[b] += w * r[i, b]
 
 
 @compiled
-def backward(W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "T-1 LANES"], gradients: Gradients) -> None:
+def backward(
+    W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "n_out T-1 LANES"], gradients: Gradients
+) -> None:
     """Propagate gradients back through all steps of up to LANES trials.
 
     Args:
         W_t: transposed effective weights.
         units: the other parameters of the network.
         kept: from `forward`; A receives alpha * dL/dx[t].
-        go: gradient of the outputs at steps 1 .. T-1, (T-1, LANES), unitless.
+        go: gradient of the outputs at steps 1 .. T-1, (n_out, T-1, LANES), unitless.
         gradients: added to.
 
     Source:
         docs/model.md 1.1, equations 1 to 3, differentiated.
     """
     start, index, value = W_t.start, W_t.index, W_t.value
-    alpha, w_out, code = units.alpha, units.w_out, units.phi
+    alpha, w_out, b_out, code = units.alpha, units.w_out, units.b_out, units.phi
     X, R, A = kept.X, kept.R, kept.A
     g_alpha, g_w_out, g_b_out = gradients.alpha, gradients.w_out, gradients.b_out
     N, T, _ = R.shape
@@ -166,17 +169,25 @@ def backward(W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "T-1 
     one = dtype.type(1)
     g, to_r, now = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype)
     x, r, slope = np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype), np.empty((N, LANES), dtype)
-    of_alpha, of_w_out = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype)
+    n_out = b_out.size
+    of_alpha, of_w_out = np.zeros((N, LANES), dtype), np.zeros((n_out, N, LANES), dtype)
     to_r_flat, now_flat = to_r.reshape(N * LANES), now.reshape(N * LANES)
     x_flat, r_flat, slope_flat = x.reshape(N * LANES), r.reshape(N * LANES), slope.reshape(N * LANES)
     for t in range(T - 1, 0, -1):
-        out = go[t - 1]
+        out = go[0, t - 1]
         for i in range(N):
-            w = w_out[i]
+            w = w_out[0, i]
             for b in range(LANES):
                 r[i, b] = R[i, t, b]
                 to_r[i, b] += w * out[b]
-                of_w_out[i, b] += out[b] * r[i, b]
+                of_w_out[0, i, b] += out[b] * r[i, b]
+        for k in range(1, n_out):
+            out = go[k, t - 1]
+            for i in range(N):
+                w = w_out[k, i]
+                for b in range(LANES):
+                    to_r[i, b] += w * out[b]
+                    of_w_out[k, i, b] += out[b] * r[i, b]
         if code == CLIPPED_RELU:
             for i in range(N):
                 for b in range(LANES):
@@ -194,9 +205,11 @@ def backward(W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "T-1 
             add_live_product(start, index, value, now_flat, to_r_flat)
     for i in range(N):
         g_alpha[i] += of_alpha[i].sum()
-        g_w_out[i] += of_w_out[i].sum()
-    for t in range(T - 1):
-        g_b_out[0] += go[t].sum()
+    for k in range(n_out):
+        for i in range(N):
+            g_w_out[k, i] += of_w_out[k, i].sum()
+        for t in range(T - 1):
+            g_b_out[k] += go[k, t].sum()
 
 
 def outputs_over(
@@ -205,7 +218,7 @@ def outputs_over(
     u: Float[torch.Tensor, "B n_in T"] | ArrayLike,
     x0: Float[torch.Tensor, "B N"] | ArrayLike,
     noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike,
-) -> Float[np.ndarray, "B T"]:
+) -> Float[np.ndarray, "B *out T"]:
     """Compute the outputs of trials without gradients; the states are not kept.
 
     NaN and infinity in the arguments are not checked.
@@ -218,7 +231,7 @@ def outputs_over(
         noise: (B, T-1, N), unitless.
 
     Returns:
-        o (B, T), unitless; o[:, 0] is the readout of r[0].
+        o (B, T), or (B, n_out, T) of several outputs, unitless; o[..., 0] is the readout of r[0].
 
     Raises:
         ValueError: an array has the wrong shape; names the array.
@@ -226,7 +239,7 @@ def outputs_over(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    N, n_in, dtype = len(live.start) - 1, net.w_in.shape[1], live.value.dtype
+    N, n_in, n_out, dtype = len(live.start) - 1, net.w_in.shape[1], net.n_out, live.value.dtype
 
     def array(name: str, value: object, *shape: int | tuple[str, int]) -> NDArray[Any]:
         return array_of(name, value, shape, dtype, finite=False)
@@ -234,15 +247,15 @@ def outputs_over(
     alpha = 1 / array("tau", net.time_constants().detach(), N)
     w_in, w_out, b_out = (
         array("w_in", net.w_in, N, n_in),
-        array("w_out", net.w_out.detach(), 1, N)[0],
-        array("b_out", net.b_out.detach(), 1),
+        array("w_out", net.w_out.detach(), n_out, N),
+        array("b_out", net.b_out.detach(), n_out),
     )
     stimuli = array("u", u, ("B", 0), n_in, STEPS)
     B, _, T = stimuli.shape
     first_x, eta = array("x0", x0, B, N), array("noise", noise, B, T - 1, N)
     o, lanes, unused = (
-        np.empty((B, T), alpha.dtype),
-        np.empty((T, LANES), alpha.dtype),
+        np.empty((B, n_out, T), alpha.dtype),
+        np.empty((n_out, T, LANES), alpha.dtype),
         np.empty((0, 0, 0), alpha.dtype),
     )
     units = Units(alpha, w_out, b_out, CODES[net.activation])
@@ -250,5 +263,5 @@ def outputs_over(
         k = slice(first, min(first + LANES, B))
         trials = Trials(stimuli[k], first_x[k], eta[k])
         forward(live.parts, w_in, units, trials, lanes, False, Kept(unused, unused, unused))
-        o[k] = lanes.T[: k.stop - first]
-    return o
+        o[k] = lanes.transpose(2, 0, 1)[: k.stop - first]
+    return o[:, 0] if n_out == 1 else o
