@@ -23,6 +23,7 @@ from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
 
 if TYPE_CHECKING:
     from ratecore.rate.dynamics.live import LiveMatrix
+    from ratecore.rate.dynamics.packing import Packing
 
 _Array = NDArray[Any]
 
@@ -42,11 +43,21 @@ class FusedUpdates:
     """
 
     def __init__(self, net: RateNetwork, training: TrainingSettings):
-        from ratecore.rate.dynamics import kernels, lanes, live, loss_kernels, training_kernels
+        from ratecore.rate.dynamics import (
+            kernels,
+            lanes,
+            live,
+            loss_kernels,
+            packed_training,
+            packing,
+            training_kernels,
+        )
 
-        self.net, self.training, self._lanes, self._of_live = net, training, lanes, live
+        self.net, self.training, self._lanes = net, training, lanes
+        self._of_live, self._of_packing = live, packing
         # Any, since the fields of several tuples are passed one after another, which type checkers cannot follow.
         self._kernels: Any = training_kernels
+        self._packed_kernels: Any = packed_training
         self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
         self._phi = kernels.CODES[net.activation]
         self._loss = loss_kernels.LOSS_CODES[str(chosen_loss(training.loss_fn, net.n_out))]
@@ -73,7 +84,9 @@ class FusedUpdates:
         self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
         self._scale = np.ascontiguousarray(connection_signs(net.m.numpy(), net.som_m.numpy(), net.som_N > 0))
         self._W, self._W_t = np.empty_like(self._p["w"]), np.empty_like(self._p["w"])
-        self._dense = training_kernels.Dense(self._W, self._W_t, self._w_in_t)
+        self._packed: Packing | None = None
+        # Without Dale's law every connection is trained, live or not.
+        self._may_be_packed = net.apply_dale and packing.can_pack(N, self._dtype)
         self._sums = lanes.Gradients(self._g["alpha"], self._g["w_out"], self._g["b_out"])
         self.reload()
 
@@ -108,7 +121,7 @@ class FusedUpdates:
     def reload(self) -> None:
         """Take over the network's weights as they are now."""
         self._W[:] = self.net.effective_weights().detach().numpy()
-        np.copyto(self._W_t, self._W.T)
+        self._W_t_is_new = False
 
     def _buffer(self, kind: str, T: int) -> dict[str, Any]:
         """Arrays that are reused from update to update, of trials one by one ('single') or side by side ('lanes').
@@ -216,12 +229,39 @@ class FusedUpdates:
         self, common: tuple[Any, Any], u: _Array, z: _Array, weight: _Array | None, x0: _Array, noise: _Array
     ) -> float:
         (units, objective), b, loss = common, self._buffer("single", u.shape[2]), 0.0
+        packing = self._packing()
         for k in range(len(u)):
             b["x"][0] = x0[k]
             trial = u[k], z[k], self._all_ones[0] if weight is None else weight[k], noise[k]  # as in Trial
-            loss += self._kernels.trial_gradients(*self._dense, *units, *objective, *trial, *b["space"], *self._sums)
-            self._product(*b["of_product"])
+            rest = *units, *objective, *trial, *b["space"], *self._sums
+            if packing is None:
+                loss += self._kernels.trial_gradients(self._W, self._transposed(), self._w_in_t, *rest)
+                self._product(*b["of_product"])
+            else:
+                connections = *packing.W, *packing.W_t, packing.g, self._w_in_t
+                loss += self._packed_kernels.packed_trial_gradients(*connections, *rest)
+        if packing is not None:
+            packing.add_to(self._g["W"])
         return loss
+
+    def _packing(self) -> Packing | None:
+        """The live connections, packed, where that pays. It depends on the weights alone, not on what was before."""
+        if not self._may_be_packed:
+            return None
+        live = self._of_packing.count_live(self._W.reshape(-1))
+        if live > self._of_packing.MOST_LIVE * self._W.size:
+            return None
+        if self._packed is None:
+            self._packed = self._of_packing.Packing(self._W)
+        return self._packed.take(self._W, live)
+
+    def _transposed(self) -> _Array:
+        """The transposed effective weights, which packed trials do without."""
+        if not self._W_t_is_new:
+            np.copyto(self._W_t, self._W.T)
+            self._W_t_is_new = True
+        transposed: _Array = self._W_t
+        return transposed
 
     def _side_by_side(
         self, common: tuple[Any, Any], u: _Array, z: _Array, weight: _Array | None, x0: _Array, noise: _Array
@@ -230,7 +270,7 @@ class FusedUpdates:
         live, live_t = self._live
         loss: float = self._kernels.gradients_side_by_side(
             live.take(self._W).parts,
-            live_t.take(self._W_t).parts,
+            live_t.take(self._transposed()).parts,
             self._w_in,
             *common,
             self._lanes.Trials(u, x0, noise),
@@ -280,7 +320,7 @@ class FusedUpdates:
             *constants,
             self._W,
         )
-        np.copyto(self._W_t, self._W.T)
+        self._W_t_is_new = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return Adam's state.

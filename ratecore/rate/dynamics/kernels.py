@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numba import types
+from numba.extending import overload
 
-from ratecore.system.compilation import compiled
+from ratecore.rate.dynamics.packed import Packed, add_packed_product
+from ratecore.system.compilation import FAST, compiled
 from ratecore.system.scalar import exp_of_negative, log1p_of_fraction
 
 SIGMOID, CLIPPED_RELU, SOFTPLUS = 0, 1, 2
@@ -144,9 +147,32 @@ def add_product(A: Float[np.ndarray, "n N"], v: Float[np.ndarray, " n"], y: Floa
             y[i] += aj[i] * vj
 
 
+def multiply(W: Float[np.ndarray, "n N"] | Packed, v: Float[np.ndarray, " n"], y: Float[np.ndarray, " N"]) -> None:
+    """Add a product with a matrix to y, in the way that its kind allows.
+
+    Args:
+        W: (n, N), unitless, for y += v @ W; or packed connections, for y += W v.
+        v: (n,), unitless.
+        y: (N,), unitless, added to.
+
+    Source: none
+    """
+    if isinstance(W, Packed):
+        add_packed_product(W, v, y)
+    else:
+        add_product(W, v, y)
+
+
+@overload(multiply, jit_options={"fastmath": FAST, "forceinline": True})
+def _multiply_overload(W, v, y):  # type: ignore[no-untyped-def]  # Numba wants the signature of what it returns
+    if isinstance(W, types.Array):
+        return lambda W, v, y: add_product(W, v, y)
+    return lambda W, v, y: add_packed_product(W, v, y)
+
+
 @compiled
 def forward(
-    W_t: Float[np.ndarray, "N N"],
+    W_t: Float[np.ndarray, "N N"] | Packed,
     units: Units,
     drive: Float[np.ndarray, "T-1 N"],
     noise: Float[np.ndarray, "T-1 N"],
@@ -155,7 +181,7 @@ def forward(
     """Simulate all steps of one trial.
 
     Args:
-        W_t: transposed effective weights (N, N), unitless.
+        W_t: transposed effective weights (N, N), unitless; or the effective weights, packed.
         units: the other parameters of the network.
         drive: W_in u (T-1, N), unitless; may be the array `states.h`.
         noise: (T-1, N), unitless.
@@ -170,8 +196,10 @@ def forward(
     apply_phi(x[0], code, r[0])
     for t in range(1, x.shape[0]):
         now, before, total, eta = x[t], x[t - 1], h[t - 1], noise[t - 1]
-        total[:] = drive[t - 1]
-        add_product(W_t, r[t - 1], total)
+        into = drive[t - 1]
+        for i in range(total.size):  # Numba copies rows that may overlap twice
+            total[i] = into[i]
+        multiply(W_t, r[t - 1], total)
         for i in range(now.size):
             now[i] = (one - alpha[i]) * before[i] + alpha[i] * total[i] + eta[i]
         apply_phi(now, code, r[t])
@@ -179,7 +207,7 @@ def forward(
 
 @compiled
 def backward(
-    W: Float[np.ndarray, "N N"],
+    W: Float[np.ndarray, "N N"] | Packed,
     units: Units,
     states: States,
     slopes: Slopes,
@@ -190,7 +218,7 @@ def backward(
     """Propagate gradients back through all steps of one trial.
 
     Args:
-        W: effective weights (N, N), unitless.
+        W: effective weights (N, N), unitless; or their transpose, packed.
         units: the other parameters of the network.
         states: the trial, from `forward`.
         slopes: gradients with respect to its results.
@@ -232,5 +260,5 @@ def backward(
             now[i] = alpha[i] * g[i]
             g_alpha[i] += g[i] * (total[i] - before[i])
             to_r[i] = zero
-        add_product(W, now, to_r)
+        multiply(W, now, to_r)
     g_x0[:] = g

@@ -11,6 +11,7 @@ from ratecore.rate.dynamics import lanes
 from ratecore.rate.dynamics.kernels import Slopes, States, Units, add_product, backward, forward
 from ratecore.rate.dynamics.live import Entries
 from ratecore.rate.dynamics.loss_kernels import loss_of_trial
+from ratecore.rate.dynamics.packed import Packed
 from ratecore.system.compilation import compiled
 
 
@@ -42,17 +43,17 @@ class Trial(NamedTuple):
     noise: np.ndarray
 
 
-class Dense(NamedTuple):
-    """The connections of a network as matrices.
+class Connections(NamedTuple):
+    """The connections of a network.
 
     Attributes:
-        W: effective weights (N, N), unitless.
-        W_t: their transpose (N, N), unitless.
+        W: effective weights (N, N), unitless; or their transpose, packed.
+        W_t: transposed effective weights (N, N), unitless; or the effective weights, packed.
         w_in_t: transposed input weights (n_in, N), unitless.
     """
 
-    W: np.ndarray
-    W_t: np.ndarray
+    W: np.ndarray | Packed
+    W_t: np.ndarray | Packed
     w_in_t: np.ndarray
 
 
@@ -79,13 +80,13 @@ class Space(NamedTuple):
 
 
 @compiled
-def _gradients_of_trial(
-    dense: Dense, units: Units, objective: Objective, trial: Trial, space: Space, g: lanes.Gradients
+def gradients_of_trial(
+    connections: Connections, units: Units, objective: Objective, trial: Trial, space: Space, g: lanes.Gradients
 ) -> float:
     """Run one trial forward and backward.
 
     Args:
-        dense: connections of the network.
+        connections: of the network.
         units: its other parameters.
         objective: the loss.
         trial: stimulus, targets, weights and noise.
@@ -99,7 +100,7 @@ def _gradients_of_trial(
         docs/model.md 1.1 and 3.1, equations 1 to 3 and 6, differentiated.
     """
     u, x, o, go, a = trial.u, space.x, space.o, space.go, space.a
-    w_out, b_out, w_in_t = units.w_out, units.b_out, dense.w_in_t
+    w_out, b_out, w_in_t = units.w_out, units.b_out, connections.w_in_t
     T, N = x.shape
     zero = x.dtype.type(0)
     states = States(x, space.r, space.h)
@@ -112,7 +113,7 @@ def _gradients_of_trial(
             if v != zero:
                 for i in range(N):
                     drive[i] += w[i] * v
-    forward(dense.W_t, units, h, trial.noise, states)
+    forward(connections.W_t, units, h, trial.noise, states)
     for k in range(b_out.size):
         w = w_out[k]
         for t in range(T - 1):
@@ -126,7 +127,7 @@ def _gradients_of_trial(
             g.b_out[k] += go[k, t]
         add_product(r[1:], go[k], g.w_out[k])
     g_x0 = np.empty(N, x.dtype)
-    backward(dense.W, units, states, Slopes(go, space.nothing, space.nothing), a, g.alpha, g_x0)
+    backward(connections.W, units, states, Slopes(go, space.nothing, space.nothing), a, g.alpha, g_x0)
     return value
 
 
@@ -156,10 +157,10 @@ def trial_gradients(
     g_w_out: Float[np.ndarray, "n_out N"],
     g_b_out: Float[np.ndarray, " n_out"],
 ) -> float:
-    """Run one trial forward and backward, as `_gradients_of_trial`.
+    """Run one trial forward and backward, as `gradients_of_trial`.
 
-    The arguments are the fields of Dense, Units, Objective, Trial, Space and Gradients: each tuple would cost Python a
-    microsecond per call, which shows in small networks.
+    The arguments are the fields of Connections, Units, Objective, Trial, Space and Gradients: each tuple would cost
+    Python a microsecond per call, which shows in small networks.
 
     Args:
         W: effective weights (N, N), unitless.
@@ -192,8 +193,8 @@ def trial_gradients(
     Source:
         docs/model.md 1.1 and 3.1, equations 1 to 3 and 6, differentiated.
     """
-    return _gradients_of_trial(
-        Dense(W, W_t, w_in_t),
+    return gradients_of_trial(
+        Connections(W, W_t, w_in_t),
         Units(alpha, w_out, b_out, phi),
         Objective(loss, share),
         Trial(u, z, weight, noise),
