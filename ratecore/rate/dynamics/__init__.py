@@ -10,9 +10,11 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ratecore.rate.network import NOISE_SD, X0_SD, RateNetwork, activation_function, is_standard
+from ratecore.settings.network import ACTIVATIONS
 from ratecore.system.arrays import STEPS, tensor_of
 
 LANES_PAY = 6  # from this number of trials on, running them side by side is faster than one by one
+FEW = 8  # from this number of trials on, one matrix product per step for all of them is faster without gradients
 DENSE = 0.5  # above this fraction of live connections, dense matrix products are faster in large networks
 
 # x, r, outside, keep, W_t -> x, r of the next step; see `stacked_step`
@@ -241,7 +243,18 @@ def _trials(
     finite: bool = True,
 ) -> tuple[Float[torch.Tensor, "B n_in T"], Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
     """Checked stim (B, n_in, T), x0 (B, N) and noise (B, T-1, N) as tensors of the network's dtype and device."""
-    dtype, device = net.w.dtype, net.w.device
+    w = net.w
+    dtype, device = w.dtype, w.device
+    if (
+        type(stim) is type(x0) is type(noise) is torch.Tensor
+        and stim.dtype == x0.dtype == noise.dtype == dtype
+        and stim.device == x0.device == noise.device == device
+        and not finite
+        and stim.ndim == 3
+    ):
+        (B, n_in, T), N = stim.shape, net.N
+        if n_in == net.w_in.shape[1] and STEPS[1] <= T and x0.shape == (B, N) and noise.shape == (B, T - 1, N):
+            return stim, x0, noise  # as they are, without the checks below, which take as long as a small trial
     stim = tensor_of("stim", stim, (("B", 0), net.w_in.shape[1], STEPS), dtype, device, finite)
     B, _, T = stim.shape
     if x0 is None or noise is None:
@@ -277,8 +290,11 @@ def outputs(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    trials = _trials(net, stim, x0, noise, None, finite)
+    trials = _trials(net, stim, x0, noise, None, finite=False)
     with torch.no_grad():
+        if (alone := _alone(net, trials, finite, net.activation, "", first=0)) is not None:
+            return alone[0]
+        _check_finite(trials, finite)
         if is_standard(net) and compiled_loops_take(net) and len(trials[0]) >= LANES_PAY:
             from ratecore.rate.dynamics.lanes import outputs_over  # compiled on first use
             from ratecore.rate.dynamics.live import LiveMatrix
@@ -327,8 +343,38 @@ def run(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    trials = _trials(net, stim, x0, noise, rng, finite)
+    trials = _trials(net, stim, x0, noise, rng, finite=False)
+    if taus is None and DeltaT == 1 and engine is None:
+        alone = _alone(net, trials, finite, activation or net.activation, "xr", first=1)
+        if alone is not None:
+            return alone[1], alone[2], alone[0]
+    _check_finite(trials, finite)
     return _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
+
+
+def _alone(
+    net: RateNetwork,
+    trials: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    finite: bool,
+    activation: str,
+    kept: str,
+    first: int,
+) -> tuple[torch.Tensor, ...] | None:
+    """o and the states in `kept` of few trials, in one compiled call, as `alone.simulated`; None where it cannot."""
+    if trials[0].shape[0] >= FEW or not is_standard(net) or activation not in ACTIVATIONS:
+        return None
+    from ratecore.rate.dynamics import alone  # compiled on first use
+
+    if not torch.is_grad_enabled():
+        return alone.simulated(net, *trials, finite, activation, kept, first)
+    return None
+
+
+def _check_finite(trials: Sequence[torch.Tensor], finite: bool) -> None:
+    """Raises the ValueError of `tensor_of` where trials hold NaN or infinity."""
+    if finite:
+        for name, value in zip(("stim", "x0", "noise"), trials, strict=True):
+            tensor_of(name, value, value.shape, value.dtype, value.device)
 
 
 def _run(
@@ -355,7 +401,7 @@ def _run(
     if engine == "fused" and not compiled_loops_take(net):
         raise ValueError(f"engine 'fused' runs float32 and float64 on the CPU; the network is {w.dtype} on {w.device}")
     # Without gradients, one matrix product per step for many trials is faster than running them one by one.
-    batched = B >= 8 and not torch.is_grad_enabled()
+    batched = B >= FEW and not torch.is_grad_enabled()
     if engine == "fused" or (engine is None and compiled_loops_take(net) and not batched):
         from ratecore.rate.dynamics.fused import fused_engine as simulate  # compiled on first use
     else:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int, UInt8
 
 from ratecore.rate.dynamics.packed import Packed, lanes_of
 from ratecore.system.compilation import compiled
@@ -171,10 +170,22 @@ def add_values(place: Int[np.ndarray, " n"], value: Float[np.ndarray, " n"], W: 
             W[place[k]] += value[k]
 
 
-def _packed(
-    live: NDArray[np.bool_], strides: tuple[int, int], dtype: np.dtype[Any], by_length: bool
-) -> tuple[Packed, NDArray[np.int32]]:
-    """The live entries of a matrix, packed without values, and the place of each value in the flat matrix."""
+def packed_entries(
+    live: Bool[np.ndarray, "N N"], strides: tuple[int, int], dtype: np.dtype[Any], by_length: bool
+) -> tuple[Packed, Int[np.ndarray, " _"]]:
+    """Pack the live entries of a matrix.
+
+    Args:
+        live: which entries are live (N, N), N at least `lanes_of`.
+        strides: distance in the flat matrix of the values from a row to the next, and from a column to the next.
+        dtype: of the values.
+        by_length: whether rows with similar numbers of entries share a block, which makes fewer vectors.
+
+    Returns:
+        the entries, with values 0, and the place of each value in the flat matrix, -1 for none.
+
+    Source: none
+    """
     N, lanes = len(live), lanes_of(dtype)
     counts = live.sum(1)
     first = np.concatenate([[0], np.cumsum(counts)])
@@ -214,8 +225,8 @@ class Packing:
     def _pack(self, matrix: Float[np.ndarray, "N N"]) -> None:
         live, N = matrix != 0, len(matrix)
         # W r goes straight to its place. W^T a is sorted, since few units send many of the connections after training.
-        self.W, self._place = _packed(live, (N, 1), matrix.dtype, by_length=False)
-        self.W_t, self._place_t = _packed(np.ascontiguousarray(live.T), (1, N), matrix.dtype, by_length=True)
+        self.W, self._place = packed_entries(live, (N, 1), matrix.dtype, by_length=False)
+        self.W_t, self._place_t = packed_entries(np.ascontiguousarray(live.T), (1, N), matrix.dtype, by_length=True)
         self.g, self._live = np.zeros_like(self.W.value), int(live.sum())
 
     def take(self, matrix: Float[np.ndarray, "N N"], live: int) -> Self:

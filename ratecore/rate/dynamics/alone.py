@@ -1,0 +1,156 @@
+"""Few trials of a network on the CPU, in one compiled call: what a user's own loop over trials waits for.
+
+What a call prepares for the next, such as where the live connections are, is kept for each network and thread. It is
+compared with the network's numbers at every call, so that a network that changed in any way is simulated as it is.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from ratecore.rate.dynamics import alone_kernels as loops
+from ratecore.rate.dynamics import compiled_loops_take
+from ratecore.rate.dynamics.kernels import CODES
+from ratecore.rate.dynamics.packed import lanes_of
+from ratecore.rate.dynamics.packing import FRESH, LEAST_UNITS, MOST_LIVE, packed_entries
+from ratecore.rate.network import RateNetwork
+
+_PARAMETERS, _BUFFERS = ("w", "w_out", "b_out", "taus_gaus"), ("w_in", "m", "som_m")
+
+
+class _Prepared:
+    """What is known about a network from the call before."""
+
+    def __init__(self) -> None:
+        self._layout: list[Any] = []
+        self._bounds: tuple[float, ...] = ()
+        self.usable = False
+
+    def look_at(self, net: RateNetwork) -> bool:
+        """Takes over the arrays of a network, if they are not those of the call before; tells whether loops take them."""
+        parameters, buffers = net._parameters, net._buffers
+        tensors: list[Any] = [parameters[name] for name in _PARAMETERS]
+        tensors += [buffers[name] for name in _BUFFERS]
+        layout = [(v.data_ptr(), v.shape, v.stride(), v.dtype) for v in tensors]
+        if layout != self._layout or net.settings.taus != self._bounds:
+            self._layout, self._bounds = layout, net.settings.taus
+            N, n_in, n_out = net.N, tensors[4].shape[-1], net.n_out
+            shapes = [(N, N), (n_out, N), (n_out,), (N, 1), (N, n_in), (N, N), (N, N)]
+            self.usable = compiled_loops_take(net) and all(
+                v.shape == shape and v.dtype == net.w.dtype and v.device == net.w.device and v.is_contiguous()
+                for v, shape in zip(tensors, shapes, strict=True)
+            )
+            if self.usable:
+                self.arrays = [v.detach().numpy() for v in tensors]
+                self.usable = lanes_of(self.arrays[0].dtype) > 0
+            if self.usable:
+                self.find_taus(net)
+                self.find_connections(net)
+        if self.usable and self._dense:  # until enough connections are lost
+            w, m, som_m = self.arrays[0], self.arrays[5], self.arrays[6]
+            if loops.count_connections(w, m, som_m, net.apply_dale) <= MOST_LIVE * w.size:
+                self.find_connections(net)
+        return self.usable and not self._dense
+
+    def find_taus(self, net: RateNetwork) -> None:
+        """Computes the time constants."""
+        tau = net.time_constants().detach()
+        N, dtype = net.N, self.arrays[0].dtype
+        self.known_taus, self.shortest = net.taus_gaus.detach().numpy().copy(), float(tau.min())
+        self.nothing = np.empty((0, 0, 0), dtype)
+        self.alpha = np.zeros(-(-N // loops.WIDTH) * loops.WIDTH, dtype)
+        self.alpha[:N] = (1 / tau).numpy()
+
+    def find_connections(self, net: RateNetwork) -> None:
+        """Packs the live connections, where that pays."""
+        live, N, n = net.effective_weights().detach().numpy() != 0, net.N, self.alpha.size
+        count = int(np.count_nonzero(live))
+        self._dense = N >= LEAST_UNITS and count > MOST_LIVE * N * N
+        padded = np.zeros((n, n), bool)
+        padded[:N, :N] = live
+        packed, place = packed_entries(padded, (N, 1), self.alpha.dtype, by_length=False)
+        sender = np.maximum(place, 0) % N
+        self.connections = *packed[:4], place, sender.astype(np.int32), int(FRESH * count)
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.of: weakref.WeakKeyDictionary[RateNetwork, _Prepared] = weakref.WeakKeyDictionary()
+
+
+_prepared = _PerThread()
+
+
+def simulated(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"],
+    x0: Float[torch.Tensor, "B N"],
+    noise: Float[torch.Tensor, "B T-1 N"],
+    finite: bool,
+    activation: str,
+    kept: str,
+    first: int,
+) -> tuple[torch.Tensor, ...] | None:
+    """Simulate trials of a standard network without a graph, if loops can.
+
+    Args:
+        net: the network.
+        stim: stimuli (B, n_in, T), unitless.
+        x0: synaptic currents at the first step (B, N), unitless.
+        noise: (B, T-1, N), unitless.
+        finite: whether the trials are checked for NaN and infinity.
+        activation: name of phi.
+        kept: which states are returned besides the outputs: '', 'xr', or 'xrh' with the total input.
+        first: step of the first output, 0 or 1.
+
+    Returns:
+        o (B, T - first) or (B, n_out, T - first) and, as far as kept, x and r (B, T, N) and h (B, T-1, N); unitless.
+        None when the network is none that these loops take, or the trials contain NaN or infinity.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    known = _prepared.of.get(net)
+    if known is None:
+        known = _prepared.of[net] = _Prepared()
+    if not known.look_at(net):
+        return None
+    (B, _, T), N, n_out, w = stim.shape, net.N, len(known.arrays[2]), known.arrays[0]
+    arrays = [
+        (v if v.is_contiguous() and not v.requires_grad else v.detach().contiguous()).numpy() for v in (stim, x0, noise)
+    ]
+    o = np.empty((B, T - first) if n_out == 1 else (B, n_out, T - first), w.dtype)
+    states = [np.empty((B, T - (name == "h"), N), w.dtype) for name in kept]
+    results = *states, *[known.nothing] * (3 - len(kept)), o.reshape(-1)
+    for _ in range(3):
+        if not known.shortest >= 1:
+            return None
+        done = loops.simulate(
+            *known.arrays,
+            net.apply_dale,
+            CODES[activation],
+            known.known_taus,
+            known.alpha,
+            *known.connections,
+            *arrays,
+            finite,
+            *results,
+            first,
+        )
+        if done == loops.DONE:
+            return tuple(map(torch.from_numpy, (o, *states)))
+        if done == loops.OTHER_TAUS:
+            known.find_taus(net)
+        elif done == loops.OTHER_CONNECTIONS:
+            known.find_connections(net)
+            if not known.look_at(net):
+                return None
+        else:
+            return None
+    return None  # another thread changes the network, or its numbers are NaN
