@@ -345,8 +345,13 @@ def run(
     """
     trials = _trials(net, stim, x0, noise, rng, finite=False)
     if taus is None and DeltaT == 1 and engine is None:
-        alone = _alone(net, trials, finite, activation or net.activation, "xr", first=1)
+        phi, graph = activation or net.activation, torch.is_grad_enabled() and _wants_gradients(net, trials)
+        alone = None if graph is None else _alone(net, trials, finite, phi, "xrh" if graph else "xr", first=1)
         if alone is not None:
+            if graph:
+                from ratecore.rate.dynamics.fused import with_gradients
+
+                return with_gradients(net, alone, phi)
             return alone[1], alone[2], alone[0]
     _check_finite(trials, finite)
     return _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
@@ -365,9 +370,14 @@ def _alone(
         return None
     from ratecore.rate.dynamics import alone  # compiled on first use
 
-    if not torch.is_grad_enabled():
-        return alone.simulated(net, *trials, finite, activation, kept, first)
-    return None
+    return alone.simulated(net, *trials, finite, activation, kept, first)
+
+
+def _wants_gradients(net: RateNetwork, trials: Sequence[torch.Tensor]) -> bool | None:
+    """Whether a parameter wants a gradient; None where the stimulus, the noise or a buffer wants one."""
+    if any(v.requires_grad for v in (*trials, net.w_in, net.m, net.som_m)):
+        return None
+    return any(p.requires_grad for p in (net.w, net.w_out, net.b_out, net.taus_gaus))
 
 
 def _check_finite(trials: Sequence[torch.Tensor], finite: bool) -> None:

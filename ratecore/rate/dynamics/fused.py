@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from jaxtyping import Float
+from torch.autograd.function import once_differentiable
 
 from ratecore.rate.dynamics import kernels, readout
+from ratecore.rate.network import RateNetwork
+from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
 from ratecore.system.arrays import tensor_of
 
 
@@ -52,28 +56,107 @@ class _Trials(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gx: Any, gr: Any, go: Any) -> tuple[torch.Tensor | None, ...]:
         W, alpha, x, r, h, w_out, b_out = ctx.saved_tensors
-        B, T, N = x.shape
-        with_states = gx is not None or gr is not None
-        none = x.new_zeros(B, 0, 0)
-        if with_states:
-            gx, gr = (torch.zeros_like(x) if g is None else g for g in (gx, gr))
-        else:
-            gx = gr = none
-        n_out = len(w_out)
-        go = x.new_zeros(B, n_out, T - 1) if go is None else go.reshape(B, n_out, T - 1)
-        a, g_alpha, g_x0 = torch.empty_like(h), x.new_zeros(N), x.new_empty(B, N)
-        arrays = (W, x, r, h, go, gx, gr, a, g_alpha, g_x0)
-        W_, x_, r_, h_, go_, gx_, gr_, a_, ga_, g0_ = (v.contiguous().numpy() for v in arrays)
-        units = _units(alpha, w_out, b_out, ctx.code)
-        for b in range(B):
-            states, slopes = kernels.States(x_[b], r_[b], h_[b]), kernels.Slopes(go_[b], gx_[b], gr_[b])
-            kernels.backward(W_, units, states, slopes, a_[b], ga_, g0_[b])
-        need = ctx.needs_input_grad
+        a, g_alpha, g_x0, of_outputs = _backward(W, alpha, ctx.code, x, r, h, w_out, b_out, (gx, gr, go))
+        need, N = ctx.needs_input_grad, len(alpha)
         g_W = a.reshape(-1, N).T @ r[:, :-1].reshape(-1, N) if need[0] else None
         g_noise = a / alpha if need[5] else None
-        of_outputs = go.transpose(0, 1).reshape(n_out, -1)
         g_w_out = of_outputs @ r[:, 1:].reshape(-1, N) if need[6] else None
         return g_W, a if need[1] else None, g_alpha, None, g_x0, g_noise, g_w_out, of_outputs.sum(1)
+
+
+class _Network(torch.autograd.Function):
+    """Trials of a network that are simulated already, with gradients for its parameters."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        w: torch.Tensor,
+        taus_gaus: torch.Tensor,
+        w_out: torch.Tensor,
+        b_out: torch.Tensor,
+        signs: tuple[torch.Tensor, torch.Tensor],
+        settings: tuple[bool, Sequence[float], int],
+        simulated: tuple[torch.Tensor, ...],
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        o, x, r, h = simulated
+        ctx.save_for_backward(w, taus_gaus, w_out, b_out, *signs, x, r, h)
+        ctx.settings = settings
+        ctx.set_materialize_grads(False)
+        return x, r, o
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]  # torch has no types for it
+    def backward(ctx: Any, gx: Any, gr: Any, go: Any) -> tuple[torch.Tensor | None, ...]:
+        w, taus_gaus, w_out, b_out, m, som_m, x, r, h = ctx.saved_tensors
+        dale, taus, code = ctx.settings
+        signs, tau, N = connection_signs(m, som_m), time_constants(taus_gaus[:, 0], taus), len(w)
+        W, alpha = effective_weights(w, signs, dale), 1 / tau
+        a, g_alpha, _, of_outputs = _backward(W, alpha, code, x, r, h, w_out, b_out, (gx, gr, go))
+        need, g_w, g_taus_gaus = ctx.needs_input_grad, None, None
+        if need[0]:
+            g_w = (a.reshape(-1, N).T @ r[:, :-1].reshape(-1, N)) * signs
+            g_w = torch.where(w > 0, g_w, 0) if dale else g_w
+        if need[1] and len(taus) == 2:
+            share = torch.sigmoid(taus_gaus[:, 0])
+            g_taus_gaus = (-g_alpha * alpha * alpha * (taus[1] - taus[0]) * ((1 - share) * share))[:, None]
+        g_w_out = of_outputs @ r[:, 1:].reshape(-1, N) if need[2] else None
+        return g_w, g_taus_gaus, g_w_out, of_outputs.sum(1), None, None, None
+
+
+def with_gradients(
+    net: RateNetwork, simulated: tuple[torch.Tensor, ...], activation: str
+) -> tuple[Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B *out T-1"]]:
+    """Make simulated trials part of the graph of the network's parameters.
+
+    Args:
+        net: the network.
+        simulated: o, x, r and h of `ratecore.rate.dynamics.alone.simulated`, unitless.
+        activation: name of phi.
+
+    Returns:
+        x and r (B, T, N), o (B, T-1), or (B, n_out, T-1) of several outputs; unitless.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    settings = net.apply_dale, net.settings.taus, kernels.CODES[activation]
+    # torch has no types for `apply`.
+    results = _Network.apply(  # type: ignore[no-untyped-call]
+        net.w, net.taus_gaus, net.w_out, net.b_out, (net.m, net.som_m), settings, simulated
+    )
+    return cast(tuple[torch.Tensor, torch.Tensor, torch.Tensor], results)
+
+
+def _backward(
+    W: torch.Tensor,
+    alpha: torch.Tensor,
+    code: int,
+    x: torch.Tensor,
+    r: torch.Tensor,
+    h: torch.Tensor,
+    w_out: torch.Tensor,
+    b_out: torch.Tensor,
+    slopes_of: tuple[Any, Any, Any],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """a (B, T-1, N), gradients of alpha and x0, and those of o (n_out, B (T-1)), from the gradients of x, r and o."""
+    gx, gr, go = slopes_of
+    B, T, N = x.shape
+    with_states = gx is not None or gr is not None
+    none = x.new_zeros(B, 0, 0)
+    if with_states:
+        gx, gr = (torch.zeros_like(x) if g is None else g for g in (gx, gr))
+    else:
+        gx = gr = none
+    n_out = len(w_out)
+    go = x.new_zeros(B, n_out, T - 1) if go is None else go.reshape(B, n_out, T - 1)
+    a, g_alpha, g_x0 = torch.empty_like(h), x.new_zeros(N), x.new_empty(B, N)
+    arrays = (W, x, r, h, go, gx, gr, a, g_alpha, g_x0)
+    W_, x_, r_, h_, go_, gx_, gr_, a_, ga_, g0_ = (v.contiguous().numpy() for v in arrays)
+    units = _units(alpha, w_out, b_out, code)
+    for b in range(B):
+        states, slopes = kernels.States(x_[b], r_[b], h_[b]), kernels.Slopes(go_[b], gx_[b], gr_[b])
+        kernels.backward(W_, units, states, slopes, a_[b], ga_, g0_[b])
+    return a, g_alpha, g_x0, go.transpose(0, 1).reshape(n_out, -1)
 
 
 def fused_engine(
