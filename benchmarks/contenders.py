@@ -1,7 +1,8 @@
 """Implementations of one training trial that `trial.py` times, with the same network, stimuli and noise.
 
-A contender is created from a run's settings and a batch of trials. `train()` does one update and `forward()` one
-forward pass. All contenders implement the equations of docs/model.md 1 and 3, with Dale's law and Adam.
+A contender is created from a run's settings and a batch of trials. `train()` does one update, `forward()` one forward
+pass, and `forward_for_gradients()` one that keeps what a gradient needs. All contenders implement the equations of
+docs/model.md 1 and 3, with Dale's law and Adam.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class Fused:
         u, _, x0, noise = self.trial
         return outputs(self.net, u, x0, noise)[:, 1:]
 
+    def forward_for_gradients(self):
+        u, _, x0, noise = self.trial
+        return run(self.net, u, x0=x0, noise=noise)[2]
+
 
 class TorchLoop:
     """A plain torch loop over the steps, with the effective matrix computed once; autograd and torch's Adam."""
@@ -56,6 +61,9 @@ class TorchLoop:
     def forward(self):
         with torch.no_grad():
             return self.outputs()
+
+    def forward_for_gradients(self):
+        return self.outputs()
 
 
 class Textbook(TorchLoop):
@@ -149,6 +157,9 @@ class JaxScan:
 
         self.update = jax.jit(update, donate_argnums=(0, 1))
         self.outputs = jax.jit(lambda p, u, x0, noise: jax.vmap(outputs, (None, 0, 0, 0))(p, u, x0, noise))
+        self.with_vjp = jax.jit(
+            lambda p, u, x0, noise: jax.vjp(lambda q: jax.vmap(outputs, (None, 0, 0, 0))(q, u, x0, noise), p)
+        )
         zeros = jax.tree.map(jnp.zeros_like, self.p)
         self.moments, self.k = (zeros, jax.tree.map(jnp.zeros_like, self.p)), 0.0
 
@@ -160,3 +171,7 @@ class JaxScan:
     def forward(self):
         u, _, x0, noise = self.trial
         return self.outputs(self.p, u, x0, noise).block_until_ready()
+
+    def forward_for_gradients(self):
+        u, _, x0, noise = self.trial
+        return self.with_vjp(self.p, u, x0, noise)[0].block_until_ready()

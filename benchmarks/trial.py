@@ -74,8 +74,8 @@ def case(task: str, N: int, batch: int, seconds: float, with_jax: bool) -> dict:
     memory = {Fused.name: peak_memory()}  # before the others are there
     made = [ours, *(kind(settings, trials.u, trials.z, x0, noise) for kind in kinds)]
     row = {"task": task, "N": N, "batch": batch}
-    for what in ("train", "forward"):
-        times = rounds_of({c.name: getattr(c, what) for c in made}, seconds)
+    for what in ("train", "forward", "forward_for_gradients"):
+        times = rounds_of({c.name: getattr(c, what) for c in made if hasattr(c, what)}, seconds)
         ours = np.array(times[Fused.name])
         row[what] = {name: {"ms": float(np.median(t)), "ratio": float(np.median(np.array(t) / ours))}
                      for name, t in times.items()}  # fmt: skip
@@ -123,8 +123,8 @@ def table(rows: list[dict]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row["train"]))[1:]
     lines = [f"{'':22}{'ratecore ms':>12}{'draw ms':>9}" + "".join(f"{name + ' x':>16}" for name in names)]
     for row in rows:
-        for what in ("train", "forward"):
-            label = f"{row['task']} {row['N']} b{row['batch']} {what}"
+        for what, name in (("train", "train"), ("forward", "forward"), ("forward_for_gradients", "with graph")):
+            label = f"{row['task']} {row['N']} b{row['batch']} {name}"
             cells = [f"{row[what][n]['ratio']:16.2f}" if n in row[what] else f"{'-':>16}" for n in names]
             lines.append(
                 f"{label:22}"[:26].ljust(26)

@@ -33,7 +33,7 @@ class _Prepared:
         self.usable = False
 
     def look_at(self, net: RateNetwork) -> bool:
-        """Takes over the arrays of a network, if they are not those of the call before; tells whether loops take them."""
+        """Takes over the arrays of a network that are not those of the call before; tells whether loops take them."""
         parameters, buffers = net._parameters, net._buffers
         tensors: list[Any] = [parameters[name] for name in _PARAMETERS]
         tensors += [buffers[name] for name in _BUFFERS]
@@ -131,7 +131,7 @@ def simulated(
     for _ in range(3):
         if not known.shortest >= 1:
             return None
-        done = loops.simulate(
+        done = loops.simulate(  # type: ignore[call-arg]  # the fields of tuples, which type checkers cannot follow
             *known.arrays,
             net.apply_dale,
             CODES[activation],

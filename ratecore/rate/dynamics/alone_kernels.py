@@ -51,12 +51,12 @@ def _copy_row(padded_to_row: bool) -> Any:
                 row = at(flat, builder.add(place, k))
                 if padded_to_row:
                     kind = ir.FunctionType(ir.VoidType(), [vector, pointer, i32, mask])
-                    store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{name}.p0")
+                    store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{name}.p0")  # type: ignore[no-untyped-call]
                     found = builder.load(at(padded, k), typ=vector, align=align)
                     builder.call(store, [found, row, ir.Constant(i32, align), there])
                 else:
                     kind = ir.FunctionType(vector, [pointer, i32, mask, vector])
-                    load = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{name}.p0")
+                    load = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{name}.p0")  # type: ignore[no-untyped-call]
                     zeros = ir.Constant(vector, None)
                     found = builder.call(load, [row, ir.Constant(i32, align), there, zeros])
                     builder.store(found, at(padded, k), align=align)
@@ -228,12 +228,12 @@ def simulate(
         phi: code of the activation, see `kernels.CODES`.
         known_taus: `taus_gaus` for which `alpha` holds (N, 1), unitless.
         alpha: step divided by decay time, a fraction, padded with zeros to a multiple of WIDTH (n,).
-        start: first fields of `Packed`, as the next three, of the weights padded to (n, n).
-        base: first columns.
-        index: columns.
-        value: receives the effective weights, unitless.
-        place: of the packed entries, as in `ratecore.rate.dynamics.packing`.
-        sender: column of each of them, 0 where there is none.
+        start: first fields of `Packed`, as the next three, of the weights padded to (n, n); (n_blocks+1,).
+        base: first columns (n_vectors,).
+        index: columns (n_vectors * lanes,).
+        value: receives the effective weights (n_vectors * lanes,), unitless.
+        place: of the packed entries (n_vectors * lanes,), as in `ratecore.rate.dynamics.packing`.
+        sender: column of each of them (n_vectors * lanes,), 0 where there is none.
         least: smallest number of live connections for which the packing is worth it.
         u: stimuli (B, n_in, T), unitless.
         x0: states at the first step (B, N), unitless.
@@ -242,7 +242,7 @@ def simulate(
         x: (B, T, N), unitless, receives the synaptic currents; (0, 0, 0) when x and r are not needed.
         r: (B, T, N), unitless, receives the rates; (0, 0, 0) as for `x`.
         h: (B, T-1, N), unitless, receives the total input; (0, 0, 0) when it is not needed.
-        o: receives the outputs from step `first` on, flat (B * n_out * (T - first),), unitless.
+        o: receives the outputs from step `first` on, flat, (B * n_out * (T - first),), unitless.
         first: step of the first output, 0 or 1.
 
     Returns:

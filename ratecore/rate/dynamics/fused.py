@@ -85,7 +85,7 @@ class _Network(torch.autograd.Function):
         return x, r, o
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch has no types for it
+    @once_differentiable
     def backward(ctx: Any, gx: Any, gr: Any, go: Any) -> tuple[torch.Tensor | None, ...]:
         w, taus_gaus, w_out, b_out, m, som_m, x, r, h = ctx.saved_tensors
         dale, taus, code = ctx.settings
@@ -110,7 +110,7 @@ def with_gradients(
 
     Args:
         net: the network.
-        simulated: o, x, r and h of `ratecore.rate.dynamics.alone.simulated`, unitless.
+        simulated: o (B, T-1), x and r (B, T, N) and h (B, T-1, N) of `ratecore.rate.dynamics.alone.simulated`, unitless.
         activation: name of phi.
 
     Returns:

@@ -281,7 +281,10 @@ def add_outer_products(
         packed: matrix without `slot`.
         a: (n, N), unitless.
         r: (n, N) or more rows, unitless; only the first n are read.
-        g: sums, laid out as `packed.value`, unitless, added to.
+        g: sums (n_vectors * lanes,), laid out as `packed.value`, unitless, added to.
+
+    Raises:
+        IndexError: arrays do not belong together; only where bounds are checked.
 
     Source: none
     """

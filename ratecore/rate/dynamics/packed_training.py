@@ -54,19 +54,19 @@ def packed_trial_gradients(
     The arguments are the fields of `Packed` twice and, from `w_in_t` on, those of `trial_gradients`, for its reason.
 
     Args:
-        start: as in `Packed`, of the effective weights, as the next five.
-        base: first columns.
-        index: columns.
-        value: weights, unitless.
-        slot: empty.
-        sums: empty, unitless.
-        start_t: as in `Packed`, of their transpose, as the next five.
-        base_t: first columns.
-        index_t: columns.
-        value_t: weights, unitless.
-        slot_t: places of the sums.
-        sums_t: buffer, unitless.
-        g_W: gradient of the effective weights, laid out as `value`, unitless, added to.
+        start: as in `Packed`, of the effective weights, as the next five; (n_blocks+1,).
+        base: first columns (n,).
+        index: columns (n * lanes,).
+        value: weights (n * lanes,), unitless.
+        slot: empty (0,).
+        sums: empty (0,), unitless.
+        start_t: as in `Packed`, of their transpose, as the next five; (n_blocks+1,).
+        base_t: first columns (m,).
+        index_t: columns (m * lanes,).
+        value_t: weights (m * lanes,), unitless.
+        slot_t: places of the sums (N,).
+        sums_t: buffer (n_blocks * lanes,), unitless.
+        g_W: gradient of the effective weights (n * lanes,), laid out as `value`, unitless, added to.
         w_in_t: transposed input weights (n_in, N), unitless.
         alpha: step divided by decay time (N,), a fraction.
         w_out: readout weights (n_out, N), unitless.

@@ -46,17 +46,17 @@ def pack(
     """Pack entries into vectors. With empty `base`, `index` and `place` only count the vectors.
 
     Args:
-        first: first entry of each row in `column`.
-        column: of the entries, row by row, increasing within a row.
-        order: the rows in the order of their lanes; the last block has the last `lanes` rows, of which it takes those
-            that no other block has.
+        first: first entry of each row in `column` (N+1,).
+        column: of the entries (n_entries,), row by row, increasing within a row.
+        order: (N,), the rows in the order of their lanes; the last block has the last `lanes` rows, of which it takes
+            those that no other block has.
         lanes: of a vector.
         to_row: distance in the flat matrix from a row to the next.
         to_column: distance in the flat matrix from a column to the next.
         start: (n_blocks+1,), receives the first vector of each block.
-        base: receives the first column of each vector.
-        index: receives the columns less `base`.
-        place: receives the positions in the flat matrix.
+        base: receives the first column of each vector (n,).
+        index: receives the columns less `base` (n * lanes,).
+        place: receives the positions in the flat matrix (n * lanes,).
 
     Returns:
         number of vectors.
@@ -137,11 +137,11 @@ def take_values(
 
     Args:
         W: flat matrix (N * N,), unitless.
-        place: as in `Packing`, of the matrix.
-        place_t: of its transpose.
-        value: receives the entries of the matrix, unitless; 0 where there is none.
-        value_t: receives those of its transpose.
-        g: receives zeros, unitless.
+        place: positions of the entries in `W` (n,), -1 for none.
+        place_t: those of the entries of its transpose (m,).
+        value: receives the entries of the matrix (n,), unitless; 0 where there is none.
+        value_t: receives those of its transpose (m,), unitless.
+        g: receives zeros (n,), unitless.
 
     Returns:
         how many entries of the matrix are packed and not 0.
@@ -159,8 +159,8 @@ def add_values(place: Int[np.ndarray, " n"], value: Float[np.ndarray, " n"], W: 
     """Add packed entries to those of a matrix.
 
     Args:
-        place: as in `Packing`.
-        value: entries, unitless.
+        place: positions of the entries in `W` (n,), -1 for none.
+        value: entries (n,), unitless.
         W: flat matrix (N * N,), unitless, added to.
 
     Source: none
@@ -182,7 +182,7 @@ def packed_entries(
         by_length: whether rows with similar numbers of entries share a block, which makes fewer vectors.
 
     Returns:
-        the entries, with values 0, and the place of each value in the flat matrix, -1 for none.
+        the entries, with values 0, and the place of each value in the flat matrix (n * lanes,), -1 for none.
 
     Source: none
     """
