@@ -7,6 +7,7 @@ this module, so a file is the same network to all of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from ratecore.settings.spiking import RATE_STEP
 REQUIRED = ("w", "w_in", "w_out", "taus")
 OPTIONAL = (
     *("b_out", "taus_gaus", "m", "som_m", "inh", "exc", "N", "som_N", "activation"),
-    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist"),
+    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist", "network_settings"),
 )
 BEFORE_TRAINING = ("w0", "taus_gaus0")
 _DRAWN_FROM = ("P_inh", "P_rec", "gain")  # numbers, besides the word w_dist
@@ -353,7 +354,23 @@ def _settings(
     if "w_dist" in content:
         drawn["w_dist"] = _if_usable(lambda *where: word(*where).lower(), content, "w_dist", notes)
     values |= {key: value for key, value in drawn.items() if value is not None}
-    return NetworkSettings(**values)
+    return NetworkSettings(**values | _newer(content, notes))
+
+
+def _newer(content: Content, notes: list[str]) -> Content:
+    """The settings of `NetworkSettings.newer`, which files have as one text in JSON."""
+    if "network_settings" not in content:
+        return {}
+    text = word(content, "network_settings")
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"network_settings is no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"network_settings is {text[:60]}; it must be settings by name, in JSON")
+    if unknown := sorted(values.keys() - set(NetworkSettings.newer)):
+        notes.append(f"network_settings has {', '.join(unknown)}, unknown to this version: left out")
+    return {key: value for key, value in values.items() if key in NetworkSettings.newer}
 
 
 def _before_training(content: Content, N: int, notes: list[str]) -> dict[str, _Array | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -83,7 +84,7 @@ def packed_mat(
 _ORDER = """
     x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus m som_m inh exc N som_N taus activation
     u target o x r label losses tr trained eval_perf_mean eval_loss_mean eval_os eval_labels
-    task task_settings task_settings_names seed P_inh P_rec gain apply_dale w_dist
+    task task_settings task_settings_names seed P_inh P_rec gain apply_dale w_dist network_settings
 """
 
 
@@ -112,7 +113,9 @@ def _evaluated(scores: Scores) -> Content:
 def _described(settings: RunSettings, task: AbstractTask) -> Content:
     """Settings that are needed to make the network again."""
     s = settings.network
+    newer = s.newer_values()
     return {
+        **({"network_settings": json.dumps(newer)} if newer else {}),
         "taus": np.array([s.taus]),
         "task": settings.task,
         **task_variables(task),

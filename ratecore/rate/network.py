@@ -17,9 +17,6 @@ from ratecore.settings.network import ACTIVATIONS, NetworkSettings
 from ratecore.system.devices import torch_device
 from ratecore.system.streams import draw_inhibitory
 
-NOISE_SD = 0.1  # of the noise added to x at every step
-X0_SD = 0.01  # of the state at the first step
-
 
 def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return phi of docs/model.md 1.

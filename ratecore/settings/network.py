@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError
 
+NOISE_SD, X0_SD = 0.1, 0.01  # of the noise added to x at every step, and of the state at the first step
 MOST_UNITS = 100_000  # the weights alone are 40 GB then
 
 Activation = Literal["sigmoid", "clipped_relu", "softplus"]
@@ -36,6 +37,21 @@ class NetworkSettings(Settings):
     w_dist: Literal["gaus", "gamma"] = Field("gaus", description="distribution of the weights before training")
     taus: Taus = Field((4.0, 20.0), description="decay time, or its bounds [minimum, maximum], in steps of 5 ms")
     activation: Activation = Field("sigmoid", description="activation function phi")
+    noise_sd: float = Field(NOISE_SD, ge=0, description="SD of the noise that is added to each unit at every step")
+    x0_sd: float = Field(X0_SD, ge=0, description="SD of the state at the first step")
+    input_noise_sd: float = Field(0.0, ge=0, description="SD of the noise that is added to each input at every step")
+
+    # Newer than the first networks, whose identity and files stay as they are: none has one of these at its default.
+    newer: ClassVar[tuple[str, ...]] = ("noise_sd", "x0_sd", "input_noise_sd")
+
+    def newer_values(self) -> dict[str, Any]:
+        """The settings that are newer than the first networks and not at their defaults.
+
+        Returns:
+            Values by name, as in JSON.
+        """
+        fields, values = type(self).model_fields, self.model_dump(mode="json", include=set(self.newer))
+        return {key: values[key] for key in self.newer if getattr(self, key) != fields[key].default}
 
     @field_validator("taus")
     @classmethod

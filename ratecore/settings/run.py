@@ -127,6 +127,8 @@ class RunSettings(Settings):
         task = self.create_task()
         values["task_settings"] = task.settings
         del values["task_file"]
+        older = NetworkSettings.model_fields.keys() - set(NetworkSettings.newer)
+        values["network"] = {k: v for k, v in values["network"].items() if k in older} | self.network.newer_values()
         if "training" in values and values["training"]["min_trials"] is None:
             del values["training"]["min_trials"]  # so that networks older than this setting keep their identity
         if code := task_code(type(task)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ class RateModel:
         som: SST units among them (N,).
         activation: name of the activation function.
         task: what the file says about the task that the network was trained on, or None.
+        input_noise_sd: standard deviation of the noise that is added to each input at every rate step, unitless.
     """
 
     W: Float[np.ndarray, "N N"]
@@ -51,6 +53,7 @@ class RateModel:
     som: Bool[np.ndarray, " N"]
     activation: str
     task: SavedTask | None = None
+    input_noise_sd: float = 0.0
 
     @property
     def N(self) -> int:
@@ -162,6 +165,7 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
     names = ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus_gaus")
     content: Content = {name: getattr(net, name).detach().cpu().numpy() for name in names}
     content |= {"taus": np.array(s.taus), "activation": np.array([s.activation]), "apply_dale": s.apply_dale}
+    content |= {"network_settings": np.array([json.dumps(s.newer_values())])}
     if initial is not None:
         content |= {"w0": initial["w"].cpu().numpy(), "taus_gaus0": initial["taus_gaus"].cpu().numpy()}
     return replace(_of_arrays(conform(content, [], "not a rate network")), task=getattr(net, "saved_task", None))
@@ -190,4 +194,5 @@ def _of_arrays(arrays: Content) -> RateModel:
         inh=arrays["inh"] == 1,
         som=(som_m == 0).any(1),
         activation=s.activation,
+        input_noise_sd=s.input_noise_sd,
     )

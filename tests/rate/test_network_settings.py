@@ -1,0 +1,67 @@
+"""The newer settings of a network against the reference, finite differences and statistics, in all engines."""
+
+import numpy as np
+import torch
+from scipy import stats
+
+from ratecore import NetworkSettings
+from ratecore.rate.dynamics import run, trial_noise
+from ratecore.rate.evaluation import draw_trials
+from ratecore.rate.network import RateNetwork
+from ratecore.system.streams import stream
+from ratecore.tasks import TaskFactory
+
+
+def go_nogo(**settings):
+    return TaskFactory.create_task("go-nogo", {"T": 40, "stim_on": 5, "stim_dur": 5, **settings})
+
+
+def test_noise_has_the_stated_deviations():
+    net = RateNetwork(NetworkSettings(N=30, noise_sd=0.4, x0_sd=0.2, input_noise_sd=1.5), 1, 0)
+    n = 300
+    trials, x0, noise = draw_trials(go_nogo(), net, [stream(1, "trial", k) for k in range(n)])
+    clean = go_nogo().generate_batch([stream(1, "trial", k) for k in range(n)]).u
+    added = trials.u.numpy() - clean
+    for values, sd in ((x0.numpy(), 0.2), (noise.numpy(), 0.4), (added, 1.5)):
+        z = values.ravel() / sd
+        assert abs(z.mean()) < 4 / np.sqrt(z.size) and abs(z.std() - 1) < 4 / np.sqrt(2 * z.size)
+        assert stats.kstest(z[:2000], "norm").pvalue > 1e-3
+    assert abs(np.corrcoef(added[:, 0, 1:].ravel(), noise.numpy()[:, :, 0].ravel())[0, 1]) < 4 / np.sqrt(n * 39)
+
+
+def test_without_noise_there_is_none_and_with_another_the_numbers_are_those_of_the_default_scaled():
+    task, plain = go_nogo(), RateNetwork(NetworkSettings(N=9), 1, 0)
+    scaled = RateNetwork(NetworkSettings(N=9, noise_sd=0.2, x0_sd=0, input_noise_sd=0.1), 1, 0)
+    generators = [[stream(1, "trial", k) for k in range(3)] for _ in range(2)]
+    (a, x0, noise), (b, none, twice) = (
+        draw_trials(task, net, own) for net, own in zip((plain, scaled), generators, strict=True)
+    )
+    assert not none.any() and torch.equal(twice, 2 * noise) and x0.any()
+    assert not torch.equal(a.u, b.u) and torch.equal(a.z, b.z)
+
+
+def test_noise_of_the_inputs_is_the_same_in_any_batch_and_ends_with_the_trial():
+    net = RateNetwork(NetworkSettings(N=5, input_noise_sd=1.0), 1, 0)
+    together = draw_trials(go_nogo(), net, [stream(1, "trial", k) for k in range(3)])[0].u
+    for k in range(3):
+        assert torch.equal(draw_trials(go_nogo(), net, [stream(1, "trial", k)])[0].u[0], together[k])
+    from ratecore.rate.dynamics import with_input_noise
+
+    u = torch.zeros(2, 3, 10, dtype=torch.float64)
+    noisy = with_input_noise(u, [np.random.default_rng(k) for k in range(2)], 1.0, [10, 4])
+    alone = with_input_noise(u[1:, :, :4], [np.random.default_rng(1)], 1.0)
+    assert noisy[0].all() and torch.equal(noisy[1, :, :4], alone[0]) and not noisy[1, :, 4:].any()
+    assert not u.any()
+
+
+def test_a_run_without_given_noise_draws_the_networks_own():
+    net = RateNetwork(NetworkSettings(N=6, noise_sd=0, x0_sd=0, input_noise_sd=0.7), 1, 0)
+    u = torch.zeros(1, 1, 50)
+    x, _, _ = run(net, u, rng=3)
+    rng = np.random.default_rng(3)
+    trial_noise([rng], 50, 6, noise_sd=0, x0_sd=0)
+    from ratecore.rate.dynamics import with_input_noise
+
+    noisy = with_input_noise(u, [rng], 0.7)
+    same, _, _ = run(net, noisy, x0=torch.zeros(1, 6), noise=torch.zeros(1, 49, 6))
+    assert torch.equal(x, same) and x[:, 1:].abs().min() > 0
