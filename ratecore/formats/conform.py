@@ -22,7 +22,7 @@ from ratecore.settings.spiking import RATE_STEP
 REQUIRED = ("w", "w_in", "w_out", "taus")
 OPTIONAL = (
     *("b_out", "taus_gaus", "m", "som_m", "inh", "exc", "N", "som_N", "activation"),
-    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist", "network_settings"),
+    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist", "network_settings", "conn_m"),
 )
 BEFORE_TRAINING = ("w0", "taus_gaus0")
 _DRAWN_FROM = ("P_inh", "P_rec", "gain")  # numbers, besides the word w_dist
@@ -74,6 +74,10 @@ def conform(content: Content, notes: list[str], kind: str = "not the file of a n
             notes.append("w has negative entries and no unit is inhibitory: taken as a network without Dale's law")
     som_N = _som_N(content, arrays["som_m"], notes)
     arrays["settings"] = _settings(content, N, taus, som_N, dale, notes)
+    if arrays["settings"].has_mask:
+        if "conn_m" not in content:
+            raise ValueError("it has no conn_m, which its network_settings need")
+        arrays["conn_m"] = _ones_and_zeros(content, "conn_m", N)
     return arrays | _before_training(content, N, notes)
 
 
@@ -300,12 +304,16 @@ def _apply_dale(content: Content) -> bool:
     return given.lower() == "true"
 
 
+def _ones_and_zeros(content: Content, key: str, N: int) -> _Array:
+    value = _matrix(content, key, N)
+    if other := sorted(set(value.ravel().tolist()) - {0.0, 1.0}):
+        raise ValueError(f"{key} holds {other[0]:g}; it must be 0 or 1 for each connection")
+    return value
+
+
 def _som_m(content: Content, N: int, inh: _Array, notes: list[str]) -> _Array:
     if "som_m" in content:
-        som_m = _matrix(content, "som_m", N)
-        if other := sorted(set(som_m.ravel().tolist()) - {0.0, 1.0}):
-            raise ValueError(f"som_m holds {other[0]:g}; it must be 0 or 1 for each connection")
-        return som_m
+        return _ones_and_zeros(content, "som_m", N)
     count, som_m = int(number(content, "som_N")) if "som_N" in content else 0, np.ones((N, N))
     sst = np.flatnonzero(inh)[: max(count, 0)]
     som_m[np.ix_(sst, np.flatnonzero(inh))] = 0

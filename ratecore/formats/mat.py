@@ -34,14 +34,15 @@ def arrays_of(net: network.RateNetwork) -> dict[str, torch.Tensor]:
         net: any rate network.
 
     Returns:
-        w, m, som_m (N, N), w_in (N, n_in), w_out (1, N), b_out (1,), taus_gaus (N, 1), inh, exc (N,), all unitless,
-        on the CPU.
+        w, m, som_m (N, N), w_in (N, n_in), w_out (1, N), b_out (1,), taus_gaus (N, 1), inh, exc (N,) and, if it has
+        one, conn_m (N, N), all unitless, on the CPU.
 
     Source:
         docs/model.md 4.
     """
     names = ("w", "w_in", "w_out", "b_out", "taus_gaus", "m", "som_m", "inh", "exc")
-    return {name: getattr(net, name).detach().cpu() for name in names}
+    arrays = {name: getattr(net, name).detach().cpu() for name in names}
+    return arrays if net.conn_m is None else {**arrays, "conn_m": net.conn_m.cpu()}
 
 
 def packed_mat(
@@ -82,7 +83,7 @@ def packed_mat(
 
 
 _ORDER = """
-    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus m som_m inh exc N som_N taus activation
+    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus m som_m conn_m inh exc N som_N taus activation
     u target o x r label losses tr trained eval_perf_mean eval_loss_mean eval_os eval_labels
     task task_settings task_settings_names seed P_inh P_rec gain apply_dale w_dist network_settings
 """

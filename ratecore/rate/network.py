@@ -13,6 +13,8 @@ from torch import nn
 
 from ratecore.rate.lesions import Lesions
 from ratecore.rate.parameters import connection_signs, effective_weights, rectified, time_constants
+from ratecore.rate.starting import starting_weights
+from ratecore.rate.structure import units_in
 from ratecore.settings.network import ACTIVATIONS, NetworkSettings
 from ratecore.system.devices import torch_device
 from ratecore.system.streams import draw_inhibitory
@@ -70,6 +72,7 @@ class RateNetwork(Lesions, nn.Module):
     taus_gaus: Float[torch.Tensor, "N 1"]
     m: Float[torch.Tensor, "N N"]
     som_m: Float[torch.Tensor, "N N"]
+    conn_m: Float[torch.Tensor, "N N"] | None  # of the connections that it can have; None if it can have all
     inh: Bool[torch.Tensor, " N"]
     exc: Bool[torch.Tensor, " N"]
     saved_task: Any  # what the file of a loaded network says about its task
@@ -91,6 +94,8 @@ class RateNetwork(Lesions, nn.Module):
         self._draw(settings, torch.zeros(N, n_in, dtype=dtype), torch.zeros(n_out, N, dtype=dtype), generator)
         with torch.no_grad():  # drawn last (docs/model.md 1)
             self.w_in.copy_(torch.as_tensor(generator.standard_normal((N, n_in))))
+            receiving = units_in(settings.input_units, settings, self.inh.numpy())
+            self.w_in[~torch.from_numpy(receiving)] = 0
             self.w_out.copy_(torch.as_tensor(generator.standard_normal((n_out, N)) / 100))
         self.to(torch_device(device))
 
@@ -102,11 +107,13 @@ class RateNetwork(Lesions, nn.Module):
         self._rng = rng
         inh, exc, _, _, _ = self.assign_exc_inh()
         self._register(inh=inh, exc=exc)
+        self._allowed: np.ndarray | None = None  # set by `initialize_W`, unless a subclass has its own
         w, m, som_m = self.initialize_W()
         taus_gaus = rng.standard_normal((self.N, 1))
         dtype = w_in.dtype
         b_out = np.zeros(len(w_out))
         self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=b_out, taus_gaus=taus_gaus)
+        self._register(dtype, conn_m=self._allowed)
         self._drawn: dict[str, torch.Tensor] | None = {
             name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")
         }
@@ -132,6 +139,9 @@ class RateNetwork(Lesions, nn.Module):
     def _register(self, dtype: torch.dtype | None = None, **arrays: Any) -> None:
         """Makes a parameter or buffer of each array, with its own copy of the numbers."""
         for name, value in arrays.items():
+            if value is None:
+                self.register_buffer(name, None)
+                continue
             value = torch.as_tensor(value, dtype=dtype).detach().clone()
             if name in self.parameter_names:
                 trained = name != "taus_gaus" or len(self.settings.taus) == 2
@@ -222,7 +232,8 @@ class RateNetwork(Lesions, nn.Module):
 
         Args:
             settings: what it is besides its arrays.
-            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc, in the shapes of docs/model.md 4.
+            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc and, if it has one, conn_m, in the shapes of
+                docs/model.md 4.
             device: torch device.
             dtype: of the parameters.
 
@@ -246,6 +257,8 @@ class RateNetwork(Lesions, nn.Module):
             "inh": (N,),
             "exc": (N,),
         }
+        if settings.has_mask:
+            shapes["conn_m"] = (N, N)
         for name, shape in shapes.items():
             if name not in arrays:
                 raise ValueError(f"{name} is missing")
@@ -262,7 +275,7 @@ class RateNetwork(Lesions, nn.Module):
         net._adopt(settings)
         net._rng, net._drawn = np.random.default_rng(), None
         net._register(torch.bool, **{k: arrays[k] for k in ("inh", "exc")})
-        net._register(dtype, **{k: arrays[k] for k in shapes if k not in ("inh", "exc")})
+        net._register(dtype, **{"conn_m": None} | {k: arrays[k] for k in shapes if k not in ("inh", "exc")})
         return net.to(torch_device(device))
 
     def assign_exc_inh(
@@ -298,16 +311,8 @@ class RateNetwork(Lesions, nn.Module):
         Source:
             docs/model.md 1.
         """
-        N = self.N
-        inh = self.inh.cpu().numpy()
-        present = self._rng.random((N, N)) < self.P_rec
-        if self.w_dist == "gaus":
-            w = self._rng.standard_normal((N, N)) * self.gain / np.sqrt(N * self.P_rec) if self.P_rec else 0.0
-        else:
-            w = self._rng.gamma(2.0, 0.003, (N, N))
-        w = present * w
-        if self.apply_dale:
-            w = np.abs(w)
+        N, inh = self.N, self.inh.cpu().numpy()
+        w, self._allowed = starting_weights(self.settings, inh, self._rng)
         mask = np.diag(np.where(inh, -1.0, 1.0))
         som_mask = np.ones((N, N))
         som_mask[np.ix_(np.flatnonzero(inh)[: self.som_N], inh)] = 0
@@ -333,7 +338,22 @@ class RateNetwork(Lesions, nn.Module):
         Source:
             docs/model.md 1.
         """
-        return effective_weights(self.w, connection_signs(self.m, self.som_m), self.apply_dale)
+        return effective_weights(self.w, self.connection_signs(True), self.apply_dale)
+
+    def connection_signs(self, full: bool = False) -> Float[torch.Tensor, "_ N"]:
+        """What the rectified weights are multiplied by, see `ratecore.rate.parameters.connection_signs`.
+
+        Args:
+            full: whether (N, N) is wanted even where the signs of the columns are enough.
+
+        Returns:
+            (N, N), or (1, N) for a network that can have all connections; unitless.
+
+        Source:
+            docs/model.md 1.2, equation 4.
+        """
+        connections = self.som_m if self.conn_m is None else self.som_m * self.conn_m
+        return connection_signs(self.m, connections, full or self.som_N > 0 or self.conn_m is not None)
 
     def time_constants(
         self, taus: ArrayLike | None = None, taus_gaus: Float[torch.Tensor, "N 1"] | None = None

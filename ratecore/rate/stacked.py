@@ -17,7 +17,7 @@ from ratecore.rate.adam import adam_step, corrections
 from ratecore.rate.dynamics import outputs_of_all_steps, stacked_step, torch_engine
 from ratecore.rate.losses import trial_losses
 from ratecore.rate.network import RateNetwork, is_standard
-from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
+from ratecore.rate.parameters import effective_weights, time_constants
 from ratecore.rate.updates import TorchUpdates
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, Dimension, tensor_of
@@ -67,9 +67,8 @@ class StackedNetworks:
             name: stack(getattr(net, name) for net in nets).requires_grad_() for name in trained_names(nets[0])
         }
         self._w_in_t = stack(net.w_in.mT for net in nets)
-        # m is diagonal: it signs the columns. Without SST units the mask is all ones, and signs (K, 1, N) are enough.
-        masked = self.settings.som_N > 0
-        self._scale = stack(connection_signs(net.m, net.som_m, masked) for net in nets)
+        # m is diagonal: it signs the columns. Where all connections are allowed, signs (K, 1, N) are enough.
+        self._scale = stack(net.connection_signs() for net in nets)
 
     def __len__(self) -> int:
         return len(self.nets)

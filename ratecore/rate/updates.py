@@ -16,7 +16,7 @@ from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take, run
 from ratecore.rate.losses import trial_losses
 from ratecore.rate.network import RateNetwork, is_standard
-from ratecore.rate.parameters import connection_signs, share_of_span
+from ratecore.rate.parameters import share_of_span
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
 
@@ -132,7 +132,7 @@ class FusedUpdates:
         self._g_W = torch.from_numpy(self._g["W"])
         self._w_in = np.ascontiguousarray(net.w_in.numpy())
         self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
-        self._scale = np.ascontiguousarray(connection_signs(net.m.numpy(), net.som_m.numpy(), net.som_N > 0))
+        self._scale = np.ascontiguousarray(net.connection_signs().numpy())
         self._W, self._W_t = np.empty_like(self._p["w"]), np.empty_like(self._p["w"])
         self._dense = training_kernels.Dense(self._W, self._W_t, self._w_in_t)
         self._sums = lanes.Gradients(self._g["alpha"], self._g["w_out"], self._g["b_out"])
@@ -158,11 +158,13 @@ class FusedUpdates:
             "m": (N, N),
             "som_m": (N, N),
         }
+        if net.conn_m is not None:
+            shapes["conn_m"] = (N, N)
         for name, shape in shapes.items():
             own = getattr(net, name)
             if own.dtype != net.w.dtype or own.device != net.w.device:
                 raise ValueError(f"{name} is {own.dtype} on {own.device}; w is {net.w.dtype} on {net.w.device}")
-            tensor_of(name, own, shape, own.dtype, own.device, finite=name in ("w_in", "m", "som_m"))
+            tensor_of(name, own, shape, own.dtype, own.device, finite=name in ("w_in", "m", "som_m", "conn_m"))
             if not own.is_contiguous():  # flat views would be copies, and their updates lost
                 own.data = own.data.contiguous()
 

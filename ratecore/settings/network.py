@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from ratecore.settings.base import Settings, SettingsError
+from ratecore.settings.base import Settings, SettingsError, shown
+from ratecore.settings.paths import LocalPathAsWritten
+from ratecore.settings.units import area_sizes, block_of, check_areas, check_group
 
 NOISE_SD, X0_SD = 0.1, 0.01  # of the noise added to x at every step, and of the state at the first step
 MOST_UNITS = 100_000  # the weights alone are 40 GB then
@@ -23,6 +27,31 @@ def _as_tuple(taus: Any) -> tuple[Any, ...]:
 
 
 Taus = Annotated[tuple[float, ...], BeforeValidator(_as_tuple, json_schema_input_type=float | tuple[float, ...])]
+
+
+def _checked_areas(areas: dict[str, float]) -> dict[str, float]:
+    check_areas(areas)
+    return areas
+
+
+def _as_groups(groups: Any) -> Any:
+    return (groups,) if isinstance(groups, str) else tuple(groups) if isinstance(groups, list) else groups
+
+
+def _as_rows(matrix: Any) -> Any:
+    return tuple(tuple(row) if isinstance(row, list) else row for row in matrix) if type(matrix) is list else matrix
+
+
+# Lists of groups of units; one can be given alone.
+Groups = Annotated[
+    tuple[str, ...], Field(min_length=1), BeforeValidator(_as_groups, json_schema_input_type=str | tuple[str, ...])
+]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Densities = Annotated[
+    dict[str, Probability] | tuple[tuple[Probability, ...], ...],
+    BeforeValidator(_as_rows, json_schema_input_type=dict[str, Probability] | tuple[tuple[Probability, ...], ...]),
+]
+Areas = Annotated[dict[str, float], AfterValidator(_checked_areas)]
 
 
 class NetworkSettings(Settings):
@@ -41,8 +70,27 @@ class NetworkSettings(Settings):
     x0_sd: float = Field(X0_SD, ge=0, description="SD of the state at the first step")
     input_noise_sd: float = Field(0.0, ge=0, description="SD of the noise that is added to each input at every step")
 
+    autapses: bool = Field(True, description="whether units may have connections to themselves")
+    areas: Areas | None = Field(
+        None, description="areas by name, in their order: numbers of units that add up to N, or shares that add up to 1"
+    )
+    area_density: Densities | None = Field(
+        None,
+        description="probability of connections by block of areas: a mapping of `within`, `between` and `from->to`, or "
+        "a matrix with a row for each receiving area; P_rec where it says nothing",
+    )
+    long_range: Literal["exc", "all"] = Field("exc", description="units with connections to other areas")
+    feedback: bool = Field(True, description="whether areas have connections to areas before them")
+    mask_file: LocalPathAsWritten | None = Field(
+        None, description="file with a matrix (N, N) of 0 and 1: the connections that are allowed, row = receiving unit"
+    )
+    input_units: Groups = Field(("all",), description="groups of units that receive the inputs")
+
     # Newer than the first networks, whose identity and files stay as they are: none has one of these at its default.
-    newer: ClassVar[tuple[str, ...]] = ("noise_sd", "x0_sd", "input_noise_sd")
+    newer: ClassVar[tuple[str, ...]] = (
+        *("noise_sd", "x0_sd", "input_noise_sd"),
+        *("autapses", "areas", "area_density", "long_range", "feedback", "mask_file", "input_units"),
+    )
 
     def newer_values(self) -> dict[str, Any]:
         """The settings that are newer than the first networks and not at their defaults.
@@ -72,3 +120,55 @@ class NetworkSettings(Settings):
         if self.som_N > self.N:
             raise SettingsError.for_key("som_N", self.som_N, f"it must be at most N = {self.N}")
         return self
+
+    @model_validator(mode="after")
+    def _check_structure(self) -> Self:
+        areas = self.areas or {}
+        with _naming("areas", self.areas):
+            self.area_sizes()
+        with _naming("area_density", self.area_density):
+            self._check_density()
+        for key in ("input_units",):
+            with _naming(key, list(getattr(self, key))):
+                for group in getattr(self, key):
+                    check_group(group, areas)
+        return self
+
+    def area_sizes(self) -> dict[str, int]:
+        """The number of units of each area.
+
+        Returns:
+            Units by area, in the order of the areas; empty without areas.
+
+        Raises:
+            ValueError: the sizes do not fit N.
+        """
+        return area_sizes(self.areas, self.N) if self.areas else {}
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether some connections can never be there, so that a network has a mask."""
+        return not self.autapses or self.areas is not None or self.mask_file is not None
+
+    def _check_density(self) -> None:
+        areas, given = tuple(self.areas or ()), self.area_density
+        if given is not None and not areas:
+            raise ValueError("it needs areas")
+        if isinstance(given, tuple) and {len(given), *map(len, given)} != {len(areas)}:
+            raise ValueError(f"it must have a row and a column for each of the {len(areas)} areas")
+        for key in given if isinstance(given, dict) else ():
+            if key not in ("within", "between") and not set(block_of(key)) <= set(areas):
+                raise ValueError(
+                    f"'{key}' is no block of areas; allowed: within, between, from->to of {', '.join(areas)}"
+                )
+
+
+@contextlib.contextmanager
+def _naming(key: str, value: object) -> Iterator[None]:
+    """Turns a ValueError into one that names a setting and its value."""
+    try:
+        yield
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError([((key,), f" = {shown(value)}: {error}")]) from None

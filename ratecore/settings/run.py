@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from ratecore.settings.base import Settings, SettingsError, shown, task_key
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_files import hashes_of_files
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
@@ -49,6 +50,10 @@ class RunSettings(Settings):
         self._check_task()
         net = self.network
         self.spiking.stimulation.check_units(net.N, net.som_N)
+        try:
+            hashes_of_files(net)
+        except SettingsError as error:
+            raise SettingsError([(("network", *path), message) for path, message in error.problems]) from None
         if net.som_N and net.som_N <= net.N:
             # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
             n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
@@ -129,6 +134,9 @@ class RunSettings(Settings):
         del values["task_file"]
         older = NetworkSettings.model_fields.keys() - set(NetworkSettings.newer)
         values["network"] = {k: v for k, v in values["network"].items() if k in older} | self.network.newer_values()
+        if areas := self.network.areas:
+            values["network"]["areas"] = list(areas.items())  # their order counts
+        values["network"] |= hashes_of_files(self.network)
         if "training" in values and values["training"]["min_trials"] is None:
             del values["training"]["min_trials"]  # so that networks older than this setting keep their identity
         if code := task_code(type(task)):

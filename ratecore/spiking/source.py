@@ -165,6 +165,8 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
     names = ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus_gaus")
     content: Content = {name: getattr(net, name).detach().cpu().numpy() for name in names}
     content |= {"taus": np.array(s.taus), "activation": np.array([s.activation]), "apply_dale": s.apply_dale}
+    if net.conn_m is not None:
+        content["conn_m"] = net.conn_m.cpu().numpy()
     content |= {"network_settings": np.array([json.dumps(s.newer_values())])}
     if initial is not None:
         content |= {"w0": initial["w"].cpu().numpy(), "taus_gaus0": initial["taus_gaus"].cpu().numpy()}
@@ -174,7 +176,7 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
 def _of_arrays(arrays: Content) -> RateModel:
     """The RateModel of what `conform` gives."""
     s, som_m = arrays["settings"], arrays["som_m"]
-    signs = connection_signs(arrays["m"], som_m)
+    signs = connection_signs(arrays["m"], som_m * arrays.get("conn_m", 1.0))
 
     def effective(w: Float[np.ndarray, "N N"]) -> Float[np.ndarray, "N N"]:
         # Files of others may hold w as it was trained: negative entries, silent in the rate network, would make an

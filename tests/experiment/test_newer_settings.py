@@ -116,7 +116,7 @@ def test_the_first_networks_files_have_nothing_new(tmp_path):
     settings = settings_of({})
     result = train(settings)
     mat, _ = export(tmp_path, settings, result, result.last_test)
-    assert not {"network_settings", "mask"} & scipy.io.loadmat(mat).keys()
+    assert not {"network_settings", "conn_m"} & scipy.io.loadmat(mat).keys()
 
 
 @pytest.mark.parametrize(
