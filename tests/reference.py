@@ -19,10 +19,11 @@ def phi(x, activation):
 def forward(p, u, x0, noise):
     """x (T, N), r (T, N), o (T-1,) or (n_out, T-1) of a trial.
 
-    p has w, m, som_m, w_in, w_out, b_out, taus, taus_gaus, dale, act.
+    p has w, m, som_m, w_in, w_out, b_out, taus, taus_gaus, dale, act and, if the network has them, conn_m, x0_mean.
     """
     w = np.where(p["w"].real > 0, p["w"], 0) if p["dale"] else p["w"]
-    W = (w @ p["m"]) * p["som_m"]
+    W = (w @ p["m"]) * p["som_m"] * p.get("conn_m", 1)
+    x0 = x0 + p.get("x0_mean", 0)
     if len(p["taus"]) == 2:
         low, high = p["taus"]
         tau = 1 / (1 + np.exp(-p["taus_gaus"][:, 0])) * (high - low) + low

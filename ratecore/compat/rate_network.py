@@ -255,7 +255,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
         self._adopt(loaded.settings)
         self.saved_task = loaded.saved_task
         arrays: dict[str, Any] = {**dict(loaded.named_buffers()), **dict(loaded.named_parameters())}
-        self._register(**{"conn_m": None} | arrays)
+        self._register(**{"conn_m": None, "x0_mean": None} | arrays)
         self._drawn = None
         return self
 

@@ -178,7 +178,7 @@ class Experiment:
                 grid_point = self._grid_point(
                     RunSettings(**self._run_values(overrides, self.seeds[0])), len(grid_points)
                 )
-                for seed in self.seeds[1:] if grid_point.settings.network.som_N else ():
+                for seed in self.seeds[1:] if grid_point.settings.network.depends_on_types else ():
                     grid_point.run(seed)
                 grid_points.append(grid_point)
             except SettingsError as error:

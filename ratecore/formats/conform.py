@@ -23,7 +23,7 @@ from ratecore.settings.spiking import RATE_STEP
 REQUIRED = ("w", "w_in", "w_out", "taus")
 OPTIONAL = (
     *("b_out", "taus_gaus", "m", "som_m", "inh", "exc", "N", "som_N", "activation"),
-    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist", "network_settings", "conn_m"),
+    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist", "network_settings", "conn_m", "x0_mean"),
 )
 BEFORE_TRAINING = ("w0", "taus_gaus0")
 _DRAWN_FROM = ("P_inh", "P_rec", "gain")  # numbers, besides the word w_dist
@@ -74,10 +74,7 @@ def conform(content: Content, notes: list[str], kind: str = "not the file of a n
             notes.append("w has negative entries and no unit is inhibitory: taken as a network without Dale's law")
     som_N = _som_N(content, arrays["som_m"], notes)
     arrays["settings"] = _settings(content, N, taus, som_N, dale, notes)
-    if arrays["settings"].has_mask:
-        if "conn_m" not in content:
-            raise ValueError("it has no conn_m, which its network_settings need")
-        arrays["conn_m"] = _ones_and_zeros(content, "conn_m", N)
+    arrays |= _of_newer_settings(content, N, arrays["settings"])
     return arrays | _before_training(content, N, notes)
 
 
@@ -199,6 +196,17 @@ def _ones_and_zeros(content: Content, key: str, N: int) -> _Array:
     if other := sorted(set(value.ravel().tolist()) - {0.0, 1.0}):
         raise ValueError(f"{key} holds {other[0]:g}; it must be 0 or 1 for each connection")
     return value
+
+
+def _of_newer_settings(content: Content, N: int, settings: NetworkSettings) -> dict[str, _Array]:
+    """The arrays that only networks with certain settings have."""
+    found: dict[str, _Array] = {}
+    for key, needed in (("conn_m", settings.has_mask), ("x0_mean", "x0" in settings.trained)):
+        if needed and key not in content:
+            raise ValueError(f"it has no {key}, which its network_settings need")
+        if needed:
+            found[key] = _ones_and_zeros(content, key, N) if key == "conn_m" else vector(content, key, N)
+    return found
 
 
 def _som_m(content: Content, N: int, inh: _Array, notes: list[str]) -> _Array:

@@ -35,14 +35,15 @@ def arrays_of(net: network.RateNetwork) -> dict[str, torch.Tensor]:
 
     Returns:
         w, m, som_m (N, N), w_in (N, n_in), w_out (n_out, N), b_out (n_out,), taus_gaus (N, 1), inh, exc (N,) and, if
-        it has one, conn_m (N, N), all unitless, on the CPU.
+        it has them, conn_m (N, N) and x0_mean (N,), all unitless, on the CPU.
 
     Source:
         docs/model.md 4.
     """
     names = ("w", "w_in", "w_out", "b_out", "taus_gaus", "m", "som_m", "inh", "exc")
     arrays = {name: getattr(net, name).detach().cpu() for name in names}
-    return arrays if net.conn_m is None else {**arrays, "conn_m": net.conn_m.cpu()}
+    newer = {name: getattr(net, name) for name in ("conn_m", "x0_mean")}
+    return arrays | {name: value.detach().cpu() for name, value in newer.items() if value is not None}
 
 
 def packed_mat(
@@ -84,7 +85,7 @@ def packed_mat(
 
 
 _ORDER = """
-    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus m som_m conn_m inh exc N som_N taus activation
+    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus x0_mean m som_m conn_m inh exc N som_N taus activation
     u target weight o x r label losses tr trained eval_perf_mean eval_loss_mean eval_os eval_labels
     task task_settings task_settings_names seed P_inh P_rec gain apply_dale w_dist network_settings
 """
@@ -96,7 +97,7 @@ def _trained(result: TrainingResult) -> Content:
     content: Content = {f"{name}0": initial[name].cpu().double().numpy() for name in ("w", "taus_gaus", "w_in")}
     content |= {name: value.double().numpy() for name, value in arrays_of(net).items()}
     content["w"] = net.rectified_w().detach().cpu().double().numpy()
-    content |= {name: content[name][:, None] for name in ("inh", "exc")}
+    content |= {name: content[name][:, None] for name in ("inh", "exc", "x0_mean") if name in content}
     content |= {"N": float(net.N), "som_N": float(net.som_N), "activation": net.activation}
     content |= {"losses": np.array(result.losses), "tr": float(result.n_trials), "trained": float(result.trained)}
     return content

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take
 from ratecore.rate.losses import chosen_loss
-from ratecore.rate.network import RateNetwork
+from ratecore.rate.network import RateNetwork, activation_function, readout_signs
 from ratecore.rate.parameters import share_of_span
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
@@ -53,12 +53,14 @@ class FusedUpdates:
         self._check_network()
         names = [name for name, p in net.named_parameters() if p.requires_grad]
         self._p = {name: getattr(net, name).detach().numpy() for name in names}
+        every = ("w", "w_in", "w_out", "b_out", "taus_gaus")
+        self._a = {name: getattr(net, name).detach().numpy() for name in every}  # trained or not
         self._m, self._v = ({name: np.zeros_like(p) for name, p in self._p.items()} for _ in range(2))
         self._flat = {name: [d[name].reshape(-1) for d in (self._p, self._m, self._v)] for name in names}
         self._step = 0
         self._buffers: dict[str, dict[str, Any]] = {}
         self._storage: dict[str, _Array] = {}
-        self._dtype = self._p["w"].dtype.type
+        self._dtype = self._a["w"].dtype.type
         self._low, self._span = (
             self._dtype(net.settings.taus[0]),
             self._dtype(net.settings.taus[-1] - net.settings.taus[0]),
@@ -66,13 +68,17 @@ class FusedUpdates:
         self._n_out = n_out = net.n_out
         N = net.N
         shapes = {"W": (N, N), "alpha": (N,), "w_out": (n_out, N), "b_out": (n_out,)}
+        also_trained = {"w_in": (N, net.w_in.shape[1]), "x0_mean": (N,)}
+        shapes |= {name: shape for name, shape in also_trained.items() if name in self._p}
         self._g = {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}
+        self._masks = {name: mask.numpy() for name, mask in net.gradient_masks().items()}
+        self._readout_signs = signs.numpy() if (signs := readout_signs(net)) is not None else None
         self._all_ones = np.empty((0, 0), self._dtype), np.empty((0, 0, 0), self._dtype)  # where no weight is given
         self._g_W = torch.from_numpy(self._g["W"])
-        self._w_in = np.ascontiguousarray(net.w_in.numpy())
-        self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
+        self._w_in = np.ascontiguousarray(self._a["w_in"])
+        self._w_in_t = np.ascontiguousarray(self._w_in.T)
         self._scale = np.ascontiguousarray(net.connection_signs().numpy())
-        self._W, self._W_t = np.empty_like(self._p["w"]), np.empty_like(self._p["w"])
+        self._W, self._W_t = np.empty_like(self._a["w"]), np.empty_like(self._a["w"])
         self._dense = training_kernels.Dense(self._W, self._W_t, self._w_in_t)
         self._sums = lanes.Gradients(self._g["alpha"], self._g["w_out"], self._g["b_out"])
         self.reload()
@@ -111,6 +117,7 @@ class FusedUpdates:
         """Take over the network's weights as they are now."""
         self._W[:] = self.net.effective_weights().detach().numpy()
         np.copyto(self._W_t, self._W.T)
+        np.copyto(self._w_in_t, self._w_in.T)
 
     def _buffer(self, kind: str, T: int) -> dict[str, Any]:
         """Arrays that are reused from update to update, of trials one by one ('single') or side by side ('lanes').
@@ -197,12 +204,14 @@ class FusedUpdates:
             if finite and weight.min() < 0:
                 raise ValueError(f"weight holds {weight.min():g}; it must be at least 0")
         x0, noise = array_of("x0", x0, (B, N), dtype, finite), array_of("noise", noise, (B, T - 1, N), dtype, finite)
+        if "x0_mean" in self._p:
+            x0 = x0 + self._p["x0_mean"]
         for g in self._g.values():
             g[:] = 0
         share = self._share_of_span()
         alpha = 1 / (share * self._span + self._low)
         L = self._of_live.LANES
-        units = self._units(alpha, self._p["w_out"], self._p["b_out"], self._phi)
+        units = self._units(alpha, self._a["w_out"], self._a["b_out"], self._phi)
         common = units, self._kernels.Objective(self._loss, dtype(1 / B))
         loss = 0.0
         for first in range(0, B, L):
@@ -222,7 +231,7 @@ class FusedUpdates:
             b["x"][0] = x0[k]
             trial = u[k], z[k], self._all_ones[0] if weight is None else weight[k], noise[k]  # as in Trial
             loss += self._kernels.trial_gradients(*self._dense, *units, *objective, *trial, *b["space"], *self._sums)
-            self._product(*b["of_product"])
+            self._products(b, u[k : k + 1], x0[k : k + 1], alpha=units.alpha)
         return loss
 
     def _side_by_side(
@@ -243,12 +252,34 @@ class FusedUpdates:
             b["kept"],
             self._sums,
         )
-        self._product(*b["of_product"])
+        self._products(b, u, x0, alpha=common[0].alpha)
         return loss
 
-    def _product(self, a: torch.Tensor, r: torch.Tensor) -> None:
-        """Adds to the gradient of W the sum over steps of a[t] r[t-1]^T, by BLAS."""
-        self._g_W.addmm_(a, r)
+    def _products(self, b: dict[str, Any], u: _Array, x0: _Array, alpha: _Array) -> None:
+        """Adds to the gradients what follows from a[t] = alpha dL/dx[t], the gradient of the input of each unit.
+
+        That of W is the sum over steps of a[t] r[t-1]^T, that of w_in the sum of a[t] u[t-1]^T, both by BLAS.
+        """
+        if "w" in self._p:
+            self._g_W.addmm_(*b["of_product"])
+        if "w_in" in self._p:
+            a = b["of_product"][0].numpy()  # (N, steps), or (N, steps x lanes)
+            lanes = a.shape[1] // (u.shape[2] - 1)
+            inputs = np.zeros((u.shape[2] - 1, lanes, u.shape[1]), self._dtype)
+            inputs[:, : len(u)] = u[:, :, :-1].transpose(2, 0, 1)
+            self._g["w_in"] += a @ inputs.reshape(-1, u.shape[1])
+        if "x0_mean" in self._p:
+            first = b["A"][:, 0, : len(u)].T if "A" in b else b["a"][:1]
+            self._g["x0_mean"] += self._gradient_of_first_state(first, x0, alpha)
+
+    def _gradient_of_first_state(self, a: _Array, x0: _Array, alpha: _Array) -> _Array:
+        """The gradient (N,) of x[0], summed over trials, from a[1] = alpha dL/dx[1] (B, N)."""
+        x = torch.from_numpy(x0).requires_grad_()
+        with torch.enable_grad():
+            r = activation_function(self.net.activation)(x)
+            (through_rates,) = torch.autograd.grad(r, x, torch.from_numpy(a @ self._W))
+        gradient: _Array = ((1 - alpha) / alpha * a + through_rates.numpy()).sum(0)
+        return gradient
 
     @functools.cached_property
     def _live(self) -> list[LiveMatrix]:
@@ -256,22 +287,34 @@ class FusedUpdates:
 
     def _share_of_span(self) -> _Array:
         """sigmoid(taus_gaus) (N,): where each tau lies between the bounds; 0 for the one tau that all units share."""
-        if "taus_gaus" not in self._flat:
+        if len(self.net.settings.taus) == 1:
             return np.zeros(self.net.N, self._dtype)
-        return share_of_span(self._flat["taus_gaus"][0])
+        return share_of_span(self._a["taus_gaus"].reshape(-1))
 
     def _adam(self, share: _Array, alpha: _Array) -> None:
         self._step += 1
         with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
             numbers = *corrections(self.training.learning_rate, self._step), *BETAS, EPS
             constants = [self._dtype(number) for number in numbers]
-        gradients = {"w_out": self._g["w_out"].reshape(-1), "b_out": self._g["b_out"]}
-        if "taus_gaus" in self._flat:
+        gradients = {name: self._g[name] for name in self._p if name not in ("w", "taus_gaus")}
+        if "taus_gaus" in self._p:
             # dL/dtau = -alpha^2 dL/dalpha, dtau/dtaus_gaus = span share (1 - share)
             gradients["taus_gaus"] = -self._g["alpha"] * alpha * alpha * self._span * share * (1 - share)
         for name, g in gradients.items():
+            if name in self._masks:
+                g = (g.reshape(self._p[name].shape) * self._masks[name]).astype(g.dtype, copy=False)
             p, m, v = self._flat[name]
-            self._kernels.adam(p, g, m, v, *constants)
+            self._kernels.adam(p, g.reshape(-1), m, v, *constants)
+        if self._readout_signs is not None and "w_out" in self._p:
+            self._p["w_out"][self._p["w_out"] * self._readout_signs < 0] = 0
+        if "w_in" in self._p:
+            np.copyto(self._w_in_t, self._w_in.T)
+        if "w" in self._p:
+            self._adam_of_weights(constants)
+
+    def _adam_of_weights(self, constants: list[Any]) -> None:
+        if "w" in self._masks:
+            self._g["W"] *= self._masks["w"]
         self._kernels.adam_of_weights(
             self._p["w"],
             self._g["W"],

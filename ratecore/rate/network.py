@@ -13,9 +13,11 @@ from torch import nn
 
 from ratecore.rate.lesions import Lesions
 from ratecore.rate.parameters import connection_signs, effective_weights, rectified, time_constants
-from ratecore.rate.starting import starting_weights
-from ratecore.rate.structure import units_in
+from ratecore.rate.starting import low_rank, parameters_of_taus, rescaled, starting_weights
+from ratecore.rate.structure import gradient_masks
 from ratecore.settings.network import ACTIVATIONS, NetworkSettings
+from ratecore.settings.network_files import file_array
+from ratecore.settings.network_units import units_in
 from ratecore.system.devices import torch_device
 from ratecore.system.streams import draw_inhibitory
 
@@ -73,6 +75,7 @@ class RateNetwork(Lesions, nn.Module):
     m: Float[torch.Tensor, "N N"]
     som_m: Float[torch.Tensor, "N N"]
     conn_m: Float[torch.Tensor, "N N"] | None  # of the connections that it can have; None if it can have all
+    x0_mean: Float[torch.Tensor, " N"] | None  # state at the first step without noise; None unless it is trained
     inh: Bool[torch.Tensor, " N"]
     exc: Bool[torch.Tensor, " N"]
     saved_task: Any  # what the file of a loaded network says about its task
@@ -94,9 +97,8 @@ class RateNetwork(Lesions, nn.Module):
         self._draw(settings, torch.zeros(N, n_in, dtype=dtype), torch.zeros(n_out, N, dtype=dtype), generator)
         with torch.no_grad():  # drawn last (docs/model.md 1)
             self.w_in.copy_(torch.as_tensor(generator.standard_normal((N, n_in))))
-            receiving = units_in(settings.input_units, settings, self.inh.numpy())
-            self.w_in[~torch.from_numpy(receiving)] = 0
             self.w_out.copy_(torch.as_tensor(generator.standard_normal((n_out, N)) / 100))
+            self._start(generator)
         self.to(torch_device(device))
 
     def _draw(
@@ -113,18 +115,42 @@ class RateNetwork(Lesions, nn.Module):
         dtype = w_in.dtype
         b_out = np.zeros(len(w_out))
         self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=b_out, taus_gaus=taus_gaus)
-        self._register(dtype, conn_m=self._allowed)
+        x0_mean = torch.zeros(self.N) if "x0" in settings.trained else None
+        self._register(dtype, conn_m=self._allowed, x0_mean=x0_mean)
         self._drawn: dict[str, torch.Tensor] | None = {
             name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")
         }
+
+    def _start(self, rng: np.random.Generator) -> None:
+        """Gives the start what the settings ask for, with random numbers that come after all others."""
+        s, inh = self.settings, self.inh.numpy()
+        for groups, weights in ((s.input_units, self.w_in.T), (s.output_units, self.w_out)):
+            weights[:, torch.from_numpy(~units_in(groups, s, inh))] = 0
+        if s.readout_dale:
+            self.w_out.copy_(self.w_out.abs() * self.m.diagonal())
+        if s.rank is not None:
+            self.w.copy_(torch.as_tensor(low_rank(s, self._allowed, rng)))
+        if s.balance or s.spectral_radius is not None:
+            signs = self.connection_signs(True).double().numpy()
+            self.w.copy_(torch.as_tensor(rescaled(self.w.double().numpy(), signs, s)))
+        if (tau := file_array(s, "taus_file")) is not None:
+            self.taus_gaus.copy_(torch.as_tensor(parameters_of_taus(tau, s.taus)))
+        self._drawn = {name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")}
 
     def _adopt(self, settings: NetworkSettings) -> None:
         """Takes over what a network is besides its arrays."""
         self.settings = s = settings
         self.N, self.P_inh, self.P_rec, self.som_N = s.N, s.P_inh, s.P_rec, s.som_N
         self.w_dist, self.gain, self.apply_dale, self.activation = s.w_dist, s.gain, s.apply_dale, s.activation
-        if "taus_gaus" in self._parameters:
-            self.taus_gaus.requires_grad_(len(s.taus) == 2)
+        if hasattr(self, "w_in") and self._trains("w_in") != ("w_in" in self._parameters):
+            self._register(w_in=self.w_in)
+        for name, parameter in self._parameters.items():
+            parameter.requires_grad_(self._trains(name))
+
+    def _trains(self, name: str) -> bool:
+        """Whether training changes an array."""
+        s = self.settings
+        return s.trains_taus if name == "taus_gaus" else {"x0_mean": "x0"}.get(name, name) in s.trained
 
     @property
     def n_out(self) -> int:
@@ -138,16 +164,33 @@ class RateNetwork(Lesions, nn.Module):
 
     def _register(self, dtype: torch.dtype | None = None, **arrays: Any) -> None:
         """Makes a parameter or buffer of each array, with its own copy of the numbers."""
-        for name, value in arrays.items():
+        also_trained = [name for name in ("w_in", "x0_mean") if self._trains(name)]
+        # Those last and in this order, since the optimizer's state goes by the order of parameters.
+        for name in sorted(arrays, key=lambda name: also_trained.index(name) if name in also_trained else -1):
+            value, is_parameter = arrays[name], name in self.parameter_names or name in also_trained
+            (self._buffers if is_parameter else self._parameters).pop(name, None)
             if value is None:
                 self.register_buffer(name, None)
                 continue
             value = torch.as_tensor(value, dtype=dtype).detach().clone()
-            if name in self.parameter_names:
-                trained = name != "taus_gaus" or len(self.settings.taus) == 2
-                self.register_parameter(name, nn.Parameter(value, requires_grad=trained))
+            if is_parameter:
+                self.register_parameter(name, nn.Parameter(value, requires_grad=self._trains(name)))
             else:
                 self.register_buffer(name, value)
+
+    def gradient_masks(self) -> dict[str, torch.Tensor]:
+        """What gradients are multiplied by, see `ratecore.rate.structure.gradient_masks`.
+
+        Returns:
+            by the name of the parameter, of a shape that broadcasts to its own, unitless.
+
+        Source:
+            docs/model.md 3.2.
+        """
+        return {
+            name: torch.as_tensor(mask, dtype=self.w.dtype, device=self.w.device)
+            for name, mask in gradient_masks(self.settings, self.inh.cpu().numpy()).items()
+        }
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what `state_dict` holds besides arrays.
@@ -232,8 +275,8 @@ class RateNetwork(Lesions, nn.Module):
 
         Args:
             settings: what it is besides its arrays.
-            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc and, if it has one, conn_m, in the shapes of
-                docs/model.md 4.
+            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc and, if it has them, conn_m and x0_mean,
+                in the shapes of docs/model.md 4.
             device: torch device.
             dtype: of the parameters.
 
@@ -259,6 +302,8 @@ class RateNetwork(Lesions, nn.Module):
         }
         if settings.has_mask:
             shapes["conn_m"] = (N, N)
+        if "x0" in settings.trained:
+            shapes["x0_mean"] = (N,)
         for name, shape in shapes.items():
             if name not in arrays:
                 raise ValueError(f"{name} is missing")
@@ -275,7 +320,9 @@ class RateNetwork(Lesions, nn.Module):
         net._adopt(settings)
         net._rng, net._drawn = np.random.default_rng(), None
         net._register(torch.bool, **{k: arrays[k] for k in ("inh", "exc")})
-        net._register(dtype, **{"conn_m": None} | {k: arrays[k] for k in shapes if k not in ("inh", "exc")})
+        net._register(
+            dtype, **{"conn_m": None, "x0_mean": None} | {k: arrays[k] for k in shapes if k not in ("inh", "exc")}
+        )
         return net.to(torch_device(device))
 
     def assign_exc_inh(
@@ -408,3 +455,21 @@ def is_standard(net: nn.Module) -> bool:
         True for `RateNetwork` and for subclasses of ratecore that compute the same.
     """
     return bool(vars(type(net)).get("_standard", False))
+
+
+def readout_signs(net: nn.Module) -> Float[torch.Tensor, " N"] | None:
+    """The signs that Dale's law gives the weights of the readout.
+
+    Args:
+        net: the network.
+
+    Returns:
+        +1 for excitatory and -1 for inhibitory units (N,), unitless; None where the law does not hold for the readout.
+
+    Source:
+        docs/model.md 3.2.
+    """
+    if isinstance(net, RateNetwork) and net.settings.readout_dale:
+        signs: torch.Tensor = net.m.diagonal()
+        return signs
+    return None

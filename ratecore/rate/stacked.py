@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from ratecore.rate.adam import adam_step, corrections
 from ratecore.rate.dynamics import outputs_of_all_steps, stacked_step, torch_engine
 from ratecore.rate.losses import TaskLoss, chosen_loss, trial_losses
-from ratecore.rate.network import RateNetwork, is_standard
+from ratecore.rate.network import RateNetwork, is_standard, readout_signs
 from ratecore.rate.parameters import effective_weights, time_constants
 from ratecore.rate.updates import TorchUpdates
 from ratecore.settings.training import TrainingSettings
@@ -69,9 +69,48 @@ class StackedNetworks:
         self.parameters: dict[str, torch.Tensor] = {
             name: stack(getattr(net, name) for net in nets).requires_grad_() for name in trained_names(nets[0])
         }
-        self._w_in_t = stack(net.w_in.mT for net in nets)
+        # What is not trained, also where w_in or x0_mean could be.
+        fixed = {"w", "w_out", "b_out", "taus_gaus"} - self.parameters.keys()
+        self._fixed = {name: stack(getattr(net, name) for net in nets) for name in sorted(fixed)}
+        if "w_in" not in self.parameters:
+            self._fixed["w_in_t"] = stack(net.w_in.mT for net in nets)
+        own = [net.gradient_masks() for net in nets]
+        self._masks = {name: stack(masks[name] for masks in own) for name in own[0]}
+        signs = [sign for net in nets if (sign := readout_signs(net)) is not None]
+        self._readout_signs = stack(signs) if signs else None
         # m is diagonal: it signs the columns. Where all connections are allowed, signs (K, 1, N) are enough.
         self._scale = stack(net.connection_signs() for net in nets)
+
+    @property
+    def _w_in_t(self) -> torch.Tensor:
+        """Transposed input weights (K, n_in, N)."""
+        return self.parameters["w_in"].mT if "w_in" in self.parameters else self._fixed["w_in_t"]
+
+    def _array(self, name: str) -> torch.Tensor:
+        """A stacked array, trained or not."""
+        return self.parameters[name] if name in self.parameters else self._fixed[name]
+
+    def mask_gradients(self, gradients: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        """Set the gradients of what is not trained to 0.
+
+        Args:
+            gradients: of `parameters`, in their order and shapes.
+
+        Returns:
+            the same with 0 where a part of a parameter is not trained.
+
+        Source:
+            docs/model.md 3.2.
+        """
+        pairs = zip(self.parameters, gradients, strict=True)
+        return [g * self._masks[name] if name in self._masks else g for name, g in pairs]
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Set weights of the readout that have come to violate Dale's law to 0, where it holds for the readout."""
+        if self._readout_signs is not None and "w_out" in self.parameters:
+            w_out = self.parameters["w_out"]
+            w_out.masked_fill_(w_out * self._readout_signs[:, None] < 0, 0)
 
     def __len__(self) -> int:
         return len(self.nets)
@@ -85,7 +124,7 @@ class StackedNetworks:
         Source:
             docs/model.md 1.
         """
-        return effective_weights(self.parameters["w"], self._scale, self.settings.apply_dale)
+        return effective_weights(self._array("w"), self._scale, self.settings.apply_dale)
 
     def time_constants(self) -> Float[torch.Tensor, "K N"]:
         """Compute the synaptic decay times.
@@ -96,9 +135,7 @@ class StackedNetworks:
         Source:
             docs/model.md 1; Kim et al. 2019, Eq. 5.
         """
-        trained = self.parameters.get("taus_gaus")
-        given = self._w_in_t[:, 0] if trained is None else trained[..., 0]  # only its shape counts where tau is fixed
-        return time_constants(given, self.settings.taus)
+        return time_constants(self._array("taus_gaus")[..., 0], self.settings.taus)
 
     def run(
         self,
@@ -136,7 +173,9 @@ class StackedNetworks:
         B, T, N = u.shape[1], u.shape[3], self.settings.N
         x0, noise = self._tensor("x0", x0, K, B, N), self._tensor("noise", noise, K, B, T - 1, N)
         W, alpha, w_in_t = self.effective_weights(), 1 / self.time_constants(), self._w_in_t
-        w_out, b_out = self.parameters["w_out"], self.parameters["b_out"]
+        w_out, b_out = self._array("w_out"), self._array("b_out")
+        if (own := self.parameters.get("x0_mean")) is not None:
+            x0 = x0 + (own if networks is None else own[networks])[:, None]
         if networks is not None:
             W, alpha, w_in_t, w_out, b_out = (v[networks] for v in (W, alpha, w_in_t, w_out, b_out))
         drive = u[..., :-1].mT @ w_in_t[:, None]
@@ -169,7 +208,7 @@ class StackedNetworks:
         """
         with torch.no_grad():
             _, r, o = self.run(u, x0, noise, networks)
-            w_out, b_out = (self.parameters[name] for name in ("w_out", "b_out"))
+            w_out, b_out = (self._array(name) for name in ("w_out", "b_out"))
             if networks is not None:
                 w_out, b_out = w_out[networks], b_out[networks]
             all_steps: torch.Tensor = outputs_of_all_steps(r, o, w_out, b_out)
@@ -183,7 +222,10 @@ class StackedNetworks:
         """
         self.nets = [self.nets[k] for k in networks]
         self.parameters = {name: p.detach()[networks].requires_grad_() for name, p in self.parameters.items()}
-        self._w_in_t, self._scale = self._w_in_t[networks], self._scale[networks]
+        self._fixed, self._masks = ({k: t[networks] for k, t in d.items()} for d in (self._fixed, self._masks))
+        self._scale = self._scale[networks]
+        if self._readout_signs is not None:
+            self._readout_signs = self._readout_signs[networks]
 
     def write_back(self, networks: list[int] | None = None) -> None:
         """Write the stacked parameters into the networks themselves.
@@ -278,7 +320,8 @@ class BlockUpdates:
             losses = losses.mean(1) if counts is None else _means(losses, counts)
             # No network's loss depends on another's parameters, so the gradient of the sum is that of each.
             gradients = torch.autograd.grad(losses.sum(), parameters)
-        self._adam(gradients)
+        self._adam(self.networks.mask_gradients(gradients))
+        self.networks.project()
         values: list[float] = losses.tolist()
         return values
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -44,3 +46,85 @@ def starting_weights(
         return w, None
     mask = (allowed & present if settings.areas else allowed).astype(float)
     return w * mask, mask
+
+
+def low_rank(
+    settings: NetworkSettings, mask: Float[np.ndarray, "N N"] | None, rng: np.random.Generator
+) -> Float[np.ndarray, "N N"]:
+    """Draw weights of low rank, with all connections that the mask allows.
+
+    Args:
+        settings: of the network, with a `rank`.
+        mask: of the connections (N, N), unitless, or None.
+        rng: generator of the network.
+
+    Returns:
+        w (N, N), unitless; of this rank, unless the mask removes some of its entries.
+
+    Source:
+        docs/model.md 1.3.
+    """
+    left, right = (rng.standard_normal((settings.N, settings.rank or 1)) for _ in range(2))
+    if settings.apply_dale:
+        left, right = np.abs(left), np.abs(right)
+    expected = np.full((settings.N, 1), settings.N) if mask is None else np.maximum(mask.sum(1, keepdims=True), 1)
+    w: Float[np.ndarray, "N N"] = settings.gain / np.sqrt(expected * left.shape[1]) * (left @ right.T)
+    return w if mask is None else w * mask
+
+
+def rescaled(
+    w: Float[np.ndarray, "N N"], signs: Float[np.ndarray, "N N"], settings: NetworkSettings
+) -> Float[np.ndarray, "N N"]:
+    """Balance excitation and inhibition, then give the weights their spectral radius, as far as the settings ask for it.
+
+    Args:
+        w: weights (N, N), unitless, none negative with Dale's law.
+        signs: what they are multiplied by (N, N), unitless, see `ratecore.rate.parameters.connection_signs`.
+        settings: of the network.
+
+    Returns:
+        w (N, N), unitless.
+
+    Raises:
+        ValueError: there are no weights that could be scaled.
+
+    Source:
+        docs/model.md 1.3.
+    """
+    if settings.balance:
+        W = w * signs
+        excitation, inhibition = W[W > 0].sum(), -W[W < 0].sum()
+        if not excitation or not inhibition:
+            missing = "excitatory" if not excitation else "inhibitory"
+            raise ValueError(f"balance = true: the network has no {missing} connection to balance the others")
+        w = np.where(signs < 0, w * (excitation / inhibition), w)
+    if settings.spectral_radius is not None:
+        radius = np.abs(np.linalg.eigvals(w * signs)).max()
+        # To eight digits, on which all builds and numbers of threads of LAPACK agree
+        radius = float(f"{radius:.8g}")
+        if radius < 1e-9:
+            raise ValueError(
+                f"spectral_radius = {settings.spectral_radius:g}: the weights have no eigenvalue but 0 and cannot be "
+                "scaled to it"
+            )
+        w = w * (settings.spectral_radius / radius)
+    return w
+
+
+def parameters_of_taus(tau: Float[np.ndarray, " N"], bounds: Sequence[float]) -> Float[np.ndarray, "N 1"]:
+    """The parameters theta whose time constants are the given ones: equation 5, inverted.
+
+    Args:
+        tau: time constants (N,), steps, within the bounds.
+        bounds: (tau_min, tau_max), steps.
+
+    Returns:
+        taus_gaus (N, 1), unitless; +-40 at the bounds, where the logistic function is 0 and 1 in double precision.
+
+    Source:
+        docs/model.md 1.4, equation 5.
+    """
+    low, high = bounds
+    with np.errstate(divide="ignore"):
+        theta = np.log((tau - low) / (high - tau))
+    return np.clip(theta, -40, 40)[:, None]

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from jaxtyping import Bool, Float
 
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.network_files import file_array
+from ratecore.settings.network_units import places_of, units_in
 from ratecore.settings.units import block_of
 
 
-def units_in(groups: Iterable[str], settings: NetworkSettings, inh: Bool[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
-    """Find the units of one or several groups.
+def gradient_masks(settings: NetworkSettings, inh: Bool[np.ndarray, " N"]) -> dict[str, Float[np.ndarray, "..."]]:
+    """What the gradients are multiplied by where only some entries of a parameter are trained.
 
     Args:
-        groups: names as in `ratecore.settings.units.check_group`.
         settings: of the network.
         inh: inhibitory units (N,).
 
     Returns:
-        units that are in at least one of the groups (N,).
+        1 for trained entries and 0 for others, by the name of the parameter: w (N, N), w_in and taus_gaus (N, 1), w_out
+        (1, N), unitless; parameters that are trained as a whole are missing.
 
     Source:
-        docs/model.md 1.6.
+        docs/model.md 3.2.
     """
-    som = np.zeros_like(inh)
-    som[np.flatnonzero(inh)[: settings.som_N]] = True
-    kinds = {"all": np.ones_like(inh), "exc": ~inh, "inh": inh, "som": som}
-    places = _places(settings)
-    chosen = np.zeros_like(inh)
-    for group in groups:
-        if group in kinds:
-            chosen |= kinds[group]
-        else:
-            area, _, kind = group.partition(".")
-            inside = np.zeros_like(inh)
-            inside[places[area]] = True
-            chosen |= inside & kinds[kind or "all"]
-    return chosen
-
-
-def _places(settings: NetworkSettings) -> dict[str, slice]:
-    """Where the units of each area are."""
-    places, start = {}, 0
-    for name, size in settings.area_sizes().items():
-        places[name], start = slice(start, start + size), start + size
-    return places
+    masks: dict[str, Float[np.ndarray, "..."]] = {}
+    if settings.frozen:
+        masks["w"] = np.ones((settings.N, settings.N))
+        for block in settings.frozen:
+            senders, receivers = (units_in([group], settings, inh) for group in block_of(block))
+            masks["w"][np.ix_(receivers, senders)] = 0
+    if "w_in" in settings.trained and settings.input_units != ("all",):
+        masks["w_in"] = units_in(settings.input_units, settings, inh)[:, None].astype(float)
+    if settings.output_units != ("all",):
+        masks["w_out"] = units_in(settings.output_units, settings, inh)[None].astype(float)
+    kinds = [name for name in ("taus_exc", "taus_inh") if name in settings.trained]
+    if settings.trains_taus and "taus" not in settings.trained and len(kinds) == 1:
+        masks["taus_gaus"] = (inh if kinds == ["taus_inh"] else ~inh)[:, None].astype(float)
+    return masks
 
 
 def density(settings: NetworkSettings) -> float | Float[np.ndarray, "N N"]:
@@ -62,7 +53,7 @@ def density(settings: NetworkSettings) -> float | Float[np.ndarray, "N N"]:
     Source:
         docs/model.md 1.6.
     """
-    places, given = _places(settings), settings.area_density
+    places, given = places_of(settings), settings.area_density
     if not places or given is None:
         return settings.P_rec
     probability = np.full((settings.N, settings.N), settings.P_rec)
@@ -96,7 +87,7 @@ def allowed_connections(settings: NetworkSettings, inh: Bool[np.ndarray, " N"]) 
     allowed = np.ones((settings.N, settings.N), bool) if given is None else given == 1
     if not settings.autapses:
         np.fill_diagonal(allowed, False)
-    places = list(_places(settings).values())
+    places = list(places_of(settings).values())
     for i, rows in enumerate(places):
         for j, columns in enumerate(places):
             if i < j and not settings.feedback:  # from a later area to an earlier one

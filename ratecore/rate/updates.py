@@ -14,7 +14,7 @@ from ratecore.rate.adam import BETAS, EPS
 from ratecore.rate.dynamics import compiled_loops_take, run
 from ratecore.rate.fused_updates import FusedUpdates
 from ratecore.rate.losses import TaskLoss, chosen_loss, trial_losses
-from ratecore.rate.network import RateNetwork, is_standard
+from ratecore.rate.network import RateNetwork, is_standard, readout_signs
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, tensor_of
 
@@ -36,6 +36,9 @@ class TorchUpdates:
     def __init__(self, net: RateNetwork, training: TrainingSettings, own_loss: TaskLoss | None = None):
         self.net, self.loss_fn = net, chosen_loss(training.loss_fn, net.n_out, own_loss)
         parameters = [p for p in net.parameters() if p.requires_grad]
+        # A user's network may be any module.
+        self._masks = net.gradient_masks() if isinstance(net, RateNetwork) else {}
+        self._readout_signs = readout_signs(net)
         # fused: one pass over each parameter, on CPU and GPU alike.
         self.optimizer = torch.optim.Adam(parameters, lr=training.learning_rate, betas=BETAS, eps=EPS, fused=True)
 
@@ -82,7 +85,14 @@ class TorchUpdates:
         loss = trial_losses(o, z, self.loss_fn, weight, n_out).mean()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch annotates only its arguments
+        for name, mask in self._masks.items():
+            gradient = getattr(self.net, name).grad
+            if gradient is not None:
+                gradient.mul_(mask)
         self.optimizer.step()
+        if self._readout_signs is not None:
+            with torch.no_grad():
+                self.net.w_out.masked_fill_(self.net.w_out * self._readout_signs < 0, 0)
         return float(loss.detach())
 
     def state_dict(self) -> dict[str, Any]:

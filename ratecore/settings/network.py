@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from ratecore.settings.base import Settings, SettingsError, shown
 from ratecore.settings.paths import LocalPathAsWritten
-from ratecore.settings.units import area_sizes, block_of, check_areas, check_group
+from ratecore.settings.units import TYPES, area_sizes, block_of, check_areas, check_group
 
 NOISE_SD, X0_SD = 0.1, 0.01  # of the noise added to x at every step, and of the state at the first step
 MOST_UNITS = 100_000  # the weights alone are 40 GB then
@@ -45,6 +45,13 @@ def _as_rows(matrix: Any) -> Any:
 # Lists of groups of units; one can be given alone.
 Groups = Annotated[
     tuple[str, ...], Field(min_length=1), BeforeValidator(_as_groups, json_schema_input_type=str | tuple[str, ...])
+]
+Blocks = Annotated[tuple[str, ...], BeforeValidator(_as_groups, json_schema_input_type=str | tuple[str, ...])]
+TrainedName = Literal["w", "w_in", "w_out", "b_out", "taus", "taus_exc", "taus_inh", "x0"]
+TrainedNames = Annotated[
+    tuple[TrainedName, ...],
+    Field(min_length=1),
+    BeforeValidator(_as_groups, json_schema_input_type=TrainedName | tuple[TrainedName, ...]),
 ]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Densities = Annotated[
@@ -85,11 +92,33 @@ class NetworkSettings(Settings):
         None, description="file with a matrix (N, N) of 0 and 1: the connections that are allowed, row = receiving unit"
     )
     input_units: Groups = Field(("all",), description="groups of units that receive the inputs")
+    output_units: Groups = Field(("all",), description="groups of units that the outputs are read from")
+    readout_dale: bool = Field(
+        False,
+        description="whether Dale's law holds for the readout: weights of excitatory units are never negative, "
+        "those of inhibitory units never positive",
+    )
+    trained: TrainedNames = Field(
+        ("w", "w_out", "b_out", "taus"),
+        description="what is trained: w, w_in, w_out, b_out, taus (or taus_exc, taus_inh: of one type), x0",
+    )
+    frozen: Blocks = Field((), description="blocks of connections, from->to, that training leaves as they are")
+    balance: bool = Field(
+        False, description="whether inhibitory weights are scaled so that the mean row sum is 0 before training"
+    )
+    spectral_radius: float | None = Field(
+        None, gt=0, description="largest absolute eigenvalue before training, to which the weights are scaled"
+    )
+    rank: int | None = Field(None, ge=1, le=MOST_UNITS, description="rank of the weights before training, if it is low")
+    taus_file: LocalPathAsWritten | None = Field(
+        None, description="file with the time constant of each unit (N,), in steps of 5 ms, which is then not trained"
+    )
 
     # Newer than the first networks, whose identity and files stay as they are: none has one of these at its default.
     newer: ClassVar[tuple[str, ...]] = (
         *("noise_sd", "x0_sd", "input_noise_sd"),
         *("autapses", "areas", "area_density", "long_range", "feedback", "mask_file", "input_units"),
+        *("output_units", "readout_dale", "trained", "frozen", "balance", "spectral_radius", "rank", "taus_file"),
     )
 
     def newer_values(self) -> dict[str, Any]:
@@ -128,11 +157,41 @@ class NetworkSettings(Settings):
             self.area_sizes()
         with _naming("area_density", self.area_density):
             self._check_density()
-        for key in ("input_units",):
+        for key in ("input_units", "output_units", "frozen"):
             with _naming(key, list(getattr(self, key))):
-                for group in getattr(self, key):
-                    check_group(group, areas)
+                for text in getattr(self, key):
+                    for group in block_of(text) if key == "frozen" else (text,):
+                        check_group(group, areas)
+        for key in ("readout_dale", "balance"):
+            if getattr(self, key) and not self.apply_dale:
+                raise SettingsError.for_key(key, True, "it needs Dale's law (apply_dale)")
+        if self.rank is not None and self.rank > self.N:
+            raise SettingsError.for_key("rank", self.rank, f"it must be at most N = {self.N}")
+        if self.taus_file is not None and len(self.taus) == 1:
+            bounds = "taus must be the bounds of the time constants in the file, as [4, 20]"
+            raise SettingsError([(("taus_file",), f" = {shown(self.taus_file)}: {bounds}")])
+        if not {"w", "w_in", "w_out", "b_out", "x0"} & set(self.trained) and not self.trains_taus:
+            fixed = "there is nothing to train, since the time constants are fixed"
+            raise SettingsError([(("trained",), f" = {list(self.trained)}: {fixed}")])
         return self
+
+    @property
+    def trains_taus(self) -> bool:
+        """Whether the time constants of some units are trained."""
+        return (
+            len(self.taus) == 2
+            and self.taus_file is None
+            and bool({"taus", "taus_exc", "taus_inh"} & set(self.trained))
+        )
+
+    @property
+    def not_convertible(self) -> str:
+        """Why a network cannot become a spiking one, or ''."""
+        return (
+            "its first state is trained (network.trained has x0), and a spiking network starts from random potentials"
+            if "x0" in self.trained
+            else ""
+        )
 
     def area_sizes(self) -> dict[str, int]:
         """The number of units of each area.
@@ -144,6 +203,12 @@ class NetworkSettings(Settings):
             ValueError: the sizes do not fit N.
         """
         return area_sizes(self.areas, self.N) if self.areas else {}
+
+    @property
+    def depends_on_types(self) -> bool:
+        """Whether the types that are drawn for a seed decide whether a network can be made."""
+        groups = {*self.input_units, *self.output_units}
+        return self.som_N > 0 or self.balance or any(group.rpartition(".")[2] in TYPES for group in groups)
 
     @property
     def has_mask(self) -> bool:

@@ -10,7 +10,7 @@ from ratecore.settings.network import NetworkSettings
 from ratecore.settings.reading import local_path
 from ratecore.system.array_files import hash_of_array, read_array
 
-FILES = ("mask_file",)
+FILES = ("mask_file", "taus_file")
 
 
 def file_array(settings: NetworkSettings, key: str) -> Float[np.ndarray, "*shape"] | None:
@@ -18,10 +18,10 @@ def file_array(settings: NetworkSettings, key: str) -> Float[np.ndarray, "*shape
 
     Args:
         settings: of the network.
-        key: 'mask_file', (N, N) of 0 and 1.
+        key: 'mask_file', (N, N) of 0 and 1; or 'taus_file', (N,) in steps, within `taus`.
 
     Returns:
-        the array, unitless for a mask; None where the setting names no file.
+        the array, unitless for a mask and in steps for time constants; None where the setting names no file.
 
     Raises:
         SettingsError: the file cannot be used; names the setting, the path and what is wrong.
@@ -33,8 +33,14 @@ def file_array(settings: NetworkSettings, key: str) -> Float[np.ndarray, "*shape
         return None
     N = settings.N
     try:
-        array = read_array(local_path(path) or "", (N, N))
-        if other := sorted(set(np.unique(array).tolist()) - {0.0, 1.0}):
+        array = read_array(local_path(path) or "", (N,) if key == "taus_file" else (N, N))
+        if key == "taus_file":
+            low, high = settings.taus
+            if array.min() < low or array.max() > high:
+                raise ValueError(
+                    f"it has {array.min():g} to {array.max():g}; all must be within taus = [{low:g}, {high:g}], in steps"
+                )
+        elif other := sorted(set(np.unique(array).tolist()) - {0.0, 1.0}):
             raise ValueError(f"its matrix has {other[0]:g}; it must be 0 or 1 for each connection")
     except ValueError as error:
         raise SettingsError([((key,), f" = {shown(path)}: {error}")]) from None

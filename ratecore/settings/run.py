@@ -7,12 +7,15 @@ import json
 from functools import partial
 from typing import Any, Self
 
+import numpy as np
+from jaxtyping import Bool
 from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError, shown, task_key
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.network_files import hashes_of_files
+from ratecore.settings.network_units import units_in
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.task_values import TaskValue, for_another_kind, task_values
@@ -63,6 +66,8 @@ class RunSettings(Settings):
             hashes_of_files(net)
         except SettingsError as error:
             raise SettingsError([(("network", *path), message) for path, message in error.problems]) from None
+        if net.depends_on_types:
+            self._check_groups(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")))
         if net.som_N and net.som_N <= net.N:
             # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
             n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
@@ -73,6 +78,17 @@ class RunSettings(Settings):
                 )
                 raise SettingsError([(("network", "som_N"), allowed)])
         return self
+
+    def _check_groups(self, inh: Bool[np.ndarray, " N"]) -> None:
+        """Check that groups of units have units, of the types that are drawn for this seed."""
+        net = self.network
+        drawn = f"with N = {net.N}, P_inh = {net.P_inh:g}, seed = {self.seed}"
+        if net.balance and inh.all() | ~inh.any():
+            missing = "excitatory" if inh.all() else "inhibitory"
+            raise SettingsError([(("network", "balance"), f" = True: there is no {missing} unit {drawn}")])
+        for key in ("input_units", "output_units"):
+            if not units_in(getattr(net, key), net, inh).any():
+                raise SettingsError([(("network", key), f" = {list(getattr(net, key))}: it is no unit {drawn}")])
 
     def _check_task(self) -> None:
         """Check that the task can be made; the error names the key that prevents it."""

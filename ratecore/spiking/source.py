@@ -170,8 +170,8 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
     names = ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus_gaus")
     content: Content = {name: getattr(net, name).detach().cpu().numpy() for name in names}
     content |= {"taus": np.array(s.taus), "activation": np.array([s.activation]), "apply_dale": s.apply_dale}
-    if net.conn_m is not None:
-        content["conn_m"] = net.conn_m.cpu().numpy()
+    newer = {name: getattr(net, name) for name in ("conn_m", "x0_mean")}
+    content |= {name: value.detach().cpu().numpy() for name, value in newer.items() if value is not None}
     content |= {"network_settings": np.array([json.dumps(s.newer_values())])}
     if initial is not None:
         content |= {"w0": initial["w"].cpu().numpy(), "taus_gaus0": initial["taus_gaus"].cpu().numpy()}

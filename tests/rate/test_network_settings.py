@@ -1,7 +1,12 @@
 """The newer settings of a network against the reference, finite differences and statistics, in all engines."""
 
 import numpy as np
+import pytest
 import torch
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+from network_gradients import ENGINES, PRECISIONS, batch_of, check, drawn, network, updated
+from network_rows import ROWS
 from scipy import stats
 
 from ratecore import NetworkSettings
@@ -65,3 +70,64 @@ def test_a_run_without_given_noise_draws_the_networks_own():
     noisy = with_input_noise(u, [rng], 0.7)
     same, _, _ = run(net, noisy, x0=torch.zeros(1, 6), noise=torch.zeros(1, 49, 6))
     assert torch.equal(x, same) and x[:, 1:].abs().min() > 0
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=("float64", "float32"))
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_every_engine_is_the_reference(row, engine, precision):
+    check(engine, row, *precision, n_out=2 if "areas" in row else 1, loss_fn="mse" if "areas" in row else "l2")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_readout_that_would_break_dales_law_ends_at_zero(engine):
+    row = {"readout_dale": True}
+    net = network(row, torch.float64)
+    signs = torch.where(net.inh, -1.0, 1.0).double()
+    with torch.no_grad():
+        net.w_out.copy_(1e-9 * signs)  # which any step of Adam carries across 0 where it goes that way
+    assert (RateNetwork(NetworkSettings(N=50, readout_dale=True), 1, 0).w_out.sign()[0] != 0).all()
+    after, _, gradients = updated(engine, net, drawn(batch_of(engine), net.N), "l2", row)
+    down = torch.from_numpy(gradients["w_out"]) * signs > 0
+    assert down.any() and not down.all()
+    assert (after.w_out[down] == 0).all() and (after.w_out * signs)[~down].min() > 0.009
+
+
+GROUPS = st.sampled_from(["all", "exc", "inh", "b", "a", "a.exc", "b.inh"])
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "autapses": st.booleans(),
+        "area_density": st.fixed_dictionaries({}, optional={"within": st.floats(0.2, 1), "between": st.floats(0, 1)}),
+        "long_range": st.sampled_from(["exc", "all"]),
+        "feedback": st.booleans(),
+        "mask_file": st.just(ROWS["mask_file"]["mask_file"]),
+        "input_units": st.lists(GROUPS, min_size=1, max_size=2),
+        "output_units": st.lists(GROUPS, min_size=1, max_size=2),
+        "readout_dale": st.booleans(),
+        "trained": st.lists(
+            st.sampled_from(["w", "w_in", "w_out", "b_out", "taus", "taus_exc", "taus_inh", "x0"]), min_size=1
+        ),
+        "frozen": st.lists(st.tuples(GROUPS, GROUPS).map("->".join), max_size=2),
+        "rank": st.integers(1, 12),
+        "spectral_radius": st.floats(0.3, 2),
+        "taus_file": st.just(ROWS["taus_file"]["taus_file"]),
+        "taus": st.sampled_from([(2.0, 20.0), (10.0,)]),
+        "apply_dale": st.booleans(),
+        "som_N": st.integers(0, 2),
+        "activation": st.sampled_from(["sigmoid", "softplus", "clipped_relu"]),
+        "w_dist": st.sampled_from(["gaus", "gamma"]),
+    },
+)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(row=SETTINGS, engine=st.sampled_from(ENGINES), n_out=st.integers(1, 2), loss_fn=st.sampled_from(["l2", "mse"]))
+def test_random_combinations_are_the_reference(row, engine, n_out, loss_fn):
+    row = {"areas": {"b": 5, "a": 7}, **row}
+    try:
+        for seed in (1, 2):
+            network(row, torch.float64, seed)
+    except ValueError:  # a combination that is refused, such as rank > N or a readout by Dale's law without it
+        reject()
+    check(engine, row, torch.float64, 1e-10, loss_fn, n_out, most=5)

@@ -205,3 +205,102 @@ def test_masks_hold_during_training(dale):
     changed = (result.net.w != result.initial["w"]).numpy()
     assert changed.any() and not changed[result.net.conn_m.numpy() == 0].any()
     assert not present(result.net)[result.net.conn_m.numpy() == 0].any()
+
+
+def eigenvalues(net):
+    return np.linalg.eigvals(net.effective_weights().detach().numpy())
+
+
+def test_the_published_start_has_one_eigenvalue_outside_the_bulk_and_a_balanced_one_does_not():
+    published, balanced = (np.sort(abs(eigenvalues(network(balance=value)))) for value in (False, True))
+    assert published[-1] > 3 * published[-2] and published[-1] == pytest.approx(4.5, rel=0.1)
+    assert balanced[-1] < 1.3 * balanced[-2]
+
+
+@pytest.mark.parametrize("som_N", [0, 5])
+def test_balanced_weights_have_rows_of_mean_0_and_only_inhibition_is_scaled(som_N):
+    net, plain = network(balance=True, som_N=som_N), network(som_N=som_N)
+    W, before = (n.effective_weights().detach().numpy() for n in (net, plain))
+    assert abs(W.sum(1).mean()) < 1e-12 * abs(W).sum()
+    np.testing.assert_array_equal(W[:, ~net.inh.numpy()], before[:, ~net.inh.numpy()])
+    ratio = (W / np.where(before, before, 1))[before < 0]
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dale", [True, False])
+@pytest.mark.parametrize("radius", [0.5, 3.0])
+def test_weights_have_the_spectral_radius_that_was_asked_for(dale, radius):
+    net = network(spectral_radius=radius, apply_dale=dale)
+    assert abs(eigenvalues(net)).max() == pytest.approx(radius, rel=1e-7)
+    ratio = (net.w / network(apply_dale=dale).w).nan_to_num(0).detach().numpy()
+    np.testing.assert_allclose(ratio[ratio != 0], ratio.max(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dale", [True, False])
+def test_weights_of_low_rank(dale):
+    net = network(rank=3, apply_dale=dale, gain=2.0)
+    w = net.w.detach().numpy()
+    values = np.linalg.svd(w, compute_uv=False)
+    assert values[2] > 1e-6 and values[3] < 1e-12 * values[0] and ((w > 0).all() if dale else (w < 0).any())
+    if not dale:
+        assert abs(w.std() * np.sqrt(200) / 2 - 1) < 0.15
+    assert torch.equal(net.w_in, network(apply_dale=dale).w_in)  # drawn before
+    inside = network(rank=3, apply_dale=dale, areas=AREAS, area_density={"between": 0}).w.detach().numpy()
+    assert not inside[PLACES["a"], PLACES["b"]].any() and np.linalg.matrix_rank(inside[PLACES["a"], PLACES["a"]]) > 3
+
+
+def test_time_constants_are_those_of_the_file(tmp_path):
+    tau = np.linspace(4, 20, 15)
+    settings = {"N": 15, "taus": (4.0, 20.0), "taus_file": write(tmp_path / "taus.npy", tau)}
+    net = network(**settings)
+    np.testing.assert_allclose(net.time_constants().detach(), tau, rtol=1e-9)
+    single = RateNetwork(NetworkSettings(**settings), 1, 0)
+    np.testing.assert_allclose(single.time_constants().detach(), tau, rtol=1e-6)
+    assert not net.taus_gaus.requires_grad
+    run = RunSettings(
+        network=settings,
+        task_settings={"T": 40, "stim_on": 5, "stim_dur": 5},
+        training={"n_trials": 4, "eval_tr": 2},
+    )
+    np.testing.assert_allclose(train(run).net.time_constants().detach(), tau, rtol=1e-6)
+    np.save(tmp_path / "taus.npy", tau + 1)
+    with pytest.raises(
+        SettingsError, match=r"network\.taus_file = .*it has 5 to 21; all must be within taus = \[4, 20\]"
+    ):
+        RunSettings(network=settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"balance": True, "apply_dale": False}, "balance = True: it needs Dale's law"),
+        ({"readout_dale": True, "apply_dale": False}, "readout_dale = True: it needs Dale's law"),
+        ({"rank": 11}, "rank = 11: it must be at most N = 10"),
+        ({"spectral_radius": 0}, "spectral_radius = 0"),
+        ({"trained": ["w", "weights"]}, r"trained\[1\] = 'weights'"),
+        ({"trained": []}, "trained"),
+        ({"trained": "taus", "taus": 10}, "there is nothing to train, since the time constants are fixed"),
+        ({"frozen": "exc"}, "'exc' is no block of connections; write from->to"),
+        ({"frozen": ["exc->motor"]}, "'motor' is no group of units"),
+        ({"output_units": ["b"], "areas": {"a": 10}}, "'b' is no group of units"),
+        ({"taus_file": "taus.npy", "taus": 10}, "taus must be the bounds of the time constants in the file"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else None,
+)
+def test_settings_of_training_and_start_that_fit_no_network_are_named(settings, message):
+    with pytest.raises(SettingsError, match=message):
+        NetworkSettings(N=10, **settings)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"balance": True, "P_inh": 0}, r"network\.balance = True: .* no inhibitory unit with N = 10, P_inh = 0"),
+        ({"balance": True, "P_inh": 1}, r"network\.balance = True: .* no excitatory unit"),
+        ({"input_units": "inh", "P_inh": 0}, r"network\.input_units = \['inh'\]: it is no unit"),
+        ({"output_units": ["som"]}, r"network\.output_units = \['som'\]: it is no unit"),
+    ],
+)
+def test_groups_that_have_no_unit_are_named(network, message):
+    with pytest.raises(SettingsError, match=message):
+        RunSettings(network={"N": 10, **network})

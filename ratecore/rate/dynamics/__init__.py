@@ -185,6 +185,8 @@ def _trials(
             stim = with_input_noise(stim, [rng] * B, s.input_noise_sd)
         x0, noise = (new if given is None else given for given, new in zip((x0, noise), drawn, strict=True))
     x0 = tensor_of("x0", x0, (B, net.N), dtype, device, finite)
+    if (own := getattr(net, "x0_mean", None)) is not None:
+        x0 = x0 + own
     return stim, x0, tensor_of("noise", noise, (B, T - 1, net.N), dtype, device, finite)
 
 
@@ -214,8 +216,8 @@ def outputs(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    trials = _trials(net, stim, x0, noise, None, finite)
     with torch.no_grad():
+        trials = _trials(net, stim, x0, noise, None, finite)
         if is_standard(net) and compiled_loops_take(net) and len(trials[0]) >= LANES_PAY:
             from ratecore.rate.dynamics.lanes import outputs_over  # compiled on first use
             from ratecore.rate.dynamics.live import LiveMatrix
