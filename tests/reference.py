@@ -39,3 +39,12 @@ def loss(o, z, loss_fn):
     """Loss of one trial: o[t] for t = 1 .. T-1 against z[t-1]."""
     error = o - z[: len(o)]
     return np.sqrt(np.sum(error**2)) if loss_fn == "l2" else np.sum(error * np.sign(error.real))
+
+
+def penalty(p, W, rates, distances):
+    """The penalties of an update (docs/model.md 3.4) with factors p: W (N, N), rates of each trial (T, N) with r[0]."""
+    size = W * np.sign(W.real)
+    value = p.get("weight_l1", 0) * np.mean(size) + p.get("weight_l2", 0) * np.mean(W**2)
+    value += p.get("distance", 0) * np.mean(size * distances) + p.get("balance", 0) * np.mean(np.sum(W, 1) ** 2)
+    value += p.get("rate_mean", 0) * np.mean([np.mean(r[1:]) for r in rates])
+    return value + p.get("rate_square", 0) * np.mean([np.mean(r[1:] ** 2) for r in rates])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -84,6 +84,11 @@ def _as_tuple(stages: Any) -> Any:
 class TrainingSettings(Settings):
     """How a network is trained and when it counts as trained (docs/model.md 3)."""
 
+    newer: ClassVar[tuple[str, ...]] = (  # settings that networks of release 0.1 did not have
+        *("optimizer", "momentum", "weight_decay", "revive", "clip", "schedule", "schedule_trials", "schedule_factor"),
+        *("penalties", "stages", "start_from", "keep_weights"),
+    )
+
     n_trials: int = Field(6000, ge=1, le=MOST, description="largest number of trials; with stages, of each stage")
     min_trials: int | None = Field(
         None,
@@ -161,7 +166,7 @@ class TrainingSettings(Settings):
         values = self.model_dump(mode="json")
         if values["min_trials"] is None:
             del values["min_trials"]
-        for name in LATER:
+        for name in self.newer:
             if getattr(self, name) == TrainingSettings.model_fields[name].default:
                 del values[name]
         if self.start_from is not None:
@@ -171,13 +176,6 @@ class TrainingSettings(Settings):
             for name in unset:
                 del stage[name]
         return values
-
-
-# Settings that networks of release 0.1 did not have.
-LATER = (
-    *("optimizer", "momentum", "weight_decay", "revive", "clip", "schedule", "schedule_trials", "schedule_factor"),
-    *("penalties", "stages", "start_from", "keep_weights"),
-)
 
 
 def contents_of(path: str) -> str:
