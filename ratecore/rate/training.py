@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from ratecore.rate.dynamics import LANES_PAY
 from ratecore.rate.evaluation import draw_trials, one_thread, score_trials
+from ratecore.rate.losses import TaskLoss
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.optimizers import scheduled_rate
 from ratecore.rate.results import Scores, TrainingResult
@@ -97,6 +98,7 @@ class Training:
 
     Raises:
         TypeError: `settings` is not a RunSettings.
+        TaskError: the task has a fault, or its own loss has.
     """
 
     stage: int
@@ -124,6 +126,9 @@ class Training:
         create = partial(self.settings.create_task, self.stage)
         self.task, self.stage_settings = create(), self.settings.training.in_stage(self.stage)
         ready_to_train(self.task, create)
+        self.own_loss = TaskLoss(self.task) if self.stage_settings.loss_fn == "task" else None
+        if self.own_loss is not None:
+            self.own_loss.check(self.result.net)
 
     @property
     def over(self) -> bool:
@@ -303,7 +308,7 @@ def train(
 
 def _updates_of(training: Training, state: dict[str, Any]) -> FusedUpdates | TorchUpdates:
     """Updates of the current stage that continue from an optimizer's state."""
-    updates = make_updates(training.result.net, training.stage_settings)
+    updates = make_updates(training.result.net, training.stage_settings, training.own_loss)
     if state:
         updates.load_state_dict(state)
     return updates

@@ -19,6 +19,7 @@ from ratecore.system.streams import draw_inhibitory, stream
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import check_task, other_folder
 from ratecore.tasks.files import load_task_file, registered_by, task_code
+from ratecore.tasks.losses import why_not
 from ratecore.tasks.randomness import same_folder, working_folder
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
@@ -102,12 +103,18 @@ class RunSettings(Settings):
         if moved:
             raise other_folder(f"task '{task.name}': its __init__ changes")
         check_task(task, self.create_task)
+        self._check_loss(task, self.training.last)
         for stage, other in others:
             check_task(other, partial(self.create_task, stage))
+            self._check_loss(other, self.training.in_stage(stage))
             for what in ("n_inputs", "n_outputs"):
                 if (first := getattr(other, what)) != (last := getattr(task, what)):
                     message = f": {what} is {first} in stage {stage + 1} and {last} in the last; it must be the same"
                     raise SettingsError([(("training", "stages"), message)])
+
+    def _check_loss(self, task: AbstractTask, training: TrainingSettings) -> None:
+        if reason := why_not(task, training.loss_fn):
+            raise SettingsError([(("training", "loss_fn"), f" = {shown(training.loss_fn)}: {reason}")])
 
     def _tasks_of_other_stages(self) -> list[tuple[int, AbstractTask]]:
         """The tasks of all stages before the last, each of other settings once."""

@@ -17,7 +17,7 @@ MOST = 1_000_000_000  # of any count; more is a slip of the pen, and no job woul
 MOST_STAGES = 1000
 _INHERITED = "; by default that of `training`"
 
-LossFunction = Literal["l2", "l1"]
+LossFunction = Literal["l2", "l1", "mse", "huber", "cross_entropy", "task"]
 LOSS_FUNCTIONS = get_args(LossFunction)
 OptimizerName = Literal["adam", "adamw", "sgd", "eg"]
 Schedule = Literal["constant", "step", "cosine", "exponential"]
