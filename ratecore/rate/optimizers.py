@@ -174,6 +174,18 @@ class Optimizer:
             for moment in (m, v):
                 moment.masked_fill_(moment.abs() < 1e-30, 0)
 
+    def keep(self, networks: list[int], parameters: Mapping[str, torch.Tensor]) -> None:
+        """Keep the states of some stacked networks.
+
+        Args:
+            networks: positions in the stack, in their new order.
+            parameters: of these networks, by name.
+        """
+        self._p = {name: parameters[name].detach() for name in self._p}
+        self._state = {name: {key: t[networks] for key, t in own.items()} for name, own in self._state.items()}
+        if isinstance(self._steps, torch.Tensor):
+            self._steps = self._steps[networks]
+
     def state_dict(self, network: int | None = None) -> dict[str, Any]:
         """Return the state of one network.
 

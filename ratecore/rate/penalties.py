@@ -88,6 +88,57 @@ def add_weight_slopes(
         g_W.add_(W.sum(-1, keepdim=True), alpha=2 * penalties.balance / N)
 
 
+def weight_penalty(
+    W: Float[torch.Tensor, "*K N N"], penalties: PenaltySettings, d: Float[torch.Tensor, "*K N N"] | None
+) -> Float[torch.Tensor, "*K"]:
+    """Compute the penalties on weights; differentiable.
+
+    Args:
+        W: effective weights (N, N), with a leading K for K networks; unitless.
+        penalties: their factors.
+        d: distances of the units, the shape of `W`, unitless; None where they cost nothing.
+
+    Returns:
+        a scalar, or (K,), unitless.
+
+    Source:
+        docs/model.md 3.4, equation 6c.
+    """
+    size, value = W.abs(), W.new_zeros(W.shape[:-2])
+    if penalties.weight_l1:
+        value = value + penalties.weight_l1 * size.mean((-2, -1))
+    if penalties.weight_l2:
+        value = value + penalties.weight_l2 * W.square().mean((-2, -1))
+    if penalties.distance and d is not None:
+        value = value + penalties.distance * (size * d).mean((-2, -1))
+    if penalties.balance:
+        value = value + penalties.balance * W.sum(-1).square().mean(-1)
+    return value
+
+
+def rate_penalty(
+    r: Float[torch.Tensor, "*K T N"], penalties: PenaltySettings, steps: Float[torch.Tensor, "*K"] | None = None
+) -> Float[torch.Tensor, "*K"]:
+    """Compute the penalties on the rates of trials; differentiable.
+
+    Args:
+        r: rates (T, N), with leading dimensions; unitless.
+        penalties: their factors.
+        steps: length of each trial, in steps; T when None.
+
+    Returns:
+        a number for each trial, unitless.
+
+    Source:
+        docs/model.md 3.4, equation 6c.
+    """
+    of_step = penalties.rate_mean * r[..., 1:, :].mean(-1) + penalties.rate_square * r[..., 1:, :].square().mean(-1)
+    if steps is None:
+        return of_step.mean(-1)
+    lasting = torch.arange(1, r.shape[-2], device=r.device) < steps[..., None]
+    return torch.where(lasting, of_step, 0).sum(-1) / (steps - 1).clamp(min=1)
+
+
 def rate_slope(penalties: PenaltySettings, N: int, steps: float) -> RateSlope:
     """Compute the slope of the penalties on the rates of a trial.
 

@@ -18,6 +18,7 @@ from ratecore.rate.evaluation import draw_trials, one_thread, score_trials
 from ratecore.rate.losses import TaskLoss
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.optimizers import scheduled_rate
+from ratecore.rate.penalties import distances, positions
 from ratecore.rate.results import Scores, TrainingResult
 from ratecore.rate.updates import FusedUpdates, TorchUpdates, make_updates
 from ratecore.settings.run import RunSettings
@@ -160,6 +161,13 @@ class Training:
         every, done = self.settings.training.keep_weights, self.result.n_trials
         return every is not None and (done // every > self._before // every or done == 0)
 
+    @property
+    def distances(self) -> Float[torch.Tensor, "N N"] | None:
+        """Distances of the units (N, N), unitless; None where they cost nothing (docs/model.md 3.4)."""
+        if not self.stage_settings.penalties.distance:
+            return None
+        return torch.from_numpy(distances(positions(self.settings.seed, self.settings.network.N)))
+
     def draw(self) -> tuple[Any, Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
         """Draw the trials of the next update, each from its own stream.
 
@@ -297,8 +305,8 @@ def train(
             if scheduled:
                 updates.learning_rate = training.learning_rate
             trials, x0, noise = training.draw()
-            weight = getattr(trials, "weight", None)
-            training.took(updates.update(trials.u, trials.z, x0, noise, weight, finite=False))
+            weight, steps = getattr(trials, "weight", None), getattr(trials, "steps", None)
+            training.took(updates.update(trials.u, trials.z, x0, noise, weight, finite=False, steps=steps))
             if on_keep and training.keep_due:
                 on_keep(result)
     training.pause(updates)
@@ -308,7 +316,7 @@ def train(
 
 def _updates_of(training: Training, state: dict[str, Any]) -> FusedUpdates | TorchUpdates:
     """Updates of the current stage that continue from an optimizer's state."""
-    updates = make_updates(training.result.net, training.stage_settings, training.own_loss)
+    updates = make_updates(training.result.net, training.stage_settings, training.own_loss, training.distances)
     if state:
         updates.load_state_dict(state)
     return updates

@@ -206,7 +206,14 @@ def _train_undone(runs: list[Run], device: str, log: TextIO) -> dict[Path, tuple
             return found
         started, _, _, checkpoints, tests_of, results = zip(*going, strict=True)
         settings = [run.settings for run in started]
-        trained = train_block(settings, device, lambda k, r: tests_of[k](r), list(results), list(checkpoints))
+        trained = train_block(
+            settings,
+            device,
+            lambda k, r: tests_of[k](r),
+            list(results),
+            list(checkpoints),
+            on_keep=lambda k, r: tests_of[k].keep(r),
+        )
         for k, outcome in trained:
             run, stack, end, _, tests, _ = going[k]
 
