@@ -31,7 +31,7 @@ from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.hints import for_list
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import AFTER_TRAINING, RunSettings
-from ratecore.tasks import TaskFactory
+from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.files import load_task_file
 from ratecore.tasks.trials import require_criterion
 
@@ -188,14 +188,31 @@ class Experiment:
         self._check_task_names(problems)
         if problems:
             raise SettingsError(list(problems))
+        self._check_starts(grid_points)
         for grid_point in {grid_point.settings.task: grid_point for grid_point in grid_points}.values():
             require_criterion(grid_point.settings.create_task())
         return grid_points
 
+    def _check_starts(self, grid_points: list[GridPoint]) -> None:
+        """Check that the networks from which trainings start can be read and fit."""
+        starts: dict[Any, RunSettings] = {}
+        for point in grid_points:
+            s = point.settings
+            if s.training.start_from is not None:
+                stages = s.training.stages[:1]
+                key = (s.training.start_from, s.network, s.task, repr(s.task_settings), repr(stages))
+                starts.setdefault(key, s)
+        if starts:
+            from ratecore.formats.starting import start_of  # with torch, which takes a second
+
+            for settings in starts.values():
+                settings.identity("training")  # reads the file once for all seeds
+                start_of(settings)
+
     def _grid_point(self, run: RunSettings, number: int) -> GridPoint:
         values = {}
         for axis in self.axes:
-            value: Any = run.create_task().settings if axis.path[0] == "task_settings" else run
+            value: Any = _own_task(run).settings if axis.path[0] == "task_settings" else run
             for key in axis.path[axis.path[0] == "task_settings" :]:
                 value = value[key] if isinstance(value, dict) else getattr(value, key)
             values[axis.column] = format_value(value)
@@ -342,6 +359,11 @@ class Experiment:
             for grid_point in self.grid_points_of("train").values()
             for seed in self.seeds
         ]
+
+
+def _own_task(run: RunSettings) -> AbstractTask:
+    """The task with the settings of the run, which the stages of a curriculum replace."""
+    return TaskFactory.create_task(run.task, run.task_settings, strict=True)
 
 
 def _find_grid_problems(grid: Any) -> list[Any]:

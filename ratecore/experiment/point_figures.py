@@ -55,7 +55,7 @@ def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Fi
     runs = [Run.at(experiment, grid_point, seed) for seed in experiment.seeds]
     settings, title = grid_point.settings, grid_point.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
-    made = {"loss_curves": figures.loss_curves(curves, settings.training.loss_threshold, title)}
+    made = {"loss_curves": figures.loss_curves(curves, settings.training.last.loss_threshold, title)}
     scored = [run for run in runs if run.evaluation.is_file()]
     task = settings.create_task()
     pooled: dict[str, list[Any]] = {}

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from ratecore.rate.adam import BETAS, EPS, corrections
+from ratecore.rate.constraints import Constraints
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take
 from ratecore.rate.losses import chosen_loss
-from ratecore.rate.network import RateNetwork, activation_function, readout_signs
-from ratecore.rate.parameters import share_of_span
+from ratecore.rate.network import RateNetwork, activation_function
+from ratecore.rate.optimizers import Optimizer, is_plain
+from ratecore.rate.parameters import rectified, share_of_span
+from ratecore.rate.penalties import add_weight_slopes, rate_slope
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
 
@@ -35,16 +40,23 @@ class FusedUpdates:
 
     Args:
         net: the network, updated in place.
-        training: learning rate and loss.
+        training: optimizer, loss and penalties.
+        distances: of the units (N, N), unitless, where they cost something.
+
+    Attributes:
+        learning_rate: of the next update, unitless.
 
     Raises:
         ValueError: an array of the network has a wrong shape, dtype or device, or the loss cannot be compiled.
     """
 
-    def __init__(self, net: RateNetwork, training: TrainingSettings):
+    def __init__(
+        self, net: RateNetwork, training: TrainingSettings, distances: Float[torch.Tensor, "N N"] | None = None
+    ):
         from ratecore.rate.dynamics import kernels, lanes, live, loss_kernels, training_kernels
 
         self.net, self.training, self._lanes, self._of_live = net, training, lanes, live
+        self.learning_rate, self._penalties = training.learning_rate, training.penalties
         # Any, since the fields of several tuples are passed one after another, which type checkers cannot follow.
         self._kernels: Any = training_kernels
         self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
@@ -71,8 +83,8 @@ class FusedUpdates:
         also_trained = {"w_in": (N, net.w_in.shape[1]), "x0_mean": (N,)}
         shapes |= {name: shape for name, shape in also_trained.items() if name in self._p}
         self._g = {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}
-        self._masks = {name: mask.numpy() for name, mask in net.gradient_masks().items()}
-        self._readout_signs = signs.numpy() if (signs := readout_signs(net)) is not None else None
+        self._constraints = Constraints([net], is_plain(training))
+        self._tensors = {name: torch.from_numpy(p) for name, p in self._p.items()}
         self._all_ones = np.empty((0, 0), self._dtype), np.empty((0, 0, 0), self._dtype)  # where no weight is given
         self._g_W = torch.from_numpy(self._g["W"])
         self._w_in = np.ascontiguousarray(self._a["w_in"])
@@ -81,6 +93,13 @@ class FusedUpdates:
         self._W, self._W_t = np.empty_like(self._a["w"]), np.empty_like(self._a["w"])
         self._dense = training_kernels.Dense(self._W, self._W_t, self._w_in_t)
         self._sums = lanes.Gradients(self._g["alpha"], self._g["w_out"], self._g["b_out"])
+        self._distances = None if distances is None else distances.to(self._g_W.dtype)
+        self._free = kernels.RateSlopes(self._dtype(0), self._dtype(0), 0)
+        none = np.empty(0, self._dtype)
+        self._all_free = kernels.RateSlopes(none, none, np.empty(0, np.int64))
+        self._optimizer = None
+        if not is_plain(training):
+            self._optimizer = Optimizer({name: getattr(net, name) for name in names}, training, net.apply_dale)
         self.reload()
 
     def _check_network(self) -> None:
@@ -173,6 +192,7 @@ class FusedUpdates:
         weight: ArrayLike | None = None,
         *,
         finite: bool = True,
+        steps: Sequence[int] | None = None,
     ) -> float:
         """Take one step on a batch of trials.
 
@@ -183,6 +203,7 @@ class FusedUpdates:
             noise: (B, T-1, N), unitless.
             weight: in the shape of z, at least 0, unitless; all 1 when None.
             finite: whether they are checked for NaN and infinity.
+            steps: length of each trial, for penalties on rates; T when None.
 
         Returns:
             the mean loss of the trials before the step, unitless.
@@ -213,30 +234,60 @@ class FusedUpdates:
         L = self._of_live.LANES
         units = self._units(alpha, self._a["w_out"], self._a["b_out"], self._phi)
         common = units, self._kernels.Objective(self._loss, dtype(1 / B))
+        rates = self._rates(B, T, steps) if self._penalties.of_rates else None
         loss = 0.0
         for first in range(0, B, L):
             k = slice(first, first + L)
-            group = u[k], z[k], None if weight is None else weight[k], x0[k], noise[k]
+            group = u[k], z[k], None if weight is None else weight[k], x0[k], noise[k], rates and rates[k]
             pays = len(group[0]) >= LANES_PAY
             loss += (self._side_by_side if pays else self._one_by_one)(common, *group)
-        self._adam(share, alpha)
+        if self._penalties.of_weights:
+            add_weight_slopes(torch.from_numpy(self._W), self._g_W, self._penalties, self._distances)
+        self._take_step(share, alpha)
         mean: float = loss / B
         return mean
 
+    def _rates(self, B: int, T: int, steps: Sequence[int] | None) -> list[tuple[Any, ...]]:
+        """The slopes of the penalties on the rates of each trial, as `RateSlopes`."""
+        lengths = [T] * B if steps is None else [int(n) for n in steps]
+        slopes = [rate_slope(self._penalties, self.net.N, max(n - 1, 1)) for n in lengths]
+        return [(self._dtype(s.mean / B), self._dtype(s.square / B), n) for s, n in zip(slopes, lengths, strict=True)]
+
     def _one_by_one(
-        self, common: tuple[Any, Any], u: _Array, z: _Array, weight: _Array | None, x0: _Array, noise: _Array
+        self,
+        common: tuple[Any, Any],
+        u: _Array,
+        z: _Array,
+        weight: _Array | None,
+        x0: _Array,
+        noise: _Array,
+        rates: list[tuple[Any, ...]] | None,
     ) -> float:
         (units, objective), b, loss = common, self._buffer("single", u.shape[2]), 0.0
         for k in range(len(u)):
             b["x"][0] = x0[k]
             trial = u[k], z[k], self._all_ones[0] if weight is None else weight[k], noise[k]  # as in Trial
-            loss += self._kernels.trial_gradients(*self._dense, *units, *objective, *trial, *b["space"], *self._sums)
+            slopes = self._free if rates is None else rates[k]
+            loss += self._kernels.trial_gradients(
+                *self._dense, *units, *objective, *trial, *slopes, *b["space"], *self._sums
+            )
             self._products(b, u[k : k + 1], x0[k : k + 1], alpha=units.alpha)
         return loss
 
     def _side_by_side(
-        self, common: tuple[Any, Any], u: _Array, z: _Array, weight: _Array | None, x0: _Array, noise: _Array
+        self,
+        common: tuple[Any, Any],
+        u: _Array,
+        z: _Array,
+        weight: _Array | None,
+        x0: _Array,
+        noise: _Array,
+        rates: list[tuple[Any, ...]] | None,
     ) -> float:
+        slopes = self._all_free
+        if rates is not None:
+            mean, square, steps = (np.array(v) for v in zip(*rates, strict=True))
+            slopes = type(slopes)(mean, square, steps.astype(np.int64))
         b = self._buffer("lanes", u.shape[2])
         live, live_t = self._live
         loss: float = self._kernels.gradients_side_by_side(
@@ -247,6 +298,7 @@ class FusedUpdates:
             self._lanes.Trials(u, x0, noise),
             z,
             self._all_ones[1] if weight is None else weight,
+            slopes,
             b["o"],
             b["go"],
             b["kept"],
@@ -291,30 +343,44 @@ class FusedUpdates:
             return np.zeros(self.net.N, self._dtype)
         return share_of_span(self._a["taus_gaus"].reshape(-1))
 
-    def _adam(self, share: _Array, alpha: _Array) -> None:
-        self._step += 1
-        with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
-            numbers = *corrections(self.training.learning_rate, self._step), *BETAS, EPS
-            constants = [self._dtype(number) for number in numbers]
-        gradients = {name: self._g[name] for name in self._p if name not in ("w", "taus_gaus")}
+    def _take_step(self, share: _Array, alpha: _Array) -> None:
+        gradients = {name: self._g[name].reshape(-1) for name in self._p if name not in ("w", "taus_gaus")}
         if "taus_gaus" in self._p:
             # dL/dtau = -alpha^2 dL/dalpha, dtau/dtaus_gaus = span share (1 - share)
             gradients["taus_gaus"] = -self._g["alpha"] * alpha * alpha * self._span * share * (1 - share)
-        for name, g in gradients.items():
-            if name in self._masks:
-                g = (g.reshape(self._p[name].shape) * self._masks[name]).astype(g.dtype, copy=False)
-            p, m, v = self._flat[name]
-            self._kernels.adam(p, g.reshape(-1), m, v, *constants)
-        if self._readout_signs is not None and "w_out" in self._p:
-            self._p["w_out"][self._p["w_out"] * self._readout_signs < 0] = 0
+        every = dict(gradients, **({"w": self._g["W"]} if "w" in self._p else {}))
+        slopes = {name: torch.from_numpy(g).reshape(self._p[name].shape) for name, g in every.items()}
+        self._constraints.before(slopes, self._tensors)
+        if self._optimizer is None:
+            self._adam(gradients)
+            self._constraints.after(self._tensors)
+        else:
+            self._general_step(self._optimizer, slopes)
+        np.copyto(self._W_t, self._W.T)
         if "w_in" in self._p:
             np.copyto(self._w_in_t, self._w_in.T)
-        if "w" in self._p:
-            self._adam_of_weights(constants)
 
-    def _adam_of_weights(self, constants: list[Any]) -> None:
-        if "w" in self._masks:
-            self._g["W"] *= self._masks["w"]
+    def _general_step(self, optimizer: Optimizer, slopes: dict[str, torch.Tensor]) -> None:
+        """A step of any optimizer, from the gradient of W to the new w and W."""
+        w, scale = torch.from_numpy(self._a["w"]), torch.from_numpy(self._scale)
+        if "w" in slopes:
+            slopes["w"].mul_(scale)
+            if self.net.apply_dale:
+                slopes["w"].masked_fill_(w <= 0, 0)
+        optimizer.step(slopes, self.learning_rate)
+        self._constraints.after(self._tensors)
+        torch.mul(rectified(w) if self.net.apply_dale else w, scale, out=torch.from_numpy(self._W))
+
+    def _adam(self, gradients: dict[str, _Array]) -> None:
+        self._step += 1
+        with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
+            numbers = *corrections(self.learning_rate, self._step), *BETAS, EPS
+            constants = [self._dtype(number) for number in numbers]
+        for name, g in gradients.items():
+            p, m, v = self._flat[name]
+            self._kernels.adam(p, g, m, v, *constants)
+        if "w" not in self._p:
+            return
         self._kernels.adam_of_weights(
             self._p["w"],
             self._g["W"],
@@ -325,14 +391,15 @@ class FusedUpdates:
             *constants,
             self._W,
         )
-        np.copyto(self._W_t, self._W.T)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return Adam's state.
+        """Return the optimizer's state.
 
         Returns:
             the state as torch lays it out; its tensors are copies.
         """
+        if self._optimizer is not None:
+            return self._optimizer.state_dict()
         state = {
             i: {
                 "step": torch.tensor(float(self._step)),
@@ -364,6 +431,9 @@ class FusedUpdates:
         Args:
             state: as from `state_dict`.
         """
+        if self._optimizer is not None:
+            self._optimizer.load_state_dict(state)
+            return self.reload()
         for i, name in enumerate(self._p):
             if i in state["state"]:
                 entry = state["state"][i]

@@ -178,8 +178,11 @@ class RateNetwork(Lesions, nn.Module):
             else:
                 self.register_buffer(name, value)
 
-    def gradient_masks(self) -> dict[str, torch.Tensor]:
+    def gradient_masks(self, connections: bool = False) -> dict[str, torch.Tensor]:
         """What gradients are multiplied by, see `ratecore.rate.structure.gradient_masks`.
+
+        Args:
+            connections: whether that of `w` is also 0 for connections that there never are.
 
         Returns:
             by the name of the parameter, of a shape that broadcasts to its own, unitless.
@@ -187,10 +190,11 @@ class RateNetwork(Lesions, nn.Module):
         Source:
             docs/model.md 3.2.
         """
-        return {
-            name: torch.as_tensor(mask, dtype=self.w.dtype, device=self.w.device)
-            for name, mask in gradient_masks(self.settings, self.inh.cpu().numpy()).items()
-        }
+        found = gradient_masks(self.settings, self.inh.cpu().numpy())
+        masks = {name: torch.as_tensor(mask).to(self.w) for name, mask in found.items()}
+        if connections and self.conn_m is not None:
+            masks["w"] = masks["w"] * self.conn_m if "w" in masks else self.conn_m
+        return masks
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what `state_dict` holds besides arrays.
@@ -455,21 +459,3 @@ def is_standard(net: nn.Module) -> bool:
         True for `RateNetwork` and for subclasses of ratecore that compute the same.
     """
     return bool(vars(type(net)).get("_standard", False))
-
-
-def readout_signs(net: nn.Module) -> Float[torch.Tensor, " N"] | None:
-    """The signs that Dale's law gives the weights of the readout.
-
-    Args:
-        net: the network.
-
-    Returns:
-        +1 for excitatory and -1 for inhibitory units (N,), unitless; None where the law does not hold for the readout.
-
-    Source:
-        docs/model.md 3.2.
-    """
-    if isinstance(net, RateNetwork) and net.settings.readout_dale:
-        signs: torch.Tensor = net.m.diagonal()
-        return signs
-    return None

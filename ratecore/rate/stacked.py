@@ -13,11 +13,13 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ratecore.rate.adam import adam_step, corrections
+from ratecore.rate.constraints import Constraints
 from ratecore.rate.dynamics import outputs_of_all_steps, stacked_step, torch_engine
 from ratecore.rate.losses import TaskLoss, chosen_loss, trial_losses
-from ratecore.rate.network import RateNetwork, is_standard, readout_signs
+from ratecore.rate.network import RateNetwork, is_standard
+from ratecore.rate.optimizers import Optimizer, is_plain
 from ratecore.rate.parameters import effective_weights, time_constants
+from ratecore.rate.penalties import rate_penalty, weight_penalty
 from ratecore.rate.updates import TorchUpdates
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, Dimension, tensor_of
@@ -62,9 +64,7 @@ class StackedNetworks:
         self.nets, self.settings, self.n_out = list(nets), nets[0].settings, nets[0].n_out
         self.device = torch.device(device)
 
-        def stack(arrays: Iterable[torch.Tensor]) -> torch.Tensor:
-            return torch.stack([array.detach() for array in arrays]).to(self.device)
-
+        stack = self._stack
         # w (K, N, N), w_out (K, n_out, N), b_out (K, n_out) and, with two taus, taus_gaus (K, N, 1)
         self.parameters: dict[str, torch.Tensor] = {
             name: stack(getattr(net, name) for net in nets).requires_grad_() for name in trained_names(nets[0])
@@ -74,12 +74,11 @@ class StackedNetworks:
         self._fixed = {name: stack(getattr(net, name) for net in nets) for name in sorted(fixed)}
         if "w_in" not in self.parameters:
             self._fixed["w_in_t"] = stack(net.w_in.mT for net in nets)
-        own = [net.gradient_masks() for net in nets]
-        self._masks = {name: stack(masks[name] for masks in own) for name in own[0]}
-        signs = [sign for net in nets if (sign := readout_signs(net)) is not None]
-        self._readout_signs = stack(signs) if signs else None
         # m is diagonal: it signs the columns. Where all connections are allowed, signs (K, 1, N) are enough.
         self._scale = stack(net.connection_signs() for net in nets)
+
+    def _stack(self, arrays: Iterable[torch.Tensor]) -> torch.Tensor:
+        return torch.stack([array.detach() for array in arrays]).to(self.device)
 
     @property
     def _w_in_t(self) -> torch.Tensor:
@@ -89,28 +88,6 @@ class StackedNetworks:
     def _array(self, name: str) -> torch.Tensor:
         """A stacked array, trained or not."""
         return self.parameters[name] if name in self.parameters else self._fixed[name]
-
-    def mask_gradients(self, gradients: Iterable[torch.Tensor]) -> list[torch.Tensor]:
-        """Set the gradients of what is not trained to 0.
-
-        Args:
-            gradients: of `parameters`, in their order and shapes.
-
-        Returns:
-            the same with 0 where a part of a parameter is not trained.
-
-        Source:
-            docs/model.md 3.2.
-        """
-        pairs = zip(self.parameters, gradients, strict=True)
-        return [g * self._masks[name] if name in self._masks else g for name, g in pairs]
-
-    @torch.no_grad()
-    def project(self) -> None:
-        """Set weights of the readout that have come to violate Dale's law to 0, where it holds for the readout."""
-        if self._readout_signs is not None and "w_out" in self.parameters:
-            w_out = self.parameters["w_out"]
-            w_out.masked_fill_(w_out * self._readout_signs[:, None] < 0, 0)
 
     def __len__(self) -> int:
         return len(self.nets)
@@ -222,10 +199,8 @@ class StackedNetworks:
         """
         self.nets = [self.nets[k] for k in networks]
         self.parameters = {name: p.detach()[networks].requires_grad_() for name, p in self.parameters.items()}
-        self._fixed, self._masks = ({k: t[networks] for k, t in d.items()} for d in (self._fixed, self._masks))
+        self._fixed = {name: array[networks] for name, array in self._fixed.items()}
         self._scale = self._scale[networks]
-        if self._readout_signs is not None:
-            self._readout_signs = self._readout_signs[networks]
 
     def write_back(self, networks: list[int] | None = None) -> None:
         """Write the stacked parameters into the networks themselves.
@@ -241,17 +216,21 @@ class StackedNetworks:
 
 
 class BlockUpdates:
-    """Updates of all networks of a stack at once, by autograd and Adam (docs/model.md 3).
+    """Updates of all networks of a stack at once, by autograd (docs/model.md 3).
 
-    Adam is written out over the stacked arrays, since each network has a count of steps of its own: one that goes on
+    The optimizer works on the stacked arrays, since each network has a count of steps of its own: one that goes on
     from a checkpoint has taken others than its neighbours.
 
     Args:
         networks: the stack.
         training: settings that all networks share.
-        optimizers: Adam's state_dict of each network, empty for a new one; all are new when None.
+        optimizers: state_dict of each network's optimizer, empty for a new one; all are new when None.
         compile_step: whether `torch.compile` compiles a time step. Off, since compiling takes seconds to minutes.
         own_loss: the task's loss, for `training.loss_fn: task`.
+        distances: of the units (K, N, N), unitless, where they cost something.
+
+    Attributes:
+        learning_rate: of the next update, unitless; a number, or one for each network.
 
     Raises:
         ValueError: the task's loss is missing, or a single output cannot have the loss.
@@ -264,19 +243,18 @@ class BlockUpdates:
         optimizers: Sequence[Mapping[str, Any]] | None = None,
         compile_step: bool = False,
         own_loss: TaskLoss | None = None,
+        distances: Float[torch.Tensor, "K N N"] | None = None,
     ) -> None:
         self.networks, self.training, self._own_loss = networks, training, own_loss
+        self.learning_rate: float | list[float] = training.learning_rate
+        self._distances = None if distances is None else distances.to(networks._array("w"))
         self._loss = chosen_loss(training.loss_fn, networks.n_out, own_loss)
         step = stacked_step(networks.settings.activation)
         self._step = torch.compile(step) if compile_step else step
-        self._m, self._v = ({name: torch.zeros_like(p) for name, p in networks.parameters.items()} for _ in range(2))
-        # In float64: 1 - 0.999 has lost four digits in float32.
-        self._steps = torch.zeros(len(networks), dtype=torch.float64, device=networks.device)
-        for k, (net, state) in enumerate(zip(networks.nets, optimizers or [{}] * len(networks), strict=True)):
-            for i, name in enumerate(trained_names(net)):
-                if entry := state.get("state", {}).get(i):
-                    self._steps[k] = float(entry["step"])
-                    self._m[name][k], self._v[name][k] = entry["exp_avg"], entry["exp_avg_sq"]
+        self._constraints = Constraints(networks.nets, is_plain(training), networks._stack)
+        self._optimizer = Optimizer(networks.parameters, training, networks.settings.apply_dale, len(networks))
+        for k, state in enumerate(optimizers or [{}] * len(networks)):
+            self._optimizer.load_state_dict(state, k)
 
     def update(
         self,
@@ -286,6 +264,7 @@ class BlockUpdates:
         noise: ArrayLike | torch.Tensor,
         counts: list[int] | None = None,
         weight: ArrayLike | torch.Tensor | None = None,
+        steps: Sequence[Sequence[int]] | None = None,
     ) -> list[float]:
         """Take one step of every network, each on its own batch of trials.
 
@@ -296,6 +275,7 @@ class BlockUpdates:
             noise: (K, B, T-1, N), unitless.
             counts: number of trials of each network; those after them only fill up and change nothing. B when None.
             weight: of each step in the loss, at least 0, in the shape of z, unitless; all 1 when None.
+            steps: lengths of the trials of each network, for penalties on rates; T when None.
 
         Returns:
             K losses, each the mean over the network's trials, unitless. Only reading them waits for the device.
@@ -313,25 +293,38 @@ class BlockUpdates:
         weight = None if weight is None else self.networks._tensor("weight", weight, *shape)
         if counts is not None and (len(counts) != len(u) or not all(0 < n <= u.shape[1] for n in counts)):
             raise ValueError(f"counts = {counts}; it must be {len(u)} numbers from 1 to {u.shape[1]}")
-        parameters = list(self.networks.parameters.values())
+        parameters = self.networks.parameters
         with torch.enable_grad():
-            _, _, o = self.networks.run(u, x0, noise, step=self._step)
+            _, r, o = self.networks.run(u, x0, noise, step=self._step)
             losses = trial_losses(o, z, self._loss, weight, self.networks.n_out)
             losses = losses.mean(1) if counts is None else _means(losses, counts)
+            total = losses + self._penalty(r, counts, steps)
             # No network's loss depends on another's parameters, so the gradient of the sum is that of each.
-            gradients = torch.autograd.grad(losses.sum(), parameters)
-        self._adam(self.networks.mask_gradients(gradients))
-        self.networks.project()
+            gradients = dict(zip(parameters, torch.autograd.grad(total.sum(), list(parameters.values())), strict=True))
+        rates: Any = self.learning_rate
+        if isinstance(rates, list):
+            rates = torch.tensor(rates, dtype=torch.float64, device=self.networks.device)
+        self._constraints.before(gradients, parameters)
+        self._optimizer.step(gradients, rates)
+        self._constraints.after(parameters)
         values: list[float] = losses.tolist()
         return values
 
-    @torch.no_grad()
-    def _adam(self, gradients: Iterable[torch.Tensor]) -> None:
-        self._steps = self._steps + 1
-        constants = corrections(self.training.learning_rate, self._steps)
-        for (name, p), g in zip(self.networks.parameters.items(), gradients, strict=True):
-            rate, root = (c.to(p.dtype).reshape(-1, *[1] * (p.ndim - 1)) for c in constants)
-            adam_step(p, g, self._m[name], self._v[name], rate, root)
+    def _penalty(
+        self, r: torch.Tensor, counts: list[int] | None, steps: Sequence[Sequence[int]] | None
+    ) -> torch.Tensor | float:
+        """The penalties of each network (K,)."""
+        penalties, value = self.training.penalties, torch.zeros((), dtype=r.dtype, device=r.device)
+        if penalties.of_rates:
+            lengths = None
+            if steps is not None:
+                rows = [[*own, *[r.shape[2]] * (r.shape[1] - len(own))] for own in steps]  # those that only fill up
+                lengths = torch.tensor(rows, device=r.device)
+            of_trials = rate_penalty(r, penalties, lengths)
+            value = of_trials.mean(1) if counts is None else _means(of_trials, counts)
+        if penalties.of_weights:
+            value = value + weight_penalty(self.networks.effective_weights(), penalties, self._distances)
+        return value
 
     def keep(self, networks: list[int]) -> None:
         """Keep some networks; the others leave.
@@ -340,11 +333,13 @@ class BlockUpdates:
             networks: positions in the stack, in their new order.
         """
         self.networks.keep(networks)
-        self._steps = self._steps[networks]
-        self._m, self._v = ({name: t[networks] for name, t in d.items()} for d in (self._m, self._v))
+        self._optimizer.keep(networks, self.networks.parameters)
+        self._constraints.keep(networks)
+        if self._distances is not None:
+            self._distances = self._distances[networks]
 
     def state_dicts(self, networks: list[int] | None = None) -> list[dict[str, Any]]:
-        """Return Adam's state of some networks.
+        """Return the state of the optimizer of some networks.
 
         Args:
             networks: positions in the stack; all when None.
@@ -353,19 +348,11 @@ class BlockUpdates:
             a state for each, as from `TorchUpdates.state_dict`, on the CPU.
         """
         networks = list(range(len(self.networks))) if networks is None else networks
-        steps = self._steps[networks].float().cpu()
-        m, v = ({name: t[networks].cpu() for name, t in d.items()} for d in (self._m, self._v))
-        states = []
-        for row, k in enumerate(networks):
-            net = self.networks.nets[k]
-            state = TorchUpdates(net, self.training, self._own_loss).state_dict()
-            if steps[row]:
-                # Copies, so that one network's state does not hold the memory of all.
-                state["state"] = {
-                    i: {"step": steps[row].clone(), "exp_avg": m[name][row].clone(), "exp_avg_sq": v[name][row].clone()}
-                    for i, name in enumerate(trained_names(net))
-                }
-            states.append(state)
+        states = [self._optimizer.state_dict(k) for k in networks]
+        if is_plain(self.training):  # as torch's Adam has it, so that single networks can go on from there
+            for k, state in zip(networks, states, strict=True):
+                torchs = TorchUpdates(self.networks.nets[k], self.training, self._own_loss).state_dict()
+                state["param_groups"] = torchs["param_groups"]
         return states
 
 

@@ -27,6 +27,7 @@ from ratecore.tasks.files import load_task_file, registered_by, task_code
 from ratecore.tasks.losses import why_not
 from ratecore.tasks.randomness import same_folder, working_folder
 
+LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
 AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
 
 
@@ -62,6 +63,7 @@ class RunSettings(Settings):
         self._check_task()
         net = self.network
         self.spiking.stimulation.check_units(net.N, net.som_N)
+        self._check_kept_weights()
         try:
             hashes_of_files(net)
         except SettingsError as error:
@@ -89,6 +91,26 @@ class RunSettings(Settings):
         for key in ("input_units", "output_units"):
             if not units_in(getattr(net, key), net, inh).any():
                 raise SettingsError([(("network", key), f" = {list(getattr(net, key))}: it is no unit {drawn}")])
+    def _check_kept_weights(self) -> None:
+        """Check that the file of the weights kept during training does not become too large."""
+        every = self.training.keep_weights
+        most = max(LARGEST_WEIGHTS // (4 * self.network.N**2) - 2, 1)
+        if every is not None and self.training.most_trials // every > most:
+            least = -(-self.training.most_trials // most)
+            allowed = f" = {every}: with N = {self.network.N} it must be at least {least:,}, so that the file of the "
+            raise SettingsError([(("training", "keep_weights"), f"{allowed}weights has at most 512 MiB")])
+
+    def in_stage(self, stage: int) -> RunSettings:
+        """The run as if one stage of its curriculum were all of its training.
+
+        Args:
+            stage: number of the stage, from 0.
+
+        Returns:
+            these settings, without stages.
+        """
+        training, task = self.training.in_stage(stage), self.create_task(stage)
+        return self.model_copy(update={"training": training, "task_settings": task.settings})
 
     def _check_task(self) -> None:
         """Check that the task can be made; the error names the key that prevents it."""
@@ -97,6 +119,7 @@ class RunSettings(Settings):
             with same_folder():
                 task = self.create_task()
                 moved = working_folder() != folder
+                others = self._tasks_of_other_stages()
         except SettingsError:
             raise
         except ValueError as error:
@@ -104,12 +127,31 @@ class RunSettings(Settings):
                 raise SettingsError([(("task",), f": {self._not_registered() or error}")]) from None
             hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task, strict=True))
             hint = hint or for_another_kind(self.task_settings, TaskFactory.task_class(self.task).defaults)
-            raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error.__cause__
+            where = ("training", "stages", "task_settings") if self.training.stages else ("task_settings",)
+            raise SettingsError([(where, f": {error}{hint}")]) from error.__cause__
         if moved:
             raise other_folder(f"task '{task.name}': its __init__ changes")
         check_task(task, self.create_task)
-        if reason := why_not(task, self.training.loss_fn):
-            raise SettingsError([(("training", "loss_fn"), f" = {shown(self.training.loss_fn)}: {reason}")])
+        self._check_loss(task, self.training.last)
+        for stage, other in others:
+            check_task(other, partial(self.create_task, stage))
+            self._check_loss(other, self.training.in_stage(stage))
+            for what in ("n_inputs", "n_outputs"):
+                if (first := getattr(other, what)) != (last := getattr(task, what)):
+                    message = f": {what} is {first} in stage {stage + 1} and {last} in the last; it must be the same"
+                    raise SettingsError([(("training", "stages"), message)])
+
+    def _check_loss(self, task: AbstractTask, training: TrainingSettings) -> None:
+        if reason := why_not(task, training.loss_fn):
+            raise SettingsError([(("training", "loss_fn"), f" = {shown(training.loss_fn)}: {reason}")])
+
+    def _tasks_of_other_stages(self) -> list[tuple[int, AbstractTask]]:
+        """The tasks of all stages before the last, each of other settings once."""
+        found: dict[str, tuple[int, AbstractTask]] = {}
+        for stage in range(len(self.training.stages) - 1):
+            task = self.create_task(stage)
+            found.setdefault(json.dumps(task.settings, sort_keys=True), (stage, task))
+        return list(found.values())
 
     def _not_registered(self) -> str:
         """The message for an unknown task when there is a file that should have registered it."""
@@ -121,8 +163,12 @@ class RunSettings(Settings):
         line = f"TaskFactory.register_task({shown(self.task)}, <the class>)"
         return f"unknown task {shown(self.task)}; {file} registers no task: it must call {line} when it is imported"
 
-    def create_task(self) -> AbstractTask:
+    def create_task(self, stage: int = -1) -> AbstractTask:
         """Make the task of this run.
+
+        Args:
+            stage: number of a stage of the curriculum, from 0; the last one, which scores the network, when -1. Without
+                stages there is one task.
 
         Returns:
             The task.
@@ -132,7 +178,9 @@ class RunSettings(Settings):
         """
         if self.task_file:
             load_task_file(self.task_file)
-        return TaskFactory.create_task(self.task, self.task_settings, strict=True)
+        stages = self.training.stages
+        given = {**self.task_settings, **stages[stage].task_settings} if stages else self.task_settings
+        return TaskFactory.create_task(self.task, given, strict=True)
 
     def identity(self, *stages: str) -> str:
         """Hash of every setting that can change the numbers of some stages.
@@ -165,8 +213,10 @@ class RunSettings(Settings):
         if areas := self.network.areas:
             values["network"]["areas"] = list(areas.items())  # their order counts
         values["network"] |= hashes_of_files(self.network)
-        if "training" in values and values["training"]["min_trials"] is None:
-            del values["training"]["min_trials"]  # so that networks older than this setting keep their identity
+        if "training" in values:
+            values["training"] = self.training.identity_values()
+            for stage, own in enumerate(values["training"].get("stages", ())):
+                own["task_settings"] = self.create_task(stage).settings
         if code := task_code(type(task)):
             values["task_code"] = code
         return values

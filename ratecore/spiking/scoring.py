@@ -97,9 +97,9 @@ class Outcomes:
 class TrialsOfTask:
     """The LIF trials of one network on one task.
 
-    Trial k is drawn from the stream `lif_trial` of the seed: its type and stimulus, the initial membrane potentials, the
-    noise of the membranes, then that of the inputs, if the network has any. It is the same for every lambda, network and
-    set of parameters, so that these are compared on common random numbers.
+    Trial k is drawn from the stream `lif_trial` of the seed: its type and stimulus, the initial membrane potentials,
+    the noise of the membranes, then that of the inputs, if the network has any. It is the same for every lambda,
+    network and set of parameters, so that these are compared on common random numbers.
 
     Args:
         model: the network.
