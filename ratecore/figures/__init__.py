@@ -22,6 +22,7 @@ from ratecore.figures.spiking import (
     spiking_outputs,
     units,
 )
+from ratecore.figures.spectrum import eigenvalues_before_and_after, spectrum
 from ratecore.figures.style import COLORS, STEP_MS, STYLE, note, png
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "against_axes",
     "components",
     "conversion_figures",
+    "eigenvalues_before_and_after",
     "firing_rates",
     "grid_point_figures",
     "loss_curves",
@@ -41,6 +43,7 @@ __all__ = [
     "raster",
     "run_figures",
     "scaling",
+    "spectrum",
     "spiking_outputs",
     "tau_distribution",
     "taus_before_and_after",

@@ -19,7 +19,7 @@ from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.constraints import Constraints
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take
 from ratecore.rate.losses import chosen_loss
-from ratecore.rate.network import RateNetwork, activation_function
+from ratecore.rate.network import RateNetwork
 from ratecore.rate.optimizers import Optimizer, is_plain
 from ratecore.rate.parameters import rectified, share_of_span
 from ratecore.rate.penalties import add_weight_slopes, rate_slope
@@ -60,7 +60,7 @@ class FusedUpdates:
         # Any, since the fields of several tuples are passed one after another, which type checkers cannot follow.
         self._kernels: Any = training_kernels
         self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
-        self._phi = kernels.CODES[net.activation]
+        self._phi, self._slope_of_phi = kernels.CODES[net.activation], kernels.slope_of_phi
         self._loss = loss_kernels.LOSS_CODES[str(chosen_loss(training.loss_fn, net.n_out))]
         self._check_network()
         names = [name for name, p in net.named_parameters() if p.requires_grad]
@@ -321,17 +321,12 @@ class FusedUpdates:
             inputs[:, : len(u)] = u[:, :, :-1].transpose(2, 0, 1)
             self._g["w_in"] += a @ inputs.reshape(-1, u.shape[1])
         if "x0_mean" in self._p:
-            first = b["A"][:, 0, : len(u)].T if "A" in b else b["a"][:1]
-            self._g["x0_mean"] += self._gradient_of_first_state(first, x0, alpha)
-
-    def _gradient_of_first_state(self, a: _Array, x0: _Array, alpha: _Array) -> _Array:
-        """The gradient (N,) of x[0], summed over trials, from a[1] = alpha dL/dx[1] (B, N)."""
-        x = torch.from_numpy(x0).requires_grad_()
-        with torch.enable_grad():
-            r = activation_function(self.net.activation)(x)
-            (through_rates,) = torch.autograd.grad(r, x, torch.from_numpy(a @ self._W))
-        gradient: _Array = ((1 - alpha) / alpha * a + through_rates.numpy()).sum(0)
-        return gradient
+            lanes = "A" in b
+            first, r = (b["A"][:, 0, : len(u)].T, b["R"][:, 0, : len(u)].T) if lanes else (b["a"][:1], b["r"][:1])
+            x, r, slope = x0.reshape(-1), r.reshape(-1), np.empty(x0.size, self._dtype)
+            self._slope_of_phi(x, r, self._phi, slope)
+            through_rates = slope.reshape(x0.shape) * (first @ self._W)
+            self._g["x0_mean"] += ((1 - alpha) / alpha * first + through_rates).sum(0)
 
     @functools.cached_property
     def _live(self) -> list[LiveMatrix]:

@@ -71,7 +71,8 @@ def test_all_stages_and_nothing_twice(experiment):
         do(stage, runs, log)
     assert log.getvalue().count("is already done") == 9
     assert [len(run.record.events()) for run in runs] == lengths
-    assert set(point_figures(experiment, experiment.grid_points[0])) == {"loss_curves", "outputs", "taus", "weights"}
+    names = {"loss_curves", "outputs", "taus", "weights", "spectrum"}
+    assert set(point_figures(experiment, experiment.grid_points[0])) == names
     assert loss_curve(runs[0])[0] == [10, 20] and not loss_curve(runs[0])[2]
 
 

@@ -159,7 +159,7 @@ ROWS = (
         verb="scored",
         redraw="ratecore.experiment.stages.evaluate:redraw_run",
         point_figures=PointFigures(
-            "ratecore.experiment.point_figures:point_figures", ("loss_curves", "outputs", "taus", "weights")
+            "ratecore.experiment.point_figures:point_figures", ("loss_curves", "outputs", "taus", "weights", "spectrum")
         ),
         grid_figures=(GridFigure("accuracy", "accuracy", "accuracy on fresh trials", SHARE),),
     ),
