@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take
+from ratecore.rate.fused_optimizer import FusedOptimizer
 from ratecore.rate.losses import chosen_loss
 from ratecore.rate.network import RateNetwork
-from ratecore.rate.optimizers import Optimizer, is_plain
-from ratecore.rate.parameters import connection_signs, rectified, share_of_span
+from ratecore.rate.optimizers import is_plain
+from ratecore.rate.parameters import connection_signs, share_of_span
 from ratecore.rate.penalties import add_weight_slopes, rate_slope
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
@@ -52,12 +53,13 @@ class FusedUpdates:
     def __init__(
         self, net: RateNetwork, training: TrainingSettings, distances: Float[torch.Tensor, "N N"] | None = None
     ):
-        from ratecore.rate.dynamics import kernels, lanes, live, loss_kernels, training_kernels
+        from ratecore.rate.dynamics import kernels, lanes, live, loss_kernels, optimizer_kernels, training_kernels
 
         self.net, self.training, self._lanes, self._of_live = net, training, lanes, live
         self.learning_rate, self._penalties = training.learning_rate, training.penalties
         # Any, since the fields of several tuples are passed one after another, which type checkers cannot follow.
         self._kernels: Any = training_kernels
+        self._of_optimizer: Any = optimizer_kernels
         self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
         self._phi = kernels.CODES[net.activation]
         self._loss = loss_kernels.LOSS_CODES[str(chosen_loss(training.loss_fn, net.n_out))]
@@ -92,7 +94,7 @@ class FusedUpdates:
         self._all_free = kernels.RateSlopes(none, none, np.empty(0, np.int64))
         self._optimizer = None
         if not is_plain(training):
-            self._optimizer = Optimizer({name: getattr(net, name) for name in names}, training, net.apply_dale)
+            self._optimizer = FusedOptimizer({name: getattr(net, name) for name in names}, training, net.apply_dale)
         self.reload()
 
     def _check_network(self) -> None:
@@ -320,15 +322,12 @@ class FusedUpdates:
             self._general_step(self._optimizer, gradients)
         np.copyto(self._W_t, self._W.T)
 
-    def _general_step(self, optimizer: Optimizer, gradients: dict[str, _Array]) -> None:
+    def _general_step(self, optimizer: FusedOptimizer, gradients: dict[str, _Array]) -> None:
         """A step of any optimizer, from the gradient of W to the new w and W."""
-        w, scale = torch.from_numpy(self._p["w"]), torch.from_numpy(self._scale)
-        slopes = {name: torch.from_numpy(g).reshape(self._p[name].shape) for name, g in gradients.items()}
-        slopes["w"] = self._g_W.mul_(scale)
-        if self.net.apply_dale:
-            slopes["w"].masked_fill_(w <= 0, 0)
-        optimizer.step(slopes, self.learning_rate)
-        torch.mul(rectified(w) if self.net.apply_dale else w, scale, out=torch.from_numpy(self._W))
+        w, g_W, dale = self._p["w"], self._g["W"], self.net.apply_dale
+        self._of_optimizer.gradient_of_weights(w, g_W, self._scale, dale)
+        optimizer.take({**gradients, "w": g_W.reshape(-1)}, self.learning_rate)
+        self._of_optimizer.effective(w, self._scale, dale, self._W)
 
     def _adam(self, gradients: dict[str, _Array]) -> None:
         self._step += 1
