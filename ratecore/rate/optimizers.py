@@ -33,7 +33,7 @@ def scheduled_rate(training: TrainingSettings, trial: int) -> float:
         learning rate, unitless.
 
     Source:
-        docs/model.md 3.2, equation 6b.
+        docs/model.md 3.2.
     """
     share, factor = trial / training.schedule_trials, training.schedule_factor
     if training.schedule == "step":

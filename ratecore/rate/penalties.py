@@ -74,7 +74,7 @@ def add_weight_slopes(
         d: distances of the units, the shape of `W`, unitless; None where they cost nothing.
 
     Source:
-        docs/model.md 3.4, equation 6c, differentiated.
+        docs/model.md 3.4, differentiated.
     """
     N = W.shape[-1]
     pairs = N * N
@@ -102,7 +102,7 @@ def weight_penalty(
         a scalar, or (K,), unitless.
 
     Source:
-        docs/model.md 3.4, equation 6c.
+        docs/model.md 3.4.
     """
     size, value = W.abs(), W.new_zeros(W.shape[:-2])
     if penalties.weight_l1:
@@ -130,7 +130,7 @@ def rate_penalty(
         a number for each trial, unitless.
 
     Source:
-        docs/model.md 3.4, equation 6c.
+        docs/model.md 3.4.
     """
     of_step = penalties.rate_mean * r[..., 1:, :].mean(-1) + penalties.rate_square * r[..., 1:, :].square().mean(-1)
     if steps is None:
@@ -151,6 +151,6 @@ def rate_slope(penalties: PenaltySettings, N: int, steps: float) -> RateSlope:
         the slope for every r, unitless.
 
     Source:
-        docs/model.md 3.4, equation 6c, differentiated.
+        docs/model.md 3.4, differentiated.
     """
     return RateSlope(penalties.rate_mean / (N * steps), 2 * penalties.rate_square / (N * steps))
