@@ -19,7 +19,7 @@ class FusedOptimizer(Optimizer):
     """An optimizer of one network on the CPU.
 
     Args:
-        parameters: as of `Optimizer`; contiguous, of one precision.
+        parameters: as of `Optimizer`, any shape, contiguous and of one precision, unitless.
         training: settings of the optimizer.
         dale: whether Dale's law holds.
     """
@@ -38,7 +38,7 @@ class FusedOptimizer(Optimizer):
         """Take one step in place, as `step`.
 
         Args:
-            gradients: of every parameter by name, flat, unitless.
+            gradients: of every parameter by name, flat (n,), unitless.
             rate: learning rate, unitless.
 
         Source:

@@ -36,15 +36,12 @@ class FusedUpdates:
     """Updates of an `FR_RNN_dale` on the CPU: no graph, no allocation and a handful of calls a trial.
 
     The network's own parameters are updated in place. They must not be changed by others between two updates, except
-    that `reload` is called afterwards.
+    that `reload` is called afterwards. `learning_rate` is that of the next update.
 
     Args:
         net: the network, updated in place.
         training: optimizer, loss and penalties.
         distances: of the units (N, N), unitless, where they cost something.
-
-    Attributes:
-        learning_rate: of the next update, unitless.
 
     Raises:
         ValueError: an array of the network has a wrong shape, dtype or device, or the loss cannot be compiled.

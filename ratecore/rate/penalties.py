@@ -56,7 +56,8 @@ def distances(places: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N N"]:
     Source:
         docs/model.md 3.4.
     """
-    return np.sqrt(np.square(places[:, None] - places[None]).sum(-1))
+    d: np.ndarray = np.sqrt(np.square(places[:, None] - places[None]).sum(-1))
+    return d
 
 
 def add_weight_slopes(
@@ -124,10 +125,10 @@ def rate_penalty(
     Args:
         r: rates (T, N), with leading dimensions; unitless.
         penalties: their factors.
-        steps: length of each trial, in steps; T when None.
+        steps: length of each trial, in the shape of the leading dimensions, steps; T when None.
 
     Returns:
-        a number for each trial, unitless.
+        a number for each trial, in the shape of the leading dimensions, unitless.
 
     Source:
         docs/model.md 3.4.
@@ -145,7 +146,7 @@ def rate_slope(penalties: PenaltySettings, N: int, steps: float) -> RateSlope:
     Args:
         penalties: their factors.
         N: number of units.
-        steps: whose rates count: all of the trial but the first.
+        steps: number of steps whose rates count, all of the trial but the first; steps.
 
     Returns:
         the slope for every r, unitless.

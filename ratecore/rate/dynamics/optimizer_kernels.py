@@ -110,9 +110,9 @@ def sgd(
         p: parameters (n,), unitless, changed in place.
         g: gradient (n,), unitless.
         buffer: sum of past gradients (n,), unitless, changed in place.
-        least: as in `adam_with_decay`.
-        share: as in `adam_with_decay`.
-        coupled: as in `adam_with_decay`.
+        least: as in `adam_with_decay`, unitless.
+        share: as in `adam_with_decay`, unitless.
+        coupled: as in `adam_with_decay`, unitless.
         momentum: share of the past gradients, per step.
         rate: learning rate, unitless.
 
@@ -146,8 +146,8 @@ def exponentiated(
         dale: whether Dale's law holds, so that weights below 0 are silent.
         revive: whether absent and silent weights get the smallest size.
         smallest: size of a live weight, unitless.
-        share: as in `adam_with_decay`.
-        coupled: as in `adam_with_decay`.
+        share: as in `adam_with_decay`, unitless.
+        coupled: as in `adam_with_decay`, unitless.
         rate: learning rate, unitless.
 
     Source:
