@@ -116,10 +116,10 @@ def batch_of(engine):
     return _one(engine)
 
 
-def updated(engine, net, trials, loss_fn, row):
+def updated(engine, net, trials, loss_fn, row, **training):
     """The network after one update by an engine, its mean loss, and the gradients by name."""
     net = copy.deepcopy(net)
-    trials, training = [v.to(net.w.dtype) for v in trials], TrainingSettings(loss_fn=loss_fn)
+    trials, training = [v.to(net.w.dtype) for v in trials], TrainingSettings(loss_fn=loss_fn, **training)
     if engine == "stacked":
         other = network(row, net.w.dtype, 2, net.n_out)
         updates = BlockUpdates(StackedNetworks([other, net]), training)
@@ -132,7 +132,8 @@ def updated(engine, net, trials, loss_fn, row):
         state = updates.state_dict()["state"]
     # After one step of Adam the first moment is a tenth of the gradient.
     names = [name for name, p in net.named_parameters() if p.requires_grad]
-    return net, value, {name: state[k]["exp_avg"].double().numpy() * 10 for k, name in enumerate(names)}
+    moments = {name: state[k].get("exp_avg") for k, name in enumerate(names)}
+    return net, value, {name: m.double().numpy() * 10 for name, m in moments.items() if m is not None}
 
 
 def check(engine, row, dtype, bound, loss_fn="l2", n_out=1, most=14):

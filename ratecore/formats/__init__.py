@@ -28,7 +28,9 @@ from ratecore.formats.pth import (
     training_params,
 )
 from ratecore.formats.reading import NetworkFile, load_network, load_task, read_network
+from ratecore.formats.starting import start_of
 from ratecore.formats.task_settings import SavedTask
+from ratecore.formats.weights import load_weights
 from ratecore.settings.run import RunSettings
 
 __all__ = [
@@ -49,12 +51,14 @@ __all__ = [
     "load_pth",
     "load_scores",
     "load_task",
+    "load_weights",
     "pth_bytes",
     "read_network",
     "result_from_checkpoint",
     "result_from_pth",
     "save_pth",
     "sha256_without_additions",
+    "start_of",
     "training_params",
 ]
 

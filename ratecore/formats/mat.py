@@ -21,6 +21,7 @@ from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length
 from ratecore.formats.matlab_writing import with_variables
 from ratecore.formats.task_settings import task_variables
 from ratecore.rate import network
+from ratecore.rate.penalties import positions
 from ratecore.rate.results import Scores, TrainingResult
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic
@@ -77,6 +78,8 @@ def packed_mat(
     import scipy.io
 
     content = _trained(result) | _evaluated(scores) | _described(settings, task)
+    if settings.training.penalties.distance:
+        content["positions"] = positions(settings.seed, settings.network.N)
     content |= {"x0": x0, "r0": r0, **{key: value for key, value in example.items() if key != "label"}}
     content["label"] = _as_matlab(example["label"])
     content, buffer = {name: content[name] for name in _ORDER.split() if name in content}, io.BytesIO()
@@ -85,7 +88,7 @@ def packed_mat(
 
 
 _ORDER = """
-    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus x0_mean m som_m conn_m inh exc N som_N taus activation
+    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus x0_mean m som_m conn_m inh exc N som_N taus activation positions
     u target weight o x r label losses tr trained eval_perf_mean eval_loss_mean eval_os eval_labels
     task task_settings task_settings_names seed P_inh P_rec gain apply_dale w_dist network_settings
 """

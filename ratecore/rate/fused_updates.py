@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.constraints import Constraints
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take
+from ratecore.rate.fused_optimizer import FusedOptimizer
 from ratecore.rate.losses import chosen_loss
 from ratecore.rate.network import RateNetwork
-from ratecore.rate.optimizers import Optimizer, is_plain
-from ratecore.rate.parameters import rectified, share_of_span
+from ratecore.rate.optimizers import is_plain
+from ratecore.rate.parameters import share_of_span
 from ratecore.rate.penalties import add_weight_slopes, rate_slope
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
@@ -36,15 +37,12 @@ class FusedUpdates:
     """Updates of an `FR_RNN_dale` on the CPU: no graph, no allocation and a handful of calls a trial.
 
     The network's own parameters are updated in place. They must not be changed by others between two updates, except
-    that `reload` is called afterwards.
+    that `reload` is called afterwards. `learning_rate` is that of the next update.
 
     Args:
         net: the network, updated in place.
         training: optimizer, loss and penalties.
         distances: of the units (N, N), unitless, where they cost something.
-
-    Attributes:
-        learning_rate: of the next update, unitless.
 
     Raises:
         ValueError: an array of the network has a wrong shape, dtype or device, or the loss cannot be compiled.
@@ -53,12 +51,13 @@ class FusedUpdates:
     def __init__(
         self, net: RateNetwork, training: TrainingSettings, distances: Float[torch.Tensor, "N N"] | None = None
     ):
-        from ratecore.rate.dynamics import kernels, lanes, live, loss_kernels, training_kernels
+        from ratecore.rate.dynamics import kernels, lanes, live, loss_kernels, optimizer_kernels, training_kernels
 
         self.net, self.training, self._lanes, self._of_live = net, training, lanes, live
         self.learning_rate, self._penalties = training.learning_rate, training.penalties
         # Any, since the fields of several tuples are passed one after another, which type checkers cannot follow.
         self._kernels: Any = training_kernels
+        self._of_optimizer: Any = optimizer_kernels
         self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
         self._phi, self._slope_of_phi = kernels.CODES[net.activation], kernels.slope_of_phi
         self._loss = loss_kernels.LOSS_CODES[str(chosen_loss(training.loss_fn, net.n_out))]
@@ -99,7 +98,7 @@ class FusedUpdates:
         self._all_free = kernels.RateSlopes(none, none, np.empty(0, np.int64))
         self._optimizer = None
         if not is_plain(training):
-            self._optimizer = Optimizer({name: getattr(net, name) for name in names}, training, net.apply_dale)
+            self._optimizer = FusedOptimizer({name: getattr(net, name) for name in names}, training, net.apply_dale)
         self.reload()
 
     def _check_network(self) -> None:
@@ -350,21 +349,19 @@ class FusedUpdates:
             self._adam(gradients)
             self._constraints.after(self._tensors)
         else:
-            self._general_step(self._optimizer, slopes)
+            self._general_step(self._optimizer, every)
         np.copyto(self._W_t, self._W.T)
         if "w_in" in self._p:
             np.copyto(self._w_in_t, self._w_in.T)
 
-    def _general_step(self, optimizer: Optimizer, slopes: dict[str, torch.Tensor]) -> None:
+    def _general_step(self, optimizer: FusedOptimizer, gradients: dict[str, _Array]) -> None:
         """A step of any optimizer, from the gradient of W to the new w and W."""
-        w, scale = torch.from_numpy(self._a["w"]), torch.from_numpy(self._scale)
-        if "w" in slopes:
-            slopes["w"].mul_(scale)
-            if self.net.apply_dale:
-                slopes["w"].masked_fill_(w <= 0, 0)
-        optimizer.step(slopes, self.learning_rate)
+        w, dale = self._a["w"], self.net.apply_dale
+        if "w" in self._p:
+            self._of_optimizer.gradient_of_weights(w, self._g["W"], self._scale, dale)
+        optimizer.take({name: g.reshape(-1) for name, g in gradients.items()}, self.learning_rate)
         self._constraints.after(self._tensors)
-        torch.mul(rectified(w) if self.net.apply_dale else w, scale, out=torch.from_numpy(self._W))
+        self._of_optimizer.effective(w, self._scale, dale, self._W)
 
     def _adam(self, gradients: dict[str, _Array]) -> None:
         self._step += 1

@@ -33,7 +33,7 @@ def scheduled_rate(training: TrainingSettings, trial: int) -> float:
         learning rate, unitless.
 
     Source:
-        docs/model.md 3.2, equation 6b.
+        docs/model.md 3.2.
     """
     share, factor = trial / training.schedule_trials, training.schedule_factor
     if training.schedule == "step":
@@ -61,8 +61,8 @@ class Optimizer:
     """The optimizer of the parameters of a network, or of K stacked networks, each as if it were alone.
 
     Args:
-        parameters: trained parameters by name, in the order of the state, changed in place; stacked ones have a leading
-            dimension K.
+        parameters: trained parameters by name, in the order of the state, any shape, unitless, changed in place;
+            stacked ones have a leading dimension K.
         training: settings of the optimizer.
         dale: whether Dale's law holds, so that `w` below 0 is silent.
         networks: K of stacked networks; None for one network.
@@ -97,8 +97,8 @@ class Optimizer:
         """Take one step in place.
 
         Args:
-            gradients: of every parameter by name, unitless; overwritten. Those of silenced weights must be 0.
-            rate: learning rate, of each network for stacked ones; unitless.
+            gradients: of every parameter by name, any shape, unitless; overwritten. That of a silenced weight is 0.
+            rate: learning rate, a number or (K,) for stacked networks, unitless.
 
         Source:
             docs/model.md 3.2; Kingma & Ba 2015; Loshchilov & Hutter 2019; Kivinen & Warmuth 1997.
@@ -179,7 +179,9 @@ class Optimizer:
 
         Args:
             networks: positions in the stack, in their new order.
-            parameters: of these networks, by name.
+            parameters: of these networks by name, any shape, unitless.
+
+        Source: none
         """
         self._p = {name: parameters[name].detach() for name in self._p}
         self._state = {name: {key: t[networks] for key, t in own.items()} for name, own in self._state.items()}

@@ -56,7 +56,8 @@ def distances(places: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N N"]:
     Source:
         docs/model.md 3.4.
     """
-    return np.sqrt(np.square(places[:, None] - places[None]).sum(-1))
+    d: np.ndarray = np.sqrt(np.square(places[:, None] - places[None]).sum(-1))
+    return d
 
 
 def add_weight_slopes(
@@ -74,7 +75,7 @@ def add_weight_slopes(
         d: distances of the units, the shape of `W`, unitless; None where they cost nothing.
 
     Source:
-        docs/model.md 3.4, equation 6c, differentiated.
+        docs/model.md 3.4, differentiated.
     """
     N = W.shape[-1]
     pairs = N * N
@@ -102,7 +103,7 @@ def weight_penalty(
         a scalar, or (K,), unitless.
 
     Source:
-        docs/model.md 3.4, equation 6c.
+        docs/model.md 3.4.
     """
     size, value = W.abs(), W.new_zeros(W.shape[:-2])
     if penalties.weight_l1:
@@ -124,13 +125,13 @@ def rate_penalty(
     Args:
         r: rates (T, N), with leading dimensions; unitless.
         penalties: their factors.
-        steps: length of each trial, in steps; T when None.
+        steps: length of each trial, in the shape of the leading dimensions, steps; T when None.
 
     Returns:
-        a number for each trial, unitless.
+        a number for each trial, in the shape of the leading dimensions, unitless.
 
     Source:
-        docs/model.md 3.4, equation 6c.
+        docs/model.md 3.4.
     """
     of_step = penalties.rate_mean * r[..., 1:, :].mean(-1) + penalties.rate_square * r[..., 1:, :].square().mean(-1)
     if steps is None:
@@ -145,12 +146,12 @@ def rate_slope(penalties: PenaltySettings, N: int, steps: float) -> RateSlope:
     Args:
         penalties: their factors.
         N: number of units.
-        steps: whose rates count: all of the trial but the first.
+        steps: number of steps whose rates count, all of the trial but the first; steps.
 
     Returns:
         the slope for every r, unitless.
 
     Source:
-        docs/model.md 3.4, equation 6c, differentiated.
+        docs/model.md 3.4, differentiated.
     """
     return RateSlope(penalties.rate_mean / (N * steps), 2 * penalties.rate_square / (N * steps))

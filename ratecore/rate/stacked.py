@@ -219,7 +219,8 @@ class BlockUpdates:
     """Updates of all networks of a stack at once, by autograd (docs/model.md 3).
 
     The optimizer works on the stacked arrays, since each network has a count of steps of its own: one that goes on
-    from a checkpoint has taken others than its neighbours.
+    from a checkpoint has taken others than its neighbours. `learning_rate` is that of the next update, one number or
+    one for each network.
 
     Args:
         networks: the stack.
@@ -228,9 +229,6 @@ class BlockUpdates:
         compile_step: whether `torch.compile` compiles a time step. Off, since compiling takes seconds to minutes.
         own_loss: the task's loss, for `training.loss_fn: task`.
         distances: of the units (K, N, N), unitless, where they cost something.
-
-    Attributes:
-        learning_rate: of the next update, unitless; a number, or one for each network.
 
     Raises:
         ValueError: the task's loss is missing, or a single output cannot have the loss.

@@ -144,7 +144,7 @@ class Training:
 
     @property
     def learning_rate(self) -> float:
-        """Learning rate of the next update, by its number in the stage (docs/model.md 3.2)."""
+        """Learning rate of the next update, by its number in the stage, unitless (docs/model.md 3.2)."""
         return scheduled_rate(self.stage_settings, self.result.n_trials - self._start)
 
     @property

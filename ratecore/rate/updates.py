@@ -28,16 +28,13 @@ __all__ = ["FusedUpdates", "TorchUpdates", "make_updates"]
 
 
 class TorchUpdates:
-    """Updates by autograd, for every device and every kind of network.
+    """Updates by autograd, for every device and every kind of network. `learning_rate` is that of the next update.
 
     Args:
         net: the network, updated in place.
         training: optimizer, loss and penalties.
         own_loss: the task's loss, for `training.loss_fn: task`.
         distances: of the units (N, N), unitless, where they cost something.
-
-    Attributes:
-        learning_rate: of the next update, unitless.
 
     Raises:
         ValueError: the task's loss is missing, or a single output cannot have the loss.
@@ -163,6 +160,8 @@ def make_updates(
 
     Returns:
         fused updates for a standard network on the CPU with a built-in loss, torch's otherwise.
+
+    Source: none
     """
     if own_loss is None and is_standard(net) and compiled_loops_take(net):
         return FusedUpdates(net, training, distances)

@@ -97,6 +97,11 @@ SLIPS = [
     (dict(training={"loss_fn": "huber"}), "training.loss_fn = 'huber' is a mean over the trial"),
     # No effect.
     (dict(network={"w_dist": "gamma", "gain": 2}), "network.gain has no effect with w_dist = 'gamma'"),
+    (dict(training={"momentum": 0.9}), "training.momentum has no effect without optimizer = 'sgd'"),
+    (dict(training={"revive": True}), "training.revive has no effect without optimizer = 'eg'"),
+    (dict(training={"optimizer": "adamw"}), "training.optimizer = 'adamw' is 'adam' without a training.weight_decay"),
+    (dict(training={"schedule_factor": 0.5}), "training.schedule_factor has no effect with schedule = 'constant'"),
+    (dict(training={"stages": [{}, {"n_trials": 9, "eval_freq": 5}]}), "training.n_trials = 9: go-nogo counts as"),
     (dict(network={"apply_dale": False, "P_inh": 0.3}), "network.P_inh has no effect with apply_dale = false"),
     (dict(gpu_frac=0.4), "gpu_frac = 0.4 has no effect with device = 'cpu'"),
     (dict(jobs_per_gpu=2), "jobs_per_gpu = 2 has no effect with device = 'cpu'"),

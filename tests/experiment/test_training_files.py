@@ -2,6 +2,7 @@
 
 import io
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +19,13 @@ from ratecore.experiment.stages.train import train_batched, train_run
 from ratecore.formats import FormatError, load_network, load_task, result_from_pth
 from ratecore.formats.starting import start_of
 from ratecore.formats.weights import load_weights
+from ratecore.rate.penalties import positions
 from ratecore.rate.training import train
 from ratecore.settings.base import SettingsError
+from ratecore.settings.reading import load_yaml
 from ratecore.tracking.mlflow.translation import Translation
 
+ROOT = Path(__file__).parents[2]
 LOOSE = dict(loss_threshold=1000.0, accuracy_threshold=0.0, min_trials=0, learning_rate=1e-6)
 CURRICULUM = dict(
     n_trials=30,
@@ -216,3 +220,30 @@ def test_train_says_how_to_start_from_a_file(tmp_path, exported):
         train(settings)
     assert train(settings, start=start_of(settings)).n_trials == 1
     assert module.STAGE == "train"
+
+
+def test_the_example_of_a_curriculum(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = load_yaml("config/examples/curriculum.yaml")
+    assert len((ROOT / "config/examples/curriculum.yaml").read_text().splitlines()) < 40
+    small = {"network": {"N": 60}, "grid": {"seed": [0]}, "results": str(tmp_path)}
+    experiment = Experiment.from_config({**config, **small})
+    run = Run.at(experiment, experiment.grid_points[0], 0)
+    end = do(run)
+    assert end["trained"] and len(result_from_pth(run.network).ended) == 3
+    shares = [load_task(run.folder / f"stage_{k}.mat").settings["p_odd"] for k in (1, 2, 3)]
+    assert shares == [0.7, 0.5, 0.3] == [s["task_settings"]["p_odd"] for s in config["training"]["stages"]]
+    assert load_task(run.network).settings["p_odd"] == 0.3
+    tests = result_from_pth(run.network).tests
+    assert [t["stage"] for t in tests] == sorted(t["stage"] for t in tests) and tests[-1]["accuracy"] > 0.97
+
+
+def test_places_of_units_are_saved_where_distance_counts(tmp_path):
+    import scipy.io
+
+    settings = small_settings(training=dict(n_trials=2, eval_tr=2, penalties=dict(distance=1.0)))
+    result = train(settings)
+    mat, _ = export(tmp_path, settings, result, result.last_test)
+    saved = scipy.io.loadmat(mat)["positions"]
+    np.testing.assert_array_equal(saved, positions(settings.seed, 20))
+    assert saved.shape == (20, 3) and (saved > 0).all() and (saved < 1).all()

@@ -1,10 +1,13 @@
 """Curricula: when stages end, what changes with them, and that nothing depends on where a training is interrupted."""
 
+import numpy as np
 import pytest
+import torch
 from conftest import small_settings
 from test_checkpoints import StopsAfter, assert_same
 
 from ratecore.experiment.checkpoints import Checkpoints
+from ratecore.rate.block import train_block
 from ratecore.rate.training import Training, train
 from ratecore.settings.base import SettingsError
 from ratecore.settings.training import TrainingSettings
@@ -136,3 +139,32 @@ def test_identity():
         *("n_trials", "batch_size", "learning_rate", "loss_fn", "loss_threshold", "accuracy_threshold"),
         *("eval_freq", "eval_tr"),
     }
+
+
+def test_networks_of_a_block_go_through_their_stages_each_on_its_own(monkeypatch):
+    # Their criterion is met after different numbers of trials, so that some are in one stage and some in the next.
+    monkeypatch.setattr(GoNogoTask, "is_correct", lambda self, o, label: label == 0)
+    stages = [dict(stage, accuracy_threshold=0.5) for stage in STAGES[:2]] + STAGES[2:]
+    changes = dict(optimizer="sgd", penalties=dict(rate_square=0.1, distance=0.5), keep_weights=30, learning_rate=1e-4)
+    settings = [curriculum(stages, **changes).model_copy(update={"seed": seed}) for seed in range(4)]
+    kept, seen = [], []
+    outcomes = dict(
+        train_block(
+            settings,
+            on_test=lambda k, r: seen.append((k, r.tests[-1]["stage"])),
+            on_keep=lambda k, r: kept.append((k, r.n_trials, r.net.w_out.detach().clone())),
+        )
+    )
+    assert len({tuple(result.ended) for result in outcomes.values()}) > 1
+    for k, result in outcomes.items():
+        own = []
+        alone = train(settings[k], on_keep=lambda r, own=own: own.append((r.n_trials, r.net.w_out.detach().clone())))
+        assert (result.ended, result.n_trials, result.trained) == (alone.ended, alone.n_trials, alone.trained)
+        assert [(t["trial"], t["stage"], t["accuracy"]) for t in result.tests] == [
+            (t["trial"], t["stage"], t["accuracy"]) for t in alone.tests
+        ]
+        np.testing.assert_allclose(result.losses, alone.losses, rtol=1e-3)
+        assert [trial for i, trial, _ in kept if i == k] == [trial for trial, _ in own]
+        for (_, _, one), (_, two) in zip([entry for entry in kept if entry[0] == k], own, strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+        assert [stage for i, stage in seen if i == k] == [t["stage"] for t in alone.tests]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
-from network_gradients import ENGINES, PRECISIONS, batch_of, check, drawn, network, updated
+from network_gradients import ENGINES, PRECISIONS, batch_of, check, drawn, may_train, network, updated
 from network_rows import ROWS
 from scipy import stats
 
@@ -131,3 +131,31 @@ def test_random_combinations_are_the_reference(row, engine, n_out, loss_fn):
     except ValueError:  # a combination that is refused, such as rank > N or a readout by Dale's law without it
         reject()
     check(engine, row, torch.float64, 1e-10, loss_fn, n_out, most=5)
+
+
+OPTIMIZERS = [
+    {"optimizer": "adamw", "weight_decay": 0.1},
+    {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1, "clip": 1.0},
+    {"optimizer": "eg", "revive": True},
+    {"penalties": {"weight_l2": 0.1}},
+]
+KEPT = {
+    "frozen": {"frozen": ("exc->exc",), "autapses": False, "output_units": ("exc",), "readout_dale": True},
+    "inputs": {"trained": ("w_in", "taus_exc"), "input_units": ("exc",), "P_inh": 0.4},
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("row", KEPT.values(), ids=KEPT)
+@pytest.mark.parametrize("training", OPTIMIZERS, ids=["adamw", "sgd", "eg", "penalty"])
+def test_no_optimizer_changes_what_is_not_trained(training, row, engine):
+    net = network(row, torch.float64)
+    after, _, _ = updated(engine, net, drawn(batch_of(engine), net.N), "l2", row, **training)
+    moved = {name: (getattr(after, name) != getattr(net, name)).numpy() for name in ("w", "w_in", "w_out", "taus_gaus")}
+    for name, changed in moved.items():
+        may = np.array([may_train(net, name, index) for index in np.ndindex(changed.shape)]).reshape(changed.shape)
+        assert not changed[~may].any() and (changed.any() or not may.any()), name
+    if net.conn_m is not None:
+        assert not after.w.detach().numpy()[net.conn_m.numpy() == 0].any()
+    if net.settings.readout_dale:
+        assert (after.w_out * torch.where(net.inh, -1, 1) >= 0).all()

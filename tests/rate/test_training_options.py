@@ -163,9 +163,7 @@ def test_in_single_precision(row):
     st.sampled_from(["constant", "step", "cosine", "exponential"]),
     st.sampled_from([0.0, 0.3]),
     st.sampled_from([None, 0.2, 50.0]),
-    st.fixed_dictionaries(
-        {name: st.sampled_from([0.0, 0.0, 2.0]) for name in PenaltySettings.model_fields}
-    ),
+    st.fixed_dictionaries({name: st.sampled_from([0.0, 0.0, 2.0]) for name in PenaltySettings.model_fields}),
     st.sampled_from(NETWORKS),
     st.sampled_from(list(LENGTHS)),
 )

@@ -6,7 +6,7 @@ literal in a loop would turn float32 arithmetic into float64.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -51,17 +51,17 @@ class States(NamedTuple):
 class RateSlopes(NamedTuple):
     """The slopes of penalties on rates: mean + square * r[t] for t = 1 .. steps - 1.
 
-    Numbers of one trial, or arrays (B,) of several; 0, or (0,), when rates cost nothing.
+    Numbers of one trial, or arrays of several; 0, or (0,), when rates cost nothing.
 
     Attributes:
-        mean: unitless.
-        square: unitless.
-        steps: length of the trial, an integer, steps.
+        mean: number or (B,), unitless.
+        square: number or (B,), unitless.
+        steps: length of the trial, integer or (B,), steps.
     """
 
-    mean: np.ndarray
-    square: np.ndarray
-    steps: np.ndarray
+    mean: Any
+    square: Any
+    steps: Any
 
 
 class Slopes(NamedTuple):
