@@ -48,7 +48,7 @@ _NAMES = {
     "training.stages": "curriculum curricula phases",
     "training.start_from": "warmstart pretrained initfrom restore resumefrom startfrom initialweights",
     "training.keep_weights": "saveweights weightsevery keepevery snapshots snapshot checkpointevery",
-    "training.penalties.rate_square": "ratereg l2rate ratel2 firingratepenalty rateregularization activityregularization",
+    "training.penalties.rate_square": "ratereg l2rate ratel2 firingratepenalty rateregularization",
     "training.penalties.weight_l2": "l2 l2reg l2weight ridge",
     "training.penalties.weight_l1": "l1 l1reg l1weight lasso",
     "training.penalties.distance": "wiringcost wiring distancepenalty",

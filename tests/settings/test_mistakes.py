@@ -45,7 +45,7 @@ MISTAKES = [
     ("training: {betas: [0.9, 0.99]}", "unknown setting 'training.betas'; those of Adam are always 0.9 and 0.999"),
     ("training: {curriculum: []}", "unknown setting 'training.curriculum' (did you mean 'stages'?)"),
     ("training: {wiring_cost: 1}", "(did you mean 'training.penalties.distance'?)"),
-    ("training: {penalties: {rates: 1}}", "unknown setting 'training.penalties.rates' (did you mean 'rate_mean'?)"),
+    ("training: {penalties: {rate_means: 1}}", "unknown setting 'training.penalties.rate_means' (did you mean"),
     ("training: {keep_weights: 0}", "training.keep_weights = 0: Input should be greater than or equal to 1"),
     ("network: {tau: 10}", "unknown setting 'network.tau' (did you mean 'taus'?)"),
     ("network: {taus_ms: [20, 100]}", "unknown setting 'network.taus_ms' (did you mean 'taus'?)"),
