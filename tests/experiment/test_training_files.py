@@ -247,3 +247,15 @@ def test_places_of_units_are_saved_where_distance_counts(tmp_path):
     saved = scipy.io.loadmat(mat)["positions"]
     np.testing.assert_array_equal(saved, positions(settings.seed, 20))
     assert saved.shape == (20, 3) and (saved > 0).all() and (saved < 1).all()
+
+
+def test_settings_of_training_are_axes(tmp_path):
+    stages = [[{"n_trials": 5}, {"learning_rate": 0.1}], [{"n_trials": 6}, {"learning_rate": 0.1}]]
+    grid = {"optimizer": ["adam", "eg"], "training.stages": stages, "clip": [None, 1]}
+    grid["penalties.rate_square"] = [0, 0.5]
+    experiment = Experiment.from_config({"experiment": "axes", "results": str(tmp_path), "grid": {**grid, "seed": [0]}})
+    assert len({experiment.folder(point.run(0)) for point in experiment.grid_points}) == 16
+    assert len({point.path for point in experiment.grid_points}) == 16
+    one = experiment.grid_points[-1]
+    assert one.settings.training.stages[0].n_trials == 6 and one.settings.training.penalties.rate_square == 0.5
+    assert {"optimizer", "penalties_rate_square", "stages", "clip"} <= one.values.keys()

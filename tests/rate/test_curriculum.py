@@ -168,3 +168,23 @@ def test_networks_of_a_block_go_through_their_stages_each_on_its_own(monkeypatch
         for (_, _, one), (_, two) in zip([entry for entry in kept if entry[0] == k], own, strict=True):
             torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
         assert [stage for i, stage in seen if i == k] == [t["stage"] for t in alone.tests]
+
+
+def test_a_block_that_is_interrupted_at_a_border_goes_on_as_if_it_had_not_been(tmp_path):
+    settings = [curriculum(optimizer="sgd", learning_rate=1e-4, momentum=0.5)]
+    ((_, whole),) = train_block(settings)
+    for trials in (30, 40, 50, 61):
+        given = StopsAfter(tmp_path, settings[0], trials=trials)
+        given.signals.received = None
+
+        def write(result, given=given, trials=trials):
+            Checkpoints.write(given, result)
+            if result.n_trials >= trials:
+                given.signals.received = 15
+
+        given.write = write
+        with pytest.raises(SystemExit):
+            list(train_block(settings, results=[given.load()], checkpoints=[given]))
+    ((_, result),) = train_block(settings, results=[Checkpoints(tmp_path, settings[0]).load()])
+    assert_same(result, whole)
+    assert result.ended == whole.ended
