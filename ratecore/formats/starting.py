@@ -13,7 +13,11 @@ from ratecore.settings.base import SettingsError, shown
 from ratecore.settings.reading import local_path
 from ratecore.settings.run import RunSettings
 
-_SAME = ("N", "som_N", "apply_dale", "activation", "taus")  # the other settings only say how a network is drawn
+# The other settings only say how a network is drawn, or what of it is trained.
+_SAME = (
+    *("N", "som_N", "apply_dale", "activation", "taus"),
+    *("autapses", "areas", "has_mask", "input_units", "output_units", "readout_dale"),
+)
 
 
 def start_of(settings: RunSettings, device: Device = "cpu") -> TrainingResult | None:
@@ -40,8 +44,10 @@ def start_of(settings: RunSettings, device: Device = "cpu") -> TrainingResult | 
     task, own = settings.create_task(0), net.settings
     for name in _SAME:
         given, wanted = getattr(own, name), getattr(settings.network, name)
-        if given != wanted:
+        if given != wanted or (isinstance(given, dict) and list(given) != list(wanted)):  # the order of areas counts
             raise _refused(f"{path}: its network has {name} = {shown(given)}; network.{name} is {shown(wanted)}")
+    if net.x0_mean is not None and "x0" not in settings.network.trained:
+        raise _refused(f"{path}: its network has a trained first state; network.trained must have x0, too")
     shapes = (("inputs", net.w_in.shape[1], task.n_inputs), ("outputs", net.n_out, task.n_outputs))
     for what, n, wanted in shapes:
         if n != wanted:

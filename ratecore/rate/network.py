@@ -144,6 +144,8 @@ class RateNetwork(Lesions, nn.Module):
         self.w_dist, self.gain, self.apply_dale, self.activation = s.w_dist, s.gain, s.apply_dale, s.activation
         if hasattr(self, "w_in") and self._trains("w_in") != ("w_in" in self._parameters):
             self._register(w_in=self.w_in)
+        if hasattr(self, "x0_mean") and self.x0_mean is None and self._trains("x0_mean"):
+            self._register(x0_mean=torch.zeros_like(self.w[0]))
         for name, parameter in self._parameters.items():
             parameter.requires_grad_(self._trains(name))
 
