@@ -293,6 +293,7 @@ def _idle(experiment: Experiment) -> Iterator[str]:
     if _chosen(experiment, "network", "P_inh") and _values(experiment, "network", "apply_dale") == {False}:
         yield "network.P_inh has no effect with apply_dale = false: without Dale's law there are no inhibitory units"
     yield from _idle_optimizer(experiment)
+    yield from _idle_structure(experiment)
     if s.device == "cpu":
         for key in ("gpu_frac", "jobs_per_gpu"):
             if key in s.model_fields_set:
@@ -314,6 +315,20 @@ def _idle_optimizer(experiment: Experiment) -> Iterator[str]:
         idle = [key for key in ("schedule_trials", "schedule_factor") if _chosen(experiment, "training", key)]
         if idle:
             yield f"training.{', '.join(idle)} {_has(idle)} no effect with schedule = 'constant'"
+
+
+def _idle_structure(experiment: Experiment) -> Iterator[str]:
+    """Settings of areas and of the start that have no effect."""
+    networks = [grid_point.settings.network for grid_point in experiment.grid_points]
+    for key in ("long_range", "feedback"):
+        if _chosen(experiment, "network", key) and not any(network.areas for network in networks):
+            yield f"network.{key} has no effect without areas"
+    if all(network.rank is not None for network in networks):
+        for key in ("w_dist", "P_rec"):
+            if _chosen(experiment, "network", key) and (key == "w_dist" or not any(n.areas for n in networks)):
+                yield f"network.{key} has no effect with a rank, which replaces the independent weights"
+    if _chosen(experiment, "network", "gain") and all(n.spectral_radius is not None for n in networks):
+        yield "network.gain has no effect with a spectral_radius, to which the weights are scaled"
 
 
 def _idle_spiking(experiment: Experiment) -> Iterator[str]:

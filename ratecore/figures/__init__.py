@@ -13,6 +13,7 @@ from ratecore.figures.rate import (
     weight_matrix,
 )
 from ratecore.figures.search import scaling
+from ratecore.figures.spectrum import eigenvalues_before_and_after, spectrum
 from ratecore.figures.spiking import (
     components,
     conversion_figures,
@@ -22,7 +23,6 @@ from ratecore.figures.spiking import (
     spiking_outputs,
     units,
 )
-from ratecore.figures.spectrum import eigenvalues_before_and_after, spectrum
 from ratecore.figures.style import COLORS, STEP_MS, STYLE, note, png
 
 __all__ = [

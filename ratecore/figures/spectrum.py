@@ -30,12 +30,9 @@ def eigenvalues_before_and_after(
     """
     import torch
 
-    from ratecore.rate.parameters import effective_weights
-
     with torch.no_grad():
         net = result.net
-        initial = result.initial["w"].to(net.w)
-        matrices = effective_weights(initial, net.connection_signs(), net.apply_dale), net.effective_weights()
+        matrices = net.effective_weights(result.initial["w"].to(net.w)), net.effective_weights()
         before, after = (np.linalg.eigvals(W.double().cpu().numpy()).astype(complex) for W in matrices)
     return before, after
 

@@ -88,7 +88,8 @@ def packed_mat(
 
 
 _ORDER = """
-    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus x0_mean m som_m conn_m inh exc N som_N taus activation positions
+    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus x0_mean m som_m conn_m inh exc N som_N taus
+    activation positions
     u target weight o x r label losses tr trained eval_perf_mean eval_loss_mean eval_os eval_labels
     task task_settings task_settings_names seed P_inh P_rec gain apply_dale w_dist network_settings
 """

@@ -17,7 +17,7 @@ class Constraints:
     Args:
         nets: the networks, of the same settings.
         plain: whether an entry whose gradient is 0 stays as it is, as with Adam; not with decay of weights.
-        join: makes one array of those of all networks; the array of the first when None.
+        join: makes one array (K, ...) of those of all networks; that of the first when None.
     """
 
     def __init__(
@@ -26,15 +26,16 @@ class Constraints:
         plain: bool,
         join: Callable[[Sequence[torch.Tensor]], torch.Tensor] | None = None,
     ) -> None:
-        self._plain, self._masks, self._signs = plain, {}, None
+        self._plain = plain
+        self._masks: dict[str, torch.Tensor] = {}
         self._before: dict[str, torch.Tensor] = {}
+        self._signs: torch.Tensor | None = None
         own = [net for net in nets if isinstance(net, RateNetwork)]  # a user's network may be any module
         if not own:
             return
         join = join or (lambda arrays: arrays[0])
         masks = [net.gradient_masks(connections=not plain) for net in own]
-        self._masks: dict[str, torch.Tensor] = {name: join([mask[name] for mask in masks]) for name in masks[0]}
-        self._signs: torch.Tensor | None = None
+        self._masks = {name: join([mask[name] for mask in masks]) for name in masks[0]}
         if own[0].settings.readout_dale and "w_out" in own[0].settings.trained:
             self._signs = join([net.m.diagonal()[None] for net in own])
 
@@ -43,13 +44,13 @@ class Constraints:
         return bool(self._masks) or self._signs is not None
 
     def before(
-        self, gradients: Mapping[str, Float[torch.Tensor, "..."]], parameters: Mapping[str, Float[torch.Tensor, "..."]]
+        self, gradients: Mapping[str, Float[torch.Tensor, ...]], parameters: Mapping[str, Float[torch.Tensor, ...]]
     ) -> None:
         """Set the gradients of entries that are not trained to 0, in place.
 
         Args:
             gradients: by name, each in the shape of its parameter, unitless.
-            parameters: that the update is about to change, by name, unitless.
+            parameters: that the update is about to change, by name, any shape, unitless.
 
         Source:
             docs/model.md 3.2.
@@ -61,11 +62,11 @@ class Constraints:
                     self._before[name] = parameters[name].detach().clone()
 
     @torch.no_grad()
-    def after(self, parameters: Mapping[str, Float[torch.Tensor, "..."]]) -> None:
+    def after(self, parameters: Mapping[str, Float[torch.Tensor, ...]]) -> None:
         """Give entries that are not trained their values back, and set weights of the readout of a wrong sign to 0.
 
         Args:
-            parameters: that the update has changed, by name, unitless.
+            parameters: that the update has changed, by name, any shape, unitless.
 
         Source:
             docs/model.md 3.2.

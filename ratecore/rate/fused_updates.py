@@ -223,9 +223,10 @@ class FusedUpdates:
             weight = array_of("weight", weight, shape, dtype, finite).reshape(B, n_out, T)
             if finite and weight.min() < 0:
                 raise ValueError(f"weight holds {weight.min():g}; it must be at least 0")
-        x0, noise = array_of("x0", x0, (B, N), dtype, finite), array_of("noise", noise, (B, T - 1, N), dtype, finite)
+        first = array_of("x0", x0, (B, N), dtype, finite)
         if "x0_mean" in self._p:
-            x0 = x0 + self._p["x0_mean"]
+            first = first + self._p["x0_mean"]
+        noise = array_of("noise", noise, (B, T - 1, N), dtype, finite)
         for g in self._g.values():
             g[:] = 0
         share = self._share_of_span()
@@ -235,9 +236,9 @@ class FusedUpdates:
         common = units, self._kernels.Objective(self._loss, dtype(1 / B))
         rates = self._rates(B, T, steps) if self._penalties.of_rates else None
         loss = 0.0
-        for first in range(0, B, L):
-            k = slice(first, first + L)
-            group = u[k], z[k], None if weight is None else weight[k], x0[k], noise[k], rates and rates[k]
+        for start in range(0, B, L):
+            k = slice(start, start + L)
+            group = u[k], z[k], None if weight is None else weight[k], first[k], noise[k], rates and rates[k]
             pays = len(group[0]) >= LANES_PAY
             loss += (self._side_by_side if pays else self._one_by_one)(common, *group)
         if self._penalties.of_weights:
@@ -342,9 +343,10 @@ class FusedUpdates:
         if "taus_gaus" in self._p:
             # dL/dtau = -alpha^2 dL/dalpha, dtau/dtaus_gaus = span share (1 - share)
             gradients["taus_gaus"] = -self._g["alpha"] * alpha * alpha * self._span * share * (1 - share)
-        every = dict(gradients, **({"w": self._g["W"]} if "w" in self._p else {}))
-        slopes = {name: torch.from_numpy(g).reshape(self._p[name].shape) for name, g in every.items()}
-        self._constraints.before(slopes, self._tensors)
+        every = gradients | {"w": self._g["W"]} if "w" in self._p else gradients
+        if self._constraints:
+            slopes = {name: torch.from_numpy(g).reshape(self._p[name].shape) for name, g in every.items()}
+            self._constraints.before(slopes, self._tensors)
         if self._optimizer is None:
             self._adam(gradients)
             self._constraints.after(self._tensors)

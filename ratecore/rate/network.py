@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -12,41 +12,15 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from ratecore.rate.lesions import Lesions
-from ratecore.rate.parameters import connection_signs, effective_weights, rectified, time_constants
-from ratecore.rate.starting import low_rank, parameters_of_taus, rescaled, starting_weights
-from ratecore.rate.structure import gradient_masks
-from ratecore.settings.network import ACTIVATIONS, NetworkSettings
-from ratecore.settings.network_files import file_array
-from ratecore.settings.network_units import units_in
+from ratecore.rate.parameters import effective_weights, rectified, time_constants
+from ratecore.rate.starting import starting_weights
+from ratecore.rate.structured import Structured
+from ratecore.settings.network import NetworkSettings
 from ratecore.system.devices import torch_device
 from ratecore.system.streams import draw_inhibitory
 
 
-def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return phi of docs/model.md 1.
-
-    Args:
-        name: 'sigmoid', 'clipped_relu' or 'softplus'.
-
-    Returns:
-        a function of a tensor of any shape, unitless.
-
-    Raises:
-        ValueError: unknown name.
-
-    Source:
-        docs/model.md 1.
-    """
-    if name == "sigmoid":
-        return torch.sigmoid
-    if name == "clipped_relu":
-        return lambda x: x.clamp(0.0, 20.0)
-    if name == "softplus":
-        return lambda x: nn.functional.softplus(x).clamp(max=20.0)
-    raise ValueError(f"unknown activation '{name}'; allowed: {', '.join(ACTIVATIONS)}")
-
-
-class RateNetwork(Lesions, nn.Module):
+class RateNetwork(Structured, Lesions, nn.Module):
     """A network of N rate units that obeys Dale's law unless told not to (docs/model.md 1).
 
     Everything that the network is lives in its parameters and buffers and, by its settings, in the extra state of
@@ -121,22 +95,6 @@ class RateNetwork(Lesions, nn.Module):
             name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")
         }
 
-    def _start(self, rng: np.random.Generator) -> None:
-        """Gives the start what the settings ask for, with random numbers that come after all others."""
-        s, inh = self.settings, self.inh.numpy()
-        for groups, weights in ((s.input_units, self.w_in.T), (s.output_units, self.w_out)):
-            weights[:, torch.from_numpy(~units_in(groups, s, inh))] = 0
-        if s.readout_dale:
-            self.w_out.copy_(self.w_out.abs() * self.m.diagonal())
-        if s.rank is not None:
-            self.w.copy_(torch.as_tensor(low_rank(s, self._allowed, rng)))
-        if s.balance or s.spectral_radius is not None:
-            signs = self.connection_signs(True).double().numpy()
-            self.w.copy_(torch.as_tensor(rescaled(self.w.double().numpy(), signs, s)))
-        if (tau := file_array(s, "taus_file")) is not None:
-            self.taus_gaus.copy_(torch.as_tensor(parameters_of_taus(tau, s.taus)))
-        self._drawn = {name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")}
-
     def _adopt(self, settings: NetworkSettings) -> None:
         """Takes over what a network is besides its arrays."""
         self.settings = s = settings
@@ -146,7 +104,7 @@ class RateNetwork(Lesions, nn.Module):
             self._register(w_in=self.w_in)
         if hasattr(self, "x0_mean") and self.x0_mean is None and self._trains("x0_mean"):
             self._register(x0_mean=torch.zeros_like(self.w[0]))
-        for name, parameter in self._parameters.items():
+        for name, parameter in self.named_parameters():
             parameter.requires_grad_(self._trains(name))
 
     def _trains(self, name: str) -> bool:
@@ -179,24 +137,6 @@ class RateNetwork(Lesions, nn.Module):
                 self.register_parameter(name, nn.Parameter(value, requires_grad=self._trains(name)))
             else:
                 self.register_buffer(name, value)
-
-    def gradient_masks(self, connections: bool = False) -> dict[str, torch.Tensor]:
-        """What gradients are multiplied by, see `ratecore.rate.structure.gradient_masks`.
-
-        Args:
-            connections: whether that of `w` is also 0 for connections that there never are.
-
-        Returns:
-            by the name of the parameter, of a shape that broadcasts to its own, unitless.
-
-        Source:
-            docs/model.md 3.2.
-        """
-        found = gradient_masks(self.settings, self.inh.cpu().numpy())
-        masks = {name: torch.as_tensor(mask).to(self.w) for name, mask in found.items()}
-        if connections and self.conn_m is not None:
-            masks["w"] = masks["w"] * self.conn_m if "w" in masks else self.conn_m
-        return masks
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what `state_dict` holds besides arrays.
@@ -382,8 +322,11 @@ class RateNetwork(Lesions, nn.Module):
         """
         return rectified(self.w) if self.apply_dale else self.w
 
-    def effective_weights(self) -> Float[torch.Tensor, "N N"]:
+    def effective_weights(self, w: Float[torch.Tensor, "N N"] | None = None) -> Float[torch.Tensor, "N N"]:
         """Compute the matrix W that multiplies r. `m` is diagonal, so it scales columns instead of costing a product.
+
+        Args:
+            w: (N, N), unitless, in place of the network's own, such as those before training.
 
         Returns:
             W (N, N), unitless.
@@ -391,22 +334,7 @@ class RateNetwork(Lesions, nn.Module):
         Source:
             docs/model.md 1.
         """
-        return effective_weights(self.w, self.connection_signs(True), self.apply_dale)
-
-    def connection_signs(self, full: bool = False) -> Float[torch.Tensor, "_ N"]:
-        """What the rectified weights are multiplied by, see `ratecore.rate.parameters.connection_signs`.
-
-        Args:
-            full: whether (N, N) is wanted even where the signs of the columns are enough.
-
-        Returns:
-            (N, N), or (1, N) for a network that can have all connections; unitless.
-
-        Source:
-            docs/model.md 1.2, equation 4.
-        """
-        connections = self.som_m if self.conn_m is None else self.som_m * self.conn_m
-        return connection_signs(self.m, connections, full or self.som_N > 0 or self.conn_m is not None)
+        return effective_weights(self.w if w is None else w, self.connection_signs(True), self.apply_dale)
 
     def time_constants(
         self, taus: ArrayLike | None = None, taus_gaus: Float[torch.Tensor, "N 1"] | None = None

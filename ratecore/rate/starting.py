@@ -75,7 +75,7 @@ def low_rank(
 def rescaled(
     w: Float[np.ndarray, "N N"], signs: Float[np.ndarray, "N N"], settings: NetworkSettings
 ) -> Float[np.ndarray, "N N"]:
-    """Balance excitation and inhibition, then give the weights their spectral radius, as far as the settings ask for it.
+    """Balance excitation and inhibition, then give the weights their spectral radius, as the settings ask for it.
 
     Args:
         w: weights (N, N), unitless, none negative with Dale's law.

@@ -11,7 +11,7 @@ from ratecore.settings.network_units import places_of, units_in
 from ratecore.settings.units import block_of
 
 
-def gradient_masks(settings: NetworkSettings, inh: Bool[np.ndarray, " N"]) -> dict[str, Float[np.ndarray, "..."]]:
+def gradient_masks(settings: NetworkSettings, inh: Bool[np.ndarray, " N"]) -> dict[str, Float[np.ndarray, ...]]:
     """What the gradients are multiplied by where only some entries of a parameter are trained.
 
     Args:
@@ -25,7 +25,7 @@ def gradient_masks(settings: NetworkSettings, inh: Bool[np.ndarray, " N"]) -> di
     Source:
         docs/model.md 3.2.
     """
-    masks: dict[str, Float[np.ndarray, "..."]] = {}
+    masks: dict[str, Float[np.ndarray, ...]] = {}
     if settings.frozen:
         masks["w"] = np.ones((settings.N, settings.N))
         for block in settings.frozen:
@@ -48,7 +48,7 @@ def density(settings: NetworkSettings) -> float | Float[np.ndarray, "N N"]:
         settings: of the network.
 
     Returns:
-        `P_rec`, or (N, N) for a network with areas; row = receiving unit.
+        `P_rec`, or (N, N) for a network with areas, in [0, 1]; row = receiving unit.
 
     Source:
         docs/model.md 1.6.

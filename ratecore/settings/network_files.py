@@ -21,7 +21,8 @@ def file_array(settings: NetworkSettings, key: str) -> Float[np.ndarray, "*shape
         key: 'mask_file', (N, N) of 0 and 1; or 'taus_file', (N,) in steps, within `taus`.
 
     Returns:
-        the array, unitless for a mask and in steps for time constants; None where the setting names no file.
+        the array, (N, N) or (N,), unitless for a mask and in steps for time constants; None where the setting names no
+        file.
 
     Raises:
         SettingsError: the file cannot be used; names the setting, the path and what is wrong.
@@ -34,17 +35,23 @@ def file_array(settings: NetworkSettings, key: str) -> Float[np.ndarray, "*shape
     N = settings.N
     try:
         array = read_array(local_path(path) or "", (N,) if key == "taus_file" else (N, N))
-        if key == "taus_file":
-            low, high = settings.taus
-            if array.min() < low or array.max() > high:
-                raise ValueError(
-                    f"it has {array.min():g} to {array.max():g}; all must be within taus = [{low:g}, {high:g}], in steps"
-                )
-        elif other := sorted(set(np.unique(array).tolist()) - {0.0, 1.0}):
-            raise ValueError(f"its matrix has {other[0]:g}; it must be 0 or 1 for each connection")
+        problem = _wrong_numbers(settings, key, array)
     except ValueError as error:
-        raise SettingsError([((key,), f" = {shown(path)}: {error}")]) from None
+        problem = str(error)
+    if problem:
+        raise SettingsError([((key,), f" = {shown(path)}: {problem}")])
     return array
+
+
+def _wrong_numbers(settings: NetworkSettings, key: str, array: Float[np.ndarray, "*shape"]) -> str:
+    """What is wrong with the numbers of a file, or ''."""
+    if key == "taus_file":
+        low, high = settings.taus
+        if low <= array.min() and array.max() <= high:
+            return ""
+        return f"it has {array.min():g} to {array.max():g}; all must be within taus = [{low:g}, {high:g}] steps"
+    other = sorted(set(np.unique(array).tolist()) - {0.0, 1.0})
+    return f"its matrix has {other[0]:g}; it must be 0 or 1 for each connection" if other else ""
 
 
 def hashes_of_files(settings: NetworkSettings) -> dict[str, str]:

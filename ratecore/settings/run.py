@@ -91,6 +91,7 @@ class RunSettings(Settings):
         for key in ("input_units", "output_units"):
             if not units_in(getattr(net, key), net, inh).any():
                 raise SettingsError([(("network", key), f" = {list(getattr(net, key))}: it is no unit {drawn}")])
+
     def _check_kept_weights(self) -> None:
         """Check that the file of the weights kept during training does not become too large."""
         every = self.training.keep_weights

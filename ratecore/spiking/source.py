@@ -181,6 +181,8 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
 def _of_arrays(arrays: Content) -> RateModel:
     """The RateModel of what `conform` gives."""
     s, som_m = arrays["settings"], arrays["som_m"]
+    if s.not_convertible:
+        raise ValueError(f"the network cannot become a spiking one: {s.not_convertible}")
     signs = connection_signs(arrays["m"], som_m * arrays.get("conn_m", 1.0))
 
     def effective(w: Float[np.ndarray, "N N"]) -> Float[np.ndarray, "N N"]:

@@ -52,7 +52,7 @@ def hash_of_array(array: Float[np.ndarray, "*shape"]) -> str:
     """Hash the numbers of an array, whatever file they are from.
 
     Args:
-        array: float64, any shape, in any unit.
+        array: float64, any shape, unitless here.
 
     Returns:
         64 hexadecimal digits.

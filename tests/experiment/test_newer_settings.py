@@ -74,6 +74,10 @@ def test_either_file_restores_it_alone(row, tmp_path, capsys):
         assert {n for n, p in net.named_parameters() if p.requires_grad} == {
             n for n, p in result.net.named_parameters() if p.requires_grad
         }
+        if settings.network.not_convertible:
+            with pytest.raises(ValueError, match="its first state is trained"):
+                rate_model(path)
+            continue
         model = rate_model(path)
         np.testing.assert_allclose(model.W, net.effective_weights().detach().numpy(), rtol=1e-6)
         assert model.input_noise_sd == settings.network.input_noise_sd

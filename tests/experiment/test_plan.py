@@ -97,6 +97,9 @@ SLIPS = [
     (dict(training={"loss_fn": "huber"}), "training.loss_fn = 'huber' is a mean over the trial"),
     # No effect.
     (dict(network={"w_dist": "gamma", "gain": 2}), "network.gain has no effect with w_dist = 'gamma'"),
+    (dict(network={"feedback": False}), "network.feedback has no effect without areas"),
+    (dict(network={"rank": 2, "P_rec": 0.5}), "network.P_rec has no effect with a rank"),
+    (dict(network={"spectral_radius": 1.2, "gain": 2}), "network.gain has no effect with a spectral_radius"),
     (dict(training={"momentum": 0.9}), "training.momentum has no effect without optimizer = 'sgd'"),
     (dict(training={"revive": True}), "training.revive has no effect without optimizer = 'eg'"),
     (dict(training={"optimizer": "adamw"}), "training.optimizer = 'adamw' is 'adam' without a training.weight_decay"),

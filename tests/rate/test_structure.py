@@ -265,7 +265,7 @@ def test_time_constants_are_those_of_the_file(tmp_path):
     np.testing.assert_allclose(train(run).net.time_constants().detach(), tau, rtol=1e-6)
     np.save(tmp_path / "taus.npy", tau + 1)
     with pytest.raises(
-        SettingsError, match=r"network\.taus_file = .*it has 5 to 21; all must be within taus = \[4, 20\]"
+        SettingsError, match=r"network\.taus_file = .*it has 5 to 21; all must be within taus = \[4, 20\] steps"
     ):
         RunSettings(network=settings)
 

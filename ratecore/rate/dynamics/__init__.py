@@ -10,7 +10,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ratecore.rate.dynamics.noise import draw_noise, noise_settings, trial_noise, with_input_noise
-from ratecore.rate.network import RateNetwork, activation_function, is_standard
+from ratecore.rate.network import RateNetwork, is_standard
+from ratecore.rate.parameters import activation_function
 from ratecore.system.arrays import STEPS, tensor_of
 
 __all__ = ["draw_noise", "noise_settings", "outputs", "run", "trial_noise", "with_input_noise"]
@@ -184,10 +185,10 @@ def _trials(
         if noise is None:
             stim = with_input_noise(stim, [rng] * B, s.input_noise_sd)
         x0, noise = (new if given is None else given for given, new in zip((x0, noise), drawn, strict=True))
-    x0 = tensor_of("x0", x0, (B, net.N), dtype, device, finite)
+    state = tensor_of("x0", x0, (B, net.N), dtype, device, finite)
     if (own := getattr(net, "x0_mean", None)) is not None:
-        x0 = x0 + own
-    return stim, x0, tensor_of("noise", noise, (B, T - 1, net.N), dtype, device, finite)
+        state = state + own
+    return stim, state, tensor_of("noise", noise, (B, T - 1, net.N), dtype, device, finite)
 
 
 def outputs(
@@ -247,7 +248,8 @@ def run(
     Args:
         net: the network.
         stim: stimuli (B, n_in, T), unitless.
-        x0: synaptic currents at the first step (B, N), unitless; drawn from `rng` when None.
+        x0: synaptic currents at the first step (B, N), unitless; drawn from `rng` when None. Where the first state is
+            trained, `net.x0_mean` is added.
         noise: (B, T-1, N), unitless; drawn from `rng` when None, as is then the noise of the inputs, if the network
             has any.
         rng: numpy generator or seed; None for fresh entropy.
