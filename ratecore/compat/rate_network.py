@@ -200,7 +200,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
         self.to(torch_device(device))
 
     @classmethod
-    def of(cls, net: RateNetwork) -> FR_RNN_dale:
+    def from_network(cls, net: RateNetwork) -> FR_RNN_dale:
         """Give a network the names of this class: itself if it has them, else another object that shares its arrays.
 
         Args:
@@ -358,7 +358,7 @@ def load_network(
 
     Source: none
     """
-    return FR_RNN_dale.of(formats.load_network(path, device, dtype))
+    return FR_RNN_dale.from_network(formats.load_network(path, device, dtype))
 
 
 def train(
@@ -383,7 +383,7 @@ def train(
     """
 
     def named(result: TrainingResult) -> TrainingResult:
-        result.net = FR_RNN_dale.of(result.net)
+        result.net = FR_RNN_dale.from_network(result.net)
         return result
 
     tested = None if on_test is None else lambda result: on_test(named(result))

@@ -91,7 +91,7 @@ def test_every_absent_name_has_a_row():
 
 
 @pytest.mark.parametrize(("module", "name"), [(rate, "eval_rnn"), (spiking, "evaluate_task")])
-def test_a_misspelt_name_gets_the_nearest_one(module, name):
+def test_a_misspelt_name_gets_the_nearest_name(module, name):
     with pytest.raises(AttributeError, match=f"has no attribute '{name}s' .did you mean '{name}'"):
         getattr(module, name + "s")
     assert not hasattr(module, "something_else")

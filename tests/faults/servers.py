@@ -71,7 +71,7 @@ class Work:
 
     def _expect(self, process, word: str) -> None:
         if process.stdout.readline().strip() != word:
-            raise RuntimeError(f"the work broke: {self.said('work')}{self.said('twin')}")
+            raise RuntimeError(f"the work broke: {self.errors('work')}{self.errors('twin')}")
 
     def end(self) -> None:
         """Waits until both have ended, and reads their measurements."""
@@ -81,14 +81,14 @@ class Work:
         self._expect(self._processes[1], "done")
         lines = [process.stdout.readline() for process in self._processes]
         if not all(lines):
-            raise RuntimeError(f"the work broke: {self.said('work')}{self.said('twin')}")
+            raise RuntimeError(f"the work broke: {self.errors('work')}{self.errors('twin')}")
         self.work, self.twin = map(json.loads, lines)
         for process in self._processes:
             process.stdin.close()
             process.stdout.close()
             process.wait(60)
 
-    def said(self, name: str = "work") -> str:
+    def errors(self, name: str = "work") -> str:
         return (self.folder / f"{name}.err").read_text()
 
     def runs(self, name: str = "work") -> list[Path]:
@@ -104,9 +104,9 @@ class Work:
             return f"the work waited for {self.work['waited']:.1f} s, without a server {self.twin['waited']:.1f} s"
         if self.work["held_up"] > self.grace + 12:
             return f"the end was held up by {self.work['held_up']:.0f} s"
-        trouble = self.said().count("tracking: ")
+        trouble = self.errors().count("tracking: ")
         if trouble > 1 or (not self.work["whole"] and trouble != 1):
-            return f"the trouble was said {trouble} times: {self.said()[-2000:]}"
+            return f"the trouble was reported {trouble} times: {self.errors()[-2000:]}"
         return None
 
     def catch_up(self, rng: random.Random) -> str | None:
@@ -131,8 +131,8 @@ class Work:
 def _replay_twice_at_once(command) -> str | None:
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     processes = [subprocess.Popen(command, env=environment(), **quiet) for _ in range(2)]
-    said = [process.communicate(timeout=1800)[0] for process in processes]
-    return None if not any(process.returncode for process in processes) else f"a replay failed: {said}"
+    printed = [process.communicate(timeout=1800)[0] for process in processes]
+    return None if not any(process.returncode for process in processes) else f"a replay failed: {printed}"
 
 
 def _weights(run: Path) -> dict:
@@ -244,7 +244,7 @@ def server_returns(times, rng, folder):
             yield (
                 ("the server came back after the work had ended" if late else None)
                 or work.harmed()
-                or (None if work.work["whole"] else f"not all was mirrored by itself: {work.said()[-2000:]}")
+                or (None if work.work["whole"] else f"not all was mirrored by itself: {work.errors()[-2000:]}")
                 or missing(sqlite(folder / "server" / "mlflow.db"), work.experiment, work.runs(), server.artifacts)
             )
 

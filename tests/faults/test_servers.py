@@ -66,15 +66,15 @@ def test_harm_to_the_work_is_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(Work, "runs", lambda self, name="work": [tmp_path / network for network in networks[name]])
     monkeypatch.setattr("faults.servers._weights", lambda run: {"w": run.name})
 
-    def harmed(waited=1.0, held_up=1.0, whole=False, said="tracking: down\n"):
+    def harmed(waited=1.0, held_up=1.0, whole=False, printed="tracking: down\n"):
         work.work = {"waited": waited, "held_up": held_up, "whole": whole}
         work.twin = {"waited": 1.0}
-        (tmp_path / "work.err").write_text(said)
+        (tmp_path / "work.err").write_text(printed)
         return work.harmed()
 
-    assert harmed() is None and harmed(whole=True, said="") is None
+    assert harmed() is None and harmed(whole=True, printed="") is None
     assert "the work waited for 6.0 s" in harmed(waited=6.0)  # for one request of 5 s
     assert "held up" in harmed(held_up=80)
-    assert "said 0 times" in harmed(said="") and "said 2 times" in harmed(said="tracking: x\n" * 2)
+    assert "reported 0 times" in harmed(printed="") and "reported 2 times" in harmed(printed="tracking: x\n" * 2)
     networks["work"] = ["a", "b"]
     assert "networks" in harmed()

@@ -116,17 +116,17 @@ def test_without_a_home_the_given_cache_is_used_or_none(tmp_path, monkeypatch):
     assert compilation.cache_folder.__wrapped__() is None
 
 
-def test_a_cache_that_cannot_be_written_is_said_once_and_costs_nothing_else(tmp_path, monkeypatch, capfd):
+def test_a_cache_that_cannot_be_written_is_reported_once_and_costs_nothing_else(tmp_path, monkeypatch, capfd):
     (tmp_path / "lock").mkdir()  # for root, too, this cannot be opened to be written
     monkeypatch.setattr(compilation, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(compilation, "_print_once", compilation._print_once.__wrapped__)
     add = compilation.compiled(lambda x: x + 1)
     assert add(2) == 3
-    said = capfd.readouterr().err
-    assert said.count("compiled loops are not kept in") == 1 and str(tmp_path) in said
+    printed = capfd.readouterr().err
+    assert printed.count("compiled loops are not kept in") == 1 and str(tmp_path) in printed
 
 
-def test_what_is_said_of_the_cache_is_said_once(capfd):
+def test_a_message_about_the_cache_is_printed_once(capfd):
     compilation._print_once("a cache of this test")
     compilation._print_once("a cache of this test")
     assert capfd.readouterr().err == "a cache of this test\n"

@@ -66,7 +66,7 @@ def test_a_run_is_mirrored_as_long_as_its_record_has_not_grown(tmp_path):
     assert Mirrored(tmp_path).run_id(b) is None
 
 
-def test_two_mirrors_of_one_store_keep_what_both_note_and_another_store_begins_anew(tmp_path):
+def test_two_mirrors_of_one_store_keep_what_both_note_and_another_store_starts_again(tmp_path):
     (a, size), (b, _) = recorded(tmp_path, "a", "b").items()
     first, second = Mirrored(tmp_path, "store"), Mirrored(tmp_path, "store")
     assert first.run_id(a) is None and second.run_id(a) is None  # both have read the file
