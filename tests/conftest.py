@@ -1,9 +1,11 @@
 """Shared by the tests: small settings that train in a second or two, and one trained network per session."""
 
 import sys
+import tempfile
 
 import jaxtyping
 import pytest
+from warm_python import WarmPython
 
 # Modules whose shapes and types beartype checks in all calls within the test process. Left out are rate, spiking.source
 # and spiking.lif (their own checks are tested with wrong arrays), spiking.kernels, system.noise, system.scalar (Numba
@@ -104,6 +106,15 @@ def own_registry(monkeypatch):
     for name in set(sys.modules) - before:
         if any(files._is_beside(sys.modules[name], folder) for folder in folders):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def python():
+    """The path of an interpreter that starts within milliseconds: see warm_python.py."""
+    with tempfile.TemporaryDirectory() as folder:  # the path of a socket must be short
+        warm = WarmPython(folder)
+        yield warm.executable
+        warm.close()
 
 
 @pytest.fixture(scope="session")

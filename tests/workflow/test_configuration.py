@@ -37,7 +37,7 @@ def dry_run(folder, *arguments):
     )
 
 
-def test_the_command_line_counts_as_yaml_and_the_plan_is_said_once(folder):
+def test_the_command_line_counts_as_yaml_and_the_plan_is_reported_once(folder):
     arguments = (
         "--configfile",
         "one.yaml",

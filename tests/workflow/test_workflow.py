@@ -7,13 +7,13 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from conftest import PATIENCE
+from warm_python import NOT_RENDERED
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
@@ -31,10 +31,10 @@ SMALL = {
 
 
 class Checkout:
-    """A copy of the workflow in which `snakemake` runs as a user runs it."""
+    """A copy of the workflow in which `snakemake` runs as a user runs it, with `python` as its interpreter."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, python):
+        self.folder, self.python = Path(folder), python
         for name in ("workflow", "scripts", "config"):
             shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
@@ -45,10 +45,11 @@ class Checkout:
     def configure(self, **changes):
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump({**SMALL, **changes}))
 
-    def snakemake(self, *arguments, check=True):
+    def snakemake(self, *arguments, check=True, rendered=False):
         env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+        env |= {} if rendered else NOT_RENDERED
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=2", *arguments],
+            [self.python, "-m", "snakemake", "--cores", "2", "--resources", "gpu=2", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -79,10 +80,10 @@ class Checkout:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+def done(tmp_path_factory, python):
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"), python)
     checkout.configure()
-    checkout.output = checkout.snakemake()
+    checkout.output = checkout.snakemake(rendered=True)
     return checkout
 
 
@@ -100,7 +101,7 @@ print(json.dumps([{
 } for r in runs]))
 """
     out = subprocess.run(
-        [sys.executable, "-c", code],
+        [checkout.python, "-c", code],
         cwd=checkout.folder,
         capture_output=True,
         text=True,
@@ -110,7 +111,7 @@ print(json.dumps([{
     return {run["id"]: run for run in json.loads(out.stdout.splitlines()[-1])}
 
 
-def test_summary_has_a_row_a_network(done):
+def test_summary_has_one_row_per_network(done):
     rows = done.rows()
     assert len(rows) == 4
     columns = ["task", "N", "taus", "seed", "trained", "n_trials", "accuracy", "loss", "mlflow_run_id", "mat", "pth"]
@@ -135,11 +136,11 @@ def test_summary_has_a_row_a_network(done):
         }
         assert named <= files and (row["task"] != "mante" or "psychometric.png" in files)
     assert len({row["mat"] for row in rows}) == 4
-    said = done.output.stdout + done.output.stderr
-    assert "4 networks: 4 not trained." in said and "results/small/summary.csv" in said
+    printed = done.output.stdout + done.output.stderr
+    assert "4 networks: 4 not trained." in printed and "results/small/summary.csv" in printed
 
 
-def test_mlflow_has_one_run_a_network_through_all_stages(done):
+def test_mlflow_has_one_run_per_network_through_all_stages(done):
     runs = runs_in_mlflow(done)
     assert set(runs) == {row["mlflow_run_id"] for row in done.rows()} and len(runs) == 4
     by_id = {row["mlflow_run_id"]: row for row in done.rows()}
@@ -244,20 +245,20 @@ def test_more_seeds_and_other_blocks_train_only_what_is_new(done):
     assert all(torch.equal(w, all_networks[name]) for name, w in alone.items())
 
 
-def test_the_whole_database_is_made_anew_and_equal(done, tmp_path):
+def test_the_database_is_rebuilt_and_equal(done, tmp_path):
     # After all stages, more seeds, and a network that was lost and trained again; of a copy, whose state it changes.
     shutil.copytree(done.folder / "results/small", tmp_path / "results/small")
     again = f"sqlite:///{tmp_path}/again.db"
-    replay = [sys.executable, "-m", "ratecore.cli", "replay", str(tmp_path / "results"), "--uri", again]
+    replay = [done.python, "-m", "ratecore.cli", "replay", str(tmp_path / "results"), "--uri", again]
     subprocess.run(
         replay, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=PATIENCE
     )
-    first = everything_in(f"sqlite:///{done.folder}/results/mlflow.db")
+    first = everything_in(f"sqlite:///{done.folder}/results/mlflow.db", done.python)
     assert len(first) == len(done.rows()) and all(run["artifacts"] and run["histories"] for run in first.values())
-    assert everything_in(again) == first
+    assert everything_in(again, done.python) == first
 
 
-def everything_in(uri):
+def everything_in(uri, python):
     """Name, status, times, params, tags, metric histories and artifact hashes of all runs of a store, by identity."""
     code = """
 import hashlib, json, pathlib, sys
@@ -276,7 +277,7 @@ for run in c.search_runs([c.get_experiment_by_name("small").experiment_id], run_
 print(json.dumps(found))
 """
     out = subprocess.run(
-        [sys.executable, "-c", code, uri],
+        [python, "-c", code, uri],
         capture_output=True,
         text=True,
         check=True,
@@ -295,12 +296,12 @@ SPIKING = {
 }
 
 
-def test_networks_are_converted_for_every_value_of_an_axis(tmp_path):
-    checkout = Checkout(tmp_path)
+def test_networks_are_converted_for_every_value_of_an_axis(tmp_path, python):
+    checkout = Checkout(tmp_path, python)
     checkout.configure(**SPIKING)
     planned = checkout.planned()
     assert (planned["train"], planned["evaluate"], planned["export"], planned["convert"]) == (1, 1, 2, 2)
-    checkout.snakemake()
+    checkout.snakemake(rendered=True)
     rows = checkout.rows()
     assert [(r["refractory"], r["seed"], r["status"]) for r in rows] == [
         (ms, seed, "trained") for ms in ("2", "20") for seed in "01"
@@ -330,18 +331,18 @@ def test_networks_are_converted_for_every_value_of_an_axis(tmp_path):
     assert runs_in_mlflow(checkout).keys() == runs.keys()
 
 
-def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
-    checkout = Checkout(tmp_path)
+def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path, python):
+    checkout = Checkout(tmp_path, python)
     grid = {"N": [12, 14], "seed": [0]}
     checkout.configure(grid=grid, task_settings=SMALL["task_settings"]["go-nogo"], figures={"grid_points": 0})
     experiment = Experiment.from_yaml(tmp_path / "config/config.yaml")
     in_the_way = tmp_path / Run.at(experiment, experiment.grid_points[1], 0).folder / "network.pth"
     in_the_way.mkdir(parents=True)
     broken = checkout.snakemake(check=False)
-    said = broken.stdout + broken.stderr
+    printed = broken.stdout + broken.stderr
     log = "results/small/logs/train/task~go-nogo/N~14/taus~4_20/seeds~0.log"
-    assert broken.returncode != 0 and "1 of 2 networks is done: 1 not trained; 1 broke." in said
-    assert "go-nogo N=14 seed=0: train: IsADirectoryError" in said and f"log: {log}" in said
+    assert broken.returncode != 0 and "1 of 2 networks is done: 1 not trained; 1 broke." in printed
+    assert "go-nogo N=14 seed=0: train: IsADirectoryError" in printed and f"log: {log}" in printed
     assert [row["status"] for row in checkout.rows()] == ["not trained", "broke"]
     assert (checkout.results / "figures/accuracy.png").is_file()
     index = list(csv.DictReader((checkout.results / "models/index.csv").read_text().splitlines()))
@@ -353,15 +354,15 @@ def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
     assert [row["status"] for row in checkout.rows()] == ["not trained"] * 2
     text = (tmp_path / log).read_text()
     assert text.index("IsADirectoryError") < text.index("---- again on") < text.rindex("N=14 seed=0: trial 20/20")
-    said = whole.stdout + whole.stderr
-    assert "2 networks: 2 not trained." in said and "training does not stop before trial 1,500" in said
-    assert f"report     {sys.executable} -m snakemake --report report.html" in said
+    printed = whole.stdout + whole.stderr
+    assert "2 networks: 2 not trained." in printed and "training does not stop before trial 1,500" in printed
+    assert f"report     {checkout.python} -m snakemake --report report.html" in printed
     # Another grid under the same name.
     first = (checkout.results / "summary.csv").read_text()
     checkout.configure(grid={**grid, "N": [14]}, task_settings=SMALL["task_settings"]["go-nogo"], convert=False)
-    said = checkout.snakemake("--until", "summarize").stdout
+    printed = checkout.snakemake("--until", "summarize").stdout
     (kept,) = (checkout.results / "earlier").iterdir()
-    assert f"and its configuration are kept in {kept.relative_to(tmp_path)}/" in said
+    assert f"and its configuration are kept in {kept.relative_to(tmp_path)}/" in printed
     assert (kept / "summary.csv").read_text() == first and len(checkout.rows()) == 1
     assert yaml.safe_load((kept / "config.yaml").read_text())["grid"] == grid
     assert yaml.safe_load((checkout.results / "config.yaml").read_text())["grid"]["N"] == [14]
@@ -396,7 +397,7 @@ main(sys.argv[1:])
     done.configure(experiment="medium", grid={"task": ["go-nogo", "mante"], "gain": [1, 2, 3], "seed": "0..199"})
     try:
         out = subprocess.run(
-            [sys.executable, "-c", code, "--cores", "1", "--dry-run", "--quiet"],
+            [done.python, "-c", code, "--cores", "1", "--dry-run", "--quiet"],
             cwd=done.folder,
             capture_output=True,
             text=True,
@@ -432,10 +433,10 @@ def test_bad_configurations_are_refused_before_any_work(done):
         done.configure()
 
 
-def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
+def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path, python):
     # One grid: a task of the user's in one file outside the package, with another beside it and a setting whose name no
     # wildcard can have; and a learning rate at which losses overflow.
-    checkout = Checkout(tmp_path)
+    checkout = Checkout(tmp_path, python)
     text = (ROOT / "tests/data/my_task.py").read_text().replace('"level"', '"pulse.level-1"')
     (tmp_path / "my_task.py").write_text("from __future__ import annotations\nimport sizes\n" + text)
     sizes = "from dataclasses import dataclass\n@dataclass\nclass Size:\n    value: float"
@@ -461,8 +462,11 @@ def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
     assert "smaller learning_rate" in runs[failed["mlflow_run_id"]]["tags"]["error"]
 
 
-def test_without_a_server_the_grid_is_done_and_mirrored_later(tmp_path, monkeypatch):
-    checkout, one_network = Checkout(tmp_path), {"grid": {"seed": [0]}, "figures": {"grid_points": 0}, "convert": False}
+def test_without_a_server_the_grid_is_done_and_mirrored_later(tmp_path, python, monkeypatch):
+    checkout, one_network = (
+        Checkout(tmp_path, python),
+        {"grid": {"seed": [0]}, "figures": {"grid_points": 0}, "convert": False},
+    )
     one_network["task_settings"] = SMALL["task_settings"]["go-nogo"]
     checkout.configure(**one_network, tracking={"uri": "http://someone:secret@127.0.0.1:9"})
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
