@@ -127,7 +127,7 @@ def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B *out T"
     Source:
         docs/model.md 2 and 3.
     """
-    weight, steps, drawn = (getattr(trials, name, None) for name in ("weight", "steps", "trials"))
+    weight, drawn = (getattr(trials, name, None) for name in ("weight", "trials"))
     losses = trial_losses(o[..., 1:], trials.z, loss_fn, weight, task.n_outputs).double().cpu().numpy()
     rows = o.double().cpu().numpy()
     if drawn is None:

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from ratecore.settings.base import shown
 from ratecore.tasks import port, values
 from ratecore.tasks.overriding import overrides
 from ratecore.tasks.values import TaskError
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Trial:
     """One trial, as `draw_trial` of a task may return it.
+
+    It unpacks as a stimulus and a label do, `u, trial = task.generate_stimulus()`, for programs that pass the second
+    on to `generate_target` and `is_correct`.
 
     Attributes:
         u: stimulus (n_in, T), unitless; T may differ from trial to trial.
@@ -46,6 +48,9 @@ class Trial:
     response: slice | None = None
     stimuli: Sequence[tuple[int, int]] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.u, self))
 
     @property
     def T(self) -> int:
@@ -104,10 +109,8 @@ def drawing_method(task: AbstractTask) -> str:
     return "generate_stimulus" if port.is_port_class(type(task)) else "draw_trial"
 
 
-def draw_stimulus(
-    task: AbstractTask, trial_type: str | None, rng: np.random.Generator
-) -> tuple[Any, Any] | Trial:
-    """Draw a Trial, or a stimulus and its label, with all randomness from `rng`, also for classes of `rate`.
+def draw_stimulus(task: AbstractTask, trial_type: str | None, rng: np.random.Generator) -> tuple[Any, Any] | Trial:
+    """Draw a Trial, or a stimulus and label, with all randomness from `rng`, also for classes of `rate`.
 
     Args:
         task: the task.
@@ -318,13 +321,13 @@ def checked_trial(task: AbstractTask, trial_type: str | None, trial: Any, *more:
             f"{values.where(task, method, trial_type)} returned {values.describe(trial.u)} as the stimulus; it must be "
             f"an array of shape {shape}"
         )
-    shape = shape_of_target(task, T)
+    shape_of_z = shape_of_target(task, T)
     u = values.numbers(task, method, trial_type, trial.u, (task.n_inputs, T), "the stimulus (n_inputs, T)")
     target = trial.target
-    if len(shape) == 1 and np.shape(target) == (1, T):
+    if len(shape_of_z) == 1 and np.shape(target) == (1, T):
         target = np.asarray(target)[0]
-    meaning = "the target (T,)" if len(shape) == 1 else "the target (n_outputs, T)"
-    target = values.numbers(task, method, trial_type, target, shape, meaning)
+    meaning = "the target (T,)" if len(shape_of_z) == 1 else "the target (n_outputs, T)"
+    target = values.numbers(task, method, trial_type, target, shape_of_z, meaning)
     for array, row in ((u, "input"), (target, "output")):
         if not values.finite(array):
             raise values.not_finite(task, method, trial_type, array, row)
@@ -339,7 +342,7 @@ def checked_trial(task: AbstractTask, trial_type: str | None, trial: Any, *more:
         trial,
         u=np.asarray(u, float),
         target=np.asarray(target, float),
-        weight=None if trial.weight is None else values.weight(task, trial_type, trial.weight, shape),
+        weight=None if trial.weight is None else values.weight(task, trial_type, trial.weight, shape_of_z),
         condition=condition,
         label=label,
     )

@@ -301,7 +301,7 @@ def weight(task: AbstractTask, trial_type: str | None, given: object, shape: tup
         shape: shape of the target.
 
     Returns:
-        Weight in the shape of the target.
+        Weight in the shape of the target, unitless.
 
     Raises:
         TaskError: another shape, not real numbers, a number below 0, or only zeros in the steps that are compared.
@@ -344,8 +344,8 @@ def check_response(task: AbstractTask, trial_type: str | None, response: object,
             fits = False
     if not fits:
         raise TaskError(
-            f"{where(task, 'draw_trial', trial_type)} returned the response {shown(response)}; it must be a slice of at "
-            f"least one step within the trial of {T} steps: slice(first, {T})"
+            f"{where(task, 'draw_trial', trial_type)} returned the response {shown(response)}; it must be a slice of "
+            f"at least one step within the trial of {T} steps: slice(first, {T})"
         )
 
 
