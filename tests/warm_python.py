@@ -1,7 +1,7 @@
 """A Python whose programs start within milliseconds, with torch, MLflow and Snakemake in memory.
 
 `WarmPython` is a process that has imported what ratecore depends on, but not ratecore. `executable` is a program that
-takes the place of `sys.executable`: for each call, the process forks a child, which gets the arguments, environment,
+takes the place of `sys.executable`; beside it are `snakemake`, `ratecore` and `mlflow`. For each call, the process forks a child, which gets the arguments, environment,
 folder and standard streams of the call, and runs the program as a new interpreter would.
 
 For tests that run many programs. Tests of how a program starts, of signals and of installed packages use
@@ -13,6 +13,7 @@ the time of a grid of small networks.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import io
@@ -49,6 +50,7 @@ PACKAGES = (
     "torch",
 )
 
+COMMANDS = {"snakemake": "snakemake", "ratecore": "ratecore.cli", "mlflow": "mlflow"}
 NOT_RENDERED = {"FIGURES": "not rendered"}
 
 # The program that is called. Its interpreter imports little, which takes 20 ms.
@@ -70,7 +72,7 @@ server.sendall(job)
 lines = server.makefile()
 pid = int(lines.readline())
 for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, lambda number, frame: os.kill(pid, number))
+    signal.signal(number, lambda number, frame: os.killpg(pid, number))
 status = int(lines.readline() or -signal.SIGKILL)
 if status < 0:
     if -status != signal.SIGKILL:
@@ -92,8 +94,11 @@ class WarmPython:
         address = str(Path(folder, "socket"))
         Path(self.executable).write_text(CLIENT.format(python=sys.executable, address=address))
         Path(self.executable).chmod(0o755)
+        for name, module in COMMANDS.items():
+            Path(folder, name).write_text(f'#!/bin/sh\nexec {self.executable} -m {module} "$@"\n')
+            Path(folder, name).chmod(0o755)
         command = [sys.executable, "-u", str(Path(__file__).resolve()), address, self.executable]
-        env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONHASHSEED": "0"}  # as in jobs of the workflow
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError("the process that forks programs did not start")
@@ -135,7 +140,10 @@ class Server:
         job = json.loads(client.makefile("rb").read(int.from_bytes(header, "big")))
         pid = os.fork()
         if not pid:
+            os.setpgid(0, 0)
             self.become(job, streams)
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.setpgid(pid, pid)  # whichever comes first
         for number in streams:
             os.close(number)
         self.children[pid] = client
@@ -143,17 +151,15 @@ class Server:
         self.selector.register(client, selectors.EVENT_READ, self.lost)
 
     def tell(self, client, number: int) -> None:
-        try:
+        with contextlib.suppress(OSError):  # it was killed; lost() is called
             client.sendall(f"{number}\n".encode())
-        except OSError:  # it was killed; lost() is called
-            pass
 
     def lost(self, client) -> None:
         """The client has ended, so that its program is ended, too."""
         self.selector.unregister(client)
         for pid, its in self.children.items():
             if its is client:
-                os.kill(pid, signal.SIGKILL)
+                os.killpg(pid, signal.SIGKILL)
 
     def reap(self, woken) -> None:
         woken.recv(4096)
@@ -169,7 +175,7 @@ class Server:
 
     def end(self, stdin) -> None:
         for pid in self.children:
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
         os._exit(0)
 
     def become(self, job: dict, streams: list[int]) -> None:
