@@ -1,7 +1,12 @@
 """Shared by the tests: small settings that train in a second or two, and one trained network per session."""
 
+import os
 import sys
 import tempfile
+
+# One worker of the tests runs on each core. On small arrays, more threads only wait for each other. Set before torch is
+# imported, also by programs that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import jaxtyping
 import pytest

@@ -1,8 +1,9 @@
 """A Python whose programs start within milliseconds, with torch, MLflow and Snakemake in memory.
 
 `WarmPython` is a process that has imported what ratecore depends on, but not ratecore. `executable` is a program that
-takes the place of `sys.executable`; beside it are `snakemake`, `ratecore` and `mlflow`. For each call, the process forks a child, which gets the arguments, environment,
-folder and standard streams of the call, and runs the program as a new interpreter would.
+takes the place of `sys.executable`; beside it are `snakemake`, `ratecore` and `mlflow`. For each call, the process forks
+a child, which gets the arguments, environment, folder and standard streams of the call, and runs the program as a new
+interpreter would.
 
 For tests that run many programs. Tests of how a program starts, of signals and of installed packages use
 `sys.executable`: a warm program is no child of its caller, and modules that are imported already do not read the
@@ -98,7 +99,8 @@ class WarmPython:
             Path(folder, name).write_text(f'#!/bin/sh\nexec {self.executable} -m {module} "$@"\n')
             Path(folder, name).chmod(0o755)
         command = [sys.executable, "-u", str(Path(__file__).resolve()), address, self.executable]
-        env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONHASHSEED": "0"}  # as in jobs of the workflow
+        env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+        env |= {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONHASHSEED": "0"}  # as in jobs of the workflow
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError("the process that forks programs did not start")
@@ -196,6 +198,10 @@ class Server:
         os.environ.clear()
         os.environ.update(job["env"])
         sys.executable = self.executable
+        if any(name.startswith("COVERAGE_PROCESS") for name in os.environ):  # `make coverage`
+            from coverage import process_startup
+
+            process_startup()
         importlib.invalidate_caches()
         status = 1
         try:
