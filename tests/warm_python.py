@@ -1,9 +1,9 @@
 """A Python whose programs start within milliseconds, with torch, MLflow and Snakemake in memory.
 
 `WarmPython` is a process that has imported what ratecore depends on, but not ratecore. `executable` is a program that
-takes the place of `sys.executable`; beside it are `snakemake`, `ratecore` and `mlflow`. For each call, the process forks
-a child, which gets the arguments, environment, folder and standard streams of the call, and runs the program as a new
-interpreter would.
+takes the place of `sys.executable`; beside it are `snakemake`, `ratecore` and `mlflow`. For each call, the process
+forks a child, which gets the arguments, environment, folder and standard streams of the call, and runs the program as a
+new interpreter would.
 
 For tests that run many programs. Tests of how a program starts, of signals and of installed packages use
 `sys.executable`: a warm program is no child of its caller, and modules that are imported already do not read the

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from conftest import PATIENCE
@@ -24,18 +23,18 @@ print(sum(apply_phi.stats.cache_misses.values()))
 """
 
 
-def start(kind, cache):
+def start(python, kind, cache):
     env = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-    return subprocess.Popen([sys.executable, "-c", USE, kind], env=env, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([python, "-c", USE, kind], env=env, stdout=subprocess.PIPE, text=True)
 
 
-def test_many_processes_fill_a_fresh_cache_at_once(tmp_path):
-    together = [start(kind, tmp_path) for kind in ("float32", "float64") * 3]
+def test_many_processes_fill_a_fresh_cache_at_once(python, tmp_path):
+    together = [start(python, kind, tmp_path) for kind in ("float32", "float64") * 3]
     for process in together:
         process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     for kind in ("float32", "float64"):
-        after = start(kind, tmp_path)
+        after = start(python, kind, tmp_path)
         assert after.communicate(timeout=PATIENCE)[0].strip() == "0" and after.returncode == 0
 
 
@@ -87,12 +86,12 @@ print(hashlib.sha256(training.result.net.w.detach().numpy().tobytes()).hexdigest
 """
 
 
-def test_numbers_do_not_depend_on_what_was_compiled_or_loaded_before(tmp_path):
+def test_numbers_do_not_depend_on_what_was_compiled_or_loaded_before(python, tmp_path):
     # The first process compiles everything, the second reads it from the cache.
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     networks = [
         subprocess.run(
-            [sys.executable, "-c", UPDATE, when], env=env, capture_output=True, text=True, check=True, timeout=PATIENCE
+            [python, "-c", UPDATE, when], env=env, capture_output=True, text=True, check=True, timeout=PATIENCE
         ).stdout
         for when in ("after others", "alone", "after others")
     ]
