@@ -54,6 +54,7 @@ PATIENCE = 1800
 # The files that take longest. They are begun first, so that in the end no worker is alone with one of them.
 LONGEST = (
     "test_workflow.py",
+    "test_workflow_grids.py",
     "test_servers.py",
     "test_faults.py",
     "test_outside.py",

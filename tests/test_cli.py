@@ -1,5 +1,6 @@
 """The command `ratecore`: folders for grids, single networks, and what it says of wrong arguments."""
 
+import http.server
 import json
 import os
 import re
@@ -252,6 +253,36 @@ def test_results_on_a_server_are_named(tmp_path, capsys, monkeypatch):
     (tmp_path / "small/tracking.json").write_bytes(sealed_json({"uri": "http://127.0.0.1:5000"}))
     assert main(["ui", str(tmp_path)]) == 0
     assert "on the MLflow server http://127.0.0.1:5000" in capsys.readouterr().out
+
+
+class NotFound(http.server.BaseHTTPRequestHandler):
+    """Answers, as a server of any kind does."""
+
+    def do_GET(self):
+        self.send_error(404)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_address_is_printed_when_the_server_answers_and_the_wait_ends_with_the_server(answers):
+    server = http.server.HTTPServer(("127.0.0.1", 0), NotFound)
+    port = server.server_address[1]
+    if not answers:
+        server.server_close()
+    code = (
+        "import sys; from ratecore.cli.mirror import _announce_when_it_answers as announce\n"
+        "announce('127.0.0.1', int(sys.argv[1])); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code, str(port)], stdin=pipe, stdout=pipe, text=True) as process:
+        if answers:
+            server.handle_request()
+            server.server_close()
+            assert process.stdout.readline() == f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+        process.stdin.close()
+        assert process.stdout.read() == ""  # the end of the output of all its processes
 
 
 def test_ctrl_c_is_clean(monkeypatch, capsys):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import http.client
 import os
+import select
 import signal
 import socket
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -120,19 +120,20 @@ def _announce_when_it_answers(host: str, port: int) -> None:
 
     It is no child of this process, which becomes the server and would not notice that a child has ended.
     """
-    server = os.getpid()
+    ended, open_until_the_end = os.pipe()
+    os.set_inheritable(open_until_the_end, True)
     if child := os.fork():
+        os.close(ended)
         os.waitpid(child, 0)
         return
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.close(open_until_the_end)
         if os.fork() == 0:
             while not _answers(host, port):
-                time.sleep(0.2)
-                os.kill(server, 0)  # raises ProcessLookupError after the server's end
+                if select.select([ended], [], [], 0.2)[0]:
+                    return
             print(f"MLflow on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C ends it)", flush=True)
-    except ProcessLookupError:
-        pass
     finally:
         os._exit(0)
 

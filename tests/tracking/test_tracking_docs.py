@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE
 from faults.stores import Postgresql, environment, free_port, missing, postgresql_programs, sqlite
-from workflow.test_workflow import SMALL, Checkout
+from workflow.checkout import SMALL, Checkout
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "docs" / "tracking.md").read_text(), re.M | re.S)

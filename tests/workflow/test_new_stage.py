@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 
 import pytest
-from test_workflow import ROOT, Checkout
+from checkout import ROOT, Checkout
 
 ROW = """    Stage(
         "analyse",
