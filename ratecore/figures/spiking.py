@@ -194,7 +194,7 @@ def raster(
     return figure
 
 
-def _stimuli(axes: Sequence[Axes], stimuli: Sequence[Float[np.ndarray, "n_in T"]]) -> None:
+def _stimuli(axes: Sequence[Axes], stimuli: Sequence[Float[np.ndarray, "n_in _"]]) -> None:
     """Draw one stimulus into each of the axes; several inputs one above the other, on one scale."""
     n_in = len(stimuli[0])
     apart = 1.1 * max(float(np.ptp(u)) for u in stimuli) or 1.0

@@ -68,7 +68,7 @@ CONFIG = {
     "grid": {"task_settings.levels": [[0.5, 1], [0.25]], "task_settings.shape": ["ramp"], "seed": [3]},
     "task_settings": {"turned": True, "follow": {"T": 36}},
     "network": {"N": 12, "P_inh": 0.3},
-    "training": {"n_trials": 40, "eval_freq": 40, "eval_tr": 8, "loss_threshold": 1e6, "accuracy_threshold": -1e-9},
+    "training": {"n_trials": 40, "eval_freq": 40, "eval_tr": 8, "loss_threshold": 1e6, "accuracy_threshold": 0},
     "evaluation": {"n_trials": 12},
     "conversion": {"n_trials": 6, "scaling_factors": [2, 4], "trials_shown": 2},
 }
