@@ -7,8 +7,9 @@ def lif(p, u, v0, noise=None, kicks=None, hit=None):
     """A trial of a spiking network.
 
     Args:
-        p: W (N, N) and w_out (N,) or (n_out, N), both scaled by 1 / lambda; w_in (N, n_in); td (N,) and tr, tau_m, refractory, dt in
-            ms (dt before downsampling); threshold, reset, peak, bias in mV; qif, downsample, bias_out.
+        p: W (N, N) and w_out (N,) or (n_out, N), both scaled by 1 / lambda; w_in (N, n_in); td (N,) and tr, tau_m,
+            refractory, dt in ms (dt before downsampling); threshold, reset, peak, bias in mV; qif, downsample,
+            bias_out.
         u: (n_in, T).   v0: (N,) membrane at the start.
         noise: (nt, N) mV added at every step.   kicks: (nt,) mV added to the units in `hit` (N,) bool.
 
