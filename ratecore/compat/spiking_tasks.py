@@ -86,8 +86,7 @@ class PaperSpikingTask(AbstractSpikingTask):
 
     def generate_stimulus(self, trial_type: str | None = None, seed: Any = None) -> Any:
         """Draw a stimulus u (n_in, T), unitless, and its label, 'go' or 'nogo' for Go-NoGo."""
-        drawn: Any = self.task.generate_stimulus(trial_type, seed)
-        u, label = drawn  # tasks of the paper draw no Trials
+        u, label = self.task.generate_stimulus(trial_type, seed)
         return u, self.words.get(label, label)
 
     def evaluate_trial(self, spiking_rnn: Any, stimulus: Any, label: Any) -> dict[str, Any]:

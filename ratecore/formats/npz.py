@@ -92,11 +92,11 @@ def _checked_scores(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 # Arrays of a comparison, by the kind of their type: names with the axes of their shapes. C conditions, T rate steps,
-# N units, I inputs, O outputs (without this axis for one output), n steps of an example's outputs, S spikes of all
-# examples together, K stimuli.
+# N units, I inputs, O outputs (without this axis for one output), L rate steps and n outputs of the longest example,
+# S spikes of all examples together, K stimuli.
 _SHAPES = {
     "f": """
-        scaling_factor: rates:N example_u:CIT example_out:COn example_dt:2
+        scaling_factor: rates:N example_u:CIL example_out:COn example_dt:2
         rate_mean:COT rate_sd:COT rate_activity:CN rate_projections:CT3 rate_explained:3
         lif_mean:COT lif_sd:COT lif_activity:CN lif_projections:CT3 lif_explained:3
     """,

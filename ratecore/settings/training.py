@@ -6,11 +6,12 @@ import functools
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError, shown
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.reading import local_path
+from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.system.files import sha256_of
 
 MOST = 1_000_000_000  # of any count; more is a slip of the pen, and no job would end
@@ -49,7 +50,9 @@ class PenaltySettings(Settings):
 class StageSettings(Settings):
     """One stage of a curriculum: what it changes in the task and in training."""
 
-    task_settings: dict[str, float] = Field({}, description="settings of the task in this stage, over those of the run")
+    task_settings: dict[str, TaskValue] = Field(
+        {}, description="settings of the task in this stage, over those of the run"
+    )
     n_trials: int | None = Field(None, ge=1, le=MOST, description="largest number of trials of the stage" + _INHERITED)
     min_trials: int | None = Field(
         None, ge=0, le=MOST, description="trials of the stage before which it does not end" + _INHERITED
@@ -65,6 +68,11 @@ class StageSettings(Settings):
     )
     eval_freq: int | None = Field(None, ge=1, le=MOST, description="trials between tests" + _INHERITED)
     eval_tr: int | None = Field(None, ge=1, le=MOST, description="trials per test" + _INHERITED)
+
+    @field_validator("task_settings", mode="before")
+    @classmethod
+    def _convert(cls, given: Any) -> Any:
+        return task_values(given)
 
     def changes(self) -> dict[str, Any]:
         """The settings of training that this stage changes.

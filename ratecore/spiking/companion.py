@@ -257,13 +257,12 @@ def _save_plots(
     simulator, rng = Simulator(model, settings), np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     for kind in task.trial_types:
-        drawn, windows = draw_stimulus(task, kind, rng), (task.stimulus_windows, task.response_steps)
-        if isinstance(drawn, Trial):
-            u, label, window = drawn.u, drawn.condition, response_of(task, drawn)
-            windows = list(drawn.stimuli) or windows[0], (window.start, window.stop)
-        else:
-            u, label = drawn
-        name = str(label) if kind is None else kind
+        windows: tuple[Any, Any] = task.stimulus_windows, task.response_steps
+        u, label = draw_stimulus(task, kind, rng)
+        if isinstance(label, Trial):
+            window = response_of(task, label)
+            windows = list(label.stimuli) or windows[0], (window.start, window.stop)
+        name = str(getattr(label, "condition", label)) if kind is None else kind
         trial = simulator.record(scaling, u, simulator.draw(rng, simulator.steps(u.shape[1])))
         examples = {name: Example.from_trial(trial, u)}
         figure = raster(examples, model.inh, model.som, *windows, f"λ = {scaling:g}")
