@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ratecore.settings.base import Settings, SettingsError, shown, task_key
+from ratecore.settings.base import Settings, SettingsError, TaskName, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.paths import LocalPathAsWritten
@@ -27,11 +27,14 @@ AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no tra
 class RunSettings(Settings):
     """Everything that can change the numbers of a run, which is one network with one seed."""
 
-    task: str = Field("go-nogo", description="name of a registered task")
+    task: TaskName = Field(
+        "go-nogo",
+        description="name of a registered task; `neurogym:NAME`; or a list of tasks that one network does",
+    )
     task_file: LocalPathAsWritten | None = Field(
         None, description="Python file that registers the task, when it is your own"
     )
-    task_settings: dict[str, float] = Field({}, description="settings of the task over its defaults, in steps of 5 ms")
+    task_settings: dict[str, Any] = Field({}, description="settings of the task over its defaults, in steps of 5 ms")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random in the run")
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
@@ -39,10 +42,10 @@ class RunSettings(Settings):
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
 
-    @field_validator("task")
+    @field_validator("task_settings", mode="before")
     @classmethod
-    def _spell(cls, task: str) -> str:
-        return task_key(task)
+    def _flatten(cls, given: Any) -> Any:
+        return flat_settings(given)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -70,7 +73,7 @@ class RunSettings(Settings):
         except SettingsError:
             raise
         except ValueError as error:
-            if task_key(self.task) not in TaskFactory.list_available_tasks():
+            if not TaskFactory.knows(self.task):
                 raise SettingsError([(("task",), f": {self._not_registered() or error}")]) from None
             hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task, strict=True))
             raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error.__cause__
