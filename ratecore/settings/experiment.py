@@ -68,7 +68,7 @@ class ExperimentSettings(Settings):
         "go-nogo", description="task of every run, unless it is an axis; a list of tasks is done by one network"
     )
     task_file: LocalPathAsWritten | None = Field(None, description="Python file that registers your own task")
-    task_settings: dict[str, float | dict[str, float]] = Field(
+    task_settings: dict[str, Any] = Field(
         {}, description="settings over the task's defaults, in steps of 5 ms; under a task's name: of that task only"
     )
     network: NetworkSettings = NetworkSettings()

@@ -115,15 +115,15 @@ class Environment:
     Each trial is the first of a new environment, in which all random numbers come from one seed and a schedule of
     several environments starts at a random one: so a trial does not depend on those before it.
 
-    Args:
-        env_id: id in gymnasium's registry, 'yang19.go-v0'.
-
     Attributes:
         name: of the task.
         version: of neurogym.
         module: that defines the environment's class.
         discrete: whether each step has one of several actions.
         defaults: settings: its arguments, `timing` and `rewards` with one setting per entry.
+
+    Args:
+        env_id: id in gymnasium's registry, 'yang19.go-v0'.
 
     Raises:
         TaskError: it has no supervised targets; the message says why.
@@ -378,7 +378,11 @@ class Environment:
             actions: action at each step (T,) or (T, n_out).
 
         Returns:
-            Performance as the environment scores it, 1 for a right answer, and the step at which the trial ended.
+            Performance (unitless) as the environment scores it, 1 for a right answer, and the step at which the trial
+            ended.
+
+        Source:
+            none; the environment's own `step`.
         """
         env = self.trial(values, seed)
         inner, step = env.unwrapped, 0

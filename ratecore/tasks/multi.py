@@ -27,6 +27,12 @@ class MultiTask(AbstractTask):
     Outputs: side by side, the target of those of other tasks being 0, or the same for all with `share_outputs`.
     A setting of one task has the task's name in front, `go-nogo.T`; without it, it is that of every task that has it.
 
+    Args:
+        settings: of the combination and of its tasks.
+
+    Raises:
+        ValueError: a misspelt key, a value that a task cannot have, or tasks that cannot share inputs or outputs.
+
     Source:
         Yang GR, Joglekar MR, Song HF, Newsome WT, Wang XJ (2019), Nat Neurosci 22:297 (rule inputs).
     """

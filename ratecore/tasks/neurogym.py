@@ -96,6 +96,7 @@ class NeurogymTask(AbstractTask):
 
     @property
     def n_outputs(self) -> int:  # type: ignore[override]
+        """Number of outputs: one per action, or per number of a continuous action."""
         return self._n_outputs
 
     def draw_trial(self, trial_type: str, rng: np.random.Generator) -> Trial:
