@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from abc import ABC
 from collections.abc import Iterable, Mapping
@@ -28,10 +27,10 @@ class AbstractTask(ABC):
     """A cognitive task. To add one, subclass it and register the class.
 
     A task holds only its settings; all randomness comes from an explicit generator. A subclass defines `draw_trial`,
-    `is_correct` and the attributes below. `draw_trial` returns either a `Trial`, which has its own target and weight and
-    may have any length up to `T`, or a stimulus and a label, for which `generate_target` gives the target. `is_correct`
-    gets the Trial or the label. Classes of the `rate` package, which have `generate_stimulus` instead of `draw_trial`,
-    work too (`ratecore.tasks.port`).
+    `is_correct` and the attributes below. `draw_trial` returns either a `Trial`, which has its own target and weight
+    and may have any length up to `T`, or a stimulus and a label, for which `generate_target` gives the target.
+    `is_correct` gets the Trial or the label. Classes of the `rate` package, which have `generate_stimulus` instead of
+    `draw_trial`, work too (`ratecore.tasks.port`).
 
     Args:
         settings: settings of the task over its `defaults`; steps of 5 ms. Settings of other tasks and of the network

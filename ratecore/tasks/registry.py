@@ -13,6 +13,8 @@ from ratecore.tasks.environments import PREFIX
 from ratecore.tasks.neurogym import neurogym_class
 from ratecore.tasks.values import TaskError
 
+PUBLISHED = ("go-nogo", "xor", "mante")  # built-in tasks whose names no other task can take
+
 
 class TaskFactory:
     """The registry of tasks. Names ignore case and the difference of `_` and `-`: `go_nogo` is `go-nogo`.
@@ -43,7 +45,10 @@ class TaskFactory:
             raise TypeError(f"register_task: {task!r} is not a subclass of AbstractTask")
         values.check_defaults(task)
         known = cls._tasks.get(task_key(name))
-        if known is not None and known is not task:
+        replaceable = (
+            known is not None and known.__module__.startswith("ratecore.tasks.") and known.name not in PUBLISHED
+        )
+        if known is not None and known is not task and not replaceable:
             raise ValueError(f"register_task: '{name}' is already the task {known.__module__}.{known.__qualname__}")
         if vars(task).get("_unnamed"):
             task.name, task._unnamed = task_key(name), False
