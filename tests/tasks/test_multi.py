@@ -237,7 +237,7 @@ def test_a_configuration_has_lists_of_tasks_and_settings_under_their_names():
 
 
 def test_many_names_are_a_short_path():
-    names = [f"task-number-{k}" for k in range(12)]
+    names = [f"task-number-{k}" for k in range(16)]
     for name in names:
         TaskFactory.register_task(name, type("Copy", (Reach,), {"name": name}))
     config = {"experiment": "e", "task": names, "convert": False}

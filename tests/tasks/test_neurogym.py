@@ -59,6 +59,8 @@ class TestEnvironments:
 
     @pytest.mark.parametrize("name", SIZES)
     def test_sizes_targets_and_ground_truth(self, name):
+        if name in ("SpatialSuppressMotion", "ToneDetection") and not TaskFactory.knows(f"neurogym:{name}"):
+            pytest.skip("this version of neurogym does not register it")
         task = TaskFactory.create_task(f"neurogym:{name}")
         n_in, n_out, longest = self.SIZES[name]
         assert (task.n_inputs, task.n_outputs) == (n_in, n_out)
@@ -164,7 +166,8 @@ class TestEnvironments:
         assert lengths == {6 + 15 + 8 + 2, 6 + 15 + 16 + 2}
         quiet = made(sigma=0, timing_delay=400)
         assert len(np.unique(quiet.draw_trial("trial", np.random.default_rng(0)).u)) < 8
-        assert made(dim_ring=4.0).n_outputs == 5 and made(dim_ring=4).settings == made(dim_ring=4.0).settings
+        rings = [TaskFactory.create_task("neurogym:yang19.go", {"dim_ring": n}) for n in (4, 4.0)]
+        assert rings[1].n_outputs == 5 and rings[0].settings == rings[1].settings
         assert made(response_weight=1).draw_trial("trial", np.random.default_rng(0)).weight is None
         go = TaskFactory.create_task("neurogym:yang19.dlygo", {"timing_delay": 100, "timing_fixation": 200})
         assert go.T == (200 + 500 + 100 + 500) // 20
