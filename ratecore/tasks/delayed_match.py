@@ -22,11 +22,12 @@ class DelayedMatchTask(TimedTask):
     name = "delayed-match"
     n_outputs = 1
     defaults = {"stim_on": 20, "stim_dur": 50, "delay": 150, "delay_jitter": 0, "response_delay": 10,
-                "response_dur": 60, "n_stimuli": 2, "strength": 1.0}  # fmt: skip
+                "response_dur": 60, "n_stimuli": 2, "strength": 3.0, "hold": 0.5}  # fmt: skip
     descriptions = DESCRIPTIONS | {
         "n_stimuli": "how many stimuli there are, each with an input",
+        "hold": "absolute target in the delay, by which the output tells the sample; 0 for none",
     }
-    ranges = {**RANGES, "n_stimuli": (2, 100)}
+    ranges = {**RANGES, "n_stimuli": (2, 100), "hold": (0.0, 1.0)}
     trial_types = ("match", "nonmatch")
 
     @property
@@ -48,7 +49,9 @@ class DelayedMatchTask(TimedTask):
             u[shown, begin:end] = s["strength"]
         answer = 1 if trial_type == "match" else -1
         response = slice(start, u.shape[1])
-        return answered(u, answer, response, trial_type, stimuli=[first, second])
+        trial = answered(u, answer, response, trial_type, stimuli=[first, second])
+        trial.target[first[1] : second[0]] = s["hold"] * (1 - 2 * sample / (n - 1))
+        return trial
 
 
 TaskFactory.register_task(DelayedMatchTask.name, DelayedMatchTask)
