@@ -17,7 +17,10 @@ def phi(x, activation):
 
 
 def forward(p, u, x0, noise):
-    """x (T, N), r (T, N), o (T-1,) of a trial; p has w, m, som_m, w_in, w_out, b_out, taus, taus_gaus, dale, act."""
+    """x (T, N), r (T, N), o (T-1,) or (n_out, T-1) of a trial.
+
+    p has w, m, som_m, w_in, w_out, b_out, taus, taus_gaus, dale, act.
+    """
     w = np.where(p["w"].real > 0, p["w"], 0) if p["dale"] else p["w"]
     W = (w @ p["m"]) * p["som_m"]
     if len(p["taus"]) == 2:
@@ -31,11 +34,32 @@ def forward(p, u, x0, noise):
         drive = W @ r[t - 1] + p["w_in"] @ u[:, t - 1]
         x.append((1 - alpha) * x[t - 1] + alpha * drive + noise[t - 1])
         r.append(phi(x[t], p["act"]))
-        o.append(p["w_out"][0] @ r[t] + p["b_out"][0])
-    return np.array(x), np.array(r), np.array(o)
+        o.append([p["w_out"][k] @ r[t] + p["b_out"][k] for k in range(len(p["w_out"]))])
+    o = np.array(o).T
+    return np.array(x), np.array(r), o[0] if len(o) == 1 else o
 
 
-def loss(o, z, loss_fn):
-    """Loss of one trial: o[t] for t = 1 .. T-1 against z[t-1]."""
-    error = o - z[: len(o)]
-    return np.sqrt(np.sum(error**2)) if loss_fn == "l2" else np.sum(error * np.sign(error.real))
+def loss(o, z, loss_fn, weight=None):
+    """Loss of one trial: o[t] for t = 1 .. T-1 against z[t-1], each times weight[t-1].
+
+    o (T-1,) or (n_out, T-1); z and weight in the same shape, with the last step, which is not compared.
+    """
+    o = np.atleast_2d(o)
+    z = np.atleast_2d(z)[:, : o.shape[1]]
+    weight = np.ones(z.shape) if weight is None else np.atleast_2d(weight)[:, : o.shape[1]]
+    if not weight.any():
+        return 0.0
+    error = o - z
+    size = error * np.sign(error.real)
+    if loss_fn == "l2":
+        return np.sqrt(np.sum(weight * error**2))
+    if loss_fn == "l1":
+        return np.sum(weight * size)
+    if loss_fn == "mse":
+        return np.sum(weight * error**2) / np.sum(weight)
+    if loss_fn == "huber":
+        return np.sum(weight * np.where(size.real <= 1, error**2 / 2, size - 1 / 2)) / np.sum(weight)
+    assert loss_fn == "cross_entropy"
+    of_step = weight.mean(0)
+    softmax = np.exp(o) / np.exp(o).sum(0)
+    return np.sum(of_step * -(z * np.log(softmax)).sum(0)) / of_step.sum()

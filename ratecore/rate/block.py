@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -40,37 +40,68 @@ class _Checkpoints(Protocol):
 _Outcome = TrainingResult | FloatingPointError
 
 
+class StackedTrials(NamedTuple):
+    """The trials of K networks on one device.
+
+    Attributes:
+        u: stimuli (K, B, n_in, T), unitless.
+        z: targets (K, B, T), or (K, B, n_out, T) of several outputs, unitless.
+        x0: states at the first step (K, B, N), unitless.
+        noise: (K, B, T-1, N), unitless.
+        weight: weights in the loss, in the shape of z, unitless; all 1 when None.
+    """
+
+    u: torch.Tensor
+    z: torch.Tensor
+    x0: torch.Tensor
+    noise: torch.Tensor
+    weight: torch.Tensor | None
+
+
 def stack_trials(
     draws: Sequence[tuple[Any, Float[torch.Tensor, "_ N"], Float[torch.Tensor, "_ T-1 N"]]], device: torch.device | str
-) -> tuple[
-    Float[torch.Tensor, "K B n_in T"],
-    Float[torch.Tensor, "K B T"],
-    Float[torch.Tensor, "K B N"],
-    Float[torch.Tensor, "K B T-1 N"],
-]:
+) -> StackedTrials:
     """Stack the trials of K networks on a device; each array moves in one copy.
 
     Args:
         draws: for each network the trials, x0 (b, N) and noise (b, T-1, N) of `draw_trials`, on the CPU; unitless.
-            B is the largest b; smaller batches are filled up with zeros.
+            B is the largest b and T the largest T; smaller batches and shorter trials are filled up with zeros.
         device: torch device of the stacked arrays.
 
     Returns:
-        u (K, B, n_in, T), z (K, B, T), x0 (K, B, N), noise (K, B, T-1, N); unitless.
+        The trials. They have weights if those of a network have or if trials differ in length.
 
     Source: none
     """
-    device, arrays = torch.device(device), zip(*((t.u, t.z, x0, noise) for t, x0, noise in draws), strict=True)
-    moved = []
-    for rows in arrays:
-        B = max(len(row) for row in rows)
-        # From pinned memory the copy runs while the CPU goes on.
-        whole = torch.zeros(len(rows), B, *rows[0].shape[1:], dtype=rows[0].dtype, pin_memory=device.type == "cuda")
-        for place, row in zip(whole, rows, strict=True):
-            place[: len(row)] = row
-        moved.append(whole.to(device, non_blocking=True))
-    u, z, x0, noise = moved
-    return u, z, x0, noise
+    device = torch.device(device)
+    u, z, x0, noise = (
+        _stacked(rows, device) for rows in zip(*((t.u, t.z, x0, noise) for t, x0, noise in draws), strict=True)
+    )
+    weights = [getattr(trials, "weight", None) for trials, _, _ in draws]
+    weight = None
+    if any(given is not None for given in weights) or len({trials.u.shape[-1] for trials, _, _ in draws}) > 1:
+        rows = [_weight_of(t.z) if given is None else given for (t, _, _), given in zip(draws, weights, strict=True)]
+        weight = _stacked(rows, device)
+        for place, row in zip(weight, rows, strict=True):
+            place[len(row) :] = 1  # of the trials that fill up: no loss may divide by 0 there
+    return StackedTrials(u, z, x0, noise, weight)
+
+
+def _weight_of(z: torch.Tensor) -> torch.Tensor:
+    """The weights of trials that have none: 1 at each step of a target that is compared."""
+    weight = torch.ones_like(z)
+    weight[..., -1] = 0
+    return weight
+
+
+def _stacked(rows: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
+    """Arrays of K networks in one (K, ...), smaller ones filled up with zeros."""
+    shape = [max(sizes) for sizes in zip(*(row.shape for row in rows), strict=True)]
+    # From pinned memory the copy runs while the CPU goes on.
+    whole = torch.zeros(len(rows), *shape, dtype=rows[0].dtype, pin_memory=device.type == "cuda")
+    for place, row in zip(whole, rows, strict=True):
+        place[tuple(slice(n) for n in row.shape)] = row
+    return whole.to(device, non_blocking=True)
 
 
 def scores_of_tests(networks: StackedNetworks, places: list[int], trainings: list[Training]) -> list[Scores]:
@@ -94,10 +125,10 @@ def scores_of_tests(networks: StackedNetworks, places: list[int], trainings: lis
             draw_trials(task, t.result.net, g[first : first + chunk])
             for t, g in zip(trainings, generators, strict=True)
         ]
-        u, _, x0, noise = stack_trials(draws, networks.device)
-        outputs = networks.outputs(u, x0, noise, places).cpu()
+        stacked = stack_trials(draws, networks.device)
+        outputs = networks.outputs(stacked.u, stacked.x0, stacked.noise, places).cpu()
         for scores, (trials, _, _), o in zip(parts, draws, outputs, strict=True):
-            scores.append(scores_of(task, trials, o, loss_fn))
+            scores.append(scores_of(task, trials, o[..., : trials.u.shape[-1]], loss_fn))
     return [join_scores(scores) for scores in parts]
 
 
@@ -142,7 +173,11 @@ class _Block:
         results = [t.result for t in trainings]
         stack = StackedNetworks([r.net for r in results], device)
         self._updates = BlockUpdates(
-            stack, trainings[0].settings.training, [r.optimizer for r in results], compile_step
+            stack,
+            trainings[0].settings.training,
+            [r.optimizer for r in results],
+            compile_step,
+            trainings[0].own_loss,
         )
 
     def outcomes(self) -> Iterator[tuple[int, _Outcome]]:
@@ -176,8 +211,8 @@ class _Block:
         """Updates every network; gives those whose loss is not finite."""
         draws = [training.draw() for _, training in self._going]
         counts = [len(trials.u) for trials, _, _ in draws]
-        u, z, x0, noise = stack_trials(draws, self._updates.networks.device)
-        losses = self._updates.update(u, z, x0, noise, counts if len(set(counts)) > 1 else None)
+        u, z, x0, noise, weight = stack_trials(draws, self._updates.networks.device)
+        losses = self._updates.update(u, z, x0, noise, counts if len(set(counts)) > 1 else None, weight)
         failed = {}
         for (index, training), loss in zip(self._going, losses, strict=True):
             try:

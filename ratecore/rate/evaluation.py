@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 
 from ratecore.rate.dynamics import outputs, trial_noise
-from ratecore.rate.losses import trial_losses
+from ratecore.rate.losses import loss_for, trial_losses
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import Evaluation, Scores
 from ratecore.settings.training import EvaluationSettings
@@ -101,7 +101,7 @@ def score_trials(
     Args:
         task: draws and scores the trials.
         net: the network.
-        loss_fn: 'l2' or 'l1'.
+        loss_fn: name of the loss, as in `training.loss_fn`.
         generators: of the B trials.
         trials: as in `draw_trials`.
 
@@ -119,7 +119,7 @@ def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B *out T"
         task: scores the trials.
         trials: as `draw_trials` returns them.
         o: outputs (B, T), or (B, n_out, T) of several outputs, unitless, o[..., 0] the readout of r[0].
-        loss_fn: 'l2' or 'l1'.
+        loss_fn: name of the loss, as in `training.loss_fn`.
 
     Returns:
         scores of the B trials.
@@ -127,8 +127,8 @@ def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B *out T"
     Source:
         docs/model.md 2 and 3.
     """
-    weight, steps, drawn = (getattr(trials, name, None) for name in ("weight", "steps", "trials"))
-    losses = trial_losses(o[..., 1:], trials.z, loss_fn, weight, task.n_outputs).double().cpu().numpy()
+    weight, drawn = (getattr(trials, name, None) for name in ("weight", "trials"))
+    losses = trial_losses(o[..., 1:], trials.z, loss_for(task, loss_fn), weight, task.n_outputs).double().cpu().numpy()
     rows = o.double().cpu().numpy()
     if drawn is None:
         correct = np.array([score(task, row, label) for row, label in zip(rows, trials.labels, strict=True)])
@@ -181,7 +181,7 @@ def evaluate(
         net: the trained network.
         seed: of the run.
         settings: numbers of trials.
-        loss_fn: 'l2' or 'l1'.
+        loss_fn: name of the loss, as in `training.loss_fn`.
 
     Returns:
         the scores and, for tasks that grade evidence, the psychometric curve.
@@ -213,7 +213,7 @@ def psychometric_curve(
         net: the trained network.
         seed: of the run.
         n_trials: at each level of each trial type.
-        loss_fn: 'l2' or 'l1'.
+        loss_fn: name of the loss, as in `training.loss_fn`.
 
     Returns:
         rows as in `Evaluation.psychometric`.

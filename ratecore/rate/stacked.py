@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ratecore.rate.adam import adam_step, corrections
 from ratecore.rate.dynamics import outputs_of_all_steps, stacked_step, torch_engine
-from ratecore.rate.losses import trial_losses
+from ratecore.rate.losses import TaskLoss, chosen_loss, trial_losses
 from ratecore.rate.network import RateNetwork, is_standard
 from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
 from ratecore.rate.updates import TorchUpdates
@@ -54,15 +54,18 @@ class StackedNetworks:
         for net in nets:
             if not is_standard(net):
                 raise ValueError(f"{type(net).__name__} cannot be stacked; only FR_RNN_dale can")
-            mine, first = ((n.settings, n.w_in.shape, n.w.dtype) for n in (net, nets[0]))
+            mine, first = ((n.settings, n.w_in.shape, n.n_out, n.w.dtype) for n in (net, nets[0]))
             if mine != first:
-                raise ValueError("the networks of a stack must have the same settings, number of inputs and dtype")
-        self.nets, self.settings, self.device = list(nets), nets[0].settings, torch.device(device)
+                raise ValueError(
+                    "the networks of a stack must have the same settings, number of inputs, number of outputs and dtype"
+                )
+        self.nets, self.settings, self.n_out = list(nets), nets[0].settings, nets[0].n_out
+        self.device = torch.device(device)
 
         def stack(arrays: Iterable[torch.Tensor]) -> torch.Tensor:
             return torch.stack([array.detach() for array in arrays]).to(self.device)
 
-        # w (K, N, N), w_out (K, 1, N), b_out (K, 1) and, with two taus, taus_gaus (K, N, 1)
+        # w (K, N, N), w_out (K, n_out, N), b_out (K, n_out) and, with two taus, taus_gaus (K, N, 1)
         self.parameters: dict[str, torch.Tensor] = {
             name: stack(getattr(net, name) for net in nets).requires_grad_() for name in trained_names(nets[0])
         }
@@ -108,7 +111,7 @@ class StackedNetworks:
     ) -> tuple[
         Float[torch.Tensor, "K B T N"],
         Float[torch.Tensor, "K B T N"],
-        Float[torch.Tensor, "K B T-1"],
+        Float[torch.Tensor, "K B *out T-1"],
     ]:
         """Run B trials of each network; differentiable in `parameters`.
 
@@ -120,7 +123,7 @@ class StackedNetworks:
             step: one time step of all networks, as in `torch_engine`.
 
         Returns:
-            x, r (K, B, T, N), o (K, B, T-1); unitless.
+            x, r (K, B, T, N), o (K, B, T-1), or (K, B, n_out, T-1) of several outputs; unitless.
 
         Raises:
             ValueError: a shape that does not fit, which a batched product might broadcast to one that does. NaN and
@@ -150,7 +153,7 @@ class StackedNetworks:
         x0: ArrayLike | torch.Tensor,
         noise: ArrayLike | torch.Tensor,
         networks: list[int] | None = None,
-    ) -> Float[torch.Tensor, "K B T"]:
+    ) -> Float[torch.Tensor, "K B *out T"]:
         """Compute the outputs of trials, without gradients.
 
         Args:
@@ -160,7 +163,7 @@ class StackedNetworks:
             networks: as in `run`.
 
         Returns:
-            o (K, B, T), unitless, o[..., 0] the readout of r[0].
+            o (K, B, T), or (K, B, n_out, T) of several outputs, unitless, o[..., 0] the readout of r[0].
 
         Source:
             docs/model.md 1.
@@ -207,6 +210,10 @@ class BlockUpdates:
         training: settings that all networks share.
         optimizers: Adam's state_dict of each network, empty for a new one; all are new when None.
         compile_step: whether `torch.compile` compiles a time step. Off, since compiling takes seconds to minutes.
+        own_loss: the task's loss, for `training.loss_fn: task`.
+
+    Raises:
+        ValueError: the task's loss is missing, or a single output cannot have the loss.
     """
 
     def __init__(
@@ -215,8 +222,10 @@ class BlockUpdates:
         training: TrainingSettings,
         optimizers: Sequence[Mapping[str, Any]] | None = None,
         compile_step: bool = False,
+        own_loss: TaskLoss | None = None,
     ) -> None:
-        self.networks, self.training = networks, training
+        self.networks, self.training, self._own_loss = networks, training, own_loss
+        self._loss = chosen_loss(training.loss_fn, networks.n_out, own_loss)
         step = stacked_step(networks.settings.activation)
         self._step = torch.compile(step) if compile_step else step
         self._m, self._v = ({name: torch.zeros_like(p) for name, p in networks.parameters.items()} for _ in range(2))
@@ -235,15 +244,17 @@ class BlockUpdates:
         x0: ArrayLike | torch.Tensor,
         noise: ArrayLike | torch.Tensor,
         counts: list[int] | None = None,
+        weight: ArrayLike | torch.Tensor | None = None,
     ) -> list[float]:
         """Take one step of every network, each on its own batch of trials.
 
         Args:
             u: stimuli (K, B, n_in, T), unitless, on the stack's device as the others.
-            z: targets (K, B, T), unitless.
+            z: targets (K, B, T), or (K, B, n_out, T) of several outputs, unitless.
             x0: states at the first step (K, B, N), unitless.
             noise: (K, B, T-1, N), unitless.
             counts: number of trials of each network; those after them only fill up and change nothing. B when None.
+            weight: of each step in the loss, at least 0, in the shape of z, unitless; all 1 when None.
 
         Returns:
             K losses, each the mean over the network's trials, unitless. Only reading them waits for the device.
@@ -255,13 +266,16 @@ class BlockUpdates:
             docs/model.md 3; Kingma & Ba 2015, Algorithm 1.
         """
         u = self.networks._tensor("u", u, len(self.networks), BATCH, self.networks._w_in_t.shape[1], STEPS)
-        z = self.networks._tensor("z", z, len(u), u.shape[1], u.shape[3])
+        out = () if self.networks.n_out == 1 else (self.networks.n_out,)
+        shape = (len(u), u.shape[1], *out, u.shape[3])
+        z = self.networks._tensor("z", z, *shape)
+        weight = None if weight is None else self.networks._tensor("weight", weight, *shape)
         if counts is not None and (len(counts) != len(u) or not all(0 < n <= u.shape[1] for n in counts)):
             raise ValueError(f"counts = {counts}; it must be {len(u)} numbers from 1 to {u.shape[1]}")
         parameters = list(self.networks.parameters.values())
         with torch.enable_grad():
             _, _, o = self.networks.run(u, x0, noise, step=self._step)
-            losses = trial_losses(o, z, self.training.loss_fn)
+            losses = trial_losses(o, z, self._loss, weight, self.networks.n_out)
             losses = losses.mean(1) if counts is None else _means(losses, counts)
             # No network's loss depends on another's parameters, so the gradient of the sum is that of each.
             gradients = torch.autograd.grad(losses.sum(), parameters)
@@ -302,7 +316,7 @@ class BlockUpdates:
         states = []
         for row, k in enumerate(networks):
             net = self.networks.nets[k]
-            state = TorchUpdates(net, self.training).state_dict()
+            state = TorchUpdates(net, self.training, self._own_loss).state_dict()
             if steps[row]:
                 # Copies, so that one network's state does not hold the memory of all.
                 state["state"] = {

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from ratecore.rate.dynamics import LANES_PAY
 from ratecore.rate.evaluation import draw_trials, one_thread, score_trials
+from ratecore.rate.losses import TaskLoss
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import Scores, TrainingResult
 from ratecore.rate.updates import make_updates
@@ -87,6 +88,7 @@ class Training:
 
     Raises:
         TypeError: `settings` is not a RunSettings.
+        TaskError: the task has a fault, or its own loss has.
     """
 
     def __init__(self, settings: RunSettings, device: torch.device | str = "cpu", result: TrainingResult | None = None):
@@ -95,9 +97,12 @@ class Training:
             raise TypeError(f"train: {given}{', as RunSettings(**settings)' if isinstance(settings, dict) else ''}")
         self.settings, self.task = settings, settings.create_task()
         ready_to_train(self.task, settings.create_task)
+        self.own_loss = TaskLoss(self.task) if settings.training.loss_fn == "task" else None
         if result is None:
             net = initial_network(settings, device)
             result = TrainingResult(net, copy.deepcopy(net.state_dict()))
+        if self.own_loss is not None:
+            self.own_loss.check(result.net)
         self.result = result
         self._started = time.perf_counter() - result.seconds
 
@@ -224,7 +229,7 @@ def train(
     """
     training = Training(settings, device, checkpoints.load(device) if checkpoints is not None else None)
     result = training.result
-    updates = make_updates(result.net, settings.training)
+    updates = make_updates(result.net, settings.training, training.own_loss)
     if result.optimizer:
         updates.load_state_dict(result.optimizer)
     with one_thread():

@@ -19,6 +19,7 @@ from ratecore.system.streams import draw_inhibitory, stream
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import check_task, other_folder
 from ratecore.tasks.files import load_task_file, registered_by, task_code
+from ratecore.tasks.losses import why_not
 from ratecore.tasks.randomness import same_folder, working_folder
 
 AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
@@ -77,6 +78,8 @@ class RunSettings(Settings):
         if moved:
             raise other_folder(f"task '{task.name}': its __init__ changes")
         check_task(task, self.create_task)
+        if reason := why_not(task, self.training.loss_fn):
+            raise SettingsError([(("training", "loss_fn"), f" = {shown(self.training.loss_fn)}: {reason}")])
 
     def _not_registered(self) -> str:
         """The message for an unknown task when there is a file that should have registered it."""

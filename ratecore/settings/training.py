@@ -10,7 +10,7 @@ from ratecore.settings.base import Settings
 
 MOST = 1_000_000_000  # of any count; more is a slip of the pen, and no job would end
 
-LossFunction = Literal["l2", "l1"]
+LossFunction = Literal["l2", "l1", "mse", "huber", "cross_entropy", "task"]
 LOSS_FUNCTIONS = get_args(LossFunction)
 
 

@@ -14,7 +14,7 @@ CHECKED = {**os.environ, "NUMBA_BOUNDSCHECK": "1"}
 BEYOND = """
 import numpy as np
 from ratecore.system import compilation
-from ratecore.rate.dynamics import kernels, lanes
+from ratecore.rate.dynamics import kernels, live
 
 def refused(loop, *args):
     try:
@@ -24,10 +24,11 @@ def refused(loop, *args):
     return 0
 
 x = np.zeros(5, np.float32)
-live = lanes.LiveMatrix(3, np.float32).take(np.eye(3, dtype=np.float32))
-rows = np.zeros(3 * lanes.LANES, np.float32)
-fits = refused(kernels.apply_phi, x, 0, x.copy()) + refused(lanes._add_product, *live.parts, rows, rows.copy())
-beyond = refused(kernels.apply_phi, x, 0, x[:3].copy()) + refused(lanes._add_product, *live.parts, rows[:20], rows)
+entries = live.LiveMatrix(3, np.float32).take(np.eye(3, dtype=np.float32))
+rows = np.zeros(3 * live.LANES, np.float32)
+add = live.add_live_product
+fits = refused(kernels.apply_phi, x, 0, x.copy()) + refused(add, *entries.parts, rows, rows.copy())
+beyond = refused(kernels.apply_phi, x, 0, x[:3].copy()) + refused(add, *entries.parts, rows[:20], rows)
 print(fits, beyond, compilation.cache_folder().name)
 """
 

@@ -20,7 +20,7 @@ Step = Callable[
     [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]
 ]
 # x, r and o
-Activity = tuple[Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*K B T-1"]]
+Activity = tuple[Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*shape T-1"]]
 
 
 def trial_noise(
@@ -93,21 +93,23 @@ def draw_noise(
 
 
 def readout(
-    r: Float[torch.Tensor, "*K B T N"], w_out: Float[torch.Tensor, "*K 1 N"], b_out: Float[torch.Tensor, "*K 1"]
-) -> Float[torch.Tensor, "*K B T"]:
+    r: Float[torch.Tensor, "*K B T N"], w_out: Float[torch.Tensor, "*K n_out N"], b_out: Float[torch.Tensor, "*K n_out"]
+) -> Float[torch.Tensor, "*shape T"]:
     """Compute the outputs from the firing rates. For K networks, all arrays have a leading dimension K.
 
     Args:
         r: rates (B, T, N), unitless.
-        w_out: readout weights (1, N), unitless.
-        b_out: readout bias (1,), unitless.
+        w_out: readout weights (n_out, N), unitless.
+        b_out: readout bias (n_out,), unitless.
 
     Returns:
-        o (B, T), unitless.
+        o (B, T), or (B, n_out, T) of several outputs, unitless.
 
     Source:
         docs/model.md 1.1, equation 3.
     """
+    if w_out.shape[-2] > 1:
+        return w_out.unsqueeze(-3) @ r.mT + b_out.unsqueeze(-2).unsqueeze(-1)
     if w_out.ndim == 2:
         return r @ w_out[0] + b_out
     return (r @ w_out[:, None].mT)[..., 0] + b_out[..., None]
@@ -115,22 +117,22 @@ def readout(
 
 def outputs_of_all_steps(
     r: Float[torch.Tensor, "*K B T N"],
-    o: Float[torch.Tensor, "*K B T-1"],
-    w_out: Float[torch.Tensor, "*K 1 N"],
-    b_out: Float[torch.Tensor, "*K 1"],
-) -> Float[torch.Tensor, "*K B T"]:
+    o: Float[torch.Tensor, "*shape T-1"],
+    w_out: Float[torch.Tensor, "*K n_out N"],
+    b_out: Float[torch.Tensor, "*K n_out"],
+) -> Float[torch.Tensor, "*shape T"]:
     """Prepend the output of the first state, which is not part of the loss, to the outputs of trials.
 
     For K networks, all arrays have a leading dimension K.
 
     Args:
         r: rates (B, T, N), unitless.
-        o: outputs (B, T-1) of the steps after the first, unitless.
-        w_out: readout weights (1, N), unitless.
-        b_out: readout bias (1,), unitless.
+        o: outputs (B, T-1), or (B, n_out, T-1), of the steps after the first, unitless.
+        w_out: readout weights (n_out, N), unitless.
+        b_out: readout bias (n_out,), unitless.
 
     Returns:
-        (B, T), unitless.
+        (B, T), or (B, n_out, T), unitless.
 
     Source:
         docs/model.md 1.1, equation 3.
@@ -170,8 +172,8 @@ def torch_engine(
     activation: str,
     x0: Float[torch.Tensor, "*K B N"],
     noise: Float[torch.Tensor, "*K B T-1 N"],
-    w_out: Float[torch.Tensor, "*K 1 N"],
-    b_out: Float[torch.Tensor, "*K 1"],
+    w_out: Float[torch.Tensor, "*K n_out N"],
+    b_out: Float[torch.Tensor, "*K n_out"],
     step: Step | None = None,
 ) -> Activity:
     """Simulate trials of one network, or of K networks in one batched program, step by step in torch.
@@ -185,12 +187,12 @@ def torch_engine(
         activation: name of phi.
         x0: synaptic currents at the first step (B, N), unitless.
         noise: (B, T-1, N), unitless.
-        w_out: readout weights (1, N), unitless.
-        b_out: readout bias (1,), unitless.
+        w_out: readout weights (n_out, N), unitless.
+        b_out: readout bias (n_out,), unitless.
         step: `stacked_step(activation)`, compiled or not; used for K networks only.
 
     Returns:
-        x and r (B, T, N), o (B, T-1); unitless.
+        x and r (B, T, N), o (B, T-1), or (B, n_out, T-1) of several outputs; unitless.
 
     Source:
         docs/model.md 1.1, equations 1 to 3.
@@ -256,7 +258,7 @@ def outputs(
     noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike | None,
     *,
     finite: bool = True,
-) -> Float[torch.Tensor, "B T"]:
+) -> Float[torch.Tensor, "B *out T"]:
     """Compute the outputs of a batch of trials without gradients; the states are not kept.
 
     Args:
@@ -267,7 +269,7 @@ def outputs(
         finite: whether NaN and infinity in the arrays are refused; not needed for the results of `draw_trials`.
 
     Returns:
-        o (B, T), unitless; o[:, 0] is the readout of r[0].
+        o (B, T), or (B, n_out, T) of several outputs, unitless; o[..., 0] is the readout of r[0].
 
     Raises:
         ValueError: as in `run`.
@@ -278,7 +280,8 @@ def outputs(
     trials = _trials(net, stim, x0, noise, None, finite)
     with torch.no_grad():
         if is_standard(net) and compiled_loops_take(net) and len(trials[0]) >= LANES_PAY:
-            from ratecore.rate.dynamics.lanes import LiveMatrix, outputs_over  # compiled on first use
+            from ratecore.rate.dynamics.lanes import outputs_over  # compiled on first use
+            from ratecore.rate.dynamics.live import LiveMatrix
 
             live = LiveMatrix.of(net.effective_weights())
             if live.share < DENSE:
@@ -315,7 +318,7 @@ def run(
         finite: whether NaN and infinity in stim, x0 and noise are refused.
 
     Returns:
-        x and r (B, T, N), o (B, T-1); unitless.
+        x and r (B, T, N), o (B, T-1), or (B, n_out, T-1) of several outputs; unitless.
 
     Raises:
         ValueError: an array has the wrong shape, is not of real numbers, or contains NaN or infinity; a time constant

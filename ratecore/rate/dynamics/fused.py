@@ -7,15 +7,18 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float
 
-from ratecore.rate.dynamics import kernels
+from ratecore.rate.dynamics import kernels, readout
 from ratecore.system.arrays import tensor_of
 
 
 def _units(
-    alpha: Float[torch.Tensor, " N"], w_out: Float[torch.Tensor, "1 N"], b_out: Float[torch.Tensor, " 1"], code: int
+    alpha: Float[torch.Tensor, " N"],
+    w_out: Float[torch.Tensor, "n_out N"],
+    b_out: Float[torch.Tensor, " n_out"],
+    code: int,
 ) -> kernels.Units:
     """The parameters as arrays for the loops."""
-    of_alpha, of_w_out, of_b_out = (v.detach().contiguous().numpy() for v in (alpha, w_out[0], b_out))
+    of_alpha, of_w_out, of_b_out = (v.detach().contiguous().numpy() for v in (alpha, w_out, b_out))
     return kernels.Units(of_alpha, of_w_out, of_b_out, code)
 
 
@@ -44,7 +47,7 @@ class _Trials(torch.autograd.Function):
         ctx.save_for_backward(W, alpha, x, r, h, w_out, b_out)
         ctx.code = code
         ctx.set_materialize_grads(False)
-        return x, r, r[:, 1:] @ w_out[0] + b_out
+        return x, r, readout(r[:, 1:], w_out, b_out)
 
     @staticmethod
     def backward(ctx: Any, gx: Any, gr: Any, go: Any) -> tuple[torch.Tensor | None, ...]:
@@ -56,7 +59,8 @@ class _Trials(torch.autograd.Function):
             gx, gr = (torch.zeros_like(x) if g is None else g for g in (gx, gr))
         else:
             gx = gr = none
-        go = x.new_zeros(B, T - 1) if go is None else go
+        n_out = len(w_out)
+        go = x.new_zeros(B, n_out, T - 1) if go is None else go.reshape(B, n_out, T - 1)
         a, g_alpha, g_x0 = torch.empty_like(h), x.new_zeros(N), x.new_empty(B, N)
         arrays = (W, x, r, h, go, gx, gr, a, g_alpha, g_x0)
         W_, x_, r_, h_, go_, gx_, gr_, a_, ga_, g0_ = (v.contiguous().numpy() for v in arrays)
@@ -67,8 +71,9 @@ class _Trials(torch.autograd.Function):
         need = ctx.needs_input_grad
         g_W = a.reshape(-1, N).T @ r[:, :-1].reshape(-1, N) if need[0] else None
         g_noise = a / alpha if need[5] else None
-        g_w_out = (go.reshape(1, -1) @ r[:, 1:].reshape(-1, N)) if need[6] else None
-        return g_W, a if need[1] else None, g_alpha, None, g_x0, g_noise, g_w_out, go.sum().reshape(1)
+        of_outputs = go.transpose(0, 1).reshape(n_out, -1)
+        g_w_out = of_outputs @ r[:, 1:].reshape(-1, N) if need[6] else None
+        return g_W, a if need[1] else None, g_alpha, None, g_x0, g_noise, g_w_out, of_outputs.sum(1)
 
 
 def fused_engine(
@@ -78,9 +83,9 @@ def fused_engine(
     activation: str,
     x0: Float[torch.Tensor, "B N"],
     noise: Float[torch.Tensor, "B T-1 N"],
-    w_out: Float[torch.Tensor, "1 N"],
-    b_out: Float[torch.Tensor, " 1"],
-) -> tuple[Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T-1"]]:
+    w_out: Float[torch.Tensor, "n_out N"],
+    b_out: Float[torch.Tensor, " n_out"],
+) -> tuple[Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B *out T-1"]]:
     """Simulate trials in compiled loops, as `torch_engine` for one network, on the CPU only.
 
     NaN and infinity in the arguments are not checked.
@@ -92,11 +97,11 @@ def fused_engine(
         activation: name of phi.
         x0: synaptic currents at the first step (B, N), unitless.
         noise: (B, T-1, N), unitless.
-        w_out: readout weights (1, N), unitless.
-        b_out: readout bias (1,), unitless.
+        w_out: readout weights (n_out, N), unitless.
+        b_out: readout bias (n_out,), unitless.
 
     Returns:
-        x and r (B, T, N), o (B, T-1); unitless.
+        x and r (B, T, N), o (B, T-1), or (B, n_out, T-1) of several outputs; unitless.
 
     Raises:
         ValueError: an array has the wrong shape; names the array.
@@ -111,8 +116,8 @@ def fused_engine(
         "alpha": (N,),
         "x0": (B, N),
         "noise": (B, steps, N),
-        "w_out": (1, N),
-        "b_out": (1,),
+        "w_out": (len(w_out), N),
+        "b_out": (len(w_out),),
     }
     given = zip(shapes.items(), (W, drive, alpha, x0, noise, w_out, b_out), strict=True)
     W, drive, alpha, x0, noise, w_out, b_out = (

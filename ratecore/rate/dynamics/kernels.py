@@ -23,8 +23,8 @@ class Units(NamedTuple):
 
     Attributes:
         alpha: step divided by decay time (N,), a fraction.
-        w_out: readout weights (N,), unitless.
-        b_out: readout bias (1,), unitless.
+        w_out: readout weights (n_out, N), unitless.
+        b_out: readout bias (n_out,), unitless.
         phi: code of the activation, see `CODES`.
     """
 
@@ -52,7 +52,7 @@ class Slopes(NamedTuple):
     """Gradients of the loss with respect to the results of a trial.
 
     Attributes:
-        o: of the outputs (T-1,), unitless.
+        o: of the outputs (n_out, T-1), unitless.
         x: of x (T, N), unitless; (0, 0) when the loss depends on the outputs only.
         r: of r (T, N), unitless; (0, 0) as for `x`.
     """
@@ -201,7 +201,7 @@ def backward(
     Source:
         docs/model.md 1.1, equations 1 to 3, differentiated.
     """
-    alpha, code, w_out = units.alpha, units.phi, units.w_out
+    alpha, code, w_out = units.alpha, units.phi, units.w_out[0]
     x, r, h = states.x, states.r, states.h
     go, gx, gr = slopes.o, slopes.x, slopes.r
     with_states = gx.shape[0] > 0
@@ -212,7 +212,12 @@ def backward(
     slope = np.empty(N, x.dtype)
     for t in range(T - 1, -1, -1):
         slope_of_phi(x[t], r[t], code, slope)
-        out = go[t - 1] if t > 0 else zero
+        out = go[0, t - 1] if t > 0 else zero
+        if t > 0:
+            for k in range(1, go.shape[0]):  # the first output is part of the loops below
+                other, w = go[k, t - 1], units.w_out[k]
+                for i in range(N):
+                    to_r[i] += w[i] * other
         if with_states:
             for i in range(N):
                 to_here = to_r[i] + w_out[i] * out + gr[t, i]

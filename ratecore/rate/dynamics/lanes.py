@@ -1,7 +1,6 @@
 """Many trials of one network side by side: compiled loops over the live connections.
 
-Trials are adjacent in memory, as the lanes of a vector, so that each connection is read once for all of them. With
-Dale's law few connections are live (20 % before training, about 5 % after), and only these take time.
+Trials are adjacent in memory, as the lanes of a vector, so that each connection is read once for all of them.
 """
 
 from __future__ import annotations
@@ -10,35 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from ratecore.rate.dynamics.kernels import CLIPPED_RELU, CODES, Units, apply_phi, slope_of_phi
+from ratecore.rate.dynamics.live import LANES, Entries, LiveMatrix, add_live_product
 from ratecore.rate.network import RateNetwork
 from ratecore.system.arrays import STEPS, array_of
-from ratecore.system.compilation import BOUNDS_CHECKED, compiled
-
-LANES = 16  # trials at once; a row of them is one cache line in float32
-_AT_ONCE = 4  # sums side by side, since one sum alone would wait for each of its additions
-_FLAGS = ("reassoc", "contract", "nsz")
-
-
-class Entries(NamedTuple):
-    """The nonzero entries of a matrix (N, N), row by row.
-
-    Attributes:
-        start: first entry of each row (N+1,), int64; entries from start[N] on are not used.
-        index: LANES times the column of each entry (N*N+1,), int32.
-        value: of each entry (N*N+1,), unitless.
-    """
-
-    start: np.ndarray
-    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index, which nothing needs
-    value: np.ndarray
+from ratecore.system.compilation import compiled
 
 
 class Trials(NamedTuple):
@@ -74,127 +52,13 @@ class Gradients(NamedTuple):
 
     Attributes:
         alpha: (N,), unitless.
-        w_out: (N,), unitless.
-        b_out: (1,), unitless.
+        w_out: (n_out, N), unitless.
+        b_out: (n_out,), unitless.
     """
 
     alpha: np.ndarray
     w_out: np.ndarray
     b_out: np.ndarray
-
-
-@intrinsic
-def _add_row(
-    typing_context: Any, index: Any, value: Any, first: Any, last: Any, R: Any, h: Any, place: Any
-) -> tuple[Any, Any]:
-    """h[place : place + LANES] += the sum over k = first .. last-1 of value[k] * R[index[k] : index[k] + LANES].
-
-    All arrays are flat. The sums are LLVM vectors because Numba keeps no array in registers.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        index_type, value_type = signature.args[0], signature.args[1]
-        arrays = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 4, 5)]
-        indices, values, rows, out = arrays
-        scalar = context.get_data_type(value_type.dtype)
-        vector = ir.VectorType(scalar, LANES)
-        bytes_of = 4 if value_type.dtype == types.float32 else 8
-        integer = context.get_data_type(index_type.dtype)
-        first, last, place = args[2], args[3], args[6]
-        sums = [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in range(_AT_ONCE)]  # type: ignore[no-untyped-call]
-
-        def element(array: Any, kind: Any, k: Any) -> Any:
-            return builder.gep(array, [k], source_etype=kind)
-
-        def lanes_at(array: Any, k: Any) -> Any:
-            return builder.bitcast(element(array, scalar, k), vector.as_pointer())
-
-        def add(k: Any, total: Any) -> None:
-            weight = builder.load(element(values, scalar, k), typ=scalar)
-            row = builder.sext(builder.load(element(indices, integer, k), typ=integer), first.type)
-            r = builder.load(lanes_at(rows, row), typ=vector, align=bytes_of)
-            one = builder.insert_element(ir.Constant(vector, ir.Undefined), weight, ir.Constant(ir.IntType(32), 0))
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
-            all_lanes = builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
-            product = builder.fmul(all_lanes, r, flags=_FLAGS)
-            builder.store(builder.fadd(builder.load(total, typ=vector), product, flags=_FLAGS), total)
-
-        whole = builder.and_(builder.sub(last, first), ir.Constant(first.type, -_AT_ONCE))
-        middle = builder.add(first, whole)
-        with cgutils.for_range_slice(builder, first, middle, ir.Constant(first.type, _AT_ONCE)) as (k, _):
-            for j, total in enumerate(sums):
-                add(builder.add(k, ir.Constant(k.type, j)), total)
-        with cgutils.for_range_slice(builder, middle, last, ir.Constant(first.type, 1)) as (k, _):
-            add(k, sums[0])
-        parts = [builder.load(total, typ=vector) for total in sums]
-        while len(parts) > 1:
-            parts = [builder.fadd(a, b, flags=_FLAGS) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-        target = lanes_at(out, place)
-        before = builder.load(target, typ=vector, align=bytes_of)
-        builder.store(builder.fadd(before, parts[0], flags=_FLAGS), target, align=bytes_of)
-        return context.get_dummy_value()
-
-    return types.void(index, value, first, last, R, h, place), generate
-
-
-@compiled
-def live_entries(
-    W: Float[np.ndarray, "N N"],
-    start: Int[np.ndarray, " N+1"],
-    index: Int[np.ndarray, " N*N+1"],
-    value: Float[np.ndarray, " N*N+1"],
-) -> None:
-    """List the nonzero entries of a matrix, row by row, as `Entries` describes.
-
-    Args:
-        W: (N, N), unitless.
-        start: (N+1,), int64, receives the first entry of each row.
-        index: (N*N+1,), int32, receives LANES times the column of each entry.
-        value: (N*N+1,), unitless, receives the value of each entry.
-
-    Source: none
-    """
-    n = 0
-    for i in range(len(W)):
-        start[i] = n
-        row = W[i]
-        for j in range(row.size):
-            index[n], value[n] = LANES * j, row[j]
-            n += row[j] != 0  # no branch: it would be mispredicted for one connection in five
-    start[len(W)] = n
-
-
-@compiled
-def _read_product(
-    start: Int[np.ndarray, " _"],
-    index: Int[np.ndarray, " _"],
-    value: Float[np.ndarray, " _"],
-    R: Float[np.ndarray, " _"],
-    H: Float[np.ndarray, " _"],
-) -> float:
-    """Reads by index what `_add_row` reads through pointers, so that Numba checks the bounds."""
-    total = H[(len(start) - 1) * LANES - 1] * R.dtype.type(0)
-    for i in range(len(start) - 1):
-        for k in range(start[i], start[i + 1]):
-            if index[k] < 0:
-                raise IndexError("a live entry has a column below 0")
-            total += value[k] * R[index[k]] * R[index[k] + LANES - 1]
-    return total  # type: ignore[no-any-return]  # a number in the arrays' precision
-
-
-@compiled
-def _add_product(
-    start: Int[np.ndarray, " _"],
-    index: Int[np.ndarray, " _"],
-    value: Float[np.ndarray, " _"],
-    R: Float[np.ndarray, " _"],
-    H: Float[np.ndarray, " _"],
-) -> None:
-    """H += W R for the live entries of W; R and H are flat (N * LANES,)."""
-    if BOUNDS_CHECKED:
-        _read_product(start, index, value, R, H)
-    for i in range(len(start) - 1):
-        _add_row(index, value, start[i], start[i + 1], R, H, i * LANES)  # type: ignore[call-arg]  # Numba adds the context
 
 
 @compiled
@@ -203,7 +67,7 @@ def forward(
     w_in: Float[np.ndarray, "N n_in"],
     units: Units,
     trials: Trials,
-    o: Float[np.ndarray, "T LANES"],
+    o: Float[np.ndarray, "n_out T LANES"],
     keep: bool,
     kept: Kept,
 ) -> None:
@@ -214,7 +78,7 @@ def forward(
         w_in: input weights (N, n_in), unitless.
         units: the other parameters of the network.
         trials: stimuli, first states and noise.
-        o: (T, LANES), unitless, receives the outputs; o[0] is the readout of r[0].
+        o: (n_out, T, LANES), unitless, receives the outputs; o[:, 0] is the readout of r[0].
         keep: whether `kept` is written.
         kept: buffers; without `keep` they may be empty.
 
@@ -247,7 +111,7 @@ def forward(
                         w = w_in[i, k]
                         for b in range(LANES):
                             h[i, b] += w * v[b]
-            _add_product(start, index, value, r_flat, h_flat)
+            add_live_product(start, index, value, r_flat, h_flat)
             for i in range(N):
                 a = alpha[i]
                 for b in range(LANES):
@@ -271,30 +135,33 @@ def forward(
                 for i in range(N):
                     for b in range(LANES):
                         X[i, t, b] = x[i, b]
-        out = o[t]
-        out[:] = b_out[0]
-        for i in range(N):
-            w = w_out[i]
-            for b in range(LANES):
-                out[b] += w * r[i, b]
+        for k in range(b_out.size):
+            out = o[k, t]
+            out[:] = b_out[k]
+            for i in range(N):
+                w = w_out[k, i]
+                for b in range(LANES):
+                    out[b] += w * r[i, b]
 
 
 @compiled
-def backward(W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "T-1 LANES"], gradients: Gradients) -> None:
+def backward(
+    W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "n_out T-1 LANES"], gradients: Gradients
+) -> None:
     """Propagate gradients back through all steps of up to LANES trials.
 
     Args:
         W_t: transposed effective weights.
         units: the other parameters of the network.
         kept: from `forward`; A receives alpha * dL/dx[t].
-        go: gradient of the outputs at steps 1 .. T-1, (T-1, LANES), unitless.
+        go: gradient of the outputs at steps 1 .. T-1, (n_out, T-1, LANES), unitless.
         gradients: added to.
 
     Source:
         docs/model.md 1.1, equations 1 to 3, differentiated.
     """
     start, index, value = W_t.start, W_t.index, W_t.value
-    alpha, w_out, code = units.alpha, units.w_out, units.phi
+    alpha, w_out, b_out, code = units.alpha, units.w_out, units.b_out, units.phi
     X, R, A = kept.X, kept.R, kept.A
     g_alpha, g_w_out, g_b_out = gradients.alpha, gradients.w_out, gradients.b_out
     N, T, _ = R.shape
@@ -302,17 +169,25 @@ def backward(W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "T-1 
     one = dtype.type(1)
     g, to_r, now = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype)
     x, r, slope = np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype), np.empty((N, LANES), dtype)
-    of_alpha, of_w_out = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype)
+    n_out = b_out.size
+    of_alpha, of_w_out = np.zeros((N, LANES), dtype), np.zeros((n_out, N, LANES), dtype)
     to_r_flat, now_flat = to_r.reshape(N * LANES), now.reshape(N * LANES)
     x_flat, r_flat, slope_flat = x.reshape(N * LANES), r.reshape(N * LANES), slope.reshape(N * LANES)
     for t in range(T - 1, 0, -1):
-        out = go[t - 1]
+        out = go[0, t - 1]
         for i in range(N):
-            w = w_out[i]
+            w = w_out[0, i]
             for b in range(LANES):
                 r[i, b] = R[i, t, b]
                 to_r[i, b] += w * out[b]
-                of_w_out[i, b] += out[b] * r[i, b]
+                of_w_out[0, i, b] += out[b] * r[i, b]
+        for k in range(1, n_out):
+            out = go[k, t - 1]
+            for i in range(N):
+                w = w_out[k, i]
+                for b in range(LANES):
+                    to_r[i, b] += w * out[b]
+                    of_w_out[k, i, b] += out[b] * r[i, b]
         if code == CLIPPED_RELU:
             for i in range(N):
                 for b in range(LANES):
@@ -327,72 +202,14 @@ def backward(W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "T-1 
                 A[i, t - 1, b] = now[i, b]
         to_r_flat[:] = dtype.type(0)
         if t > 1:
-            _add_product(start, index, value, now_flat, to_r_flat)
+            add_live_product(start, index, value, now_flat, to_r_flat)
     for i in range(N):
         g_alpha[i] += of_alpha[i].sum()
-        g_w_out[i] += of_w_out[i].sum()
-    for t in range(T - 1):
-        g_b_out[0] += go[t].sum()
-
-
-class LiveMatrix:
-    """The nonzero entries of a square matrix, in the form that the loops here read.
-
-    Args:
-        N: number of rows and of columns.
-        dtype: type of the values.
-    """
-
-    def __init__(self, N: int, dtype: np.dtype[Any] | type[np.floating[Any]]):
-        self.start, self.index, self.value = (
-            np.zeros(N + 1, np.int64),
-            np.empty(N * N + 1, np.int32),
-            np.empty(N * N + 1, dtype),
-        )
-
-    @classmethod
-    def of(cls, W: Float[torch.Tensor, "N N"]) -> LiveMatrix:
-        """List the nonzero entries of a tensor.
-
-        Args:
-            W: (N, N), unitless, on the CPU.
-
-        Returns:
-            Its entries.
-
-        Source: none
-        """
-        array = W.detach().numpy()
-        return cls(len(array), array.dtype).take(array)
-
-    def take(self, W: ArrayLike) -> LiveMatrix:
-        """Replace the entries by those of another matrix of the same shape.
-
-        Args:
-            W: (N, N), unitless.
-
-        Returns:
-            This object.
-
-        Raises:
-            ValueError: `W` has another shape.
-
-        Source: none
-        """
-        N = len(self.start) - 1
-        array = array_of("W", W, (N, N), self.value.dtype, finite=False)  # divergence shows in the loss
-        live_entries(array, self.start, self.index, self.value)
-        return self
-
-    @property
-    def parts(self) -> Entries:
-        """The arrays that the loops read."""
-        return Entries(self.start, self.index, self.value)
-
-    @property
-    def share(self) -> float:
-        """Fraction of the entries that are nonzero, in [0, 1]."""
-        return float(self.start[-1] / (len(self.start) - 1) ** 2)
+    for k in range(n_out):
+        for i in range(N):
+            g_w_out[k, i] += of_w_out[k, i].sum()
+        for t in range(T - 1):
+            g_b_out[k] += go[k, t].sum()
 
 
 def outputs_over(
@@ -401,7 +218,7 @@ def outputs_over(
     u: Float[torch.Tensor, "B n_in T"] | ArrayLike,
     x0: Float[torch.Tensor, "B N"] | ArrayLike,
     noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike,
-) -> Float[np.ndarray, "B T"]:
+) -> Float[np.ndarray, "B *out T"]:
     """Compute the outputs of trials without gradients; the states are not kept.
 
     NaN and infinity in the arguments are not checked.
@@ -414,7 +231,7 @@ def outputs_over(
         noise: (B, T-1, N), unitless.
 
     Returns:
-        o (B, T), unitless; o[:, 0] is the readout of r[0].
+        o (B, T), or (B, n_out, T) of several outputs, unitless; o[..., 0] is the readout of r[0].
 
     Raises:
         ValueError: an array has the wrong shape; names the array.
@@ -422,7 +239,7 @@ def outputs_over(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    N, n_in, dtype = len(live.start) - 1, net.w_in.shape[1], live.value.dtype
+    N, n_in, n_out, dtype = len(live.start) - 1, net.w_in.shape[1], net.n_out, live.value.dtype
 
     def array(name: str, value: object, *shape: int | tuple[str, int]) -> NDArray[Any]:
         return array_of(name, value, shape, dtype, finite=False)
@@ -430,15 +247,15 @@ def outputs_over(
     alpha = 1 / array("tau", net.time_constants().detach(), N)
     w_in, w_out, b_out = (
         array("w_in", net.w_in, N, n_in),
-        array("w_out", net.w_out.detach(), 1, N)[0],
-        array("b_out", net.b_out.detach(), 1),
+        array("w_out", net.w_out.detach(), n_out, N),
+        array("b_out", net.b_out.detach(), n_out),
     )
     stimuli = array("u", u, ("B", 0), n_in, STEPS)
     B, _, T = stimuli.shape
     first_x, eta = array("x0", x0, B, N), array("noise", noise, B, T - 1, N)
     o, lanes, unused = (
-        np.empty((B, T), alpha.dtype),
-        np.empty((T, LANES), alpha.dtype),
+        np.empty((B, n_out, T), alpha.dtype),
+        np.empty((n_out, T, LANES), alpha.dtype),
         np.empty((0, 0, 0), alpha.dtype),
     )
     units = Units(alpha, w_out, b_out, CODES[net.activation])
@@ -446,5 +263,5 @@ def outputs_over(
         k = slice(first, min(first + LANES, B))
         trials = Trials(stimuli[k], first_x[k], eta[k])
         forward(live.parts, w_in, units, trials, lanes, False, Kept(unused, unused, unused))
-        o[k] = lanes.T[: k.stop - first]
-    return o
+        o[k] = lanes.transpose(2, 0, 1)[: k.stop - first]
+    return o[:, 0] if n_out == 1 else o

@@ -9,39 +9,16 @@ from jaxtyping import Float
 
 from ratecore.rate.dynamics import lanes
 from ratecore.rate.dynamics.kernels import Slopes, States, Units, add_product, backward, forward
+from ratecore.rate.dynamics.live import Entries
+from ratecore.rate.dynamics.loss_kernels import loss_of_trial
 from ratecore.system.compilation import compiled
-
-L2, L1 = 0, 1
-LOSS_CODES = {"l2": L2, "l1": L1}
-
-
-@compiled
-def _gradient_of_loss(
-    z: Float[np.ndarray, " T"], code: int, share: float, o: Float[np.ndarray, " T-1"], go: Float[np.ndarray, " T-1"]
-) -> float:
-    """The loss of outputs o for targets z (docs/model.md 3.1, equation 6); go receives `share` times its gradient."""
-    total = o.dtype.type(0)
-    for t in range(o.size):
-        error = o[t] - z[t]
-        go[t] = error
-        total += error * error if code == L2 else abs(error)
-    if code == L2:
-        total = np.sqrt(total)
-        scale = share / total if total > 0 else o.dtype.type(0)  # without any error no direction is better
-        for t in range(o.size):
-            go[t] *= scale
-    else:
-        zero = o.dtype.type(0)
-        for t in range(o.size):
-            go[t] = share if go[t] > zero else -share if go[t] < zero else zero
-    return total  # type: ignore[no-any-return]  # a number in the arrays' precision
 
 
 class Objective(NamedTuple):
     """The loss that an update minimises.
 
     Attributes:
-        loss: code of the loss, see `LOSS_CODES`.
+        loss: code of the loss, see `loss_kernels.LOSS_CODES`.
         share: 1 / number of trials in the update, unitless, in the precision of the arrays.
     """
 
@@ -50,16 +27,18 @@ class Objective(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """The stimulus, target and noise of one trial.
+    """The stimulus, targets, weights and noise of one trial.
 
     Attributes:
         u: stimulus (n_in, T), unitless.
-        z: target (T,), unitless.
+        z: targets (n_out, T), unitless.
+        weight: of each output and step in the loss (n_out, T), unitless; (0, 0) when all are 1.
         noise: (T-1, N), unitless.
     """
 
     u: np.ndarray
     z: np.ndarray
+    weight: np.ndarray
     noise: np.ndarray
 
 
@@ -84,8 +63,8 @@ class Space(NamedTuple):
         x: synaptic currents (T, N), unitless; the trial starts from x[0].
         r: firing rates (T, N), unitless.
         h: total input (T-1, N), unitless, see `States`.
-        o: outputs (T-1,), unitless.
-        go: their gradient (T-1,), unitless.
+        o: outputs (n_out, T-1), unitless.
+        go: their gradient (n_out, T-1), unitless.
         a: alpha * dL/dx[t] for t = 1 .. T-1, (T-1, N), unitless.
         nothing: an empty array (0, 0).
     """
@@ -109,7 +88,7 @@ def _gradients_of_trial(
         dense: connections of the network.
         units: its other parameters.
         objective: the loss.
-        trial: stimulus, target and noise.
+        trial: stimulus, targets, weights and noise.
         space: buffers; x[0] is read, all else is written.
         g: gradients, added to. That of W is left to BLAS: the sum over steps of a[t] r[t-1]^T.
 
@@ -134,15 +113,18 @@ def _gradients_of_trial(
                 for i in range(N):
                     drive[i] += w[i] * v
     forward(dense.W_t, units, h, trial.noise, states)
-    for t in range(T - 1):
-        total, now = b_out[0], r[t + 1]
-        for i in range(N):
-            total += w_out[i] * now[i]
-        o[t] = total
-    value = _gradient_of_loss(trial.z, objective.loss, objective.share, o, go)
-    for t in range(T - 1):
-        g.b_out[0] += go[t]
-    add_product(r[1:], go, g.w_out)
+    for k in range(b_out.size):
+        w = w_out[k]
+        for t in range(T - 1):
+            total, now = b_out[k], r[t + 1]
+            for i in range(N):
+                total += w[i] * now[i]
+            o[k, t] = total
+    value = loss_of_trial(trial.z, trial.weight, objective.loss, objective.share, o, go)
+    for k in range(b_out.size):
+        for t in range(T - 1):
+            g.b_out[k] += go[k, t]
+        add_product(r[1:], go[k], g.w_out[k])
     g_x0 = np.empty(N, x.dtype)
     backward(dense.W, units, states, Slopes(go, space.nothing, space.nothing), a, g.alpha, g_x0)
     return value
@@ -154,24 +136,25 @@ def trial_gradients(
     W_t: Float[np.ndarray, "N N"],
     w_in_t: Float[np.ndarray, "n_in N"],
     alpha: Float[np.ndarray, " N"],
-    w_out: Float[np.ndarray, " N"],
-    b_out: Float[np.ndarray, " 1"],
+    w_out: Float[np.ndarray, "n_out N"],
+    b_out: Float[np.ndarray, " n_out"],
     phi: int,
     loss: int,
     share: float,
     u: Float[np.ndarray, "n_in T"],
-    z: Float[np.ndarray, " T"],
+    z: Float[np.ndarray, "n_out T"],
+    weight: Float[np.ndarray, "_ T"],
     noise: Float[np.ndarray, "T-1 N"],
     x: Float[np.ndarray, "T N"],
     r: Float[np.ndarray, "T N"],
     h: Float[np.ndarray, "T-1 N"],
-    o: Float[np.ndarray, " T-1"],
-    go: Float[np.ndarray, " T-1"],
+    o: Float[np.ndarray, "n_out T-1"],
+    go: Float[np.ndarray, "n_out T-1"],
     a: Float[np.ndarray, "T-1 N"],
     nothing: Float[np.ndarray, "0 0"],
     g_alpha: Float[np.ndarray, " N"],
-    g_w_out: Float[np.ndarray, " N"],
-    g_b_out: Float[np.ndarray, " 1"],
+    g_w_out: Float[np.ndarray, "n_out N"],
+    g_b_out: Float[np.ndarray, " n_out"],
 ) -> float:
     """Run one trial forward and backward, as `_gradients_of_trial`.
 
@@ -183,24 +166,25 @@ def trial_gradients(
         W_t: their transpose (N, N), unitless.
         w_in_t: transposed input weights (n_in, N), unitless.
         alpha: step divided by decay time (N,), a fraction.
-        w_out: readout weights (N,), unitless.
-        b_out: readout bias (1,), unitless.
+        w_out: readout weights (n_out, N), unitless.
+        b_out: readout bias (n_out,), unitless.
         phi: code of the activation, see `kernels.CODES`.
-        loss: code of the loss, see `LOSS_CODES`.
+        loss: code of the loss, see `loss_kernels.LOSS_CODES`.
         share: 1 / number of trials in the update, unitless, in the precision of the arrays.
         u: stimulus (n_in, T), unitless.
-        z: target (T,), unitless.
+        z: targets (n_out, T), unitless.
+        weight: of each output and step in the loss (n_out, T), unitless; (0, 0) when all are 1.
         noise: (T-1, N), unitless.
         x: synaptic currents (T, N), unitless; x[0] is read, the rest is written.
         r: (T, N), unitless, receives the firing rates.
         h: (T-1, N), unitless, receives the total input.
-        o: (T-1,), unitless, receives the outputs.
-        go: (T-1,), unitless, receives their gradient.
+        o: (n_out, T-1), unitless, receives the outputs.
+        go: (n_out, T-1), unitless, receives their gradient.
         a: (T-1, N), unitless, receives alpha * dL/dx[t] for t = 1 .. T-1.
         nothing: an empty array (0, 0), unitless.
         g_alpha: gradient of alpha (N,), unitless, added to.
-        g_w_out: gradient of w_out (N,), unitless, added to.
-        g_b_out: gradient of b_out (1,), unitless, added to.
+        g_w_out: gradient of w_out (n_out, N), unitless, added to.
+        g_b_out: gradient of b_out (n_out,), unitless, added to.
 
     Returns:
         The loss of the trial, unitless.
@@ -212,7 +196,7 @@ def trial_gradients(
         Dense(W, W_t, w_in_t),
         Units(alpha, w_out, b_out, phi),
         Objective(loss, share),
-        Trial(u, z, noise),
+        Trial(u, z, weight, noise),
         Space(x, r, h, o, go, a, nothing),
         lanes.Gradients(g_alpha, g_w_out, g_b_out),
     )
@@ -223,19 +207,20 @@ _forward_side_by_side, _backward_side_by_side = lanes.forward, lanes.backward  #
 
 @compiled
 def gradients_side_by_side(
-    W: lanes.Entries,
-    W_t: lanes.Entries,
+    W: Entries,
+    W_t: Entries,
     w_in: Float[np.ndarray, "N n_in"],
     units: Units,
     objective: Objective,
     trials: lanes.Trials,
-    z: Float[np.ndarray, "B T"],
-    o: Float[np.ndarray, "T LANES"],
-    go: Float[np.ndarray, "T-1 LANES"],
+    z: Float[np.ndarray, "B n_out T"],
+    weight: Float[np.ndarray, "_ n_out T"],
+    o: Float[np.ndarray, "n_out T LANES"],
+    go: Float[np.ndarray, "n_out T-1 LANES"],
     kept: lanes.Kept,
     g: lanes.Gradients,
 ) -> float:
-    """Run up to `lanes.LANES` trials forward and backward.
+    """Run up to `live.LANES` trials forward and backward.
 
     Args:
         W: effective weights.
@@ -244,9 +229,10 @@ def gradients_side_by_side(
         units: the other parameters of the network.
         objective: the loss.
         trials: stimuli, first states and noise.
-        z: targets (B, T), unitless.
-        o: (T, LANES), unitless, receives the outputs.
-        go: (T-1, LANES), unitless, receives their gradient.
+        z: targets (B, n_out, T), unitless.
+        weight: of each output and step in the loss (B, n_out, T), unitless; (0, 0, 0) when all are 1.
+        o: (n_out, T, LANES), unitless, receives the outputs.
+        go: (n_out, T-1, LANES), unitless, receives their gradient.
         kept: buffers, written.
         g: gradients, added to.
 
@@ -259,12 +245,14 @@ def gradients_side_by_side(
     B, _, T = trials.u.shape
     _forward_side_by_side(W, w_in, units, trials, o, True, kept)
     total = o.dtype.type(0)
-    one, slope = np.empty(T - 1, o.dtype), np.empty(T - 1, o.dtype)
+    one, slope = np.empty((z.shape[1], T - 1), o.dtype), np.empty((z.shape[1], T - 1), o.dtype)
+    all_ones = np.empty((0, 0), o.dtype)
     go[:] = o.dtype.type(0)
     for b in range(B):
-        one[:] = o[1:, b]
-        total += _gradient_of_loss(z[b], objective.loss, objective.share, one, slope)
-        go[:, b] = slope
+        one[:] = o[:, 1:, b]
+        w = weight[b] if weight.shape[0] > 0 else all_ones
+        total += loss_of_trial(z[b], w, objective.loss, objective.share, one, slope)
+        go[:, :, b] = slope
     _backward_side_by_side(W_t, units, kept, go, g)
     return total  # type: ignore[no-any-return]  # a number in the arrays' precision
 
