@@ -22,8 +22,8 @@ class SternbergTask(TimedTask):
 
     name = "sternberg"
     n_outputs = 1
-    defaults = {"stim_on": 20, "stim_dur": 20, "gap": 10, "n_items": 4, "load": 1, "load_max": 3, "delay": 50,
-                "delay_jitter": 0, "response_delay": 10, "response_dur": 60, "strength": 3.0}  # fmt: skip
+    defaults = {"stim_on": 20, "stim_dur": 20, "gap": 5, "n_items": 3, "load": 1, "load_max": 2, "delay": 20,
+                "delay_jitter": 0, "response_delay": 10, "response_dur": 60, "strength": 5.0}  # fmt: skip
     descriptions = DESCRIPTIONS | {
         "stim_dur": "steps of an item, and of the probe",
         "gap": "steps between two items",
