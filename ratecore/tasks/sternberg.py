@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ratecore.tasks.registry import TaskFactory
@@ -62,7 +64,7 @@ class SternbergTask(TimedTask):
         for item, (begin, end) in zip([*listed, probe], windows, strict=True):
             u[item, begin:end] = s["strength"]
         u[-1, slice(*windows[-1])] = s["strength"]
-        more = {"stimuli": windows, "info": {"load": load}}
+        more: dict[str, Any] = {"stimuli": windows, "info": {"load": load}}
         answer = 1 if trial_type == "in" else -1
         return answered(u, answer, slice(start, u.shape[1]), f"{trial_type}, load {load}", **more)
 
