@@ -30,7 +30,7 @@ def trials_by_condition(trials: Sequence[Trial], title: str = "") -> Figure:
 
     Source: none
     """
-    columns = min(ACROSS, len(trials))
+    columns = _columns(len(trials))
     rows = -(-len(trials) // columns)
     n_in = min(max(len(trial.u) for trial in trials), 2 * MOST_LINES)
     heights = (0.35 + 0.16 * n_in, 1.1, 0.4)
@@ -67,6 +67,11 @@ def trials_by_condition(trials: Sequence[Trial], title: str = "") -> Figure:
     figure.suptitle(title, fontsize=STYLE["font.size"] + 1)
     figure.align_ylabels(axes[:, 0])
     return figure
+
+
+def _columns(n: int) -> int:
+    """Conditions side by side: as many as leave the fewest places empty."""
+    return n if n <= ACROSS else min((ACROSS, ACROSS - 1), key=lambda columns: -n % columns)
 
 
 def _limits(trials: Sequence[Trial]) -> tuple[float, float]:

@@ -87,7 +87,8 @@ class Scores:
         """
         first = self.outputs if self.outputs.ndim == 2 else self.outputs[:, 0]
         if self.trials is None:
-            return first[:, task.response_window].mean(1) > 0
+            positive: Shaped[np.ndarray, " B"] = first[:, task.response_window].mean(1) > 0
+            return positive
         windows = [response_of(task, trial) for trial in self.trials]
         return np.array([row[window].mean() > 0 for row, window in zip(first, windows, strict=True)])
 

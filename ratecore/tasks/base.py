@@ -214,10 +214,12 @@ class AbstractTask(ABC):
 
     @overridable
     def generate_target(self, label: Any, seed: Any = None) -> Float[np.ndarray, "*out T"]:
-        """The target output for a label, of a task whose `draw_trial` returns a stimulus and a label.
+        """The target output for a label.
+
+        A task whose `draw_trial` returns a stimulus and a label defines it; a Trial has its own target.
 
         Args:
-            label: label of the trial.
+            label: label of the trial, or the Trial.
             seed: ignored, since targets are not random; programs of the `rate` package give it.
 
         Returns:
@@ -229,6 +231,8 @@ class AbstractTask(ABC):
         Source:
             docs/model.md 2.
         """
+        if isinstance(label, Trial):
+            return label.target
         raise TaskError(
             f"task '{self.name}': {type(self).__name__} must define generate_target(self, label), which returns the "
             "target z (T,), or its draw_trial must return a ratecore.Trial"
@@ -349,8 +353,6 @@ class AbstractTask(ABC):
         else:
             given = {"trial_type": trial_type, "seed": seed}
             drawn = self.generate_stimulus(**{key: value for key, value in given.items() if value is not None})
-        if isinstance(drawn, Trial):
-            return drawn.u, drawn.target, drawn
         u, label = drawn
         return u, self.generate_target(label), label
 

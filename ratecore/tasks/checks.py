@@ -35,6 +35,7 @@ from ratecore.tasks.randomness import (
 )
 from ratecore.tasks.trials import Trial
 from ratecore.tasks.values import TaskError, where
+from ratecore.tasks.whole_trials import checked_trial
 
 if TYPE_CHECKING:
     from ratecore.tasks.base import AbstractTask
@@ -244,7 +245,7 @@ class _Pass:
 
     def _whole_trial(self, drawn: _Drawn, method: str, kind: str, trial: Trial) -> Any:
         """Check a Trial, keep its arrays and record it; returns its label."""
-        trial = trials.checked_trial(self.task, kind, trial, method=method)
+        trial = checked_trial(self.task, kind, trial, method=method)
         arrays = [(trial.u, "input"), (trial.target, "output"), (trial.weight, "output")]
         recorded = tuple(_bytes(self._array(method, kind, v, row)) for v, row in arrays if v is not None)
         drawn.trial = trial
@@ -278,7 +279,7 @@ class _Pass:
             draw = functools.partial(values.call, task, method, kind, kind, level, rng)
             graded = self._watch(drawn, method, kind, draw)
             if isinstance(graded, Trial):
-                trial = trials.checked_trial(task, kind, graded, method=method)
+                trial = checked_trial(task, kind, graded, method=method)
                 u, label, z = self._array(method, kind, trial.u), trial.label, trial.target
             else:
                 u, label = values.pair(task, method, kind, graded)

@@ -12,7 +12,9 @@ from ratecore.tasks.trials import Trial
 class DelayedMatchTask(TimedTask):
     """Each of `n_stimuli` inputs is 1 while its stimulus is shown: the sample and, after the delay, the test.
 
-    Target: in the response +1 if they are the same stimulus (p = 1/2), -1 if not, else 0. Every step has weight 1.
+    Target: in the response +1 if they are the same stimulus (p = 1/2), -1 if not, else 0; but in the delay the output
+    is to tell the sample, by evenly spaced values from `hold` to -`hold`. Every step has weight 1. That output is not
+    scored; without it (`hold` 0) networks do not find the memory over long delays within the usual number of trials.
     Response window: `response_dur` steps from `response_delay` after the test. Criterion: the mean output in it, but
     for its first 5 steps, is above 0.5 (match) or below -0.5 (nonmatch).
     Source: Miyashita & Chang 1988 (Nature 331:68), Fig. 1; with a delay of 750 ms, Kim & Sejnowski 2021 (Nat. Neurosci.
@@ -22,11 +24,12 @@ class DelayedMatchTask(TimedTask):
     name = "delayed-match"
     n_outputs = 1
     defaults = {"stim_on": 20, "stim_dur": 50, "delay": 150, "delay_jitter": 0, "response_delay": 10,
-                "response_dur": 60, "n_stimuli": 2, "strength": 1.0}  # fmt: skip
+                "response_dur": 60, "n_stimuli": 2, "strength": 3.0, "hold": 0.5}  # fmt: skip
     descriptions = DESCRIPTIONS | {
         "n_stimuli": "how many stimuli there are, each with an input",
+        "hold": "absolute target in the delay, by which the output tells the sample; 0 for none",
     }
-    ranges = {**RANGES, "n_stimuli": (2, 100)}
+    ranges = {**RANGES, "n_stimuli": (2, 100), "hold": (0.0, 1.0)}
     trial_types = ("match", "nonmatch")
 
     @property
@@ -48,7 +51,9 @@ class DelayedMatchTask(TimedTask):
             u[shown, begin:end] = s["strength"]
         answer = 1 if trial_type == "match" else -1
         response = slice(start, u.shape[1])
-        return answered(u, answer, response, trial_type, stimuli=[first, second])
+        trial = answered(u, answer, response, trial_type, stimuli=[first, second])
+        trial.target[first[1] : second[0]] = s["hold"] * (1 - 2 * sample / (n - 1))
+        return trial
 
 
 TaskFactory.register_task(DelayedMatchTask.name, DelayedMatchTask)

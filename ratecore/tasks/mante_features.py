@@ -33,9 +33,6 @@ class ManteFeaturesTask(TimedTask):
     ranges = {**RANGES, "n_features": (1, 100), "offset": (0.001, 100)}
     evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)
 
-    def validate_settings(self) -> None:
-        super().validate_settings()
-
     @property
     def trial_types(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on a setting
         """One for each cued feature."""

@@ -32,7 +32,7 @@ class NBackTask(TimedTask):
         "n_items": "how many different items there are, each with an input",
         "n_back": "how many stimuli back the compared one is",
     }
-    ranges = {**RANGES, "n_stimuli": (2, 1000), "n_items": (2, 100), "n_back": (1, 999)}
+    ranges = {**RANGES, "n_stimuli": (2, 300), "n_items": (2, 100), "n_back": (1, 299)}
     trial_types = ("sequence",)
 
     def validate_settings(self) -> None:

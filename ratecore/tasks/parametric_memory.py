@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ratecore.tasks.registry import TaskFactory
@@ -66,7 +68,7 @@ class ParametricMemoryTask(TimedTask):
             if s["noise"]:
                 u[:, begin:end] += s["noise"] * rng.standard_normal((2, s["stim_dur"]))
         answer = 1 if gap > 0 else -1
-        more = {"stimuli": [first, second], "info": {"f1": f1, "f2": f2}}
+        more: dict[str, Any] = {"stimuli": [first, second], "info": {"f1": f1, "f2": f2}}
         return answered(u, answer, slice(start, u.shape[1]), "f1 > f2" if gap > 0 else "f1 < f2", **more)
 
 

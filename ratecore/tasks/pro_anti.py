@@ -27,11 +27,13 @@ class ProAntiTask(TimedTask):
 
     name = "pro-anti"
     n_outputs = 2
-    defaults = {"stim_on": 20, "stim_dur": 30, "delay": 50, "delay_jitter": 0, "response_dur": 60, "n_places": 4}
+    defaults = {"stim_on": 20, "stim_dur": 30, "delay": 50, "delay_jitter": 0, "response_dur": 60, "n_places": 4,
+                "strength": 3.0}  # fmt: skip
     descriptions = DESCRIPTIONS | {
         "stim_on": "steps before the place is shown",
         "stim_dur": "steps for which the place is shown",
         "delay": "steps from then to the end of the fixation point, at least",
+        "strength": "input while a place is shown",
         "n_places": "how many places there are, evenly on a circle; an even number, so that each has an opposite one",
     }
     ranges = {**RANGES, "delay": TIME, "n_places": (2, 100)}
@@ -63,7 +65,7 @@ class ProAntiTask(TimedTask):
         u, target, weight = np.zeros((3 + n, T)), np.zeros((2, T)), np.ones(T)
         u[0, :go] = 1
         u[1 + self.trial_types.index(trial_type)] = 1
-        u[3 + shown, on:end] = 1
+        u[3 + shown, on:end] = s["strength"]
         target[:, go:] = self.places[goal][:, None]
         weight[go : go + SETTLE] = 0
         condition = f"{trial_type}, {360 * shown / n:g}°"

@@ -11,6 +11,8 @@ from ratecore.tasks.registry import TaskFactory
 from ratecore.tasks.timed import DESCRIPTIONS, DURATION, RANGES, TimedTask, milliseconds
 from ratecore.tasks.trials import Trial
 
+SMOOTH = 5  # steps over which the output is averaged before its height is read
+
 
 class ReadySetGoTask(TimedTask):
     """Input 0 is 1 for `pulse` steps at Ready, input 1 at Set; the interval from one to the other is drawn.
@@ -18,8 +20,8 @@ class ReadySetGoTask(TimedTask):
     It is one of `n_intervals` that lie evenly from `interval` to `interval_max`, each with the same probability. The
     trial is as long as its interval needs. Target: 0 until Set, then a ramp that reaches 1 (Go) after the same interval
     once more, then 1. Every step has weight 1. Response window: from Set to the end. Criterion: the produced interval
-    is within `tolerance` of the measured one; it is read from the step at which the output first reaches 0.8, four
-    fifths of the ramp.
+    is within `tolerance` of the measured one; it is read from the step at which the output, averaged over 5 steps,
+    first reaches 0.8, four fifths of the ramp.
     Source: Jazayeri & Shadlen 2010 (Nat. Neurosci. 13:1020), Fig. 1; the ramp as in Sohn et al. 2019 (Neuron 103:934).
     """
 
@@ -72,7 +74,8 @@ class ReadySetGoTask(TimedTask):
         return Trial(u, target, None, condition, interval, response, pulses, info)
 
     def is_correct(self, o: Float[np.ndarray, " T"], label: Any) -> bool:
-        reached = np.flatnonzero(o[label.response] >= self.level)
+        smooth = np.convolve(o, np.full(SMOOTH, 1 / SMOOTH), "same")[label.response]
+        reached = np.flatnonzero(smooth >= self.level)
         interval = label.info["interval"]
         error = abs(reached[0] / self.level - interval) if reached.size else np.inf
         return bool(error <= self.settings["tolerance"] * interval)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ratecore.tasks.registry import TaskFactory
@@ -22,8 +24,8 @@ class SternbergTask(TimedTask):
 
     name = "sternberg"
     n_outputs = 1
-    defaults = {"stim_on": 20, "stim_dur": 20, "gap": 10, "n_items": 4, "load": 1, "load_max": 3, "delay": 50,
-                "delay_jitter": 0, "response_delay": 10, "response_dur": 60, "strength": 3.0}  # fmt: skip
+    defaults = {"stim_on": 20, "stim_dur": 20, "gap": 5, "n_items": 3, "load": 1, "load_max": 2, "delay": 20,
+                "delay_jitter": 0, "response_delay": 10, "response_dur": 60, "strength": 5.0}  # fmt: skip
     descriptions = DESCRIPTIONS | {
         "stim_dur": "steps of an item, and of the probe",
         "gap": "steps between two items",
@@ -62,7 +64,7 @@ class SternbergTask(TimedTask):
         for item, (begin, end) in zip([*listed, probe], windows, strict=True):
             u[item, begin:end] = s["strength"]
         u[-1, slice(*windows[-1])] = s["strength"]
-        more = {"stimuli": windows, "info": {"load": load}}
+        more: dict[str, Any] = {"stimuli": windows, "info": {"load": load}}
         answer = 1 if trial_type == "in" else -1
         return answered(u, answer, slice(start, u.shape[1]), f"{trial_type}, load {load}", **more)
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from ratecore.tasks import trials
 from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.settings import checked
 from ratecore.tasks.trials import Trial
 
 STEP_MS = 5
@@ -49,6 +50,15 @@ class TimedTask(AbstractTask):
     """
 
     answer_amplitude: ClassVar[float] = 0.5  # that the mean output must pass, half way from no answer to the right one
+
+    def validate_settings(self) -> None:
+        """Check the type and range of each setting; subclasses add what one setting asks of another.
+
+        Raises:
+            ValueError: names the key, its value and what is allowed.
+        """
+        for key, default in self.defaults.items():
+            self.settings[key] = checked(type(self), key, default, self.settings[key])
 
     @property
     def T(self) -> int:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 class Trial:
     """One trial, as `draw_trial` of a task may return it.
 
+    It unpacks as a stimulus and a label do, `u, trial = task.generate_stimulus()`, for programs that pass the second
+    on to `generate_target` and `is_correct`.
+
     Attributes:
         u: stimulus (n_in, T), unitless; T may differ from trial to trial.
         target: target of the output (T,), or of several outputs (n_out, T), unitless.
@@ -41,6 +44,9 @@ class Trial:
     response: slice | None = None
     stimuli: Sequence[tuple[int, int]] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.u, self))
 
     @property
     def T(self) -> int:
