@@ -2,7 +2,7 @@
 
     python benchmarks/environments.py --jobs 2 > table.md
 
-Each environment is trained with its own defaults, with a few thousand trials first, and with more if that is too little.
+Each environment is trained with its own defaults, with a few thousand trials first, and more if that is too little.
 "Trains" means: the loss of fresh trials has fallen, and so many of them are correct that guessing would give that many
 in fewer than one of 10,000 cases. Guessing takes the answers of another trial.
 """

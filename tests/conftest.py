@@ -25,6 +25,7 @@ SHAPES_CHECKED = [
     "ratecore.formats.npz",
     "ratecore.formats.pth",
     "ratecore.formats.reading",
+    "ratecore.formats.single",
     "ratecore.formats.task_settings",
     "ratecore.spiking.comparison",
     "ratecore.spiking.conversion",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import keyword
 import re
 import unicodedata
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ratecore.experiment.stages.table import STAGES
-from ratecore.settings.base import LONGEST_START, SettingsError, path_part, shortened
+from ratecore.settings.base import LONGEST_START, SettingsError, hashed, path_part, shortened
 from ratecore.settings.hints import for_axis
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
@@ -51,6 +52,8 @@ def format_value(value: Any) -> str:
         return "default"
     is_list = isinstance(value, list | tuple)
     text = "_".join(format_value(v) for v in value) or "empty" if is_list else str(value)
+    if is_list and any(isinstance(v, str) and ("_" in v or v == "empty") for v in value):
+        return hashed(text, json.dumps(value))  # [a_b] and [a, b] are two values
     if isinstance(value, float) and text.endswith(".0"):
         text = text[:-2]
     return path_part(text)

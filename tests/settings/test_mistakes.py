@@ -86,7 +86,7 @@ MISTAKES = [
     ("results: s3://bucket/x", "results = 's3://bucket/x': it must be a path on this machine, not a URI"),
     ("results: 5", "results = 5: Input should be a valid string (put it in quotes: '5')"),
     ("task: gonogo", "task: unknown task 'gonogo' (did you mean 'go-nogo'?)"),
-    ("task: [go-nogo, xor]", "to sweep it, write grid: {task: ['go-nogo', 'xor']})"),
+    ("task: [go-nogo, gonogo]", "task: unknown task 'gonogo' (did you mean 'go-nogo'?)"),
     # Numbers, and true and false.
     ("network: {N: '200'}", "network.N = '200': Input should be a valid integer (write 200, without quotes)"),
     ("network: {N: 200.5}", "network.N = 200.5: Input should be a valid integer"),
@@ -131,7 +131,7 @@ MISTAKES = [
     ("network: {taus: '4 20'}", "(write a list, as [4, 20])"),
     ("network: {taus: [4, x]}", "network.taus[1] = 'x': Input should be a valid number"),
     ("conversion: {scaling_factors: '20:30:5'}", "(write a list, as [20, 25, 30])"),
-    ("task_settings: {go-nogo: {T: x}}", "task_settings.go-nogo.T = 'x': Input should be a valid number"),
+    ("task_settings: {go-nogo: {T: x}}", "task_settings: go-nogo: T = 'x'; it must be a whole number of steps"),
     ("task_settings: {T: 0.5}", "task_settings: go-nogo: T = 0.5; it must be a whole number of steps"),
     # Numbers that YAML reads as others.
     ("network: {N: 010}", "network.N, line 2: 010 is read as an octal number"),

@@ -111,7 +111,7 @@ def test_activity_and_components_are_those_of_the_full_states(one_by_one):
 def test_the_readout_of_the_activity_is_the_spiking_output_over_all_steps(one_by_one):
     _, alone, _of, model = one_by_one
     # Linear, so it holds of means over 5 ms too. The output is looked at less often than the activity.
-    error = np.concatenate([row[4] @ model.w_out / SCALING - row[3] for row in alone])
+    error = np.concatenate([row[4] @ model.w_out[0] / SCALING - row[3] for row in alone])
     assert np.abs(error).max() < 0.02 * max(np.abs(row[3]).max() for row in alone)
 
 
