@@ -2,7 +2,7 @@
 
     python benchmarks/environments.py --jobs 2 > table.md
 
-Each environment is trained with its own defaults, with a few thousand trials first, and more if that is too little.
+Each environment is trained with its own defaults; one that does not train, again with steps of 50 ms and more trials.
 "Trains" means: the loss of fresh trials has fallen, and so many of them are correct that guessing would give that many
 in fewer than one of 10,000 cases. Guessing takes the answers of another trial.
 """
@@ -23,17 +23,19 @@ from ratecore.settings.run import RunSettings
 from ratecore.settings.training import EvaluationSettings
 from ratecore.tasks import TaskFactory, environments
 
-N, FRESH = 100, 400
+N, FRESH = 100, 300
+STEPS = 20, 50  # ms per step: the default at first, and for what does not train with it
 HEAD = (
-    "| `task: neurogym:...` | inputs | outputs | longest trial | trains | trials | loss | correct | guessing |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "| `task: neurogym:...` | inputs | outputs | longest trial | trains | trials | dt | loss | correct | guessing |\n"
+    "|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
-def run_settings(name: str, n_trials: int, **more: object) -> RunSettings:
+def run_settings(name: str, n_trials: int, dt: int) -> RunSettings:
     discrete = TaskFactory.task_class(name).environment.discrete
     return RunSettings(
         task=name,
+        task_settings={"dt": dt},
         network=dict(N=N),
         training=dict(
             n_trials=n_trials,
@@ -42,7 +44,6 @@ def run_settings(name: str, n_trials: int, **more: object) -> RunSettings:
             eval_freq=n_trials,
             eval_tr=1,
         ),
-        **more,
     )
 
 
@@ -62,16 +63,17 @@ def guesses(task, n: int = FRESH) -> float:
     return float(np.mean(correct))
 
 
-def measure(name: str, budgets: tuple[int, ...]) -> tuple[str, bool]:
-    """The row of one environment, and whether it trains."""
+def measure(name: str, budgets: tuple[int, int]) -> str:
+    """The row of one environment."""
     known = environments.environment_ids()[name]
     try:
         task = TaskFactory.create_task(name)
     except SettingsError as error:
-        return f"| `{known}` | | | | no: {str(error).partition('targets: ')[2] or error} | | | | |", False
+        return f"| `{known}` | | | | no: {str(error).partition('targets: ')[2] or error} | | | | | |"
     fresh, guessed, start = EvaluationSettings(n_trials=FRESH), guesses(task), 0.0
-    for n_trials in budgets:
-        settings = run_settings(name, n_trials)
+    for n_trials, dt in zip(budgets, STEPS, strict=True):
+        settings = run_settings(name, n_trials, dt)
+        task = settings.create_task()
         before = evaluate(task, initial_network(settings), 1, fresh, settings.training.loss_fn).scores
         after = evaluate(task, train(settings).net, 1, fresh, settings.training.loss_fn).scores
         correct = round(after.accuracy * FRESH)
@@ -83,23 +85,23 @@ def measure(name: str, budgets: tuple[int, ...]) -> tuple[str, bool]:
     if not trains and guessed > 0.99:
         verdict = "loss only: the environment credits any answer" if after.loss < start / 2 else "no"
     sizes = f"{task.n_inputs} | {task.n_outputs} | {task.T}"
-    numbers = f"{n_trials:,} | {start:.2f} to {after.loss:.2f} | {after.accuracy:.0%} | {guessed:.0%}"
-    return f"| `{known}` | {sizes} | {verdict} | {numbers} |", trains
+    numbers = f"{n_trials:,} | {dt} | {start:.2f} to {after.loss:.2f} | {after.accuracy:.0%} | {guessed:.0%}"
+    return f"| `{known}` | {sizes} | {verdict} | {numbers} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--trials", default="5000,20000", help="trials at first, and if that is too little")
+    parser.add_argument("--trials", default="4000,15000", help="trials at first, and if that is too little")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--only", default="", help="part of the names")
     args = parser.parse_args()
-    budgets = tuple(int(n) for n in args.trials.split(","))
+    first, second = (int(n) for n in args.trials.split(","))
     names = [name for name in environments.environment_ids() if args.only.lower() in name]
     rows: dict[str, str] = {}
     with ProcessPoolExecutor(args.jobs) as pool:
-        waiting = {pool.submit(measure, name, budgets): name for name in names}
+        waiting = {pool.submit(measure, name, (first, second)): name for name in names}
         for done in as_completed(waiting):
-            rows[waiting[done]], _ = done.result()
+            rows[waiting[done]] = done.result()
             print(rows[waiting[done]], file=sys.stderr, flush=True)
     print(HEAD, *(rows[name] for name in names), sep="\n")
 

@@ -39,14 +39,14 @@ class NeurogymTask(AbstractTask):
     descriptions = {
         "dt": "duration of a step of the network in the environment's time, in ms",
         "max_steps": "longest trial in steps; 0: as the timing has it",
-        "response_weight": "weight in the loss of the steps in which the environment expects the response",
+        "response_weight": "weight in the loss of each step of the response; 0: together as much as all other steps",
         "min_performance": "performance, as the environment scores it, of a correct trial",
         "score": "environment: by its own rule; answer: the action at the end of the trial",
         "tolerance": "largest error of each output at the end of a trial that the environment does not score",
     }
     own = {
         "max_steps": 0,
-        "response_weight": 5.0,
+        "response_weight": 0.0,
         "score": "environment",
         "min_performance": 0.8,
         "tolerance": 0.2,
@@ -55,25 +55,23 @@ class NeurogymTask(AbstractTask):
     ranges = {
         "dt": (1, 1000),
         "max_steps": (0, MOST_STEPS),
-        "response_weight": (0.001, 1e6),
+        "response_weight": (0, 1e6),
         "min_performance": (0.01, 1),
         "tolerance": (0, 1e6),
     }
 
     def validate_settings(self) -> None:
         for key, default in self.defaults.items():
-            value, kind = self.settings[key], type(self)
+            value, kind = _whole(self.settings[key]), type(self)
             if key.startswith("timing_"):
-                self.settings[key] = _duration(kind, key, value)
-            elif isinstance(default, int) and not isinstance(default, bool) and key not in self.ranges:
-                number = checked(kind, key, float(default), value)  # 16 may come as 16.0
-                self.settings[key] = int(number) if float(number).is_integer() else number
+                value = _duration(kind, key, value)
             elif isinstance(default, list) and default and isinstance(default[0], int | float):
-                like = default if isinstance(default[0], bool) else [0.0]
-                values = checked(kind, key, like, value)
-                self.settings[key] = default if values == default else values
+                value = checked(kind, key, default if isinstance(default[0], bool) else [0.0], value)
+            elif isinstance(default, int | float) and not isinstance(default, bool) and key not in self.ranges:
+                value = checked(kind, key, 0.0, value)  # which numbers are allowed, the environment says
             else:
-                self.settings[key] = checked(kind, key, default, value)
+                value = checked(kind, key, default, value)
+            self.settings[key] = default if value == default else _whole(value)
         self._values = {key: self.settings[key] for key in self.environment.defaults}
         longest, self._n_inputs, self._n_outputs = self._shape()
         self._T = self.settings["max_steps"] or longest
@@ -111,7 +109,8 @@ class NeurogymTask(AbstractTask):
         target = (np.arange(self.n_outputs)[:, None] == gt).astype(float) if discrete else gt.T.astype(float)
         response = self._response(inner, gt)
         weight = np.ones(T)
-        weight[response] = self.settings["response_weight"]
+        n = response.stop - response.start
+        weight[response] = self.settings["response_weight"] or max((T - n) / n, 1)
         answer = int(gt[response.stop - 1]) if discrete else 0
         if not discrete:
             condition = "trial"
@@ -166,8 +165,14 @@ def _duration(task: type[AbstractTask], key: str, value: Any) -> Any:
                 f"{task.name}: {key} = {shown(value)}; it must be a duration in ms, a list of durations of which each "
                 "trial draws one, or [] for the environment's own distribution"
             )
-    plain = [int(one) if float(one).is_integer() else one for one in several]
-    return plain if isinstance(value, list | tuple) else plain[0]
+    return several if isinstance(value, list | tuple) else several[0]
+
+
+def _whole(value: Any) -> Any:
+    """A whole number, or each in a list, as int; a configuration has floats only."""
+    if isinstance(value, list | tuple):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @functools.cache

@@ -73,7 +73,9 @@ class TestEnvironments:
                 np.testing.assert_array_equal(trial.target.sum(axis=0), 1)
                 np.testing.assert_array_equal(np.unique(trial.target), [0, 1])
             response = trial.response
-            assert (trial.weight[response] == 5).all() and (trial.weight.sum() - 5 * len(trial.weight[response])) >= 0
+            n = len(trial.weight[response])
+            np.testing.assert_allclose(trial.weight[response], max(trial.T / n - 1, 1))
+            assert np.isclose(trial.weight.sum(), 2 * (trial.T - n)) or n > trial.T / 2
             answers = np.concatenate([np.full((n_out, 1), np.nan), trial.target[:, :-1]], axis=1)
             right.append(task.is_correct(answers, trial))
             still.append(task.is_correct(np.eye(n_out)[0][:, None] * np.ones(trial.T), trial))
@@ -169,6 +171,10 @@ class TestEnvironments:
         rings = [TaskFactory.create_task("neurogym:yang19.go", {"dim_ring": n}) for n in (4, 4.0)]
         assert rings[1].n_outputs == 5 and rings[0].settings == rings[1].settings
         assert made(response_weight=1).draw_trial("trial", np.random.default_rng(0)).weight is None
+        weighted = made(response_weight=5).draw_trial("trial", np.random.default_rng(0))
+        assert (weighted.weight[weighted.response] == 5).all() and (
+            weighted.weight[: weighted.response.start] == 1
+        ).all()
         go = TaskFactory.create_task("neurogym:yang19.dlygo", {"timing_delay": 100, "timing_fixation": 200})
         assert go.T == (200 + 500 + 100 + 500) // 20
         weighted = TaskFactory.create_task("neurogym:yang19.ctxdm1", {"w_mod": [0.5, 1]})
