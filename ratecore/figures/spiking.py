@@ -178,16 +178,17 @@ def raster(
             output.plot(times, course, **{"color": "k", "lw": 0.8, **several})
         stimulus.set(xlabel="time (ms)")
     _stimuli(list(axes[2]), [trial.u for trial in examples.values()])
-    for column in axes.T:  # once the limits, which columns share, are final
+    for column, trial in zip(axes.T, examples.values(), strict=True):  # once the limits, which columns share, are final
         mark_windows(column[0], stimulus_windows)
-        mark_windows(column[1], stimulus_windows, response)
+        mark_windows(column[1], stimulus_windows, response if trial.u.shape[1] >= response[1] else None)
     for axis, label in zip(axes[:, 0], ("unit", "output", "stimulus" if n_in == 1 else "input"), strict=True):
         axis.set_ylabel(label)
     last = axes[:, -1]
     dot: dict[str, Any] = dict(marker="o", ls="", ms=5)
     handles = [Line2D([], [], color=color, label=f"{kind}: {members.sum()}", **dot) for kind, members, color in types]
     legend(last[0], handles=handles, title="units", title_fontsize=8)
-    legend(last[1])
+    marked = max(axes[1], key=lambda axis: len(axis.get_legend_handles_labels()[0]))  # a short trial has no window
+    legend(last[1], handles=marked.get_legend_handles_labels()[0])
     figure.align_ylabels(axes[:, 0])
     if title:
         figure.suptitle(title, fontsize=10)

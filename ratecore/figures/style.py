@@ -69,10 +69,10 @@ def mean_and_sd(
     """Compute mean and SD of several courses; NaN, as after the end of short trials, is left out.
 
     Args:
-        courses: (T,) or (n_out, T) each, any unit.
+        courses: (T,) or (n_out, T) each, unitless or spikes/s.
 
     Returns:
-        mean and SD in the shape of a course and its unit, NaN where all courses are NaN.
+        mean and SD in the shape of a course, unitless or spikes/s, NaN where all courses are NaN.
 
     Source: none
     """

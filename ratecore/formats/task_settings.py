@@ -143,8 +143,11 @@ def _like(default: object, value: Any) -> Any:
     """A setting of the kind of its default: MATLAB and SciPy make 1 of true, and one number of a list of one."""
     if isinstance(default, list | tuple):
         values = value if isinstance(value, list) else [value]
-        return [_like(default[0] if default else None, part) for part in values]
-    return bool(value) if isinstance(default, bool) and value in (0, 1) else value
+        like = next((part for part in default if isinstance(part, float)), default[0] if default else None)
+        return [_like(like, part) for part in values]
+    if isinstance(default, bool) and value in (0, 1):
+        return bool(value)
+    return float(value) if isinstance(default, float) and isinstance(value, int) else value
 
 
 def _window(row: Float[np.ndarray, " T"]) -> tuple[int, int] | None:
