@@ -54,7 +54,8 @@ def guesses(task, n: int = FRESH) -> float:
     for trial, other in zip(drawn, [*drawn[1:], drawn[0]], strict=True):
         z, answer = trial.target.copy(), other.target[:, other.response.stop - 1]
         window = trial.response
-        if len(np.unique(trial.target[:, window], axis=1).T) == 1 and window.start > 0:  # one answer, held
+        held = len(np.unique(trial.target[:, window], axis=1).T) == 1 and window.start > 0
+        if held and len({one.label for one in drawn}) > 1:  # otherwise only the time of the answer matters
             z[:, window] = answer[:, None]
         else:
             steps = min(other.T, trial.T)

@@ -382,7 +382,7 @@ class Environment:
             ended.
 
         Source:
-            none; the environment's own `step`.
+            none
         """
         env = self.trial(values, seed)
         inner, step = env.unwrapped, 0

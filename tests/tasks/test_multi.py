@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from ratecore import AbstractTask, TaskFactory
+from ratecore.experiment.exporting import export
 from ratecore.experiment.grid import Experiment
+from ratecore.formats import load_network, load_task
+from ratecore.rate.evaluation import evaluate
+from ratecore.rate.training import train
 from ratecore.settings.base import SettingsError
 from ratecore.settings.run import RunSettings
+from ratecore.settings.training import EvaluationSettings
 from ratecore.tasks import Trial, trials
 from ratecore.tasks.files import task_code
 
@@ -245,3 +250,21 @@ def test_many_names_are_a_short_path():
     [point] = experiment.grid_points
     assert len(point.values["task"]) < 100 and point.values["task"].startswith("task-number-0+task-number-1+")
     assert point.settings.task == "+".join(names)
+
+
+def test_a_network_of_several_tasks_is_trained_saved_and_scored_again(tmp_path):
+    settings = RunSettings(
+        task=["go-nogo", "xor"],
+        task_settings={"shares": [1, 2], "T": 200, "xor": {"stim_dur": 20}},
+        network=dict(N=10, P_inh=0.3),
+        training=dict(n_trials=4, eval_tr=4),
+    )
+    result = train(settings)
+    assert result.net.w_in.shape[1] == 5 and result.net.n_out == 2
+    assert set(np.unique([name.partition("/")[0] for name in result.last_test.conditions])) <= {"go-nogo", "xor"}
+    truth = evaluate(settings.create_task(), result.net, 3, EvaluationSettings(n_trials=6)).scores
+    for path in export(tmp_path, settings, result, result.last_test):
+        task = load_task(path)
+        assert (task.name, task.settings) == ("go-nogo+xor", settings.create_task().settings)
+        again = evaluate(task, load_network(path), 3, EvaluationSettings(n_trials=6)).scores
+        assert again.loss == truth.loss and again.conditions.tolist() == truth.conditions.tolist()

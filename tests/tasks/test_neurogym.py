@@ -72,10 +72,9 @@ class TestEnvironments:
             if task.environment.discrete:
                 np.testing.assert_array_equal(trial.target.sum(axis=0), 1)
                 np.testing.assert_array_equal(np.unique(trial.target), [0, 1])
-            response = trial.response
-            n = len(trial.weight[response])
-            np.testing.assert_allclose(trial.weight[response], max(trial.T / n - 1, 1))
-            assert np.isclose(trial.weight.sum(), 2 * (trial.T - n)) or n > trial.T / 2
+            weight, n = trial.weight[0], trial.response.stop - trial.response.start
+            np.testing.assert_allclose(weight[trial.response], max(trial.T / n - 1, 1))
+            assert np.isclose(weight.sum(), 2 * (trial.T - n)) or n > trial.T / 2
             answers = np.concatenate([np.full((n_out, 1), np.nan), trial.target[:, :-1]], axis=1)
             right.append(task.is_correct(answers, trial))
             still.append(task.is_correct(np.eye(n_out)[0][:, None] * np.ones(trial.T), trial))
