@@ -35,7 +35,7 @@ def run_settings(name: str, n_trials: int, dt: int) -> RunSettings:
     discrete = TaskFactory.task_class(name).environment.discrete
     return RunSettings(
         task=name,
-        task_settings={"dt": dt},
+        task_settings={"dt": min(dt, TaskFactory.task_class(name).defaults["dt"]) if dt == STEPS[0] else dt},
         network=dict(N=N),
         training=dict(
             n_trials=n_trials,

@@ -171,7 +171,8 @@ class Environment:
     def _find_settings(self, inner: Any) -> dict[str, Any]:
         parameters = inspect.signature(self._class.__init__).parameters
         given = self._passed({"dt": DT})
-        found: dict[str, Any] = {"dt": DT}
+        own = parameters["dt"].default if "dt" in parameters else DT
+        found: dict[str, Any] = {"dt": min(DT, own) if isinstance(own, int) else DT}  # pulses of 10 ms need 10 ms
         for name, parameter in list(parameters.items())[1:]:
             if name in ("dt", "timing", "rewards") or parameter.kind in (
                 parameter.VAR_KEYWORD,

@@ -174,6 +174,7 @@ class TestEnvironments:
         assert (weighted.weight[weighted.response] == 5).all() and (
             weighted.weight[: weighted.response.start] == 1
         ).all()
+        assert TaskFactory.create_task("neurogym:PulseDecisionMaking").settings["dt"] == 10  # its pulses last 10 ms
         go = TaskFactory.create_task("neurogym:yang19.dlygo", {"timing_delay": 100, "timing_fixation": 200})
         assert go.T == (200 + 500 + 100 + 500) // 20
         weighted = TaskFactory.create_task("neurogym:yang19.ctxdm1", {"w_mod": [0.5, 1]})
