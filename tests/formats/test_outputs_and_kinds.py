@@ -10,6 +10,7 @@ import torch
 from test_file_round_trips import OCTAVE
 from test_foreign_files import network as foreign
 
+import ratecore
 from ratecore import AbstractTask, TaskFactory
 from ratecore.formats import FormatError, evaluation_bytes, load_mat, load_network, load_scores, load_task, save_pth
 from ratecore.formats.mat import packed_mat
@@ -102,6 +103,15 @@ def test_networks_and_settings_come_back(kinds, n_out, given, tmp_path, capsys):
             assert torch.equal(getattr(found, name), getattr(net, name)), name
         assert found.n_out == model.n_out == n_out and model.b_out.shape == (n_out,)
         np.testing.assert_array_equal(model.w_out, net.w_out.detach().double())
+        # The call of the `rate` package gives the outputs step by step.
+        u, x0, noise = np.ones((2, 9)), np.zeros((1, 6)), np.zeros((1, 8, 6))
+        _, _, r, o, *_ = ratecore.load_network(path).forward(u, x0=x0, noise=noise)
+        rates = torch.cat(r[1:], 1)
+        np.testing.assert_allclose(
+            torch.cat(o, 1).detach(), (net.w_out @ rates + net.b_out[:, None]).detach(), rtol=1e-5
+        )
+        values = ratecore.eval_rnn(ratecore.load_network(path), {"T": 9}, u)[0]
+        assert len(values) == 8 and np.shape(values[0]) == (() if n_out == 1 else (n_out, 1))
     assert result_from_pth(pth).net.n_out == n_out and capsys.readouterr().err == ""
     content = scipy.io.loadmat(mat)
     for name in ("target", "weight", "o"):
