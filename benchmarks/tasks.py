@@ -24,16 +24,13 @@ FRESH = EvaluationSettings(n_trials=200, psychometric_trials=0)
 
 # Tasks with other settings, which show what is harder
 BEYOND = (
-    "delayed-match delay=300",
-    "delayed-match hold=0",
     "delayed-match hold=0 delay=10",
-    "parametric-memory delay=200",
-    "sternberg delay=50",
-    "sternberg n_items=4 load_max=3",
+    "delayed-match hold=0",
+    "delayed-match delay=300",
     "n-back n_back=2",
+    "sternberg n_items=4 load_max=3",
     "mante-features n_features=5",
     "pro-anti n_places=8",
-    "pro-anti delay=150",
 )
 
 
