@@ -22,14 +22,15 @@ N, N_IN, T = 13, 2, 12  # no multiple of the eight rows or 16 lanes that loops t
 TASK = {"T": 40, "stim_on": 5, "stim_dur": 5, "delay": 5}
 
 
-def network(**settings):
-    return FR_RNN_dale.from_settings(NetworkSettings(N=N, P_inh=0.3, **settings), N_IN, 3)
+def network(n_out=1, **settings):
+    return FR_RNN_dale.from_settings(NetworkSettings(N=N, P_inh=0.3, **settings), N_IN, 3, n_out=n_out)
 
 
-def trials(B):
+def trials(B, n_out=1):
     rng = np.random.default_rng(B)
     x0, noise = trial_noise([rng] * B, T, N)
-    return (*(rng.standard_normal(shape, np.float32) for shape in ((B, N_IN, T), (B, T))), x0, noise)
+    of_output = (B, T) if n_out == 1 else (B, n_out, T)
+    return (*(rng.standard_normal(shape, np.float32) for shape in ((B, N_IN, T), of_output)), x0, noise)
 
 
 def of_training(found):
@@ -48,7 +49,28 @@ def of_training(found):
         found[f"losses {name}"], found[f"w {name}"] = np.array(losses), net.w.detach().numpy().copy()
 
 
+def of_losses(found):
+    for loss in ("l2", "l1", "mse", "huber", "cross_entropy"):
+        for n_out in (1, 3) if loss != "cross_entropy" else (3,):
+            for B in (2, 7):
+                net = network(n_out)
+                updates = FusedUpdates(net, TrainingSettings(loss_fn=loss))
+                arrays = trials(B, n_out)
+                shorter = [v[..., : T - 3] for v in arrays[:2]], arrays[2], arrays[3][:, : T - 4]
+                losses = [
+                    updates.update(*arrays, abs(arrays[1])),
+                    updates.update(*shorter[0], *shorter[1:]),
+                    updates.update(*arrays),
+                ]
+                found[f"losses {loss} {n_out} {B}"] = np.array(losses)
+                found[f"w_out {loss} {n_out} {B}"] = net.w_out.detach().numpy().copy()
+
+
 def of_engines(found):
+    net, (u, _, x0, noise) = network(3), trials(6, 3)
+    found["several outputs"] = outputs(net, u, x0, noise).numpy()
+    run(net, u, x0=x0, noise=noise, engine="fused")[2].square().sum().backward()
+    found["gradient of several outputs"] = net.w.grad.numpy()
     for activation in ACTIVATIONS:
         for P_rec in (0.1, 1.0):
             net = network(activation=activation, P_rec=P_rec)
@@ -94,7 +116,7 @@ def of_spiking(found):
 def everything():
     found = {}
     torch.set_num_threads(1)
-    for part in (of_training, of_engines, of_spiking):
+    for part in (of_training, of_losses, of_engines, of_spiking):
         part(found)
     return found
 

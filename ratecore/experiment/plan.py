@@ -241,6 +241,12 @@ def _unreachable(experiment: Experiment) -> Iterator[str]:
             "training.loss_fn = 'l1' is a sum over the whole trial; training.loss_threshold = 7 was made for 'l2' and "
             "is hardly met"
         )
+    if not _chosen(experiment, "training", "loss_threshold"):
+        for loss_fn in sorted({"mse", "huber", "cross_entropy"} & set(_values(experiment, "training", "loss_fn"))):
+            sentences.append(
+                f"training.loss_fn = '{loss_fn}' is a mean over the trial; training.loss_threshold = 7 was made for "
+                "'l2' and is met from the start"
+            )
     yield from dict.fromkeys(sentences)
 
 

@@ -70,7 +70,14 @@ _WORDS = {
         "softplus": "soft smoothrelu",
     },
     "w_dist": {"gaus": "gauss gaussian normal randn norm", "gamma": "lognormal"},
-    "loss_fn": {"l2": "mse rmse euclidean squared mseloss ltwo", "l1": "mae absolute l1loss lone"},
+    "loss_fn": {
+        "l2": "rmse euclidean ltwo",
+        "l1": "mae absolute l1loss lone",
+        "mse": "squared mseloss meansquared meansquarederror",
+        "huber": "smoothl1 smoothl1loss huberloss",
+        "cross_entropy": "crossentropy crossentropyloss ce nll nllloss softmax logloss",
+        "task": "own custom user",
+    },
     "mode": {
         "none": "off null",
         "exc": "excitatory excite depolarize depolarise chr2",

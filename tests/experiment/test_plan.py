@@ -93,6 +93,8 @@ SLIPS = [
     (dict(training={"min_trials": 9000}), "training.min_trials = 9,000 is above n_trials = 6,000, so no network"),
     (dict(training={"eval_freq": 7000}), "training.eval_freq = 7,000 is above n_trials = 6,000: networks are"),
     (dict(training={"loss_fn": "l1"}), "training.loss_fn = 'l1' is a sum over the whole trial"),
+    (dict(training={"loss_fn": "mse"}), "training.loss_fn = 'mse' is a mean over the trial"),
+    (dict(training={"loss_fn": "huber"}), "training.loss_fn = 'huber' is a mean over the trial"),
     # No effect.
     (dict(network={"w_dist": "gamma", "gain": 2}), "network.gain has no effect with w_dist = 'gamma'"),
     (dict(network={"apply_dale": False, "P_inh": 0.3}), "network.P_inh has no effect with apply_dale = false"),

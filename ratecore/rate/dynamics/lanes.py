@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
-from ratecore.rate.dynamics.kernels import CLIPPED_RELU, CODES, Units, apply_phi, slope_of_phi
+from ratecore.rate.dynamics.kernels import CLIPPED_RELU, CODES, Units, add_product, apply_phi, slope_of_phi
 from ratecore.rate.dynamics.live import LANES, Entries, LiveMatrix, add_live_product
 from ratecore.rate.network import RateNetwork
 from ratecore.system.arrays import STEPS, array_of
@@ -135,13 +135,16 @@ def forward(
                 for i in range(N):
                     for b in range(LANES):
                         X[i, t, b] = x[i, b]
-        for k in range(b_out.size):
+        out = o[0, t]
+        out[:] = b_out[0]
+        for i in range(N):
+            w = w_out[0, i]
+            for b in range(LANES):
+                out[b] += w * r[i, b]
+        for k in range(1, b_out.size):
             out = o[k, t]
             out[:] = b_out[k]
-            for i in range(N):
-                w = w_out[k, i]
-                for b in range(LANES):
-                    out[b] += w * r[i, b]
+            add_product(r, w_out[k], out)
 
 
 @compiled
@@ -170,7 +173,7 @@ def backward(
     g, to_r, now = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype)
     x, r, slope = np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype), np.empty((N, LANES), dtype)
     n_out = b_out.size
-    of_alpha, of_w_out = np.zeros((N, LANES), dtype), np.zeros((n_out, N, LANES), dtype)
+    of_alpha, of_w_out = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype)
     to_r_flat, now_flat = to_r.reshape(N * LANES), now.reshape(N * LANES)
     x_flat, r_flat, slope_flat = x.reshape(N * LANES), r.reshape(N * LANES), slope.reshape(N * LANES)
     for t in range(T - 1, 0, -1):
@@ -180,14 +183,13 @@ def backward(
             for b in range(LANES):
                 r[i, b] = R[i, t, b]
                 to_r[i, b] += w * out[b]
-                of_w_out[0, i, b] += out[b] * r[i, b]
+                of_w_out[i, b] += out[b] * r[i, b]
         for k in range(1, n_out):
             out = go[k, t - 1]
             for i in range(N):
                 w = w_out[k, i]
                 for b in range(LANES):
                     to_r[i, b] += w * out[b]
-                    of_w_out[k, i, b] += out[b] * r[i, b]
         if code == CLIPPED_RELU:
             for i in range(N):
                 for b in range(LANES):
@@ -205,9 +207,13 @@ def backward(
             add_live_product(start, index, value, now_flat, to_r_flat)
     for i in range(N):
         g_alpha[i] += of_alpha[i].sum()
+        g_w_out[0, i] += of_w_out[i].sum()
+        for k in range(1, n_out):  # one product over all steps: sums of several outputs do not fit the first cache
+            total, out_flat, r_all = dtype.type(0), go[k].reshape((T - 1) * LANES), R[i].reshape(T * LANES)[LANES:]
+            for j in range(out_flat.size):
+                total += out_flat[j] * r_all[j]
+            g_w_out[k, i] += total
     for k in range(n_out):
-        for i in range(N):
-            g_w_out[k, i] += of_w_out[k, i].sum()
         for t in range(T - 1):
             g_b_out[k] += go[k, t].sum()
 

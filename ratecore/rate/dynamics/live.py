@@ -148,11 +148,11 @@ def add_live_product(
     """Compute H += W R for the live entries of W.
 
     Args:
-        start: first entry of each row, as in `Entries`.
-        index: LANES times the column of each entry.
-        value: of each entry, unitless.
+        start: first entry of each row (N+1,), as in `Entries`.
+        index: LANES times the column of each entry (N*N+1,).
+        value: of each entry (N*N+1,), unitless.
         R: N rows of LANES numbers, flat (N * LANES,), unitless.
-        H: as R, unitless, added to.
+        H: (N * LANES,), unitless, added to.
 
     Source: none
     """
