@@ -76,7 +76,10 @@ MISTAKES = [
     ("network: {activation: relu}", "(did you mean 'clipped_relu'?)"),
     ("network: {activation: Sigmoid}", "(did you mean 'sigmoid'?)"),
     ("network: {activation: tanh}", "network.activation = 'tanh': Input should be 'sigmoid', 'clipped_relu'"),
-    ("training: {loss_fn: L2}", "training.loss_fn = 'L2': Input should be 'l2', 'l1', 'mse', 'huber', 'cross_entropy' or 'task' (did you mean 'l2'?)"),
+    (
+        "training: {loss_fn: L2}",
+        "training.loss_fn = 'L2': Input should be 'l2', 'l1', 'mse', 'huber', 'cross_entropy' or 'task' (did you mean 'l2'?)",
+    ),
     ("training: {loss_fn: mae}", "(did you mean 'l1'?)"),
     ("training: {loss_fn: rmse}", "(did you mean 'l2'?)"),
     ("training: {loss_fn: CrossEntropyLoss}", "(did you mean 'cross_entropy'?)"),
