@@ -30,7 +30,7 @@ TIMED = {
         "Training.draw": "stimuli/streams and tensors",
         "Training.test": "evaluation/scores",
     },
-    "ratecore.rate.updates": {
+    "ratecore.rate.fused_updates": {
         "FusedUpdates.update": "gradients",  # forward and backward are one kernel; the benchmark splits its time
         "FusedUpdates._product": "product",
         "FusedUpdates._adam": "optimizer",

@@ -37,7 +37,7 @@ def loss_op(
             several outputs (n_out, T) or (B, n_out, T), or without the last step.
         training_params: `loss_fn`, 'l2' (default), 'l1', 'mse', 'huber' or 'cross_entropy', in any case.
         weight: weights in the loss, in the shape of z, unitless; all 1 when None.
-        n_out: number of outputs; when None 1, or for a sequence as many as an entry has numbers.
+        n_out: number of outputs; when None 1, or with a sequence as many as z has rows.
 
     Returns:
         scalar tensor, unitless.
@@ -48,11 +48,11 @@ def loss_op(
     Source:
         docs/model.md 3.
     """
+    z = real_tensor("z", z, torch.float64)
     if not isinstance(o, torch.Tensor):
-        o = _stacked(o)
-        n_out = (o.shape[0] if o.ndim == 2 else 1) if n_out is None else n_out
-    n_out = n_out or 1
-    z = real_tensor("z", z, o.dtype).to(device=o.device, dtype=o.dtype)
+        n_out = (len(z) if z.ndim == 2 else 1) if n_out is None else n_out
+        o = _stacked(o, n_out)
+    n_out, z = n_out or 1, z.to(device=o.device, dtype=o.dtype)
     if n_out == 1 and o.ndim > 1 and z.ndim == 1 and o.numel() == len(o):
         o = o.reshape(-1)  # one trial, as torch.cat or torch.stack make it of the entries
     if z.ndim != o.ndim or z.shape[:-1] != o.shape[:-1] or z.shape[-1] - o.shape[-1] not in (0, 1):
@@ -75,7 +75,7 @@ def loss_op(
     return trial_losses(o, z, (training_params or {}).get("loss_fn", "l2"), weight, n_out).mean()
 
 
-def _stacked(o: Iterable[Any]) -> torch.Tensor:
+def _stacked(o: Iterable[Any], n_out: int) -> torch.Tensor:
     """The outputs of a trial as (T-1,), or (n_out, T-1), from one entry a step."""
     try:
         o = list(o)
@@ -84,9 +84,8 @@ def _stacked(o: Iterable[Any]) -> torch.Tensor:
     if not o:
         raise ValueError("o is empty; it must be a trial's outputs, one number a step")
     entries: list[Any] = [v if isinstance(v, list | tuple) else torch.as_tensor(v) for v in o]
-    n_out = 1 if isinstance(entries[0], list | tuple) else entries[0].numel()
-    one_each = "one number a step" if n_out == 1 else f"{n_out} numbers a step, as the first entry has"
-    if any(isinstance(v, list | tuple) or v.numel() != n_out for v in entries) or n_out == 0:
+    one_each = "one number a step" if n_out == 1 else f"{n_out} numbers a step, as many as z has rows"
+    if any(isinstance(v, list | tuple) or v.numel() != n_out for v in entries):
         raise ValueError(
             f"o must be a trial's outputs, {one_each}: of the values that net.forward returns it is the fourth, "
             "loss_op(outputs[3], z, training_params)"

@@ -278,7 +278,7 @@ def test_loss_op_takes_several_outputs(loss_fn, n_out, weighted):
         (dict(o=torch.zeros(5), z=np.zeros(6), loss_fn="cross_entropy"), "'cross_entropy' compares several outputs"),
         (dict(o=torch.zeros(5), z=np.zeros(6), loss_fn="task"), "unknown loss_fn 'task'"),
         (dict(o=torch.zeros(5), z=np.zeros(6), loss_fn="hubber"), r"did you mean 'huber'\?.*; allowed: l2, l1, mse"),
-        (dict(o=[torch.zeros(2), torch.zeros(3)], z=np.zeros((2, 3))), "2 numbers a step, as the first entry has"),
+        (dict(o=[torch.zeros(2), torch.zeros(3)], z=np.zeros((2, 3))), "2 numbers a step, as many as z has rows"),
     ],
 )
 def test_a_loss_that_cannot_be_is_named(args, message):
