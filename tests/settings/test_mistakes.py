@@ -78,7 +78,8 @@ MISTAKES = [
     ("network: {activation: tanh}", "network.activation = 'tanh': Input should be 'sigmoid', 'clipped_relu'"),
     (
         "training: {loss_fn: L2}",
-        "training.loss_fn = 'L2': Input should be 'l2', 'l1', 'mse', 'huber', 'cross_entropy' or 'task' (did you mean 'l2'?)",
+        "training.loss_fn = 'L2': Input should be 'l2', 'l1', 'mse', 'huber', 'cross_entropy' or 'task' "
+        "(did you mean 'l2'?)",
     ),
     ("training: {loss_fn: mae}", "(did you mean 'l1'?)"),
     ("training: {loss_fn: rmse}", "(did you mean 'l2'?)"),
@@ -136,7 +137,7 @@ MISTAKES = [
     ("network: {taus: '4 20'}", "(write a list, as [4, 20])"),
     ("network: {taus: [4, x]}", "network.taus[1] = 'x': Input should be a valid number"),
     ("conversion: {scaling_factors: '20:30:5'}", "(write a list, as [20, 25, 30])"),
-    ("task_settings: {go-nogo: {T: x}}", "task_settings.go-nogo.T = 'x': Input should be a valid number"),
+    ("task_settings: {go-nogo: {T: x}}", "task_settings: go-nogo: T = 'x'; it must be a whole number of steps"),
     ("task_settings: {T: 0.5}", "task_settings: go-nogo: T = 0.5; it must be a whole number of steps"),
     # Numbers that YAML reads as others.
     ("network: {N: 010}", "network.N, line 2: 010 is read as an octal number"),
