@@ -115,13 +115,16 @@ def test_show_leaves_out_what_does_not_fit_into_a_figure(tmp_path, capsys):
     ("argv", "says"),
     [
         (["task"], "the following arguments are required: list|show|check (see ratecore task --help)"),
-        (["task", "shwo"], "invalid choice: 'shwo'"),
+        (["task", "shows"], "invalid choice: 'shows'"),
         (
             ["task", "show", "mante", "--sed", "3"],
             "unknown argument '--sed' (did you mean '--seed'?); see `ratecore task",
         ),
         (["task", "show", "mnate"], "unknown task 'mnate' (did you mean 'mante'?); available: "),
-        (["task", "show", "sternberg", "--set", "lod=2"], "sternberg: unknown setting 'lod' (did you mean 'load'?)"),
+        (
+            ["task", "show", "sternberg", "--set", "loads=2"],
+            "unknown setting 'loads' (did you mean 'load'?)",
+        ),
         (["task", "show", "sternberg", "--set", "load=0"], "load = 0; it must be a whole number from 1 to 99"),
         (["task", "show", "mante", "--seed", "-1"], "--seed -1: it must be a whole number, at least 0"),
         (["task", "show", "mante", "-o", "x.pdf"], "--out x.pdf: it must end in .png"),

@@ -127,8 +127,10 @@ def _draw_target(axis: Axes, trial: Trial, limits: tuple[float, float]) -> None:
 def _draw_weight(axis: Axes, trial: Trial, most: float) -> None:
     time = np.append(np.arange(trial.T), trial.T) * STEP_MS
     weight = np.ones(trial.T) if trial.weight is None else np.asarray(trial.weight, float)
-    for k, row in enumerate(np.atleast_2d(weight)):
-        color = "0.4" if weight.ndim == 1 or (weight == weight[:1]).all() else color_of(k)
+    rows = np.atleast_2d(weight)
+    same = bool((rows == rows[:1]).all())
+    for k, row in enumerate(rows[:1] if same else rows):
+        color = "0.4" if same else color_of(k)
         axis.fill_between(time, np.append(row, row[-1]), step="post", color=color, alpha=0.5, lw=0)
     axis.set_ylim(0, 1.05 * most)
     axis.set_yticks([0, most])

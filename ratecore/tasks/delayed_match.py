@@ -13,8 +13,8 @@ class DelayedMatchTask(TimedTask):
     """Each of `n_stimuli` inputs is 1 while its stimulus is shown: the sample and, after the delay, the test.
 
     Target: in the response +1 if they are the same stimulus (p = 1/2), -1 if not, else 0; but in the delay the output
-    is to tell the sample, by evenly spaced values from `hold` to -`hold`. Every step has weight 1. That output is not
-    scored; without it (`hold` 0) networks do not find the memory over long delays within the usual number of trials.
+    is to tell the sample, by evenly spaced values from `hold` to -`hold`, which is not scored (`hold` 0: no such
+    target). Every step has weight 1.
     Response window: `response_dur` steps from `response_delay` after the test. Criterion: the mean output in it, but
     for its first 5 steps, is above 0.5 (match) or below -0.5 (nonmatch).
     Source: Miyashita & Chang 1988 (Nature 331:68), Fig. 1; with a delay of 750 ms, Kim & Sejnowski 2021 (Nat. Neurosci.

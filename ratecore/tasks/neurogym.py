@@ -15,6 +15,7 @@ from ratecore.tasks.settings import MOST_STEPS, checked
 from ratecore.tasks.trials import Trial
 from ratecore.tasks.values import TaskError
 
+LONGEST = 10_000_000  # ms of a period
 FEW = 5  # actions, up to which each right answer is a condition of its own
 SHOWN = ("stim", "sample", "test", "cue", "flash", "ready", "set", "target", "tone", "s1", "s2", "s3")  # in figures
 
@@ -160,7 +161,7 @@ def _duration(task: type[AbstractTask], key: str, value: Any) -> Any:
     """A duration in ms, or a list of durations, of which each trial draws one."""
     several = list(value) if isinstance(value, list | tuple) else [value]
     for one in several:
-        if isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= 1e7:
+        if isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= LONGEST:
             raise ValueError(
                 f"{task.name}: {key} = {shown(value)}; it must be a duration in ms, a list of durations of which each "
                 "trial draws one, or [] for the environment's own distribution"
@@ -190,7 +191,8 @@ def neurogym_class(name: str) -> type[NeurogymTask]:
         ValueError: there is no environment of this name.
     """
     env = environment(name)
-    timing = {key: f"duration of the period '{key[7:]}' in ms" for key in env.defaults if key.startswith("timing_")}
+    durations = [key for key in env.defaults if key.startswith("timing_")]
+    timing = {key: f"duration of '{key[7:]}' in ms, or a list of which each trial draws one" for key in durations}
     rewards = {key: f"reward '{key[8:]}'" for key in env.defaults if key.startswith("rewards_")}
     rest = dict.fromkeys(env.defaults, f"argument of neurogym's {env.id}")
     return type(
@@ -203,6 +205,7 @@ def neurogym_class(name: str) -> type[NeurogymTask]:
             "environment": env,
             "version": f"neurogym {env.version}",
             "defaults": {**env.defaults, **NeurogymTask.own},
+            "ranges": {**NeurogymTask.ranges, **dict.fromkeys(durations, (0, LONGEST))},
             "descriptions": {**rest, **timing, **rewards, **NeurogymTask.descriptions},
         },
     )

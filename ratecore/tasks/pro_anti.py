@@ -22,7 +22,7 @@ class ProAntiTask(TimedTask):
     Criterion: the mean position in it, but for its first 5 steps, is nearer to the target than to any other place and
     to the fixation point, and before it, but for the first 5 steps of the trial, the mean position is nearer to the
     fixation point than to any place.
-    Source: Hallett 1978 (Vision Res. 18:1279); with a delay, Everling & Munoz 2000 (J. Neurosci. 20:387).
+    Source: Hallett 1978 (Vision Res. 18:1279); with a delay, Funahashi, Chafee & Goldman-Rakic 1993 (Nature 365:753).
     """
 
     name = "pro-anti"

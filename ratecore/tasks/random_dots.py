@@ -49,7 +49,7 @@ class RandomDotsTask(TimedTask):
 
         Args:
             trial_type: 'motion'.
-            evidence: share of dots that move together, in [-1, 1], positive to the right.
+            evidence: signed fraction of dots that move together, positive to the right.
             rng: generator of the trial.
 
         Returns:

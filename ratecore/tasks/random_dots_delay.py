@@ -11,7 +11,7 @@ class DelayedRandomDotsTask(RandomDotsTask):
 
     The fixation point (input 1) goes `delay` steps after the dots, and up to `delay_jitter` steps later, all equally
     probable. Inputs, target, weight, response window and criterion are those of `random-dots`.
-    Source: Shadlen & Newsome 2001 (J. Neurophysiol. 86:1916), Fig. 2: dots, a delay of 0.5 to 1.5 s, a saccade.
+    Source: Shadlen & Newsome 2001 (J. Neurophysiol. 86:1916): dots, a delay of 0.5 to 1.5 s, a saccade.
     """
 
     name = "random-dots-delay"

@@ -28,7 +28,7 @@ class TaskFactory:
 
     @classmethod
     def register_task(cls, name: str, task: type[AbstractTask]) -> None:
-        """Make a task available by name.
+        """Make a task available by name, also by that of a built-in task other than go-nogo, xor and mante.
 
         Args:
             name: letters, digits, '-', '_' and '.'.

@@ -19,7 +19,7 @@ class SternbergTask(TimedTask):
     the list (p = 1/2), -1 if not, else 0. Every step has weight 1. Response window: `response_dur` steps from
     `response_delay` after the probe. Criterion: the mean output in it, but for its first 5 steps, is above 0.5 (in) or
     below -0.5 (out).
-    Source: Sternberg 1966 (Science 153:652), Fig. 1.
+    Source: Sternberg 1966 (Science 153:652).
     """
 
     name = "sternberg"
