@@ -43,6 +43,9 @@ SHAPES_CHECKED = [
     "ratecore.system.streams",
     "ratecore.tasks.go_nogo",
     "ratecore.tasks.mante",
+    "ratecore.tasks.oscillation",
+    "ratecore.tasks.pro_anti",
+    "ratecore.tasks.timed",
     "ratecore.tasks.xor",
 ]
 jaxtyping.install_import_hook(SHAPES_CHECKED, "shapes.checked")  # before these modules are imported

@@ -26,13 +26,14 @@ from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.seeds import MOST_RUNS, block_name, parse_seeds
 from ratecore.experiment.stages.table import STAGES, stages_of
-from ratecore.settings.base import SettingsError, did_you_mean, shown, task_key
+from ratecore.settings.base import SettingsError, did_you_mean, shown, task_key, task_name
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.hints import for_list
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import AFTER_TRAINING, RunSettings
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.files import load_task_file
+from ratecore.tasks.multi import SUM
 from ratecore.tasks.trials import require_criterion
 
 MOST_POINTS = 1_000_000  # every grid point is checked before any work starts
@@ -149,7 +150,7 @@ class Experiment:
         s = self.settings
         values: dict[str, Any] = {"task": s.task, "task_file": s.task_file, "seed": seed}
         values |= {name: getattr(s, name).model_dump() for name in SECTIONS}
-        task = overrides.get(("task",), s.task)
+        task = task_name(overrides.get(("task",), s.task))
         values["task_settings"] = self._task_settings(task if isinstance(task, str) else shown(task))
         for path, value in overrides.items():
             section = values
@@ -159,11 +160,18 @@ class Experiment:
         return values
 
     def _task_settings(self, task: str) -> dict[str, Any]:
-        """The settings for every task, overridden by those under the task's own name."""
+        """The settings for every task, overridden by those under the task's own name.
+
+        Of several tasks in one network those under the name of each, and under that of all, as 'a+b'.
+        """
         given = self.settings.task_settings
         merged = {k: v for k, v in given.items() if not isinstance(v, dict)}
+        parts = task.split(SUM) if SUM in task else ()
         for name, own in given.items():
-            if isinstance(own, dict) and task_key(name) == task_key(task):
+            if isinstance(own, dict) and task_key(name) in parts:
+                merged |= {f"{task_key(name)}.{key}": value for key, value in own.items()}
+        for name, own in given.items():
+            if isinstance(own, dict) and task_key(name) == task:
                 merged |= own
         return merged
 
@@ -212,7 +220,9 @@ class Experiment:
     def _grid_point(self, run: RunSettings, number: int) -> GridPoint:
         values = {}
         for axis in self.axes:
-            value: Any = _own_task(run).settings if axis.path[0] == "task_settings" else run
+            value: Any = run
+            if axis.path[0] == "task_settings":  # one of several tasks can be given without the task's name
+                value = {**run.task_settings, **_own_task(run).settings}
             for key in axis.path[axis.path[0] == "task_settings" :]:
                 value = value[key] if isinstance(value, dict) else getattr(value, key)
             values[axis.column] = format_value(value)
@@ -222,7 +232,7 @@ class Experiment:
         """Report `task_settings` of an unknown task; those of a task outside this grid are fine."""
         tasks = TaskFactory.list_available_tasks()
         for name, own in self.settings.task_settings.items():
-            if isinstance(own, dict) and task_key(name) not in tasks:
+            if isinstance(own, dict) and not TaskFactory.knows(name):
                 message = f": '{name}' is no task{did_you_mean(task_key(name), tasks)}; available: {', '.join(tasks)}"
                 problems[("task_settings",), message] = None
 

@@ -13,6 +13,7 @@ from ratecore.settings.base import shown, task_key
 from ratecore.settings.hints import DURATIONS
 from ratecore.settings.spiking import RATE_STEP
 from ratecore.settings.training import TrainingSettings
+from ratecore.tasks.multi import SUM
 
 MOST_SHOWN = 8  # values of an axis
 SLOW = 20  # steps; published networks have a smallest time constant of 4 to 10, and 20 ms is a common one
@@ -283,8 +284,9 @@ def _idle(experiment: Experiment) -> Iterator[str]:
     if s.tracking.uri and os.environ.get("MLFLOW_TRACKING_URI"):
         yield "tracking.uri has no effect: the environment variable MLFLOW_TRACKING_URI overrides it"
     tasks = {task_key(grid_point.settings.task): grid_point for grid_point in experiment.grid_points}
+    used = {part for task in tasks for part in (task, *task.split(SUM))}
     for name in s.task_settings:
-        if isinstance(s.task_settings[name], dict) and task_key(name) not in tasks:
+        if isinstance(s.task_settings[name], dict) and task_key(name) not in used:
             yield f"task_settings.{name} has no effect: no grid point has that task"
     if _values(experiment, "network", "P_rec") == {0}:
         yield "network.P_rec = 0 leaves every network without recurrent connections"

@@ -24,6 +24,7 @@ from ratecore.figures.spiking import (
     units,
 )
 from ratecore.figures.style import COLORS, STEP_MS, STYLE, mean_and_sd, note, png
+from ratecore.figures.tasks import trials_by_condition
 
 __all__ = [
     "COLORS",
@@ -49,6 +50,7 @@ __all__ = [
     "tau_distribution",
     "taus_before_and_after",
     "training_curve",
+    "trials_by_condition",
     "units",
     "weight_matrix",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 from pydantic import Field, field_validator, model_validator
 
-from ratecore.settings.base import Settings, SettingsError, shown, task_key
+from ratecore.settings.base import Settings, SettingsError, TaskName, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.network_files import hashes_of_files
@@ -34,7 +34,10 @@ AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no tra
 class RunSettings(Settings):
     """Everything that can change the numbers of a run, which is one network with one seed."""
 
-    task: str = Field("go-nogo", description="name of a registered task")
+    task: TaskName = Field(
+        "go-nogo",
+        description="name of a registered task; `neurogym:NAME`; or a list of tasks that one network does",
+    )
     task_file: LocalPathAsWritten | None = Field(
         None, description="Python file that registers the task, when it is your own"
     )
@@ -51,12 +54,7 @@ class RunSettings(Settings):
     @field_validator("task_settings", mode="before")
     @classmethod
     def _convert(cls, given: Any) -> Any:
-        return task_values(given)
-
-    @field_validator("task")
-    @classmethod
-    def _spell(cls, task: str) -> str:
-        return task_key(task)
+        return task_values(flat_settings(given))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -124,7 +122,7 @@ class RunSettings(Settings):
         except SettingsError:
             raise
         except ValueError as error:
-            if task_key(self.task) not in TaskFactory.list_available_tasks():
+            if not TaskFactory.knows(self.task):
                 raise SettingsError([(("task",), f": {self._not_registered() or error}")]) from None
             hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task, strict=True))
             hint = hint or for_another_kind(self.task_settings, TaskFactory.task_class(self.task).defaults)

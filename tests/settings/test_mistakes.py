@@ -98,7 +98,7 @@ MISTAKES = [
     ("results: s3://bucket/x", "results = 's3://bucket/x': it must be a path on this machine, not a URI"),
     ("results: 5", "results = 5: Input should be a valid string (put it in quotes: '5')"),
     ("task: gonogo", "task: unknown task 'gonogo' (did you mean 'go-nogo'?)"),
-    ("task: [go-nogo, xor]", "to sweep it, write grid: {task: ['go-nogo', 'xor']})"),
+    ("task: [go-nogo, gonogo]", "task: unknown task 'gonogo' (did you mean 'go-nogo'?)"),
     # Numbers, and true and false.
     ("network: {N: '200'}", "network.N = '200': Input should be a valid integer (write 200, without quotes)"),
     ("network: {N: 200.5}", "network.N = 200.5: Input should be a valid integer"),
