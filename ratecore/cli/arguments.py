@@ -14,7 +14,7 @@ SETTING = "KEY=VALUE"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
+    """Prints an error in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
@@ -99,7 +99,13 @@ def _init(commands: _Commands) -> None:
         "version), profiles for workstations and SLURM, README.md and .gitignore. No file is overwritten.",
         "ratecore init my-grid && cd my-grid && snakemake --cores 2",
     )
-    p.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="made if it is not there (default: here)")
+    p.add_argument(
+        "folder",
+        nargs="?",
+        default=".",
+        metavar="FOLDER",
+        help="created if it does not exist (default: the current folder)",
+    )
 
 
 def _train(commands: _Commands) -> None:
@@ -235,8 +241,8 @@ def _task(commands: _Commands) -> None:
     _set(check, "a setting of the task in place of its default: delay=100. Give it once for each setting")
 
 
-def _set(p: argparse.ArgumentParser, said: str, name: str = "set") -> None:
-    p.add_argument(f"--{name}", action="append", default=[], metavar=SETTING, help=said)
+def _set(p: argparse.ArgumentParser, text: str, name: str = "set") -> None:
+    p.add_argument(f"--{name}", action="append", default=[], metavar=SETTING, help=text)
 
 
 def _task_file(p: argparse.ArgumentParser) -> None:

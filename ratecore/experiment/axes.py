@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import keyword
 import re
 import unicodedata
@@ -58,6 +59,8 @@ def format_value(value: Any) -> str:
         return "default"
     is_list = isinstance(value, list | tuple)
     text = "_".join(format_value(v) for v in value) or "empty" if is_list else str(value)
+    if is_list and any(isinstance(v, str) and ("_" in v or v == "empty") for v in value):
+        return _hashed(text, json.dumps(value))  # [a_b] and [a, b] are two values
     if isinstance(value, float) and text.endswith(".0"):
         text = text[:-2]
     if len(text) > LONGEST_VALUE or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*|-?[0-9][0-9.e_+-]*", text):

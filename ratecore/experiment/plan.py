@@ -163,7 +163,8 @@ def _durations(experiment: Experiment) -> Iterator[str]:
     """
     seen: set[Any] = set()
     for grid_point in experiment.grid_points:
-        given = {key: value for key, value in grid_point.settings.task_settings.items() if key in DURATIONS}
+        numbers = {key: v for key, v in grid_point.settings.task_settings.items() if isinstance(v, int | float)}
+        given = {key: value for key, value in numbers.items() if key in DURATIONS}
         if not given or (known := (grid_point.settings.task, *given.items())) in seen:
             continue
         seen.add(known)

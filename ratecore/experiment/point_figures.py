@@ -71,7 +71,7 @@ def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Fi
             values.append(new)
     if first is None:
         return made
-    outputs = {name: (np.mean(means, 0), np.std(means, 0)) for name, means in sorted(pooled.items())}
+    outputs = {name: figures.mean_and_sd(means) for name, means in sorted(pooled.items())}
     made["outputs"] = figures.outputs_by_condition(outputs, task.stimulus_windows, task.response_steps, title)
     made["taus"] = figures.tau_distribution(np.concatenate(before), np.concatenate(after), settings.network.taus)
     made["weights"] = figures.weight_matrix(first)

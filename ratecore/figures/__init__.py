@@ -22,7 +22,7 @@ from ratecore.figures.spiking import (
     spiking_outputs,
     units,
 )
-from ratecore.figures.style import COLORS, STEP_MS, STYLE, note, png
+from ratecore.figures.style import COLORS, STEP_MS, STYLE, mean_and_sd, note, png
 from ratecore.figures.tasks import trials_by_condition
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "firing_rates",
     "grid_point_figures",
     "loss_curves",
+    "mean_and_sd",
     "note",
     "outputs_by_condition",
     "png",

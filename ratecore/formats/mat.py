@@ -33,8 +33,8 @@ def arrays_of(net: network.RateNetwork) -> dict[str, torch.Tensor]:
         net: any rate network.
 
     Returns:
-        w, m, som_m (N, N), w_in (N, n_in), w_out (1, N), b_out (1,), taus_gaus (N, 1), inh, exc (N,), all unitless,
-        on the CPU.
+        w, m, som_m (N, N), w_in (N, n_in), w_out (n_out, N), b_out (n_out,), taus_gaus (N, 1), inh, exc (N,), all
+        unitless, on the CPU.
 
     Source:
         docs/model.md 4.
@@ -62,7 +62,8 @@ def packed_mat(
         scores: of the evaluation, or of the last test where there was none.
         x0: synaptic currents at the first step of the first trial (N, 1), unitless.
         r0: firing rates there (N, 1), unitless.
-        example: u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1), r (T, N, 1) of a trial, unitless.
+        example: u (n_in, T), target (T,) or (n_out, T), label, o (T-1,) or (n_out, T-1), x (T, N, 1), r (T, N, 1) of a
+            trial, unitless; weight in the shape of the target, if the trial has one.
 
     Returns:
         the file, with every variable of docs/model.md 4.
@@ -73,7 +74,7 @@ def packed_mat(
     import scipy.io
 
     content = _trained(result) | _evaluated(scores) | _described(settings, task)
-    content |= {"x0": x0, "r0": r0, **{key: example[key] for key in ("u", "target", "o", "x", "r")}}
+    content |= {"x0": x0, "r0": r0, **{key: value for key, value in example.items() if key != "label"}}
     content["label"] = _as_matlab(example["label"])
     content, buffer = {name: content[name] for name in _ORDER.split() if name in content}, io.BytesIO()
     scipy.io.savemat(buffer, content, do_compression=True, oned_as="row", long_field_names=True)  # type: ignore[arg-type]  # takes files, too
@@ -82,7 +83,7 @@ def packed_mat(
 
 _ORDER = """
     x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus m som_m inh exc N som_N taus activation
-    u target o x r label losses tr trained eval_perf_mean eval_loss_mean eval_os eval_labels
+    u target weight o x r label losses tr trained eval_perf_mean eval_loss_mean eval_os eval_labels
     task task_settings task_settings_names seed P_inh P_rec gain apply_dale w_dist
 """
 

@@ -14,6 +14,7 @@ from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
+from ratecore.settings.task_values import TaskValue, for_another_kind, task_values
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
 from ratecore.system.streams import draw_inhibitory, stream
 from ratecore.tasks import AbstractTask, TaskFactory
@@ -32,13 +33,20 @@ class RunSettings(Settings):
     task_file: LocalPathAsWritten | None = Field(
         None, description="Python file that registers the task, when it is your own"
     )
-    task_settings: dict[str, float] = Field({}, description="settings of the task over its defaults, in steps of 5 ms")
+    task_settings: dict[str, TaskValue] = Field(
+        {}, description="settings of the task over its defaults; durations are in steps of 5 ms"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random in the run")
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
+
+    @field_validator("task_settings", mode="before")
+    @classmethod
+    def _convert(cls, given: Any) -> Any:
+        return task_values(given)
 
     @field_validator("task")
     @classmethod
@@ -74,6 +82,7 @@ class RunSettings(Settings):
             if task_key(self.task) not in TaskFactory.list_available_tasks():
                 raise SettingsError([(("task",), f": {self._not_registered() or error}")]) from None
             hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task, strict=True))
+            hint = hint or for_another_kind(self.task_settings, TaskFactory.task_class(self.task).defaults)
             raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error.__cause__
         if moved:
             raise other_folder(f"task '{task.name}': its __init__ changes")

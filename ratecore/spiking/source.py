@@ -28,8 +28,8 @@ class RateModel:
         W: effective recurrent weights (N, N), unitless, signed by the presynaptic unit; Dale's law holds in them.
         W_initial: the same before training (N, N), unitless, or None where they are not known.
         w_in: input weights (N, n_in), unitless.
-        w_out: readout weights (N,), unitless.
-        b_out: bias of the rate network's readout, unitless.
+        w_out: readout weights (n_out, N), unitless.
+        b_out: biases of the rate network's readout (n_out,), unitless.
         tau: synaptic decay time constants (N,), ms.
         tau_initial: the same before training (N,), ms.
         homogeneous: whether all units share one time constant.
@@ -42,8 +42,8 @@ class RateModel:
     W: Float[np.ndarray, "N N"]
     W_initial: Float[np.ndarray, "N N"] | None
     w_in: Float[np.ndarray, "N n_in"]
-    w_out: Float[np.ndarray, " N"]
-    b_out: float
+    w_out: Float[np.ndarray, "n_out N"]
+    b_out: Float[np.ndarray, " n_out"]
     tau: Float[np.ndarray, " N"]
     tau_initial: Float[np.ndarray, " N"]
     homogeneous: bool
@@ -56,6 +56,11 @@ class RateModel:
     def N(self) -> int:
         """Number of units."""
         return len(self.W)
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return len(self.w_out)
 
     def weights(self, initial: bool = False) -> Float[np.ndarray, "N N"]:
         """Get the effective recurrent weights.
@@ -182,8 +187,8 @@ def _of_arrays(arrays: Content) -> RateModel:
         W=effective(arrays["w"]),
         W_initial=None if arrays["w0"] is None else effective(arrays["w0"]),
         w_in=arrays["w_in"],
-        w_out=arrays["w_out"][0],
-        b_out=float(arrays["b_out"][0]),
+        w_out=arrays["w_out"],
+        b_out=arrays["b_out"],
         tau=RATE_STEP * time_constants(arrays["taus_gaus"][:, 0], s.taus),
         tau_initial=RATE_STEP * time_constants(before[:, 0], s.taus),
         homogeneous=len(s.taus) == 1,

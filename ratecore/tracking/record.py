@@ -19,7 +19,8 @@ Results are scientific values, each stored once and under one name:
 
 - training: `trained`, `n_trials`, `seconds`, `device`, `no_gpu` (why it ran on the CPU);
 - evaluation: `accuracy`, `loss`, `n_trials`; `conditions`, by name, with the curves `output_mean` and `output_sd` as
-  [[step, value], ...]; `psychometric`, rows as in `Evaluation.psychometric`;
+  [[step, value], ...], and `output_mean_2` ... of further outputs; `psychometric`, rows as in
+  `Evaluation.psychometric`;
 - export: `mat` and `pth`;
 - conversion: `lambda`, `spiking_accuracy`, `ci_low`, `ci_high`, `mean_rate_exc`, `mean_rate_inh` (1/s) and `search`,
   [[lambda, accuracy], ...]; or `skipped`, with the reason.

@@ -150,9 +150,12 @@ def _training(end: Event, variant: str, curves: str, settings: dict[str, Any]) -
 def _evaluation(end: Event, variant: str, curves: str, settings: dict[str, Any]) -> tuple[Points, Tags]:
     points = {(f"eval{variant}/{key}", 0): end.get(key) for key in ("accuracy", "loss")}
     for name, row in end.get("conditions", {}).items():
-        points |= {(f"eval_by_condition{variant}/{key}/{name}", 0): row.get(key) for key in CONDITION_METRICS}
-        for key in OUTPUTS:
-            points |= {(f"{curves}/{key}/{name}", step): value for step, value in row.get(key, ())}
+        for key, value in row.items():
+            kind = re.sub(r"_\d+$", "", key)  # outputs after the first are numbered: response_mean_2
+            if kind in CONDITION_METRICS:
+                points[f"eval_by_condition{variant}/{key}/{name}", 0] = value
+            elif kind in OUTPUTS:
+                points |= {(f"{curves}/{key}/{name}", step): y for step, y in value}
     for row in end.get("psychometric", ()):
         step = thousandths(row["evidence"])
         for key in ("accuracy", "p_positive"):
