@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ratecore.cli.networks import settings_in
-from ratecore.settings.base import SettingsError, shown
+from ratecore.settings.base import SettingsError, path_part, shown
 from ratecore.system.files import check_writable, write_atomic
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import ready_to_train
@@ -48,7 +48,7 @@ def show_command(args: argparse.Namespace) -> int:
 
     if args.seed < 0:
         raise ValueError(f"--seed {args.seed}: it must be a whole number, at least 0")
-    path = Path(args.out if args.out is not None else f"{args.name}.png")
+    path = Path(args.out if args.out is not None else f"{path_part(args.name)}.png")
     if path.suffix.lower() != ".png":
         raise ValueError(f"--out {path}: it must end in .png")
     check_writable(path.parent)

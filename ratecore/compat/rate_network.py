@@ -16,6 +16,7 @@ from ratecore import formats
 from ratecore.compat.config import RNNConfig
 from ratecore.compat.network_names import NetworkNames
 from ratecore.formats.containers import StrPath
+from ratecore.formats.starting import start_of
 from ratecore.rate import training
 from ratecore.rate.dynamics import run
 from ratecore.rate.network import RateNetwork
@@ -255,7 +256,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
         self._adopt(loaded.settings)
         self.saved_task = loaded.saved_task
         arrays: dict[str, Any] = {**dict(loaded.named_buffers()), **dict(loaded.named_parameters())}
-        self._register(**arrays)
+        self._register(**{"conn_m": None, "x0_mean": None} | arrays)
         self._drawn = None
         return self
 
@@ -391,4 +392,4 @@ def train(
         return result
 
     tested = None if on_test is None else lambda result: on_test(named(result))
-    return named(training.train(settings, device, tested, checkpoints))
+    return named(training.train(settings, device, tested, checkpoints, start=start_of(settings, device)))

@@ -13,7 +13,8 @@ from ratecore.formats import export_stem, pth_bytes
 from ratecore.formats.mat import arrays_of, packed_mat
 from ratecore.rate.dynamics import run
 from ratecore.rate.evaluation import draw_trials
-from ratecore.rate.network import RateNetwork, activation_function
+from ratecore.rate.network import RateNetwork
+from ratecore.rate.parameters import activation_function
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic, write_new
 from ratecore.system.streams import stream

@@ -13,6 +13,7 @@ from ratecore.figures.rate import (
     weight_matrix,
 )
 from ratecore.figures.search import scaling
+from ratecore.figures.spectrum import eigenvalues_before_and_after, spectrum
 from ratecore.figures.spiking import (
     components,
     conversion_figures,
@@ -32,6 +33,7 @@ __all__ = [
     "against_axes",
     "components",
     "conversion_figures",
+    "eigenvalues_before_and_after",
     "firing_rates",
     "grid_point_figures",
     "loss_curves",
@@ -43,6 +45,7 @@ __all__ = [
     "raster",
     "run_figures",
     "scaling",
+    "spectrum",
     "spiking_outputs",
     "tau_distribution",
     "taus_before_and_after",

@@ -7,6 +7,7 @@ this module, so a file is the same network to all of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from ratecore.settings.spiking import RATE_STEP
 REQUIRED = ("w", "w_in", "w_out", "taus")
 OPTIONAL = (
     *("b_out", "taus_gaus", "m", "som_m", "inh", "exc", "N", "som_N", "activation"),
-    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist"),
+    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist", "network_settings", "conn_m", "x0_mean"),
 )
 BEFORE_TRAINING = ("w0", "taus_gaus0")
 _DRAWN_FROM = ("P_inh", "P_rec", "gain")  # numbers, besides the word w_dist
@@ -73,6 +74,7 @@ def conform(content: Content, notes: list[str], kind: str = "not the file of a n
             notes.append("w has negative entries and no unit is inhibitory: taken as a network without Dale's law")
     som_N = _som_N(content, arrays["som_m"], notes)
     arrays["settings"] = _settings(content, N, taus, som_N, dale, notes)
+    arrays |= _of_newer_settings(content, N, arrays["settings"])
     return arrays | _before_training(content, N, notes)
 
 
@@ -189,12 +191,27 @@ def _apply_dale(content: Content) -> bool:
     return given.lower() == "true"
 
 
+def _ones_and_zeros(content: Content, key: str, N: int) -> _Array:
+    value = matrix(content, key, N)
+    if other := sorted(set(value.ravel().tolist()) - {0.0, 1.0}):
+        raise ValueError(f"{key} holds {other[0]:g}; it must be 0 or 1 for each connection")
+    return value
+
+
+def _of_newer_settings(content: Content, N: int, settings: NetworkSettings) -> dict[str, _Array]:
+    """The arrays that only networks with certain settings have."""
+    found: dict[str, _Array] = {}
+    for key, needed in (("conn_m", settings.has_mask), ("x0_mean", "x0" in settings.trained)):
+        if needed and key not in content:
+            raise ValueError(f"it has no {key}, which its network_settings need")
+        if needed:
+            found[key] = _ones_and_zeros(content, key, N) if key == "conn_m" else vector(content, key, N)
+    return found
+
+
 def _som_m(content: Content, N: int, inh: _Array, notes: list[str]) -> _Array:
     if "som_m" in content:
-        som_m = matrix(content, "som_m", N)
-        if other := sorted(set(som_m.ravel().tolist()) - {0.0, 1.0}):
-            raise ValueError(f"som_m holds {other[0]:g}; it must be 0 or 1 for each connection")
-        return som_m
+        return _ones_and_zeros(content, "som_m", N)
     count, som_m = int(number(content, "som_N")) if "som_N" in content else 0, np.ones((N, N))
     sst = np.flatnonzero(inh)[: max(count, 0)]
     som_m[np.ix_(sst, np.flatnonzero(inh))] = 0
@@ -243,7 +260,23 @@ def _settings(
     if "w_dist" in content:
         drawn["w_dist"] = _if_usable(lambda *where: word(*where).lower(), content, "w_dist", notes)
     values |= {key: value for key, value in drawn.items() if value is not None}
-    return NetworkSettings(**values)
+    return NetworkSettings(**values | _newer(content, notes))
+
+
+def _newer(content: Content, notes: list[str]) -> Content:
+    """The settings of `NetworkSettings.newer`, which files have as one text in JSON."""
+    if "network_settings" not in content:
+        return {}
+    text = word(content, "network_settings")
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"network_settings is no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"network_settings is {text[:60]}; it must be settings by name, in JSON")
+    if unknown := sorted(values.keys() - set(NetworkSettings.newer)):
+        notes.append(f"network_settings has {', '.join(unknown)}, unknown to this version: left out")
+    return {key: value for key, value in values.items() if key in NetworkSettings.newer}
 
 
 def _before_training(content: Content, N: int, notes: list[str]) -> dict[str, _Array | None]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from ratecore.settings.base import Problem, Settings, SettingsError, shortened, shown, task_key
+from ratecore.settings.base import Problem, Settings, SettingsError, TaskName, shortened, shown, task_key
 from ratecore.settings.hints import look_in
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.paths import LocalPathAsWritten
@@ -65,7 +65,9 @@ class ExperimentSettings(Settings):
     gpu_frac: float | None = Field(
         None, gt=0, le=1, description="fraction of a GPU's memory that a job may use; by default its share of the GPU"
     )
-    task: str = Field("go-nogo", description="task of every run, unless it is an axis")
+    task: TaskName = Field(
+        "go-nogo", description="task of every run, unless it is an axis; a list of tasks is done by one network"
+    )
     task_file: LocalPathAsWritten | None = Field(None, description="Python file that registers your own task")
     task_settings: dict[str, TaskValue | dict[str, TaskValue]] = Field(
         {},

@@ -137,8 +137,10 @@ class Pair:
         """
         trials, rng = self.stimulus(k)
         name, u = trials.conditions[0], trials.u[0]
-        output, activity = self._rate_trial(trials, rng)
+        output, activity, noisy = self._rate_trial(trials, rng)
         simulator = self.simulator
+        if simulator.model.input_noise_sd:  # both networks get the same
+            u = noisy
         trial = simulator.record(self.scaling_factor, u, simulator.draw(rng, simulator.steps(u.shape[1])))
         if name not in self.by_condition:
             self.by_condition[name] = Example.from_trial(trial, u), [Mean() for _ in range(6)]
@@ -156,14 +158,14 @@ class Pair:
 
     def _rate_trial(
         self, trials: Trials, rng: np.random.Generator
-    ) -> tuple[Float[np.ndarray, "*out T"], Float[np.ndarray, "T N"]]:
-        """Output and activity of the rate network."""
+    ) -> tuple[Float[np.ndarray, "*out T"], Float[np.ndarray, "T N"], Float[np.ndarray, "n_in T"]]:
+        """Output and activity of the rate network, and its stimulus with the noise of the inputs."""
         net = self.net
         trials, x0, noise = draw_trials(self.task, net, [rng], trials)
         with torch.no_grad():
             _, r, o = run(net, trials.u, x0=x0, noise=noise)
             o = outputs_of_all_steps(r, o, net.w_out, net.b_out)
-        return o[0].double().cpu().numpy(), r[0].double().cpu().numpy()
+        return o[0].double().cpu().numpy(), r[0].double().cpu().numpy(), trials.u[0].double().cpu().numpy()
 
     def _to_length(self, value: Float[np.ndarray, ...], axis: int) -> Float[np.ndarray, ...]:
         """NaN after the end of a trial that is shorter than others; `axis` is that of time."""

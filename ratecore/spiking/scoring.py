@@ -16,6 +16,7 @@ from ratecore.spiking.lif import Randomness, Simulator
 from ratecore.spiking.source import RateModel
 from ratecore.system.arrays import arrays_of_trials
 from ratecore.system.intervals import wilson_interval
+from ratecore.system.noise import normal
 from ratecore.system.processes import side_by_side
 from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
@@ -97,8 +98,8 @@ class TrialsOfTask:
     """The LIF trials of one network on one task.
 
     Trial k is drawn from the stream `lif_trial` of the seed: its type and stimulus, the initial membrane potentials,
-    then the noise. It is the same for every lambda, network and set of parameters, so that these are compared on
-    common random numbers.
+    the noise of the membranes, then that of the inputs, if the network has any. It is the same for every lambda,
+    network and set of parameters, so that these are compared on common random numbers.
 
     Args:
         model: the network.
@@ -146,6 +147,8 @@ class TrialsOfTask:
         trials = self.task.generate_batch([rng])
         u = arrays_of_trials(self.task, trials, 1)[0][0]
         randomness = self.simulator.draw(rng, self.simulator.steps(u.shape[1]))
+        if sd := self.simulator.model.input_noise_sd:
+            u = u + normal(rng, sd, np.empty(u.shape, np.float32))
         return u, trials.scored_by(0), randomness
 
     def condition(self, k: int) -> str:

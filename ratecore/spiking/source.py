@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ class RateModel:
         som: SST units among them (N,).
         activation: name of the activation function.
         task: what the file says about the task that the network was trained on, or None.
+        input_noise_sd: standard deviation of the noise that is added to each input at every rate step, unitless.
     """
 
     W: Float[np.ndarray, "N N"]
@@ -51,6 +53,7 @@ class RateModel:
     som: Bool[np.ndarray, " N"]
     activation: str
     task: SavedTask | None = None
+    input_noise_sd: float = 0.0
 
     @property
     def N(self) -> int:
@@ -167,6 +170,9 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
     names = ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus_gaus")
     content: Content = {name: getattr(net, name).detach().cpu().numpy() for name in names}
     content |= {"taus": np.array(s.taus), "activation": np.array([s.activation]), "apply_dale": s.apply_dale}
+    newer = {name: getattr(net, name) for name in ("conn_m", "x0_mean")}
+    content |= {name: value.detach().cpu().numpy() for name, value in newer.items() if value is not None}
+    content |= {"network_settings": np.array([json.dumps(s.newer_values())])}
     if initial is not None:
         content |= {"w0": initial["w"].cpu().numpy(), "taus_gaus0": initial["taus_gaus"].cpu().numpy()}
     return replace(_of_arrays(conform(content, [], "not a rate network")), task=getattr(net, "saved_task", None))
@@ -175,7 +181,9 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
 def _of_arrays(arrays: Content) -> RateModel:
     """The RateModel of what `conform` gives."""
     s, som_m = arrays["settings"], arrays["som_m"]
-    signs = connection_signs(arrays["m"], som_m)
+    if s.not_convertible:
+        raise ValueError(f"the network cannot become a spiking one: {s.not_convertible}")
+    signs = connection_signs(arrays["m"], som_m * arrays.get("conn_m", 1.0))
 
     def effective(w: Float[np.ndarray, "N N"]) -> Float[np.ndarray, "N N"]:
         # Files of others may hold w as it was trained: negative entries, silent in the rate network, would make an
@@ -195,4 +203,5 @@ def _of_arrays(arrays: Content) -> RateModel:
         inh=arrays["inh"] == 1,
         som=(som_m == 0).any(1),
         activation=s.activation,
+        input_noise_sd=s.input_noise_sd,
     )

@@ -63,7 +63,9 @@ def check_task(task: AbstractTask, again: Callable[[], AbstractTask] | None = No
     Raises:
         TaskError: names the task, the method, the trial type, what it returned and what is expected.
     """
-    if type(task).__module__.partition(".")[0] == "ratecore":
+    for part in getattr(task, "parts", {}).values():  # several tasks in one network
+        check_task(part)
+    if type(task).__module__.partition(".")[0] in ("ratecore", "neurogym"):
         return
     if not isinstance(getattr(task, "settings", None), dict):
         check_definition(task)

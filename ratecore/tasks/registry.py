@@ -7,15 +7,21 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ratecore.settings.base import did_you_mean, shown, task_key
-from ratecore.tasks import tracebacks, values
+from ratecore.tasks import multi, tracebacks, values
 from ratecore.tasks.base import AbstractTask, registered
+from ratecore.tasks.environments import PREFIX
+from ratecore.tasks.neurogym import neurogym_class
 from ratecore.tasks.values import TaskError
 
 PUBLISHED = ("go-nogo", "xor", "mante")  # built-in tasks whose names no other task can take
 
 
 class TaskFactory:
-    """The registry of tasks. Names ignore case and the difference of `_` and `-`: `go_nogo` is `go-nogo`."""
+    """The registry of tasks. Names ignore case and the difference of `_` and `-`: `go_nogo` is `go-nogo`.
+
+    Environments of neurogym are tasks, too, `neurogym:GoNogo-v0`, and so are several tasks in one network,
+    `go-nogo+xor`.
+    """
 
     _tasks: ClassVar[dict[str, type[AbstractTask]]] = registered
     _registry: ClassVar[Any]  # name of the `rate` package, which `ratecore.tasks` adds
@@ -60,12 +66,34 @@ class TaskFactory:
 
         Raises:
             ValueError: there is none; the message suggests the nearest name.
+            TaskError: the package neurogym is not installed, or its environment has no supervised targets.
         """
         key = task_key(name)
+        if multi.SUM in key:
+            names = tuple(key.split(multi.SUM))
+            return multi.multi_task_class(names, tuple(cls.task_class(part) for part in names))
+        if key.startswith(PREFIX):
+            return neurogym_class(key)
         if key not in cls._tasks:
             available = ", ".join(cls.list_available_tasks())
             raise ValueError(f"unknown task {shown(name)}{did_you_mean(key, cls._tasks)}; available: {available}")
         return cls._tasks[key]
+
+    @classmethod
+    def knows(cls, name: str) -> bool:
+        """Whether there is a task of a name.
+
+        Args:
+            name: name of the task.
+
+        Returns:
+            False also for an environment of neurogym while neurogym is not installed.
+        """
+        try:
+            cls.task_class(name)
+        except ValueError:
+            return False
+        return True
 
     @classmethod
     def create_task(cls, name: str, settings: Mapping[str, Any] | None = None, strict: bool = False) -> AbstractTask:

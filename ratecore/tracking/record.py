@@ -9,7 +9,7 @@ variant in its name, `convert refractory~2`. The events are:
 - `start`: a stage begins; `identity`, `labels` (names of the run, the grid and the grid point), `grid_point` (its
   number), the stage's `settings`, and for training `provenance` and the task's `task_settings` with their defaults.
 - `metrics`: `step` and `values`, numbers by name. A test during training has its trial as `step` and the values `loss`,
-  `test_loss` and `test_accuracy`.
+  `test_loss` and `test_accuracy`, and in a curriculum the number of its `stage`.
 - `artifact`: a file of the run; `path` (relative to the run's folder), `sha256`.
 - `end`: a stage ends; `identity`, `status`, its results and files, and the `error` if there was one. `done` and
   `failed` (the loss is not finite) are final. `broken`, `interrupted` (told to stop) and `killed` (detected as dead)

@@ -32,7 +32,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     s = run.settings
     result = result_from_pth(run.network)
     task = s.create_task()
-    evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.loss_fn)
+    evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.last.loss_fn)
     summary = _known(evaluation.summary())
     files = write_file(run, STAGE, run.evaluation, evaluation_bytes(evaluation))
     files |= write_file(run, STAGE, run.scores, json.dumps(summary, indent=2).encode())

@@ -65,8 +65,10 @@ class _Trials(torch.autograd.Function):
         arrays = (W, x, r, h, go, gx, gr, a, g_alpha, g_x0)
         W_, x_, r_, h_, go_, gx_, gr_, a_, ga_, g0_ = (v.contiguous().numpy() for v in arrays)
         units = _units(alpha, w_out, b_out, ctx.code)
+        zero = x_.dtype.type(0)
+        free = kernels.RateSlopes(zero, zero, 0)  # their gradient is part of gr
         for b in range(B):
-            states, slopes = kernels.States(x_[b], r_[b], h_[b]), kernels.Slopes(go_[b], gx_[b], gr_[b])
+            states, slopes = kernels.States(x_[b], r_[b], h_[b]), kernels.Slopes(go_[b], gx_[b], gr_[b], free)
             kernels.backward(W_, units, states, slopes, a_[b], ga_, g0_[b])
         need = ctx.needs_input_grad
         g_W = a.reshape(-1, N).T @ r[:, :-1].reshape(-1, N) if need[0] else None
