@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from ratecore.settings.base import Settings, SettingsError, shown
+from ratecore.settings.base import Settings, SettingsError, flat_settings, shown
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.reading import local_path
 from ratecore.settings.task_values import TaskValue, task_values
@@ -72,7 +72,7 @@ class StageSettings(Settings):
     @field_validator("task_settings", mode="before")
     @classmethod
     def _convert(cls, given: Any) -> Any:
-        return task_values(given)
+        return task_values(flat_settings(given))
 
     def changes(self) -> dict[str, Any]:
         """The settings of training that this stage changes.

@@ -268,3 +268,11 @@ def test_a_network_of_several_tasks_is_trained_saved_and_scored_again(tmp_path):
         assert (task.name, task.settings) == ("go-nogo+xor", settings.create_task().settings)
         again = evaluate(task, load_network(path), 3, EvaluationSettings(n_trials=6)).scores
         assert again.loss == truth.loss and again.conditions.tolist() == truth.conditions.tolist()
+
+
+def test_stages_of_a_curriculum_set_one_of_several_tasks():
+    stages = [{"task_settings": {"xor": {"delay": 20}}}, {"task_settings": {"go-nogo": {"T": 150}}}]
+    settings = RunSettings(task=["go-nogo", "xor"], task_settings={"go-nogo": {"T": 100}}, training={"stages": stages})
+    first, last = (settings.create_task(stage).settings for stage in (0, 1))
+    assert (first["go-nogo.T"], first["xor.delay"]) == (100, 20)
+    assert (last["go-nogo.T"], last["xor.delay"]) == (150, 10)
