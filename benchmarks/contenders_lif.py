@@ -18,7 +18,7 @@ def textbook(model, settings, scaling_factor, u, rng, steps=None):
         out (nt,).
     """
     t = {key: torch.as_tensor(getattr(model, key)) for key in ("w_in", "w_out")}
-    W, w_out = torch.as_tensor(model.W) / scaling_factor, t["w_out"] / scaling_factor
+    W, w_out = torch.as_tensor(model.W) / scaling_factor, t["w_out"][0] / scaling_factor
     dt, tr, tm, td = (
         settings.dt / 1000,
         settings.tau_rise / 1000,

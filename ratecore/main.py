@@ -223,6 +223,7 @@ def train_command(settings: RunSettings, output_dir: str, device: str | torch.de
     """
     from ratecore.experiment.exporting import export
     from ratecore.experiment.progress import ProgressBar
+    from ratecore.formats.starting import start_of
     from ratecore.rate.evaluation import evaluate
     from ratecore.rate.training import train
     from ratecore.system.files import ensure_writable
@@ -231,13 +232,13 @@ def train_command(settings: RunSettings, output_dir: str, device: str | torch.de
     require_criterion(settings.create_task())
     ensure_writable(output_dir)
     with ProgressBar(settings) as bar:
-        result = train(settings, device, bar.update)
+        result = train(settings, device, bar.update, start=start_of(settings, device))
     if result.trained:
         print(f"trained after {result.n_trials} trials, {result.seconds:.1f} s")
     else:
         print(f"not trained within {result.n_trials} trials; the network is kept")
     evaluation = evaluate(
-        settings.create_task(), result.net, settings.seed, settings.evaluation, settings.training.loss_fn
+        settings.create_task(), result.net, settings.seed, settings.evaluation, settings.training.last.loss_fn
     )
     print(f"accuracy {evaluation.scores.accuracy:.3f}, loss {evaluation.scores.loss:.3f} on fresh trials")
     for path in export(output_dir, settings, result, evaluation.scores):

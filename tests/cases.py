@@ -21,9 +21,9 @@ def run(command, folder, **env) -> str:
     """Runs a command and returns what is wrong with its end; '' if it succeeds."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **env}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
-    said = done.stdout + done.stderr
-    if done.returncode or "Traceback (most recent call last)" in said:
-        return f"status {done.returncode}: " + " | ".join(said.strip().splitlines()[-4:])
+    printed = done.stdout + done.stderr
+    if done.returncode or "Traceback (most recent call last)" in printed:
+        return f"status {done.returncode}: " + " | ".join(printed.strip().splitlines()[-4:])
     return ""
 
 

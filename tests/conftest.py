@@ -1,9 +1,16 @@
 """Shared by the tests: small settings that train in a second or two, and one trained network per session."""
 
+import os
 import sys
+import tempfile
+
+# One worker of the tests runs on each core. On small arrays, more threads only wait for each other. Set before torch is
+# imported, also by programs that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import jaxtyping
 import pytest
+from warm_python import WarmPython
 
 # Modules whose shapes and types beartype checks in all calls within the test process. Left out are rate, spiking.source
 # and spiking.lif (their own checks are tested with wrong arrays), spiking.kernels, system.noise, system.scalar (Numba
@@ -25,6 +32,7 @@ SHAPES_CHECKED = [
     "ratecore.formats.npz",
     "ratecore.formats.pth",
     "ratecore.formats.reading",
+    "ratecore.formats.single",
     "ratecore.formats.task_settings",
     "ratecore.spiking.comparison",
     "ratecore.spiking.conversion",
@@ -35,6 +43,9 @@ SHAPES_CHECKED = [
     "ratecore.system.streams",
     "ratecore.tasks.go_nogo",
     "ratecore.tasks.mante",
+    "ratecore.tasks.oscillation",
+    "ratecore.tasks.pro_anti",
+    "ratecore.tasks.timed",
     "ratecore.tasks.xor",
 ]
 jaxtyping.install_import_hook(SHAPES_CHECKED, "shapes.checked")  # before these modules are imported
@@ -47,20 +58,26 @@ PATIENCE = 1800
 # The files that take longest. They are begun first, so that in the end no worker is alone with one of them.
 LONGEST = (
     "test_workflow.py",
-    "test_readme.py",
-    "test_new_stage.py",
-    "test_outside.py",
+    "test_workflow_grids.py",
+    "test_servers.py",
     "test_faults.py",
+    "test_outside.py",
+    "test_readme.py",
     "test_tracking_docs.py",
-    "test_convert.py",
-    "test_tracking.py",
-    "test_tracking_trouble.py",
+    "test_new_stage.py",
     "test_compilation.py",
-    "test_users.py",
-    "test_stages.py",
+    "test_block.py",
+    "test_network.py",
     "test_bounds.py",
     "test_benchmarks.py",
-    "test_tracking_places.py",
+    "test_users.py",
+    "test_figures.py",
+    "test_tracking_trouble.py",
+    "test_tracking_restoring.py",
+    "test_convert.py",
+    "test_tracking.py",
+    "test_stages.py",
+    "test_devices.py",
 )
 
 
@@ -104,6 +121,15 @@ def own_registry(monkeypatch):
     for name in set(sys.modules) - before:
         if any(files._is_beside(sys.modules[name], folder) for folder in folders):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def python():
+    """The path of an interpreter that starts within milliseconds: see warm_python.py."""
+    with tempfile.TemporaryDirectory() as folder:  # the path of a socket must be short
+        warm = WarmPython(folder)
+        yield warm.executable
+        warm.close()
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,18 @@ def of_losses(found):
                 found[f"w_out {loss} {n_out} {B}"] = net.w_out.detach().numpy().copy()
 
 
+def of_optimizers(found):
+    rates = dict(penalties=dict(rate_mean=1.0, rate_square=1.0, weight_l1=1.0, balance=1.0), clip=1.0)
+    for optimizer in ("adam", "adamw", "sgd", "eg"):
+        for som_N, B in ((0, 2), (2, 7)):
+            net = network(som_N=som_N)
+            training = TrainingSettings(optimizer=optimizer, weight_decay=0.1, revive=True, momentum=0.5, **rates)
+            updates = FusedUpdates(net, training)
+            losses = [updates.update(*trials(B), steps=[T - k for k in range(B)]) for _ in range(2)]
+            name = f"{optimizer} {som_N} {B}"
+            found[f"losses {name}"], found[f"w {name}"] = np.array(losses), net.w.detach().numpy().copy()
+
+
 def of_engines(found):
     net, (u, _, x0, noise) = network(3), trials(6, 3)
     found["several outputs"] = outputs(net, u, x0, noise).numpy()
@@ -116,7 +128,7 @@ def of_spiking(found):
 def everything():
     found = {}
     torch.set_num_threads(1)
-    for part in (of_training, of_losses, of_engines, of_spiking):
+    for part in (of_training, of_losses, of_optimizers, of_engines, of_spiking):
         part(found)
     return found
 

@@ -19,10 +19,11 @@ def phi(x, activation):
 def forward(p, u, x0, noise):
     """x (T, N), r (T, N), o (T-1,) or (n_out, T-1) of a trial.
 
-    p has w, m, som_m, w_in, w_out, b_out, taus, taus_gaus, dale, act.
+    p has w, m, som_m, w_in, w_out, b_out, taus, taus_gaus, dale, act and, if the network has them, conn_m, x0_mean.
     """
     w = np.where(p["w"].real > 0, p["w"], 0) if p["dale"] else p["w"]
-    W = (w @ p["m"]) * p["som_m"]
+    W = (w @ p["m"]) * p["som_m"] * p.get("conn_m", 1)
+    x0 = x0 + p.get("x0_mean", 0)
     if len(p["taus"]) == 2:
         low, high = p["taus"]
         tau = 1 / (1 + np.exp(-p["taus_gaus"][:, 0])) * (high - low) + low
@@ -63,3 +64,44 @@ def loss(o, z, loss_fn, weight=None):
     of_step = weight.mean(0)
     softmax = np.exp(o) / np.exp(o).sum(0)
     return np.sum(of_step * -(z * np.log(softmax)).sum(0)) / of_step.sum()
+
+
+def penalty(p, W, rates, distances):
+    """The penalties of an update (docs/model.md 3.4) with factors p: W (N, N), rates of each trial (T, N) with r[0]."""
+    size = W * np.sign(W.real)
+    value = p.get("weight_l1", 0) * np.mean(size) + p.get("weight_l2", 0) * np.mean(W**2)
+    value += p.get("distance", 0) * np.mean(size * distances) + p.get("balance", 0) * np.mean(np.sum(W, 1) ** 2)
+    value += p.get("rate_mean", 0) * np.mean([np.mean(r[1:]) for r in rates])
+    return value + p.get("rate_square", 0) * np.mean([np.mean(r[1:] ** 2) for r in rates])
+
+
+def optimizer_step(p, g, state, k, training, dale):
+    """Step k = 1, 2 .. of the parameters p (dict) for gradients g, as docs/model.md 3.2 has it; state starts empty."""
+    g, new, rate = {name: v.copy() for name, v in g.items()}, {}, training["rate"]
+    norm = np.sqrt(sum(np.sum(v**2) for v in g.values()))
+    if training.get("clip") and norm > training["clip"]:
+        g = {name: v * training["clip"] / (norm + 1e-6) for name, v in g.items()}  # 1e-6 as torch has it
+    kind, decay = training.get("optimizer", "adam"), training.get("weight_decay", 0)
+    for name, value in p.items():
+        value = value.copy()
+        live = np.maximum(value, 0) if name == "w" and dale else value
+        decayed = decay * live * (name in ("w", "w_out"))
+        if kind == "adamw":
+            value -= rate * decayed
+        else:
+            g[name] += decayed
+        if kind == "sgd":
+            state[name] = training.get("momentum", 0) * state.get(name, 0) + g[name]
+            value -= rate * state[name]
+        elif kind == "eg" and name == "w":
+            if training.get("revive"):
+                value = np.where(value <= 0, 1e-12, value)
+            sign = np.sign(np.maximum(value, 0) if dale else value)
+            size = np.maximum(np.abs(value) * np.exp(-rate * sign * g[name]), 1e-12)
+            value = np.where(sign == 0, value, sign * size)
+        else:
+            m, v = state.get(name, (0, 0))
+            state[name] = m, v = 0.9 * m + 0.1 * g[name], 0.999 * v + 0.001 * g[name] ** 2
+            value -= rate * (m / (1 - 0.9**k)) / (np.sqrt(v / (1 - 0.999**k)) + 1e-8)
+        new[name] = value
+    return new

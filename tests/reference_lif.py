@@ -7,13 +7,14 @@ def lif(p, u, v0, noise=None, kicks=None, hit=None):
     """A trial of a spiking network.
 
     Args:
-        p: W (N, N) and w_out (N,), both scaled by 1 / lambda; w_in (N, n_in); td (N,) and tr, tau_m, refractory, dt in
-            ms (dt before downsampling); threshold, reset, peak, bias in mV; qif, downsample, bias_out.
+        p: W (N, N) and w_out (N,) or (n_out, N), both scaled by 1 / lambda; w_in (N, n_in); td (N,) and tr, tau_m,
+            refractory, dt in ms (dt before downsampling); threshold, reset, peak, bias in mV; qif, downsample,
+            bias_out.
         u: (n_in, T).   v0: (N,) membrane at the start.
         noise: (nt, N) mV added at every step.   kicks: (nt,) mV added to the units in `hit` (N,) bool.
 
     Returns:
-        dict of v, spikes, r, ipsc (nt, N) and out (nt,).
+        dict of v, spikes, r, ipsc (nt, N) and out (nt,) or (nt, n_out).
     """
     u = u[:, :: p["downsample"]]
     dt, columns = p["dt"] * p["downsample"], round(5 / p["dt"])
@@ -21,7 +22,7 @@ def lif(p, u, v0, noise=None, kicks=None, hit=None):
     dead = int(np.floor(p["refractory"] / dt + 1e-9))
     v, ipsc, h, r, hr, last = v0.copy(), *(np.zeros(N) for _ in range(4)), np.zeros(N, int)
     kept = {key: np.zeros((nt, N)) for key in ("v", "spikes", "r", "ipsc")}
-    out = np.zeros(nt)
+    out = np.zeros((nt, *np.shape(p["w_out"])[:-1]))
     for i in range(1, nt + 1):  # steps are counted from 1, as in the paper's MATLAB code
         column = int(np.floor(i / columns + 0.5))
         kept["ipsc"][i - 1] = ipsc

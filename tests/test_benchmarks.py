@@ -117,7 +117,8 @@ def test_simulated_runs_are_recorded_as_real_ones(tmp_path, monkeypatch):
         assert run.outcome("export")["files"] and run.outcome("convert")["lambda"]
 
 
-def test_snakemake_finds_nothing_to_do_in_a_simulated_grid(tmp_path):
+def test_snakemake_finds_nothing_to_do_in_a_simulated_grid(tmp_path, python, monkeypatch):
+    monkeypatch.setattr(sys, "executable", python)
     config = scaling.configuration(1000, 50) | {"grid": {"N": [10, 20], "seed": [0, 1]}}
     (tmp_path / "config.yaml").write_text(json.dumps(config))
     for name in ("simulate", "summarize", "schedule"):

@@ -1,5 +1,6 @@
 """The command `ratecore`: folders for grids, single networks, and what it says of wrong arguments."""
 
+import http.server
 import json
 import os
 import re
@@ -33,9 +34,9 @@ SMALL = ("--set", "N=12", "--set", "P_inh=0.3", "--set", "training.n_trials=40",
          "--set", "evaluation.n_trials=10", "--set", "eval_freq=20", "--set", "eval_tr=5")  # fmt: skip
 
 
-def failing(*argv) -> str:
-    """What a command that is refused says on standard error."""
-    done = subprocess.run([sys.executable, "-m", "ratecore.cli", *argv], capture_output=True, text=True, timeout=300)
+def refusal(python, *argv) -> str:
+    """Returns the one line that a refused command prints to standard error."""
+    done = subprocess.run([python, "-m", "ratecore.cli", *argv], capture_output=True, text=True, timeout=300)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1, done
     return done.stderr
 
@@ -50,19 +51,19 @@ def test_help_imports_nothing_that_takes_long(argv):
     done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     assert not {"torch", "numpy", "numba", "scipy", "pydantic", "yaml", "mlflow", "pandas"} & loaded
-    said = done.stdout
-    assert said == f"ratecore {ratecore.__version__}\n" if argv == ["--version"] else "usage: ratecore" in said
+    printed = done.stdout
+    assert printed == f"ratecore {ratecore.__version__}\n" if argv == ["--version"] else "usage: ratecore" in printed
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_example_of_each_command_is_one(name):
+def test_the_example_of_each_command_can_be_parsed(name):
     parser = command_parser(name)
     words = parser.epilog.splitlines()[-1].split("&&")[0].partition(" > ")[0].split()
     assert words[:2] == ["ratecore", name]
     parser.parse_args(words[2:])
 
 
-def test_the_commands_of_the_documentation_are_ones():
+def test_the_commands_in_the_documentation_can_be_parsed():
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     lines = [line.strip() for page in pages for line in page.read_text().splitlines()]
     command = rf"ratecore ({'|'.join(COMMANDS)})( [^`]*)?"
@@ -86,7 +87,7 @@ def test_the_commands_of_the_documentation_are_ones():
         (["train", "--seed", "x"], "argument --seed: invalid int value"),
         (["train", "--tsk", "xor"], "unknown argument '--tsk' (did you mean '--task'?); see `ratecore train --help`"),
         (["train", "--set", "N"], "--set N: it must be KEY=VALUE, as --set N=200"),
-        (["train", "--set", "N=1", "--set", "N=2"], "--set N: it is there twice"),
+        (["train", "--set", "N=1", "--set", "N=2"], "--set N: given twice"),
         (["train", "--set", "N=010"], "--set N=010: 010 is read as an octal number"),
         (["train", "--set", "gian=1"], "--set: unknown setting 'gian' (did you mean 'gain'?)"),
         (["train", "--set", "N=-5"], "network.N = -5"),
@@ -103,8 +104,8 @@ def test_the_commands_of_the_documentation_are_ones():
         (["ui", "--port", "0"], "--port 0: it must be a whole number from 1 to 65535"),
     ],
 )
-def test_what_cannot_be_used_is_one_line(argv, says):
-    assert says in failing(*argv)
+def test_wrong_arguments_give_one_line(python, argv, says):
+    assert says in refusal(python, *argv)
 
 
 def test_init_writes_a_grid_that_is_the_demo(tmp_path, capsys):
@@ -133,12 +134,12 @@ def test_init_writes_a_grid_that_is_the_demo(tmp_path, capsys):
     Experiment.from_config({**demo.given(), **optional})
 
 
-def test_init_writes_over_nothing(tmp_path):
+def test_init_writes_over_nothing(python, tmp_path):
     (tmp_path / "workflow").mkdir()
     (tmp_path / "workflow/Snakefile").write_text("mine")
     (tmp_path / "README.md").symlink_to("gone")
-    said = failing("init", str(tmp_path))
-    assert f"{tmp_path}: workflow/Snakefile, README.md are there already; name another folder" in said
+    printed = refusal(python, "init", str(tmp_path))
+    assert f"{tmp_path}: workflow/Snakefile, README.md exist already; name another folder" in printed
     assert {path.name for path in tmp_path.iterdir()} == {"workflow", "README.md"}
 
 
@@ -207,9 +208,9 @@ def test_evaluate_scores_fresh_trials_with_an_interval(trained_by_hand, capsys):
     assert (found["ci_low"], found["ci_high"]) == wilson_interval(int(expected.correct.sum()), 30)
     assert sum(row["n"] for row in scores["conditions"].values()) == 30
     assert main(["evaluate", str(trained_by_hand), "--trials", "30", "--seed", "5"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith(f"go-nogo: accuracy {expected.accuracy:.3f} [{found['ci_low']:.3f}, ")
-    assert [line.split(":")[0].strip() for line in said[1:]] == sorted(scores["conditions"])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith(f"go-nogo: accuracy {expected.accuracy:.3f} [{found['ci_low']:.3f}, ")
+    assert [line.split(":")[0].strip() for line in printed[1:]] == sorted(scores["conditions"])
 
 
 @pytest.mark.parametrize("command", ["evaluate", "convert"])
@@ -226,8 +227,8 @@ def test_convert_adds_lambda_and_does_the_other_files(trained_by_hand, tmp_path,
     (tmp_path / "out").mkdir()
     before = trained_by_hand.read_bytes()
     assert main(["convert", str(tmp_path / "damaged.mat"), str(trained_by_hand), *arguments]) == 2
-    said = capsys.readouterr()
-    assert "damaged.mat" in said.err and said.out.startswith(f"{tmp_path}/out/{trained_by_hand.name}: lambda ")
+    printed = capsys.readouterr()
+    assert "damaged.mat" in printed.err and printed.out.startswith(f"{tmp_path}/out/{trained_by_hand.name}: lambda ")
     held = scipy.io.loadmat(tmp_path / "out" / trained_by_hand.name)
     assert held["opt_scaling_factor"].item() in (2, 4) and trained_by_hand.read_bytes() == before
 
@@ -252,6 +253,36 @@ def test_results_on_a_server_are_named(tmp_path, capsys, monkeypatch):
     (tmp_path / "small/tracking.json").write_bytes(sealed_json({"uri": "http://127.0.0.1:5000"}))
     assert main(["ui", str(tmp_path)]) == 0
     assert "on the MLflow server http://127.0.0.1:5000" in capsys.readouterr().out
+
+
+class NotFound(http.server.BaseHTTPRequestHandler):
+    """Answers, as a server of any kind does."""
+
+    def do_GET(self):
+        self.send_error(404)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_address_is_printed_when_the_server_answers_and_the_wait_ends_with_the_server(answers):
+    server = http.server.HTTPServer(("127.0.0.1", 0), NotFound)
+    port = server.server_address[1]
+    if not answers:
+        server.server_close()
+    code = (
+        "import sys; from ratecore.cli.mirror import _announce_when_it_answers as announce\n"
+        "announce('127.0.0.1', int(sys.argv[1])); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code, str(port)], stdin=pipe, stdout=pipe, text=True) as process:
+        if answers:
+            server.handle_request()
+            server.server_close()
+            assert process.stdout.readline() == f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+        process.stdin.close()
+        assert process.stdout.read() == ""  # the end of the output of all its processes
 
 
 def test_ctrl_c_is_clean(monkeypatch, capsys):

@@ -66,40 +66,40 @@ def test_every_block_is_run_by_a_test_below():
 
 def test_the_two_commands(checkout):
     demo, test = block("bash", "make demo").split("\n")[:2]
-    said = run(checkout, ["bash", "-c", demo])
+    printed = run(checkout, ["bash", "-c", demo])
     # The demo ends in networks that are trained, and says where to look.
-    counts = re.search(r"3 networks: (\d+) trained", said)
+    counts = re.search(r"3 networks: (\d+) trained", printed)
     assert counts and int(counts[1]) >= 2
     for place in ("results/demo/summary.csv", "results/demo/figures/", "make ui"):
-        assert place in said
+        assert place in printed
     assert (checkout / "results/demo/summary.csv").is_file()
     assert "pytest" in run(checkout, ["make", "-n", *test.split()[1:]])  # running it here would run this test again
 
 
 @pytest.mark.paper
 def test_the_networks_of_the_demo_are_trained(tmp_path):
-    said = run(copy_of_the_checkout(tmp_path), ["make", "demo"])
-    counts = re.search(r"12 networks: (\d+) trained", said)
+    printed = run(copy_of_the_checkout(tmp_path), ["make", "demo"])
+    counts = re.search(r"12 networks: (\d+) trained", printed)
     assert counts and int(counts[1]) >= 11
 
 
 def test_the_grid_of_the_readme(checkout):
     (checkout / "gains.yaml").write_text(block("yaml", "experiment: gains"))
-    said = run(checkout, ["bash", "-c", "source .venv/bin/activate && snakemake -n --configfile gains.yaml"])
-    assert re.search(r"^train +24$", said, re.M)  # 24 grid points, 10 seeds in one job
+    printed = run(checkout, ["bash", "-c", "source .venv/bin/activate && snakemake -n --configfile gains.yaml"])
+    assert re.search(r"^train +24$", printed, re.M)  # 24 grid points, 10 seeds in one job
     assert yaml.safe_load((checkout / "gains.yaml").read_text())["grid"]["seed"] == "0..9"
 
 
 def test_a_sweep_after_training_trains_each_network_once(checkout):
     config = {"experiment": "sweep", "seeds_per_job": 5, **yaml.safe_load(block("yaml", "refractory:"))}
     (checkout / "sweep.yaml").write_text(yaml.safe_dump(config))
-    said = run(checkout, ["bash", "-c", "source .venv/bin/activate && snakemake -n --configfile sweep.yaml"])
-    assert re.search(r"^train +2$", said, re.M) and re.search(r"^convert +10$", said, re.M)
+    printed = run(checkout, ["bash", "-c", "source .venv/bin/activate && snakemake -n --configfile sweep.yaml"])
+    assert re.search(r"^train +2$", printed, re.M) and re.search(r"^convert +10$", printed, re.M)
 
 
 def test_the_workstation_command_repeats_nothing(checkout):
-    said = run(checkout, ["bash", "-euc", block("bash", "--dry-run")])
-    assert said.count("Nothing to be done") == 2
+    printed = run(checkout, ["bash", "-euc", block("bash", "--dry-run")])
+    assert printed.count("Nothing to be done") == 2
 
 
 def test_report(checkout):
@@ -142,8 +142,8 @@ def test_ui_shows_the_runs(checkout):
 
 
 def test_command_line(checkout):
-    said = run(checkout, ["bash", "-euc", "source .venv/bin/activate\n" + block("bash", "ratecore.main")])
-    assert "trained after" in said and said.count("on 100 fresh trials") == 1
+    printed = run(checkout, ["bash", "-euc", "source .venv/bin/activate\n" + block("bash", "ratecore.main")])
+    assert "trained after" in printed and printed.count("on 100 fresh trials") == 1
 
 
 @pytest.mark.parametrize("part", ["set_gpu", "lesion_w_by_type", "refractory_sweep"])

@@ -1,4 +1,4 @@
-"""The command `ratecore`: a folder for a grid, single networks without Snakemake, and MLflow.
+"""The command `ratecore`: a folder for a grid, single networks without Snakemake, tasks, and MLflow.
 
 Nothing here imports torch, numpy or pydantic before a command needs it, so that `--help` answers at once.
 """
@@ -31,9 +31,19 @@ def _run(args: argparse.Namespace) -> int:
         from ratecore.cli.mirror import ui_command
 
         return ui_command(args.results, args.host, args.port, args.uri)
+    if args.command == "task":
+        from ratecore.cli import tasks
+
+        action: Callable[[argparse.Namespace], int] = getattr(tasks, f"{args.action}_command")
+        return action(args)
     from ratecore.cli.folder import schema_command
 
     return schema_command(args.json)
+
+
+def _words(args: argparse.Namespace) -> str:
+    """The words of a command: `train`, or `task show`."""
+    return " ".join(word for word in (args.command, getattr(args, "action", "")) if word)
 
 
 def _sentence(error: Exception) -> str:
@@ -55,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     args, unknown = parser().parse_known_args(argv)
     if unknown:
-        print(f"error: {unknown_argument(args.command, unknown[0])}", file=sys.stderr)
+        print(f"error: {unknown_argument(_words(args), unknown[0])}", file=sys.stderr)
         return 2
     try:
         return _run(args)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ratecore import __version__
 
-COMMANDS = ("init", "train", "evaluate", "convert", "replay", "ui", "schema")
+COMMANDS = ("init", "train", "evaluate", "convert", "replay", "ui", "schema", "task")
 SETTING = "KEY=VALUE"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
+    """Prints an error in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
@@ -65,16 +65,18 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--version", action="version", version=f"ratecore {__version__}")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_init, _train, _evaluate, _convert, _replay, _ui, _schema):
+    for add in (_init, _train, _evaluate, _convert, _replay, _ui, _schema, _task):
         add(commands)
     return p
 
 
 def command_parser(name: str) -> argparse.ArgumentParser:
-    """The parser of one command."""
-    (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
-    choices: dict[str, argparse.ArgumentParser] = commands.choices
-    return choices[name]
+    """The parser of one command, `train` or `task show`."""
+    found: argparse.ArgumentParser = parser()
+    for word in name.split():
+        (commands,) = (action for action in found._actions if isinstance(action, argparse._SubParsersAction))
+        found = commands.choices[word]
+    return found
 
 
 def _add(commands: _Commands, name: str, short: str, description: str, example: str) -> argparse.ArgumentParser:
@@ -97,7 +99,13 @@ def _init(commands: _Commands) -> None:
         "version), profiles for workstations and SLURM, README.md and .gitignore. No file is overwritten.",
         "ratecore init my-grid && cd my-grid && snakemake --cores 2",
     )
-    p.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="made if it is not there (default: here)")
+    p.add_argument(
+        "folder",
+        nargs="?",
+        default=".",
+        metavar="FOLDER",
+        help="created if it does not exist (default: the current folder)",
+    )
 
 
 def _train(commands: _Commands) -> None:
@@ -111,7 +119,7 @@ def _train(commands: _Commands) -> None:
     )
     p.add_argument("config", nargs="?", metavar="CONFIG",
                    help="configuration of a grid; what it sweeps is chosen by --task, --set and --seed")  # fmt: skip
-    p.add_argument("--task", help="go-nogo, xor, mante, or one of --task-file (default: go-nogo)")
+    p.add_argument("--task", help="one of `ratecore task list`, or of --task-file (default: go-nogo)")
     _set(p, "a setting by its name in the configuration: N=200, network.gain=1.5, training.n_trials=6000, "
             "task_settings.delay=20; VALUE is read as YAML. Give it once for each setting")  # fmt: skip
     p.add_argument("--seed", type=int, help="of everything random, >= 0 (default: 0)")
@@ -196,8 +204,45 @@ def _schema(commands: _Commands) -> None:
     p.add_argument("--json", action="store_true", help="as JSON (default: as YAML)")
 
 
-def _set(p: argparse.ArgumentParser, said: str, name: str = "set") -> None:
-    p.add_argument(f"--{name}", action="append", default=[], metavar=SETTING, help=said)
+def _task(commands: _Commands) -> None:
+    p = _add(
+        commands,
+        "task",
+        "list, show and check tasks",
+        "Lists the tasks, shows the trials and the settings of one, or checks a task file of your own.",
+        "ratecore task show delayed-match --set delay=100",
+    )
+    actions = p.add_subparsers(dest="action", required=True, metavar="list|show|check", parser_class=_Parser)
+    listing = _add(actions, "list", "list all tasks", "Lists all tasks, with their sizes.", "ratecore task list")
+    _task_file(listing)
+    show = _add(
+        actions,
+        "show",
+        "draw a trial of each condition",
+        "Prints what a task is, with its settings, their defaults and what they may be, and draws a trial of each\n"
+        "condition: stimulus, target, weight in the loss and response window.",
+        "ratecore task show delayed-match --set delay=100 -o trials.png",
+    )
+    show.add_argument("name", metavar="NAME", help="of the task")
+    _set(show, "a setting of the task in place of its default: delay=100. Give it once for each setting")
+    show.add_argument("--seed", type=int, default=0, help="of the trials, >= 0 (default: %(default)s)")
+    show.add_argument("-o", "--out", metavar="FILE.png", help="(default: NAME.png)")
+    _task_file(show)
+    check = _add(
+        actions,
+        "check",
+        "find faults in a task file",
+        "Loads a task file and checks each task that it registers, as is done before any training: draws trials of\n"
+        "each type twice and compares them. Names the first fault of each task.",
+        "ratecore task check my_task.py",
+    )
+    check.add_argument("file", metavar="FILE", help="Python file that registers a task of your own")
+    check.add_argument("name", nargs="?", metavar="NAME", help="of one of its tasks (default: all)")
+    _set(check, "a setting of the task in place of its default: delay=100. Give it once for each setting")
+
+
+def _set(p: argparse.ArgumentParser, text: str, name: str = "set") -> None:
+    p.add_argument(f"--{name}", action="append", default=[], metavar=SETTING, help=text)
 
 
 def _task_file(p: argparse.ArgumentParser) -> None:

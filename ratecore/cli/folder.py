@@ -79,15 +79,13 @@ def init_command(folder: AnyPath) -> int:
     """Writes the files of a new grid, all of them or none, and prints the next commands.
 
     Raises:
-        FileExistsError: some of the files are there, which are named.   OSError: the folder cannot be written in.
+        FileExistsError: some of the files exist already.   OSError: the folder cannot be written in.
     """
     root, files = Path(folder), contents()
     check_writable(root)
     if present := [path for path in files if (root / path).exists() or (root / path).is_symlink()]:
-        are = "is" if len(present) == 1 else "are"
-        raise FileExistsError(
-            f"{root}: {', '.join(present)} {are} there already; name another folder: ratecore init NEW"
-        )
+        exist = "exists" if len(present) == 1 else "exist"
+        raise FileExistsError(f"{root}: {', '.join(present)} {exist} already; name another folder: ratecore init NEW")
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(root / path, text.encode())

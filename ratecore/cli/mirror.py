@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import os
+import select
+import signal
 import socket
 import sys
 from importlib.util import find_spec
@@ -53,14 +56,14 @@ def replay_command(results: AnyPath, uri: str | None) -> int:
     from ratecore.tracking.mlflow.follow import follow
 
     redact_output(uri or "")  # MLflow and what it imports write to standard error, too
-    whole = True
+    complete = True
     for root in experiments_in(results):
         place = uri_of(root, uri)
         job = {"experiment": root.name, "results": str(root.parent), "all_runs": True}
         done = follow(job, place, lambda seconds: True)
         print(f"{root.name}: {'all' if done else 'not all'} of its runs are in {without_secrets(place, place)}")
-        whole = whole and done
-    return 0 if whole else 1
+        complete = complete and done
+    return 0 if complete else 1
 
 
 def store_of(results: AnyPath, uri: str | None) -> str:
@@ -89,7 +92,10 @@ def store_of(results: AnyPath, uri: str | None) -> str:
 
 
 def ui_command(results: AnyPath, host: str, port: int, uri: str | None) -> int:
-    """Becomes MLflow's server for a results folder. Returns only where a server runs already, which it names."""
+    """Becomes MLflow's server for a results folder, and prints its address when it answers.
+
+    Returns only where the results are on a server that runs already, which it names.
+    """
     from ratecore.system.redaction import without_secrets
 
     if not 1 <= port <= 65535:
@@ -103,9 +109,46 @@ def ui_command(results: AnyPath, host: str, port: int, uri: str | None) -> int:
     _refuse_port_in_use(host, port)
     # Neither a `random.py` in this folder nor a password in a list of processes.
     os.environ |= {"PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_BACKEND_STORE_URI": store}
-    print(f"MLflow on http://{host}:{port} (Ctrl-C ends it)", flush=True)
+    print("MLflow starts ...", flush=True)
+    _announce_when_it_answers(host, port)
     server = ["-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
     os.execv(sys.executable, [sys.executable, *server])
+
+
+def _announce_when_it_answers(host: str, port: int) -> None:
+    """Starts a process that prints the address when the server answers, and that ends with this one.
+
+    It is no child of this process, which becomes the server and would not notice that a child has ended.
+    """
+    ended, open_until_the_end = os.pipe()
+    os.set_inheritable(open_until_the_end, True)
+    if child := os.fork():
+        os.close(ended)
+        os.waitpid(child, 0)
+        return
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.close(open_until_the_end)
+        if os.fork() == 0:
+            while not _answers(host, port):
+                if select.select([ended], [], [], 0.2)[0]:
+                    return
+            print(f"MLflow on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C ends it)", flush=True)
+    finally:
+        os._exit(0)
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether a server answers a request, with whatever status."""
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    try:
+        connection.request("GET", "/health")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def _refuse_port_in_use(host: str, port: int) -> None:

@@ -22,7 +22,7 @@ def settings_in(pairs: list[str], option: str = "--set") -> dict[str, object]:
     """Key: value of arguments such as 'N=200', the values read as YAML.
 
     Raises:
-        SettingsError: no '=', a key that stands twice, or a value that is no YAML.
+        SettingsError: no '=', a key given twice, or a value that is no YAML.
     """
     import yaml
 
@@ -34,14 +34,14 @@ def settings_in(pairs: list[str], option: str = "--set") -> dict[str, object]:
         if not equals or not key:
             raise SettingsError(f"{option} {pair}: it must be KEY=VALUE, as {option} N=200")
         if key in found:
-            raise SettingsError(f"{option} {key}: it is there twice; give it once")
+            raise SettingsError(f"{option} {key}: given twice; give it once")
         try:
             found[key] = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError) as error:
             raise SettingsError(f"{option} {pair}: its value cannot be read: {str(error).splitlines()[0]}") from None
         tag = "int" if isinstance(found[key], int) else "float" if isinstance(found[key], float) else ""
-        if said := misread(text.strip(), tag):
-            raise SettingsError(f"{option} {pair}: {said}")
+        if problem := misread(text.strip(), tag):
+            raise SettingsError(f"{option} {pair}: {problem}")
     return found
 
 

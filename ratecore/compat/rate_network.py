@@ -16,6 +16,7 @@ from ratecore import formats
 from ratecore.compat.config import RNNConfig
 from ratecore.compat.network_names import NetworkNames
 from ratecore.formats.containers import StrPath
+from ratecore.formats.starting import start_of
 from ratecore.rate import training
 from ratecore.rate.dynamics import run
 from ratecore.rate.network import RateNetwork
@@ -200,7 +201,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
         self.to(torch_device(device))
 
     @classmethod
-    def of(cls, net: RateNetwork) -> FR_RNN_dale:
+    def from_network(cls, net: RateNetwork) -> FR_RNN_dale:
         """Give a network the names of this class: itself if it has them, else another object that shares its arrays.
 
         Args:
@@ -255,7 +256,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
         self._adopt(loaded.settings)
         self.saved_task = loaded.saved_task
         arrays: dict[str, Any] = {**dict(loaded.named_buffers()), **dict(loaded.named_parameters())}
-        self._register(**arrays)
+        self._register(**{"conn_m": None, "x0_mean": None} | arrays)
         self._drawn = None
         return self
 
@@ -282,8 +283,9 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
             rng: seed or generator of what is drawn.
 
         Returns:
-            stim, x, r (T entries of (N, 1)), o (T - 1 entries of (1, 1)), w, w_in, m, som_m, w_out, b_out, taus_gaus;
-            unitless. With a batch x, r are (B, T, N) and o is (B, T - 1).
+            stim, x, r (T entries of (N, 1)), o (T - 1 entries of (1, 1), or (n_out, 1) of several outputs), w, w_in, m,
+            som_m, w_out, b_out, taus_gaus; unitless. With a batch x, r are (B, T, N) and o is (B, T - 1) or
+            (B, n_out, T - 1).
 
         Raises:
             ValueError: `stim` has another shape, or fewer steps than `settings["T"]`.
@@ -309,7 +311,9 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
         )
         x, r, o = states  # tensors, or lists by step for one trial
         if stim.ndim == 2:
-            x, r, o = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]], [v[None, None] for v in o[0]]
+            several = self.n_out > 1
+            o = [v[:, None] for v in o[0].T] if several else [v[None, None] for v in o[0]]
+            x, r = [v[:, None] for v in x[0]], [v[:, None] for v in r[0]]
         return stim, x, r, o, self.w, self.w_in, self.m, self.som_m, self.w_out, self.b_out, self.taus_gaus
 
 
@@ -319,7 +323,7 @@ def eval_rnn(
     u: ArrayLike | torch.Tensor,
     device: torch.device | str = "cpu",
     training_params: Mapping[str, Any] | None = None,
-) -> tuple[list[float], list[Float[np.ndarray, "N 1"]], list[Float[np.ndarray, "N 1"]]]:
+) -> tuple[list[Any], list[Float[np.ndarray, "N 1"]], list[Float[np.ndarray, "N 1"]]]:
     """Run one trial without gradients, as the `rate` package's function of this name.
 
     Args:
@@ -330,14 +334,15 @@ def eval_rnn(
         training_params: its `activation` is used when there; else the network's own.
 
     Returns:
-        o, r, x: T - 1 numbers; T arrays (N, 1); T arrays (N, 1); unitless.
+        o, r, x: T - 1 numbers, or arrays (n_out, 1) of several outputs; T arrays (N, 1); T arrays (N, 1); unitless.
 
     Source:
         docs/model.md 1.
     """
     with torch.no_grad():
         _, x, r, o, *_ = net.to(device).forward(u, settings.get("taus"), training_params, settings)
-    return [v.item() for v in o], [v.cpu().numpy() for v in r], [v.cpu().numpy() for v in x]
+    outputs = [v.item() if v.numel() == 1 else v.cpu().numpy() for v in o]
+    return outputs, [v.cpu().numpy() for v in r], [v.cpu().numpy() for v in x]
 
 
 def load_network(
@@ -358,7 +363,7 @@ def load_network(
 
     Source: none
     """
-    return FR_RNN_dale.of(formats.load_network(path, device, dtype))
+    return FR_RNN_dale.from_network(formats.load_network(path, device, dtype))
 
 
 def train(
@@ -383,8 +388,8 @@ def train(
     """
 
     def named(result: TrainingResult) -> TrainingResult:
-        result.net = FR_RNN_dale.of(result.net)
+        result.net = FR_RNN_dale.from_network(result.net)
         return result
 
     tested = None if on_test is None else lambda result: on_test(named(result))
-    return named(training.train(settings, device, tested, checkpoints))
+    return named(training.train(settings, device, tested, checkpoints, start=start_of(settings, device)))

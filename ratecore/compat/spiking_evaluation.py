@@ -15,6 +15,7 @@ from ratecore.spiking.lif import Simulator
 from ratecore.spiking.scoring import TrialsOfTask, output_by_step
 from ratecore.spiking.source import RateModel, rate_model
 from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, TaskFactory, XORTask
+from ratecore.tasks.trials import draw_stimulus, with_type
 
 
 def task_of(model: Any, name: str | None, settings: Any) -> AbstractTask:
@@ -217,22 +218,23 @@ def trials_of_each_type(
 
     Returns:
         for each trial_type: stimulus (n_in, T), target (T,), label, spikes (N, nt), output (nt,), params with dt (s),
-        T (s) and nt, and whether it is correct.
+        T (s) and nt, and whether it is correct. Several outputs have an axis of their own before time.
     """
     simulator, rng, rows = Simulator(model, settings or SpikingSettings()), np.random.default_rng(seed), []
     for kind in task.trial_types:
-        u, label = task.generate_stimulus(kind, rng)
+        drawn = task.collect([with_type(kind, draw_stimulus(task, kind, rng))])
+        u = drawn.u[0]
         trial = simulator.record(scaling, u, simulator.draw(rng, simulator.steps(u.shape[1])))
-        o = output_by_step(trial.out[None], simulator.settings, 1, task.T, task.spiking_output)[0]
+        o = output_by_step(trial.out[None], simulator.settings, 1, u.shape[1], task.spiking_output)[0]
         row = {
             "trial_type": kind,
             "stimulus": u,
-            "target": task.generate_target(label),
-            "label": label,
+            "target": drawn.z[0],
+            "label": drawn.labels[0],
             "spikes": trial.raster(model.N),
             "output": trial.out,
             "params": {"dt": trial.dt, "T": trial.nt * trial.dt, "nt": trial.nt},
-            "correct": bool(task.is_correct_spiking(o, label)),
+            "correct": bool(task.is_correct_spiking(o, drawn.scored_by(0))),
         }
         rows.append(row)
     return rows

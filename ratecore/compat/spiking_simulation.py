@@ -54,8 +54,8 @@ def LIF_network_fnc(
 
     Returns:
         W (N, N) over lambda, REC (N, nt) membrane potential in mV, spk (N, nt) of 0 and 1, rs (N, nt) filtered rates
-        in spikes/s, all_fr (N,) firing rates in spikes/s, out (nt,), and a dict: dt (s), T (s), nt, w_out (1, N), td
-        and td0 (s; a number when all units share one), IPSCs (N, nt).
+        in spikes/s, all_fr (N,) firing rates in spikes/s, out (nt,) or (n_out, nt), and a dict: dt (s), T (s), nt,
+        w_out (n_out, N), td and td0 (s; a number when all units share one), IPSCs (N, nt).
 
     Raises:
         ValueError: names the argument, its value and what is allowed.
@@ -91,7 +91,7 @@ def LIF_network_fnc(
         "dt": trial.dt,
         "T": trial.nt * trial.dt,
         "nt": trial.nt,
-        "w_out": model.w_out[None],
+        "w_out": model.w_out,
         "td": td,
         "td0": td0,
         "IPSCs": trial.ipsc.T,

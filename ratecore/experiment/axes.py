@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import keyword
 import re
 import unicodedata
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ratecore.experiment.stages.table import STAGES
-from ratecore.settings.base import SettingsError, shortened
+from ratecore.settings.base import LONGEST_START, SettingsError, hashed, path_part, shortened
 from ratecore.settings.hints import for_axis
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
@@ -28,18 +29,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
 RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
-LONGEST_VALUE, LONGEST_COLUMN = 180, 74  # characters; file systems limit names to 255
-LONGEST_START = 60  # readable characters in front of a hash
+LONGEST_COLUMN = 74  # characters; file systems limit names to 255
 # Axes of every grid, even if not swept, so that a path always tells what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
 # Methods of Snakemake's wildcards, which no axis can be named after.
 METHODS = {*dir(list), "get", "items", "keys", "values", "update", "fromdict", "size", "size_mb"}
-
-
-def _hashed(start: str, text: str) -> str:
-    """A name for a text that cannot be in a path: its usable start, and a hash of the full text."""
-    start = re.sub(r"[^A-Za-z0-9_.+-]+", "-", start)[:LONGEST_START].strip("-._+")
-    return "-".join(filter(None, [start, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]]))
 
 
 def format_value(value: Any) -> str:
@@ -58,11 +52,11 @@ def format_value(value: Any) -> str:
         return "default"
     is_list = isinstance(value, list | tuple)
     text = "_".join(format_value(v) for v in value) or "empty" if is_list else str(value)
+    if is_list and any(isinstance(v, str) and ("_" in v or v == "empty") for v in value):
+        return hashed(text, json.dumps(value))  # [a_b] and [a, b] are two values
     if isinstance(value, float) and text.endswith(".0"):
         text = text[:-2]
-    if len(text) > LONGEST_VALUE or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*|-?[0-9][0-9.e_+-]*", text):
-        return _hashed(text, text)
-    return text
+    return path_part(text)
 
 
 def plain_name(name: str) -> str:

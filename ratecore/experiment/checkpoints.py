@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EVERY = 5.0  # seconds
 SHARE = 0.02  # of the time that checkpoints may take, at most
 AGAIN = 1.0  # seconds within which signals count as one: a process group and parents may both deliver it
-NEWEST, PREVIOUS = STAGES[TRAIN].resumes_from
+NEWEST, PREVIOUS, *_ = STAGES[TRAIN].resumes_from
 
 
 class Interrupted(SystemExit):
@@ -114,6 +114,7 @@ class Checkpoints:
         every: seconds between two checkpoints, or longer if writing one takes long.
         log: file for messages; None for standard error.
         fallback: without a checkpoint, returns the result to resume from for a device, or None.
+        missing: names a file that must be there for a result, or ''; a checkpoint without it is not used.
     """
 
     def __init__(
@@ -124,9 +125,10 @@ class Checkpoints:
         every: float = EVERY,
         log: TextIO | None = None,
         fallback: Callable[[Device], TrainingResult | None] | None = None,
+        missing: Callable[[TrainingResult], str] | None = None,
     ) -> None:
         self.folder, self.settings, self.signals = Path(folder), settings, signals or Signals()
-        self._fallback = fallback
+        self._fallback, self._missing = fallback, missing
         self._every, self._next, self._log = every, time.monotonic() + every, log or sys.stderr
 
     def load(self, device: Device = "cpu") -> TrainingResult | None:
@@ -146,7 +148,10 @@ class Checkpoints:
             if not path.exists():
                 continue
             try:
-                return result_from_checkpoint(path, self.settings, table.code_hash(TRAIN), device)
+                result = result_from_checkpoint(path, self.settings, table.code_hash(TRAIN), device)
+                if not (lost := self._missing(result) if self._missing else ""):
+                    return result
+                say(f"{path}: {lost} is missing, which was written before it; it is ignored", self._log)
             except DamagedError as error:
                 say(f"{error}; it is ignored", self._log)
         return self._fallback(device) if self._fallback else None

@@ -165,7 +165,7 @@ def list_saved(undone: list[Undone]) -> list[str]:
     """
     saved = [left for left in undone if left.saved_at is not None]
     lines = [
-        f"  {left.name}: saved at trial {left.saved_at:,} of {left.run.settings.training.n_trials:,}"
+        f"  {left.name}: saved at trial {left.saved_at:,} of {left.run.settings.training.most_trials:,}"
         for left in saved[:MOST_NAMED]
     ]
     return [*lines, f"  ... and {counted(len(saved) - MOST_NAMED, 'more network')}"] if saved[MOST_NAMED:] else lines
@@ -180,12 +180,14 @@ class Closest:
         trial: of its last test.
         loss: mean test loss, unitless.
         accuracy: of the test, in [0, 1].
+        stage: of a curriculum that it was in, from 1.
     """
 
     run: Run
     trial: int
     loss: float
     accuracy: float
+    stage: int = 1
 
 
 def closest(runs: list[Run]) -> Closest | None:
@@ -201,9 +203,10 @@ def closest(runs: list[Run]) -> Closest | None:
     for run in runs:
         if tests := run.record.tests():
             last = max(tests)
-            found.append(Closest(run, last, tests[last]["test_loss"], tests[last]["test_accuracy"]))
+            values = tests[last]
+            found.append(Closest(run, last, values["test_loss"], values["test_accuracy"], int(values.get("stage", 1))))
     # Accuracy first: the loss of a network that does the task is small, while a small loss alone can be silence.
-    return min(found, key=lambda c: (-c.accuracy, c.loss), default=None)
+    return min(found, key=lambda c: (-c.stage, -c.accuracy, c.loss), default=None)
 
 
 def suggest_changes(experiment: Experiment, table: pd.DataFrame) -> list[str]:
@@ -238,8 +241,10 @@ def suggest_changes(experiment: Experiment, table: pd.DataFrame) -> list[str]:
 
 
 def _missed(task: str, best: Closest) -> list[str]:
-    training, network = best.run.settings.training, best.run.settings.network
-    least = fewest_trials(best.run.settings)
+    stages, settings = len(best.run.settings.training.stages), best.run.settings.in_stage(best.stage - 1)
+    training, network = settings.training, settings.network
+    where = f" in stage {best.stage} of {stages}" if stages else ""
+    least = fewest_trials(settings)
     if training.n_trials < least:
         return [
             f"No network of {task} was trained: training does not stop before trial {least:,} (training.min_trials), "
@@ -253,8 +258,8 @@ def _missed(task: str, best: Closest) -> list[str]:
     came = " and ".join(short) or f"loss {best.loss:.3g} and accuracy {best.accuracy:.3g}"
     taus = f"{', '.join(f'{tau:g}' for tau in network.taus)}"
     return [
-        f"No network of {task} was trained. The closest, {best.run.name(TRAIN)}, reached {came} after {best.trial:,} "
-        "trials.",
+        f"No network of {task} was trained. The closest, {best.run.name(TRAIN)}, reached {came}{where} after "
+        f"{best.trial:,} trials.",
         f"  Try more trials (training.n_trials = {training.n_trials:,}), a larger maximum of network.taus "
         f"(now [{taus}]), another training.learning_rate (now {training.learning_rate:g}), more units "
         f"(network.N = {network.N}).",

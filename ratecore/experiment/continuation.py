@@ -1,5 +1,6 @@
 """Resuming from a training that differs only in when it stops: `n_trials`, `min_trials` and the thresholds.
 
+A curriculum has a rule for each stage, and is trained from its start; so is a network whose weights are kept.
 Every trial and every test comes from a stream of the run's seed, so two such trainings take the same steps until one
 of them stops, and the longer one can go on from there to the same bits.
 """
@@ -66,12 +67,19 @@ def note_rule(root: StrPath, settings: RunSettings) -> None:
         settings: of the run.
     """
     rule = _rule(settings)
+    if not _can_continue(settings):
+        return
     if rule not in _rules(root):
         handle = os.open(Path(root, "runs", RULES), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             os.write(handle, f"{json.dumps(rule)}\n".encode())
         finally:
             os.close(handle)
+
+
+def _can_continue(settings: RunSettings) -> bool:
+    """Whether the run has one stopping rule, and no files on the way that a run with another rule does not have."""
+    return not settings.training.stages and settings.training.keep_weights is None
 
 
 def _rule(settings: RunSettings) -> dict[str, Any]:
@@ -103,6 +111,8 @@ def earlier_training(root: StrPath, folder: StrPath, settings: RunSettings, devi
         the training; None if there is none.
     """
     found, own = [], _rule(settings)
+    if not _can_continue(settings):
+        return None
     for rule in _rules(root):
         if rule == own or not isinstance(rule, dict):
             continue

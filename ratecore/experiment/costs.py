@@ -23,8 +23,11 @@ def training_memory(settings: RunSettings, threads: int = 1) -> int:
     Returns:
         MB.
     """
-    N, T, training = settings.network.N, settings.create_task().T, settings.training
-    per_network = 20 * 4 * N**2 + 6 * 4 * N * T * (min(training.batch_size, 16) + 2 * training.eval_tr / 3)
+    N, training = settings.network.N, settings.training
+    stages = [(settings.create_task(k).T, training.in_stage(k)) for k in range(max(len(training.stages), 1))]
+    trials = max(T * (min(stage.batch_size, 16) + 2 * stage.eval_tr / 3) for T, stage in stages)
+    copies = 0 if training.keep_weights is None else 2 * (training.most_trials // training.keep_weights + 2)
+    per_network = (20 + copies) * 4 * N**2 + 6 * 4 * N * trials
     return math.ceil(BASE_MB + threads * per_network / 1e6)
 
 
@@ -42,7 +45,8 @@ def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> 
         minutes.
     """
     training = settings.training
-    trials = training.n_trials * (1 + training.eval_tr / training.eval_freq / 3)
+    stages = [training.in_stage(k) for k in range(max(len(training.stages), 1))]
+    trials = sum(stage.n_trials * (1 + stage.eval_tr / stage.eval_freq / 3) for stage in stages)
     return math.ceil(5 + MARGIN * math.ceil(networks / threads) * trials * trial_seconds(settings) / 60)
 
 

@@ -13,7 +13,8 @@ from ratecore.formats import export_stem, pth_bytes
 from ratecore.formats.mat import arrays_of, packed_mat
 from ratecore.rate.dynamics import run
 from ratecore.rate.evaluation import draw_trials
-from ratecore.rate.network import RateNetwork, activation_function
+from ratecore.rate.network import RateNetwork
+from ratecore.rate.parameters import activation_function
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic, write_new
 from ratecore.system.streams import stream
@@ -31,7 +32,8 @@ def example_trial(settings: RunSettings, net: RateNetwork) -> dict[str, Any]:
         net: the trained network.
 
     Returns:
-        u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1) and r (T, N, 1).
+        u (n_in, T), target (T,) or (n_out, T), label, o (T-1,) or (n_out, T-1), x (T, N, 1) and r (T, N, 1); of trials
+        that have one also the weight, in the shape of the target.
     """
     task, rng = settings.create_task(), stream(settings.seed, "example")
     exact = RateNetwork.from_arrays(
@@ -40,10 +42,11 @@ def example_trial(settings: RunSettings, net: RateNetwork) -> dict[str, Any]:
     trials, x0, noise = draw_trials(task, exact, [rng])
     with torch.no_grad():
         x, r, o = run(exact, trials.u, x0=x0, noise=noise, engine="torch")
-    u, z = trials.u[0].numpy(), trials.z[0].numpy()
+    weight = {} if trials.weight is None else {"weight": trials.weight[0].numpy()}
     return {
-        "u": u,
-        "target": z,
+        "u": trials.u[0].numpy(),
+        "target": trials.z[0].numpy(),
+        **weight,
         "label": trials.labels[0],
         "o": o[0].numpy(),
         "x": x[0, :, :, None].numpy(),

@@ -26,13 +26,14 @@ from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.seeds import MOST_RUNS, block_name, parse_seeds
 from ratecore.experiment.stages.table import STAGES, stages_of
-from ratecore.settings.base import SettingsError, did_you_mean, shown, task_key
+from ratecore.settings.base import SettingsError, did_you_mean, shown, task_key, task_name
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.hints import for_list
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import AFTER_TRAINING, RunSettings
-from ratecore.tasks import TaskFactory
+from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.files import load_task_file
+from ratecore.tasks.multi import SUM
 from ratecore.tasks.trials import require_criterion
 
 MOST_POINTS = 1_000_000  # every grid point is checked before any work starts
@@ -149,7 +150,7 @@ class Experiment:
         s = self.settings
         values: dict[str, Any] = {"task": s.task, "task_file": s.task_file, "seed": seed}
         values |= {name: getattr(s, name).model_dump() for name in SECTIONS}
-        task = overrides.get(("task",), s.task)
+        task = task_name(overrides.get(("task",), s.task))
         values["task_settings"] = self._task_settings(task if isinstance(task, str) else shown(task))
         for path, value in overrides.items():
             section = values
@@ -159,11 +160,18 @@ class Experiment:
         return values
 
     def _task_settings(self, task: str) -> dict[str, Any]:
-        """The settings for every task, overridden by those under the task's own name."""
+        """The settings for every task, overridden by those under the task's own name.
+
+        Of several tasks in one network those under the name of each, and under that of all, as 'a+b'.
+        """
         given = self.settings.task_settings
         merged = {k: v for k, v in given.items() if not isinstance(v, dict)}
+        parts = task.split(SUM) if SUM in task else ()
         for name, own in given.items():
-            if isinstance(own, dict) and task_key(name) == task_key(task):
+            if isinstance(own, dict) and task_key(name) in parts:
+                merged |= {f"{task_key(name)}.{key}": value for key, value in own.items()}
+        for name, own in given.items():
+            if isinstance(own, dict) and task_key(name) == task:
                 merged |= own
         return merged
 
@@ -178,7 +186,7 @@ class Experiment:
                 grid_point = self._grid_point(
                     RunSettings(**self._run_values(overrides, self.seeds[0])), len(grid_points)
                 )
-                for seed in self.seeds[1:] if grid_point.settings.network.som_N else ():
+                for seed in self.seeds[1:] if grid_point.settings.network.depends_on_types else ():
                     grid_point.run(seed)
                 grid_points.append(grid_point)
             except SettingsError as error:
@@ -188,14 +196,33 @@ class Experiment:
         self._check_task_names(problems)
         if problems:
             raise SettingsError(list(problems))
+        self._check_starts(grid_points)
         for grid_point in {grid_point.settings.task: grid_point for grid_point in grid_points}.values():
             require_criterion(grid_point.settings.create_task())
         return grid_points
 
+    def _check_starts(self, grid_points: list[GridPoint]) -> None:
+        """Check that the networks from which trainings start can be read and fit."""
+        starts: dict[Any, RunSettings] = {}
+        for point in grid_points:
+            s = point.settings
+            if s.training.start_from is not None:
+                stages = s.training.stages[:1]
+                key = (s.training.start_from, s.network, s.task, repr(s.task_settings), repr(stages))
+                starts.setdefault(key, s)
+        if starts:
+            from ratecore.formats.starting import start_of  # with torch, which takes a second
+
+            for settings in starts.values():
+                settings.identity("training")  # reads the file once for all seeds
+                start_of(settings)
+
     def _grid_point(self, run: RunSettings, number: int) -> GridPoint:
         values = {}
         for axis in self.axes:
-            value: Any = run.create_task().settings if axis.path[0] == "task_settings" else run
+            value: Any = run
+            if axis.path[0] == "task_settings":  # one of several tasks can be given without the task's name
+                value = {**run.task_settings, **_own_task(run).settings}
             for key in axis.path[axis.path[0] == "task_settings" :]:
                 value = value[key] if isinstance(value, dict) else getattr(value, key)
             values[axis.column] = format_value(value)
@@ -205,7 +232,7 @@ class Experiment:
         """Report `task_settings` of an unknown task; those of a task outside this grid are fine."""
         tasks = TaskFactory.list_available_tasks()
         for name, own in self.settings.task_settings.items():
-            if isinstance(own, dict) and task_key(name) not in tasks:
+            if isinstance(own, dict) and not TaskFactory.knows(name):
                 message = f": '{name}' is no task{did_you_mean(task_key(name), tasks)}; available: {', '.join(tasks)}"
                 problems[("task_settings",), message] = None
 
@@ -342,6 +369,11 @@ class Experiment:
             for grid_point in self.grid_points_of("train").values()
             for seed in self.seeds
         ]
+
+
+def _own_task(run: RunSettings) -> AbstractTask:
+    """The task with the settings of the run, which the stages of a curriculum replace."""
+    return TaskFactory.create_task(run.task, run.task_settings, strict=True)
 
 
 def _find_grid_problems(grid: Any) -> list[Any]:

@@ -12,6 +12,8 @@ from ratecore.experiment.stages.table import TRAIN, stages_of
 from ratecore.settings.base import shown, task_key
 from ratecore.settings.hints import DURATIONS
 from ratecore.settings.spiking import RATE_STEP
+from ratecore.settings.training import TrainingSettings
+from ratecore.tasks.multi import SUM
 
 MOST_SHOWN = 8  # values of an axis
 SLOW = 20  # steps; published networks have a smallest time constant of 4 to 10, and 20 ms is a common one
@@ -163,7 +165,8 @@ def _durations(experiment: Experiment) -> Iterator[str]:
     """
     seen: set[Any] = set()
     for grid_point in experiment.grid_points:
-        given = {key: value for key, value in grid_point.settings.task_settings.items() if key in DURATIONS}
+        numbers = {key: v for key, v in grid_point.settings.task_settings.items() if isinstance(v, int | float)}
+        given = {key: value for key, value in numbers.items() if key in DURATIONS}
         if not given or (known := (grid_point.settings.task, *given.items())) in seen:
             continue
         seen.add(known)
@@ -206,15 +209,18 @@ def _spiking_in_seconds(experiment: Experiment) -> Iterator[str]:
 def _unreachable(experiment: Experiment) -> Iterator[str]:
     """Criteria that no network can meet."""
     none = "so no network counts as trained" + (", and none is converted" if experiment.settings.convert else "")
-    found: dict[Any, int] = {}
+    found: dict[Any, tuple[str, TrainingSettings, int]] = {}
     for grid_point in experiment.grid_points:
-        training = grid_point.settings.training
-        key = (grid_point.settings.task, training)
-        if key not in found:
-            task = grid_point.settings.create_task()
-            found[key] = getattr(task, "min_trials", 0) if training.min_trials is None else training.min_trials
+        settings = grid_point.settings
+        for stage in range(max(len(settings.training.stages), 1)):
+            training = settings.training.in_stage(stage)
+            key = (settings.task, training.model_dump_json())
+            if key not in found:
+                task = settings.create_task(stage)
+                least = getattr(task, "min_trials", 0) if training.min_trials is None else training.min_trials
+                found[key] = settings.task, training, least
     sentences = []
-    for (task, training), least in found.items():
+    for name, training, least in found.values():
         if training.accuracy_threshold >= 1:
             sentences.append(
                 f"training.accuracy_threshold = {training.accuracy_threshold:g}: no accuracy is above it, {none}"
@@ -223,7 +229,7 @@ def _unreachable(experiment: Experiment) -> Iterator[str]:
             sentences.append(f"training.min_trials = {least:,} is above n_trials = {training.n_trials:,}, {none}")
         elif least > training.n_trials:
             sentences.append(
-                f"training.n_trials = {training.n_trials:,}: {task} counts as trained after {least:,} trials at the "
+                f"training.n_trials = {training.n_trials:,}: {name} counts as trained after {least:,} trials at the "
                 f"earliest (training.min_trials), {none}"
             )
         if training.batch_size > training.n_trials:
@@ -278,8 +284,9 @@ def _idle(experiment: Experiment) -> Iterator[str]:
     if s.tracking.uri and os.environ.get("MLFLOW_TRACKING_URI"):
         yield "tracking.uri has no effect: the environment variable MLFLOW_TRACKING_URI overrides it"
     tasks = {task_key(grid_point.settings.task): grid_point for grid_point in experiment.grid_points}
+    used = {part for task in tasks for part in (task, *task.split(SUM))}
     for name in s.task_settings:
-        if isinstance(s.task_settings[name], dict) and task_key(name) not in tasks:
+        if isinstance(s.task_settings[name], dict) and task_key(name) not in used:
             yield f"task_settings.{name} has no effect: no grid point has that task"
     if _values(experiment, "network", "P_rec") == {0}:
         yield "network.P_rec = 0 leaves every network without recurrent connections"
@@ -287,6 +294,8 @@ def _idle(experiment: Experiment) -> Iterator[str]:
         yield "network.gain has no effect with w_dist = 'gamma', whose weights are not scaled"
     if _chosen(experiment, "network", "P_inh") and _values(experiment, "network", "apply_dale") == {False}:
         yield "network.P_inh has no effect with apply_dale = false: without Dale's law there are no inhibitory units"
+    yield from _idle_optimizer(experiment)
+    yield from _idle_structure(experiment)
     if s.device == "cpu":
         for key in ("gpu_frac", "jobs_per_gpu"):
             if key in s.model_fields_set:
@@ -294,6 +303,34 @@ def _idle(experiment: Experiment) -> Iterator[str]:
     if _chosen(experiment, "evaluation", "psychometric_trials"):
         if not any(getattr(grid_point.settings.create_task(), "evidence_levels", ()) for grid_point in tasks.values()):
             yield f"evaluation.psychometric_trials has no effect: {', '.join(tasks)} grades no evidence"
+
+
+def _idle_optimizer(experiment: Experiment) -> Iterator[str]:
+    """Settings of training that have no effect with the chosen optimizer or schedule."""
+    optimizers = _values(experiment, "training", "optimizer")
+    for key, needed in (("momentum", "sgd"), ("revive", "eg")):
+        if _chosen(experiment, "training", key) and needed not in optimizers:
+            yield f"training.{key} has no effect without optimizer = '{needed}'"
+    if "adamw" in optimizers and _values(experiment, "training", "weight_decay") == {0}:
+        yield "training.optimizer = 'adamw' is 'adam' without a training.weight_decay"
+    if _values(experiment, "training", "schedule") == {"constant"}:
+        idle = [key for key in ("schedule_trials", "schedule_factor") if _chosen(experiment, "training", key)]
+        if idle:
+            yield f"training.{', '.join(idle)} {_has(idle)} no effect with schedule = 'constant'"
+
+
+def _idle_structure(experiment: Experiment) -> Iterator[str]:
+    """Settings of areas and of the start that have no effect."""
+    networks = [grid_point.settings.network for grid_point in experiment.grid_points]
+    for key in ("long_range", "feedback"):
+        if _chosen(experiment, "network", key) and not any(network.areas for network in networks):
+            yield f"network.{key} has no effect without areas"
+    if all(network.rank is not None for network in networks):
+        for key in ("w_dist", "P_rec"):
+            if _chosen(experiment, "network", key) and (key == "w_dist" or not any(n.areas for n in networks)):
+                yield f"network.{key} has no effect with a rank, which replaces the independent weights"
+    if _chosen(experiment, "network", "gain") and all(n.spectral_radius is not None for n in networks):
+        yield "network.gain has no effect with a spectral_radius, to which the weights are scaled"
 
 
 def _idle_spiking(experiment: Experiment) -> Iterator[str]:

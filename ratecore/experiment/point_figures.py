@@ -38,7 +38,8 @@ def loss_curve(run: Run) -> tuple[list[int], list[float], bool]:
 
 
 def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Figure]:
-    """The figures of a grid point over its seeds: loss curves, outputs, taus, weights (of the first seed).
+    """The figures of a grid point over its seeds: loss curves, outputs, taus, weights and their spectrum (of the first
+    seed).
 
     Args:
         experiment: of the grid.
@@ -55,7 +56,7 @@ def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Fi
     runs = [Run.at(experiment, grid_point, seed) for seed in experiment.seeds]
     settings, title = grid_point.settings, grid_point.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
-    made = {"loss_curves": figures.loss_curves(curves, settings.training.loss_threshold, title)}
+    made = {"loss_curves": figures.loss_curves(curves, settings.training.last.loss_threshold, title)}
     scored = [run for run in runs if run.evaluation.is_file()]
     task = settings.create_task()
     pooled: dict[str, list[Any]] = {}
@@ -66,15 +67,16 @@ def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Fi
         for name, row in load_scores(run.evaluation).by_condition().items():
             pooled.setdefault(name, []).append(row["output_mean"])
         result = result_from_pth(run.network)
-        first = first or result.net
+        first = first or result
         for values, new in zip((before, after), figures.taus_before_and_after(result), strict=True):
             values.append(new)
     if first is None:
         return made
-    outputs = {name: (np.mean(means, 0), np.std(means, 0)) for name, means in sorted(pooled.items())}
+    outputs = {name: figures.mean_and_sd(means) for name, means in sorted(pooled.items())}
     made["outputs"] = figures.outputs_by_condition(outputs, task.stimulus_windows, task.response_steps, title)
     made["taus"] = figures.tau_distribution(np.concatenate(before), np.concatenate(after), settings.network.taus)
-    made["weights"] = figures.weight_matrix(first)
+    made["weights"] = figures.weight_matrix(first.net)
+    made["spectrum"] = figures.spectrum(*figures.eigenvalues_before_and_after(first))
     return made
 
 

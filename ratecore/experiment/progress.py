@@ -47,7 +47,9 @@ class ProgressBar:
     def __init__(self, settings: RunSettings) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=settings.training.n_trials, unit="trial", desc=f"{settings.task} seed {settings.seed}")
+        self._bar = tqdm(
+            total=settings.training.most_trials, unit="trial", desc=f"{settings.task} seed {settings.seed}"
+        )
 
     def update(self, result: TrainingResult) -> None:
         """Show the last test.
@@ -77,7 +79,8 @@ class ProgressLog:
     """
 
     def __init__(self, name: str, settings: RunSettings, interval: float = 5.0, file: TextIO | None = None) -> None:
-        self._name, self._limit, self._interval = name, settings.training.n_trials, interval
+        self._name, self._limit, self._interval = name, settings.training.most_trials, interval
+        self._stages = len(settings.training.stages)
         self._file, self._last = file or sys.stderr, -interval
 
     def update(self, result: TrainingResult) -> None:
@@ -91,8 +94,9 @@ class ProgressLog:
             return
         self._last, test = now, result.tests[-1]
         left = (self._limit - result.n_trials) * result.seconds / result.n_trials
+        stage = f" of stage {test['stage']}/{self._stages}" if self._stages else ""
         say(
-            f"{self._name}: trial {result.n_trials}/{self._limit}, loss {test['loss']:.2f}, "
+            f"{self._name}: trial {result.n_trials}/{self._limit}{stage}, loss {test['loss']:.2f}, "
             f"accuracy {test['accuracy']:.2f}, at most {left:.0f} s left",
             self._file,
         )

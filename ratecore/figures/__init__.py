@@ -13,6 +13,7 @@ from ratecore.figures.rate import (
     weight_matrix,
 )
 from ratecore.figures.search import scaling
+from ratecore.figures.spectrum import eigenvalues_before_and_after, spectrum
 from ratecore.figures.spiking import (
     components,
     conversion_figures,
@@ -22,7 +23,8 @@ from ratecore.figures.spiking import (
     spiking_outputs,
     units,
 )
-from ratecore.figures.style import COLORS, STEP_MS, STYLE, note, png
+from ratecore.figures.style import COLORS, STEP_MS, STYLE, mean_and_sd, note, png
+from ratecore.figures.tasks import trials_by_condition
 
 __all__ = [
     "COLORS",
@@ -31,9 +33,11 @@ __all__ = [
     "against_axes",
     "components",
     "conversion_figures",
+    "eigenvalues_before_and_after",
     "firing_rates",
     "grid_point_figures",
     "loss_curves",
+    "mean_and_sd",
     "note",
     "outputs_by_condition",
     "png",
@@ -41,10 +45,12 @@ __all__ = [
     "raster",
     "run_figures",
     "scaling",
+    "spectrum",
     "spiking_outputs",
     "tau_distribution",
     "taus_before_and_after",
     "training_curve",
+    "trials_by_condition",
     "units",
     "weight_matrix",
 ]

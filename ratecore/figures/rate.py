@@ -104,15 +104,16 @@ def training_curve(losses: Sequence[float], tests: Sequence[Mapping[str, Any]], 
 
 
 def outputs_by_condition(
-    outputs: Mapping[str, tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]],
+    outputs: Mapping[str, tuple[Float[np.ndarray, "*out T"], Float[np.ndarray, "*out T"]]],
     stimulus_windows: Windows,
     response: Window,
     title: str = "",
 ) -> Figure:
-    """Draw the mean output of each condition with a band of one SD.
+    """Draw the mean output of each condition with a band of one SD; one panel for each of several outputs.
 
     Args:
-        outputs: by condition: mean (T,) and SD (T,), unitless.
+        outputs: by condition: mean and SD, (T,) or (n_out, T) each, unitless; NaN, as after the longest trial of a
+            condition, is not drawn.
         stimulus_windows: (K, 2), rate steps, shaded.
         response: (2,), rate steps, marked at the bottom.
         title: of the figure.
@@ -123,14 +124,21 @@ def outputs_by_condition(
     Source:
         Kim et al. 2019, Fig. 1B.
     """
-    figure, axis = new_figure()
-    for i, (name, (mean, sd)) in enumerate(outputs.items()):
-        time = np.arange(len(mean)) * STEP_MS
-        axis.plot(time, mean, color=color_of(i), lw=1.5, label=name)
-        axis.fill_between(time, mean - sd, mean + sd, color=color_of(i), alpha=0.2, lw=0)
-    mark_windows(axis, stimulus_windows, response)
-    axis.set(xlabel="time (ms)", ylabel="output (mean, SD)", title=title)
-    legend(axis)
+    courses = {name: (np.atleast_2d(mean), np.atleast_2d(sd)) for name, (mean, sd) in outputs.items()}
+    n_out = max((len(mean) for mean, _ in courses.values()), default=1)
+    height = 3.2 if n_out == 1 else 0.8 + 1.7 * n_out
+    figure, axes = new_figure(5.0, height, n_out, 1, sharex=True, squeeze=False)
+    for k, axis in enumerate(axes[:, 0]):
+        for i, (name, (mean, sd)) in enumerate(courses.items()):
+            time = np.arange(mean.shape[1]) * STEP_MS
+            axis.plot(time, mean[k], color=color_of(i), lw=1.5, label=name)
+            axis.fill_between(time, mean[k] - sd[k], mean[k] + sd[k], color=color_of(i), alpha=0.2, lw=0)
+        mark_windows(axis, stimulus_windows, response)
+        axis.set_ylabel("output (mean, SD)" if n_out == 1 else f"output {k + 1}\n(mean, SD)")
+    axes[0, 0].set_title(title)
+    axes[-1, 0].set_xlabel("time (ms)")
+    legend(axes[0, 0])
+    figure.align_ylabels(axes[:, 0])
     return figure
 
 

@@ -25,13 +25,15 @@ from ratecore.figures.style import (
     color_of,
     legend,
     mark_windows,
+    mean_and_sd,
     new_figure,
     title_over,
 )
 from ratecore.spiking.results import Comparison, Example, SearchSummary
 
-# Mean and SD of the rate network's output, mean and SD of the spiking network's, (T,) each, unitless.
-Outputs = tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"], Float[np.ndarray, " T"]]
+# Mean and SD of the rate network's output, mean and SD of the spiking network's, (T,) or (n_out, T) each, unitless.
+Course = Float[np.ndarray, "*out T"]
+Outputs = tuple[Course, Course, Course, Course]
 Units = Bool[np.ndarray, " N"]
 
 RATE = "k"
@@ -85,15 +87,13 @@ def grid_point_figures(
 
 def _outputs_over_networks(comparisons: Sequence[Comparison]) -> dict[str, Outputs]:
     """Mean and SD over networks of their mean outputs, by condition."""
-    pairs: dict[str, list[list[Float[np.ndarray, " T"]]]] = {}
+    rate: dict[str, list[Course]] = {}
+    lif: dict[str, list[Course]] = {}
     for c in comparisons:
-        for name, *pair in zip(c.conditions, c.rate_mean, c.lif_mean, strict=True):
-            pairs.setdefault(name, []).append(pair)
-    outputs = {}
-    for name, means in sorted(pairs.items()):
-        rate, lif = np.swapaxes(np.array(means), 0, 1)
-        outputs[name] = rate.mean(0), rate.std(0), lif.mean(0), lif.std(0)
-    return outputs
+        for means, of_net in ((rate, c.rate_mean), (lif, c.lif_mean)):
+            for name, mean in zip(c.conditions, of_net, strict=True):
+                means.setdefault(name, []).append(mean)
+    return {name: (*mean_and_sd(rate[name]), *mean_and_sd(lif[name])) for name in sorted(rate)}
 
 
 def _one_network(c: Comparison, title: str) -> dict[str, Figure]:
@@ -171,26 +171,31 @@ def raster(
             spikes.plot(times[chosen], row[trial.spike_units[chosen]], ".", ms=2.5, mew=0, color=color, label=kind)
         spikes.set_ylim(-1, len(inh))
         title_over(spikes, name)
-        output.plot(np.arange(1, len(trial.out) + 1) * trial.out_dt * 1000, trial.out, color="k", lw=0.8)
+        outputs = np.atleast_2d(trial.out)
+        times = np.arange(1, outputs.shape[1] + 1) * trial.out_dt * 1000
+        for i, course in enumerate(outputs):
+            several = {} if len(outputs) == 1 else {"color": color_of(i), "label": f"output {i + 1}"}
+            output.plot(times, course, **{"color": "k", "lw": 0.8, **several})
         stimulus.set(xlabel="time (ms)")
     _stimuli(list(axes[2]), [trial.u for trial in examples.values()])
-    for column in axes.T:  # once the limits, which columns share, are final
+    for column, trial in zip(axes.T, examples.values(), strict=True):  # once the limits, which columns share, are final
         mark_windows(column[0], stimulus_windows)
-        mark_windows(column[1], stimulus_windows, response)
+        mark_windows(column[1], stimulus_windows, response if trial.u.shape[1] >= response[1] else None)
     for axis, label in zip(axes[:, 0], ("unit", "output", "stimulus" if n_in == 1 else "input"), strict=True):
         axis.set_ylabel(label)
     last = axes[:, -1]
     dot: dict[str, Any] = dict(marker="o", ls="", ms=5)
     handles = [Line2D([], [], color=color, label=f"{kind}: {members.sum()}", **dot) for kind, members, color in types]
     legend(last[0], handles=handles, title="units", title_fontsize=8)
-    legend(last[1])
+    marked = max(axes[1], key=lambda axis: len(axis.get_legend_handles_labels()[0]))  # a short trial has no window
+    legend(last[1], handles=marked.get_legend_handles_labels()[0])
     figure.align_ylabels(axes[:, 0])
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
 
 
-def _stimuli(axes: Sequence[Axes], stimuli: Sequence[Float[np.ndarray, "n_in T"]]) -> None:
+def _stimuli(axes: Sequence[Axes], stimuli: Sequence[Float[np.ndarray, "n_in _"]]) -> None:
     """Draw one stimulus into each of the axes; several inputs one above the other, on one scale."""
     n_in = len(stimuli[0])
     apart = 1.1 * max(float(np.ptp(u)) for u in stimuli) or 1.0
@@ -213,8 +218,10 @@ def spiking_outputs(
 ) -> Figure:
     """Draw the outputs of the rate network and of the spiking network by condition, each with a band of one SD.
 
+    Several outputs have a panel each, in one row for a condition.
+
     Args:
-        outputs: by condition: rate mean, rate SD, LIF mean, LIF SD, (T,) each, unitless.
+        outputs: by condition: rate mean, rate SD, LIF mean, LIF SD, (T,) or (n_out, T) each, unitless.
         stimulus_windows: (K, 2), rate steps.
         response: (2,), rate steps.
         over: what means and SDs are taken over.
@@ -226,8 +233,15 @@ def spiking_outputs(
     Source:
         Kim et al. 2019, Figs. 2 and 4.
     """
-    figure, axes = _panels(len(outputs), 2.3, 2.6, sharex=True, sharey=True)
-    for axis, (name, (rate, rate_sd, lif, lif_sd)) in zip(axes, outputs.items(), strict=True):
+    n_out = len(np.atleast_2d(next(iter(outputs.values()))[0]))
+    panels = {
+        name if n_out == 1 else f"{name}, output {k + 1}": [np.atleast_2d(course)[k] for course in courses]
+        for name, courses in outputs.items()
+        for k in range(n_out)
+    }
+    most = 4 if n_out == 1 else n_out
+    figure, axes = _panels(len(panels), 2.3, 2.6 if n_out == 1 else 1.9, most, sharex=True, sharey=True)
+    for axis, (name, (rate, rate_sd, lif, lif_sd)) in zip(axes, panels.items(), strict=True):
         time = np.arange(len(rate)) * STEP_MS
         for mean, sd, color, style, net in ((lif, lif_sd, LIF, "-", "spiking"), (rate, rate_sd, RATE, "--", "rate")):
             axis.plot(time, mean, style, color=color, lw=1.5, label=f"{net} network")
@@ -236,7 +250,7 @@ def spiking_outputs(
         title_over(axis, name)
     for axis in axes:
         mark_windows(axis, stimulus_windows, response)
-    axes[0].set_ylabel(f"output (mean, SD over {over})")
+    axes[0].set_ylabel(f"output (mean, SD over {over})" if n_out == 1 else f"output\n(mean, SD over {over})")
     legend(axes[-1])
     if title:
         figure.suptitle(title, fontsize=10)
@@ -304,10 +318,11 @@ def units(comparison: Comparison, title: str = "") -> Figure:
     for axis, name, x, y in zip(axes, c.conditions, c.rate_activity, c.lif_activity, strict=True):
         for kind, members, color in _types(c.inh, c.som):
             axis.plot(x[members], y[members], "o", ms=4, mew=0, alpha=0.6, color=color, label=kind)
-        r = f"r = {np.corrcoef(x, y)[0, 1]:.2f}" if x.std() and y.std() else "r not defined"
+        differ = x.std() > 0 and y.std() > 0  # False for NaN: no trial of the condition reaches the response window
+        r = f"r = {np.corrcoef(x, y)[0, 1]:.2f}" if differ else "r not defined"
         axis.set_xlabel("rate network, activity")
         title_over(axis, f"{name}: {r}")
-    ends = np.array([c.rate_activity.min(), c.rate_activity.max()])
+    ends = np.array([np.nanmin(c.rate_activity), np.nanmax(c.rate_activity)])
     low, high = axes[0].get_ylim()
     for axis in axes:
         axis.plot(ends, c.scaling_factor * ends, color="0.5", lw=1, ls="--", label="λ × rate", zorder=0)

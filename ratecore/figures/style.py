@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -61,6 +61,28 @@ def png(figure: Figure) -> bytes:
         warnings.simplefilter("default")
         figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def mean_and_sd(
+    courses: Sequence[Float[np.ndarray, "*out T"]],
+) -> tuple[Float[np.ndarray, "*out T"], Float[np.ndarray, "*out T"]]:
+    """Compute mean and SD of several courses; NaN, as after the end of short trials, is left out.
+
+    Args:
+        courses: (T,) or (n_out, T) each, unitless or spikes/s.
+
+    Returns:
+        mean and SD in the shape of a course, unitless or spikes/s, NaN where all courses are NaN.
+
+    Source: none
+    """
+    values = np.array(courses)
+    there = ~np.isnan(values)
+    if there.all():
+        return values.mean(0), values.std(0)
+    n = np.where(there.any(0), there.sum(0), np.nan)
+    mean = np.where(there, values, 0).sum(0) / n
+    return mean, np.sqrt(np.where(there, np.square(values - mean), 0).sum(0) / n)
 
 
 def legend(axis: Axes, **options: Any) -> None:

@@ -28,7 +28,10 @@ from ratecore.formats.pth import (
     training_params,
 )
 from ratecore.formats.reading import NetworkFile, load_network, load_task, read_network
+from ratecore.formats.starting import start_of
 from ratecore.formats.task_settings import SavedTask
+from ratecore.formats.weights import load_weights
+from ratecore.settings.base import path_part
 from ratecore.settings.run import RunSettings
 
 __all__ = [
@@ -49,12 +52,14 @@ __all__ = [
     "load_pth",
     "load_scores",
     "load_task",
+    "load_weights",
     "pth_bytes",
     "read_network",
     "result_from_checkpoint",
     "result_from_pth",
     "save_pth",
     "sha256_without_additions",
+    "start_of",
     "training_params",
 ]
 
@@ -72,5 +77,6 @@ def export_stem(output_dir: StrPath, settings: RunSettings) -> Path:
     s = settings.network
     taus = ("Taus_" if len(s.taus) == 2 else "Tau_") + "_".join(str(t) for t in s.taus)
     dale = () if s.apply_dale else ("NoDale",)
-    folder = Path(output_dir, "models", settings.task, *dale, f"P_rec_{s.P_rec}_{taus}")
-    return folder / f"Task_{settings.task}_N_{s.N}_{taus}_Act_{s.activation}"
+    task = path_part(settings.task)
+    folder = Path(output_dir, "models", task, *dale, f"P_rec_{s.P_rec}_{taus}")
+    return folder / f"Task_{task}_N_{s.N}_{taus}_Act_{s.activation}"

@@ -7,6 +7,7 @@ this module, so a file is the same network to all of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,17 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from ratecore.formats.containers import Content
 from ratecore.formats.errors import UnusableError
+from ratecore.formats.single import matrix, number, numbers, unwrapped, vector, word
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.spiking import RATE_STEP
 
 REQUIRED = ("w", "w_in", "w_out", "taus")
 OPTIONAL = (
     *("b_out", "taus_gaus", "m", "som_m", "inh", "exc", "N", "som_N", "activation"),
-    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist"),
+    *("apply_dale", "P_inh", "P_rec", "gain", "w_dist", "network_settings", "conn_m", "x0_mean"),
 )
 BEFORE_TRAINING = ("w0", "taus_gaus0")
 _DRAWN_FROM = ("P_inh", "P_rec", "gain")  # numbers, besides the word w_dist
-MOST_DENSE = 2**30  # bytes that a sparse matrix may have once dense
 
 _Value = TypeVar("_Value", float, str)
 _Array = NDArray[np.float64]
@@ -40,8 +41,8 @@ def conform(content: Content, notes: list[str], kind: str = "not the file of a n
         kind: beginning of the error for a missing variable.
 
     Returns:
-        w, m, som_m (N, N), w_in (N, n_in), w_out (1, N), b_out (1,), taus_gaus (N, 1), inh, exc (N,), all float64;
-        w0 (N, N) and taus_gaus0 (N, 1), or None; settings: NetworkSettings.
+        w, m, som_m (N, N), w_in (N, n_in), w_out (n_out, N), b_out (n_out,), taus_gaus (N, 1), inh, exc (N,), all
+        float64; w0 (N, N) and taus_gaus0 (N, 1), or None; settings: NetworkSettings.
 
     Raises:
         ValueError: names the variable, what it is and what it must be.
@@ -61,8 +62,8 @@ def conform(content: Content, notes: list[str], kind: str = "not the file of a n
     if "N" in content and (units := _if_usable(number, content, "N", notes)) not in (None, N):
         raise ValueError(f"N = {units:g}, but w has shape {w.shape}")
     taus = tuple(numbers(content, "taus").ravel().tolist())
-    arrays: Content = {"w": w, "w_in": _w_in(content, N, notes), "w_out": _w_out(content, N)}
-    arrays["b_out"] = _b_out(content, notes)
+    arrays: Content = {"w": w, "w_in": _w_in(content, N, notes), "w_out": _w_out(content, N, notes)}
+    arrays["b_out"] = _b_out(content, len(arrays["w_out"]), notes)
     arrays |= _units(content, N, notes)
     arrays["taus_gaus"] = _taus_gaus(content, N, taus, notes)
     dale = _apply_dale(content) if "apply_dale" in content else bool(arrays["inh"].any())
@@ -73,108 +74,11 @@ def conform(content: Content, notes: list[str], kind: str = "not the file of a n
             notes.append("w has negative entries and no unit is inhibitory: taken as a network without Dale's law")
     som_N = _som_N(content, arrays["som_m"], notes)
     arrays["settings"] = _settings(content, N, taus, som_N, dale, notes)
+    arrays |= _of_newer_settings(content, N, arrays["settings"])
     return arrays | _before_training(content, N, notes)
 
 
-# ------------------------------------------------------------------------------------------------- single variables
-
-
-def _unwrapped(content: Content, key: str) -> Any:
-    """A variable, unwrapped from a cell array of one element. Raises ValueError where it cannot be an array."""
-    value = content[key]
-    while isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.size == 1:
-        value = value.ravel()[0]
-    if isinstance(value, UnusableError):
-        raise value
-    if isinstance(value, dict):
-        raise ValueError(f"{key} is a structure; it must be an array of numbers")
-    return value
-
-
-def numbers(content: Content, key: str) -> NDArray[np.float64]:
-    """Convert a variable to float64.
-
-    Args:
-        content: variables by name.
-        key: of the variable.
-
-    Returns:
-        the variable, any shape, unitless as all in these files.
-
-    Raises:
-        ValueError: it is not an array of finite real numbers.
-
-    Source: none
-    """
-    value = _unwrapped(content, key)
-    if hasattr(value, "toarray"):
-        if value.shape[0] * value.shape[1] * 8 > MOST_DENSE:
-            raise ValueError(f"{key} is a sparse matrix of shape {value.shape}; at most {MOST_DENSE:,} bytes are read")
-        if hasattr(value, "check_format"):
-            value.check_format(full_check=True)  # toarray() would write to an index out of range
-        value = value.toarray()
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    value = np.asarray(value)
-    if value.dtype.kind == "O":
-        raise ValueError(f"{key} is a cell array; it must be an array of numbers")
-    if value.dtype.names:
-        raise ValueError(f"{key} is a structure; it must be an array of numbers")
-    if value.dtype.kind == "c":
-        if value.imag.any():
-            raise ValueError(f"{key} is complex; it must be real")
-        value = value.real
-    if value.dtype.kind not in "fiub":
-        raise ValueError(f"{key} is not numeric")
-    if not value.size:
-        raise ValueError(f"{key} is empty")
-    value = value.astype(float)
-    if not np.isfinite(value).all():
-        raise ValueError(f"{key} holds NaN or infinity: all of {key} must be finite numbers")
-    return value
-
-
-def number(content: Content, key: str) -> float:
-    """Read a variable that is one number.
-
-    Args:
-        content: variables by name.
-        key: of the variable.
-
-    Returns:
-        the number, in the variable's own unit.
-
-    Raises:
-        ValueError: it is not one finite real number.
-
-    Source: none
-    """
-    value = numbers(content, key)
-    if value.size != 1:
-        raise ValueError(f"{key} has shape {value.shape}; it must be one number")
-    return float(value.item())
-
-
-def word(content: Content, key: str) -> str:
-    """Read a variable that is one word.
-
-    Args:
-        content: variables by name.
-        key: of the variable.
-
-    Returns:
-        the word without spaces around it.
-
-    Raises:
-        ValueError: it is not one word.
-    """
-    value = np.asarray(_unwrapped(content, key))
-    if value.dtype.kind == "U" and value.size > 1 and (np.char.str_len(value) == 1).all():
-        value = np.array("".join(value.ravel().tolist()))  # letters in a column
-    if value.dtype.kind != "U" or value.size != 1:
-        what = "a cell array" if value.dtype.kind == "O" else f"of shape {value.shape} and type {value.dtype}"
-        raise ValueError(f"{key} is {what}; it must be a word")
-    return str(value.ravel()[0]).strip()
+# --------------------------------------------------------------------------------------------------- the variables
 
 
 def _if_usable(read: Callable[[Content, str], _Value], content: Content, key: str, notes: list[str]) -> _Value | None:
@@ -190,24 +94,6 @@ def _if_usable(read: Callable[[Content, str], _Value], content: Content, key: st
         return None
 
 
-def _vector(content: Content, key: str, N: int) -> _Array:
-    """(N,) numbers of a row or a column."""
-    value = numbers(content, key)
-    if value.size != N or max(value.shape, default=1) != N:
-        raise ValueError(f"{key} has shape {value.shape}; it must be ({N}, 1)")
-    return value.ravel()
-
-
-def _matrix(content: Content, key: str, N: int) -> _Array:
-    value = numbers(content, key)
-    if value.shape != (N, N):
-        raise ValueError(f"{key} has shape {value.shape}; it must be ({N}, {N})")
-    return value
-
-
-# --------------------------------------------------------------------------------------------------- the variables
-
-
 def _w_in(content: Content, N: int, notes: list[str]) -> _Array:
     value = numbers(content, "w_in")
     if value.shape in ((N,), (1, N)) and N > 1:
@@ -220,24 +106,30 @@ def _w_in(content: Content, N: int, notes: list[str]) -> _Array:
     raise ValueError(f"w_in has shape {value.shape}; it must be ({N}, n_in)")
 
 
-def _w_out(content: Content, N: int) -> _Array:
+def _w_out(content: Content, N: int, notes: list[str]) -> _Array:
     value = numbers(content, "w_out")
     if value.size == N and max(value.shape, default=1) == N:
         return value.reshape(1, N)
-    several = value.ndim == 2 and N in value.shape and min(value.shape) > 1
-    outputs = f": it has {value.size // N} outputs, and one is supported" if several else ""
-    raise ValueError(f"w_out has shape {value.shape}; it must be (1, {N}){outputs}")
+    if value.ndim == 2 and value.shape[1] == N:
+        return value
+    if value.ndim == 2 and value.shape[0] == N:
+        notes.append(f"w_out of shape {value.shape} is taken as its transpose")
+        return value.T.copy()
+    rows = "n_out" if value.ndim == 2 and len(value) > 1 else "1"
+    raise ValueError(f"w_out has shape {value.shape}; it must be ({rows}, {N})")
 
 
-def _b_out(content: Content, notes: list[str]) -> _Array:
+def _b_out(content: Content, n_out: int, notes: list[str]) -> _Array:
     if "b_out" not in content:
         notes.append("it has no b_out: 0 is assumed")
-        return np.zeros(1)
-    return np.array([number(content, "b_out")])
+        return np.zeros(n_out)
+    if n_out == 1:
+        return np.array([number(content, "b_out")])
+    return vector(content, "b_out", n_out)
 
 
 def _flags(content: Content, key: str, N: int) -> _Array:
-    value = _vector(content, key, N)
+    value = vector(content, key, N)
     if other := sorted(set(value.tolist()) - {0.0, 1.0}):
         raise ValueError(f"{key} holds {other[0]:g}; it must be 0 or 1 for each unit")
     return value
@@ -273,7 +165,7 @@ def _signs(content: Content, N: int, inh: _Array | None, notes: list[str]) -> _A
     m = numbers(content, "m")
     if m.size == N and max(m.shape, default=1) == N and (np.abs(m) == 1).all():
         return m.ravel()
-    m = _matrix(content, "m", N)
+    m = matrix(content, "m", N)
     if (np.abs(m) == np.eye(N)).all():
         return np.array(m.diagonal())
     if (np.abs(m) == 1).all():
@@ -290,7 +182,7 @@ def _signs(content: Content, N: int, inh: _Array | None, notes: list[str]) -> _A
 
 def _apply_dale(content: Content) -> bool:
     """Whether Dale's law holds, from a number or from the word given on a command line."""
-    value = np.asarray(_unwrapped(content, "apply_dale"))
+    value = np.asarray(unwrapped(content, "apply_dale"))
     if value.dtype.kind != "U":
         return bool(number(content, "apply_dale"))
     given = word(content, "apply_dale")
@@ -299,12 +191,27 @@ def _apply_dale(content: Content) -> bool:
     return given.lower() == "true"
 
 
+def _ones_and_zeros(content: Content, key: str, N: int) -> _Array:
+    value = matrix(content, key, N)
+    if other := sorted(set(value.ravel().tolist()) - {0.0, 1.0}):
+        raise ValueError(f"{key} holds {other[0]:g}; it must be 0 or 1 for each connection")
+    return value
+
+
+def _of_newer_settings(content: Content, N: int, settings: NetworkSettings) -> dict[str, _Array]:
+    """The arrays that only networks with certain settings have."""
+    found: dict[str, _Array] = {}
+    for key, needed in (("conn_m", settings.has_mask), ("x0_mean", "x0" in settings.trained)):
+        if needed and key not in content:
+            raise ValueError(f"it has no {key}, which its network_settings need")
+        if needed:
+            found[key] = _ones_and_zeros(content, key, N) if key == "conn_m" else vector(content, key, N)
+    return found
+
+
 def _som_m(content: Content, N: int, inh: _Array, notes: list[str]) -> _Array:
     if "som_m" in content:
-        som_m = _matrix(content, "som_m", N)
-        if other := sorted(set(som_m.ravel().tolist()) - {0.0, 1.0}):
-            raise ValueError(f"som_m holds {other[0]:g}; it must be 0 or 1 for each connection")
-        return som_m
+        return _ones_and_zeros(content, "som_m", N)
     count, som_m = int(number(content, "som_N")) if "som_N" in content else 0, np.ones((N, N))
     sst = np.flatnonzero(inh)[: max(count, 0)]
     som_m[np.ix_(sst, np.flatnonzero(inh))] = 0
@@ -329,7 +236,7 @@ def _taus_gaus(content: Content, N: int, taus: tuple[float, ...], notes: list[st
         if len(taus) != 1:
             raise ValueError(f"it has no taus_gaus, which a network with taus = {list(taus)} needs")
         return np.zeros((N, 1))
-    value = _vector(content, "taus_gaus", N).reshape(N, 1)
+    value = vector(content, "taus_gaus", N).reshape(N, 1)
     # The PyTorch port saves the state of the last step only, the original that of all steps.
     if len(taus) == 2 and "x" in content and np.shape(content["x"]) == (N, 1):
         notes.append("a file of the PyTorch port: its taus_gaus are the last random draw and were never trained")
@@ -353,7 +260,23 @@ def _settings(
     if "w_dist" in content:
         drawn["w_dist"] = _if_usable(lambda *where: word(*where).lower(), content, "w_dist", notes)
     values |= {key: value for key, value in drawn.items() if value is not None}
-    return NetworkSettings(**values)
+    return NetworkSettings(**values | _newer(content, notes))
+
+
+def _newer(content: Content, notes: list[str]) -> Content:
+    """The settings of `NetworkSettings.newer`, which files have as one text in JSON."""
+    if "network_settings" not in content:
+        return {}
+    text = word(content, "network_settings")
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"network_settings is no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"network_settings is {text[:60]}; it must be settings by name, in JSON")
+    if unknown := sorted(values.keys() - set(NetworkSettings.newer)):
+        notes.append(f"network_settings has {', '.join(unknown)}, unknown to this version: left out")
+    return {key: value for key, value in values.items() if key in NetworkSettings.newer}
 
 
 def _before_training(content: Content, N: int, notes: list[str]) -> dict[str, _Array | None]:
@@ -362,7 +285,7 @@ def _before_training(content: Content, N: int, notes: list[str]) -> dict[str, _A
         found[key] = None
         if key in content:
             try:
-                found[key] = (_matrix if key == "w0" else _vector)(content, key, N).reshape(shape)
+                found[key] = (matrix if key == "w0" else vector)(content, key, N).reshape(shape)
             except ValueError as error:  # needed only for the network before training
                 notes.append(f"{error}: left out")
     return found

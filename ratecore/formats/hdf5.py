@@ -19,6 +19,7 @@ from ratecore.formats.containers import LARGEST, MOST_LETTERS, MOST_UNPACKED, Co
 from ratecore.formats.errors import UnusableError
 
 _DEEPEST = 8  # structures in structures that are read
+_MOST_CELLS, _MOST_IN_A_CELL = 1000, 1000  # elements of a cell array of several, and numbers or letters of each
 _NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 
 
@@ -87,14 +88,33 @@ def _value(group: Any, name: str, file: Any, nested: bool, depth: int = 0) -> An
             return {field: _field(item, field, file, depth) for field in item}
         raise UnusableError(f"{name} is a structure; it must be an array of numbers")
     if kind == "cell":
-        if nested and item.size == 1 and item.dtype == h5py.ref_dtype:
-            target = file[item[()].ravel()[0]]
-            return _value(target.parent, target.name.rpartition("/")[2], file, nested, depth + 1)
+        if nested and item.dtype == h5py.ref_dtype and depth < _DEEPEST:
+            if item.size == 1:
+                return _referenced(file, item[()].item(), depth)
+            if item.size <= _MOST_CELLS:
+                return _cells(file, item[()].ravel(), depth)
+        elif nested and item.attrs.get("MATLAB_empty"):
+            return np.empty(0, object)
         raise UnusableError(f"{name} is a cell array; it must be an array of numbers")
     if kind not in (*_NUMBERS, "char", "") or item.dtype.kind not in "fiubV":
         what = f"an object of MATLAB ({kind}; char or double converts it)"
         raise UnusableError(f"{name} is {what}; it must be an array of numbers")
     return _array(item, name, kind)
+
+
+def _referenced(file: Any, reference: Any, depth: int) -> Any:
+    target = file[reference]
+    return _value(target.parent, target.name.rpartition("/")[2], file, True, depth + 1)
+
+
+def _cells(file: Any, references: NDArray[Any], depth: int) -> NDArray[Any]:
+    """The elements of a cell array, small ones: all of them may be references to one."""
+    cells = np.empty(len(references), object)
+    for k, reference in enumerate(references):
+        if getattr(file[reference], "size", 0) > _MOST_IN_A_CELL:
+            raise UnusableError(f"element {k + 1} of a cell array has more than {_MOST_IN_A_CELL:,} numbers or letters")
+        cells[k] = _referenced(file, reference, depth)
+    return cells
 
 
 def _field(group: Any, name: str, file: Any, depth: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length
 from ratecore.formats.matlab_writing import with_variables
 from ratecore.formats.task_settings import task_variables
 from ratecore.rate import network
+from ratecore.rate.penalties import positions
 from ratecore.rate.results import Scores, TrainingResult
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic
@@ -33,14 +35,16 @@ def arrays_of(net: network.RateNetwork) -> dict[str, torch.Tensor]:
         net: any rate network.
 
     Returns:
-        w, m, som_m (N, N), w_in (N, n_in), w_out (1, N), b_out (1,), taus_gaus (N, 1), inh, exc (N,), all unitless,
-        on the CPU.
+        w, m, som_m (N, N), w_in (N, n_in), w_out (n_out, N), b_out (n_out,), taus_gaus (N, 1), inh, exc (N,) and, if
+        it has them, conn_m (N, N) and x0_mean (N,), all unitless, on the CPU.
 
     Source:
         docs/model.md 4.
     """
     names = ("w", "w_in", "w_out", "b_out", "taus_gaus", "m", "som_m", "inh", "exc")
-    return {name: getattr(net, name).detach().cpu() for name in names}
+    arrays = {name: getattr(net, name).detach().cpu() for name in names}
+    newer = {name: getattr(net, name) for name in ("conn_m", "x0_mean")}
+    return arrays | {name: value.detach().cpu() for name, value in newer.items() if value is not None}
 
 
 def packed_mat(
@@ -62,7 +66,8 @@ def packed_mat(
         scores: of the evaluation, or of the last test where there was none.
         x0: synaptic currents at the first step of the first trial (N, 1), unitless.
         r0: firing rates there (N, 1), unitless.
-        example: u (n_in, T), target (T,), label, o (T-1,), x (T, N, 1), r (T, N, 1) of a trial, unitless.
+        example: u (n_in, T), target (T,) or (n_out, T), label, o (T-1,) or (n_out, T-1), x (T, N, 1), r (T, N, 1) of a
+            trial, unitless; weight in the shape of the target, if the trial has one.
 
     Returns:
         the file, with every variable of docs/model.md 4.
@@ -73,7 +78,9 @@ def packed_mat(
     import scipy.io
 
     content = _trained(result) | _evaluated(scores) | _described(settings, task)
-    content |= {"x0": x0, "r0": r0, **{key: example[key] for key in ("u", "target", "o", "x", "r")}}
+    if settings.training.penalties.distance:
+        content["positions"] = positions(settings.seed, settings.network.N)
+    content |= {"x0": x0, "r0": r0, **{key: value for key, value in example.items() if key != "label"}}
     content["label"] = _as_matlab(example["label"])
     content, buffer = {name: content[name] for name in _ORDER.split() if name in content}, io.BytesIO()
     scipy.io.savemat(buffer, content, do_compression=True, oned_as="row", long_field_names=True)  # type: ignore[arg-type]  # takes files, too
@@ -81,9 +88,10 @@ def packed_mat(
 
 
 _ORDER = """
-    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus m som_m inh exc N som_N taus activation
-    u target o x r label losses tr trained eval_perf_mean eval_loss_mean eval_os eval_labels
-    task task_settings task_settings_names seed P_inh P_rec gain apply_dale w_dist
+    x0 r0 w0 taus_gaus0 w_in0 w w_in w_out b_out taus_gaus x0_mean m som_m conn_m inh exc N som_N taus
+    activation positions
+    u target weight o x r label losses tr trained eval_perf_mean eval_loss_mean eval_os eval_labels
+    task task_settings task_settings_names seed P_inh P_rec gain apply_dale w_dist network_settings
 """
 
 
@@ -93,7 +101,7 @@ def _trained(result: TrainingResult) -> Content:
     content: Content = {f"{name}0": initial[name].cpu().double().numpy() for name in ("w", "taus_gaus", "w_in")}
     content |= {name: value.double().numpy() for name, value in arrays_of(net).items()}
     content["w"] = net.rectified_w().detach().cpu().double().numpy()
-    content |= {name: content[name][:, None] for name in ("inh", "exc")}
+    content |= {name: content[name][:, None] for name in ("inh", "exc", "x0_mean") if name in content}
     content |= {"N": float(net.N), "som_N": float(net.som_N), "activation": net.activation}
     content |= {"losses": np.array(result.losses), "tr": float(result.n_trials), "trained": float(result.trained)}
     return content
@@ -112,7 +120,9 @@ def _evaluated(scores: Scores) -> Content:
 def _described(settings: RunSettings, task: AbstractTask) -> Content:
     """Settings that are needed to make the network again."""
     s = settings.network
+    newer = s.newer_values()
     return {
+        **({"network_settings": json.dumps(newer)} if newer else {}),
         "taus": np.array([s.taus]),
         "task": settings.task,
         **task_variables(task),

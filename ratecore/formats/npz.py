@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ratecore.formats.errors import FormatError, bytes_of, first_line
 from ratecore.rate.results import Evaluation, Scores
 from ratecore.spiking.results import Comparison, Components, Example
 
-# Arrays of scores by name: kinds of their types.
+# Arrays of scores by name: kinds of their types. `outputs` has an axis for several outputs.
 _SCORES = {"losses": "f", "correct": "b", "outputs": "f", "labels": "iufU", "conditions": "U"}
 
 
@@ -34,7 +35,7 @@ def evaluation_bytes(evaluation: Evaluation) -> bytes:
         "losses": scores.losses,
         "correct": scores.correct,
         "outputs": scores.outputs,
-        "labels": np.array(scores.labels),
+        "labels": _labels(scores.labels),
         "conditions": scores.conditions,
         "response": np.array(evaluation.response),
         "condition_names": np.array(list(by_condition)),
@@ -45,6 +46,12 @@ def evaluation_bytes(evaluation: Evaluation) -> bytes:
         rows = evaluation.psychometric
         arrays |= {f"psychometric_{key}": np.array([row[key] for row in rows]) for key in rows[0]}
     return _packed(arrays)
+
+
+def _labels(labels: Sequence[Any]) -> NDArray[Any]:
+    """Labels as words or numbers; True and False are 1 and 0."""
+    array = np.array(labels)
+    return array.astype(int) if array.dtype.kind == "b" else array
 
 
 def _packed(arrays: dict[str, NDArray[Any]]) -> bytes:
@@ -77,7 +84,7 @@ def load_scores(path: StrPath) -> Scores:
 def _checked_scores(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The arrays of scores. Raises ValueError where shapes or types are wrong."""
     for name, array in found.items():
-        if array.dtype.kind not in _SCORES[name] or array.ndim != 1 + (name == "outputs"):
+        if array.dtype.kind not in _SCORES[name] or array.ndim not in ((2, 3) if name == "outputs" else (1,)):
             raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
         if len(array) != len(found["losses"]):
             raise ValueError(f"{name} has {len(array)} trials; losses has {len(found['losses'])}")
@@ -85,12 +92,13 @@ def _checked_scores(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 # Arrays of a comparison, by the kind of their type: names with the axes of their shapes. C conditions, T rate steps,
-# N units, I inputs, n outputs of an example, S spikes of all examples together, K stimuli.
+# N units, I inputs, O outputs (without this axis for one output), L rate steps and n outputs of the longest example,
+# S spikes of all examples together, K stimuli.
 _SHAPES = {
     "f": """
-        scaling_factor: rates:N example_u:CIT example_out:Cn example_dt:2
-        rate_mean:CT rate_sd:CT rate_activity:CN rate_projections:CT3 rate_explained:3
-        lif_mean:CT lif_sd:CT lif_activity:CN lif_projections:CT3 lif_explained:3
+        scaling_factor: rates:N example_u:CIL example_out:COn example_dt:2
+        rate_mean:COT rate_sd:COT rate_activity:CN rate_projections:CT3 rate_explained:3
+        lif_mean:COT lif_sd:COT lif_activity:CN lif_projections:CT3 lif_explained:3
     """,
     "i": "n_trials:C stimulus_windows:K2 response:2 example_spikes:C",
     "u": "spike_steps:S spike_units:S",
@@ -112,8 +120,9 @@ def comparison_bytes(comparison: Comparison) -> bytes:
     """Make the `.npz` file of a comparison: its attributes under their names, numbers in single precision.
 
     Components are rate_projections, rate_explained, lif_projections and lif_explained. Examples are example_u
-    (C, n_in, T), example_out (C, n), example_dt (dt, out_dt), and their spikes, one example after the other, in
-    spike_steps and spike_units; example_spikes (C,) has the number of spikes of each.
+    (C, n_in, T), example_out (C, n) or (C, n_out, n), with NaN after the end of shorter ones, example_dt (dt, out_dt),
+    and their spikes, one example after the other, in spike_steps and spike_units; example_spikes (C,) has the number of
+    spikes of each.
 
     Args:
         comparison: of a rate network with its spiking network.
@@ -127,8 +136,8 @@ def comparison_bytes(comparison: Comparison) -> bytes:
     for net, found in (("rate", c.rate_components), ("lif", c.lif_components)):
         arrays |= {f"{net}_projections": found.projections, f"{net}_explained": found.explained}
     arrays |= {
-        "example_u": np.stack([e.u for e in examples]),
-        "example_out": np.stack([e.out for e in examples]),
+        "example_u": _filled_up([e.u for e in examples]),
+        "example_out": _filled_up([e.out for e in examples]),
         "example_dt": np.array([examples[0].dt, examples[0].out_dt]),
         "example_spikes": np.array([len(e.spike_steps) for e in examples]),
         "spike_steps": np.concatenate([e.spike_steps for e in examples]).astype(np.uint32),
@@ -138,6 +147,21 @@ def comparison_bytes(comparison: Comparison) -> bytes:
         if arrays[name].dtype.kind == "f":
             arrays[name] = arrays[name].astype(np.float32)
     return _packed(arrays)
+
+
+def _filled_up(courses: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Courses over time as one array, NaN after the end of shorter ones."""
+    T = max(course.shape[-1] for course in courses)
+    array = np.full((len(courses), *courses[0].shape[:-1], T), np.nan)
+    for row, course in zip(array, courses, strict=True):
+        row[..., : course.shape[-1]] = course
+    return array
+
+
+def _without_end(course: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A course without the NaN after its end."""
+    steps = np.flatnonzero(~np.isnan(course.reshape(-1, course.shape[-1])).all(0))
+    return course[..., : steps[-1] + 1 if steps.size else 0]
 
 
 def load_comparison(path: StrPath) -> Comparison:
@@ -162,7 +186,9 @@ def load_comparison(path: StrPath) -> Comparison:
         values: dict[str, Any] = {name: found[name] for name in _PLAIN} | {"conditions": found["conditions"].tolist()}
         for net in ("rate", "lif"):
             values[f"{net}_components"] = Components(found[f"{net}_projections"], found[f"{net}_explained"])
-        values["examples"] = [Example(u, dt, step, unit, out, out_dt) for u, step, unit, out in rows]
+        values["examples"] = [
+            Example(_without_end(u), dt, step, unit, _without_end(out), out_dt) for u, step, unit, out in rows
+        ]
         return Comparison(scaling_factor=float(found["scaling_factor"]), **values)
     except Exception as error:  # damaged files raise errors of many kinds
         raise FormatError(f"{path}: not a readable comparison: {first_line(error)}") from error
@@ -173,8 +199,11 @@ def _checked(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     sizes = {"2": 2, "3": 3}
     for name, array in found.items():
         kind, shape = _COMPARISON[name]
-        fits = array.dtype.kind == kind and array.ndim == len(shape)
-        if not fits or any(sizes.setdefault(axis, n) != n for axis, n in zip(shape, array.shape, strict=True)):
+        lengths: tuple[int, ...] = array.shape
+        if "O" in shape and array.ndim == len(shape) - 1:  # one output
+            lengths = (*lengths[:1], 0, *lengths[1:])
+        fits = array.dtype.kind == kind and len(lengths) == len(shape)
+        if not fits or any(sizes.setdefault(axis, n) != n for axis, n in zip(shape, lengths, strict=True)):
             raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
     counts, units = found["example_spikes"], found["spike_units"]
     if (counts < 0).any() or counts.sum() != sizes["S"] or (units.size and units.max() >= sizes["N"]):

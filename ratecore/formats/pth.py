@@ -38,7 +38,7 @@ def training_params(settings: RunSettings) -> Content:
     Returns:
         by name.
     """
-    t = settings.training
+    t = settings.training.last
     return {
         "learning_rate": t.learning_rate,
         "loss_threshold": t.loss_threshold,
@@ -79,6 +79,8 @@ def pth_bytes(settings: RunSettings, result: TrainingResult, **extra: object) ->
         "run_settings": settings.model_dump(mode="json", exclude=set(AFTER_TRAINING)),
         "finished": result.finished,
     }
+    if settings.training.stages:
+        content["stages_ended"] = result.ended
     buffer = io.BytesIO()
     torch.save(content | extra, buffer)
     return buffer.getvalue()
@@ -278,6 +280,7 @@ def result_of_content(path: StrPath, content: Content, device: Device = "cpu") -
             n_trials=content["trial"],
             seconds=content.get("seconds", 0.0),
             finished=content["finished"],
+            ended=content.get("stages_ended", []),
         )
     except Exception as error:  # a file of another kind raises errors of many kinds
         raise FormatError(f"{path}: {first_line(error)}") from error
@@ -299,6 +302,9 @@ def _check_types(content: Content) -> None:
     for key, kind in _KINDS.items():
         if not isinstance(content.get(key), kind):
             raise ValueError(f"'{key}' is {type(content.get(key)).__name__}; it must be {kind.__name__}")
+    ended = content.get("stages_ended", [])
+    if not isinstance(ended, list) or not all(isinstance(trial, int) for trial in ended):
+        raise ValueError("'stages_ended' must be a list of integers")
     for test in content["tests"]:
         if not isinstance(test, dict) or not all(isinstance(value, int | float) for value in test.values()):
             raise ValueError("'tests' must be dicts of numbers")

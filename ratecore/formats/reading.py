@@ -120,7 +120,7 @@ def _of_mat(path: Path) -> NetworkFile:
         notes.append(f"it has no activation: {named} by its name")
     arrays = conform(content, notes)
     n_in = arrays["w_in"].shape[1]
-    task = task_in(content, str(path), n_in)
+    task = task_in(content, str(path), n_in, len(arrays["w_out"]))
     if task.u is not None and port_inputs(task.u, n_in):
         notes.append(
             "a mante network of the PyTorch port: its inputs are context, colour and motion, those of task mante here "
@@ -164,7 +164,7 @@ def _task_beside(path: Path, task: SavedTask) -> SavedTask | None:
         content = content_of_pth(beside) if beside.is_file() else None
         if content is None or port_state(content) is None or not isinstance(content.get("settings"), dict):
             return None
-        found = task_in_pth(content["settings"], str(path), task.n_in, ours=False)
+        found = task_in_pth(content["settings"], str(path), task.n_in, task.n_out, ours=False)
         return found if found.settings is not None and (task.name or found.name) == found.name else None
     except (FormatError, ValueError, TypeError):
         return None
@@ -173,9 +173,9 @@ def _task_beside(path: Path, task: SavedTask) -> SavedTask | None:
 def _of_pth(path: Path) -> NetworkFile:
     content = content_of_pth(path)
     if (state := port_state(content)) is None:
-        n_in = content["model_state_dict"]["w_in"].shape[1]
-        settings = content.get("settings")
-        task = task_in_pth(settings if isinstance(settings, dict) else {}, str(path), n_in)
+        state_dict, settings = content["model_state_dict"], content.get("settings")
+        n_in, n_out = state_dict["w_in"].shape[1], state_dict["w_out"].shape[0]
+        task = task_in_pth(settings if isinstance(settings, dict) else {}, str(path), n_in, n_out)
         return NetworkFile(path, task, content=content)
     mat = path.with_suffix(".mat")
     if not mat.is_file():

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.formats.conform import number, numbers, word
 from ratecore.formats.containers import Content
 from ratecore.formats.errors import FormatError, UnusableError, say_once
+from ratecore.formats.single import numbers, unwrapped, word
 from ratecore.settings.base import shown, task_key
 from ratecore.tasks import AbstractTask, TaskFactory
 
@@ -31,13 +31,15 @@ class SavedTask:
         name: of the task, or None.
         settings: all settings of the task, or None where the file has none.
         u: stimulus of an example trial (n_in, T), unitless, or None.
+        n_out: outputs of the network.
     """
 
     source: str
     n_in: int
     name: str | None = None
-    settings: dict[str, float] | None = None
+    settings: dict[str, Any] | None = None
     u: Float[np.ndarray, "n_in T"] | None = field(default=None, repr=False)
+    n_out: int = 1
 
     def create(self, name: str | None = None, given: dict[str, Any] | None = None) -> AbstractTask:
         """Make the task with the settings that the network was trained with.
@@ -50,28 +52,27 @@ class SavedTask:
             the task.
 
         Raises:
-            FormatError: the network was trained on another task or has other inputs, or the file names no task.
+            FormatError: the network was trained on another task or has other inputs or outputs, or the file names no
+                task.
             ValueError: unknown names.
         """
         wanted = name or self.name
         if wanted is None:
             raise FormatError(f"{self.source}: it does not name its task; give it")
         task_class = TaskFactory.task_class(wanted)
-        n_in: int = task_class.n_inputs  # type: ignore[assignment]  # a number in the class, a property in the base
         other = "" if name is None or self.name is None or task_key(self.name) == task_key(name) else self.name
         trained = f"the network was not trained on {name} but on {other}: " if other else ""
-        if self.n_in != n_in:
-            what = f"{trained}the network has {self.n_in} inputs; task {wanted} has {n_in}"
-            raise FormatError(f"{self.source}: {what}")
+        self._check_sizes(wanted, trained, task_class)
         if other:
             raise FormatError(f"{self.source}: {trained.removesuffix(': ')}")
         given = {key: value for key, value in (given or {}).items() if key not in NETWORK_KEYS}
-        inferred = self.inferred(task_class) if self.settings is None else self.settings
+        inferred = self._known(task_class)
         try:
             task = TaskFactory.create_task(wanted, {**inferred, **given})
         except ValueError as error:
             how = "; T is from its u, the defaults for the rest" if self._only_length(inferred) else ""
             raise FormatError(f"{self.source}: {error}{how}") from error
+        self._check_sizes(wanted, trained, task)
         self.compare(task)
         if self.settings is None and (rest := [key for key in task.settings if key not in given]):
             values = ", ".join(f"{key} = {shown(task.settings[key])}" for key in rest)
@@ -92,13 +93,26 @@ class SavedTask:
         """
         if self.name is not None and task_key(self.name) != task_key(task.name):
             return
-        known = self.inferred(type(task)) if self.settings is None else self.settings
+        known = self._known(type(task))
         other = {key: value for key, value in known.items() if task.settings.get(key, value) != value}
         if other:
             now = ", ".join(f"{key} = {shown(task.settings[key])}" for key in other)
             was = ", ".join(f"{key} = {shown(value)}" for key, value in other.items())
             how = "its u shows" if self.settings is None else "it was trained with"
             say_once(self.source, [f"scored with {now}; {how} {was}"])
+
+    def _check_sizes(self, name: str, trained: str, task: AbstractTask | type[AbstractTask]) -> None:
+        """Raise FormatError for a task of other inputs or outputs; a class whose instances know them is not checked."""
+        for what, own in (("inputs", self.n_in), ("outputs", self.n_out)):
+            wanted: object = getattr(task, f"n_{what}")
+            if isinstance(wanted, int | np.integer) and own != wanted:
+                raise FormatError(f"{self.source}: {trained}the network has {own} {what}; task {name} has {wanted}")
+
+    def _known(self, task_class: type[AbstractTask]) -> dict[str, Any]:
+        """The settings in the file, of the kinds that the task has, or those that its example stimulus shows."""
+        if self.settings is None:
+            return self.inferred(task_class)
+        return {key: _like(task_class.defaults.get(key), value) for key, value in self.settings.items()}
 
     def inferred(self, task_class: type[AbstractTask]) -> dict[str, int]:
         """Infer settings from the example stimulus: its length, and when its stimuli come.
@@ -125,6 +139,17 @@ class SavedTask:
         return {key: value for key, value in found.items() if key in task_class.defaults}
 
 
+def _like(default: object, value: Any) -> Any:
+    """A setting of the kind of its default: MATLAB and SciPy make 1 of true, and one number of a list of one."""
+    if isinstance(default, list | tuple):
+        values = value if isinstance(value, list) else [value]
+        like = next((part for part in default if isinstance(part, float)), default[0] if default else None)
+        return [_like(like, part) for part in values]
+    if isinstance(default, bool) and value in (0, 1):
+        return bool(value)
+    return float(value) if isinstance(default, float) and isinstance(value, int) else value
+
+
 def _window(row: Float[np.ndarray, " T"]) -> tuple[int, int] | None:
     steps = np.flatnonzero(row)
     return (int(steps[0]), int(steps[-1]) + 1) if steps.size else None
@@ -146,19 +171,29 @@ def task_variables(task: AbstractTask) -> Content:
         while name in fields:
             name = f"{name[: LONGEST_NAME - 3]}_{len(fields)}"
         fields[name] = key
-    found: Content = {"task_settings": {name: float(task.settings[key]) for name, key in fields.items()}}
+    found: Content = {"task_settings": {name: _as_matlab(task.settings[key]) for name, key in fields.items()}}
     if any(name != key for name, key in fields.items()):
         found["task_settings_names"] = json.dumps(fields)
     return found
 
 
-def task_in(content: Content, source: str, n_in: int) -> SavedTask:
+def _as_matlab(value: Any) -> Any:
+    """A number as a double, a word as text, true as a logical, a list as a row or a cell array of words."""
+    if isinstance(value, list | tuple):
+        if any(isinstance(part, str) for part in value):
+            return np.array(value, object)
+        return np.array(value, bool if value and all(isinstance(part, bool) for part in value) else float)
+    return value if isinstance(value, bool | str) else float(value)
+
+
+def task_in(content: Content, source: str, n_in: int, n_out: int = 1) -> SavedTask:
     """Read the task in the variables of a `.mat` file.
 
     Args:
         content: variables by name.
         source: the file, for messages.
         n_in: inputs of the network.
+        n_out: its outputs.
 
     Returns:
         what the file says about the task.
@@ -177,16 +212,33 @@ def task_in(content: Content, source: str, n_in: int) -> SavedTask:
         u = None
     if u is not None and u.ndim == 2 and len(u) != n_in:
         u = u.T
-    return SavedTask(source, n_in, name, settings, u if u is not None and u.ndim == 2 and len(u) == n_in else None)
+    u = u if u is not None and u.ndim == 2 and len(u) == n_in else None
+    return SavedTask(source, n_in, name, settings, u, n_out)
 
 
-def _settings_in(content: Content) -> dict[str, float] | None:
+def _settings_in(content: Content) -> dict[str, Any] | None:
     value = content.get("task_settings")
     if value is None or isinstance(value, UnusableError):
         return None
     fields = fields_of(value)
     names = json.loads(word(content, "task_settings_names")) if "task_settings_names" in content else {}
-    return {names.get(key, key): _plain(number(fields, key)) for key in fields}
+    settings = {names.get(key, key): _setting(fields, key) for key in fields}
+    return settings if isinstance(settings.get("T", 0), int | float) else None  # another program's
+
+
+def _setting(fields: Content, key: str) -> Any:
+    """A number, a word, or a list of them. Raises ValueError for anything else."""
+    value = np.asarray(unwrapped(fields, key))
+    if value.dtype.kind == "U":
+        # Several are rows of one width, as SciPy writes an array of words
+        words = [str(part) for part in value.ravel()]
+        return [part.rstrip() for part in words] if len(words) > 1 else "".join(words)
+    if value.dtype.kind == "O":
+        return [_setting({key: part}, key) for part in value.ravel()]
+    if not value.size:
+        return []
+    plain = [_plain(part) for part in numbers(fields, key).ravel()]
+    return plain[0] if len(plain) == 1 else plain
 
 
 def fields_of(value: object) -> Content:
@@ -213,13 +265,14 @@ def _plain(value: Any) -> float | int:
     return int(plain) if plain.is_integer() else plain
 
 
-def task_in_pth(settings: dict[str, Any], source: str, n_in: int, ours: bool = True) -> SavedTask:
+def task_in_pth(settings: dict[str, Any], source: str, n_in: int, n_out: int = 1, ours: bool = True) -> SavedTask:
     """Read the task in the `settings` of a `.pth` file.
 
     Args:
         settings: of the file.
         source: the file, for messages.
         n_in: inputs of the network.
+        n_out: its outputs.
         ours: whether ratecore wrote the file; the port has settings that the tasks here do not know.
 
     Returns:
@@ -231,4 +284,4 @@ def task_in_pth(settings: dict[str, Any], source: str, n_in: int, ours: bool = T
         known = TaskFactory.task_class(key).defaults if key in TaskFactory.list_available_tasks() else {}
         found = {k: _plain(v) for k, v in found.items() if k in known and isinstance(v, int | float | np.number)}
         name = name if known else None
-    return SavedTask(source, n_in, name, found or None)
+    return SavedTask(source, n_in, name, found or None, n_out=n_out)

@@ -19,14 +19,18 @@ def corrections(learning_rate: float, step: float) -> tuple[float, float]: ...
 
 
 @overload
-def corrections(learning_rate: float, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+def corrections(
+    learning_rate: float | torch.Tensor, step: float | torch.Tensor
+) -> tuple[float | torch.Tensor, float | torch.Tensor]: ...
 
 
-def corrections(learning_rate: float, step: float | torch.Tensor) -> tuple[float | torch.Tensor, float | torch.Tensor]:
+def corrections(
+    learning_rate: float | torch.Tensor, step: float | torch.Tensor
+) -> tuple[float | torch.Tensor, float | torch.Tensor]:
     """Correct the learning rate and the second moment for moments that start at 0.
 
     Args:
-        learning_rate: unitless.
+        learning_rate: unitless, a number, or a tensor of the shape of `step`.
         step: number of updates including this one, in steps; a number, or a float64 tensor of any shape.
 
     Returns:
@@ -46,8 +50,8 @@ def adam_step(
     g: Float[torch.Tensor, "*shape"],
     m: Float[torch.Tensor, "*shape"],
     v: Float[torch.Tensor, "*shape"],
-    rate: Float[torch.Tensor, "*_"],
-    root: Float[torch.Tensor, "*_"],
+    rate: Float[torch.Tensor, "*_"] | float,
+    root: Float[torch.Tensor, "*_"] | float,
 ) -> None:
     """Take one step in place.
 
@@ -56,8 +60,8 @@ def adam_step(
         g: their gradients, the shape of `p`, unitless.
         m: first moments, the shape of `p`, unitless.
         v: second moments, the shape of `p`, unitless.
-        rate: from `corrections`, unitless, in a shape that broadcasts to the shape of `p`.
-        root: from `corrections`, unitless, any shape like that of `rate`.
+        rate: from `corrections`, unitless, a number or in a shape that broadcasts to the shape of `p`.
+        root: from `corrections`, unitless, a number or any shape like that of `rate`.
 
     Source:
         Kingma & Ba 2015, Algorithm 1.

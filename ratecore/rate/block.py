@@ -40,6 +40,13 @@ class _Checkpoints(Protocol):
 _Outcome = TrainingResult | FloatingPointError
 
 
+class _Callbacks(NamedTuple):
+    """Called with a network's index and its result so far: after a test, and when its weights are to be kept."""
+
+    on_test: Callable[[int, TrainingResult], None] | None
+    on_keep: Callable[[int, TrainingResult], None] | None
+
+
 class StackedTrials(NamedTuple):
     """The trials of K networks on one device.
 
@@ -110,13 +117,13 @@ def scores_of_tests(networks: StackedNetworks, places: list[int], trainings: lis
     Args:
         networks: the stack.
         places: positions in the stack of the networks to test.
-        trainings: of these networks, in the same order; they say which trials come.
+        trainings: of these networks, in the same order and in the same stage; they say which trials come.
 
     Returns:
         the scores of each network, in the same order.
     """
     generators = [training.test_generators() for training in trainings]
-    task, loss_fn = trainings[0].task, trainings[0].settings.training.loss_fn
+    task, loss_fn = trainings[0].task, trainings[0].stage_settings.loss_fn
     n = len(generators[0])
     chunk = max(1, MOST_NUMBERS // (len(places) * task.T * networks.settings.N))
     parts: list[list[Scores]] = [[] for _ in trainings]
@@ -157,6 +164,77 @@ def check_agree(settings: list[RunSettings]) -> None:
                 raise ValueError(f"{key} = {a!r} and {b!r} in one block; its runs may differ in their seed only")
 
 
+class _Group:
+    """The networks of a block that are in one stage of their curriculum, stacked; all of them without stages."""
+
+    def __init__(self, going: Sequence[tuple[int, Training]], device: torch.device | str, compile_step: bool) -> None:
+        self.going = list(going)  # (index in the block, Training) in the order of the stack
+        first, results = self.going[0][1], [training.result for _, training in self.going]
+        self._scheduled = first.stage_settings.schedule != "constant"
+        distances = [training.distances for _, training in self.going]
+        self.updates = BlockUpdates(
+            StackedNetworks([r.net for r in results], device),
+            first.stage_settings,
+            [r.optimizer for r in results],
+            compile_step,
+            first.own_loss,
+            None if distances[0] is None else torch.stack([d for d in distances if d is not None]),
+        )
+
+    def bring_back(self, networks: list[int] | None = None) -> None:
+        """Write the weights and the states of optimizers of some networks of the stack into their results."""
+        places = list(range(len(self.going))) if networks is None else networks
+        self.updates.networks.write_back(places)
+        for k, state in zip(places, self.updates.state_dicts(places), strict=True):
+            self.going[k][1].result.optimizer = state
+
+    def update(self) -> dict[int, FloatingPointError]:
+        """Update every network; gives those whose loss is not finite."""
+        draws = [training.draw() for _, training in self.going]
+        counts = [len(trials.u) for trials, _, _ in draws]
+        stacked = stack_trials(draws, self.updates.networks.device)
+        if self._scheduled:
+            self.updates.learning_rate = [training.learning_rate for _, training in self.going]
+        lengths = [getattr(trials, "steps", None) or [trials.u.shape[-1]] * len(trials.u) for trials, _, _ in draws]
+        u, z, x0, noise, weight = stacked
+        losses = self.updates.update(u, z, x0, noise, counts if len(set(counts)) > 1 else None, weight, lengths)
+        failed = {}
+        for (index, training), loss in zip(self.going, losses, strict=True):
+            try:
+                training.took(loss)
+            except FloatingPointError as error:
+                failed[index] = error
+        return failed
+
+    def test(
+        self, failed: Mapping[int, FloatingPointError], on_test: Callable[[int, TrainingResult], None] | None
+    ) -> dict[int, FloatingPointError]:
+        """Test the networks that are due, but for the failed ones; gives those whose loss is not finite."""
+        due = [k for k, (index, training) in enumerate(self.going) if index not in failed and training.test_due]
+        if not due:
+            return {}
+        trainings = [self.going[k][1] for k in due]
+        broken: dict[int, FloatingPointError] = {}
+        scores = scores_of_tests(self.updates.networks, due, trainings)
+        self.bring_back(due)
+        for k, training, score in zip(due, trainings, scores, strict=True):
+            index = self.going[k][0]
+            try:
+                training.tested(score)
+            except FloatingPointError as error:
+                broken[index] = error
+                continue
+            if on_test:
+                on_test(index, training.result)
+        return broken
+
+    def keep(self, staying: list[int]) -> None:
+        """Keep some networks of the stack; the others leave."""
+        if len(staying) < len(self.going):
+            self.updates.keep(staying)
+            self.going = [self.going[k] for k in staying]
+
+
 class _Block:
     """The networks of a block under way; `outcomes` trains them."""
 
@@ -164,98 +242,94 @@ class _Block:
         self,
         trainings: list[Training],
         device: torch.device | str,
-        on_test: Callable[[int, TrainingResult], None] | None,
+        callbacks: _Callbacks,
         checkpoints: Sequence[_Checkpoints] | None,
         compile_step: bool,
     ) -> None:
-        self._on_test, self._checkpoints = on_test, checkpoints
-        self._going = list(enumerate(trainings))  # (index in the block, Training) in the order of the stack
-        results = [t.result for t in trainings]
-        stack = StackedNetworks([r.net for r in results], device)
-        self._updates = BlockUpdates(
-            stack,
-            trainings[0].settings.training,
-            [r.optimizer for r in results],
-            compile_step,
-            trainings[0].own_loss,
-        )
+        self._callbacks, self._checkpoints = callbacks, checkpoints
+        self._device, self._compile_step = device, compile_step
+        self._groups: dict[int, _Group] = {}  # by stage
+        self._add(list(enumerate(trainings)))
+
+    @property
+    def _going(self) -> list[tuple[int, Training]]:
+        return [pair for group in self._groups.values() for pair in group.going]
+
+    def _add(self, networks: list[tuple[int, Training]]) -> None:
+        """Stacks networks with those that are in the same stages."""
+        for stage in sorted({training.stage for _, training in networks}):
+            members = [pair for pair in networks if pair[1].stage == stage]
+            if group := self._groups.get(stage):
+                group.bring_back()
+                members += group.going
+            self._groups[stage] = _Group(sorted(members, key=lambda p: p[0]), self._device, self._compile_step)
 
     def outcomes(self) -> Iterator[tuple[int, _Outcome]]:
         failed: dict[int, FloatingPointError] = {}
-        while self._going:
+        self._keep_weights()
+        while self._groups:
             with one_thread():
                 # First, since a network may come from a checkpoint between an update and its test.
-                failed |= self._test(failed)
+                for group in self._groups.values():
+                    failed |= group.test(failed, self._callbacks.on_test)
                 ended = self._leave(failed)
             yield from ended
-            if self._going:
+            if self._groups:
                 self._save()
                 with one_thread():
-                    failed = self._update()
+                    failed = {}
+                    for group in self._groups.values():
+                        failed |= group.update()
+                    self._keep_weights(failed)
 
     def _save(self) -> None:
         """Checkpoints of all networks once one of them is due: bringing them from the device takes the same for all."""
-        kept = [self._checkpoints[index] for index, _ in self._going] if self._checkpoints else []
+        going = self._going
+        kept = [self._checkpoints[index] for index, _ in going] if self._checkpoints else []
         if not any(checkpoints.due() for checkpoints in kept):
             return
-        self._updates.networks.write_back()
-        states = self._updates.state_dicts()
-        for checkpoints, (_, training), state in zip(kept, self._going, states, strict=True):
-            training.result.optimizer = state
+        for group in self._groups.values():
+            group.bring_back()
+        for checkpoints, (_, training) in zip(kept, going, strict=True):
             checkpoints.write(training.result)
-        trials = {training.result.n_trials for _, training in self._going}  # of networks that went on, not all the same
+        trials = {training.result.n_trials for _, training in going}  # of networks that went on, not all the same
         for checkpoints in kept:
             checkpoints.signals.check(min(trials) if len(trials) == 1 else None)
 
-    def _update(self) -> dict[int, FloatingPointError]:
-        """Updates every network; gives those whose loss is not finite."""
-        draws = [training.draw() for _, training in self._going]
-        counts = [len(trials.u) for trials, _, _ in draws]
-        u, z, x0, noise, weight = stack_trials(draws, self._updates.networks.device)
-        losses = self._updates.update(u, z, x0, noise, counts if len(set(counts)) > 1 else None, weight)
-        failed = {}
-        for (index, training), loss in zip(self._going, losses, strict=True):
-            try:
-                training.took(loss)
-            except FloatingPointError as error:
-                failed[index] = error
-        return failed
-
-    def _test(self, failed: Mapping[int, FloatingPointError]) -> dict[int, FloatingPointError]:
-        """Tests the networks that are due, but for the failed ones; gives those whose loss is not finite."""
-        due = [k for k, (index, training) in enumerate(self._going) if index not in failed and training.test_due]
-        if not due:
-            return {}
-        trainings = [self._going[k][1] for k in due]
-        broken: dict[int, FloatingPointError] = {}
-        scores = scores_of_tests(self._updates.networks, due, trainings)
-        self._updates.networks.write_back(due)
-        states = self._updates.state_dicts(due)
-        for k, training, score, state in zip(due, trainings, scores, states, strict=True):
-            index, training.result.optimizer = self._going[k][0], state
-            try:
-                training.tested(score)
-            except FloatingPointError as error:
-                broken[index] = error
-                continue
-            if self._on_test:
-                self._on_test(index, training.result)
-        return broken
+    def _keep_weights(self, failed: Mapping[int, FloatingPointError] | None = None) -> None:
+        """Hands over the networks whose weights are to be kept after the last update."""
+        if self._callbacks.on_keep is None:
+            return
+        for group in self._groups.values():
+            due = [k for k, (i, training) in enumerate(group.going) if training.keep_due and i not in (failed or {})]
+            if due:
+                group.updates.networks.write_back(due)
+            for index, training in (group.going[k] for k in due):
+                self._callbacks.on_keep(index, training.result)
 
     def _leave(self, failed: Mapping[int, FloatingPointError]) -> list[tuple[int, _Outcome]]:
-        """Takes the networks that failed or are over out of the stack and gives their outcomes."""
+        """Takes the networks that failed or are over out of their stacks, gives their outcomes, and moves those that
+        are in another stage now.
+        """
         ended: list[tuple[int, _Outcome]] = []
-        for index, training in self._going:
-            if index in failed:
-                ended.append((index, failed[index].with_traceback(None)))  # which would hold on to the whole block
-            elif training.over:
-                training.result.finished = training.result.finished or time.time()
-                ended.append((index, training.result))
-        if ended:
-            gone = {index for index, _ in ended}
-            staying = [k for k, (index, _) in enumerate(self._going) if index not in gone]
-            self._updates.keep(staying)
-            self._going = [self._going[k] for k in staying]
+        moving: list[tuple[int, Training]] = []
+        for stage, group in list(self._groups.items()):
+            staying = []
+            for k, (index, training) in enumerate(group.going):
+                if index in failed:
+                    ended.append((index, failed[index].with_traceback(None)))  # which would hold on to the whole block
+                elif training.over:
+                    training.result.finished = training.result.finished or time.time()
+                    ended.append((index, training.result))
+                elif training.stage != stage:
+                    moving.append((index, training))
+                else:
+                    staying.append(k)
+            if staying:
+                group.keep(staying)
+            else:
+                del self._groups[stage]
+        self._add(moving)
         return ended
 
 
@@ -266,6 +340,7 @@ def train_block(
     results: Sequence[TrainingResult | None] | None = None,
     checkpoints: Sequence[_Checkpoints] | None = None,
     compile_step: bool = False,
+    on_keep: Callable[[int, TrainingResult], None] | None = None,
 ) -> Iterator[tuple[int, TrainingResult | FloatingPointError]]:
     """Train the networks of a block together, each as `train` does alone (docs/model.md 3).
 
@@ -277,6 +352,8 @@ def train_block(
         results: of an earlier training of each run, to continue from there; None for a run that starts.
         checkpoints: of each run, a `ratecore.experiment.checkpoints.Checkpoints`; all are written when one is due.
         compile_step: as in `BlockUpdates`.
+        on_keep: called with a network's index and its result so far before its first update and every `keep_weights`
+            trials.
 
     Returns:
         an iterator over (index in `settings`, outcome), each as soon as the network is over: a TrainingResult, or the
@@ -296,4 +373,4 @@ def train_block(
     trainings = [Training(s, "cpu", result) for s, result in zip(settings, given, strict=True)]
     for training in trainings:
         training.result.net.to("cpu")  # of a result that was loaded onto a GPU; trials are drawn where the network is
-    return _Block(trainings, device, on_test, checkpoints, compile_step).outcomes()
+    return _Block(trainings, device, _Callbacks(on_test, on_keep), checkpoints, compile_step).outcomes()

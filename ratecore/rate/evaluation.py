@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ratecore.rate.dynamics import outputs, trial_noise
+from ratecore.rate.dynamics import noise_settings, outputs, trial_noise, with_input_noise
 from ratecore.rate.losses import loss_for, trial_losses
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import Evaluation, Scores
@@ -46,7 +46,7 @@ def draw_trials(
 
     Args:
         task: draws the trials.
-        net: gives N, dtype and device.
+        net: gives N, dtype, device and the standard deviations of the noise.
         generators: B of them, see `ratecore.system.streams`.
         trials: Trials drawn already from the same generators; drawn here when None.
 
@@ -74,8 +74,11 @@ def draw_trials(
     weight, steps, drawn = (getattr(trials, name, None) for name in ("weight", "steps", "trials"))
     if weight is not None:
         weight = torch.from_numpy(weight.astype(exact)).to(w.device, w.dtype)
+    s = noise_settings(net)
+    noise = trial_noise(generators, u.shape[2], net.N, w.dtype, w.device, steps, noise_sd=s.noise_sd, x0_sd=s.x0_sd)
+    u = with_input_noise(u, generators, s.input_noise_sd, steps)
     batch = Trials(u, z, trials.labels, trials.conditions, weight, steps, drawn)  # type: ignore[arg-type]  # tensors
-    return batch, *trial_noise(generators, u.shape[2], net.N, w.dtype, w.device, steps)
+    return batch, *noise
 
 
 def _checks_its_trials(task: AbstractTask) -> bool:

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from ratecore.rate.adam import BETAS, EPS, corrections
+from ratecore.rate.constraints import Constraints
 from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take
+from ratecore.rate.fused_optimizer import FusedOptimizer
 from ratecore.rate.losses import chosen_loss
 from ratecore.rate.network import RateNetwork
-from ratecore.rate.parameters import connection_signs, share_of_span
+from ratecore.rate.optimizers import is_plain
+from ratecore.rate.parameters import share_of_span
+from ratecore.rate.penalties import add_weight_slopes, rate_slope
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, array_of, tensor_of
 
@@ -32,44 +38,52 @@ class FusedUpdates:
     """Updates of an `FR_RNN_dale` on the CPU: no graph, no allocation and a handful of calls a trial.
 
     The network's own parameters are updated in place. They must not be changed by others between two updates, except
-    that `reload` is called afterwards.
+    that `reload` is called afterwards. `learning_rate` is that of the next update.
 
     Args:
         net: the network, updated in place.
-        training: learning rate and loss.
+        training: optimizer, loss and penalties.
+        distances: of the units (N, N), unitless, where they cost something.
 
     Raises:
         ValueError: an array of the network has a wrong shape, dtype or device, or the loss cannot be compiled.
     """
 
-    def __init__(self, net: RateNetwork, training: TrainingSettings):
+    def __init__(
+        self, net: RateNetwork, training: TrainingSettings, distances: Float[torch.Tensor, "N N"] | None = None
+    ):
         from ratecore.rate.dynamics import (
             kernels,
             lanes,
             live,
             loss_kernels,
+            optimizer_kernels,
             packed_training,
             packing,
             training_kernels,
         )
 
-        self.net, self.training, self._lanes = net, training, lanes
-        self._of_live, self._of_packing = live, packing
+        self.net, self.training, self._lanes, self._of_live = net, training, lanes, live
+        self.learning_rate, self._penalties = training.learning_rate, training.penalties
         # Any, since the fields of several tuples are passed one after another, which type checkers cannot follow.
         self._kernels: Any = training_kernels
+        self._of_optimizer: Any = optimizer_kernels
         self._packed_kernels: Any = packed_training
+        self._of_packing = packing
         self._clipped, self._units = kernels.CLIPPED_RELU, kernels.Units
-        self._phi = kernels.CODES[net.activation]
+        self._phi, self._slope_of_phi = kernels.CODES[net.activation], kernels.slope_of_phi
         self._loss = loss_kernels.LOSS_CODES[str(chosen_loss(training.loss_fn, net.n_out))]
         self._check_network()
         names = [name for name, p in net.named_parameters() if p.requires_grad]
         self._p = {name: getattr(net, name).detach().numpy() for name in names}
+        every = ("w", "w_in", "w_out", "b_out", "taus_gaus")
+        self._a = {name: getattr(net, name).detach().numpy() for name in every}  # trained or not
         self._m, self._v = ({name: np.zeros_like(p) for name, p in self._p.items()} for _ in range(2))
         self._flat = {name: [d[name].reshape(-1) for d in (self._p, self._m, self._v)] for name in names}
         self._step = 0
         self._buffers: dict[str, dict[str, Any]] = {}
         self._storage: dict[str, _Array] = {}
-        self._dtype = self._p["w"].dtype.type
+        self._dtype = self._a["w"].dtype.type
         self._low, self._span = (
             self._dtype(net.settings.taus[0]),
             self._dtype(net.settings.taus[-1] - net.settings.taus[0]),
@@ -77,17 +91,30 @@ class FusedUpdates:
         self._n_out = n_out = net.n_out
         N = net.N
         shapes = {"W": (N, N), "alpha": (N,), "w_out": (n_out, N), "b_out": (n_out,)}
+        also_trained = {"w_in": (N, net.w_in.shape[1]), "x0_mean": (N,)}
+        shapes |= {name: shape for name, shape in also_trained.items() if name in self._p}
         self._g = {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}
+        self._constraints = Constraints([net], is_plain(training))
+        self._tensors = {name: torch.from_numpy(p) for name, p in self._p.items()}
         self._all_ones = np.empty((0, 0), self._dtype), np.empty((0, 0, 0), self._dtype)  # where no weight is given
         self._g_W = torch.from_numpy(self._g["W"])
-        self._w_in = np.ascontiguousarray(net.w_in.numpy())
-        self._w_in_t = np.ascontiguousarray(net.w_in.numpy().T)
-        self._scale = np.ascontiguousarray(connection_signs(net.m.numpy(), net.som_m.numpy(), net.som_N > 0))
-        self._W, self._W_t = np.empty_like(self._p["w"]), np.empty_like(self._p["w"])
+        self._w_in = np.ascontiguousarray(self._a["w_in"])
+        self._w_in_t = np.ascontiguousarray(self._w_in.T)
+        self._scale = np.ascontiguousarray(net.connection_signs().numpy())
+        self._W, self._W_t = np.empty_like(self._a["w"]), np.empty_like(self._a["w"])
         self._packed: Packing | None = None
-        # Without Dale's law every connection is trained, live or not.
-        self._may_be_packed = net.apply_dale and packing.can_pack(N, self._dtype)
+        # Elsewhere than here, connections that are not live have gradients that matter, such as without Dale's law.
+        self._may_be_packed = (
+            net.apply_dale and is_plain(training) and "w" in self._p and packing.can_pack(N, self._dtype)
+        )
         self._sums = lanes.Gradients(self._g["alpha"], self._g["w_out"], self._g["b_out"])
+        self._distances = None if distances is None else distances.to(self._g_W.dtype)
+        self._free = kernels.RateSlopes(self._dtype(0), self._dtype(0), 0)
+        none = np.empty(0, self._dtype)
+        self._all_free = kernels.RateSlopes(none, none, np.empty(0, np.int64))
+        self._optimizer = None
+        if not is_plain(training):
+            self._optimizer = FusedOptimizer({name: getattr(net, name) for name in names}, training, net.apply_dale)
         self.reload()
 
     def _check_network(self) -> None:
@@ -110,11 +137,13 @@ class FusedUpdates:
             "m": (N, N),
             "som_m": (N, N),
         }
+        if net.conn_m is not None:
+            shapes["conn_m"] = (N, N)
         for name, shape in shapes.items():
             own = getattr(net, name)
             if own.dtype != net.w.dtype or own.device != net.w.device:
                 raise ValueError(f"{name} is {own.dtype} on {own.device}; w is {net.w.dtype} on {net.w.device}")
-            tensor_of(name, own, shape, own.dtype, own.device, finite=name in ("w_in", "m", "som_m"))
+            tensor_of(name, own, shape, own.dtype, own.device, finite=name in ("w_in", "m", "som_m", "conn_m"))
             if not own.is_contiguous():  # flat views would be copies, and their updates lost
                 own.data = own.data.contiguous()
 
@@ -122,6 +151,7 @@ class FusedUpdates:
         """Take over the network's weights as they are now."""
         self._W[:] = self.net.effective_weights().detach().numpy()
         self._W_t_is_new = False
+        np.copyto(self._w_in_t, self._w_in.T)
 
     def _buffer(self, kind: str, T: int) -> dict[str, Any]:
         """Arrays that are reused from update to update, of trials one by one ('single') or side by side ('lanes').
@@ -177,6 +207,7 @@ class FusedUpdates:
         weight: ArrayLike | None = None,
         *,
         finite: bool = True,
+        steps: Sequence[int] | None = None,
     ) -> float:
         """Take one step on a batch of trials.
 
@@ -187,6 +218,7 @@ class FusedUpdates:
             noise: (B, T-1, N), unitless.
             weight: in the shape of z, at least 0, unitless; all 1 when None.
             finite: whether they are checked for NaN and infinity.
+            steps: length of each trial, for penalties on rates; T when None.
 
         Returns:
             the mean loss of the trials before the step, unitless.
@@ -207,39 +239,59 @@ class FusedUpdates:
             weight = array_of("weight", weight, shape, dtype, finite).reshape(B, n_out, T)
             if finite and weight.min() < 0:
                 raise ValueError(f"weight holds {weight.min():g}; it must be at least 0")
-        x0, noise = array_of("x0", x0, (B, N), dtype, finite), array_of("noise", noise, (B, T - 1, N), dtype, finite)
+        first = array_of("x0", x0, (B, N), dtype, finite)
+        if "x0_mean" in self._p:
+            first = first + self._p["x0_mean"]
+        noise = array_of("noise", noise, (B, T - 1, N), dtype, finite)
         for g in self._g.values():
             g[:] = 0
         share = self._share_of_span()
         alpha = 1 / (share * self._span + self._low)
         L = self._of_live.LANES
-        units = self._units(alpha, self._p["w_out"], self._p["b_out"], self._phi)
+        units = self._units(alpha, self._a["w_out"], self._a["b_out"], self._phi)
         common = units, self._kernels.Objective(self._loss, dtype(1 / B))
+        rates = self._rates(B, T, steps) if self._penalties.of_rates else None
         loss = 0.0
-        for first in range(0, B, L):
-            k = slice(first, first + L)
-            group = u[k], z[k], None if weight is None else weight[k], x0[k], noise[k]
+        for start in range(0, B, L):
+            k = slice(start, start + L)
+            group = u[k], z[k], None if weight is None else weight[k], first[k], noise[k], rates and rates[k]
             pays = len(group[0]) >= LANES_PAY
             loss += (self._side_by_side if pays else self._one_by_one)(common, *group)
-        self._adam(share, alpha)
+        if self._penalties.of_weights:
+            add_weight_slopes(torch.from_numpy(self._W), self._g_W, self._penalties, self._distances)
+        self._take_step(share, alpha)
         mean: float = loss / B
         return mean
 
+    def _rates(self, B: int, T: int, steps: Sequence[int] | None) -> list[tuple[Any, ...]]:
+        """The slopes of the penalties on the rates of each trial, as `RateSlopes`."""
+        lengths = [T] * B if steps is None else [int(n) for n in steps]
+        slopes = [rate_slope(self._penalties, self.net.N, max(n - 1, 1)) for n in lengths]
+        return [(self._dtype(s.mean / B), self._dtype(s.square / B), n) for s, n in zip(slopes, lengths, strict=True)]
+
     def _one_by_one(
-        self, common: tuple[Any, Any], u: _Array, z: _Array, weight: _Array | None, x0: _Array, noise: _Array
+        self,
+        common: tuple[Any, Any],
+        u: _Array,
+        z: _Array,
+        weight: _Array | None,
+        x0: _Array,
+        noise: _Array,
+        rates: list[tuple[Any, ...]] | None,
     ) -> float:
         (units, objective), b, loss = common, self._buffer("single", u.shape[2]), 0.0
         packing = self._packing()
         for k in range(len(u)):
             b["x"][0] = x0[k]
             trial = u[k], z[k], self._all_ones[0] if weight is None else weight[k], noise[k]  # as in Trial
-            rest = *units, *objective, *trial, *b["space"], *self._sums
+            slopes = self._free if rates is None else rates[k]
+            rest = self._w_in_t, *units, *objective, *trial, *slopes, *b["space"], *self._sums
             if packing is None:
-                loss += self._kernels.trial_gradients(self._W, self._transposed(), self._w_in_t, *rest)
-                self._product(*b["of_product"])
+                loss += self._kernels.trial_gradients(self._W, self._transposed(), *rest)
             else:
-                connections = *packing.W, *packing.W_t, packing.g, self._w_in_t
+                connections = *packing.W, *packing.W_t, packing.g
                 loss += self._packed_kernels.packed_trial_gradients(*connections, *rest)
+            self._products(b, u[k : k + 1], x0[k : k + 1], alpha=units.alpha, of_W=packing is None)
         if packing is not None:
             packing.add_to(self._g["W"])
         return loss
@@ -264,8 +316,19 @@ class FusedUpdates:
         return transposed
 
     def _side_by_side(
-        self, common: tuple[Any, Any], u: _Array, z: _Array, weight: _Array | None, x0: _Array, noise: _Array
+        self,
+        common: tuple[Any, Any],
+        u: _Array,
+        z: _Array,
+        weight: _Array | None,
+        x0: _Array,
+        noise: _Array,
+        rates: list[tuple[Any, ...]] | None,
     ) -> float:
+        slopes = self._all_free
+        if rates is not None:
+            mean, square, steps = (np.array(v) for v in zip(*rates, strict=True))
+            slopes = type(slopes)(mean, square, steps.astype(np.int64))
         b = self._buffer("lanes", u.shape[2])
         live, live_t = self._live
         loss: float = self._kernels.gradients_side_by_side(
@@ -276,17 +339,35 @@ class FusedUpdates:
             self._lanes.Trials(u, x0, noise),
             z,
             self._all_ones[1] if weight is None else weight,
+            slopes,
             b["o"],
             b["go"],
             b["kept"],
             self._sums,
         )
-        self._product(*b["of_product"])
+        self._products(b, u, x0, alpha=common[0].alpha)
         return loss
 
-    def _product(self, a: torch.Tensor, r: torch.Tensor) -> None:
-        """Adds to the gradient of W the sum over steps of a[t] r[t-1]^T, by BLAS."""
-        self._g_W.addmm_(a, r)
+    def _products(self, b: dict[str, Any], u: _Array, x0: _Array, alpha: _Array, of_W: bool = True) -> None:
+        """Adds to the gradients what follows from a[t] = alpha dL/dx[t], the gradient of the input of each unit.
+
+        That of W is the sum over steps of a[t] r[t-1]^T, that of w_in the sum of a[t] u[t-1]^T, both by BLAS.
+        """
+        if "w" in self._p and of_W:
+            self._g_W.addmm_(*b["of_product"])
+        if "w_in" in self._p:
+            a = b["of_product"][0].numpy()  # (N, steps), or (N, steps x lanes)
+            lanes = a.shape[1] // (u.shape[2] - 1)
+            inputs = np.zeros((u.shape[2] - 1, lanes, u.shape[1]), self._dtype)
+            inputs[:, : len(u)] = u[:, :, :-1].transpose(2, 0, 1)
+            self._g["w_in"] += a @ inputs.reshape(-1, u.shape[1])
+        if "x0_mean" in self._p:
+            lanes = "A" in b
+            first, r = (b["A"][:, 0, : len(u)].T, b["R"][:, 0, : len(u)].T) if lanes else (b["a"][:1], b["r"][:1])
+            x, r, slope = x0.reshape(-1), r.reshape(-1), np.empty(x0.size, self._dtype)
+            self._slope_of_phi(x, r, self._phi, slope)
+            through_rates = slope.reshape(x0.shape) * (first @ self._W)
+            self._g["x0_mean"] += ((1 - alpha) / alpha * first + through_rates).sum(0)
 
     @functools.cached_property
     def _live(self) -> list[LiveMatrix]:
@@ -294,22 +375,47 @@ class FusedUpdates:
 
     def _share_of_span(self) -> _Array:
         """sigmoid(taus_gaus) (N,): where each tau lies between the bounds; 0 for the one tau that all units share."""
-        if "taus_gaus" not in self._flat:
+        if len(self.net.settings.taus) == 1:
             return np.zeros(self.net.N, self._dtype)
-        return share_of_span(self._flat["taus_gaus"][0])
+        return share_of_span(self._a["taus_gaus"].reshape(-1))
 
-    def _adam(self, share: _Array, alpha: _Array) -> None:
-        self._step += 1
-        with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
-            numbers = *corrections(self.training.learning_rate, self._step), *BETAS, EPS
-            constants = [self._dtype(number) for number in numbers]
-        gradients = {"w_out": self._g["w_out"].reshape(-1), "b_out": self._g["b_out"]}
-        if "taus_gaus" in self._flat:
+    def _take_step(self, share: _Array, alpha: _Array) -> None:
+        gradients = {name: self._g[name].reshape(-1) for name in self._p if name not in ("w", "taus_gaus")}
+        if "taus_gaus" in self._p:
             # dL/dtau = -alpha^2 dL/dalpha, dtau/dtaus_gaus = span share (1 - share)
             gradients["taus_gaus"] = -self._g["alpha"] * alpha * alpha * self._span * share * (1 - share)
+        every = gradients | {"w": self._g["W"]} if "w" in self._p else gradients
+        if self._constraints:
+            slopes = {name: torch.from_numpy(g).reshape(self._p[name].shape) for name, g in every.items()}
+            self._constraints.before(slopes, self._tensors)
+        if self._optimizer is None:
+            self._adam(gradients)
+            self._constraints.after(self._tensors)
+        else:
+            self._general_step(self._optimizer, every)
+        self._W_t_is_new = False
+        if "w_in" in self._p:
+            np.copyto(self._w_in_t, self._w_in.T)
+
+    def _general_step(self, optimizer: FusedOptimizer, gradients: dict[str, _Array]) -> None:
+        """A step of any optimizer, from the gradient of W to the new w and W."""
+        w, dale = self._a["w"], self.net.apply_dale
+        if "w" in self._p:
+            self._of_optimizer.gradient_of_weights(w, self._g["W"], self._scale, dale)
+        optimizer.take({name: g.reshape(-1) for name, g in gradients.items()}, self.learning_rate)
+        self._constraints.after(self._tensors)
+        self._of_optimizer.effective(w, self._scale, dale, self._W)
+
+    def _adam(self, gradients: dict[str, _Array]) -> None:
+        self._step += 1
+        with np.errstate(over="ignore"):  # an absurd learning rate gives infinity, and the loss tells
+            numbers = *corrections(self.learning_rate, self._step), *BETAS, EPS
+            constants = [self._dtype(number) for number in numbers]
         for name, g in gradients.items():
             p, m, v = self._flat[name]
             self._kernels.adam(p, g, m, v, *constants)
+        if "w" not in self._p:
+            return
         self._kernels.adam_of_weights(
             self._p["w"],
             self._g["W"],
@@ -320,14 +426,15 @@ class FusedUpdates:
             *constants,
             self._W,
         )
-        self._W_t_is_new = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return Adam's state.
+        """Return the optimizer's state.
 
         Returns:
             the state as torch lays it out; its tensors are copies.
         """
+        if self._optimizer is not None:
+            return self._optimizer.state_dict()
         state = {
             i: {
                 "step": torch.tensor(float(self._step)),
@@ -359,6 +466,9 @@ class FusedUpdates:
         Args:
             state: as from `state_dict`.
         """
+        if self._optimizer is not None:
+            self._optimizer.load_state_dict(state)
+            return self.reload()
         for i, name in enumerate(self._p):
             if i in state["state"]:
                 entry = state["state"][i]

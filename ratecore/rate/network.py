@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -12,40 +12,15 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from ratecore.rate.lesions import Lesions
-from ratecore.rate.parameters import connection_signs, effective_weights, rectified, time_constants
-from ratecore.settings.network import ACTIVATIONS, NetworkSettings
+from ratecore.rate.parameters import effective_weights, rectified, time_constants
+from ratecore.rate.starting import starting_weights
+from ratecore.rate.structured import Structured
+from ratecore.settings.network import NetworkSettings
 from ratecore.system.devices import torch_device
 from ratecore.system.streams import draw_inhibitory
 
-NOISE_SD = 0.1  # of the noise added to x at every step
-X0_SD = 0.01  # of the state at the first step
 
-
-def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return phi of docs/model.md 1.
-
-    Args:
-        name: 'sigmoid', 'clipped_relu' or 'softplus'.
-
-    Returns:
-        a function of a tensor of any shape, unitless.
-
-    Raises:
-        ValueError: unknown name.
-
-    Source:
-        docs/model.md 1.
-    """
-    if name == "sigmoid":
-        return torch.sigmoid
-    if name == "clipped_relu":
-        return lambda x: x.clamp(0.0, 20.0)
-    if name == "softplus":
-        return lambda x: nn.functional.softplus(x).clamp(max=20.0)
-    raise ValueError(f"unknown activation '{name}'; allowed: {', '.join(ACTIVATIONS)}")
-
-
-class RateNetwork(Lesions, nn.Module):
+class RateNetwork(Structured, Lesions, nn.Module):
     """A network of N rate units that obeys Dale's law unless told not to (docs/model.md 1).
 
     Everything that the network is lives in its parameters and buffers and, by its settings, in the extra state of
@@ -73,6 +48,8 @@ class RateNetwork(Lesions, nn.Module):
     taus_gaus: Float[torch.Tensor, "N 1"]
     m: Float[torch.Tensor, "N N"]
     som_m: Float[torch.Tensor, "N N"]
+    conn_m: Float[torch.Tensor, "N N"] | None  # of the connections that it can have; None if it can have all
+    x0_mean: Float[torch.Tensor, " N"] | None  # state at the first step without noise; None unless it is trained
     inh: Bool[torch.Tensor, " N"]
     exc: Bool[torch.Tensor, " N"]
     saved_task: Any  # what the file of a loaded network says about its task
@@ -95,6 +72,7 @@ class RateNetwork(Lesions, nn.Module):
         with torch.no_grad():  # drawn last (docs/model.md 1)
             self.w_in.copy_(torch.as_tensor(generator.standard_normal((N, n_in))))
             self.w_out.copy_(torch.as_tensor(generator.standard_normal((n_out, N)) / 100))
+            self._start(generator)
         self.to(torch_device(device))
 
     def _draw(
@@ -105,11 +83,14 @@ class RateNetwork(Lesions, nn.Module):
         self._rng = rng
         inh, exc, _, _, _ = self.assign_exc_inh()
         self._register(inh=inh, exc=exc)
+        self._allowed: np.ndarray | None = None  # set by `initialize_W`, unless a subclass has its own
         w, m, som_m = self.initialize_W()
         taus_gaus = rng.standard_normal((self.N, 1))
         dtype = w_in.dtype
         b_out = np.zeros(len(w_out))
         self._register(dtype, w_in=w_in, m=m, som_m=som_m, w=w, w_out=w_out, b_out=b_out, taus_gaus=taus_gaus)
+        x0_mean = torch.zeros(self.N) if "x0" in settings.trained else None
+        self._register(dtype, conn_m=self._allowed, x0_mean=x0_mean)
         self._drawn: dict[str, torch.Tensor] | None = {
             name: getattr(self, name).detach().clone() for name in ("w", "taus_gaus")
         }
@@ -119,8 +100,17 @@ class RateNetwork(Lesions, nn.Module):
         self.settings = s = settings
         self.N, self.P_inh, self.P_rec, self.som_N = s.N, s.P_inh, s.P_rec, s.som_N
         self.w_dist, self.gain, self.apply_dale, self.activation = s.w_dist, s.gain, s.apply_dale, s.activation
-        if "taus_gaus" in self._parameters:
-            self.taus_gaus.requires_grad_(len(s.taus) == 2)
+        if hasattr(self, "w_in") and self._trains("w_in") != ("w_in" in self._parameters):
+            self._register(w_in=self.w_in)
+        if hasattr(self, "x0_mean") and self.x0_mean is None and self._trains("x0_mean"):
+            self._register(x0_mean=torch.zeros_like(self.w[0]))
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(self._trains(name))
+
+    def _trains(self, name: str) -> bool:
+        """Whether training changes an array."""
+        s = self.settings
+        return s.trains_taus if name == "taus_gaus" else {"x0_mean": "x0"}.get(name, name) in s.trained
 
     @property
     def n_out(self) -> int:
@@ -134,11 +124,17 @@ class RateNetwork(Lesions, nn.Module):
 
     def _register(self, dtype: torch.dtype | None = None, **arrays: Any) -> None:
         """Makes a parameter or buffer of each array, with its own copy of the numbers."""
-        for name, value in arrays.items():
+        also_trained = [name for name in ("w_in", "x0_mean") if self._trains(name)]
+        # Those last and in this order, since the optimizer's state goes by the order of parameters.
+        for name in sorted(arrays, key=lambda name: also_trained.index(name) if name in also_trained else -1):
+            value, is_parameter = arrays[name], name in self.parameter_names or name in also_trained
+            (self._buffers if is_parameter else self._parameters).pop(name, None)
+            if value is None:
+                self.register_buffer(name, None)
+                continue
             value = torch.as_tensor(value, dtype=dtype).detach().clone()
-            if name in self.parameter_names:
-                trained = name != "taus_gaus" or len(self.settings.taus) == 2
-                self.register_parameter(name, nn.Parameter(value, requires_grad=trained))
+            if is_parameter:
+                self.register_parameter(name, nn.Parameter(value, requires_grad=self._trains(name)))
             else:
                 self.register_buffer(name, value)
 
@@ -225,7 +221,8 @@ class RateNetwork(Lesions, nn.Module):
 
         Args:
             settings: what it is besides its arrays.
-            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc, in the shapes of docs/model.md 4.
+            arrays: w, w_in, w_out, b_out, taus_gaus, m, som_m, inh, exc and, if it has them, conn_m and x0_mean,
+                in the shapes of docs/model.md 4.
             device: torch device.
             dtype: of the parameters.
 
@@ -249,6 +246,10 @@ class RateNetwork(Lesions, nn.Module):
             "inh": (N,),
             "exc": (N,),
         }
+        if settings.has_mask:
+            shapes["conn_m"] = (N, N)
+        if "x0" in settings.trained:
+            shapes["x0_mean"] = (N,)
         for name, shape in shapes.items():
             if name not in arrays:
                 raise ValueError(f"{name} is missing")
@@ -265,7 +266,9 @@ class RateNetwork(Lesions, nn.Module):
         net._adopt(settings)
         net._rng, net._drawn = np.random.default_rng(), None
         net._register(torch.bool, **{k: arrays[k] for k in ("inh", "exc")})
-        net._register(dtype, **{k: arrays[k] for k in shapes if k not in ("inh", "exc")})
+        net._register(
+            dtype, **{"conn_m": None, "x0_mean": None} | {k: arrays[k] for k in shapes if k not in ("inh", "exc")}
+        )
         return net.to(torch_device(device))
 
     def assign_exc_inh(
@@ -301,16 +304,8 @@ class RateNetwork(Lesions, nn.Module):
         Source:
             docs/model.md 1.
         """
-        N = self.N
-        inh = self.inh.cpu().numpy()
-        present = self._rng.random((N, N)) < self.P_rec
-        if self.w_dist == "gaus":
-            w = self._rng.standard_normal((N, N)) * self.gain / np.sqrt(N * self.P_rec) if self.P_rec else 0.0
-        else:
-            w = self._rng.gamma(2.0, 0.003, (N, N))
-        w = present * w
-        if self.apply_dale:
-            w = np.abs(w)
+        N, inh = self.N, self.inh.cpu().numpy()
+        w, self._allowed = starting_weights(self.settings, inh, self._rng)
         mask = np.diag(np.where(inh, -1.0, 1.0))
         som_mask = np.ones((N, N))
         som_mask[np.ix_(np.flatnonzero(inh)[: self.som_N], inh)] = 0
@@ -327,8 +322,11 @@ class RateNetwork(Lesions, nn.Module):
         """
         return rectified(self.w) if self.apply_dale else self.w
 
-    def effective_weights(self) -> Float[torch.Tensor, "N N"]:
+    def effective_weights(self, w: Float[torch.Tensor, "N N"] | None = None) -> Float[torch.Tensor, "N N"]:
         """Compute the matrix W that multiplies r. `m` is diagonal, so it scales columns instead of costing a product.
+
+        Args:
+            w: (N, N), unitless, in place of the network's own, such as those before training.
 
         Returns:
             W (N, N), unitless.
@@ -336,7 +334,7 @@ class RateNetwork(Lesions, nn.Module):
         Source:
             docs/model.md 1.
         """
-        return effective_weights(self.w, connection_signs(self.m, self.som_m), self.apply_dale)
+        return effective_weights(self.w if w is None else w, self.connection_signs(True), self.apply_dale)
 
     def time_constants(
         self, taus: ArrayLike | None = None, taus_gaus: Float[torch.Tensor, "N 1"] | None = None

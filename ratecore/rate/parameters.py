@@ -6,15 +6,42 @@ differentiable. The compiled loops of `ratecore.rate.dynamics.training_kernels` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import nn
+
+from ratecore.settings.network import ACTIVATIONS
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
+
+
+def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return phi of docs/model.md 1.
+
+    Args:
+        name: 'sigmoid', 'clipped_relu' or 'softplus'.
+
+    Returns:
+        a function of a tensor of any shape, unitless.
+
+    Raises:
+        ValueError: unknown name.
+
+    Source:
+        docs/model.md 1.
+    """
+    if name == "sigmoid":
+        return torch.sigmoid
+    if name == "clipped_relu":
+        return lambda x: x.clamp(0.0, 20.0)
+    if name == "softplus":
+        return lambda x: nn.functional.softplus(x).clamp(max=20.0)
+    raise ValueError(f"unknown activation '{name}'; allowed: {', '.join(ACTIVATIONS)}")
 
 
 def rectified(w: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

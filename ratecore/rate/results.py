@@ -153,12 +153,14 @@ class TrainingResult:
         initial: its state_dict before training.
         optimizer: Adam's state_dict.
         losses: of every update, unitless.
-        tests: dicts with trial, updates (so far), train_loss (mean since the last test), loss, accuracy.
+        tests: dicts with trial, updates (so far), train_loss (mean since the last test), loss, accuracy, and in a
+            curriculum stage, its number from 1.
         last_test: scores of the last test.
         trained: whether the criterion was met.
         n_trials: trials used.
         seconds: time spent training, s.
         finished: when it ended, s since 1970.
+        ended: numbers of trials after which the stages of a curriculum ended.
     """
 
     net: RateNetwork
@@ -171,3 +173,4 @@ class TrainingResult:
     n_trials: int = 0
     seconds: float = 0.0
     finished: float = 0.0
+    ended: list[int] = field(default_factory=list)

@@ -13,11 +13,13 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ratecore.rate.adam import adam_step, corrections
+from ratecore.rate.constraints import Constraints
 from ratecore.rate.dynamics import outputs_of_all_steps, stacked_step, torch_engine
 from ratecore.rate.losses import TaskLoss, chosen_loss, trial_losses
 from ratecore.rate.network import RateNetwork, is_standard
-from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
+from ratecore.rate.optimizers import Optimizer, is_plain
+from ratecore.rate.parameters import effective_weights, time_constants
+from ratecore.rate.penalties import rate_penalty, weight_penalty
 from ratecore.rate.updates import TorchUpdates
 from ratecore.settings.training import TrainingSettings
 from ratecore.system.arrays import BATCH, STEPS, Dimension, tensor_of
@@ -62,17 +64,30 @@ class StackedNetworks:
         self.nets, self.settings, self.n_out = list(nets), nets[0].settings, nets[0].n_out
         self.device = torch.device(device)
 
-        def stack(arrays: Iterable[torch.Tensor]) -> torch.Tensor:
-            return torch.stack([array.detach() for array in arrays]).to(self.device)
-
+        stack = self._stack
         # w (K, N, N), w_out (K, n_out, N), b_out (K, n_out) and, with two taus, taus_gaus (K, N, 1)
         self.parameters: dict[str, torch.Tensor] = {
             name: stack(getattr(net, name) for net in nets).requires_grad_() for name in trained_names(nets[0])
         }
-        self._w_in_t = stack(net.w_in.mT for net in nets)
-        # m is diagonal: it signs the columns. Without SST units the mask is all ones, and signs (K, 1, N) are enough.
-        masked = self.settings.som_N > 0
-        self._scale = stack(connection_signs(net.m, net.som_m, masked) for net in nets)
+        # What is not trained, also where w_in or x0_mean could be.
+        fixed = {"w", "w_out", "b_out", "taus_gaus"} - self.parameters.keys()
+        self._fixed = {name: stack(getattr(net, name) for net in nets) for name in sorted(fixed)}
+        if "w_in" not in self.parameters:
+            self._fixed["w_in_t"] = stack(net.w_in.mT for net in nets)
+        # m is diagonal: it signs the columns. Where all connections are allowed, signs (K, 1, N) are enough.
+        self._scale = stack(net.connection_signs() for net in nets)
+
+    def _stack(self, arrays: Iterable[torch.Tensor]) -> torch.Tensor:
+        return torch.stack([array.detach() for array in arrays]).to(self.device)
+
+    @property
+    def _w_in_t(self) -> torch.Tensor:
+        """Transposed input weights (K, n_in, N)."""
+        return self.parameters["w_in"].mT if "w_in" in self.parameters else self._fixed["w_in_t"]
+
+    def _array(self, name: str) -> torch.Tensor:
+        """A stacked array, trained or not."""
+        return self.parameters[name] if name in self.parameters else self._fixed[name]
 
     def __len__(self) -> int:
         return len(self.nets)
@@ -86,7 +101,7 @@ class StackedNetworks:
         Source:
             docs/model.md 1.
         """
-        return effective_weights(self.parameters["w"], self._scale, self.settings.apply_dale)
+        return effective_weights(self._array("w"), self._scale, self.settings.apply_dale)
 
     def time_constants(self) -> Float[torch.Tensor, "K N"]:
         """Compute the synaptic decay times.
@@ -97,9 +112,7 @@ class StackedNetworks:
         Source:
             docs/model.md 1; Kim et al. 2019, Eq. 5.
         """
-        trained = self.parameters.get("taus_gaus")
-        given = self._w_in_t[:, 0] if trained is None else trained[..., 0]  # only its shape counts where tau is fixed
-        return time_constants(given, self.settings.taus)
+        return time_constants(self._array("taus_gaus")[..., 0], self.settings.taus)
 
     def run(
         self,
@@ -137,7 +150,9 @@ class StackedNetworks:
         B, T, N = u.shape[1], u.shape[3], self.settings.N
         x0, noise = self._tensor("x0", x0, K, B, N), self._tensor("noise", noise, K, B, T - 1, N)
         W, alpha, w_in_t = self.effective_weights(), 1 / self.time_constants(), self._w_in_t
-        w_out, b_out = self.parameters["w_out"], self.parameters["b_out"]
+        w_out, b_out = self._array("w_out"), self._array("b_out")
+        if (own := self.parameters.get("x0_mean")) is not None:
+            x0 = x0 + (own if networks is None else own[networks])[:, None]
         if networks is not None:
             W, alpha, w_in_t, w_out, b_out = (v[networks] for v in (W, alpha, w_in_t, w_out, b_out))
         drive = u[..., :-1].mT @ w_in_t[:, None]
@@ -170,7 +185,7 @@ class StackedNetworks:
         """
         with torch.no_grad():
             _, r, o = self.run(u, x0, noise, networks)
-            w_out, b_out = (self.parameters[name] for name in ("w_out", "b_out"))
+            w_out, b_out = (self._array(name) for name in ("w_out", "b_out"))
             if networks is not None:
                 w_out, b_out = w_out[networks], b_out[networks]
             all_steps: torch.Tensor = outputs_of_all_steps(r, o, w_out, b_out)
@@ -184,7 +199,8 @@ class StackedNetworks:
         """
         self.nets = [self.nets[k] for k in networks]
         self.parameters = {name: p.detach()[networks].requires_grad_() for name, p in self.parameters.items()}
-        self._w_in_t, self._scale = self._w_in_t[networks], self._scale[networks]
+        self._fixed = {name: array[networks] for name, array in self._fixed.items()}
+        self._scale = self._scale[networks]
 
     def write_back(self, networks: list[int] | None = None) -> None:
         """Write the stacked parameters into the networks themselves.
@@ -200,17 +216,19 @@ class StackedNetworks:
 
 
 class BlockUpdates:
-    """Updates of all networks of a stack at once, by autograd and Adam (docs/model.md 3).
+    """Updates of all networks of a stack at once, by autograd (docs/model.md 3).
 
-    Adam is written out over the stacked arrays, since each network has a count of steps of its own: one that goes on
-    from a checkpoint has taken others than its neighbours.
+    The optimizer works on the stacked arrays, since each network has a count of steps of its own: one that goes on
+    from a checkpoint has taken others than its neighbours. `learning_rate` is that of the next update, one number or
+    one for each network.
 
     Args:
         networks: the stack.
         training: settings that all networks share.
-        optimizers: Adam's state_dict of each network, empty for a new one; all are new when None.
+        optimizers: state_dict of each network's optimizer, empty for a new one; all are new when None.
         compile_step: whether `torch.compile` compiles a time step. Off, since compiling takes seconds to minutes.
         own_loss: the task's loss, for `training.loss_fn: task`.
+        distances: of the units (K, N, N), unitless, where they cost something.
 
     Raises:
         ValueError: the task's loss is missing, or a single output cannot have the loss.
@@ -223,19 +241,18 @@ class BlockUpdates:
         optimizers: Sequence[Mapping[str, Any]] | None = None,
         compile_step: bool = False,
         own_loss: TaskLoss | None = None,
+        distances: Float[torch.Tensor, "K N N"] | None = None,
     ) -> None:
         self.networks, self.training, self._own_loss = networks, training, own_loss
+        self.learning_rate: float | list[float] = training.learning_rate
+        self._distances = None if distances is None else distances.to(networks._array("w"))
         self._loss = chosen_loss(training.loss_fn, networks.n_out, own_loss)
         step = stacked_step(networks.settings.activation)
         self._step = torch.compile(step) if compile_step else step
-        self._m, self._v = ({name: torch.zeros_like(p) for name, p in networks.parameters.items()} for _ in range(2))
-        # In float64: 1 - 0.999 has lost four digits in float32.
-        self._steps = torch.zeros(len(networks), dtype=torch.float64, device=networks.device)
-        for k, (net, state) in enumerate(zip(networks.nets, optimizers or [{}] * len(networks), strict=True)):
-            for i, name in enumerate(trained_names(net)):
-                if entry := state.get("state", {}).get(i):
-                    self._steps[k] = float(entry["step"])
-                    self._m[name][k], self._v[name][k] = entry["exp_avg"], entry["exp_avg_sq"]
+        self._constraints = Constraints(networks.nets, is_plain(training), networks._stack)
+        self._optimizer = Optimizer(networks.parameters, training, networks.settings.apply_dale, len(networks))
+        for k, state in enumerate(optimizers or [{}] * len(networks)):
+            self._optimizer.load_state_dict(state, k)
 
     def update(
         self,
@@ -245,6 +262,7 @@ class BlockUpdates:
         noise: ArrayLike | torch.Tensor,
         counts: list[int] | None = None,
         weight: ArrayLike | torch.Tensor | None = None,
+        steps: Sequence[Sequence[int]] | None = None,
     ) -> list[float]:
         """Take one step of every network, each on its own batch of trials.
 
@@ -255,6 +273,7 @@ class BlockUpdates:
             noise: (K, B, T-1, N), unitless.
             counts: number of trials of each network; those after them only fill up and change nothing. B when None.
             weight: of each step in the loss, at least 0, in the shape of z, unitless; all 1 when None.
+            steps: lengths of the trials of each network, for penalties on rates; T when None.
 
         Returns:
             K losses, each the mean over the network's trials, unitless. Only reading them waits for the device.
@@ -272,24 +291,38 @@ class BlockUpdates:
         weight = None if weight is None else self.networks._tensor("weight", weight, *shape)
         if counts is not None and (len(counts) != len(u) or not all(0 < n <= u.shape[1] for n in counts)):
             raise ValueError(f"counts = {counts}; it must be {len(u)} numbers from 1 to {u.shape[1]}")
-        parameters = list(self.networks.parameters.values())
+        parameters = self.networks.parameters
         with torch.enable_grad():
-            _, _, o = self.networks.run(u, x0, noise, step=self._step)
+            _, r, o = self.networks.run(u, x0, noise, step=self._step)
             losses = trial_losses(o, z, self._loss, weight, self.networks.n_out)
             losses = losses.mean(1) if counts is None else _means(losses, counts)
+            total = losses + self._penalty(r, counts, steps)
             # No network's loss depends on another's parameters, so the gradient of the sum is that of each.
-            gradients = torch.autograd.grad(losses.sum(), parameters)
-        self._adam(gradients)
+            gradients = dict(zip(parameters, torch.autograd.grad(total.sum(), list(parameters.values())), strict=True))
+        rates: Any = self.learning_rate
+        if isinstance(rates, list):
+            rates = torch.tensor(rates, dtype=torch.float64, device=self.networks.device)
+        self._constraints.before(gradients, parameters)
+        self._optimizer.step(gradients, rates)
+        self._constraints.after(parameters)
         values: list[float] = losses.tolist()
         return values
 
-    @torch.no_grad()
-    def _adam(self, gradients: Iterable[torch.Tensor]) -> None:
-        self._steps = self._steps + 1
-        constants = corrections(self.training.learning_rate, self._steps)
-        for (name, p), g in zip(self.networks.parameters.items(), gradients, strict=True):
-            rate, root = (c.to(p.dtype).reshape(-1, *[1] * (p.ndim - 1)) for c in constants)
-            adam_step(p, g, self._m[name], self._v[name], rate, root)
+    def _penalty(
+        self, r: torch.Tensor, counts: list[int] | None, steps: Sequence[Sequence[int]] | None
+    ) -> torch.Tensor | float:
+        """The penalties of each network (K,)."""
+        penalties, value = self.training.penalties, torch.zeros((), dtype=r.dtype, device=r.device)
+        if penalties.of_rates:
+            lengths = None
+            if steps is not None:
+                rows = [[*own, *[r.shape[2]] * (r.shape[1] - len(own))] for own in steps]  # those that only fill up
+                lengths = torch.tensor(rows, device=r.device)
+            of_trials = rate_penalty(r, penalties, lengths)
+            value = of_trials.mean(1) if counts is None else _means(of_trials, counts)
+        if penalties.of_weights:
+            value = value + weight_penalty(self.networks.effective_weights(), penalties, self._distances)
+        return value
 
     def keep(self, networks: list[int]) -> None:
         """Keep some networks; the others leave.
@@ -298,11 +331,13 @@ class BlockUpdates:
             networks: positions in the stack, in their new order.
         """
         self.networks.keep(networks)
-        self._steps = self._steps[networks]
-        self._m, self._v = ({name: t[networks] for name, t in d.items()} for d in (self._m, self._v))
+        self._optimizer.keep(networks, self.networks.parameters)
+        self._constraints.keep(networks)
+        if self._distances is not None:
+            self._distances = self._distances[networks]
 
     def state_dicts(self, networks: list[int] | None = None) -> list[dict[str, Any]]:
-        """Return Adam's state of some networks.
+        """Return the state of the optimizer of some networks.
 
         Args:
             networks: positions in the stack; all when None.
@@ -311,19 +346,11 @@ class BlockUpdates:
             a state for each, as from `TorchUpdates.state_dict`, on the CPU.
         """
         networks = list(range(len(self.networks))) if networks is None else networks
-        steps = self._steps[networks].float().cpu()
-        m, v = ({name: t[networks].cpu() for name, t in d.items()} for d in (self._m, self._v))
-        states = []
-        for row, k in enumerate(networks):
-            net = self.networks.nets[k]
-            state = TorchUpdates(net, self.training, self._own_loss).state_dict()
-            if steps[row]:
-                # Copies, so that one network's state does not hold the memory of all.
-                state["state"] = {
-                    i: {"step": steps[row].clone(), "exp_avg": m[name][row].clone(), "exp_avg_sq": v[name][row].clone()}
-                    for i, name in enumerate(trained_names(net))
-                }
-            states.append(state)
+        states = [self._optimizer.state_dict(k) for k in networks]
+        if is_plain(self.training):  # as torch's Adam has it, so that single networks can go on from there
+            for k, state in zip(networks, states, strict=True):
+                torchs = TorchUpdates(self.networks.nets[k], self.training, self._own_loss).state_dict()
+                state["param_groups"] = torchs["param_groups"]
         return states
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 import os
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from ratecore.settings import hints
@@ -20,6 +21,7 @@ from ratecore.system.redaction import without_secrets
 # Numbers with an exponent that YAML 1.1 reads as text: `1e4`, `1.5e3`, `2e-3`.
 EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,4}")
 _PLAIN = frozenset({int, bool, type(None)})
+LONGEST_VALUE, LONGEST_START = 180, 60  # characters of a name in a path, and of those in front of a hash
 LARGEST_WHOLE = 2**53  # up to which floats represent every integer
 
 Problem = tuple[tuple[str, ...], str]  # path of keys, message
@@ -222,12 +224,83 @@ def task_key(name: str) -> str:
     """The canonical spelling of a task's name.
 
     Args:
-        name: any spelling, 'Go_NoGo'.
+        name: any spelling, 'Go_NoGo', also of several tasks in one network, 'Go_NoGo+xor'.
 
     Returns:
-        Lower case with dashes, 'go-nogo'.
+        Lower case with dashes, 'go-nogo'; a name of neurogym with its version, 'neurogym:gonogo-v0'.
     """
-    return str(name).lower().replace("_", "-")
+    key = str(name).lower().replace("_", "-")
+    if "neurogym:" not in key:
+        return key
+    return re.sub(r"(neurogym:[^+]*?)(-v\d+)?(?=\+|$)", lambda found: found[1] + (found[2] or "-v0"), key)
+
+
+def task_name(value: Any) -> Any:
+    """The name of a task, or of several tasks in one network, in its canonical spelling.
+
+    Args:
+        value: as it was given: a name, or a list of names.
+
+    Returns:
+        'go-nogo', or 'go-nogo+xor' for a list; any other value as it is.
+    """
+    if isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value):
+        return task_key("+".join(value))
+    return task_key(value) if isinstance(value, str) else value
+
+
+TaskName = Annotated[
+    str,
+    BeforeValidator(task_name),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+
+def flat_settings(given: Any) -> Any:
+    """Settings of several tasks in one network, each under its task's name, as settings of all: 'go-nogo.T'.
+
+    Args:
+        given: name of a task: its settings; other settings as they are.
+
+    Returns:
+        The same without dictionaries inside; anything but a dictionary as it is.
+    """
+    if not isinstance(given, dict):
+        return given
+    flat: dict[Any, Any] = {}
+    for name, value in given.items():
+        flat |= {f"{task_key(name)}.{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def hashed(start: str, text: str) -> str:
+    """A name for a text that cannot be in a path.
+
+    Args:
+        start: of the name, of which usable characters remain.
+        text: full text.
+
+    Returns:
+        The start and a hash of the text.
+    """
+    start = re.sub(r"[^A-Za-z0-9_.+-]+", "-", start)[:LONGEST_START].strip("-._+")
+    return "-".join(filter(None, [start, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]]))
+
+
+def path_part(text: str) -> str:
+    """A text as the name of a folder, or part of that of a file.
+
+    Args:
+        text: a value.
+
+    Returns:
+        The text, with 'neurogym.' for 'neurogym:'; one that is too long or has characters unfit for a path becomes its
+        usable start and a hash, so that different texts never share a path.
+    """
+    text = text.replace("neurogym:", "neurogym.")
+    if len(text) > LONGEST_VALUE or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*|-?[0-9][0-9.e_+-]*", text):
+        return hashed(text, text)
+    return text
 
 
 def shortened(text: str, most: int = 100) -> str:

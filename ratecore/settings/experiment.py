@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from ratecore.settings.base import Problem, Settings, SettingsError, shortened, shown, task_key
+from ratecore.settings.base import Problem, Settings, SettingsError, TaskName, shortened, shown, task_key
 from ratecore.settings.hints import look_in
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.reading import expanded_uri, local_path
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
+from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
 
 
@@ -64,10 +65,14 @@ class ExperimentSettings(Settings):
     gpu_frac: float | None = Field(
         None, gt=0, le=1, description="fraction of a GPU's memory that a job may use; by default its share of the GPU"
     )
-    task: str = Field("go-nogo", description="task of every run, unless it is an axis")
+    task: TaskName = Field(
+        "go-nogo", description="task of every run, unless it is an axis; a list of tasks is done by one network"
+    )
     task_file: LocalPathAsWritten | None = Field(None, description="Python file that registers your own task")
-    task_settings: dict[str, float | dict[str, float]] = Field(
-        {}, description="settings over the task's defaults, in steps of 5 ms; under a task's name: of that task only"
+    task_settings: dict[str, TaskValue | dict[str, TaskValue]] = Field(
+        {},
+        description="settings over the task's defaults; durations are in steps of 5 ms; under a task's name: of that "
+        "task only",
     )
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
@@ -82,6 +87,11 @@ class ExperimentSettings(Settings):
     @classmethod
     def _expand(cls, results: str) -> str | None:
         return local_path(results)
+
+    @field_validator("task_settings", mode="before")
+    @classmethod
+    def _convert(cls, given: Any) -> Any:
+        return task_values(given, by_task=True)
 
     @field_validator("task_settings")
     @classmethod

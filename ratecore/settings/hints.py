@@ -6,7 +6,7 @@ import datetime
 import difflib
 import math
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
@@ -358,7 +358,7 @@ def for_seed(seed: object) -> str:
     return ""
 
 
-def in_steps(settings: dict[str, float], make_task: Callable[[dict[str, float]], object]) -> str:
+def in_steps(settings: Mapping[str, Any], make_task: Callable[[dict[str, Any]], object]) -> str:
     """The hint for durations of a task that would fit if they were given in ms instead of steps.
 
     Args:
@@ -369,7 +369,7 @@ def in_steps(settings: dict[str, float], make_task: Callable[[dict[str, float]],
         The durations in steps, or ''.
     """
     given = {key: value for key, value in settings.items() if key in DURATIONS}
-    if not given or any(value % 5 for value in given.values()):
+    if not given or any(isinstance(value, str | list) or value % 5 for value in given.values()):
         return ""
     steps = {key: value / 5 for key, value in given.items()}
     try:

@@ -7,13 +7,18 @@ import json
 from functools import partial
 from typing import Any, Self
 
+import numpy as np
+from jaxtyping import Bool
 from pydantic import Field, field_validator, model_validator
 
-from ratecore.settings.base import Settings, SettingsError, shown, task_key
+from ratecore.settings.base import Settings, SettingsError, TaskName, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_files import hashes_of_files
+from ratecore.settings.network_units import units_in
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
+from ratecore.settings.task_values import TaskValue, for_another_kind, task_values
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
 from ratecore.system.streams import draw_inhibitory, stream
 from ratecore.tasks import AbstractTask, TaskFactory
@@ -22,17 +27,23 @@ from ratecore.tasks.files import load_task_file, registered_by, task_code
 from ratecore.tasks.losses import why_not
 from ratecore.tasks.randomness import same_folder, working_folder
 
+LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
 AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
 
 
 class RunSettings(Settings):
     """Everything that can change the numbers of a run, which is one network with one seed."""
 
-    task: str = Field("go-nogo", description="name of a registered task")
+    task: TaskName = Field(
+        "go-nogo",
+        description="name of a registered task; `neurogym:NAME`; or a list of tasks that one network does",
+    )
     task_file: LocalPathAsWritten | None = Field(
         None, description="Python file that registers the task, when it is your own"
     )
-    task_settings: dict[str, float] = Field({}, description="settings of the task over its defaults, in steps of 5 ms")
+    task_settings: dict[str, TaskValue] = Field(
+        {}, description="settings of the task over its defaults; durations are in steps of 5 ms"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random in the run")
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
@@ -40,16 +51,23 @@ class RunSettings(Settings):
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
 
-    @field_validator("task")
+    @field_validator("task_settings", mode="before")
     @classmethod
-    def _spell(cls, task: str) -> str:
-        return task_key(task)
+    def _convert(cls, given: Any) -> Any:
+        return task_values(flat_settings(given))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._check_task()
         net = self.network
         self.spiking.stimulation.check_units(net.N, net.som_N)
+        self._check_kept_weights()
+        try:
+            hashes_of_files(net)
+        except SettingsError as error:
+            raise SettingsError([(("network", *path), message) for path, message in error.problems]) from None
+        if net.depends_on_types:
+            self._check_groups(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")))
         if net.som_N and net.som_N <= net.N:
             # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
             n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
@@ -61,6 +79,38 @@ class RunSettings(Settings):
                 raise SettingsError([(("network", "som_N"), allowed)])
         return self
 
+    def _check_groups(self, inh: Bool[np.ndarray, " N"]) -> None:
+        """Check that groups of units have units, of the types that are drawn for this seed."""
+        net = self.network
+        drawn = f"with N = {net.N}, P_inh = {net.P_inh:g}, seed = {self.seed}"
+        if net.balance and inh.all() | ~inh.any():
+            missing = "excitatory" if inh.all() else "inhibitory"
+            raise SettingsError([(("network", "balance"), f" = True: there is no {missing} unit {drawn}")])
+        for key in ("input_units", "output_units"):
+            if not units_in(getattr(net, key), net, inh).any():
+                raise SettingsError([(("network", key), f" = {list(getattr(net, key))}: it is no unit {drawn}")])
+
+    def _check_kept_weights(self) -> None:
+        """Check that the file of the weights kept during training does not become too large."""
+        every = self.training.keep_weights
+        most = max(LARGEST_WEIGHTS // (4 * self.network.N**2) - 2, 1)
+        if every is not None and self.training.most_trials // every > most:
+            least = -(-self.training.most_trials // most)
+            allowed = f" = {every}: with N = {self.network.N} it must be at least {least:,}, so that the file of the "
+            raise SettingsError([(("training", "keep_weights"), f"{allowed}weights has at most 512 MiB")])
+
+    def in_stage(self, stage: int) -> RunSettings:
+        """The run as if one stage of its curriculum were all of its training.
+
+        Args:
+            stage: number of the stage, from 0.
+
+        Returns:
+            these settings, without stages.
+        """
+        training, task = self.training.in_stage(stage), self.create_task(stage)
+        return self.model_copy(update={"training": training, "task_settings": task.settings})
+
     def _check_task(self) -> None:
         """Check that the task can be made; the error names the key that prevents it."""
         folder = working_folder()
@@ -68,18 +118,39 @@ class RunSettings(Settings):
             with same_folder():
                 task = self.create_task()
                 moved = working_folder() != folder
+                others = self._tasks_of_other_stages()
         except SettingsError:
             raise
         except ValueError as error:
-            if task_key(self.task) not in TaskFactory.list_available_tasks():
+            if not TaskFactory.knows(self.task):
                 raise SettingsError([(("task",), f": {self._not_registered() or error}")]) from None
             hint = in_steps(self.task_settings, partial(TaskFactory.create_task, self.task, strict=True))
-            raise SettingsError([(("task_settings",), f": {error}{hint}")]) from error.__cause__
+            hint = hint or for_another_kind(self.task_settings, TaskFactory.task_class(self.task).defaults)
+            where = ("training", "stages", "task_settings") if self.training.stages else ("task_settings",)
+            raise SettingsError([(where, f": {error}{hint}")]) from error.__cause__
         if moved:
             raise other_folder(f"task '{task.name}': its __init__ changes")
         check_task(task, self.create_task)
-        if reason := why_not(task, self.training.loss_fn):
-            raise SettingsError([(("training", "loss_fn"), f" = {shown(self.training.loss_fn)}: {reason}")])
+        self._check_loss(task, self.training.last)
+        for stage, other in others:
+            check_task(other, partial(self.create_task, stage))
+            self._check_loss(other, self.training.in_stage(stage))
+            for what in ("n_inputs", "n_outputs"):
+                if (first := getattr(other, what)) != (last := getattr(task, what)):
+                    message = f": {what} is {first} in stage {stage + 1} and {last} in the last; it must be the same"
+                    raise SettingsError([(("training", "stages"), message)])
+
+    def _check_loss(self, task: AbstractTask, training: TrainingSettings) -> None:
+        if reason := why_not(task, training.loss_fn):
+            raise SettingsError([(("training", "loss_fn"), f" = {shown(training.loss_fn)}: {reason}")])
+
+    def _tasks_of_other_stages(self) -> list[tuple[int, AbstractTask]]:
+        """The tasks of all stages before the last, each of other settings once."""
+        found: dict[str, tuple[int, AbstractTask]] = {}
+        for stage in range(len(self.training.stages) - 1):
+            task = self.create_task(stage)
+            found.setdefault(json.dumps(task.settings, sort_keys=True), (stage, task))
+        return list(found.values())
 
     def _not_registered(self) -> str:
         """The message for an unknown task when there is a file that should have registered it."""
@@ -91,8 +162,12 @@ class RunSettings(Settings):
         line = f"TaskFactory.register_task({shown(self.task)}, <the class>)"
         return f"unknown task {shown(self.task)}; {file} registers no task: it must call {line} when it is imported"
 
-    def create_task(self) -> AbstractTask:
+    def create_task(self, stage: int = -1) -> AbstractTask:
         """Make the task of this run.
+
+        Args:
+            stage: number of a stage of the curriculum, from 0; the last one, which scores the network, when -1. Without
+                stages there is one task.
 
         Returns:
             The task.
@@ -102,7 +177,9 @@ class RunSettings(Settings):
         """
         if self.task_file:
             load_task_file(self.task_file)
-        return TaskFactory.create_task(self.task, self.task_settings, strict=True)
+        stages = self.training.stages
+        given = {**self.task_settings, **stages[stage].task_settings} if stages else self.task_settings
+        return TaskFactory.create_task(self.task, given, strict=True)
 
     def identity(self, *stages: str) -> str:
         """Hash of every setting that can change the numbers of some stages.
@@ -130,8 +207,15 @@ class RunSettings(Settings):
         task = self.create_task()
         values["task_settings"] = task.settings
         del values["task_file"]
-        if "training" in values and values["training"]["min_trials"] is None:
-            del values["training"]["min_trials"]  # so that networks older than this setting keep their identity
+        older = NetworkSettings.model_fields.keys() - set(NetworkSettings.newer)
+        values["network"] = {k: v for k, v in values["network"].items() if k in older} | self.network.newer_values()
+        if areas := self.network.areas:
+            values["network"]["areas"] = list(areas.items())  # their order counts
+        values["network"] |= hashes_of_files(self.network)
+        if "training" in values:
+            values["training"] = self.training.identity_values()
+            for stage, own in enumerate(values["training"].get("stages", ())):
+                own["task_settings"] = self.create_task(stage).settings
         if code := task_code(type(task)):
             values["task_code"] = code
         return values

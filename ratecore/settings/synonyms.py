@@ -41,6 +41,17 @@ _NAMES = {
     "training.accuracy_threshold": "targetaccuracy accthreshold accthresh accuracythresh acccriterion perfthreshold",
     "training.eval_freq": "evalevery testevery evalinterval evalfrequency testfreq evalperiod valevery",
     "training.eval_tr": "evaltrials testtrials ntest neval evaltr",
+    "training.optimizer": "optimiser optim optimizers",
+    "training.weight_decay": "wd weightdecays",
+    "training.clip": "gradclip clipgrad clipnorm gradientclipping clipping maxnorm maxgradnorm clipvalue",
+    "training.schedule": "scheduler lrscheduler lrschedule learningrateschedule lrdecay",
+    "training.stages": "curriculum curricula phases",
+    "training.start_from": "warmstart pretrained initfrom restore resumefrom startfrom initialweights",
+    "training.keep_weights": "saveweights weightsevery keepevery snapshots snapshot checkpointevery",
+    "training.penalties.rate_square": "ratereg l2rate ratel2 firingratepenalty rateregularization",
+    "training.penalties.weight_l2": "l2 l2reg l2weight ridge",
+    "training.penalties.weight_l1": "l1 l1reg l1weight lasso",
+    "training.penalties.distance": "wiringcost wiring distancepenalty",
     "spiking.tau_m": "membranetau taumembrane taumem",
     "spiking.refractory": "refrac refractoryperiod tref tauref refractorytime trefractory",
     "spiking.tau_rise": "taur synapticrise risetime tr taurises",
@@ -54,11 +65,8 @@ _NAMES = {
     "tracking.uri": "mlflow mlflowuri trackinguri url trackingurl mlflowtrackinguri mlflowurl",
 }
 NAMES = {word: path for path, words in _NAMES.items() for word in words.split()}
-ADAM = "; training uses Adam, whose only setting is training.learning_rate"
 REMARKS = {  # on what people look for and is not a setting
-    **dict.fromkeys(
-        ["optimizer", "optimiser", "optim", "weightdecay", "momentum", "scheduler", "lrscheduler", "betas"], ADAM
-    ),
+    "betas": "; those of Adam are always 0.9 and 0.999",
     **dict.fromkeys(["deltat", "dtrate"], "; a step of the rate network is always 5 ms"),
     "dropout": "; there is no dropout",
 }
@@ -77,6 +85,18 @@ _WORDS = {
         "huber": "smoothl1 smoothl1loss huberloss",
         "cross_entropy": "crossentropy crossentropyloss ce nll nllloss softmax logloss",
         "task": "own custom user",
+    },
+    "optimizer": {
+        "adam": "adamax nadam default",
+        "adamw": "decoupled",
+        "sgd": "gradientdescent momentum gd",
+        "eg": "exponentiatedgradient exponentiated egd multiplicative",
+    },
+    "schedule": {
+        "constant": "none fixed off",
+        "step": "steplr staircase",
+        "cosine": "cosineannealing annealing cos",
+        "exponential": "exp explr exponentiallr",
     },
     "mode": {
         "none": "off null",

@@ -23,8 +23,8 @@ from ratecore.compat.spiking_evaluation import task_of, trials_of_each_type
 from ratecore.compat.spiking_own import scores_of_own
 from ratecore.compat.spiking_simulation import LIF_network_fnc as LIF_network_fnc
 from ratecore.formats import FormatError, add_to_mat
-from ratecore.formats.conform import number as stored_number
 from ratecore.formats.mat import read_variables
+from ratecore.formats.single import number as stored_number
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.spiking.conversion import SearchResult, search_scaling
 from ratecore.spiking.lif import Simulator
@@ -33,7 +33,7 @@ from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.source import RateModel, rate_model
 from ratecore.system.files import ensure_writable, write_atomic
 from ratecore.tasks import AbstractTask, TaskFactory
-from ratecore.tasks.trials import draw_stimulus
+from ratecore.tasks.trials import Trial, draw_stimulus, response_of
 
 
 @accepts(model_path="model_dir", task_type="task_name", n_trials_per_factor="n_trials")
@@ -257,9 +257,13 @@ def _save_plots(
     simulator, rng = Simulator(model, settings), np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     for kind in task.trial_types:
+        windows: tuple[Any, Any] = task.stimulus_windows, task.response_steps
         u, label = draw_stimulus(task, kind, rng)
-        name = str(label) if kind is None else kind
+        if isinstance(label, Trial):
+            window = response_of(task, label)
+            windows = list(label.stimuli) or windows[0], (window.start, window.stop)
+        name = str(getattr(label, "condition", label)) if kind is None else kind
         trial = simulator.record(scaling, u, simulator.draw(rng, simulator.steps(u.shape[1])))
-        windows, examples = (task.stimulus_windows, task.response_steps), {name: Example.from_trial(trial, u)}
+        examples = {name: Example.from_trial(trial, u)}
         figure = raster(examples, model.inh, model.som, *windows, f"λ = {scaling:g}")
         write_atomic(folder / f"{stem}_{name}.png", png(figure))

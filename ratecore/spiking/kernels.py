@@ -32,6 +32,8 @@ __all__ = [
     "QIF",
     "WARM_UP",
     "Cell",
+    "Inputs",
+    "State",
     "Traces",
     "Wiring",
     "advance",
@@ -43,6 +45,34 @@ __all__ = [
 ]
 
 WARM_UP = 16  # words of a generator that are discarded, so that similar seeds give unrelated noise
+
+
+class Inputs(NamedTuple):
+    """What acts on a network from outside.
+
+    Attributes:
+        drive: W_in u + bias for each column of u (columns, N), mV.
+        kicks: stimulation at each step (nt,), mV.
+        hit: 1 for units that are stimulated (N,), unitless.
+    """
+
+    drive: Float[np.ndarray, "columns N"]
+    kicks: Float[np.ndarray, " nt"]
+    hit: Float[np.ndarray, " N"]
+
+
+class State(NamedTuple):
+    """A network at one lambda, updated in place.
+
+    Attributes:
+        filters: v, ipsc, h, r, hr and what came to r and hr since the last output (7, N), mV, mV/s, spikes/s.
+        ready: last step of each unit's refractory period (N,), steps.
+        count: spikes of each unit so far (N,).
+    """
+
+    filters: Float[np.ndarray, "7 N"]
+    ready: Float[np.ndarray, " N"]
+    count: Int[np.ndarray, " N"]  # type: ignore[assignment]  # hides tuple.count, which nothing needs
 
 
 class Traces(NamedTuple):
@@ -135,16 +165,12 @@ def advance(
     cell: Cell,
     wiring: Wiring,
     inverse: float,
-    drive: Float[np.ndarray, "columns N"],
-    kicks: Float[np.ndarray, " nt"],
-    hit: Float[np.ndarray, " N"],
+    inputs: Inputs,
     noise: Float[np.ndarray, "steps N"],
     first: int,
     last: int,
-    state: Float[np.ndarray, "7 N"],
-    ready: Float[np.ndarray, " N"],
-    count: Int[np.ndarray, " N"],
-    out: Float[np.ndarray, " n"],
+    state: State,
+    out: Float[np.ndarray, "n_out n"],
     record: Traces,
 ) -> None:
     """Run the steps first .. last-1 of a trial at one lambda.
@@ -153,22 +179,20 @@ def advance(
         cell: numbers that all units share.
         wiring: the network.
         inverse: 1 / lambda, unitless.
-        drive: W_in u + bias for each column of u (columns, N), mV.
-        kicks: stimulation at each step (nt,), mV.
-        hit: 1 for units that are stimulated (N,), unitless.
+        inputs: of the trial.
         noise: of these steps (last - first, N), mV.
         first: first step, from 0.
         last: first step after them.
-        state: v, ipsc, h, r, hr and what came to r and hr since the last output (7, N), mV, mV/s, spikes/s; updated.
-        ready: last step of each unit's refractory period (N,), steps, updated.
-        count: spikes of each unit so far (N,), updated.
-        out: receives outputs (n,), unitless, n = nt / every.
+        state: of the network, updated.
+        out: receives outputs (n_out, n), unitless, n = nt / every.
         record: updated, where it has rows.
 
     Source:
         docs/model.md 5.2 and 5.3, equations 8-10.
     """
-    v, ipsc, h, r, hr, in_r, in_hr = state[0], state[1], state[2], state[3], state[4], state[5], state[6]
+    drive, kicks, hit, ready, count = inputs.drive, inputs.kicks, inputs.hit, state.ready, state.count
+    v, ipsc, h, r = state.filters[0], state.filters[1], state.filters[2], state.filters[3]
+    hr, in_r, in_hr = state.filters[4], state.filters[5], state.filters[6]
     decay, gain, dt, rise, threshold = wiring.decay, cell.gain, cell.dt, cell.rise, cell.threshold
     recorded = record.spikes.shape[0] > 0
     jump = h if rise > 0.0 else ipsc  # a single filter has no rising part
@@ -197,7 +221,7 @@ def advance(
         if fired > 0:
             spread(cell, wiring, inverse, v, ready, jump, in_r, in_hr, step, count)
         if step % cell.every == 0:
-            out[step // cell.every - 1] = read_out(wiring, inverse, r, hr, in_r, in_hr)
+            read_out(wiring, inverse, r, hr, in_r, in_hr, out, step // cell.every - 1)
             if record.r.shape[0]:
                 record.r[k] = r
 
@@ -207,12 +231,10 @@ def trial(
     cell: Cell,
     wiring: Wiring,
     inverses: Float[np.ndarray, " L"],
-    drive: Float[np.ndarray, "columns N"],
-    kicks: Float[np.ndarray, " nt"],
-    hit: Float[np.ndarray, " N"],
+    inputs: Inputs,
     v0: Float[np.ndarray, " N"],
     seeds: UInt[np.ndarray, "3 N"],
-    out: Float[np.ndarray, "L n"],
+    out: Float[np.ndarray, "L n_out n"],
     count: Int[np.ndarray, "L N"],
     record: Traces,
 ) -> None:
@@ -222,22 +244,20 @@ def trial(
         cell: numbers that all units share.
         wiring: the network.
         inverses: 1 / lambda (L,), unitless.
-        drive: W_in u + bias for each column of u (columns, N), mV.
-        kicks: stimulation at each step (nt,), mV.
-        hit: 1 for units that are stimulated (N,), unitless.
+        inputs: of the trial.
         v0: initial membrane potentials (N,), mV.
         seeds: of the units' noise (3, N), updated.
-        out: receives outputs (L, n), unitless, n = nt / every.
+        out: receives outputs (L, n_out, n), unitless, n = nt / every.
         count: receives spikes of each unit (L, N).
         record: of the only lambda, or without rows.
 
     Source:
         docs/model.md 5.
     """
-    N, nt = v0.size, kicks.size
-    state, ready = np.zeros((inverses.size, 7, N)), np.full((inverses.size, N), np.float64(cell.dead))
+    N, nt = v0.size, inputs.kicks.size
+    filters, ready = np.zeros((inverses.size, 7, N)), np.full((inverses.size, N), np.float64(cell.dead))
     for l in range(inverses.size):
-        state[l, 0] = v0
+        filters[l, 0] = v0
     words, noise = np.zeros((cell.columns, N), np.uint32), np.zeros((cell.columns, N), np.float32)
     counter = 1
     if cell.noise_sd > 0.0:
@@ -248,11 +268,9 @@ def trial(
             counter = draw_words(seeds, counter, words)
             scaled_normals(words.reshape(-1), np.float32(cell.noise_sd), noise.reshape(-1))
         for l in range(inverses.size):
-            inverse, so_far = inverses[l], count[l]
-            advance(
-                cell, wiring, inverse, drive, kicks, hit, noise, first, last, state[l], ready[l], so_far, out[l], record
-            )
-            forget(state[l])
+            state = State(filters[l], ready[l], count[l])
+            advance(cell, wiring, inverses[l], inputs, noise, first, last, state, out[l], record)
+            forget(state.filters)
 
 
 @compiled

@@ -40,7 +40,8 @@ class Trial:
     Attributes:
         dt: LIF step, s.
         nt: number of steps.
-        out: output (n,), unitless; n is nt, or fewer where outputs are further apart.
+        out: output (n,), or (n_out, n) of several outputs, unitless; n is nt, or fewer where outputs are further
+            apart.
         spike_steps: LIF step, from 0, of each spike (S,), in the order of time.
         spike_units: unit of each spike (S,).
         rates: firing rate of each unit (N,), spikes/s, without the first steps.
@@ -51,7 +52,7 @@ class Trial:
 
     dt: float
     nt: int
-    out: Float[np.ndarray, " n"]
+    out: Float[np.ndarray, "*out n"]
     spike_steps: Int[np.ndarray, " S"]
     spike_units: Int[np.ndarray, " S"]
     rates: Float[np.ndarray, " N"]
@@ -142,7 +143,7 @@ class Simulator:
             from_hr=from_hr,
             keep_hr=keep_hr,
             w_out=model.w_out,
-            b_out=float(model.b_out if s.readout_bias else 0.0),
+            b_out=model.b_out if s.readout_bias else np.zeros(model.n_out),
         )
 
     def steps(self, n_columns: int) -> int:
@@ -217,7 +218,7 @@ class Simulator:
 
     def outputs(
         self, scaling_factors: Collection[float], u: ArrayLike, randomness: Randomness
-    ) -> tuple[Float[np.ndarray, "L n"], Int[np.ndarray, "L N"]]:
+    ) -> tuple[Float[np.ndarray, "L *out n"], Int[np.ndarray, "L N"]]:
         """Run one trial at several values of lambda, side by side.
 
         Args:
@@ -226,7 +227,8 @@ class Simulator:
             randomness: from `draw`.
 
         Returns:
-            output (L, n), unitless, n = nt / every; number of spikes of each unit (L, N), without the first steps.
+            output (L, n), or (L, n_out, n) of several outputs, unitless, n = nt / every; number of spikes of each unit
+            (L, N), without the first steps.
 
         Source:
             docs/model.md 5.2 and 5.3.
@@ -267,25 +269,28 @@ class Simulator:
 
     def _run(
         self, scaling_factors: Any, u: ArrayLike, randomness: Randomness, traces: kernels.Traces
-    ) -> tuple[Float[np.ndarray, "L n"], Int[np.ndarray, "L N"]]:
+    ) -> tuple[Float[np.ndarray, "L *out n"], Int[np.ndarray, "L N"]]:
         lambdas = array_of("scaling_factor", scaling_factors, (("L", 1),), finite=False)
         if not (np.isfinite(lambdas) & (lambdas > 0)).all():
             raise ValueError(f"scaling_factor = {lambdas.tolist()}: it must be a number above 0")
         inverses = 1 / lambdas
         u = self.stimulus(u)
-        drive, nt, N = self.drive(u), self.steps(u.shape[1]), self.model.N
+        drive, nt, N, n_out = self.drive(u), self.steps(u.shape[1]), self.model.N, self.model.n_out
         v0, kicks = array_of("v0", randomness.v0, (N,)), array_of("kicks", randomness.kicks, (nt,))
         seeds = array_of("seeds", randomness.seeds, (3, N), np.uint32)
-        out = np.empty((inverses.size, nt // self.every))
+        out = np.empty((inverses.size, n_out, nt // self.every))
         count = np.zeros((inverses.size, N), np.int64)
-        kernels.trial(self.cell, self.wiring, inverses, drive, kicks, self.hit, v0, seeds.copy(), out, count, traces)
-        return out, count
+        inputs = kernels.Inputs(drive, kicks, self.hit)
+        kernels.trial(self.cell, self.wiring, inverses, inputs, v0, seeds.copy(), out, count, traces)
+        return out[:, 0] if n_out == 1 else out, count
 
 
 def _checked(model: RateModel, initial: bool) -> RateModel:
     """The model with its arrays as the loops read them. Raises ValueError for an array of the wrong shape or type."""
     N, n_in = model.N, model.w_in.shape[-1]
-    shapes = {"W_initial" if initial else "W": (N, N), "w_in": (N, n_in), "w_out": (N,), "tau": (N,)}
+    n_out = max(len(model.w_out), 1) if np.ndim(model.w_out) == 2 else 1
+    shapes = {"W_initial" if initial else "W": (N, N), "w_in": (N, n_in), "tau": (N,)}
+    shapes |= {"w_out": (n_out, N), "b_out": (n_out,)}
     if initial:
         model.weights(initial)  # raises where they are missing
     arrays: dict[str, Any] = {name: array_of(name, getattr(model, name), shape) for name, shape in shapes.items()}

@@ -41,8 +41,8 @@ class RecordedTrial(Protocol):
         """LIF step, s."""
 
     @property
-    def out(self) -> Float[np.ndarray, " n"]:
-        """Output (n,), unitless."""
+    def out(self) -> Float[np.ndarray, "*out n"]:
+        """Output (n,), or (n_out, n) of several outputs, unitless."""
 
     @property
     def spike_steps(self) -> Int[np.ndarray, " S"]:
@@ -62,7 +62,7 @@ class Example:
         dt: LIF step, s.
         spike_steps: LIF step, from 0, of each spike (S,), in the order of time.
         spike_units: unit of each spike (S,).
-        out: output (n,), unitless, every `out_dt`, first at `out_dt` after the start.
+        out: output (n,), or (n_out, n) of several outputs, unitless, every `out_dt`, first at `out_dt` after the start.
         out_dt: time between outputs, s.
     """
 
@@ -70,7 +70,7 @@ class Example:
     dt: float
     spike_steps: Int[np.ndarray, " S"]
     spike_units: Int[np.ndarray, " S"]
-    out: Float[np.ndarray, " n"]
+    out: Float[np.ndarray, "*out n"]
     out_dt: float
 
     @classmethod
@@ -86,7 +86,7 @@ class Example:
 
         Source: none
         """
-        out_dt = trial.nt // len(trial.out) * trial.dt
+        out_dt = trial.nt // trial.out.shape[-1] * trial.dt
         return cls(np.asarray(u, float), trial.dt, trial.spike_steps, trial.spike_units, trial.out, out_dt)
 
 
@@ -95,7 +95,8 @@ class Components:
     """Principal components of the condition-averaged activity of a network.
 
     Attributes:
-        projections: (C, T, 3), in the unit of the activity (unitless or spikes/s); 0 for components beyond the rank.
+        projections: (C, T, 3), in the unit of the activity (unitless or spikes/s); 0 for components beyond the rank,
+            NaN after the longest trial of a condition.
         explained: fraction of the variance over units that each component has (3,), in [0, 1]; 0 without variance.
     """
 
@@ -110,7 +111,8 @@ class Comparison:
     Rate step t is the time from t * 5 ms up to (t + 1) * 5 ms. Values of the spiking network are means within it: of
     activity over all LIF steps, of the output over those that are scored, at most half a millisecond apart. Activity
     is r of docs/model.md 1.1 in the rate network (unitless), and in the spiking network the filtered rate r of
-    docs/model.md 5.3 (spikes/s), which in a perfect conversion is lambda times the former.
+    docs/model.md 5.3 (spikes/s), which in a perfect conversion is lambda times the former. Several outputs have an axis
+    of their own, (C, n_out, T). Where trials differ in length, means are over those that last that long, NaN after all.
 
     Attributes:
         scaling_factor: lambda, unitless.
@@ -135,10 +137,10 @@ class Comparison:
     scaling_factor: float
     conditions: list[str]
     n_trials: Int[np.ndarray, " C"]
-    rate_mean: Float[np.ndarray, "C T"]
-    rate_sd: Float[np.ndarray, "C T"]
-    lif_mean: Float[np.ndarray, "C T"]
-    lif_sd: Float[np.ndarray, "C T"]
+    rate_mean: Float[np.ndarray, "C *out T"]
+    rate_sd: Float[np.ndarray, "C *out T"]
+    lif_mean: Float[np.ndarray, "C *out T"]
+    lif_sd: Float[np.ndarray, "C *out T"]
     examples: list[Example]
     rates: Float[np.ndarray, " N"]
     rate_activity: Float[np.ndarray, "C N"]

@@ -16,6 +16,7 @@ from ratecore.spiking.lif import Randomness, Simulator
 from ratecore.spiking.source import RateModel
 from ratecore.system.arrays import arrays_of_trials
 from ratecore.system.intervals import wilson_interval
+from ratecore.system.noise import normal
 from ratecore.system.processes import side_by_side
 from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
@@ -97,8 +98,8 @@ class TrialsOfTask:
     """The LIF trials of one network on one task.
 
     Trial k is drawn from the stream `lif_trial` of the seed: its type and stimulus, the initial membrane potentials,
-    then the noise. It is the same for every lambda, network and set of parameters, so that these are compared on
-    common random numbers.
+    the noise of the membranes, then that of the inputs, if the network has any. It is the same for every lambda,
+    network and set of parameters, so that these are compared on common random numbers.
 
     Args:
         model: the network.
@@ -108,7 +109,7 @@ class TrialsOfTask:
         output_of_step: 'peak', 'mean' or 'last', see `output_by_step`; by default the task's own.
 
     Raises:
-        ValueError: the network has other inputs than the task.
+        ValueError: the network has other inputs or outputs than the task.
         TaskError: a user's task with a fault, or without `is_correct`.
     """
 
@@ -123,9 +124,7 @@ class TrialsOfTask:
         ready_to_score(task)
         self.simulator = Simulator(model, settings, outputs_every(settings))
         model = self.simulator.model
-        n_in = model.w_in.shape[1]
-        if n_in != task.n_inputs:
-            raise ValueError(f"the network has {n_in} inputs; task {task.name} has {task.n_inputs}")
+        check_sizes(task, model.w_in.shape[1], model.n_out)
         if model.task is not None:
             model.task.compare(task)
         self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
@@ -138,7 +137,8 @@ class TrialsOfTask:
             k: number of the trial.
 
         Returns:
-            stimulus u (n_in, T), unitless; label; membranes, noise and stimulation.
+            stimulus u (n_in, T), unitless; what the task's criterion gets, a label or a Trial; membranes, noise and
+            stimulation.
 
         Source:
             docs/model.md 5.2.
@@ -147,7 +147,9 @@ class TrialsOfTask:
         trials = self.task.generate_batch([rng])
         u = arrays_of_trials(self.task, trials, 1)[0][0]
         randomness = self.simulator.draw(rng, self.simulator.steps(u.shape[1]))
-        return u, trials.labels[0], randomness
+        if sd := self.simulator.model.input_noise_sd:
+            u = u + normal(rng, sd, np.empty(u.shape, np.float32))
+        return u, trials.scored_by(0), randomness
 
     def condition(self, k: int) -> str:
         """Draw the condition of a trial.
@@ -178,27 +180,44 @@ class TrialsOfTask:
         """
         results = [Outcomes() for _ in scaling_factors]
         for k in numbers:
-            u, label, randomness = self.draw(k)
+            u, scored_by, randomness = self.draw(k)
             out, count = self.simulator.outputs(scaling_factors, u, randomness)
             seconds = randomness.kicks.size * self.simulator.dt
-            for result, o, spikes in zip(results, self.by_step(out), count, strict=True):
-                result.correct.append(int(score(self.task, o, label, "is_correct_spiking")))
+            for result, o, spikes in zip(results, self.by_step(out, u.shape[1]), count, strict=True):
+                result.correct.append(int(score(self.task, o, scored_by, "is_correct_spiking")))
                 result.rate_exc.append(_mean(spikes[~self.inh]) / seconds)
                 result.rate_inh.append(_mean(spikes[self.inh]) / seconds)
         return results
 
-    def by_step(self, out: Float[np.ndarray, "L n"]) -> Float[np.ndarray, "L T"]:
+    def by_step(self, out: Float[np.ndarray, "L *out n"], T: int) -> Float[np.ndarray, "L *out T"]:
         """Reduce the simulator's output to rate steps.
 
         Args:
-            out: (L, n), unitless.
+            out: (L, n), or (L, n_out, n) of several outputs, unitless.
+            T: rate steps of the trial.
 
         Returns:
-            (L, T), unitless.
+            (L, T) or (L, n_out, T), unitless.
 
         Source: none
         """
-        return output_by_step(out, self.simulator.settings, self.simulator.every, self.task.T, self.output_of_step)
+        return output_by_step(out, self.simulator.settings, self.simulator.every, T, self.output_of_step)
+
+
+def check_sizes(task: AbstractTask, n_in: int, n_out: int) -> None:
+    """Check that a network has the inputs and outputs of a task.
+
+    Args:
+        task: the task.
+        n_in: inputs of the network.
+        n_out: outputs of the network.
+
+    Raises:
+        ValueError: it has not.
+    """
+    for what, own, wanted in (("inputs", n_in, task.n_inputs), ("outputs", n_out, task.n_outputs)):
+        if own != wanted:
+            raise ValueError(f"the network has {own} {what}; task {task.name} has {wanted}")
 
 
 def _mean(values: Float[np.ndarray, " n"] | Int[np.ndarray, " n"]) -> float:
@@ -237,15 +256,15 @@ def rate_steps(n: int, settings: SpikingSettings, every: int = 1) -> Int[np.ndar
 
 
 def output_by_step(
-    out: Float[np.ndarray, "L n"], settings: SpikingSettings, every: int, T: int, kind: str
-) -> Float[np.ndarray, "L T"]:
+    out: Float[np.ndarray, "*L n"], settings: SpikingSettings, every: int, T: int, kind: str
+) -> Float[np.ndarray, "*L T"]:
     """Reduce the output of a spiking network to the rate steps of 5 ms that tasks use.
 
     Rate step t is the time from t * 5 ms up to (t + 1) * 5 ms. Step 0 begins before the first LIF step, with an output
     of 0; steps that the simulation does not reach have its last output.
 
     Args:
-        out: (L, n), unitless, one per `every` LIF steps.
+        out: (..., n), unitless, one per `every` LIF steps; leading axes are values of lambda, outputs.
         settings: of the simulation.
         every: LIF steps between outputs.
         T: rate steps of a trial.
@@ -253,23 +272,23 @@ def output_by_step(
             window are those of all its LIF steps, as published; 'mean'; or 'last'.
 
     Returns:
-        (L, T), unitless.
+        (..., T), unitless.
 
     Source:
         docs/model.md 5.5.
     """
-    L, n = out.shape
-    with_start = np.concatenate([np.zeros((L, 1)), out], 1)
+    n = out.shape[-1]
+    with_start = np.concatenate([np.zeros((*out.shape[:-1], 1)), out], -1)
     step_of = rate_steps(n, settings, every)
     first = np.searchsorted(step_of, np.arange(min(T, step_of[-1] + 1)))
     if kind == "last":
-        o = with_start[:, np.append(first[1:], n + 1) - 1]
+        o = with_start[..., np.append(first[1:], n + 1) - 1]
     elif kind == "mean":
-        o = np.add.reduceat(with_start, first, 1) / np.diff(np.append(first, n + 1))
+        o = np.add.reduceat(with_start, first, -1) / np.diff(np.append(first, n + 1))
     else:
-        high, low = np.maximum.reduceat(with_start, first, 1), np.minimum.reduceat(with_start, first, 1)
+        high, low = np.maximum.reduceat(with_start, first, -1), np.minimum.reduceat(with_start, first, -1)
         o = np.where(-low > high, low, high)
-    return np.concatenate([o, np.repeat(o[:, -1:], T - o.shape[1], 1)], 1)
+    return np.concatenate([o, np.repeat(o[..., -1:], T - o.shape[-1], -1)], -1)
 
 
 def run_over(trials: TrialsOfTask, jobs: list[Job], threads: int = 1) -> list[list[Outcomes]]:

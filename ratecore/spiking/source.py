@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,8 +29,8 @@ class RateModel:
         W: effective recurrent weights (N, N), unitless, signed by the presynaptic unit; Dale's law holds in them.
         W_initial: the same before training (N, N), unitless, or None where they are not known.
         w_in: input weights (N, n_in), unitless.
-        w_out: readout weights (N,), unitless.
-        b_out: bias of the rate network's readout, unitless.
+        w_out: readout weights (n_out, N), unitless.
+        b_out: biases of the rate network's readout (n_out,), unitless.
         tau: synaptic decay time constants (N,), ms.
         tau_initial: the same before training (N,), ms.
         homogeneous: whether all units share one time constant.
@@ -37,13 +38,14 @@ class RateModel:
         som: SST units among them (N,).
         activation: name of the activation function.
         task: what the file says about the task that the network was trained on, or None.
+        input_noise_sd: standard deviation of the noise that is added to each input at every rate step, unitless.
     """
 
     W: Float[np.ndarray, "N N"]
     W_initial: Float[np.ndarray, "N N"] | None
     w_in: Float[np.ndarray, "N n_in"]
-    w_out: Float[np.ndarray, " N"]
-    b_out: float
+    w_out: Float[np.ndarray, "n_out N"]
+    b_out: Float[np.ndarray, " n_out"]
     tau: Float[np.ndarray, " N"]
     tau_initial: Float[np.ndarray, " N"]
     homogeneous: bool
@@ -51,11 +53,17 @@ class RateModel:
     som: Bool[np.ndarray, " N"]
     activation: str
     task: SavedTask | None = None
+    input_noise_sd: float = 0.0
 
     @property
     def N(self) -> int:
         """Number of units."""
         return len(self.W)
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return len(self.w_out)
 
     def weights(self, initial: bool = False) -> Float[np.ndarray, "N N"]:
         """Get the effective recurrent weights.
@@ -162,6 +170,9 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
     names = ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus_gaus")
     content: Content = {name: getattr(net, name).detach().cpu().numpy() for name in names}
     content |= {"taus": np.array(s.taus), "activation": np.array([s.activation]), "apply_dale": s.apply_dale}
+    newer = {name: getattr(net, name) for name in ("conn_m", "x0_mean")}
+    content |= {name: value.detach().cpu().numpy() for name, value in newer.items() if value is not None}
+    content |= {"network_settings": np.array([json.dumps(s.newer_values())])}
     if initial is not None:
         content |= {"w0": initial["w"].cpu().numpy(), "taus_gaus0": initial["taus_gaus"].cpu().numpy()}
     return replace(_of_arrays(conform(content, [], "not a rate network")), task=getattr(net, "saved_task", None))
@@ -170,7 +181,9 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
 def _of_arrays(arrays: Content) -> RateModel:
     """The RateModel of what `conform` gives."""
     s, som_m = arrays["settings"], arrays["som_m"]
-    signs = connection_signs(arrays["m"], som_m)
+    if s.not_convertible:
+        raise ValueError(f"the network cannot become a spiking one: {s.not_convertible}")
+    signs = connection_signs(arrays["m"], som_m * arrays.get("conn_m", 1.0))
 
     def effective(w: Float[np.ndarray, "N N"]) -> Float[np.ndarray, "N N"]:
         # Files of others may hold w as it was trained: negative entries, silent in the rate network, would make an
@@ -182,12 +195,13 @@ def _of_arrays(arrays: Content) -> RateModel:
         W=effective(arrays["w"]),
         W_initial=None if arrays["w0"] is None else effective(arrays["w0"]),
         w_in=arrays["w_in"],
-        w_out=arrays["w_out"][0],
-        b_out=float(arrays["b_out"][0]),
+        w_out=arrays["w_out"],
+        b_out=arrays["b_out"],
         tau=RATE_STEP * time_constants(arrays["taus_gaus"][:, 0], s.taus),
         tau_initial=RATE_STEP * time_constants(before[:, 0], s.taus),
         homogeneous=len(s.taus) == 1,
         inh=arrays["inh"] == 1,
         som=(som_m == 0).any(1),
         activation=s.activation,
+        input_noise_sd=s.input_noise_sd,
     )

@@ -62,8 +62,8 @@ class Wiring(NamedTuple):
         keep_r: over `every` steps r becomes keep_r r + from_hr hr (N,), unitless.
         from_hr: see `keep_r` (N,), s.
         keep_hr: over `every` steps hr becomes keep_hr hr (N,), unitless.
-        w_out: readout weights (N,), unitless.
-        b_out: readout bias, unitless; 0 when it is not used.
+        w_out: readout weights (n_out, N), unitless.
+        b_out: readout biases (n_out,), unitless; 0 when they are not used.
     """
 
     start: Int[np.ndarray, " _"]
@@ -75,8 +75,8 @@ class Wiring(NamedTuple):
     keep_r: Float[np.ndarray, " N"]
     from_hr: Float[np.ndarray, " N"]
     keep_hr: Float[np.ndarray, " N"]
-    w_out: Float[np.ndarray, " N"]
-    b_out: float
+    w_out: Float[np.ndarray, "n_out N"]
+    b_out: Float[np.ndarray, " n_out"]
 
 
 @compiled
@@ -130,8 +130,10 @@ def read_out(
     hr: Float[np.ndarray, " N"],
     in_r: Float[np.ndarray, " N"],
     in_hr: Float[np.ndarray, " N"],
-) -> float:
-    """Advance the filtered rates by `every` steps and compute the output.
+    out: Float[np.ndarray, "n_out n"],
+    at: int,
+) -> None:
+    """Advance the filtered rates by `every` steps and compute the outputs.
 
     Args:
         wiring: the network.
@@ -140,21 +142,25 @@ def read_out(
         hr: their rising part (N,), spikes/s^2, updated.
         in_r: what came to r since the last output (N,), spikes/s, set to 0.
         in_hr: what came to hr since the last output (N,), spikes/s^2, set to 0.
-
-    Returns:
-        the output, unitless.
+        out: receives the outputs in column `at` (n_out, n), unitless.
+        at: column.
 
     Source:
         docs/model.md 5.3.
     """
-    total = 0.0
+    w_out, total = wiring.w_out[0], 0.0
     for j in range(r.size):
         r[j] = wiring.keep_r[j] * r[j] + wiring.from_hr[j] * hr[j] + in_r[j]
         hr[j] = wiring.keep_hr[j] * hr[j] + in_hr[j]
         in_r[j] = 0.0
         in_hr[j] = 0.0
-        total += wiring.w_out[j] * r[j]
-    return inverse * total + wiring.b_out
+        total += w_out[j] * r[j]
+    out[0, at] = inverse * total + wiring.b_out[0]
+    for i in range(1, out.shape[0]):
+        w_out, total = wiring.w_out[i], 0.0
+        for j in range(r.size):
+            total += w_out[j] * r[j]
+        out[i, at] = inverse * total + wiring.b_out[i]
 
 
 @compiled
@@ -238,7 +244,7 @@ def forget(state: Float[np.ndarray, "7 N"]) -> None:
     Without spikes they would become denormal numbers after 1.4 s, which make processors many times slower.
 
     Args:
-        state: see `ratecore.spiking.kernels.advance` (7, N), mV, mV/s, spikes/s; updated.
+        state: `filters` of `ratecore.spiking.kernels.State` (7, N), mV, mV/s, spikes/s; updated.
 
     Source: none
     """

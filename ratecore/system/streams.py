@@ -16,6 +16,7 @@ STREAMS = {
     "psychometric": 6,
     "comparison": 7,
     "lesion": 8,
+    "positions": 20,
 }
 
 

@@ -35,6 +35,7 @@ from ratecore.tasks.randomness import (
 )
 from ratecore.tasks.trials import Trial
 from ratecore.tasks.values import TaskError, where
+from ratecore.tasks.whole_trials import checked_trial
 
 if TYPE_CHECKING:
     from ratecore.tasks.base import AbstractTask
@@ -62,7 +63,9 @@ def check_task(task: AbstractTask, again: Callable[[], AbstractTask] | None = No
     Raises:
         TaskError: names the task, the method, the trial type, what it returned and what is expected.
     """
-    if type(task).__module__.partition(".")[0] == "ratecore":
+    for part in getattr(task, "parts", {}).values():  # several tasks in one network
+        check_task(part)
+    if type(task).__module__.partition(".")[0] in ("ratecore", "neurogym"):
         return
     if not isinstance(getattr(task, "settings", None), dict):
         check_definition(task)
@@ -242,7 +245,7 @@ class _Pass:
 
     def _whole_trial(self, drawn: _Drawn, method: str, kind: str, trial: Trial) -> Any:
         """Check a Trial, keep its arrays and record it; returns its label."""
-        trial = trials.checked_trial(self.task, kind, trial)
+        trial = checked_trial(self.task, kind, trial, method=method)
         arrays = [(trial.u, "input"), (trial.target, "output"), (trial.weight, "output")]
         recorded = tuple(_bytes(self._array(method, kind, v, row)) for v, row in arrays if v is not None)
         drawn.trial = trial
@@ -276,7 +279,7 @@ class _Pass:
             draw = functools.partial(values.call, task, method, kind, kind, level, rng)
             graded = self._watch(drawn, method, kind, draw)
             if isinstance(graded, Trial):
-                trial = trials.checked_trial(task, kind, graded)
+                trial = checked_trial(task, kind, graded, method=method)
                 u, label, z = self._array(method, kind, trial.u), trial.label, trial.target
             else:
                 u, label = values.pair(task, method, kind, graded)

@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -100,10 +101,13 @@ def task_code(task_class: type[AbstractTask]) -> str | None:
         task_class: class of the task.
 
     Returns:
-        SHA-256 of the task file and the files in its folder that it imports; None for a task that comes from no task
-        file, such as those of the package.
+        SHA-256 of the task file and the files in its folder that it imports, the version of neurogym for its
+        environments, and both by name for several tasks in one network; None for a task of the package.
     """
-    return _code.get(task_class.__module__)
+    if parts := getattr(task_class, "part_classes", None):
+        code = {name: own for name, part in parts.items() if (own := task_code(part))}
+        return json.dumps(code, sort_keys=True) if code else None
+    return _code.get(task_class.__module__) or getattr(task_class, "version", None)
 
 
 def _resolve(path: AnyPath) -> Path:

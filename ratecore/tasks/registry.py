@@ -7,20 +7,28 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ratecore.settings.base import did_you_mean, shown, task_key
-from ratecore.tasks import tracebacks, values
+from ratecore.tasks import multi, tracebacks, values
 from ratecore.tasks.base import AbstractTask, registered
+from ratecore.tasks.environments import PREFIX
+from ratecore.tasks.neurogym import neurogym_class
 from ratecore.tasks.values import TaskError
+
+PUBLISHED = ("go-nogo", "xor", "mante")  # built-in tasks whose names no other task can take
 
 
 class TaskFactory:
-    """The registry of tasks. Names ignore case and the difference of `_` and `-`: `go_nogo` is `go-nogo`."""
+    """The registry of tasks. Names ignore case and the difference of `_` and `-`: `go_nogo` is `go-nogo`.
+
+    Environments of neurogym are tasks, too, `neurogym:GoNogo-v0`, and so are several tasks in one network,
+    `go-nogo+xor`.
+    """
 
     _tasks: ClassVar[dict[str, type[AbstractTask]]] = registered
     _registry: ClassVar[Any]  # name of the `rate` package, which `ratecore.tasks` adds
 
     @classmethod
     def register_task(cls, name: str, task: type[AbstractTask]) -> None:
-        """Make a task available by name.
+        """Make a task available by name, also by that of a built-in task other than go-nogo, xor and mante.
 
         Args:
             name: letters, digits, '-', '_' and '.'.
@@ -37,7 +45,10 @@ class TaskFactory:
             raise TypeError(f"register_task: {task!r} is not a subclass of AbstractTask")
         values.check_defaults(task)
         known = cls._tasks.get(task_key(name))
-        if known is not None and known is not task:
+        replaceable = (
+            known is not None and known.__module__.startswith("ratecore.tasks.") and known.name not in PUBLISHED
+        )
+        if known is not None and known is not task and not replaceable:
             raise ValueError(f"register_task: '{name}' is already the task {known.__module__}.{known.__qualname__}")
         if vars(task).get("_unnamed"):
             task.name, task._unnamed = task_key(name), False
@@ -55,12 +66,34 @@ class TaskFactory:
 
         Raises:
             ValueError: there is none; the message suggests the nearest name.
+            TaskError: the package neurogym is not installed, or its environment has no supervised targets.
         """
         key = task_key(name)
+        if multi.SUM in key:
+            names = tuple(key.split(multi.SUM))
+            return multi.multi_task_class(names, tuple(cls.task_class(part) for part in names))
+        if key.startswith(PREFIX):
+            return neurogym_class(key)
         if key not in cls._tasks:
             available = ", ".join(cls.list_available_tasks())
             raise ValueError(f"unknown task {shown(name)}{did_you_mean(key, cls._tasks)}; available: {available}")
         return cls._tasks[key]
+
+    @classmethod
+    def knows(cls, name: str) -> bool:
+        """Whether there is a task of a name.
+
+        Args:
+            name: name of the task.
+
+        Returns:
+            False also for an environment of neurogym while neurogym is not installed.
+        """
+        try:
+            cls.task_class(name)
+        except ValueError:
+            return False
+        return True
 
     @classmethod
     def create_task(cls, name: str, settings: Mapping[str, Any] | None = None, strict: bool = False) -> AbstractTask:

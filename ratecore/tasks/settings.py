@@ -42,30 +42,54 @@ def checked(task: type[AbstractTask], key: str, default: Any, value: Any) -> Any
     return [_one(task, key, like, v, shown(value)) for v in value]
 
 
-def _one(task: type[AbstractTask], key: str, default: Any, value: Any, given: str) -> Any:
-    def refuse(allowed: str) -> ValueError:
-        return ValueError(f"{task.name}: {key} = {given}; it must be {allowed}")
+def allowed(task: type[AbstractTask], key: str, default: Any) -> str:
+    """What a setting, or each value in a list, may be.
 
+    Args:
+        task: class of the task, with `ranges` and `choices`.
+        key: name of the setting.
+        default: its default; of a list, one of its values.
+
+    Returns:
+        Words for messages: 'a number from 0 to 1'.
+    """
+    if isinstance(default, bool):
+        return "true or false"
+    if isinstance(default, str):
+        choices = task.choices.get(key)
+        return f"one of {', '.join(choices)}" if choices else "a word"
+    low, high = _range(task, key, default)
+    if isinstance(default, int):
+        return f"a whole number{'' if key in task.ranges else ' of steps'} from {low:,} to {high:,}"
+    return "a finite number" if key not in task.ranges else f"a number from {low:g} to {high:g}"
+
+
+def _range(task: type[AbstractTask], key: str, default: Any) -> tuple[float, float]:
+    """Smallest and largest value of a number."""
+    if key in task.ranges:
+        return task.ranges[key]
+    if isinstance(default, int):
+        return 2 if key == "T" else 0, MOST_STEPS
+    return -sys.float_info.max, sys.float_info.max
+
+
+def _one(task: type[AbstractTask], key: str, default: Any, value: Any, given: str) -> Any:
+    refused = f"{task.name}: {key} = {given}; it must be {allowed(task, key, default)}"
     if isinstance(default, bool):
         if not isinstance(value, bool | np.bool_):
-            raise refuse("true or false")
+            raise ValueError(refused)
         return bool(value)
     if isinstance(default, str):
         choices = task.choices.get(key)
         if not isinstance(value, str) or (choices is not None and value not in choices):
-            hint = did_you_mean(value, choices) if choices and isinstance(value, str) else ""
-            raise refuse(f"one of {', '.join(choices)}{hint}" if choices else "a word")
+            raise ValueError(refused + (did_you_mean(value, choices) if choices and isinstance(value, str) else ""))
         return value
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    low, high = task.ranges.get(key, (None, None))
+    low, high = _range(task, key, default)
+    if not number or not low <= value <= high:  # NaN is not either
+        raise ValueError(refused)
     if isinstance(default, int):
-        low, high = (2 if key == "T" else 0) if low is None else low, MOST_STEPS if high is None else high
-        if not number or not low <= value <= high or int(value) != value:
-            unit = "" if key in task.ranges else " of steps"
-            raise refuse(f"a whole number{unit} from {low:,} to {high:,}")
+        if int(value) != value:
+            raise ValueError(refused)
         return int(value)
-    if not number or not abs(value) <= sys.float_info.max:
-        raise refuse("a finite number" if low is None else f"a number from {low:g} to {high:g}")
-    if low is not None and high is not None and not low <= value <= high:
-        raise refuse(f"a number from {low:g} to {high:g}")
     return value

@@ -6,8 +6,7 @@ These are functions and not methods, so that a user's task can have methods of a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,84 +16,12 @@ from numpy.typing import NDArray
 from ratecore.tasks import port, values
 from ratecore.tasks.overriding import overrides
 from ratecore.tasks.values import TaskError
+from ratecore.tasks.whole_trials import Trial as Trial
+from ratecore.tasks.whole_trials import Trials as Trials
+from ratecore.tasks.whole_trials import batch_of, checked_trial, shape_of_target
 
 if TYPE_CHECKING:
     from ratecore.tasks.base import AbstractTask
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """One trial, as `draw_trial` of a task may return it.
-
-    It unpacks as a stimulus and a label do, `u, trial = task.generate_stimulus()`, for programs that pass the second
-    on to `generate_target` and `is_correct`.
-
-    Attributes:
-        u: stimulus (n_in, T), unitless; T may differ from trial to trial.
-        target: target of the output (T,), or of several outputs (n_out, T), unitless.
-        weight: weight of each step in the loss (T,), or of each step and output (n_out, T), unitless; all 1 when None.
-        condition: under which tables and figures count the trial; by default the trial type.
-        label: a number or a word that files keep; by default the condition.
-        response: steps in which the output is scored, for figures and choices; `response_window` of the task when None.
-        stimuli: first step and first step after each stimulus, for figures.
-        info: whatever else the scoring needs.
-    """
-
-    u: Float[np.ndarray, "n_in T"]
-    target: Float[np.ndarray, " T"] | Float[np.ndarray, "n_out T"]
-    weight: Float[np.ndarray, " T"] | Float[np.ndarray, "n_out T"] | None = None
-    condition: str = ""
-    label: Any = None
-    response: slice | None = None
-    stimuli: Sequence[tuple[int, int]] = ()
-    info: Mapping[str, Any] = field(default_factory=dict)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter((self.u, self))
-
-    @property
-    def T(self) -> int:
-        """Length of the trial in steps."""
-        return int(np.shape(self.u)[-1])
-
-
-@dataclass(frozen=True, eq=False)
-class Trials:
-    """A batch of B trials, `u, z, labels, conditions = batch`.
-
-    T is that of the longest trial; shorter trials are filled up with zeros.
-
-    Attributes:
-        u: stimuli (B, n_in, T), unitless.
-        z: targets (B, T), or (B, n_out, T) for several outputs, unitless.
-        labels: label of each trial, of the type that the task chooses.
-        conditions: condition of each trial.
-        weight: weights in the loss, in the shape of `z`, 0 from the last step of a shorter trial on; all 1 when None.
-        steps: length of each trial (B,); all have T steps when None.
-        trials: what `draw_trial` returned, for tasks whose `draw_trial` returns a Trial.
-    """
-
-    u: Float[np.ndarray, "B n_in T"]
-    z: Float[np.ndarray, "B T"] | Float[np.ndarray, "B n_out T"]
-    labels: list[Any]
-    conditions: list[str]
-    weight: Float[np.ndarray, "B T"] | Float[np.ndarray, "B n_out T"] | None = None
-    steps: Sequence[int] | None = None
-    trials: list[Trial] | None = None
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter((self.u, self.z, self.labels, self.conditions))
-
-    def scored_by(self, k: int) -> Any:
-        """What a task's criterion gets as its second argument.
-
-        Args:
-            k: position in the batch.
-
-        Returns:
-            The Trial, or the label for a task whose `draw_trial` returns a stimulus and a label.
-        """
-        return self.labels[k] if self.trials is None else self.trials[k]
 
 
 def drawing_method(task: AbstractTask) -> str:
@@ -110,7 +37,7 @@ def drawing_method(task: AbstractTask) -> str:
 
 
 def draw_stimulus(task: AbstractTask, trial_type: str | None, rng: np.random.Generator) -> tuple[Any, Any] | Trial:
-    """Draw a Trial, or a stimulus and label, with all randomness from `rng`, also for classes of `rate`.
+    """Draw a Trial, or a stimulus and its label, with all randomness from `rng`, also for classes of `rate`.
 
     Args:
         task: the task.
@@ -173,13 +100,14 @@ def example(task: AbstractTask) -> Trial | None:
         task: the task.
 
     Returns:
-        A trial of the first type; None for a task whose `draw_trial` returns a stimulus and a label.
+        A trial of the first type, checked; None for a task whose `draw_trial` returns a stimulus and a label.
 
     Raises:
-        TaskError: as `draw_stimulus`.
+        TaskError: as `draw_stimulus` and `checked_trial`.
     """
-    drawn = draw_stimulus(task, task.trial_types[0], np.random.default_rng(0))
-    return drawn if isinstance(drawn, Trial) else None
+    kind = task.trial_types[0]
+    drawn = draw_stimulus(task, kind, np.random.default_rng(0))
+    return checked_trial(task, kind, drawn) if isinstance(drawn, Trial) else None
 
 
 def response_of(task: AbstractTask, trial: Trial | None = None) -> slice:
@@ -221,20 +149,6 @@ def target_of(task: AbstractTask, label: Any, trial_type: str | None = None) -> 
     return z if _is_plain(z, shape_of_target(task)) else values.target(task, trial_type, label, z)
 
 
-def shape_of_target(task: AbstractTask, T: int | None = None) -> tuple[int, ...]:
-    """Shape of a trial's target, weight and outputs.
-
-    Args:
-        task: the task.
-        T: steps of the trial; those of the longest when None.
-
-    Returns:
-        (T,), or (n_out, T) for several outputs.
-    """
-    T = task.T if T is None else T
-    return (T,) if task.n_outputs == 1 else (task.n_outputs, T)
-
-
 def condition_of(task: AbstractTask, trial_type: str | None, label: Any) -> str:
     """The condition of a trial, checked.
 
@@ -273,7 +187,7 @@ def collect(task: AbstractTask, drawn: Iterable[tuple[Any, ...]]) -> Trials:
     """
     rows = list(drawn)
     if any(isinstance(row[1], Trial) for row in rows):
-        return batch_of([checked_trial(task, *row) for row in rows])
+        return batch_of([checked_trial(task, *row, method=drawing_method(task)) for row in rows])
     types, drawn_stimuli, labels = zip(*rows, strict=True)
     method, pairs, T = drawing_method(task), list(zip(types, labels, strict=True)), task.T
     shape_of_u, shape_of_z = (task.n_inputs, T), shape_of_target(task)
@@ -293,83 +207,6 @@ def collect(task: AbstractTask, drawn: Iterable[tuple[Any, ...]]) -> Trials:
                     row = "input" if name == method else "output"
                     raise values.not_finite(task, name, kind, array, row)
     return Trials(u, z, list(labels), [condition_of(task, kind, label) for kind, label in pairs])
-
-
-def checked_trial(task: AbstractTask, trial_type: str | None, trial: Any, *more: Any) -> Trial:
-    """Check a Trial that a task drew.
-
-    Args:
-        task: the task.
-        trial_type: type of the trial.
-        trial: what `draw_trial` returned.
-        *more: a label, where another trial of the task was a Trial and this one is not.
-
-    Returns:
-        The trial with float64 arrays, a weight in the shape of the target where it has one, a condition and a label.
-
-    Raises:
-        TaskError: names the field that does not fit, what it is and what is allowed.
-    """
-    method = drawing_method(task)
-    if more or not isinstance(trial, Trial):
-        what = "a stimulus and a label" if more else values.describe(trial)
-        raise TaskError(f"{values.where(task, method, trial_type)} returned {what}; other trials are of type Trial")
-    T = trial.T if np.ndim(trial.u) == 2 else 0
-    if not 2 <= T <= task.T:
-        shape = f"(n_inputs, T) with n_inputs = {task.n_inputs} and T from 2 to {task.T}, the task's longest trial"
-        raise TaskError(
-            f"{values.where(task, method, trial_type)} returned {values.describe(trial.u)} as the stimulus; it must be "
-            f"an array of shape {shape}"
-        )
-    shape_of_z = shape_of_target(task, T)
-    u = values.numbers(task, method, trial_type, trial.u, (task.n_inputs, T), "the stimulus (n_inputs, T)")
-    target = trial.target
-    if len(shape_of_z) == 1 and np.shape(target) == (1, T):
-        target = np.asarray(target)[0]
-    meaning = "the target (T,)" if len(shape_of_z) == 1 else "the target (n_outputs, T)"
-    target = values.numbers(task, method, trial_type, target, shape_of_z, meaning)
-    for array, row in ((u, "input"), (target, "output")):
-        if not values.finite(array):
-            raise values.not_finite(task, method, trial_type, array, row)
-    condition = trial.condition or ("" if trial_type is None else trial_type)
-    if not condition and trial.label is not None:
-        condition = str(trial.label)
-    values.check_condition(task, trial_type, condition)
-    label = condition if trial.label is None else trial.label
-    values.check_label(task, method, trial_type, label)
-    values.check_response(task, trial_type, trial.response, T)
-    return replace(
-        trial,
-        u=np.asarray(u, float),
-        target=np.asarray(target, float),
-        weight=None if trial.weight is None else values.weight(task, trial_type, trial.weight, shape_of_z),
-        condition=condition,
-        label=label,
-    )
-
-
-def batch_of(drawn: list[Trial]) -> Trials:
-    """Put checked trials into a batch; shorter ones are filled up with zeros.
-
-    Args:
-        drawn: the trials.
-
-    Returns:
-        The batch.
-    """
-    steps = [trial.T for trial in drawn]
-    T, B, first = max(steps), len(drawn), drawn[0]
-    u, z = np.zeros((B, len(first.u), T)), np.zeros((B, *first.target.shape[:-1], T))
-    differ = min(steps) < T
-    weighted = differ or any(trial.weight is not None for trial in drawn)
-    weight = np.zeros_like(z) if weighted else None
-    for k, trial in enumerate(drawn):
-        u[k, :, : steps[k]], z[k, ..., : steps[k]] = trial.u, trial.target
-        if weight is not None:
-            # o[t] is compared with z[t-1], so the last step of a target is compared with nothing.
-            weight[k, ..., : steps[k] - 1] = 1 if trial.weight is None else trial.weight[..., :-1]
-    labels, conditions = [trial.label for trial in drawn], [trial.condition for trial in drawn]
-    return Trials(u, z, labels, conditions, weight, steps if differ else None, drawn)
 
 
 def _is_plain(array: object, shape: tuple[int, ...]) -> bool:

@@ -291,64 +291,6 @@ def target(task: AbstractTask, trial_type: str | None, label: object, z: object)
         raise TaskError(f"{error}; label {shown(label)}") from None
 
 
-def weight(task: AbstractTask, trial_type: str | None, given: object, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Check the weight of a Trial.
-
-    Args:
-        task: the task.
-        trial_type: type of the trial.
-        given: weight of the trial, (T,) or in the shape of the target.
-        shape: shape of the target.
-
-    Returns:
-        Weight in the shape of the target, unitless.
-
-    Raises:
-        TaskError: another shape, not real numbers, a number below 0, or only zeros in the steps that are compared.
-
-    Source:
-        docs/model.md 3.1 (weight of a step).
-    """
-    own = np.shape(given) if hasattr(given, "shape") else np.shape(np.asarray(given))
-    array = numbers(task, "draw_trial", trial_type, given, shape[-1:] if len(own) == 1 else shape, "the weight")
-    array = np.asarray(array, float)
-    if not finite(array):
-        raise not_finite(task, "draw_trial", trial_type, array, "output")
-    if array.min() < 0 or not array[..., :-1].any():
-        what = f"a weight of {shown(float(array.min()))}" if array.min() < 0 else "a weight of 0 at every step"
-        allowed = "weights must be at least 0, and above 0 at a step before the last"
-        raise TaskError(f"{where(task, 'draw_trial', trial_type)} returned {what}; {allowed}")
-    return np.array(np.broadcast_to(array, shape))
-
-
-def check_response(task: AbstractTask, trial_type: str | None, response: object, T: int) -> None:
-    """Check the response window of a Trial.
-
-    Args:
-        task: the task.
-        trial_type: type of the trial.
-        response: slice of steps, or None.
-        T: steps of the trial.
-
-    Raises:
-        TaskError: it is not a slice of at least one step within the trial.
-    """
-    if response is None:
-        return
-    fits = isinstance(response, slice) and response.step in (None, 1)
-    if fits:
-        try:
-            first, end, _ = response.indices(T)  # type: ignore[attr-defined]
-            fits = first < end and (response.stop or 0) <= T  # type: ignore[attr-defined]
-        except TypeError:
-            fits = False
-    if not fits:
-        raise TaskError(
-            f"{where(task, 'draw_trial', trial_type)} returned the response {shown(response)}; it must be a slice of "
-            f"at least one step within the trial of {T} steps: slice(first, {T})"
-        )
-
-
 def second_argument(label: object) -> str:
     """How errors write the second argument of a criterion.
 

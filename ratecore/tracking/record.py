@@ -9,7 +9,7 @@ variant in its name, `convert refractory~2`. The events are:
 - `start`: a stage begins; `identity`, `labels` (names of the run, the grid and the grid point), `grid_point` (its
   number), the stage's `settings`, and for training `provenance` and the task's `task_settings` with their defaults.
 - `metrics`: `step` and `values`, numbers by name. A test during training has its trial as `step` and the values `loss`,
-  `test_loss` and `test_accuracy`.
+  `test_loss` and `test_accuracy`, and in a curriculum the number of its `stage`.
 - `artifact`: a file of the run; `path` (relative to the run's folder), `sha256`.
 - `end`: a stage ends; `identity`, `status`, its results and files, and the `error` if there was one. `done` and
   `failed` (the loss is not finite) are final. `broken`, `interrupted` (told to stop) and `killed` (detected as dead)
@@ -19,7 +19,8 @@ Results are scientific values, each stored once and under one name:
 
 - training: `trained`, `n_trials`, `seconds`, `device`, `no_gpu` (why it ran on the CPU);
 - evaluation: `accuracy`, `loss`, `n_trials`; `conditions`, by name, with the curves `output_mean` and `output_sd` as
-  [[step, value], ...]; `psychometric`, rows as in `Evaluation.psychometric`;
+  [[step, value], ...], and `output_mean_2` ... of further outputs; `psychometric`, rows as in
+  `Evaluation.psychometric`;
 - export: `mat` and `pth`;
 - conversion: `lambda`, `spiking_accuracy`, `ci_low`, `ci_high`, `mean_rate_exc`, `mean_rate_inh` (1/s) and `search`,
   [[lambda, accuracy], ...]; or `skipped`, with the reason.

@@ -75,7 +75,7 @@ class Cluster(Slurm):
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            pytest.fail(f"not done after {seconds} s\n{said(folder)}\n{self.jobs()}\n{self.last_words()}")
+            pytest.fail(f"not done after {seconds} s\n{printed(folder)}\n{self.jobs()}\n{self.last_words()}")
 
     def training(self) -> dict[str, dict]:
         """Returns {wildcards: job} of every training job that SLURM is running."""
@@ -83,7 +83,7 @@ class Cluster(Slurm):
         return {job["comment"]: job for job in jobs}
 
 
-def said(folder: Path) -> str:
+def printed(folder: Path) -> str:
     return (folder / "snakemake.out").read_text(errors="replace")[-6000:]
 
 
@@ -144,7 +144,7 @@ def test_the_demo_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
     watch.start()
     code = cluster.finish(process, folder)
     watch.join()
-    assert code == 0, said(folder)
+    assert code == 0, printed(folder)
     assert seen == set(NODES) and together == 1
     with open(folder / "results/demo/summary.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -189,24 +189,24 @@ def test_a_grid_in_which_everything_happens(cluster):
                 return found, job
         return None
 
-    def one(*wanted):
+    def job_under_way(*wanted):
         return cluster.wait_for(lambda: under_way(wanted), f"training of {wanted}", 1800)
 
     short = ["20000", "20001", "20002"]  # long enough that none has ended before something happens to it
     for _ in range(2):
-        found, job = one(*short)
+        found, job = job_under_way(*short)
         short.remove(found)
         cluster.run(*(["scontrol", "requeue"] if len(short) == 2 else ["scancel"]), job["id"])
-    _, job = one("120000")
+    _, job = job_under_way("120000")
     cluster.run("scontrol", "update", f"JobId={job['id']}", "TimeLimit=1")
-    _, job = one(*short)
+    _, job = job_under_way(*short)
     kill_node(cluster, job)
     cluster.wait_for(lambda: cluster.nodes()[job["node"]].startswith("down"), "the node is seen to be down", 1800)
     cluster.start_node(job["node"])
     code = cluster.finish(process, folder)
     if code != 0:  # jobs that were lost more often than they are retried
         code = cluster.finish(cluster.workflow(folder), folder)
-    assert code == 0, said(folder)
+    assert code == 0, printed(folder)
     for name, run in runs.items():
         assert [e["status"] for e in events(run, "end", "train")][-1] == "done"
         assert len(events(run, "start", "train")) >= 2, f"nothing happened to {name}"

@@ -470,8 +470,8 @@ def test_commands_of_their_modules(folder, capsys):
     assert search([*base, "--task_name=go-nogo", "--scaling_factors=20:31:5", "--eval_amp_thresh=0.7"]) == 0
     assert "net.mat: lambda" in capsys.readouterr().out
     assert evaluate([*base, "--task=go_nogo", "--no_plots", "--all_trial_types"]) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)["Total trials"] == 3 and "trial_types" not in said.out
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["Total trials"] == 3 and "trial_types" not in printed.out
     with np.load(folder / "plots" / "net_trial_types.npz") as trials:
         assert trials["go/spikes"].shape == (12, 4400) and trials["nogo/stimulus"].max() == 0
     code = """import runpy, sys

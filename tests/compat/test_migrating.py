@@ -91,7 +91,7 @@ def test_every_absent_name_has_a_row():
 
 
 @pytest.mark.parametrize(("module", "name"), [(rate, "eval_rnn"), (spiking, "evaluate_task")])
-def test_a_misspelt_name_gets_the_nearest_one(module, name):
+def test_a_misspelt_name_gets_the_nearest_name(module, name):
     with pytest.raises(AttributeError, match=f"has no attribute '{name}s' .did you mean '{name}'"):
         getattr(module, name + "s")
     assert not hasattr(module, "something_else")
@@ -131,7 +131,7 @@ def test_an_option_is_taken(row):
 def test_every_name_of_a_module_of_theirs_is_in_the_table(module):
     there = " ".join(row["there"] for row in ROWS)
     for name in importlib.import_module(f"ratecore.{module}").__all__:
-        assert name in there or name == "AbstractTask", name
+        assert name in there or name in ("AbstractTask", "Trial"), name
 
 
 def test_the_page_is_that_of_the_table():

@@ -82,8 +82,8 @@ def test_networks_that_are_trained_or_loaded_have_the_names_of_the_package(tmp_p
 
     core = train(settings)
     assert type(core.net) is RateNetwork and core.losses == result.losses
-    named = rate.FR_RNN_dale.of(core.net)
-    assert named.w is core.net.w and rate.FR_RNN_dale.of(named) is named
+    named = rate.FR_RNN_dale.from_network(core.net)
+    assert named.w is core.net.w and rate.FR_RNN_dale.from_network(named) is named
     for net in (named, *map(rate.load_network, export(tmp_path, settings, core, core.last_test))):
         assert type(net) is rate.FR_RNN_dale and net.NI + net.NE == 8 and torch.equal(net.mask, core.net.m)
         assert torch.equal(net.effective_weights(), core.net.effective_weights())

@@ -89,11 +89,11 @@ def test_what_is_done_is_in_the_table_beside_what_broke_or_was_saved(tmp_path):
         do([stopped], ["train"], interrupted)
     log = log_of(experiment, experiment.grid_points[0], 1, "train")
     assert log == experiment.root / "logs/train/task~go-nogo/N~10/taus~4_20/seeds~1.log"
-    said = words(experiment).failure([("train", log.as_posix()), ("plot_cell", "no/such.log")])
-    assert "1 of 4 networks is done: 1 not trained; 1 broke, 2 not done." in said
-    assert "go-nogo N=10 seed=1: train: OSError: [Errno 28] No space left on device: 'network.pth'" in said
-    assert said.count(f"log: {log}") == 1 and "plot_cell: its log is empty" in said
-    assert "Run the same command again to retry what failed" in said and f"{experiment.root}/summary.csv" in said
+    printed = words(experiment).failure([("train", log.as_posix()), ("plot_cell", "no/such.log")])
+    assert "1 of 4 networks is done: 1 not trained; 1 broke, 2 not done." in printed
+    assert "go-nogo N=10 seed=1: train: OSError: [Errno 28] No space left on device: 'network.pth'" in printed
+    assert printed.count(f"log: {log}") == 1 and "plot_cell: its log is empty" in printed
+    assert "Run the same command again to retry what failed" in printed and f"{experiment.root}/summary.csv" in printed
     table = read_summary(experiment)
     assert list(table["status"]) == ["not trained", "broke", "not done", "not done"]
     first, second, *others = table.to_dict("records")
@@ -107,9 +107,9 @@ def test_what_is_done_is_in_the_table_beside_what_broke_or_was_saved(tmp_path):
         "trials_to_criterion",
         "trained",
     }
-    said = words(experiment).interrupted()
-    assert "  go-nogo N=12 seed=0: saved at trial 10,800 of 20\n" in said
-    assert said.endswith("Stopped. Run the same command to continue.")
+    printed = words(experiment).interrupted()
+    assert "  go-nogo N=12 seed=0: saved at trial 10,800 of 20\n" in printed
+    assert printed.endswith("Stopped. Run the same command to continue.")
 
 
 def test_a_table_of_what_is_done_is_no_table_that_is_written(tmp_path):
@@ -138,11 +138,11 @@ def test_a_damaged_record_does_not_hide_the_others(tmp_path):
     assert left.log == runs[2].record.path and "record.jsonl, line" in left.error
 
 
-def test_the_table_that_cannot_be_written_is_said_with_the_rest(tmp_path):
+def test_the_table_that_cannot_be_written_is_reported_with_the_rest(tmp_path):
     experiment = experiment_in(tmp_path)
     (experiment.root / "summary.csv").mkdir(parents=True)
-    said = words(experiment).interrupted()
-    assert "could not be written: [Errno 21] Is a directory" in said and said.endswith(
+    printed = words(experiment).interrupted()
+    assert "could not be written: [Errno 21] Is a directory" in printed and printed.endswith(
         "Run the same command to continue."
     )
 

@@ -115,7 +115,7 @@ def test_an_interrupted_training_is_gone_on_from_with_another_limit(tmp_path, li
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "printed"),
     [
         ({**LOOSE, "min_trials": 0}, {**LOOSE, "min_trials": 70}, "continues from trial 30 with min_trials = 0 ("),
         ({**LOOSE, "min_trials": 70}, {**LOOSE, "min_trials": 0}, ""),  # it would have stopped at trial 30
@@ -125,10 +125,10 @@ def test_an_interrupted_training_is_gone_on_from_with_another_limit(tmp_path, li
         (LOOSE, {**LOOSE, "accuracy_threshold": 0.999}, "continues from trial 30 with accuracy_threshold = 0.0 ("),
     ],
 )
-def test_any_other_rule_of_when_to_stop(tmp_path, before, after, said):
+def test_any_other_rule_of_when_to_stop(tmp_path, before, after, printed):
     trained(run_of(tmp_path / "a", 120, **before))
     result, log = trained(run_of(tmp_path / "a", 120, **after))
-    assert (" with " in log) == bool(said) and said in log
+    assert (" with " in log) == bool(printed) and printed in log
     assert_same(result, trained(run_of(tmp_path / "b", 120, **after))[0])
 
 

@@ -292,7 +292,10 @@ BAD = [
     ({"grid": {"task_settings.stim_on": [190]}}, "the stimulus ends at step 215, outside a trial of T = 200"),
     ({"grid": {"task_settings.delay": [5]}}, "go-nogo: unknown setting 'delay'; allowed: T, stim_on, stim_dur"),
     ({"grid": {"activation": ["sigmod"]}}, "'clipped_relu' or 'softplus' (did you mean 'sigmoid'?)"),
-    ({"grid": {"loss_fn": ["l3"]}}, "training.loss_fn = 'l3': Input should be 'l2', 'l1', 'mse', 'huber', 'cross_entropy' or 'task'"),
+    (
+        {"grid": {"loss_fn": ["l3"]}},
+        "training.loss_fn = 'l3': Input should be 'l2', 'l1', 'mse', 'huber', 'cross_entropy' or 'task'",
+    ),
     ({"network": {"activation": "relu"}}, "network.activation = 'relu': Input should be"),
     ({"network": {"gian": 2}}, "unknown setting 'network.gian' (did you mean 'gain'?)"),
     ({"network": {"N": "200"}}, "network.N = '200': Input should be a valid integer"),

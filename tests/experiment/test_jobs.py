@@ -80,7 +80,7 @@ def test_a_copy_that_keeps_its_times_needs_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, b"", b"[]", b'{"uri": "x"}'])
-def test_without_a_whole_mark_nothing_is_known(tmp_path, text):
+def test_without_a_complete_mark_nothing_is_known(tmp_path, text):
     if text is not None:
         (tmp_path / MARK).parent.mkdir()
         (tmp_path / MARK).write_bytes(text)

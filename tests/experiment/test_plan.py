@@ -46,7 +46,7 @@ def test_long_axes_are_cut():
     assert lines[-1] == "  seed  0, 7, 14, 21, 28, 35, 42, 49, ... (715 seeds)"
 
 
-@pytest.mark.parametrize(("taus", "said"), [
+@pytest.mark.parametrize(("taus", "printed"), [
     ([4, 20], "grid.taus = [4, 20] asks for networks of one fixed time constant, 20 ms or 100 ms; time constants "
               "trained from 20 to 100 ms are [[4, 20]]"),
     ([20, 100], "time constants trained from 100 to 500 ms are [[20, 100]]"),
@@ -54,8 +54,8 @@ def test_long_axes_are_cut():
     ([[20, 100], [20, 50]], "grid.taus is in steps of 5 ms, which makes 100 to 500 ms, 100 to 250 ms; if ms"),
     ([50], "network.taus is in steps of 5 ms, which makes 250 ms fixed; if ms were meant, 50 ms is [10]"),
 ])  # fmt: skip
-def test_time_constants_that_look_like_a_slip_are_pointed_out(taus, said):
-    assert any(said in sentence for sentence in find_cautions(experiment({"taus": taus})))
+def test_time_constants_that_look_like_a_slip_are_pointed_out(taus, printed):
+    assert any(printed in sentence for sentence in find_cautions(experiment({"taus": taus})))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,14 @@ SLIPS = [
     (dict(training={"loss_fn": "huber"}), "training.loss_fn = 'huber' is a mean over the trial"),
     # No effect.
     (dict(network={"w_dist": "gamma", "gain": 2}), "network.gain has no effect with w_dist = 'gamma'"),
+    (dict(network={"feedback": False}), "network.feedback has no effect without areas"),
+    (dict(network={"rank": 2, "P_rec": 0.5}), "network.P_rec has no effect with a rank"),
+    (dict(network={"spectral_radius": 1.2, "gain": 2}), "network.gain has no effect with a spectral_radius"),
+    (dict(training={"momentum": 0.9}), "training.momentum has no effect without optimizer = 'sgd'"),
+    (dict(training={"revive": True}), "training.revive has no effect without optimizer = 'eg'"),
+    (dict(training={"optimizer": "adamw"}), "training.optimizer = 'adamw' is 'adam' without a training.weight_decay"),
+    (dict(training={"schedule_factor": 0.5}), "training.schedule_factor has no effect with schedule = 'constant'"),
+    (dict(training={"stages": [{}, {"n_trials": 9, "eval_freq": 5}]}), "training.n_trials = 9: go-nogo counts as"),
     (dict(network={"apply_dale": False, "P_inh": 0.3}), "network.P_inh has no effect with apply_dale = false"),
     (dict(gpu_frac=0.4), "gpu_frac = 0.4 has no effect with device = 'cpu'"),
     (dict(jobs_per_gpu=2), "jobs_per_gpu = 2 has no effect with device = 'cpu'"),
@@ -118,10 +126,10 @@ SLIPS = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "said"), SLIPS, ids=[str(c)[:60] for c, _ in SLIPS])
-def test_settings_that_do_nothing_or_look_like_slips_are_pointed_out_and_run(changes, said):
+@pytest.mark.parametrize(("changes", "printed"), SLIPS, ids=[str(c)[:60] for c, _ in SLIPS])
+def test_settings_that_do_nothing_or_look_like_slips_are_pointed_out_and_run(changes, printed):
     sentences = find_cautions(experiment(**changes))
-    assert len(sentences) == 1 and sentences[0].startswith(said), sentences
+    assert len(sentences) == 1 and sentences[0].startswith(printed), sentences
 
 
 def test_each_of_several_settings_in_si_units_is_pointed_out():
@@ -161,7 +169,7 @@ def test_the_configurations_of_the_repository_have_none(path):
     assert find_cautions(e) == [] and announcement(e) == "\n".join(plan(e)) and announcement(e, quiet=True) == ""
 
 
-def test_a_caution_is_said_once_however_large_the_grid():
+def test_a_caution_is_reported_once_however_large_the_grid():
     e = experiment({"gain": [k / 8 for k in range(1, 50)], "refractory": [0.001, 2]}, training={"n_trials": 500})
     sentences = find_cautions(e)
     assert len(sentences) == len(set(sentences)) == 2

@@ -71,7 +71,8 @@ def test_all_stages_and_nothing_twice(experiment):
         do(stage, runs, log)
     assert log.getvalue().count("is already done") == 9
     assert [len(run.record.events()) for run in runs] == lengths
-    assert set(point_figures(experiment, experiment.grid_points[0])) == {"loss_curves", "outputs", "taus", "weights"}
+    names = {"loss_curves", "outputs", "taus", "weights", "spectrum"}
+    assert set(point_figures(experiment, experiment.grid_points[0])) == names
     assert loss_curve(runs[0])[0] == [10, 20] and not loss_curve(runs[0])[2]
 
 
@@ -173,7 +174,7 @@ def test_a_block_that_is_stopped_continues_where_it_was(experiment, tmp_path, mo
 
     whole = Experiment.from_config({**CONFIG, "results": str(tmp_path / "whole")})
     train_batched(runs_of(whole), "cpu", io.StringIO())
-    update, runs, updates = block._Block._update, runs_of(experiment), []
+    update, runs, updates = block._Group.update, runs_of(experiment), []
 
     def then_ends(self):
         updates.append(1)
@@ -182,7 +183,7 @@ def test_a_block_that_is_stopped_continues_where_it_was(experiment, tmp_path, mo
         return update(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(block._Block, "_update", then_ends)
+        patch.setattr(block._Group, "update", then_ends)
         with pytest.raises(checkpoints.Interrupted):
             train_batched(runs, "cpu", io.StringIO())
     ends = [run.record.events()[-1] for run in runs]

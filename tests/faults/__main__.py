@@ -4,6 +4,7 @@ PYTHONPATH=tests python -m faults [name ...] [--quick] [--seed N] [--out FILE]
 """
 
 import argparse
+import signal
 import sys
 
 from faults import FAULTS, inflict, save, table
@@ -16,6 +17,7 @@ def main() -> int:
     p.add_argument("--seed", type=int, default=0, help="seed of the random instants and positions")
     p.add_argument("--out", default="tests/faults/results/faults.json")
     args = p.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
     if unknown := set(args.names) - set(FAULTS):
         p.error(f"unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(FAULTS)}")
     tallies = []

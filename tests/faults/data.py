@@ -172,7 +172,7 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
         return all(a is None or same(a, b) for a, b in zip(read, truth, strict=True))
 
     def not_whole(file):  # a stage that has written or read the file is repeated
-        def of(read, truth):
+        def repeated(read, truth):
             for stage, a, b in zip(STAGES, read, truth, strict=True):
                 listed = run.relative(file) in {**b.get("files", {}), **b.get("reads", {})}
                 # The variables added by the conversion can be damaged while the export itself is complete.
@@ -181,7 +181,7 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
                     return False
             return True
 
-        return of
+        return repeated
 
     def noted():
         note_deaths(root)

@@ -102,16 +102,16 @@ def _parts(life: Life) -> set[Path]:
 def _one(warm, seen, rng, truth: Truth, life: Life, inside: Life, errors: Path) -> str | None:
     inside.job(warm, signal=signal.SIGKILL, after=rng.uniform(0, truth.seconds))
     life.wait_for_orphans()
-    before, said, parts = life.updates(), errors.stat().st_size, _parts(life)
+    before, printed, parts = life.updates(), errors.stat().st_size, _parts(life)
     ended = fill_up(life, warm, seen, rng, inside, truth.seconds)
     if not ended["status"]:
         return "room enough"
     with open(errors) as file:
-        file.seek(said)
-        said = file.read()
-    named = re.findall(r"No space left on device: '([^']+)'", said.strip().splitlines()[-1])
+        file.seek(printed)
+        printed = file.read()
+    named = re.findall(r"No space left on device: '([^']+)'", printed.strip().splitlines()[-1])
     if not named or not all(name.startswith(str(inside.folder)) for name in named):
-        return f"no file and reason in the last words of the error: {said[-2000:]}"
+        return f"no file and reason in the last words of the error: {printed[-2000:]}"
     if problem := problem_of(truth.on_the_way, life):
         return problem
     if life.updates() < before:

@@ -30,6 +30,10 @@ class Fault:
     must_hold: str
     inflict: Callable[[int, random.Random, Path], Iterator[str | None]]
 
+    @property
+    def of_servers(self) -> bool:
+        return self.inflict.__module__ == "faults.servers"
+
 
 def fault(name: str, times: int, quick: int, must_hold: str):
     """Registers a function as a `Fault`."""

@@ -290,6 +290,6 @@ for uri in sys.argv[1:]:
     os.environ["MLFLOW_TRACKING_URI"] = uri
     assert not follow(job, uri, lambda seconds: True)
 sys.exit(1)"""
-    said = _follows(place, uris[0], "-c", code, *uris)
-    assert said.count("MLflow cannot be reached") == len(uris), said
-    _no_password(place, said, "sesame")
+    printed = _follows(place, uris[0], "-c", code, *uris)
+    assert printed.count("MLflow cannot be reached") == len(uris), printed
+    _no_password(place, printed, "sesame")

@@ -16,6 +16,8 @@ from faults.harness import fault
 from faults.stores import Postgresql, Proxy, Server, environment, missing, postgresql_programs, sqlite
 
 HERE = Path(__file__).parent
+# Tests share a server, and have an interpreter that starts faster.
+PYTHON, SHARED = sys.executable, None
 FULL = 5  # with fewer, as in the tests, a fault waits for less time
 HELD = """networks as without a server; slower than the same work without one by at most a fifth and a second; trouble \
 reported once; the end delayed by at most a minute; afterwards each run and point exactly once, every artifact"""
@@ -44,7 +46,7 @@ class Work:
             folder.mkdir(exist_ok=True)
             config.write_text(json.dumps(_config(folder / name, self.experiment, seeds)))
             with open(folder / f"{name}.err", "w") as err:
-                command = [sys.executable, HERE / "recording.py", config, place, str(grace)]
+                command = [PYTHON, HERE / "recording.py", config, place, str(grace)]
                 self._processes.append(
                     subprocess.Popen(
                         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True, env=environment()
@@ -71,7 +73,7 @@ class Work:
 
     def _expect(self, process, word: str) -> None:
         if process.stdout.readline().strip() != word:
-            raise RuntimeError(f"the work broke: {self.said('work')}{self.said('twin')}")
+            raise RuntimeError(f"the work broke: {self.errors('work')}{self.errors('twin')}")
 
     def end(self) -> None:
         """Waits until both have ended, and reads their measurements."""
@@ -81,14 +83,14 @@ class Work:
         self._expect(self._processes[1], "done")
         lines = [process.stdout.readline() for process in self._processes]
         if not all(lines):
-            raise RuntimeError(f"the work broke: {self.said('work')}{self.said('twin')}")
+            raise RuntimeError(f"the work broke: {self.errors('work')}{self.errors('twin')}")
         self.work, self.twin = map(json.loads, lines)
         for process in self._processes:
             process.stdin.close()
             process.stdout.close()
             process.wait(60)
 
-    def said(self, name: str = "work") -> str:
+    def errors(self, name: str = "work") -> str:
         return (self.folder / f"{name}.err").read_text()
 
     def runs(self, name: str = "work") -> list[Path]:
@@ -104,14 +106,14 @@ class Work:
             return f"the work waited for {self.work['waited']:.1f} s, without a server {self.twin['waited']:.1f} s"
         if self.work["held_up"] > self.grace + 12:
             return f"the end was held up by {self.work['held_up']:.0f} s"
-        trouble = self.said().count("tracking: ")
+        trouble = self.errors().count("tracking: ")
         if trouble > 1 or (not self.work["whole"] and trouble != 1):
-            return f"the trouble was said {trouble} times: {self.said()[-2000:]}"
+            return f"the trouble was reported {trouble} times: {self.errors()[-2000:]}"
         return None
 
     def catch_up(self, rng: random.Random) -> str | None:
         """Sends the rest: by the next call of the workflow, or by a replay by hand, then by two at once."""
-        by_hand = [sys.executable, "-m", "ratecore.cli", "replay", self.folder / "work", "--uri", self.uri]
+        by_hand = [PYTHON, "-m", "ratecore.cli", "replay", self.folder / "work", "--uri", self.uri]
         if not self.work["whole"]:
             if rng.random() < 0.5:
                 # The next workflow has nothing to do; its follower finds the existing notes.
@@ -119,7 +121,7 @@ class Work:
                     "import sys; from ratecore.tracking.mlflow.follow import Follower;"
                     "sys.exit(not Follower(*sys.argv[1:]).start().stop(300))"
                 )
-                first = [sys.executable, "-c", code, self.uri, self.experiment, self.folder / "work"]
+                first = [PYTHON, "-c", code, self.uri, self.experiment, self.folder / "work"]
             else:
                 first = by_hand
             done = subprocess.run(first, env=environment(), capture_output=True, text=True, timeout=1800)
@@ -131,8 +133,8 @@ class Work:
 def _replay_twice_at_once(command) -> str | None:
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     processes = [subprocess.Popen(command, env=environment(), **quiet) for _ in range(2)]
-    said = [process.communicate(timeout=1800)[0] for process in processes]
-    return None if not any(process.returncode for process in processes) else f"a replay failed: {said}"
+    printed = [process.communicate(timeout=1800)[0] for process in processes]
+    return None if not any(process.returncode for process in processes) else f"a replay failed: {printed}"
 
 
 def _weights(run: Path) -> dict:
@@ -144,10 +146,17 @@ def _weights(run: Path) -> dict:
 
 @contextlib.contextmanager
 def _server(folder: Path):
-    """Yields a server that several faults share, each with its own experiment."""
+    """Yields a server, each of whose faults has its own experiment."""
+    if SHARED is not None:
+        yield SHARED
+        return
     (folder / "server").mkdir()
     with Server(folder / "server", f"sqlite:///{folder}/server/mlflow.db") as server:
         yield server
+
+
+def database_of(server: Server) -> Path:
+    return Path(server.database.removeprefix("sqlite:///"))
 
 
 def _inflict(times: int, rng: random.Random, folder: Path, disturb, through_proxy: bool, seeds: int = 2):
@@ -155,14 +164,16 @@ def _inflict(times: int, rng: random.Random, folder: Path, disturb, through_prox
     short = times < FULL
     with _server(folder) as server, Proxy(server.port) as proxy:
         for k in range(times):
-            work = Work(folder / f"fault{k}", proxy.uri if through_proxy else server.uri, seeds, 8 if short else 60)
+            work = Work(
+                folder / f"{folder.name}-{k}", proxy.uri if through_proxy else server.uri, seeds, 8 if short else 60
+            )
             work.begin()
             disturb(work, server, proxy, short)
             work.end()
             yield (
                 work.harmed()
                 or work.catch_up(rng)
-                or missing(sqlite(folder / "server" / "mlflow.db"), work.experiment, work.runs(), server.artifacts)
+                or missing(sqlite(database_of(server)), work.experiment, work.runs(), server.artifacts)
             )
 
 
@@ -234,7 +245,7 @@ def server_returns(times, rng, folder):
     """Starts with the server down, and starts it while networks still train."""
     with _server(folder) as server:
         for k in range(times):
-            work = Work(folder / f"fault{k}", server.uri, 30, 60)
+            work = Work(folder / f"{folder.name}-{k}", server.uri, 30, 60)
             server.kill()
             work.begin()
             time.sleep(rng.uniform(1, 5))
@@ -244,8 +255,8 @@ def server_returns(times, rng, folder):
             yield (
                 ("the server came back after the work had ended" if late else None)
                 or work.harmed()
-                or (None if work.work["whole"] else f"not all was mirrored by itself: {work.said()[-2000:]}")
-                or missing(sqlite(folder / "server" / "mlflow.db"), work.experiment, work.runs(), server.artifacts)
+                or (None if work.work["whole"] else f"not all was mirrored by itself: {work.errors()[-2000:]}")
+                or missing(sqlite(database_of(server)), work.experiment, work.runs(), server.artifacts)
             )
 
 
@@ -274,7 +285,7 @@ def write_records(root: Path, many: int = MANY) -> list[Path]:
 
 
 def _bring_at_once(uri: str, root: Path, folders: list[Path]) -> str | None:
-    command = [sys.executable, HERE / "at_once.py", uri, root.name, root.parent, *folders]
+    command = [PYTHON, HERE / "at_once.py", uri, root.name, root.parent, *folders]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=1800)
     return f"{done.returncode} of {MANY} did not bring theirs: {done.stderr[-1500:]}" if done.returncode else None
 

@@ -45,19 +45,21 @@ class Checkout:
             shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         (self.folder / "config").mkdir()
         (self.folder / "config/config.yaml").write_text(yaml.safe_dump(config))
-        self.said = self.folder / "said.txt"
+        self.printed = self.folder / "printed.txt"
 
     def start(self, *arguments) -> subprocess.Popen:
         env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
         env["PYTHONPATH"] = str(ROOT)
-        with open(self.said, "w") as said:
+        with open(self.printed, "w") as printed:
             command = [sys.executable, "-m", "snakemake", *(arguments or ("--cores", "2"))]
             # In a new process group, as in a shell: Ctrl-C goes to the group.
-            return subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=said, env=env, start_new_session=True)
+            return subprocess.Popen(
+                command, cwd=self.folder, stdout=printed, stderr=printed, env=env, start_new_session=True
+            )
 
     def call(self, *arguments) -> tuple[int, str]:
         """Runs a command and returns its exit status and output."""
-        return self.start(*arguments).wait(500), self.said.read_text()
+        return self.start(*arguments).wait(500), self.printed.read_text()
 
     def jobs(self) -> list[int]:
         """Returns the processes that run a script of the workflow."""
@@ -101,12 +103,12 @@ def kill_a_job(truth: Truth, rng: random.Random, folder: Path) -> str | None:
     for pid in jobs:
         os.kill(pid, signal.SIGKILL)
     if not snakemake.wait(200) or not jobs:
-        return f"the job was not killed: {checkout.said.read_text()}"
+        return f"the job was not killed: {checkout.printed.read_text()}"
     (output,) = [folder / f"results/life-1/jobs/train/{life.experiment.grid_points[0].path}/seeds~{life.block}.json"]
     if problem := truth.on_the_way(life, output):
         return problem
-    status, said = checkout.call(*until)
-    return said if status else truth.in_the_end(life, output) or _mirrored(truth, life, folder)
+    status, printed = checkout.call(*until)
+    return printed if status else truth.in_the_end(life, output) or _mirrored(truth, life, folder)
 
 
 def _mirrored(truth: Truth, life: Life, folder: Path) -> str | None:
@@ -138,22 +140,22 @@ def _kill_snakemake(rng: random.Random, folder: Path, until: tuple, at_once: boo
     records, command = [run.record.path for run in runs], ("--cores", "2", *until)
     snakemake = checkout.start(*command)
     if not wait_for(lambda: under_way(records) == 2 or snakemake.poll() is not None):
-        return f"no two jobs under way: {checkout.said.read_text()}"
+        return f"no two jobs under way: {checkout.printed.read_text()}"
     time.sleep(rng.uniform(0, 1.0))
     snakemake.kill()
     snakemake.wait()
     beside = checkout.jobs()
     if not at_once and not wait_for(lambda: not checkout.jobs()):
         return "its jobs do not end"
-    status, said = checkout.call(*command)
+    status, printed = checkout.call(*command)
     if status:
-        if "--unlock" not in said or "cannot be locked" not in said:
-            return f"the message does not help: {said}"
-        status, said = checkout.call("--unlock")
+        if "--unlock" not in printed or "cannot be locked" not in printed:
+            return f"the message does not help: {printed}"
+        status, printed = checkout.call("--unlock")
         if not status:
-            status, said = checkout.call(*command)
+            status, printed = checkout.call(*command)
     if status:
-        return f"the same command again ends with {status}: {said}"
+        return f"the same command again ends with {status}: {printed}"
     if not at_once and not beside:
         return "no job was under way"
     return _each_once(checkout, runs, bool(until))
@@ -199,7 +201,7 @@ def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
     command = ("--cores", "2", "--until", "train")
     snakemake = checkout.start(*command)
     if not wait_for(lambda: under_way([run.record.path for run in runs]) == 2 or snakemake.poll() is not None):
-        return f"no two trainings under way: {checkout.said.read_text()}"
+        return f"no two trainings under way: {checkout.printed.read_text()}"
     time.sleep(rng.uniform(0, 1.0))
     os.killpg(snakemake.pid, signal.SIGINT)
     if twice:
@@ -210,16 +212,16 @@ def _ctrl_c(rng: random.Random, folder: Path, twice: bool) -> str | None:
         return "it says that all went well"
     if not wait_for(lambda: not checkout.jobs()):
         return "its jobs do not end"
-    said = checkout.said.read_text()
+    printed = checkout.printed.read_text()
     if not twice and (
-        "Stopped. Run the same command to continue." not in said or re.search("Traceback|Error in rule", said)
+        "Stopped. Run the same command to continue." not in printed or re.search("Traceback|Error in rule", printed)
     ):
-        return f"it does not end in a sentence: {said}"
+        return f"it does not end in a sentence: {printed}"
     if problem := _interrupted(checkout, runs, mirrored=not twice):  # the second Ctrl-C ends the waiting for MLflow
         return problem
-    status, said = checkout.call(*command)
+    status, printed = checkout.call(*command)
     if status:
-        return f"the same command again ends with {status}: {said}"
+        return f"the same command again ends with {status}: {printed}"
     for run in runs:
         ends = [event["status"] for event in run.record.events() if event["event"] == "end"]
         if run.outcome("train") is None or ends not in (["done"], ["interrupted", "done"]):
@@ -241,5 +243,7 @@ def _interrupted(checkout: Checkout, runs: list[Run], mirrored: bool) -> str | N
             return f"{run.folder}: its record says {last['event']} {last.get('status')}"
         expected = {"interrupted": "KILLED", "done": "FINISHED"}[last["status"]]
         if mirrored and found.get(run.folder.name) != expected:
-            return f"{run.folder}: {found.get(run.folder.name)} in MLflow, not {expected}: {checkout.said.read_text()}"
+            return (
+                f"{run.folder}: {found.get(run.folder.name)} in MLflow, not {expected}: {checkout.printed.read_text()}"
+            )
     return None

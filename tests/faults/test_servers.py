@@ -1,21 +1,37 @@
-"""The checks of the server faults detect errors."""
+"""The quick part of the faults of servers, and that their checks detect errors."""
 
 import shutil
 import subprocess
-import sys
 
 import pytest
 
+from faults import FAULTS, servers
 from faults.servers import Work, write_records
-from faults.stores import environment, missing, sqlite
+from faults.stores import Server, environment, missing, sqlite
+from faults.test_faults import assert_holds
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory):
+def shared_server(tmp_path_factory, python):
+    folder = tmp_path_factory.mktemp("server")
+    with pytest.MonkeyPatch.context() as changed, Server(folder, f"sqlite:///{folder}/mlflow.db") as server:
+        changed.setattr(servers, "PYTHON", python)
+        changed.setattr(servers, "SHARED", server)
+        yield
+
+
+@pytest.mark.usefixtures("shared_server")
+@pytest.mark.parametrize("name", [name for name, one in FAULTS.items() if one.quick and one.of_servers])
+def test_it_holds(name):
+    assert_holds(name)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory, python):
     """Returns two records and the database with them."""
     root = tmp_path_factory.mktemp("results") / "few"
     folders, database = write_records(root, 2), root.parent / "mlflow.db"
-    replay = [sys.executable, "-m", "ratecore.cli", "replay", root.parent, "--uri", f"sqlite:///{database}"]
+    replay = [python, "-m", "ratecore.cli", "replay", root.parent, "--uri", f"sqlite:///{database}"]
     subprocess.run(replay, check=True, env=environment(), capture_output=True, timeout=1800)
     assert missing(sqlite(database), "few", folders) is None
     return root, folders, database
@@ -66,15 +82,15 @@ def test_harm_to_the_work_is_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(Work, "runs", lambda self, name="work": [tmp_path / network for network in networks[name]])
     monkeypatch.setattr("faults.servers._weights", lambda run: {"w": run.name})
 
-    def harmed(waited=1.0, held_up=1.0, whole=False, said="tracking: down\n"):
+    def harmed(waited=1.0, held_up=1.0, whole=False, printed="tracking: down\n"):
         work.work = {"waited": waited, "held_up": held_up, "whole": whole}
         work.twin = {"waited": 1.0}
-        (tmp_path / "work.err").write_text(said)
+        (tmp_path / "work.err").write_text(printed)
         return work.harmed()
 
-    assert harmed() is None and harmed(whole=True, said="") is None
+    assert harmed() is None and harmed(whole=True, printed="") is None
     assert "the work waited for 6.0 s" in harmed(waited=6.0)  # for one request of 5 s
     assert "held up" in harmed(held_up=80)
-    assert "said 0 times" in harmed(said="") and "said 2 times" in harmed(said="tracking: x\n" * 2)
+    assert "reported 0 times" in harmed(printed="") and "reported 2 times" in harmed(printed="tracking: x\n" * 2)
     networks["work"] = ["a", "b"]
     assert "networks" in harmed()

@@ -163,6 +163,63 @@ def test_outputs_of_both_networks_by_condition(conditions):
     assert axes[0].get_ylabel() == "output (mean, SD over trials)"
 
 
+def several(n_out=3, short=20):
+    """A comparison of several outputs whose second condition has only short trials."""
+    rng, c = np.random.default_rng(3), comparison()
+    courses = {name: rng.random((2, n_out, T)) for name in ("rate_mean", "rate_sd", "lif_mean", "lif_sd")}
+    for course in courses.values():
+        course[1, :, short:] = np.nan
+    examples = [
+        Example(e.u[:, :steps], e.dt, e.spike_steps, e.spike_units, rng.random((n_out, steps - 1)), 5e-3)
+        for e, steps in zip(c.examples, (T, short), strict=True)
+    ]
+    return comparison(**courses, examples=examples)
+
+
+def test_each_of_several_outputs_has_a_panel():
+    c = several()
+    figure = figures.conversion_figures(search(), c)["spiking_outputs"]
+    titles = [f"{name}, output {k}" for name in c.conditions for k in (1, 2, 3)]
+    assert [axis.get_title() for axis in figure.axes] == titles
+    for axis, (i, k) in zip(figure.axes, np.ndindex(2, 3), strict=True):
+        for label, means in (("spiking network", c.lif_mean), ("rate network", c.rate_mean)):
+            (line,) = lines(axis, label)
+            np.testing.assert_array_equal(line.get_ydata(), means[i, k])
+    made = figures.outputs_by_condition(
+        {name: (c.rate_mean[i], c.rate_sd[i]) for i, name in enumerate(c.conditions)}, [(5, 10)], (15, T), "t"
+    )
+    assert [axis.get_ylabel() for axis in made.axes] == [f"output {k}\n(mean, SD)" for k in (1, 2, 3)]
+    assert made.axes[0].get_title() == "t" and [axis.get_xlabel() for axis in made.axes] == ["", "", "time (ms)"]
+    for k, axis in enumerate(made.axes):
+        for i, name in enumerate(c.conditions):
+            np.testing.assert_array_equal(lines(axis, name)[0].get_ydata(), c.rate_mean[i, k])
+
+
+def test_a_raster_has_a_line_for_each_output_and_no_window_beyond_the_trial():
+    c = several()
+    figure = figures.raster(dict(zip(c.conditions, c.examples, strict=True)), INH, SOM, [(5, 10)], (15, T))
+    for axis, example in zip(figure.axes[2:4], c.examples, strict=True):
+        for k in range(3):
+            (line,) = lines(axis, f"output {k + 1}")
+            np.testing.assert_array_equal(line.get_ydata(), example.out[k])
+    assert lines(figure.axes[2], "response window") and not lines(figure.axes[3], "response window")
+    assert words(figure.axes[3]) == ["output 1", "output 2", "output 3", "stimulus", "response window"]
+
+
+def test_means_over_networks_leave_out_what_is_missing():
+    one, other = several(), several()
+    one.lif_mean[0, :, 25:] = np.nan
+    other.lif_mean[:] += 1
+    axis = figures.grid_point_figures({}, [one, other])["spiking_outputs"].axes[0]
+    (line,) = lines(axis, "spiking network")
+    truth = np.where(np.arange(T) < 25, (one.lif_mean[0, 0] + other.lif_mean[0, 0]) / 2, other.lif_mean[0, 0])
+    np.testing.assert_allclose(line.get_ydata(), truth)
+    for courses in ([np.array([1.0, 2.0]), np.array([3.0, 5.0])], [np.array([1.0, np.nan]), np.array([3.0, np.nan])]):
+        mean, sd = figures.mean_and_sd(courses)
+        np.testing.assert_array_equal((mean[0], sd[0]), (2, 1))
+        assert (mean[1], sd[1]) == (3.5, 1.5) or np.isnan([mean[1], sd[1]]).all()
+
+
 # -------------------------------------------------------------------------------------------------------- units
 
 

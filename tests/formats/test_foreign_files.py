@@ -155,10 +155,11 @@ REFUSED = {
     "no_taus_gaus": (without("taus_gaus"), r"it has no taus_gaus, which a network with taus = \[4.0, 20.0\] needs"),
     "no_w_in": (without("w_in"), "it has no w_in"),
     "no_types": (without("m", "inh", "exc"), "it has no m, inh or exc"),
-    "two_outputs": (
-        variant(w_out=np.ones((2, N)), b_out=np.zeros(2)),
-        r"w_out has shape \(2, 12\); .* it has 2 outputs",
+    "b_out_of_another_number": (
+        variant(w_out=np.ones((2, N)), b_out=np.zeros(3)),
+        r"b_out has shape \(1, 3\); it must be \(2, 1\)",
     ),
+    "w_out_of_other_units": (variant(w_out=np.ones((2, 7))), r"w_out has shape \(2, 7\); it must be \(n_out, 12\)"),
     "m_rows": (variant(m=FULL_SIGNS.T), "m is not a diagonal of .* it signs rows"),
     "m_other": (variant(m=np.eye(N) * 2), "m is not a diagonal"),
     "nan_w": (variant(w=np.where(FULL["w"] > 1, np.nan, FULL["w"])), "w holds NaN or infinity"),
@@ -213,7 +214,7 @@ def check(path, changed):
     for name in ("w_in", "w_out"):
         np.testing.assert_allclose(getattr(net, name).detach(), FULL[name], rtol=1e-6)
         np.testing.assert_allclose(getattr(model, name), FULL[name].reshape(getattr(model, name).shape), rtol=1e-6)
-    assert net.b_out.item() == pytest.approx(np.ravel(truth["b_out"])[0]) == pytest.approx(model.b_out)
+    assert net.b_out.item() == pytest.approx(np.ravel(truth["b_out"])[0]) == pytest.approx(model.b_out[0])
     assert net.activation == model.activation == "sigmoid" and net.som_N == 0
     assert net.apply_dale == dale and (net.inh.numpy() == (INH & dale)).all() and (model.inh == (INH & dale)).all()
 

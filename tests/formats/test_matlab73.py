@@ -15,6 +15,12 @@ from ratecore.spiking import evaluate_task, lambda_grid_search, rate_model
 CLASSES = {"f8": "double", "f4": "single", "i8": "int64", "u1": "uint8", "i1": "int8", "b1": "logical"}
 
 
+def reference_type():
+    import h5py
+
+    return h5py.ref_dtype
+
+
 def put(group, name, value, refs=None):
     """Writes a variable as MATLAB does: transposed, with its class in an attribute."""
     if isinstance(value, dict):
@@ -22,6 +28,17 @@ def put(group, name, value, refs=None):
         item.attrs["MATLAB_class"] = np.bytes_("struct")
         for field, one in value.items():
             put(item, field, one)
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        if value.size:
+            refs = group.file.require_group("#refs#")
+            names = [f"{group.name.strip('/')}_{name}_{k}".replace("/", "_") for k in range(value.size)]
+            for key, one in zip(names, value.ravel(), strict=True):
+                put(refs, key, one)
+            item = group.create_dataset(name, data=np.array([[refs[key].ref] for key in names], reference_type()))
+        else:
+            item = group.create_dataset(name, data=np.array([1, 0], "u8"))
+            item.attrs["MATLAB_empty"] = np.uint8(1)
+        item.attrs["MATLAB_class"] = np.bytes_("cell")
     elif scipy.sparse.issparse(value):
         item, value = group.create_group(name), value.tocsc()
         item.attrs["MATLAB_class"], item.attrs["MATLAB_sparse"] = np.bytes_("double"), np.uint64(value.shape[0])
@@ -201,3 +218,20 @@ def test_a_network_of_ours_that_matlab_saved_again_keeps_the_settings_of_its_tas
     path = saved(tmp_path, {key: value for key, value in content.items() if not key.startswith("__")})
     assert load_task(path).settings == load_task(exported[0]).settings
     assert torch.equal(load_network(path).w, load_network(exported[0]).w)
+
+
+def test_settings_of_every_kind_are_read(tmp_path):
+    pytest.importorskip("h5py")
+    from ratecore.formats import read_network
+
+    settings = {"T": 45.0, "shape": "step", "turned": np.array([True]), "levels": np.array([0.5, 2.0]),
+                "words": np.array(["near", "far away"], object), "word": np.array(["x"], object),
+                "none": np.array([], object), "flags": np.array([True, False])}  # fmt: skip
+    content = FULL | {"task": "of someone", "task_settings": settings, "w_out": np.ones((3, 12)), "b_out": np.zeros(3)}
+    saved_task = read_network(saved(tmp_path, content)).task
+    assert saved_task.n_out == 3 and saved_task.settings == {
+        "T": 45, "shape": "step", "turned": 1, "levels": [0.5, 2], "words": ["near", "far away"], "word": "x",
+        "none": [], "flags": [1, 0],
+    }  # fmt: skip
+    long = settings | {"words": np.array(["a", "b" * 1001], object)}
+    assert read_network(saved(tmp_path, content | {"task_settings": long})).task.settings is None

@@ -176,7 +176,7 @@ def test_other_activations_have_the_same_slopes_with_several_outputs(engine, act
         updates = BlockUpdates(StackedNetworks([net]), TrainingSettings(loss_fn="mse"))
         u, z, x0, noise, weight = (v[None] for v in batch(trials, torch.float64))
         updates.update(u, z, x0, noise, weight=weight)
-        found = [m[0] for m in updates._m.values()]
+        found = [entry["exp_avg"] for entry in updates.state_dicts()[0]["state"].values()]
     else:
         kind = TorchUpdates if engine == "torch" else FusedUpdates
         updates = kind(net, TrainingSettings(loss_fn="mse"))

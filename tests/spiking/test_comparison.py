@@ -11,11 +11,12 @@ from conftest import flipped_bits
 from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.formats import FormatError, comparison_bytes, load_comparison
 from ratecore.rate.dynamics import run, trial_noise
+from ratecore.rate.network import RateNetwork
 from ratecore.spiking import SpikingSettings, compare, kernels, rate_model, simulate
 from ratecore.spiking.comparison import Mean, components
 from ratecore.spiking.exploration import lesioned
 from ratecore.spiking.lif import Simulator
-from ratecore.spiking.scoring import outputs_every, rate_steps
+from ratecore.spiking.scoring import TrialsOfTask, outputs_every, rate_steps
 from ratecore.system.streams import stream
 from ratecore.tasks import GoNogoTask, ManteTask, XORTask
 
@@ -111,7 +112,7 @@ def test_activity_and_components_are_those_of_the_full_states(one_by_one):
 def test_the_readout_of_the_activity_is_the_spiking_output_over_all_steps(one_by_one):
     _, alone, _of, model = one_by_one
     # Linear, so it holds of means over 5 ms too. The output is looked at less often than the activity.
-    error = np.concatenate([row[4] @ model.w_out / SCALING - row[3] for row in alone])
+    error = np.concatenate([row[4] @ model.w_out[0] / SCALING - row[3] for row in alone])
     assert np.abs(error).max() < 0.02 * max(np.abs(row[3]).max() for row in alone)
 
 
@@ -274,3 +275,38 @@ def test_a_file_of_a_network_as_in_the_paper_is_small():
     net, of = network(4, N=250), ManteTask()
     data = comparison_bytes(compare(net, of, None, 50.0, 0, 1))
     assert len(data) < 500_000
+
+
+def test_means_of_trials_of_different_length_are_over_those_that_last():
+    rng, mean = np.random.default_rng(0), Mean()
+    rows = rng.standard_normal((5, 2, 8))
+    for row, steps in zip(rows, (8, 5, 6, 5, 7), strict=True):
+        row[:, steps:] = np.nan
+        mean.add(row)
+    np.testing.assert_allclose(mean.mean, np.nanmean(rows, 0), rtol=1e-12)
+    np.testing.assert_allclose(mean.sd, np.nanstd(rows, 0), rtol=1e-12, atol=1e-15)
+    nothing = Mean()
+    nothing.add(np.full(3, np.nan))
+    assert np.isnan(nothing.mean).all() and np.isnan(nothing.sd).all() and mean.n == 5
+
+
+def test_components_leave_out_steps_that_no_trial_has():
+    activity = np.random.default_rng(1).standard_normal((2, 9, 5))
+    activity[1, 6:] = np.nan
+    found = components(activity)
+    rows = activity.reshape(-1, 5)[:15]
+    _, sizes, axes = np.linalg.svd(rows - rows.mean(0))
+    np.testing.assert_allclose(found.explained, (sizes**2 / (sizes**2).sum())[:3])
+    truth = (rows - rows.mean(0)) @ axes[:3].T
+    np.testing.assert_allclose(np.abs(found.projections.reshape(-1, 3)[:15]), np.abs(truth), atol=1e-12)
+    assert np.isnan(found.projections[1, 6:]).all()
+
+
+@pytest.mark.parametrize("changes", [{"n_out": 2}, {"n_in": 2}])
+def test_networks_of_other_sizes_than_the_task_are_refused(changes):
+    net = RateNetwork(NetworkSettings(N=6), changes.get("n_in", 1), 0, n_out=changes.get("n_out", 1))
+    what = "outputs" if "n_out" in changes else "inputs"
+    with pytest.raises(ValueError, match=f"the network has 2 {what}; task go-nogo has 1"):
+        compare(net, task(), None, SCALING, SEED, 1)
+    with pytest.raises(ValueError, match=f"the network has 2 {what}; task go-nogo has 1"):
+        TrialsOfTask(rate_model(net), task(), SpikingSettings(), 0)

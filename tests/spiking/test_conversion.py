@@ -75,6 +75,15 @@ def test_outputs_by_rate_step(kind, downsample):
                 assert row[t] == pytest.approx(best)
 
 
+@pytest.mark.parametrize("kind", ["peak", "mean", "last"])
+def test_each_output_is_reduced_to_rate_steps_by_itself(kind):
+    settings, out = SpikingSettings(dt=0.5), np.random.default_rng(0).standard_normal((2, 3, 190))
+    o = output_by_step(out, settings, 1, 25, kind)  # five steps more than the simulation reaches
+    assert o.shape == (2, 3, 25)
+    for k in range(3):
+        np.testing.assert_array_equal(o[:, k], output_by_step(out[:, k], settings, 1, 25, kind))
+
+
 @pytest.mark.parametrize(("kind", "first"), [(GoNogoTask, 100), (XORTask, 200), (ManteTask, 260)])
 def test_windows_of_spiking_networks_are_the_published_ones(kind, first):
     # 500, 1,000 and 1,300 ms, in steps of 5 ms (docs/model.md 5).

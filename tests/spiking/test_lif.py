@@ -86,6 +86,31 @@ def test_a_trial_is_that_of_the_reference_to_the_last_spike(case, model, tau_ris
     np.testing.assert_allclose(trial.rates, truth["spikes"][10:].sum(0) / (trial.nt * trial.dt))
 
 
+@pytest.mark.parametrize("every", [1, 10])
+@pytest.mark.parametrize("settings", [{}, dict(readout_bias=True), dict(model="qif", bias=200.0), dict(tau_rise=0.0)])
+def test_each_of_several_outputs_is_that_of_the_reference(settings, every):
+    data, u, scaling = content(), stimulus(), 5.0
+    data |= {"w_out": np.random.default_rng(7).standard_normal((3, 12)), "b_out": np.array([0.3, -1.0, 2.0])}
+    settings = SpikingSettings(**settings, noise_sd=0.0)
+    model = rate_model(data)
+    simulator = Simulator(model, settings, every)
+    randomness = simulator.draw(np.random.default_rng(2), simulator.steps(u.shape[1]))
+    out, count = simulator.outputs([scaling, 9.0], u, randomness)
+    n = randomness.kicks.size // every
+    assert model.n_out == 3 and out.shape == (2, 3, n) and count.shape == (2, 12)
+    for k in range(3):
+        one = {**data, "w_out": data["w_out"][k : k + 1], "b_out": data["b_out"][k]}
+        truth = reference(one, settings, scaling, u, randomness, simulator.hit, None)
+        bias = data["b_out"][k] - 0.3 if settings.readout_bias else 0.0  # the reference has that of `content`
+        np.testing.assert_allclose(out[0, k], truth["out"][every - 1 :: every] + bias, rtol=1e-9, atol=1e-9)
+        # An output does not depend on how many there are beside it.
+        np.testing.assert_array_equal(
+            Simulator(rate_model(one), settings, every).outputs([scaling], u, randomness)[0][0], out[0, k]
+        )
+    trial = simulator.record(scaling, u, randomness)
+    np.testing.assert_array_equal(trial.out, out[0])
+
+
 @pytest.mark.parametrize("taus", [(4.0, 20.0), (10.0,)])
 @pytest.mark.parametrize("tau_rise", [2.0, 0.0])
 def test_many_lambdas_and_rare_outputs_are_those_of_trials_alone(tau_rise, taus):

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from conftest import PATIENCE
@@ -24,18 +23,18 @@ print(sum(apply_phi.stats.cache_misses.values()))
 """
 
 
-def start(kind, cache):
+def start(python, kind, cache):
     env = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-    return subprocess.Popen([sys.executable, "-c", USE, kind], env=env, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([python, "-c", USE, kind], env=env, stdout=subprocess.PIPE, text=True)
 
 
-def test_many_processes_fill_a_fresh_cache_at_once(tmp_path):
-    together = [start(kind, tmp_path) for kind in ("float32", "float64") * 3]
+def test_many_processes_fill_a_fresh_cache_at_once(python, tmp_path):
+    together = [start(python, kind, tmp_path) for kind in ("float32", "float64") * 3]
     for process in together:
         process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     for kind in ("float32", "float64"):
-        after = start(kind, tmp_path)
+        after = start(python, kind, tmp_path)
         assert after.communicate(timeout=PATIENCE)[0].strip() == "0" and after.returncode == 0
 
 
@@ -87,12 +86,12 @@ print(hashlib.sha256(training.result.net.w.detach().numpy().tobytes()).hexdigest
 """
 
 
-def test_numbers_do_not_depend_on_what_was_compiled_or_loaded_before(tmp_path):
+def test_numbers_do_not_depend_on_what_was_compiled_or_loaded_before(python, tmp_path):
     # The first process compiles everything, the second reads it from the cache.
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     networks = [
         subprocess.run(
-            [sys.executable, "-c", UPDATE, when], env=env, capture_output=True, text=True, check=True, timeout=PATIENCE
+            [python, "-c", UPDATE, when], env=env, capture_output=True, text=True, check=True, timeout=PATIENCE
         ).stdout
         for when in ("after others", "alone", "after others")
     ]
@@ -116,17 +115,17 @@ def test_without_a_home_the_given_cache_is_used_or_none(tmp_path, monkeypatch):
     assert compilation.cache_folder.__wrapped__() is None
 
 
-def test_a_cache_that_cannot_be_written_is_said_once_and_costs_nothing_else(tmp_path, monkeypatch, capfd):
+def test_a_cache_that_cannot_be_written_is_reported_once_and_costs_nothing_else(tmp_path, monkeypatch, capfd):
     (tmp_path / "lock").mkdir()  # for root, too, this cannot be opened to be written
     monkeypatch.setattr(compilation, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(compilation, "_print_once", compilation._print_once.__wrapped__)
     add = compilation.compiled(lambda x: x + 1)
     assert add(2) == 3
-    said = capfd.readouterr().err
-    assert said.count("compiled loops are not kept in") == 1 and str(tmp_path) in said
+    printed = capfd.readouterr().err
+    assert printed.count("compiled loops are not kept in") == 1 and str(tmp_path) in printed
 
 
-def test_what_is_said_of_the_cache_is_said_once(capfd):
+def test_a_message_about_the_cache_is_printed_once(capfd):
     compilation._print_once("a cache of this test")
     compilation._print_once("a cache of this test")
     assert capfd.readouterr().err == "a cache of this test\n"

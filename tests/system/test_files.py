@@ -50,7 +50,7 @@ def test_a_path_that_leads_out(tmp_path, path):
         inside(tmp_path / "root", path)
 
 
-def test_a_link_to_the_whole_results_is_no_way_out(tmp_path):
+def test_a_link_to_the_results_folder_is_no_way_out(tmp_path):
     (tmp_path / "scratch").mkdir()
     (tmp_path / "results").symlink_to(tmp_path / "scratch")
     assert inside(tmp_path / "results", "a") == tmp_path / "results" / "a"

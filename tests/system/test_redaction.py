@@ -42,11 +42,11 @@ def test_secrets_are_taken_out(text, shown):
 )
 @pytest.mark.parametrize("spelling", ["open/se@same", "open%2Fse%40same", "open/se%40same"])
 def test_a_known_password_is_taken_out_wherever_it_stands(monkeypatch, uri, spelling):
-    said = f"authentication with {spelling} failed"
-    assert spelling in without_secrets(said)
-    assert without_secrets(said, uri) == "authentication with *** failed"
+    printed = f"authentication with {spelling} failed"
+    assert spelling in without_secrets(printed)
+    assert without_secrets(printed, uri) == "authentication with *** failed"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    assert without_secrets(said) == "authentication with *** failed"
+    assert without_secrets(printed) == "authentication with *** failed"
 
 
 def test_passwords_beside_the_uri_are_taken_out(monkeypatch, capfd):
@@ -56,8 +56,8 @@ def test_passwords_beside_the_uri_are_taken_out(monkeypatch, capfd):
     redact_output("http://me:another@host")
     print("it is sesame or another")
     print("it is sesame or another", file=sys.stderr)
-    said = capfd.readouterr()
-    assert said.out == said.err == "it is *** or ***\n"
+    printed = capfd.readouterr()
+    assert printed.out == printed.err == "it is *** or ***\n"
 
 
 @pytest.mark.parametrize("before", ["", "1", "_", "x ", "é", "+", "'", "a.b+", "x" * 1000])

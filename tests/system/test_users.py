@@ -175,11 +175,11 @@ def test_a_database_that_cannot_be_written_is_refused_before_any_job(shared):
     code = "import sys; from ratecore.tracking.mlflow.uri import check_uri; check_uri('--uri', sys.argv[1])"
     (shared / "closed").mkdir(mode=0o755)
     (shared / "x.db").touch(mode=0o644)
-    for place, said in (
+    for place, printed in (
         ("closed/x.db", f"{shared}/closed: cannot write in this folder"),
         ("x.db", "no permission to write"),
     ):
-        assert said in do_as(OTHER, code, f"sqlite:///{shared}/{place}").stderr
+        assert printed in do_as(OTHER, code, f"sqlite:///{shared}/{place}").stderr
 
 
 @as_root

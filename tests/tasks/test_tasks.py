@@ -158,7 +158,8 @@ def test_tasks_that_cannot_be_are_named():
 
 
 def test_registry():
-    assert TaskFactory.list_available_tasks()[:3] == ["go-nogo", "mante", "xor"]
+    names = TaskFactory.list_available_tasks()
+    assert names == sorted(names) and {"go-nogo", "mante", "xor"} <= set(names)
     assert isinstance(TaskFactory.create_task("go_nogo"), GoNogoTask)
     with pytest.raises(TypeError):
         AbstractTask()

@@ -56,7 +56,7 @@ def test_what_came_from_elsewhere_says_so(tmp_path, direct, line):
     assert lines(tmp_path)[1:] == [line]
 
 
-def test_torch_of_an_index_of_its_own_is_said_to_be(tmp_path):
+def test_torch_of_an_index_of_its_own_is_reported_to_be(tmp_path):
     installed(tmp_path, "torch", "2.8.0+cu126")
     installed(tmp_path, "other", "1.0+local")
     assert lines(tmp_path)[1:] == [
@@ -66,7 +66,7 @@ def test_torch_of_an_index_of_its_own_is_said_to_be(tmp_path):
     ]
 
 
-def test_this_environment_is_whole_and_written_once(tmp_path):
+def test_this_environment_is_complete_and_written_once(tmp_path):
     path, sha256 = write_environment(tmp_path)
     assert path == tmp_path / "environments" / f"environment-{environment().hash}.txt"
     assert sha256.startswith(environment().hash) and path.read_text() == environment().text

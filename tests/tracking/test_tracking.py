@@ -33,7 +33,7 @@ def test_events_come_back_in_order(tmp_path):
     assert record.last("start", "train")["identity"] == "a" and record.last("end", "export") is None
 
 
-def test_whether_a_record_has_ended_is_seen_by_its_last_whole_line(tmp_path):
+def test_whether_a_record_has_ended_is_seen_by_its_last_complete_line(tmp_path):
     record = Record(tmp_path / "record.jsonl")
     assert not record.has_ended()
     done, point, broken = {"status": "done"}, {"step": 1, "values": {}}, {"status": "broken"}
@@ -212,13 +212,13 @@ def test_a_note_of_a_stage_that_begins_at_that_moment_stays(tmp_path, monkeypatc
     assert not list((root / "open").iterdir())
 
 
-@pytest.mark.parametrize("said", [lambda text: {"error": text}, lambda text: {"tags": {"error": text}}],
+@pytest.mark.parametrize("worded", [lambda text: {"error": text}, lambda text: {"tags": {"error": text}}],
                          ids=["new", "old"])  # fmt: skip
-def test_a_run_stands_as_its_worst_stage_does(said):
+def test_a_run_stands_as_its_worst_stage_does(worded):
     def after(*ends):
         events = [{"event": "start", "stage": "train"}]
         for stage, status in ends:
-            events.append({"event": "end", "stage": stage, "status": status, **said(f"of {stage}")})
+            events.append({"event": "end", "stage": stage, "status": status, **worded(f"of {stage}")})
         shown, ended, error = status_of(events)
         assert ended is events[-1]
         return shown, error
@@ -351,7 +351,7 @@ def test_a_run_whose_process_is_gone_is_killed_until_it_goes_on(store):
     assert mirror.client.get_run(run_id).info.status == "FINISHED"
 
 
-def test_the_whole_database_is_made_anew_from_the_results(tmp_path, monkeypatch, capsys):
+def test_the_database_is_rebuilt_from_the_results(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for name in ("a", "b"):
         _folder, record = open_run(tmp_path, "demo", name)
@@ -392,7 +392,7 @@ def test_another_store_gets_everything_from_the_start(store, tmp_path):
     assert len(other.client.get_metric_history(second, "train/loss")) == 25
 
 
-def test_a_store_made_anew_gets_everything(tmp_path):
+def test_a_store_rebuilt_gets_everything(tmp_path):
     write_run(tmp_path / "run")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     first = Mirror(uri, "x", tmp_path).replay(tmp_path / "run")

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE
 from faults.stores import Postgresql, environment, free_port, missing, postgresql_programs, sqlite
-from workflow.test_workflow import SMALL, Checkout
+from workflow.checkout import SMALL, Checkout
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "docs" / "tracking.md").read_text(), re.M | re.S)
+MLFLOW = Path(sys.executable).with_name("mlflow")  # with processes of its own, which are ended as a group
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(postgresql_programs() is None, reason="PostgreSQL's server is not installed"),
@@ -30,11 +31,11 @@ def block(containing):
 class Reader:
     """Runs blocks of the text in a folder with a small grid, PostgreSQL and free ports."""
 
-    def __init__(self, folder, postgresql):
-        self.checkout = Checkout(folder)
+    def __init__(self, folder, postgresql, python):
+        self.checkout, self.python = Checkout(folder, python), python
         self.folder, self.port, self.server = folder, free_port(), None
         self.checkout.configure(grid={"seed": [0]}, task_settings=SMALL["task_settings"]["go-nogo"])
-        path = os.pathsep.join([str(Path(sys.executable).parent), str(postgresql_programs()), os.environ["PATH"]])
+        path = os.pathsep.join([str(Path(python).parent), str(postgresql_programs()), os.environ["PATH"]])
         # The text's address has no port: PostgreSQL's own variable names the one of this test.
         self.env = environment(
             PATH=path,
@@ -66,7 +67,7 @@ class Reader:
     def serving(self, text):
         with open(self.folder / "server.log", "wb") as log:
             process = subprocess.Popen(
-                self.command(text.replace("mlflow server", "exec mlflow server")),
+                self.command(text.replace("mlflow server", f"exec {MLFLOW} server")),
                 stdout=log,
                 cwd=self.folder,
                 env=self.env,
@@ -89,9 +90,9 @@ class Reader:
             process.wait(PATIENCE)
 
 
-def test_every_command_of_the_text(tmp_path):
+def test_every_command_of_the_text(tmp_path, python):
     with Postgresql() as postgresql:
-        reader = Reader(tmp_path, postgresql)
+        reader = Reader(tmp_path, postgresql, python)
         local = block("var/tmp").replace("/var/tmp", str(tmp_path))
         # One machine, a file elsewhere.
         reader.run(local)
@@ -129,7 +130,7 @@ def said_of_a_deleted_run(reader, run, server):
     (run / "mirror.json").unlink()
     (reader.folder / "results/small/mirrored.json").unlink()
     done = subprocess.run(
-        [sys.executable, "-m", "ratecore.cli", "replay", "results", "--uri", server],
+        [reader.python, "-m", "ratecore.cli", "replay", "results", "--uri", server],
         cwd=reader.folder,
         env=reader.env,
         capture_output=True,

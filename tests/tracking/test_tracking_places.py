@@ -8,11 +8,11 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 from faults.stores import environment, free_port
 from test_tracking import job_of, open_run
 
@@ -135,9 +135,9 @@ def test_a_store_given_by_its_uri_stays_where_it_is_and_keeps_its_artifacts(tmp_
     capfd.readouterr()
     open_run(tmp_path / "second", "demo", "a")
     assert follow(job_of(tmp_path / "second", "demo"), uri, lambda seconds: True)
-    said = capfd.readouterr().err
-    assert said.count("artifacts of the experiment 'demo' go to") == 1
-    assert f"{tmp_path}/first/mlartifacts/demo, outside of {tmp_path}/second" in said
+    printed = capfd.readouterr().err
+    assert printed.count("artifacts of the experiment 'demo' go to") == 1
+    assert f"{tmp_path}/first/mlartifacts/demo, outside of {tmp_path}/second" in printed
     assert stored_uri(uri, tmp_path / "first") == uri
     assert len(Mirror(uri, "demo", tmp_path / "first").client.search_runs(["1"])) == 1
 
@@ -159,16 +159,16 @@ def test_the_path_that_an_earlier_version_noted_is_not_gone_back_to(original, tm
 
 
 @pytest.mark.parametrize(
-    ("place", "said"), [("{}/mine", True), ("s3://bucket/mine", False), ("{}/results/mine", False)]
+    ("place", "printed"), [("{}/mine", True), ("s3://bucket/mine", False), ("{}/results/mine", False)]
 )
-def test_a_place_that_somebody_chose_is_kept_and_said_if_it_is_another_folder(original, tmp_path, place, said):
+def test_a_place_that_somebody_chose_is_kept_and_reported_if_it_is_another_folder(original, tmp_path, place, printed):
     results, place = tmp_path / "results", place.format(tmp_path)
     shutil.copytree(original, results)
     client = Mirror(tracking_uri(None, results), "first", results).client
     client.create_experiment("chosen", artifact_location=place)
     mirror = Mirror(tracking_uri(None, results), "chosen", results)
     assert mirror.client.get_experiment(mirror.experiment_id).artifact_location == place
-    assert [note.partition(" go to ")[2] for note in mirror.notes] == [f"{place}, outside of {results}"] * said
+    assert [note.partition(" go to ")[2] for note in mirror.notes] == [f"{place}, outside of {results}"] * printed
 
 
 def test_an_interrupted_change_of_the_places_leaves_them_as_they_were(original, tmp_path):
@@ -203,27 +203,23 @@ def test_make_ui_of_a_copy_shows_the_artifacts_of_the_copy(original, tmp_path):
             [*command, f"RESULTS={results}"],
             env=environment(),
             cwd=ROOT,
-            stdout=log,
+            stdout=subprocess.PIPE,
             stderr=log,
+            text=True,
             start_new_session=True,
         )
     try:
-        address = f"http://127.0.0.1:{port}/get-artifact?path=evaluation/scores.json&run_uuid={run_id}"
-        assert answer_of(address, server) == b"of the copy", (tmp_path / "log").read_text()
+        # The address is printed when the server answers, so that the first request has an answer.
+        address = f"http://127.0.0.1:{port}"
+        assert f"MLflow on {address} (Ctrl-C ends it)\n" in iter(server.stdout.readline, ""), (
+            tmp_path / "log"
+        ).read_text()
+        query = f"get-artifact?path=evaluation/scores.json&run_uuid={run_id}"
+        assert urllib.request.urlopen(f"{address}/{query}", timeout=PATIENCE).read() == b"of the copy"
     finally:
         os.killpg(server.pid, 15)
         server.wait(60)
-
-
-def answer_of(address, server):
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            return urllib.request.urlopen(address, timeout=30).read()
-        except urllib.error.HTTPError:
-            raise
-        except OSError:
-            assert server.poll() is None and time.monotonic() < deadline
+        server.stdout.close()
 
 
 @pytest.mark.parametrize("name", ["a b", "a%20b", "a#b", "a?b=c", "ü"])

@@ -122,8 +122,10 @@ def test_a_run_that_waits_says_so_when_it_has_news(grids, capfd):
     grids.records["b1"].append("start", "evaluate", identity="j", labels={"name": "b1"})
     capfd.readouterr()
     assert not grids.launch(*A)
-    said = capfd.readouterr().err
-    assert "was deleted with the experiment; a launch of its own grid restores it" in said and said.count("\n") == 1
+    printed = capfd.readouterr().err
+    assert (
+        "was deleted with the experiment; a launch of its own grid restores it" in printed and printed.count("\n") == 1
+    )
     assert [folder.name for folder in open_runs(grids.results / grids.name)] == ["b1"]
     assert grids.launch(*B) and grids.shown() == {*A, *B}
     assert grids.mirror.client.get_run(grids.ids["b1"]).info.status == "RUNNING"
@@ -146,8 +148,11 @@ def test_a_replay_restores_the_runs_of_all_records(grids, capfd):
     grids.delete_experiment()
     capfd.readouterr()
     assert grids.launch() and grids.shown() == {"a1", "a2", *B}
-    said = capfd.readouterr().err
-    assert "with the runs of these results (5); other runs (1) stay deleted" in said and "one by one (1) stay" in said
+    printed = capfd.readouterr().err
+    assert (
+        "with the runs of these results (5); other runs (1) stay deleted" in printed
+        and "one by one (1) stay" in printed
+    )
 
 
 @pytest.mark.parametrize("moment", ["restore_experiment", "get_run", "delete_run"])

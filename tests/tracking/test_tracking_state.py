@@ -66,17 +66,17 @@ def test_a_run_is_mirrored_as_long_as_its_record_has_not_grown(tmp_path):
     assert Mirrored(tmp_path).run_id(b) is None
 
 
-def test_two_mirrors_of_one_store_keep_what_both_note_and_another_store_begins_anew(tmp_path):
-    (a, size), (b, _) = recorded(tmp_path, "a", "b").items()
+def test_two_mirrors_of_one_store_keep_what_both_note_and_another_store_starts_again(tmp_path):
+    (a, size), (b, size_of_b) = recorded(tmp_path, "a", "b").items()
     first, second = Mirrored(tmp_path, "store"), Mirrored(tmp_path, "store")
     assert first.run_id(a) is None and second.run_id(a) is None  # both have read the file
     first.add(a, "1", size)
-    second.add(b, "2", size)
+    second.add(b, "2", size_of_b)
     second.write()
     first.write()
     assert [Mirrored(tmp_path, "store").run_id(folder) for folder in (a, b)] == ["1", "2"]
     other = Mirrored(tmp_path, "another")
-    other.add(b, "3", size)
+    other.add(b, "3", size_of_b)
     other.write()
     assert [Mirrored(tmp_path).run_id(folder) for folder in (a, b)] == [None, "3"]
 

@@ -135,8 +135,8 @@ def test_what_mlflow_refuses_of_one_run_does_not_hold_up_the_others(store, capfd
     Mirror(uri, "refused", results).replay(odd)
     record.append("start", "train", identity="i", labels={"name": "a"}, params={"N": 21})  # MLflow keeps the 20
     assert not follow(job_of(results, "refused"), uri, lambda seconds: True)
-    said = capfd.readouterr().err
-    assert "a is not mirrored: MLflow refuses it" in said and "cannot be reached" not in said
+    printed = capfd.readouterr().err
+    assert "a is not mirrored: MLflow refuses it" in printed and "cannot be reached" not in printed
     assert read_state(fine)["run_id"]
 
 
@@ -217,8 +217,8 @@ def test_a_slow_server_holds_up_the_end_for_the_grace_alone_and_gets_the_login(
         time.sleep(0.05)
     start = time.monotonic()
     assert not follower.stop(grace=0.5) and time.monotonic() - start < PATIENCE
-    said = capfd.readouterr().err
-    assert said.count("tracking:") == 1 and "MLflow is slow and does not have everything yet" in said
+    printed = capfd.readouterr().err
+    assert printed.count("tracking:") == 1 and "MLflow is slow and does not have everything yet" in printed
     assert odd_server.asked[0] == "Basic " + base64.b64encode(b"someone:secret").decode()
 
 
@@ -248,13 +248,13 @@ def test_the_follower_of_a_workflow_that_was_killed_finishes_and_ends(tmp_path):
     assert not open_runs(tmp_path / "orphan") and read_state(folder)["run_id"]
 
 
-def test_a_dead_server_is_said_once_and_stops_nothing(tmp_path, capfd, monkeypatch):
+def test_a_dead_server_is_reported_once_and_stops_nothing(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     folder, _ = open_run(tmp_path, "x", "run")
     looks = iter([False, False, True])
     assert not follow(job_of(tmp_path, "x"), "http://me:secret@127.0.0.1:9", lambda seconds: next(looks))
-    said = capfd.readouterr().err
-    assert said.count("MLflow cannot be reached, the runs go on") == 1 and "secret" not in said
+    printed = capfd.readouterr().err
+    assert printed.count("MLflow cannot be reached, the runs go on") == 1 and "secret" not in printed
     assert read_state(folder) == {} and folder in open_runs(tmp_path / "x")
 
 
@@ -276,8 +276,8 @@ def test_a_file_that_cannot_be_written_holds_up_one_run_alone(store, capfd):
     folders = [open_run(results, "blocked", name)[0] for name in ("a", "b")]
     (folders[0] / "mirror.json").mkdir()
     assert not follow(job_of(results, "blocked", all_runs=True), uri, lambda seconds: True)
-    said = capfd.readouterr().err
-    assert "a is not mirrored: [Errno 21] Is a directory" in said and "cannot be reached" not in said
+    printed = capfd.readouterr().err
+    assert "a is not mirrored: [Errno 21] Is a directory" in printed and "cannot be reached" not in printed
     assert read_state(folders[1])["run_id"]
 
 
@@ -291,8 +291,8 @@ def test_a_run_deleted_by_hand_does_not_hold_up_the_others(store, capfd):
     data[50] ^= 1
     (folders["damaged"] / "record.jsonl").write_bytes(data)
     assert not follow(job_of(results, "deleted", all_runs=True), uri, lambda seconds: True)
-    said = capfd.readouterr().err
-    assert "gone is not mirrored: its MLflow run" in said and "line 1: the checksum" in said
+    printed = capfd.readouterr().err
+    assert "gone is not mirrored: its MLflow run" in printed and "line 1: the checksum" in printed
     assert read_state(folders["fine"])["run_id"]
 
 
@@ -307,17 +307,17 @@ def test_a_file_of_the_users_with_the_name_of_a_module_is_not_run(tmp_path, monk
     assert capfd.readouterr().err == ""
 
 
-def test_a_mirror_that_ends_by_itself_is_said_at_once_and_in_the_end(tmp_path, capfd, monkeypatch):
+def test_a_mirror_that_ends_by_itself_is_reported_at_once_and_in_the_end(tmp_path, capfd, monkeypatch):
     (tmp_path / "broken").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "broken").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "broken"))
     folders = [open_run(tmp_path, "x", name)[0] for name in ("a", "b")]
-    follower, said, deadline = Follower("sqlite:///x.db", "x", tmp_path).start(), "", time.monotonic() + 60
-    while "tracking:" not in said:
+    follower, printed, deadline = Follower("sqlite:///x.db", "x", tmp_path).start(), "", time.monotonic() + 60
+    while "tracking:" not in printed:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-        said += capfd.readouterr().err
-    assert "the follower ended by itself with exit status 3; the rest is replayed later" in said
+        printed += capfd.readouterr().err
+    assert "the follower ended by itself with exit status 3; the rest is replayed later" in printed
     assert not follower.stop() and capfd.readouterr().err == ""
     assert not_mirrored(tmp_path / "x") == 2
     assert mirror_message(tmp_path / "x").startswith("\nMLflow is incomplete for 2 networks: `ratecore replay ")

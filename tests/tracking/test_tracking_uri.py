@@ -100,9 +100,13 @@ def test_what_can_never_work_is_refused_with_the_nearest_right_form(uri):
     wrong, right = REFUSED[uri]
     with pytest.raises(ValueError) as error:
         check_uri("tracking.uri", uri)
-    said = str(error.value)
-    assert said.startswith("tracking.uri = '") and wrong in said and not any(s in said for s in ("sesame", "ses ame"))
-    assert said.partition("; write ")[2] == (f"'{right}'" if right else "")
+    printed = str(error.value)
+    assert (
+        printed.startswith("tracking.uri = '")
+        and wrong in printed
+        and not any(s in printed for s in ("sesame", "ses ame"))
+    )
+    assert printed.partition("; write ")[2] == (f"'{right}'" if right else "")
     if right and "***" not in right and not right.startswith("/"):
         assert check_uri("tracking.uri", right) == right  # the advice can be followed
     assert os.listdir() == []
@@ -164,14 +168,14 @@ def test_a_file_that_mlflow_cannot_use_is_named_before_any_job(tmp_path):
     database(other, "CREATE TABLE birds (name)")
     (tmp_path / "empty.db").touch()
     old, new = (database(tmp_path / f"{v}.db", SCHEMA.format(v)) for v in ("451aebb31d03", "ffffffffffff"))
-    for path, said in (
+    for path, printed in (
         (folder, f"this is a folder; write 'sqlite:///{folder}/mlflow.db'"),
         (other, "another program"),
         (text, "not a SQLite database"),
         (old, f"older MLflow; .*mlflow db upgrade 'sqlite:///{old}'"),
         (new, "newer MLflow than the one installed"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=printed):
             check_uri("tracking.uri", f"sqlite:///{path}")
     assert check_uri("tracking.uri", f"sqlite:///{tmp_path}/empty.db")
     old.rename(tmp_path / "mlflow.db")
@@ -223,5 +227,5 @@ def test_a_server_database_of_another_version_is_one_sentence(tmp_path, monkeypa
     open_run(tmp_path, "x", "run")
     job = {"experiment": "x", "results": str(tmp_path), "all_runs": False}
     assert not follow(job, "postgresql://me:sesame@db/mlflow", lambda seconds: True)
-    said = capfd.readouterr().err
-    assert "made by an older MLflow" in said and "mlflow db upgrade 'postgresql://***@db/mlflow'" in said
+    printed = capfd.readouterr().err
+    assert "made by an older MLflow" in printed and "mlflow db upgrade 'postgresql://***@db/mlflow'" in printed

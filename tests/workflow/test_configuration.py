@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,10 +24,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-def dry_run(folder, *arguments):
+def dry_run(python, folder, *arguments):
     env = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", *arguments],
+        [python, "-m", "snakemake", "--cores", "1", "--dry-run", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -37,7 +36,7 @@ def dry_run(folder, *arguments):
     )
 
 
-def test_the_command_line_counts_as_yaml_and_the_plan_is_said_once(folder):
+def test_the_command_line_counts_as_yaml_and_the_plan_is_reported_once(python, folder):
     arguments = (
         "--configfile",
         "one.yaml",
@@ -47,7 +46,7 @@ def test_the_command_line_counts_as_yaml_and_the_plan_is_said_once(folder):
         "training={eval_tr: 5, learning_rate: 1e-3}",
         "results=~/res",
     )
-    done = dry_run(folder, *arguments)
+    done = dry_run(python, folder, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "small: 8 networks (4 grid points x 2 seeds)\n" in done.stderr and "networks (" not in done.stdout
     assert "  taus  20 ms fixed, 100 ms fixed\n" in done.stderr and "  N     10, 20\n" in done.stderr
@@ -55,12 +54,12 @@ def test_the_command_line_counts_as_yaml_and_the_plan_is_said_once(folder):
     assert "WARNING: network.N has no effect" in done.stderr
     assert f"{folder}/res/small/summary.csv" in done.stdout
     # A job's own process reads the same and says nothing of it.
-    job = dry_run(folder, *arguments, "--mode", "subprocess")
+    job = dry_run(python, folder, *arguments, "--mode", "subprocess")
     assert job.returncode == 0 and "networks (" not in job.stdout + job.stderr, job.stdout + job.stderr
 
 
 @pytest.mark.parametrize("how", ["default", "one", "two"])
-def test_keys_that_stand_twice_are_named_whatever_file_they_are_in(folder, how):
+def test_keys_given_twice_are_named_whatever_file_they_are_in(python, folder, how):
     (folder / "twice.yaml").write_text(CONFIG + "network:\n  gain: 1\n")
     arguments = {
         "default": (),
@@ -69,6 +68,6 @@ def test_keys_that_stand_twice_are_named_whatever_file_they_are_in(folder, how):
     }
     if how == "default":
         shutil.copy(folder / "twice.yaml", folder / "config" / "config.yaml")
-    done = dry_run(folder, *arguments[how])
+    done = dry_run(python, folder, *arguments[how])
     assert done.returncode == 1
     assert "network: it is given twice, in lines 4 and 5; give it once" in done.stdout + done.stderr

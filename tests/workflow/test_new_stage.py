@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 
 import pytest
-from test_workflow import ROOT, Checkout
+from checkout import ROOT, Checkout
 
 ROW = """    Stage(
         "analyse",
@@ -74,8 +74,8 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+def checkout(tmp_path_factory, python):
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"), python)
     package = checkout.folder / "ratecore"
     shutil.copytree(ROOT / "ratecore", package, ignore=shutil.ignore_patterns("__pycache__"))
     table = package / "experiment/stages/table.py"

@@ -39,10 +39,8 @@ def environment(path, **more) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(path), "PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true", **more}
 
 
-def run(command, cwd, env, status=0):
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE
-    )
+def run(command, cwd, env, status=0, python=sys.executable):
+    done = subprocess.run([python, "-m", *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == status, done.stdout[-3000:] + done.stderr[-6000:]
     return done.stdout + done.stderr
 
@@ -52,7 +50,7 @@ def rows(results) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-def mirrored(results, env) -> dict[str, tuple[str, int]]:
+def mirrored(results, env, python) -> dict[str, tuple[str, int]]:
     """MLflow run: its status and the length of its loss curve."""
     code = (
         "import sys; from mlflow.tracking import MlflowClient; c = MlflowClient(sys.argv[1]);"
@@ -60,18 +58,18 @@ def mirrored(results, env) -> dict[str, tuple[str, int]]:
         "[print(r.info.run_id, r.info.status, len(c.get_metric_history(r.info.run_id, 'train/test_loss')))"
         " for r in c.search_runs([e.experiment_id])]"
     )
-    out = subprocess.run([sys.executable, "-c", code, f"sqlite:///{results}/mlflow.db"], env=env, capture_output=True,
+    out = subprocess.run([python, "-c", code, f"sqlite:///{results}/mlflow.db"], env=env, capture_output=True,
                          text=True, check=True)  # fmt: skip
     place, *lines = out.stdout.split("\n")
     assert Path(place) == results / "mlartifacts/small"
     return {run: (status, int(n)) for run, status, n in map(str.split, filter(None, lines))}
 
 
-def check_grid(results, env, convert=True) -> None:
+def check_grid(results, env, convert=True, python=sys.executable) -> None:
     """All of a grid is in one results folder: networks, table, figures, logs, and MLflow's mirror of the records."""
     table = rows(results / "small")
     assert len(table) == 2
-    runs = mirrored(results, env)
+    runs = mirrored(results, env, python)
     assert set(runs) == {row["mlflow_run_id"] for row in table}
     assert all(status == "FINISHED" and n >= 1 for status, n in runs.values())
     for row in table:
@@ -114,22 +112,22 @@ def installed(wheel, tmp_path_factory) -> dict[str, str]:
         environment(""))  # fmt: skip
     env = environment(place, HOME=str(tmp_path_factory.mktemp("home")))
     code = "import ratecore; print(ratecore.__file__); print(ratecore.workflow_path())"
-    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
-    assert all(Path(line).is_relative_to(place) for line in said.split()), said
+    printed = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert all(Path(line).is_relative_to(place) for line in printed.split()), printed
     return env
 
 
 @pytest.mark.slow
 def test_a_wheel_trains_a_grid_in_an_empty_folder_and_shows_it(installed, tmp_path):
-    said = run(["ratecore.cli", "init"], tmp_path, installed)
-    assert said.splitlines()[-2:] == ["  snakemake --cores 2", "  ratecore ui"]
+    printed = run(["ratecore.cli", "init"], tmp_path, installed)
+    assert printed.splitlines()[-2:] == ["  snakemake --cores 2", "  ratecore ui"]
     planned = run(["snakemake", "--cores", "2", "--dry-run"], tmp_path, installed)
     assert "demo: 12 networks" in planned and "workflow/profiles/default" in planned
     (tmp_path / "config/config.yaml").write_text(yaml.safe_dump({**GRID, "convert": False}))
-    said = run(["snakemake", "--cores", "2"], tmp_path, installed)
+    printed = run(["snakemake", "--cores", "2"], tmp_path, installed)
     check_grid(tmp_path / "results", installed, convert=False)
-    assert "2 networks: " in said and re.search(r"MLflow     `.*ratecore.* ui`, then http", said)
-    assert not re.search(re.escape(str(ROOT)) + r"(?!/\.venv)", said), "the checkout was used"
+    assert "2 networks: " in printed and re.search(r"MLflow     `.*ratecore.* ui`, then http", printed)
+    assert not re.search(re.escape(str(ROOT)) + r"(?!/\.venv)", printed), "the checkout was used"
     assert "Nothing to be done" in run(["snakemake", "--cores", "2"], tmp_path, installed)
     port = free_port()
     ui = subprocess.Popen([sys.executable, "-m", "ratecore.cli", "ui", "--port", str(port)], cwd=tmp_path,
@@ -151,16 +149,16 @@ def test_a_wheel_trains_a_grid_in_an_empty_folder_and_shows_it(installed, tmp_pa
         ui.wait(60)
 
 
-def test_a_configfile_takes_the_place_of_the_configuration_of_init(tmp_path):
+def test_a_configfile_takes_the_place_of_the_configuration_of_init(tmp_path, python):
     env = environment(ROOT)
-    run(["ratecore.cli", "init"], tmp_path, env)
+    run(["ratecore.cli", "init"], tmp_path, env, python=python)
     (tmp_path / "other.yaml").write_text(yaml.safe_dump({**GRID, "experiment": "other"}))
-    said = run(["snakemake", "--dry-run", "--configfile", "other.yaml", "--config", "grid={N: [10, 12], seed: [0]}",
-                "training={learning_rate: 1e-3}"], tmp_path, env)  # fmt: skip
-    assert "other: 2 networks" in said and "go-nogo, xor" not in said
+    printed = run(["snakemake", "--dry-run", "--configfile", "other.yaml", "--config", "grid={N: [10, 12], seed: [0]}",
+                "training={learning_rate: 1e-3}"], tmp_path, env, python=python)  # fmt: skip
+    assert "other: 2 networks" in printed and "go-nogo, xor" not in printed
     (tmp_path / "config/config.yaml").write_text("experiment: a\nnetwork: {N: 10}\nnetwork: {gain: 1}\n")
-    said = run(["snakemake", "--dry-run"], tmp_path, env, status=1)
-    assert "network: it is given twice, in lines 2 and 3; give it once" in said
+    printed = run(["snakemake", "--dry-run"], tmp_path, env, status=1, python=python)
+    assert "network: it is given twice, in lines 2 and 3; give it once" in printed
 
 
 MODULE = """
@@ -200,30 +198,30 @@ def module(folder, snakefile: str, config="config", **changes):
 
 
 @pytest.mark.slow
-def test_a_module_with_a_prefix_leaves_one_complete_results_folder(tmp_path):
+def test_a_module_with_a_prefix_leaves_one_complete_results_folder(tmp_path, python):
     env = environment(ROOT)
     module(tmp_path, repr(str(ROOT / "workflow/Snakefile")))
-    said = run(["snakemake", "--cores", "2", "--verbose"], tmp_path, env)
+    printed = run(["snakemake", "--cores", "2", "--verbose"], tmp_path, env, python=python)
     assert {path.name for path in tmp_path.iterdir()} == {".snakemake", "Snakefile", "grid.yaml", "sub"}
     assert {path.name for path in (tmp_path / "sub").iterdir()} == {"results"}
-    check_grid(tmp_path / "sub/results", env)
+    check_grid(tmp_path / "sub/results", env, python=python)
     # Our words and theirs: neither handlers stand in the way of the others.
-    assert said.count("2 networks: ") == 1 and "sub/results/small/summary.csv" in said
-    assert said.index("theirs: start") < said.index("theirs: success") and "theirs: error" not in said
-    assert said.count("small: 2 networks (") == 1
-    run(["snakemake", "--report", "report.html"], tmp_path, env)
+    assert printed.count("2 networks: ") == 1 and "sub/results/small/summary.csv" in printed
+    assert printed.index("theirs: start") < printed.index("theirs: success") and "theirs: error" not in printed
+    assert printed.count("small: 2 networks (") == 1
+    run(["snakemake", "--report", "report.html"], tmp_path, env, python=python)
     html = (tmp_path / "report.html").read_text()
     for words in ("Synaptic decay time constants of", "Number of trials until training", "Grid points", "small"):
         assert words in html
-    assert "Nothing to be done" in run(["snakemake", "--cores", "2"], tmp_path, env)
+    assert "Nothing to be done" in run(["snakemake", "--cores", "2"], tmp_path, env, python=python)
     # What is of another grid is known there, too; rules that are changed read the Snakefile again.
     with open(tmp_path / "Snakefile", "a") as file:
         file.write("\n\nuse rule train from networks with:\n    threads: 2\n")
-    planned = run(["snakemake", "--dry-run", "--config", "evaluation={n_trials: 11}"], tmp_path, env)
+    planned = run(["snakemake", "--dry-run", "--config", "evaluation={n_trials: 11}"], tmp_path, env, python=python)
     assert re.search(r"^evaluate +1$", planned, re.M) and not re.search(r"^train +\d+$", planned, re.M), planned
 
 
-def test_a_module_mirrors_while_it_trains(tmp_path):
+def test_a_module_mirrors_while_it_trains(tmp_path, python):
     # A handler of the main workflow sees the mirror at work before the first job; after an error our words come, too.
     module(tmp_path, repr(str(ROOT / "workflow/Snakefile")), config='config["rnn"]', device="cpu")
     with open(tmp_path / "Snakefile", "a") as file:
@@ -232,16 +230,20 @@ def test_a_module_mirrors_while_it_trains(tmp_path):
             '    print("mirror:", [p.cmdline()[-1] for p in psutil.Process().children()])\n'
             "\n\nrule early:\n    output: 'early'\n    shell: 'exit 1'\n"
         )
-    said = run(
-        ["snakemake", "--cores", "1", "early", "networks_none", "--dry-run"], tmp_path, environment(ROOT), status=1
+    printed = run(
+        ["snakemake", "--cores", "1", "early", "networks_none", "--dry-run"],
+        tmp_path,
+        environment(ROOT),
+        status=1,
+        python=python,
     )
-    assert "networks_none" in said
-    said = run(
+    assert "networks_none" in printed
+    printed = run(
         ["snakemake", "--cores", "1", "early", "sub/results/small/tracking.json", "--config",
-         "rnn={training: {learning_rate: 0.005}}"], tmp_path, environment(ROOT), status=1,
+         "rnn={training: {learning_rate: 0.005}}"], tmp_path, environment(ROOT), status=1, python=python,
     )  # fmt: skip
-    assert "mirror: ['ratecore.tracking.mlflow.follow']" in said
-    assert "2 not done" in said and "early" in said and "theirs: error" in said
+    assert "mirror: ['ratecore.tracking.mlflow.follow']" in printed
+    assert "2 not done" in printed and "early" in printed and "theirs: error" in printed
     kept = yaml.safe_load((tmp_path / "sub/results/small/config.yaml").read_text())
     assert kept["training"]["learning_rate"] == 0.005 and kept["results"] == "sub/results"
 
@@ -264,13 +266,13 @@ def hosted(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_module_from_github_with_a_prefix_is_complete(hosted, tmp_path):
+def test_a_module_from_github_with_a_prefix_is_complete(hosted, tmp_path, python):
     module(tmp_path, 'github("somebody/ratecore", path="workflow/Snakefile", tag="v1")', convert=False)
-    said = run(["snakemake", "--cores", "2"], tmp_path, hosted)
-    check_grid(tmp_path / "sub/results", hosted, convert=False)
+    printed = run(["snakemake", "--cores", "2"], tmp_path, hosted, python=python)
+    check_grid(tmp_path / "sub/results", hosted, convert=False, python=python)
     assert {path.name for path in tmp_path.iterdir()} == {".snakemake", "Snakefile", "grid.yaml", "sub"}
-    assert said.count("2 networks: ") == 1 and "theirs: success" in said
-    run(["snakemake", "--report", "report.html"], tmp_path, hosted)
+    assert printed.count("2 networks: ") == 1 and "theirs: success" in printed
+    run(["snakemake", "--report", "report.html"], tmp_path, hosted, python=python)
     assert "Number of trials until training" in (tmp_path / "report.html").read_text()
 
 
@@ -283,20 +285,20 @@ def test_a_module_from_github_with_a_prefix_is_complete(hosted, tmp_path):
     ],
     ids=["folder", "none", "name"],
 )
-def test_a_replaced_prefix_moves_the_results_folder_or_is_refused(tmp_path, statement, says):
+def test_a_replaced_prefix_moves_the_results_folder_or_is_refused(tmp_path, python, statement, says):
     module(tmp_path, repr(str(ROOT / "workflow/Snakefile")))
     text = (tmp_path / "Snakefile").read_text()
     (tmp_path / "Snakefile").write_text(text.replace('prefix:\n        "sub"', statement))
     status = 1 if "must" in says else 0
-    said = run(["snakemake", "--dry-run"], tmp_path, environment(ROOT), status=status)
-    assert says in said and "Traceback" not in said
+    printed = run(["snakemake", "--dry-run"], tmp_path, environment(ROOT), status=status, python=python)
+    assert says in printed and "Traceback" not in printed
 
 
-def test_the_workflow_of_another_version_is_refused_in_plain_words(tmp_path):
+def test_the_workflow_of_another_version_is_refused_in_plain_words(tmp_path, python):
     text = (ROOT / "workflow/Snakefile").read_text()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/Snakefile").write_text(re.sub('^VERSION = ".*"$', 'VERSION = "99.1"', text, flags=re.M))
     module(tmp_path, repr(str(tmp_path / "elsewhere/Snakefile")))
-    said = run(["snakemake", "--dry-run"], tmp_path, environment(ROOT), status=1)
-    assert f"This workflow is that of ratecore 99.1, but ratecore {ratecore.__version__} is installed" in said
-    assert "pip install 'ratecore[workflow]==99.1'" in said and "Traceback" not in said
+    printed = run(["snakemake", "--dry-run"], tmp_path, environment(ROOT), status=1, python=python)
+    assert f"This workflow is that of ratecore 99.1, but ratecore {ratecore.__version__} is installed" in printed
+    assert "pip install 'ratecore[workflow]==99.1'" in printed and "Traceback" not in printed

@@ -1,116 +1,28 @@
 """The workflow end to end on a grid of small networks: its outputs, what it repeats, what it refuses."""
 
-import csv
 import json
 import os
 import random
-import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from checkout import ROOT, SMALL, Checkout, everything_in, runs_in_mlflow
 from conftest import PATIENCE
-
-from ratecore.experiment.grid import Experiment
-from ratecore.experiment.runs import Run
-
-ROOT = Path(__file__).parents[2]
-SMALL = {
-    "experiment": "small",
-    "grid": {"task": ["go-nogo", "mante"], "seed": [0, 1]},
-    "seeds_per_job": 2,
-    "network": {"N": 12, "P_inh": 0.3},
-    "training": {"n_trials": 20, "eval_freq": 10, "eval_tr": 5},
-    "evaluation": {"n_trials": 10, "psychometric_trials": 2},
-    "task_settings": {"go-nogo": {"T": 60, "stim_on": 10, "stim_dur": 10}, "mante": {"T": 260, "stim_dur": 20}},
-}
-
-
-class Checkout:
-    """A copy of the workflow in which `snakemake` runs as a user runs it."""
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-        for name in ("workflow", "scripts", "config"):
-            shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-
-    @property
-    def results(self):
-        return self.folder / "results/small"
-
-    def configure(self, **changes):
-        (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump({**SMALL, **changes}))
-
-    def snakemake(self, *arguments, check=True):
-        env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=2", *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            env=env,
-        )
-        if check and done.returncode:
-            pytest.fail(done.stdout[-3000:] + done.stderr[-6000:])
-        return done
-
-    def planned(self, *arguments) -> dict[str, int]:
-        """Jobs of each rule that a dry run plans."""
-        out = self.snakemake("--dry-run", *arguments)
-        stats = (out.stdout + out.stderr).rpartition("Job stats:")[2]
-        return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", stats, re.M) if rule != "total"}
-
-    def rows(self):
-        with open(self.folder / "results/small/summary.csv", newline="") as file:
-            return list(csv.DictReader(file))
-
-    def networks(self) -> dict[str, torch.Tensor]:
-        """Trained w of every run, by the run's folder."""
-        files = (self.folder / "results/small/runs").rglob("network.pth")
-        return {p.parent.name: torch.load(p, weights_only=True)["model_state_dict"]["w"] for p in files}
-
-    def written(self) -> dict[Path, int]:
-        return {p: p.stat().st_mtime_ns for p in (self.folder / "results/small/runs").rglob("network.pth")}
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+def done(tmp_path_factory, python):
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"), python)
     checkout.configure()
-    checkout.output = checkout.snakemake()
+    checkout.output = checkout.snakemake(rendered=True)
     return checkout
 
 
-def runs_in_mlflow(checkout):
-    code = """
-import json, sys
-from mlflow.tracking import MlflowClient
-c = MlflowClient("sqlite:///results/mlflow.db")
-runs = c.search_runs([c.get_experiment_by_name("small").experiment_id], max_results=1000)
-print(json.dumps([{
-    "id": r.info.run_id, "status": r.info.status,
-    "tags": r.data.tags, "params": r.data.params, "metrics": r.data.metrics,
-    "history": len(c.get_metric_history(r.info.run_id, "train/test_loss")),
-    "artifacts": [f.path for d in ("model", "figures", "evaluation") for f in c.list_artifacts(r.info.run_id, d)],
-} for r in runs]))
-"""
-    out = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=checkout.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-    )
-    return {run["id"]: run for run in json.loads(out.stdout.splitlines()[-1])}
-
-
-def test_summary_has_a_row_a_network(done):
+def test_summary_has_one_row_per_network(done):
     rows = done.rows()
     assert len(rows) == 4
     columns = ["task", "N", "taus", "seed", "trained", "n_trials", "accuracy", "loss", "mlflow_run_id", "mat", "pth"]
@@ -135,11 +47,11 @@ def test_summary_has_a_row_a_network(done):
         }
         assert named <= files and (row["task"] != "mante" or "psychometric.png" in files)
     assert len({row["mat"] for row in rows}) == 4
-    said = done.output.stdout + done.output.stderr
-    assert "4 networks: 4 not trained." in said and "results/small/summary.csv" in said
+    printed = done.output.stdout + done.output.stderr
+    assert "4 networks: 4 not trained." in printed and "results/small/summary.csv" in printed
 
 
-def test_mlflow_has_one_run_a_network_through_all_stages(done):
+def test_mlflow_has_one_run_per_network_through_all_stages(done):
     runs = runs_in_mlflow(done)
     assert set(runs) == {row["mlflow_run_id"] for row in done.rows()} and len(runs) == 4
     by_id = {row["mlflow_run_id"]: row for row in done.rows()}
@@ -244,129 +156,17 @@ def test_more_seeds_and_other_blocks_train_only_what_is_new(done):
     assert all(torch.equal(w, all_networks[name]) for name, w in alone.items())
 
 
-def test_the_whole_database_is_made_anew_and_equal(done, tmp_path):
+def test_the_database_is_rebuilt_and_equal(done, tmp_path):
     # After all stages, more seeds, and a network that was lost and trained again; of a copy, whose state it changes.
     shutil.copytree(done.folder / "results/small", tmp_path / "results/small")
     again = f"sqlite:///{tmp_path}/again.db"
-    replay = [sys.executable, "-m", "ratecore.cli", "replay", str(tmp_path / "results"), "--uri", again]
+    replay = [done.python, "-m", "ratecore.cli", "replay", str(tmp_path / "results"), "--uri", again]
     subprocess.run(
         replay, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=PATIENCE
     )
-    first = everything_in(f"sqlite:///{done.folder}/results/mlflow.db")
+    first = everything_in(f"sqlite:///{done.folder}/results/mlflow.db", done.python)
     assert len(first) == len(done.rows()) and all(run["artifacts"] and run["histories"] for run in first.values())
-    assert everything_in(again) == first
-
-
-def everything_in(uri):
-    """Name, status, times, params, tags, metric histories and artifact hashes of all runs of a store, by identity."""
-    code = """
-import hashlib, json, pathlib, sys
-from mlflow.tracking import MlflowClient
-c, found = MlflowClient(sys.argv[1]), {}
-for run in c.search_runs([c.get_experiment_by_name("small").experiment_id], run_view_type=3, max_results=1000):
-    histories = {key: sorted((m.step, m.timestamp, m.value) for m in c.get_metric_history(run.info.run_id, key))
-                 for key in run.data.metrics}
-    root = pathlib.Path(run.info.artifact_uri)
-    files = {p.relative_to(root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
-             for p in root.rglob("*") if p.is_file()}
-    assert run.data.tags["ratecore.run"] not in found, "two runs of one network"
-    found[run.data.tags["ratecore.run"]] = dict(
-        name=run.info.run_name, status=run.info.status, start=run.info.start_time, end=run.info.end_time,
-        life=run.info.lifecycle_stage, params=run.data.params, tags=run.data.tags, histories=histories, artifacts=files)
-print(json.dumps(found))
-"""
-    out = subprocess.run(
-        [sys.executable, "-c", code, uri],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-    )
-    return json.loads(out.stdout.splitlines()[-1])
-
-
-SPIKING = {
-    **SMALL,
-    "grid": {"refractory": [2, 20], "seed": [0, 1]},
-    # A criterion that all meet, so that they are converted.
-    "training": {"n_trials": 1500, "eval_freq": 1500, "eval_tr": 20, "loss_threshold": 1e6, "accuracy_threshold": 0},
-    "task_settings": {"T": 30, "stim_on": 5, "stim_dur": 5},
-    "conversion": {"n_trials": 12, "scaling_factors": [2, 4, 8], "trials_shown": 2},
-}
-
-
-def test_networks_are_converted_for_every_value_of_an_axis(tmp_path):
-    checkout = Checkout(tmp_path)
-    checkout.configure(**SPIKING)
-    planned = checkout.planned()
-    assert (planned["train"], planned["evaluate"], planned["export"], planned["convert"]) == (1, 1, 2, 2)
-    checkout.snakemake()
-    rows = checkout.rows()
-    assert [(r["refractory"], r["seed"], r["status"]) for r in rows] == [
-        (ms, seed, "trained") for ms in ("2", "20") for seed in "01"
-    ]
-    for row in rows:
-        assert float(row["lambda"]) in (2, 4, 8) and 0 <= float(row["spiking_ci_low"]) <= float(row["spiking_accuracy"])
-        assert float(row["spiking_accuracy"]) <= float(row["spiking_ci_high"]) <= 1
-    assert all(float(row["mean_rate_exc"]) <= 50 for row in rows if row["refractory"] == "20")
-    runs = runs_in_mlflow(checkout)
-    assert len(runs) == 2 and {run["status"] for run in runs.values()} == {"FINISHED"}
-    for row in rows:
-        metrics = runs[row["mlflow_run_id"]]["metrics"]
-        assert metrics[f"spiking/refractory_{row['refractory']}/accuracy"] == float(row["spiking_accuracy"])
-        assert metrics[f"spiking/refractory_{row['refractory']}/lambda"] == float(row["lambda"])
-    figures = checkout.folder / "results/small/figures"
-    assert {p.name for p in figures.glob("*.png")} >= {"spiking_accuracy.png", "lambda.png"}
-    for ms in (2, 20):
-        names = {p.stem for p in (figures / f"task~go-nogo/N~12/taus~4_20/refractory~{ms}").glob("*.png")}
-        assert names == {"scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"}
-    assert checkout.planned() == {}
-    before = checkout.written()
-    checkout.configure(**{**SPIKING, "grid": {"refractory": [2, 20, 5], "seed": [0, 1]}})
-    planned = checkout.planned()
-    assert planned["convert"] == 1 and "train" not in planned and "evaluate" not in planned
-    checkout.snakemake()
-    assert checkout.written() == before and len(checkout.rows()) == 6
-    assert runs_in_mlflow(checkout).keys() == runs.keys()
-
-
-def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path):
-    checkout = Checkout(tmp_path)
-    grid = {"N": [12, 14], "seed": [0]}
-    checkout.configure(grid=grid, task_settings=SMALL["task_settings"]["go-nogo"], figures={"grid_points": 0})
-    experiment = Experiment.from_yaml(tmp_path / "config/config.yaml")
-    in_the_way = tmp_path / Run.at(experiment, experiment.grid_points[1], 0).folder / "network.pth"
-    in_the_way.mkdir(parents=True)
-    broken = checkout.snakemake(check=False)
-    said = broken.stdout + broken.stderr
-    log = "results/small/logs/train/task~go-nogo/N~14/taus~4_20/seeds~0.log"
-    assert broken.returncode != 0 and "1 of 2 networks is done: 1 not trained; 1 broke." in said
-    assert "go-nogo N=14 seed=0: train: IsADirectoryError" in said and f"log: {log}" in said
-    assert [row["status"] for row in checkout.rows()] == ["not trained", "broke"]
-    assert (checkout.results / "figures/accuracy.png").is_file()
-    index = list(csv.DictReader((checkout.results / "models/index.csv").read_text().splitlines()))
-    assert [(row["grid_point"], row["seed"]) for row in index] == [("task=go-nogo N=12 taus=4_20", "0")] * 2
-    assert all((checkout.results / "models" / row["file"]).is_file() for row in index)
-    # The same command retries what broke and keeps its log; the closing words say what to change.
-    in_the_way.rmdir()
-    whole = checkout.snakemake()
-    assert [row["status"] for row in checkout.rows()] == ["not trained"] * 2
-    text = (tmp_path / log).read_text()
-    assert text.index("IsADirectoryError") < text.index("---- again on") < text.rindex("N=14 seed=0: trial 20/20")
-    said = whole.stdout + whole.stderr
-    assert "2 networks: 2 not trained." in said and "training does not stop before trial 1,500" in said
-    assert f"report     {sys.executable} -m snakemake --report report.html" in said
-    # Another grid under the same name.
-    first = (checkout.results / "summary.csv").read_text()
-    checkout.configure(grid={**grid, "N": [14]}, task_settings=SMALL["task_settings"]["go-nogo"], convert=False)
-    said = checkout.snakemake("--until", "summarize").stdout
-    (kept,) = (checkout.results / "earlier").iterdir()
-    assert f"and its configuration are kept in {kept.relative_to(tmp_path)}/" in said
-    assert (kept / "summary.csv").read_text() == first and len(checkout.rows()) == 1
-    assert yaml.safe_load((kept / "config.yaml").read_text())["grid"] == grid
-    assert yaml.safe_load((checkout.results / "config.yaml").read_text())["grid"]["N"] == [14]
-    none = checkout.snakemake("--cores", "0", "--forcerun", "train", check=False)
-    assert none.returncode != 0 and "--cores 0: no job can run" in none.stderr + none.stdout
+    assert everything_in(again, done.python) == first
 
 
 def test_another_configfile_takes_the_place_of_the_default(done):
@@ -396,7 +196,7 @@ main(sys.argv[1:])
     done.configure(experiment="medium", grid={"task": ["go-nogo", "mante"], "gain": [1, 2, 3], "seed": "0..199"})
     try:
         out = subprocess.run(
-            [sys.executable, "-c", code, "--cores", "1", "--dry-run", "--quiet"],
+            [done.python, "-c", code, "--cores", "1", "--dry-run", "--quiet"],
             cwd=done.folder,
             capture_output=True,
             text=True,
@@ -430,52 +230,3 @@ def test_bad_configurations_are_refused_before_any_work(done):
         assert not (done.folder / "fresh").exists()
     finally:
         done.configure()
-
-
-def test_own_task_and_a_network_that_fails_for_what_it_is(tmp_path):
-    # One grid: a task of the user's in one file outside the package, with another beside it and a setting whose name no
-    # wildcard can have; and a learning rate at which losses overflow.
-    checkout = Checkout(tmp_path)
-    text = (ROOT / "tests/data/my_task.py").read_text().replace('"level"', '"pulse.level-1"')
-    (tmp_path / "my_task.py").write_text("from __future__ import annotations\nimport sizes\n" + text)
-    sizes = "from dataclasses import dataclass\n@dataclass\nclass Size:\n    value: float"
-    (tmp_path / "sizes.py").write_text(f"from __future__ import annotations\n{sizes}\n")
-    checkout.configure(
-        grid={"learning_rate": [0.01, 1e38], "task_settings.pulse.level-1": [1.0], "seed": [0]},
-        task="count-pulses",
-        task_file="my_task.py",
-        task_settings={},
-        network={"N": 12, "activation": "clipped_relu"},
-        training={**SMALL["training"], "loss_threshold": 1e-6},
-    )
-    out = checkout.snakemake()
-    rows = {row["learning_rate"]: row for row in checkout.rows()}
-    assert rows["0.01"]["status"] == "not trained" and (checkout.results / rows["0.01"]["mat"]).is_file()
-    assert rows["0.01"]["pulse_level_1"] == "1"
-    assert "models/count-pulses/" in rows["0.01"]["mat"]
-    failed = rows["1e+38"]
-    assert failed["status"] == "failed" and "try a smaller learning_rate" in failed["error"] and not failed["mat"]
-    assert "2 networks: 1 not trained, 1 failed." in out.stdout + out.stderr
-    runs = runs_in_mlflow(checkout)
-    assert runs[failed["mlflow_run_id"]]["status"] == "FAILED"
-    assert "smaller learning_rate" in runs[failed["mlflow_run_id"]]["tags"]["error"]
-
-
-def test_without_a_server_the_grid_is_done_and_mirrored_later(tmp_path, monkeypatch):
-    checkout, one_network = Checkout(tmp_path), {"grid": {"seed": [0]}, "figures": {"grid_points": 0}, "convert": False}
-    one_network["task_settings"] = SMALL["task_settings"]["go-nogo"]
-    checkout.configure(**one_network, tracking={"uri": "http://someone:secret@127.0.0.1:9"})
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    done = checkout.snakemake()
-    assert checkout.rows()[0]["mlflow_run_id"] == "" and checkout.rows()[0]["status"] == "not trained"
-    log = done.stdout + done.stderr
-    assert log.count("MLflow cannot be reached, the runs go on and are mirrored later") == 1
-    assert log.count("MLflow is incomplete for 1 network: `ratecore replay results`") == 1
-    for path in [*(tmp_path / "results").rglob("*.json*"), *(tmp_path / "results").rglob("*.log")]:
-        assert "secret" not in path.read_text(), path
-    before = checkout.written()
-    checkout.configure(**one_network)
-    checkout.snakemake()
-    assert checkout.written() == before
-    (run,) = runs_in_mlflow(checkout).values()
-    assert run["status"] == "FINISHED" and run["id"] == checkout.rows()[0]["mlflow_run_id"] and run["history"] == 2

@@ -41,6 +41,8 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     s, result = run.settings, result_from_pth(run.network)
     if not result.trained:
         return _skipped(run, f"the network was not trained within {result.n_trials:,} trials", log)
+    if reason := result.net.settings.not_convertible:
+        return _skipped(run, reason, log)
     mat = _exported(run)
     model, task = model_of(result.net, result.initial), s.create_task()
     saved = SavedTrials(run, log)

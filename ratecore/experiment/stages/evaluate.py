@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from ratecore.experiment.runs import Run
@@ -31,8 +32,8 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     s = run.settings
     result = result_from_pth(run.network)
     task = s.create_task()
-    evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.loss_fn)
-    summary = evaluation.summary()
+    evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.last.loss_fn)
+    summary = _known(evaluation.summary())
     files = write_file(run, STAGE, run.evaluation, evaluation_bytes(evaluation))
     files |= write_file(run, STAGE, run.scores, json.dumps(summary, indent=2).encode())
     files |= _draw(run, result, evaluation)
@@ -70,11 +71,25 @@ def _draw(run: Run, result: TrainingResult, evaluation: Evaluation) -> dict[str,
     return write_figures(run, STAGE, figures.run_figures(run.settings, result, evaluation))
 
 
+def _known(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary without NaN, which JSON does not have: no trial of a condition reaches the response window."""
+    conditions = {
+        name: {key: value for key, value in row.items() if not math.isnan(value)}
+        for name, row in summary["conditions"].items()
+    }
+    return summary | {"conditions": conditions}
+
+
 def _conditions(summary: dict[str, Any], evaluation: Evaluation) -> dict[str, dict[str, Any]]:
-    """Condition: its scores, and mean and SD of the output as [[step, value], ...]."""
+    """Condition: its scores, and mean and SD of each output as [[step, value], ...] until its longest trial ends."""
+    import numpy as np
+
     conditions = {}
     for name, row in evaluation.scores.by_condition().items():
-        steps = range(0, len(row["output_mean"]), CURVE_STEP)
-        curves = {key: [[t, float(row[key][t])] for t in steps] for key in ("output_mean", "output_sd")}
+        curves = {}
+        for key in ("output_mean", "output_sd"):
+            for k, course in enumerate(np.atleast_2d(row[key])):
+                points = [[t, float(course[t])] for t in range(0, len(course), CURVE_STEP)]
+                curves[f"{key}_{k + 1}" if k else key] = [point for point in points if not math.isnan(point[1])]
         conditions[name] = {**summary["conditions"][name], **curves}
     return conditions

@@ -28,6 +28,7 @@ WITHOUT_NUMBERS = (
     "ratecore.experiment.continuation",
     "ratecore.experiment.progress",
     "ratecore.experiment.runs",
+    "ratecore.experiment.training_files",
     "ratecore.experiment.stages.running",
     "ratecore.experiment.stages.table",
     "ratecore.settings.experiment",
@@ -140,7 +141,7 @@ ROWS = (
             GridFigure("trials_to_criterion", "needed", "trials to criterion", (0, None)),
             GridFigure("trained", "trained", "trained (share of seeds)", SHARE),
         ),
-        resumes_from=("checkpoint.pth", "checkpoint.previous.pth"),
+        resumes_from=("checkpoint.pth", "checkpoint.previous.pth", "weights.*.npz"),
         polls_signals=True,
         lasts=True,
         threads=True,
@@ -158,7 +159,7 @@ ROWS = (
         verb="scored",
         redraw="ratecore.experiment.stages.evaluate:redraw_run",
         point_figures=PointFigures(
-            "ratecore.experiment.point_figures:point_figures", ("loss_curves", "outputs", "taus", "weights")
+            "ratecore.experiment.point_figures:point_figures", ("loss_curves", "outputs", "taus", "weights", "spectrum")
         ),
         grid_figures=(GridFigure("accuracy", "accuracy", "accuracy on fresh trials", SHARE),),
     ),

@@ -18,6 +18,7 @@ from ratecore.experiment.stages.running import (
     recording,
     run_block,
 )
+from ratecore.experiment.training_files import TrainingFiles
 from ratecore.settings.experiment import ExperimentSettings
 
 if TYPE_CHECKING:
@@ -32,19 +33,21 @@ def _checkpoints(run: Run, signals: Signals, log: TextIO | None) -> Checkpoints:
     """The run's checkpoints; without one, training continues a run with another stopping rule."""
     from ratecore.experiment.checkpoints import Checkpoints
     from ratecore.experiment.continuation import earlier_training, note_rule
+    from ratecore.formats.starting import start_of
 
     note_rule(run.root, run.settings)
 
     def fallback(device: Device) -> TrainingResult | None:
         earlier = earlier_training(run.root, run.folder, run.settings, device)
         if earlier is None:
-            return None
+            return start_of(run.settings, device)
         done = "is already trained" if earlier.result.trained else f"continues from trial {earlier.result.n_trials:,}"
         differs = earlier.differences(run.settings)
         say(f"{run.name(STAGE)}: {done} with {differs} ({earlier.folder})", log or sys.stderr)
         return earlier.result
 
-    return Checkpoints(run.folder, run.settings, signals, log=log, fallback=fallback)
+    missing = TrainingFiles(run).missing
+    return Checkpoints(run.folder, run.settings, signals, log=log, fallback=fallback, missing=missing)
 
 
 class Tests:
@@ -59,11 +62,21 @@ class Tests:
         from ratecore.experiment.progress import ProgressLog
 
         self._run, self._known = run, run.record.tests()
+        self._files = TrainingFiles(run)
         self._progress = ProgressLog(run.name(STAGE), run.settings, file=log)
 
     def __call__(self, result: TrainingResult) -> None:
         self.record(result)
+        self._files.after_test(result)
         self._progress.update(result)
+
+    def keep(self, result: TrainingResult) -> None:
+        """Keep the weights as they are now.
+
+        Args:
+            result: of the training so far.
+        """
+        self._files.keep(result)
 
     def record(self, result: TrainingResult) -> None:
         """Record the tests that are not in the record.
@@ -74,6 +87,8 @@ class Tests:
         # All of them: a power cut can lose lines of the record that a checkpoint includes.
         for test in result.tests:
             values = {"loss": test["train_loss"], "test_loss": test["loss"], "test_accuracy": test["accuracy"]}
+            if "stage" in test:
+                values["stage"] = test["stage"]
             if self._known.get(test["trial"]) != values:
                 self._known[test["trial"]] = values
                 self._run.record.append("metrics", STAGE, step=test["trial"], values=values)
@@ -85,13 +100,14 @@ def _save(run: Run, result: TrainingResult, device: str) -> Event:
     from ratecore.tracking.environment import write_environment
 
     record_file(run, STAGE, *write_environment(run.root))
+    files = TrainingFiles(run).finish(result)
     sha256 = save_pth(run.network, run.settings, result)
     return {
         "trained": result.trained,
         "n_trials": result.n_trials,
         "seconds": round(result.seconds, 3),
         "device": device,
-        "files": {run.relative(run.network): sha256},
+        "files": {run.relative(run.network): sha256, **files},
     }
 
 
@@ -112,7 +128,7 @@ def train_run(run: Run, device: str = "cpu", log: TextIO | None = None, no_gpu: 
 
     tests = Tests(run, log)
     with deferred_signals() as signals:
-        result = train(run.settings, device, tests, _checkpoints(run, signals, log))
+        result = train(run.settings, device, tests, _checkpoints(run, signals, log), tests.keep)
         tests.record(result)  # an earlier training may have left nothing to do
         end = _save(run, result, device)
     if no_gpu:
@@ -190,7 +206,14 @@ def _train_undone(runs: list[Run], device: str, log: TextIO) -> dict[Path, tuple
             return found
         started, _, _, checkpoints, tests_of, results = zip(*going, strict=True)
         settings = [run.settings for run in started]
-        trained = train_block(settings, device, lambda k, r: tests_of[k](r), list(results), list(checkpoints))
+        trained = train_block(
+            settings,
+            device,
+            lambda k, r: tests_of[k](r),
+            list(results),
+            list(checkpoints),
+            on_keep=lambda k, r: tests_of[k].keep(r),
+        )
         for k, outcome in trained:
             run, stack, end, _, tests, _ = going[k]
 

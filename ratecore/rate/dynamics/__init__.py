@@ -9,9 +9,14 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ratecore.rate.network import NOISE_SD, X0_SD, RateNetwork, activation_function, is_standard
+from ratecore.rate.dynamics.noise import draw_noise, noise_settings, trial_noise, with_input_noise
+from ratecore.rate.dynamics.readouts import readout
+from ratecore.rate.network import RateNetwork, is_standard
+from ratecore.rate.parameters import activation_function
 from ratecore.settings.network import ACTIVATIONS
 from ratecore.system.arrays import STEPS, tensor_of
+
+__all__ = ["draw_noise", "noise_settings", "outputs", "run", "trial_noise", "with_input_noise"]
 
 LANES_PAY = 6  # from this number of trials on, running them side by side is faster than one by one
 FEW = 8  # from this number of trials on, one matrix product per step for all of them is faster without gradients
@@ -23,98 +28,6 @@ Step = Callable[
 ]
 # x, r and o
 Activity = tuple[Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*shape T-1"]]
-
-
-def trial_noise(
-    generators: Sequence[np.random.Generator],
-    T: int,
-    N: int,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-    steps: Sequence[int] | None = None,
-) -> tuple[Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
-    """Draw the first state and the noise of trials, each from its own generator.
-
-    Args:
-        generators: B numpy generators.
-        T: steps.
-        N: units.
-        dtype: of the results; the numbers are the same for every dtype, in single precision.
-        device: of the results.
-        steps: length of each trial, at most T; the noise after its end is 0. All have T steps when None.
-
-    Returns:
-        x0 (B, N) ~ N(0, 0.01^2) and noise (B, T-1, N) ~ N(0, 0.1^2), unitless; noise[:, t-1] is added to x[t].
-
-    Source:
-        docs/model.md 1.1.
-    """
-    from ratecore.system.noise import normal  # compiled on first use
-
-    B = len(generators)
-    x0, noise = np.empty((B, N), np.float32), np.empty((B, T - 1, N), np.float32)
-    for b, rng in enumerate(generators):
-        normal(rng, X0_SD, x0[b])
-        if steps is None:
-            normal(rng, NOISE_SD, noise[b])
-        else:
-            normal(rng, NOISE_SD, noise[b, : steps[b] - 1])
-            noise[b, steps[b] - 1 :] = 0
-    drawn = torch.from_numpy(x0), torch.from_numpy(noise)
-    if dtype == torch.float32 and torch.device(device).type == "cpu":
-        return drawn
-    return drawn[0].to(device=device, dtype=dtype), drawn[1].to(device=device, dtype=dtype)
-
-
-def draw_noise(
-    batch: int,
-    T: int,
-    N: int,
-    rng: np.random.Generator | int | None = None,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-) -> tuple[Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
-    """Draw the first state and the noise of a batch of trials from one generator, as `trial_noise`.
-
-    Args:
-        batch: number of trials B.
-        T: steps.
-        N: units.
-        rng: numpy generator or seed; None for fresh entropy.
-        dtype: of the results.
-        device: of the results.
-
-    Returns:
-        x0 (B, N) and noise (B, T-1, N), unitless.
-
-    Source:
-        docs/model.md 1.1.
-    """
-    rng = np.random.default_rng(rng)
-    return trial_noise([rng] * batch, T, N, dtype, device)
-
-
-def readout(
-    r: Float[torch.Tensor, "*K B T N"], w_out: Float[torch.Tensor, "*K n_out N"], b_out: Float[torch.Tensor, "*K n_out"]
-) -> Float[torch.Tensor, "*shape T"]:
-    """Compute the outputs from the firing rates. For K networks, all arrays have a leading dimension K.
-
-    Args:
-        r: rates (B, T, N), unitless.
-        w_out: readout weights (n_out, N), unitless.
-        b_out: readout bias (n_out,), unitless.
-
-    Returns:
-        o (B, T), or (B, n_out, T) of several outputs, unitless.
-
-    Source:
-        docs/model.md 1.1, equation 3.
-    """
-    if w_out.shape[-2] > 1:
-        return w_out.unsqueeze(-3) @ r.mT + b_out.unsqueeze(-2).unsqueeze(-1)
-    if w_out.ndim == 2:
-        return r @ w_out[0] + b_out
-    return (r @ w_out[:, None].mT)[..., 0] + b_out[..., None]
 
 
 def outputs_of_all_steps(
@@ -251,6 +164,7 @@ def _trials(
         and stim.device == x0.device == noise.device == device
         and not finite
         and stim.ndim == 3
+        and getattr(net, "x0_mean", None) is None
     ):
         (B, n_in, T), N = stim.shape, net.N
         if n_in == net.w_in.shape[1] and STEPS[1] <= T and x0.shape == (B, N) and noise.shape == (B, T - 1, N):
@@ -258,10 +172,15 @@ def _trials(
     stim = tensor_of("stim", stim, (("B", 0), net.w_in.shape[1], STEPS), dtype, device, finite)
     B, _, T = stim.shape
     if x0 is None or noise is None:
-        drawn = draw_noise(B, T, net.N, rng, dtype, device)
+        rng, s = np.random.default_rng(rng), noise_settings(net)
+        drawn = draw_noise(B, T, net.N, rng, dtype, device, noise_sd=s.noise_sd, x0_sd=s.x0_sd)
+        if noise is None:
+            stim = with_input_noise(stim, [rng] * B, s.input_noise_sd)
         x0, noise = (new if given is None else given for given, new in zip((x0, noise), drawn, strict=True))
-    x0 = tensor_of("x0", x0, (B, net.N), dtype, device, finite)
-    return stim, x0, tensor_of("noise", noise, (B, T - 1, net.N), dtype, device, finite)
+    state = tensor_of("x0", x0, (B, net.N), dtype, device, finite)
+    if (own := getattr(net, "x0_mean", None)) is not None:
+        state = state + own
+    return stim, state, tensor_of("noise", noise, (B, T - 1, net.N), dtype, device, finite)
 
 
 def outputs(
@@ -278,7 +197,7 @@ def outputs(
         net: the network.
         stim: stimuli (B, n_in, T), unitless.
         x0: synaptic currents at the first step (B, N), unitless; drawn when None.
-        noise: (B, T-1, N), unitless; drawn when None.
+        noise: (B, T-1, N), unitless; drawn when None, as is then the noise of the inputs, if the network has any.
         finite: whether NaN and infinity in the arrays are refused; not needed for the results of `draw_trials`.
 
     Returns:
@@ -290,8 +209,8 @@ def outputs(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    trials = _trials(net, stim, x0, noise, None, finite=False)
     with torch.no_grad():
+        trials = _trials(net, stim, x0, noise, None, finite=False)
         if (alone := _alone(net, trials, finite, net.activation, "", first=0)) is not None:
             return alone[0]
         _check_finite(trials, finite)
@@ -324,8 +243,10 @@ def run(
     Args:
         net: the network.
         stim: stimuli (B, n_in, T), unitless.
-        x0: synaptic currents at the first step (B, N), unitless; drawn from `rng` when None.
-        noise: (B, T-1, N), unitless; drawn from `rng` when None.
+        x0: synaptic currents at the first step (B, N), unitless; drawn from `rng` when None. Where the first state is
+            trained, `net.x0_mean` is added.
+        noise: (B, T-1, N), unitless; drawn from `rng` when None, as is then the noise of the inputs, if the network
+            has any.
         rng: numpy generator or seed; None for fresh entropy.
         taus: (tau,) or (tau_min, tau_max), steps, in place of the network's own.
         activation: name of phi, in place of the network's own.
@@ -374,7 +295,7 @@ def _alone(
 
 
 def _wants_gradients(net: RateNetwork, trials: Sequence[torch.Tensor]) -> bool | None:
-    """Whether a parameter wants a gradient; None where the stimulus, the noise or a buffer wants one."""
+    """Whether a parameter wants a gradient; None where the stimulus, the noise, w_in or a buffer wants one."""
     if any(v.requires_grad for v in (*trials, net.w_in, net.m, net.som_m)):
         return None
     return any(p.requires_grad for p in (net.w, net.w_out, net.b_out, net.taus_gaus))

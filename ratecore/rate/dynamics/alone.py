@@ -35,8 +35,10 @@ class _Prepared:
     def look_at(self, net: RateNetwork) -> bool:
         """Takes over the arrays of a network that are not those of the call before; tells whether loops take them."""
         parameters, buffers = net._parameters, net._buffers
+        if buffers.get("conn_m") is not None:  # a mask of a kind that the loops do not know
+            return False
         tensors: list[Any] = [parameters[name] for name in _PARAMETERS]
-        tensors += [buffers[name] for name in _BUFFERS]
+        tensors += [parameters[name] if name in parameters else buffers[name] for name in _BUFFERS]
         layout = [(v.data_ptr(), v.shape, v.stride(), v.dtype) for v in tensors]
         if layout != self._layout or net.settings.taus != self._bounds:
             self._layout, self._bounds = layout, net.settings.taus

@@ -242,7 +242,7 @@ def simulate(
         x: (B, T, N), unitless, receives the synaptic currents; (0, 0, 0) when x and r are not needed.
         r: (B, T, N), unitless, receives the rates; (0, 0, 0) as for `x`.
         h: (B, T-1, N), unitless, receives the total input; (0, 0, 0) when it is not needed.
-        o: receives the outputs from step `first` on, flat, (B * n_out * (T - first),), unitless.
+        o: receives the outputs from step `first` on (n,), n = B times n_out times T - first, unitless.
         first: step of the first output, 0 or 1.
 
     Returns:

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch.autograd.function import once_differentiable
 
-from ratecore.rate.dynamics import kernels, readout
+from ratecore.rate.dynamics import kernels
+from ratecore.rate.dynamics.readouts import readout
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
 from ratecore.system.arrays import tensor_of
@@ -110,7 +111,7 @@ def with_gradients(
 
     Args:
         net: the network.
-        simulated: o (B, T-1), x and r (B, T, N) and h (B, T-1, N) of `ratecore.rate.dynamics.alone.simulated`, unitless.
+        simulated: o (B, T-1), x and r (B, T, N) and h (B, T-1, N), as from `alone.simulated`, unitless.
         activation: name of phi.
 
     Returns:
@@ -153,8 +154,10 @@ def _backward(
     arrays = (W, x, r, h, go, gx, gr, a, g_alpha, g_x0)
     W_, x_, r_, h_, go_, gx_, gr_, a_, ga_, g0_ = (v.contiguous().numpy() for v in arrays)
     units = _units(alpha, w_out, b_out, code)
+    zero = x_.dtype.type(0)
+    free = kernels.RateSlopes(zero, zero, 0)  # their gradient is part of gr
     for b in range(B):
-        states, slopes = kernels.States(x_[b], r_[b], h_[b]), kernels.Slopes(go_[b], gx_[b], gr_[b])
+        states, slopes = kernels.States(x_[b], r_[b], h_[b]), kernels.Slopes(go_[b], gx_[b], gr_[b], free)
         kernels.backward(W_, units, states, slopes, a_[b], ga_, g0_[b])
     return a, g_alpha, g_x0, go.transpose(0, 1).reshape(n_out, -1)
 

@@ -6,7 +6,7 @@ literal in a loop would turn float32 arithmetic into float64.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -51,6 +51,22 @@ class States(NamedTuple):
     h: np.ndarray
 
 
+class RateSlopes(NamedTuple):
+    """The slopes of penalties on rates: mean + square * r[t] for t = 1 .. steps - 1.
+
+    Numbers of one trial, or arrays of several; 0, or (0,), when rates cost nothing.
+
+    Attributes:
+        mean: number or (B,), unitless.
+        square: number or (B,), unitless.
+        steps: length of the trial, integer or (B,), steps.
+    """
+
+    mean: Any
+    square: Any
+    steps: Any
+
+
 class Slopes(NamedTuple):
     """Gradients of the loss with respect to the results of a trial.
 
@@ -58,11 +74,13 @@ class Slopes(NamedTuple):
         o: of the outputs (n_out, T-1), unitless.
         x: of x (T, N), unitless; (0, 0) when the loss depends on the outputs only.
         r: of r (T, N), unitless; (0, 0) as for `x`.
+        rates: of penalties on the rates of this trial.
     """
 
     o: np.ndarray
     x: np.ndarray
     r: np.ndarray
+    rates: RateSlopes
 
 
 @compiled
@@ -246,6 +264,10 @@ def backward(
                 other, w = go[k, t - 1], units.w_out[k]
                 for i in range(N):
                     to_r[i] += w[i] * other
+        if 0 < t < slopes.rates.steps:
+            mean, square, now_r = slopes.rates.mean, slopes.rates.square, r[t]
+            for i in range(N):
+                to_r[i] += mean + square * now_r[i]
         if with_states:
             for i in range(N):
                 to_here = to_r[i] + w_out[i] * out + gr[t, i]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
-from ratecore.rate.dynamics.kernels import CLIPPED_RELU, CODES, Units, add_product, apply_phi, slope_of_phi
+from ratecore.rate.dynamics.kernels import CLIPPED_RELU, CODES, RateSlopes, Units, add_product, apply_phi, slope_of_phi
 from ratecore.rate.dynamics.live import LANES, Entries, LiveMatrix, add_live_product
 from ratecore.rate.network import RateNetwork
 from ratecore.system.arrays import STEPS, array_of
@@ -149,7 +149,12 @@ def forward(
 
 @compiled
 def backward(
-    W_t: Entries, units: Units, kept: Kept, go: Float[np.ndarray, "n_out T-1 LANES"], gradients: Gradients
+    W_t: Entries,
+    units: Units,
+    kept: Kept,
+    go: Float[np.ndarray, "n_out T-1 LANES"],
+    rates: RateSlopes,
+    gradients: Gradients,
 ) -> None:
     """Propagate gradients back through all steps of up to LANES trials.
 
@@ -158,6 +163,7 @@ def backward(
         units: the other parameters of the network.
         kept: from `forward`; A receives alpha * dL/dx[t].
         go: gradient of the outputs at steps 1 .. T-1, (n_out, T-1, LANES), unitless.
+        rates: slopes of penalties on rates, of the trials.
         gradients: added to.
 
     Source:
@@ -173,6 +179,7 @@ def backward(
     g, to_r, now = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype)
     x, r, slope = np.zeros((N, LANES), dtype), np.empty((N, LANES), dtype), np.empty((N, LANES), dtype)
     n_out = b_out.size
+    mean, square = np.zeros(LANES, dtype), np.zeros(LANES, dtype)
     of_alpha, of_w_out = np.zeros((N, LANES), dtype), np.zeros((N, LANES), dtype)
     to_r_flat, now_flat = to_r.reshape(N * LANES), now.reshape(N * LANES)
     x_flat, r_flat, slope_flat = x.reshape(N * LANES), r.reshape(N * LANES), slope.reshape(N * LANES)
@@ -190,6 +197,14 @@ def backward(
                 w = w_out[k, i]
                 for b in range(LANES):
                     to_r[i, b] += w * out[b]
+        if rates.steps.size > 0:
+            for b in range(rates.steps.size):
+                here = t < rates.steps[b]
+                mean[b] = rates.mean[b] if here else dtype.type(0)
+                square[b] = rates.square[b] if here else dtype.type(0)
+            for i in range(N):
+                for b in range(LANES):
+                    to_r[i, b] += mean[b] + square[b] * r[i, b]
         if code == CLIPPED_RELU:
             for i in range(N):
                 for b in range(LANES):

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from ratecore.rate.dynamics import lanes
-from ratecore.rate.dynamics.kernels import Units
+from ratecore.rate.dynamics.kernels import RateSlopes, Units
 from ratecore.rate.dynamics.packed import Packed, add_outer_products
-from ratecore.rate.dynamics.training_kernels import Connections, Objective, Space, Trial, gradients_of_trial
+from ratecore.rate.dynamics.training_kernels import Dense, Objective, Space, Trial, gradients_of_trial
 from ratecore.system.compilation import compiled
 
 
@@ -38,6 +38,9 @@ def packed_trial_gradients(
     z: Float[np.ndarray, "n_out T"],
     weight: Float[np.ndarray, "_ T"],
     noise: Float[np.ndarray, "T-1 N"],
+    rate_mean: float,
+    rate_square: float,
+    rate_steps: int,
     x: Float[np.ndarray, "T N"],
     r: Float[np.ndarray, "T N"],
     h: Float[np.ndarray, "T-1 N"],
@@ -78,6 +81,9 @@ def packed_trial_gradients(
         z: targets (n_out, T), unitless.
         weight: in the loss (n_out, T), unitless; (0, 0) when all are 1.
         noise: (T-1, N), unitless.
+        rate_mean: slope of penalties on rates, unitless.
+        rate_square: the same per unit of r, unitless.
+        rate_steps: steps of the trial; 0 when rates cost nothing.
         x: (T, N), unitless; x[0] is read, the rest is written.
         r: (T, N), unitless, written.
         h: (T-1, N), unitless, written.
@@ -97,10 +103,10 @@ def packed_trial_gradients(
     """
     W = Packed(start, base, index, value, slot, sums)
     value_of_loss = gradients_of_trial(
-        Connections(Packed(start_t, base_t, index_t, value_t, slot_t, sums_t), W, w_in_t),
+        Dense(Packed(start_t, base_t, index_t, value_t, slot_t, sums_t), W, w_in_t),
         Units(alpha, w_out, b_out, phi),
         Objective(loss, share),
-        Trial(u, z, weight, noise),
+        Trial(u, z, weight, noise, RateSlopes(rate_mean, rate_square, rate_steps)),
         Space(x, r, h, o, go, a, nothing),
         lanes.Gradients(g_alpha, g_w_out, g_b_out),
     )

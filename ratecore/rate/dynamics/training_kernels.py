@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ratecore.rate.dynamics import lanes
-from ratecore.rate.dynamics.kernels import Slopes, States, Units, add_product, backward, forward
+from ratecore.rate.dynamics.kernels import RateSlopes, Slopes, States, Units, add_product, backward, forward
 from ratecore.rate.dynamics.live import Entries
 from ratecore.rate.dynamics.loss_kernels import loss_of_trial
 from ratecore.rate.dynamics.packed import Packed
@@ -35,16 +35,18 @@ class Trial(NamedTuple):
         z: targets (n_out, T), unitless.
         weight: of each output and step in the loss (n_out, T), unitless; (0, 0) when all are 1.
         noise: (T-1, N), unitless.
+        rates: slopes of penalties on rates.
     """
 
     u: np.ndarray
     z: np.ndarray
     weight: np.ndarray
     noise: np.ndarray
+    rates: RateSlopes
 
 
-class Connections(NamedTuple):
-    """The connections of a network.
+class Dense(NamedTuple):
+    """The connections of a network, as matrices or packed.
 
     Attributes:
         W: effective weights (N, N), unitless; or their transpose, packed.
@@ -81,12 +83,12 @@ class Space(NamedTuple):
 
 @compiled
 def gradients_of_trial(
-    connections: Connections, units: Units, objective: Objective, trial: Trial, space: Space, g: lanes.Gradients
+    dense: Dense, units: Units, objective: Objective, trial: Trial, space: Space, g: lanes.Gradients
 ) -> float:
     """Run one trial forward and backward.
 
     Args:
-        connections: of the network.
+        dense: connections of the network.
         units: its other parameters.
         objective: the loss.
         trial: stimulus, targets, weights and noise.
@@ -100,7 +102,7 @@ def gradients_of_trial(
         docs/model.md 1.1 and 3.1, equations 1 to 3 and 6, differentiated.
     """
     u, x, o, go, a = trial.u, space.x, space.o, space.go, space.a
-    w_out, b_out, w_in_t = units.w_out, units.b_out, connections.w_in_t
+    w_out, b_out, w_in_t = units.w_out, units.b_out, dense.w_in_t
     T, N = x.shape
     zero = x.dtype.type(0)
     states = States(x, space.r, space.h)
@@ -113,7 +115,7 @@ def gradients_of_trial(
             if v != zero:
                 for i in range(N):
                     drive[i] += w[i] * v
-    forward(connections.W_t, units, h, trial.noise, states)
+    forward(dense.W_t, units, h, trial.noise, states)
     for k in range(b_out.size):
         w = w_out[k]
         for t in range(T - 1):
@@ -127,7 +129,7 @@ def gradients_of_trial(
             g.b_out[k] += go[k, t]
         add_product(r[1:], go[k], g.w_out[k])
     g_x0 = np.empty(N, x.dtype)
-    backward(connections.W, units, states, Slopes(go, space.nothing, space.nothing), a, g.alpha, g_x0)
+    backward(dense.W, units, states, Slopes(go, space.nothing, space.nothing, trial.rates), a, g.alpha, g_x0)
     return value
 
 
@@ -146,6 +148,9 @@ def trial_gradients(
     z: Float[np.ndarray, "n_out T"],
     weight: Float[np.ndarray, "_ T"],
     noise: Float[np.ndarray, "T-1 N"],
+    rate_mean: float,
+    rate_square: float,
+    rate_steps: int,
     x: Float[np.ndarray, "T N"],
     r: Float[np.ndarray, "T N"],
     h: Float[np.ndarray, "T-1 N"],
@@ -159,8 +164,8 @@ def trial_gradients(
 ) -> float:
     """Run one trial forward and backward, as `gradients_of_trial`.
 
-    The arguments are the fields of Connections, Units, Objective, Trial, Space and Gradients: each tuple would cost
-    Python a microsecond per call, which shows in small networks.
+    The arguments are the fields of Dense, Units, Objective, Trial, Space and Gradients: each tuple would cost Python a
+    microsecond per call, which shows in small networks.
 
     Args:
         W: effective weights (N, N), unitless.
@@ -176,6 +181,9 @@ def trial_gradients(
         z: targets (n_out, T), unitless.
         weight: of each output and step in the loss (n_out, T), unitless; (0, 0) when all are 1.
         noise: (T-1, N), unitless.
+        rate_mean: slope of penalties on rates, see `RateSlopes`, unitless, in the precision of the arrays.
+        rate_square: the same per unit of r, unitless.
+        rate_steps: steps of the trial; 0 when rates cost nothing.
         x: synaptic currents (T, N), unitless; x[0] is read, the rest is written.
         r: (T, N), unitless, receives the firing rates.
         h: (T-1, N), unitless, receives the total input.
@@ -194,10 +202,10 @@ def trial_gradients(
         docs/model.md 1.1 and 3.1, equations 1 to 3 and 6, differentiated.
     """
     return gradients_of_trial(
-        Connections(W, W_t, w_in_t),
+        Dense(W, W_t, w_in_t),
         Units(alpha, w_out, b_out, phi),
         Objective(loss, share),
-        Trial(u, z, weight, noise),
+        Trial(u, z, weight, noise, RateSlopes(rate_mean, rate_square, rate_steps)),
         Space(x, r, h, o, go, a, nothing),
         lanes.Gradients(g_alpha, g_w_out, g_b_out),
     )
@@ -216,6 +224,7 @@ def gradients_side_by_side(
     trials: lanes.Trials,
     z: Float[np.ndarray, "B n_out T"],
     weight: Float[np.ndarray, "_ n_out T"],
+    rates: RateSlopes,
     o: Float[np.ndarray, "n_out T LANES"],
     go: Float[np.ndarray, "n_out T-1 LANES"],
     kept: lanes.Kept,
@@ -232,6 +241,7 @@ def gradients_side_by_side(
         trials: stimuli, first states and noise.
         z: targets (B, n_out, T), unitless.
         weight: of each output and step in the loss (B, n_out, T), unitless; (0, 0, 0) when all are 1.
+        rates: slopes of penalties on rates (B,); (0,) when they cost nothing.
         o: (n_out, T, LANES), unitless, receives the outputs.
         go: (n_out, T-1, LANES), unitless, receives their gradient.
         kept: buffers, written.
@@ -254,7 +264,7 @@ def gradients_side_by_side(
         w = weight[b] if weight.shape[0] > 0 else all_ones
         total += loss_of_trial(z[b], w, objective.loss, objective.share, one, slope)
         go[:, :, b] = slope
-    _backward_side_by_side(W_t, units, kept, go, g)
+    _backward_side_by_side(W_t, units, kept, go, rates, g)
     return total  # type: ignore[no-any-return]  # a number in the arrays' precision
 
 

@@ -150,9 +150,12 @@ def _training(end: Event, variant: str, curves: str, settings: dict[str, Any]) -
 def _evaluation(end: Event, variant: str, curves: str, settings: dict[str, Any]) -> tuple[Points, Tags]:
     points = {(f"eval{variant}/{key}", 0): end.get(key) for key in ("accuracy", "loss")}
     for name, row in end.get("conditions", {}).items():
-        points |= {(f"eval_by_condition{variant}/{key}/{name}", 0): row.get(key) for key in CONDITION_METRICS}
-        for key in OUTPUTS:
-            points |= {(f"{curves}/{key}/{name}", step): value for step, value in row.get(key, ())}
+        for key, value in row.items():
+            kind = re.sub(r"_\d+$", "", key)  # outputs after the first are numbered: response_mean_2
+            if kind in CONDITION_METRICS:
+                points[f"eval_by_condition{variant}/{key}/{name}", 0] = value
+            elif kind in OUTPUTS:
+                points |= {(f"{curves}/{key}/{name}", step): y for step, y in value}
     for row in end.get("psychometric", ()):
         step = thousandths(row["evidence"])
         for key in ("accuracy", "p_positive"):
@@ -214,9 +217,19 @@ def _variant(step: str) -> str:
 def _params(start: Event) -> dict[str, Any]:
     """The settings that a network depends on, by their names without sections."""
     s = start["settings"]
-    flat = {key: s[key] for key in ("task", "seed") if key in s} | s.get("network", {}) | s.get("training", {})
+    flat = {key: s[key] for key in ("task", "seed") if key in s} | s.get("network", {}) | _flat(s.get("training", {}))
     flat |= {parameter_name(f"task.{key}"): value for key, value in start.get("task_settings", {}).items()}
     return {key: _taus(v) if key == "taus" else v for key, v in flat.items() if v is not None}
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings without nesting: of sections as `penalties.rate_mean`, of lists of sections as `stages.1.n_trials`."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+            value = {str(k): part for k, part in enumerate(value, 1)}
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
 
 
 def _training_tags(start: Event) -> Tags:

@@ -1,0 +1,87 @@
+"""The weights kept during training: one small file for each copy while it goes on, then one `.npz` file of all."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ratecore.formats.containers import StrPath, read_npz
+from ratecore.formats.errors import FormatError, bytes_of, first_line
+from ratecore.rate.network import RateNetwork
+
+_CHANGED = ("w", "w_out", "b_out", "taus_gaus")
+_FIXED = ("w_in", "m", "som_m", "inh", "exc")
+Arrays = dict[str, NDArray[Any]]
+
+
+def copy_bytes(net: RateNetwork) -> bytes:
+    """Make the file of one copy of a network's trained parameters.
+
+    Args:
+        net: during training.
+
+    Returns:
+        the file.
+    """
+    return _packed(_arrays(net, _CHANGED))
+
+
+def kept_weights_bytes(net: RateNetwork, trials: Sequence[int], copies: Sequence[StrPath]) -> bytes:
+    """Make the file of all copies of a training.
+
+    Args:
+        net: the trained network.
+        trials: number of trials before each copy.
+        copies: files of `copy_bytes`, in the same order.
+
+    Returns:
+        the file: trials (S,), w (S, N, N) rectified with Dale's law, w_out (S, n_out, N), b_out (S, n_out) and
+        taus_gaus (S, N, 1) of the S copies, and of the network w_in (N, n_in), m (N, N), som_m (N, N), inh (N,) and
+        exc (N,).
+
+    Raises:
+        FormatError: a copy is missing or damaged.
+    """
+    read = [_read(path, _CHANGED) for path in copies]
+    arrays = {name: np.stack([part[name] for part in read]) for name in _CHANGED}
+    return _packed({"trials": np.array(trials, np.int64), **arrays, **_arrays(net, _FIXED)})
+
+
+def load_weights(path: StrPath) -> Arrays:
+    """Read the weights kept during a training.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        the arrays of `kept_weights_bytes` by name.
+
+    Raises:
+        FormatError: it cannot be read.
+    """
+    return _read(path, ("trials", *_CHANGED, *_FIXED))
+
+
+def _arrays(net: RateNetwork, names: Sequence[str]) -> Arrays:
+    values = {name: net.rectified_w() if name == "w" else getattr(net, name) for name in names}
+    return {name: value.detach().cpu().numpy() for name, value in values.items()}
+
+
+def _packed(arrays: Arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # mypy takes the arrays for the flag `allow_pickle`
+    return buffer.getvalue()
+
+
+def _read(path: StrPath, names: Sequence[str]) -> Arrays:
+    try:
+        return read_npz(bytes_of(Path(path)), names)
+    except FormatError:
+        raise
+    except Exception as error:  # damaged files raise errors of many kinds
+        raise FormatError(f"{path}: not readable weights: {first_line(error)}") from error

@@ -1,0 +1,137 @@
+"""The random numbers of trials besides those of the task: first state, noise of the units, noise of the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from ratecore.settings.network import NOISE_SD, X0_SD, NetworkSettings
+
+_DEFAULTS = NetworkSettings()
+
+
+def noise_settings(net: torch.nn.Module) -> NetworkSettings:
+    """The settings that say how much noise a network has.
+
+    Args:
+        net: the network.
+
+    Returns:
+        its own, or the defaults for a user's network that has none.
+    """
+    own = getattr(net, "settings", None)
+    return own if isinstance(own, NetworkSettings) else _DEFAULTS
+
+
+def trial_noise(
+    generators: Sequence[np.random.Generator],
+    T: int,
+    N: int,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    steps: Sequence[int] | None = None,
+    *,
+    noise_sd: float = NOISE_SD,
+    x0_sd: float = X0_SD,
+) -> tuple[Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
+    """Draw the first state and the noise of trials, each from its own generator.
+
+    Args:
+        generators: B numpy generators.
+        T: steps.
+        N: units.
+        dtype: of the results; the numbers are the same for every dtype, in single precision.
+        device: of the results.
+        steps: length of each trial, at most T; the noise after its end is 0. All have T steps when None.
+        noise_sd: standard deviation of the noise, unitless.
+        x0_sd: standard deviation of the first state, unitless.
+
+    Returns:
+        x0 (B, N) ~ N(0, x0_sd^2) and noise (B, T-1, N) ~ N(0, noise_sd^2), unitless; noise[:, t-1] is added to x[t].
+
+    Source:
+        docs/model.md 1.1.
+    """
+    from ratecore.system.noise import normal  # compiled on first use
+
+    B = len(generators)
+    x0, noise = np.empty((B, N), np.float32), np.empty((B, T - 1, N), np.float32)
+    for b, rng in enumerate(generators):
+        normal(rng, x0_sd, x0[b])
+        if steps is None:
+            normal(rng, noise_sd, noise[b])
+        else:
+            normal(rng, noise_sd, noise[b, : steps[b] - 1])
+            noise[b, steps[b] - 1 :] = 0
+    drawn = torch.from_numpy(x0), torch.from_numpy(noise)
+    if dtype == torch.float32 and torch.device(device).type == "cpu":
+        return drawn
+    return drawn[0].to(device=device, dtype=dtype), drawn[1].to(device=device, dtype=dtype)
+
+
+def draw_noise(
+    batch: int,
+    T: int,
+    N: int,
+    rng: np.random.Generator | int | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    *,
+    noise_sd: float = NOISE_SD,
+    x0_sd: float = X0_SD,
+) -> tuple[Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
+    """Draw the first state and the noise of a batch of trials from one generator, as `trial_noise`.
+
+    Args:
+        batch: number of trials B.
+        T: steps.
+        N: units.
+        rng: numpy generator or seed; None for fresh entropy.
+        dtype: of the results.
+        device: of the results.
+        noise_sd: standard deviation of the noise, unitless.
+        x0_sd: standard deviation of the first state, unitless.
+
+    Returns:
+        x0 (B, N) and noise (B, T-1, N), unitless.
+
+    Source:
+        docs/model.md 1.1.
+    """
+    rng = np.random.default_rng(rng)
+    return trial_noise([rng] * batch, T, N, dtype, device, noise_sd=noise_sd, x0_sd=x0_sd)
+
+
+def with_input_noise(
+    u: Float[torch.Tensor, "B n_in T"],
+    generators: Sequence[np.random.Generator],
+    sd: float,
+    steps: Sequence[int] | None = None,
+) -> Float[torch.Tensor, "B n_in T"]:
+    """Add noise to the inputs at every step, drawn by each trial's own generator after everything else of the trial.
+
+    Args:
+        u: stimuli (B, n_in, T), unitless; not modified.
+        generators: B numpy generators, those of `trial_noise` after it.
+        sd: standard deviation, unitless; with 0, nothing is drawn and `u` itself is returned.
+        steps: length of each trial, after which nothing is added. All have T steps when None.
+
+    Returns:
+        (B, n_in, T), unitless.
+
+    Source:
+        docs/model.md 1.1.
+    """
+    if not sd:
+        return u
+    from ratecore.system.noise import normal  # compiled on first use
+
+    B, n_in, T = u.shape
+    added = np.zeros((B, n_in, T), np.float32)
+    for b, rng in enumerate(generators):
+        length = T if steps is None else steps[b]
+        added[b, :, :length] = normal(rng, sd, np.empty((n_in, length), np.float32))
+    return u + torch.from_numpy(added).to(u)
