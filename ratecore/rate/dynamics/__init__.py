@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ratecore.rate.dynamics.noise import draw_noise, noise_settings, trial_noise, with_input_noise
+from ratecore.rate.dynamics.readouts import readout
 from ratecore.rate.network import RateNetwork, is_standard
 from ratecore.rate.parameters import activation_function
 from ratecore.system.arrays import STEPS, tensor_of
@@ -25,29 +26,6 @@ Step = Callable[
 ]
 # x, r and o
 Activity = tuple[Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*shape T-1"]]
-
-
-def readout(
-    r: Float[torch.Tensor, "*K B T N"], w_out: Float[torch.Tensor, "*K n_out N"], b_out: Float[torch.Tensor, "*K n_out"]
-) -> Float[torch.Tensor, "*shape T"]:
-    """Compute the outputs from the firing rates. For K networks, all arrays have a leading dimension K.
-
-    Args:
-        r: rates (B, T, N), unitless.
-        w_out: readout weights (n_out, N), unitless.
-        b_out: readout bias (n_out,), unitless.
-
-    Returns:
-        o (B, T), or (B, n_out, T) of several outputs, unitless.
-
-    Source:
-        docs/model.md 1.1, equation 3.
-    """
-    if w_out.shape[-2] > 1:
-        return w_out.unsqueeze(-3) @ r.mT + b_out.unsqueeze(-2).unsqueeze(-1)
-    if w_out.ndim == 2:
-        return r @ w_out[0] + b_out
-    return (r @ w_out[:, None].mT)[..., 0] + b_out[..., None]
 
 
 def outputs_of_all_steps(

@@ -7,7 +7,8 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float
 
-from ratecore.rate.dynamics import kernels, readout
+from ratecore.rate.dynamics import kernels
+from ratecore.rate.dynamics.readouts import readout
 from ratecore.system.arrays import tensor_of
 
 
