@@ -4,6 +4,7 @@ Trials of different lengths are padded; a trial's loss and gradient are the same
 """
 
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from test_network import parameters, relative
 
 from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.rate.dynamics import outputs, run, trial_noise
+from ratecore.rate.dynamics.loss_kernels import LOSS_CODES, loss_of_trial
 from ratecore.rate.losses import loss_op, trial_losses
 from ratecore.rate.stacked import BlockUpdates, StackedNetworks
 from ratecore.rate.updates import FusedUpdates, TorchUpdates
@@ -317,3 +319,26 @@ def test_losses_that_updates_cannot_take(kind):
         kind(network(1, torch.float32), TrainingSettings(loss_fn="cross_entropy"))
     with pytest.raises(ValueError, match="'task' needs the task's loss"):
         kind(network(1, torch.float32), TrainingSettings(loss_fn="task"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss_fn", LOSS_CODES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_loss_does_not_depend_on_where_its_arrays_lie_in_memory(loss_fn, weighted, dtype):
+    # Small arrays can be neighbours in one process and not in the next, and a resumed training must have the same bits.
+    rng, T, n_out = np.random.default_rng(5), 30, 2
+    memory = np.zeros(20_000, dtype)
+
+    def at(place, shape):
+        return memory[place : place + math.prod(shape)].reshape(shape)
+
+    z, o, weight = at(5000, (n_out, T)), at(0, (n_out, T - 1)), at(15_000, (n_out, T))
+    for array in (z, o, weight):
+        array[:] = rng.random(array.shape)
+    results = set()
+    for distance in (60, 61, 64, 80, 100, 128, 200, 3000):
+        go = at(5000 + distance, (n_out, T - 1))
+        given = weight if weighted else np.empty((0, 0), dtype)
+        value = loss_of_trial(z, given, LOSS_CODES[loss_fn], dtype(1), o, go)
+        results.add((value, go.tobytes()))
+    assert len(results) == 1

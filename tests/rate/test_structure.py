@@ -82,7 +82,7 @@ def test_weights_of_a_network_with_a_mask_are_scaled_by_what_each_unit_can_expec
         ("b", None),
         (["b.exc", "a.inh"], None),
     ],
-    ids=str,
+    ids=["inh", "exc", "som", "area", "areas"],
 )
 def test_inputs_reach_the_chosen_units_only(groups, truth):
     net = network(areas=AREAS, input_units=groups, som_N=5)

@@ -20,9 +20,12 @@ def _sum_of_errors(
     zero, one = o.dtype.type(0), o.dtype.type(1)
     half = o.dtype.type(0.5)
     total = o.dtype.type(0)
+    # A loop that sums does not write: for arrays that are close in memory, LLVM runs a loop that does both without
+    # vectors, which sums in another order.
     for t in range(o.size):
-        error = o[t] - z[t]
-        go[t] = error
+        go[t] = o[t] - z[t]
+    for t in range(o.size):
+        error = go[t]
         if code == L1:
             total += abs(error)
         elif code == HUBER:
@@ -56,12 +59,17 @@ def _weighted_sum_of_errors(
         size = abs(error)
         if code == L1:
             total += w * size
-            go[t] = w * (one if error > zero else -one if error < zero else zero)
         elif code == HUBER:
             total += w * (half * error * error if size <= one else size - half)
-            go[t] = w * min(max(error, -one), one)
         else:
             total += w * error * error
+    for t in range(o.size):
+        error, w = o[t] - z[t], weight[t]
+        if code == L1:
+            go[t] = w * (one if error > zero else -one if error < zero else zero)
+        elif code == HUBER:
+            go[t] = w * min(max(error, -one), one)
+        else:
             go[t] = w * error
     return total  # type: ignore[no-any-return]  # a number in the arrays' precision
 
@@ -89,9 +97,9 @@ def _cross_entropy(
             w /= o.dtype.type(n_out)
         of_exp, of_z, of_product = zero, zero, zero
         for k in range(n_out):
-            e = exp_of_negative(o[k, t] - highest)
-            go[k, t] = e
-            of_exp += e
+            go[k, t] = exp_of_negative(o[k, t] - highest)
+        for k in range(n_out):
+            of_exp += go[k, t]
             of_z += z[k, t]
             of_product += z[k, t] * (o[k, t] - highest)
         total += w * (of_z * np.log(of_exp) - of_product)
