@@ -32,7 +32,7 @@ TIMED = {
     },
     "ratecore.rate.fused_updates": {
         "FusedUpdates.update": "gradients",  # forward and backward are one kernel; the benchmark splits its time
-        "FusedUpdates._product": "product",
+        "FusedUpdates._products": "product",
         "FusedUpdates._adam": "optimizer",
     },
     "ratecore.tracking.record": {"Record.append": "records/record"},

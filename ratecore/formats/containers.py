@@ -69,6 +69,9 @@ def checked_zip(data: bytes, packed: bool) -> zipfile.ZipFile:
         raise ValueError(f"it says that it unpacks to {size:,} bytes; at most {most:,} are read")
     if len({entry.filename for entry in entries}) < len(entries):
         raise ValueError("two entries have the same name")
+    for entry in entries:  # of which PyTorch's reader would return whatever is in memory
+        if entry.external_attr & 0x10 and entry.file_size:
+            raise ValueError(f"'{entry.filename}' in it is marked as a folder: the file was damaged")
     if damaged := archive.testzip():
         raise ValueError(f"the checksum of '{damaged}' in it does not match: the file was damaged")
     return archive

@@ -10,6 +10,7 @@ from snakemake.utils import Paramspace
 from ratecore.experiment import axes
 from ratecore.experiment.axes import SECTIONS, _setting_paths, column_name, format_value
 from ratecore.experiment.grid import Experiment
+from ratecore.settings import base as settings_base
 from ratecore.settings.base import SettingsError
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tracking.mlflow.translation import parameter_name
@@ -114,6 +115,7 @@ def test_values_that_differ_have_paths_that_differ():
 
 
 def test_two_values_with_one_hash_are_refused(monkeypatch):
-    monkeypatch.setattr(axes, "_hashed", lambda start, whole: start[:5])
+    monkeypatch.setattr(settings_base, "hashed", lambda start, whole: start[:5])
+    monkeypatch.setattr(axes, "hashed", lambda start, whole: start[:5])
     with pytest.raises(SettingsError, match="two grid points have the same path"):
         Experiment.from_config({"experiment": "x", "grid": {"stimulation.units": [list(range(80)), list(range(81))]}})

@@ -127,7 +127,7 @@ EDITED = [
     ("settings/experiment.py", "number", set()),
     ("formats/pth.py", "number", ALL),
     ("formats/npz.py", "number", {"evaluate", "export", "convert"}),
-    ("formats/matlab_writing.py", "number", {"export", "convert"}),
+    ("formats/matlab_writing.py", "number", {"train", "export", "convert"}),
     ("experiment/exporting.py", "number", {"export"}),
     *((f"experiment/stages/{name}.py", "number", {name}) for name in STAGES),
     *((f"experiment/{name}.py", "number", set()) for name in ("summary", "grid", "runs", "closing", "jobs", "plan",
