@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.constraints import Constraints
-from ratecore.rate.dynamics import LANES_PAY, compiled_loops_take
+from ratecore.rate.dynamics import LANES_PAY
 from ratecore.rate.fused_optimizer import FusedOptimizer
 from ratecore.rate.losses import chosen_loss
-from ratecore.rate.network import RateNetwork
+from ratecore.rate.network import RateNetwork, compiled_loops_take
 from ratecore.rate.optimizers import is_plain
 from ratecore.rate.parameters import share_of_span
 from ratecore.rate.penalties import add_weight_slopes, rate_slope

@@ -389,3 +389,15 @@ def is_standard(net: nn.Module) -> bool:
         True for `RateNetwork` and for subclasses of ratecore that compute the same.
     """
     return bool(vars(type(net)).get("_standard", False))
+
+
+def compiled_loops_take(net: RateNetwork) -> bool:
+    """Tell whether the compiled loops can run a network.
+
+    Args:
+        net: the network.
+
+    Returns:
+        Whether it is on the CPU in single or double precision.
+    """
+    return net.w.device.type == "cpu" and net.w.dtype in (torch.float32, torch.float64)

@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike
 
 from ratecore.rate.adam import BETAS, EPS
 from ratecore.rate.constraints import Constraints
-from ratecore.rate.dynamics import compiled_loops_take, run
+from ratecore.rate.dynamics import run
 from ratecore.rate.fused_updates import FusedUpdates
 from ratecore.rate.losses import TaskLoss, chosen_loss, trial_losses
-from ratecore.rate.network import RateNetwork, is_standard
+from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
 from ratecore.rate.optimizers import Optimizer, is_plain
 from ratecore.rate.penalties import rate_penalty, weight_penalty
 from ratecore.settings.training import TrainingSettings

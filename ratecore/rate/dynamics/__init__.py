@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ratecore.rate.dynamics.noise import draw_noise, noise_settings, trial_noise, with_input_noise
 from ratecore.rate.dynamics.readouts import readout
-from ratecore.rate.network import RateNetwork, is_standard
+from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
 from ratecore.rate.parameters import activation_function
 from ratecore.settings.network import ACTIVATIONS
 from ratecore.system.arrays import STEPS, tensor_of
@@ -133,18 +133,6 @@ def torch_engine(
         rs.append(next_r)
     x, r = torch.stack(xs, -2), torch.stack(rs, -2)
     return x, r, readout(r[..., 1:, :], w_out, b_out)
-
-
-def compiled_loops_take(net: RateNetwork) -> bool:
-    """Tell whether the compiled loops can run a network.
-
-    Args:
-        net: the network.
-
-    Returns:
-        Whether it is on the CPU in single or double precision.
-    """
-    return net.w.device.type == "cpu" and net.w.dtype in (torch.float32, torch.float64)
 
 
 def _trials(

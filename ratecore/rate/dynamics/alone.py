@@ -15,11 +15,10 @@ import torch
 from jaxtyping import Float
 
 from ratecore.rate.dynamics import alone_kernels as loops
-from ratecore.rate.dynamics import compiled_loops_take
 from ratecore.rate.dynamics.kernels import CODES
 from ratecore.rate.dynamics.packed import lanes_of
 from ratecore.rate.dynamics.packing import FRESH, LEAST_UNITS, MOST_LIVE, packed_entries
-from ratecore.rate.network import RateNetwork
+from ratecore.rate.network import RateNetwork, compiled_loops_take
 
 _PARAMETERS, _BUFFERS = ("w", "w_out", "b_out", "taus_gaus"), ("w_in", "m", "som_m")
 
