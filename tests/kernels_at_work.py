@@ -97,6 +97,25 @@ def of_engines(found):
         found[f"noise {kind.__name__}"] = x0.numpy()
 
 
+def of_packed_connections(found):
+    """Networks of 32 units and more are packed; 45 is no multiple of the lanes of a vector."""
+    for activation in ACTIVATIONS:
+        settings = NetworkSettings(N=45, P_inh=0.3, activation=activation)
+        net = FR_RNN_dale.from_settings(settings, N_IN, 3, n_out=2)
+        rng = np.random.default_rng(1)
+        x0, noise = trial_noise([rng] * 2, T, 45)
+        u, z = rng.standard_normal((2, N_IN, T)), rng.standard_normal((2, 2, T))
+        name = f"packed {activation}"
+        found[f"outputs {name}"] = outputs(net, u, x0, noise).numpy()
+        with torch.no_grad():
+            found[f"states {name}"] = run(net, u, x0=x0, noise=noise)[0].numpy()
+        run(net, u, x0=x0, noise=noise)[2].square().sum().backward()
+        found[f"gradient {name}"] = net.w.grad.numpy().copy()
+        updates = FusedUpdates(net, TrainingSettings())
+        found[f"losses {name}"] = np.array([updates.update(u, z, x0, noise) for _ in range(3)])
+        found[f"w {name}"] = net.w.detach().numpy().copy()
+
+
 def of_spiking(found):
     net, u = network(), np.random.default_rng(0).standard_normal((N_IN, T))
     model = rate_model(net)
@@ -128,7 +147,7 @@ def of_spiking(found):
 def everything():
     found = {}
     torch.set_num_threads(1)
-    for part in (of_training, of_losses, of_optimizers, of_engines, of_spiking):
+    for part in (of_training, of_losses, of_optimizers, of_engines, of_packed_connections, of_spiking):
         part(found)
     return found
 
