@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Complex
 from matplotlib.figure import Figure
 
-from ratecore.figures.style import COLORS, legend, new_figure
+from ratecore.figures.style import COLORS, new_figure
 
 if TYPE_CHECKING:  # importing them takes longer than drawing
     from ratecore.rate.results import TrainingResult
@@ -46,28 +46,26 @@ def spectrum(before: Complex[np.ndarray, " N"], after: Complex[np.ndarray, " N"]
         title: of the figure.
 
     Returns:
-        the figure. The circle has radius 1; the legend gives the largest absolute value, and the next one whose value
-        differs, since one eigenvalue far from the others is that of a mean weight that is not 0.
+        the figure. The circle has radius 1; the text above it has the largest absolute value, and the next one whose
+        value differs, since one eigenvalue far from the others is that of a mean weight that is not 0.
 
     Source:
         docs/model.md 1.3; Rajan & Abbott 2006, Physical Review Letters 97:188104.
     """
-    figure, axes = new_figure(5.5, 3.6, columns=2, sharex=True, sharey=True)
+    figure, axes = new_figure(5.5, 3.0, columns=2, sharex=True, sharey=True)
     circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
     for axis, values, name, color in zip(
         axes, (before, after), ("before training", "after training"), COLORS, strict=False
     ):
         sizes = np.sort(np.abs(values))[::-1]
         rest = sizes[sizes < sizes[0] * (1 - 1e-6)]  # a conjugate is as large
-        label = f"|λ| ≤ {sizes[0]:.2f}" + (f", then {rest[0]:.2f}" if rest.size else "")
+        largest = f"|λ| ≤ {sizes[0]:.2f}" + (f", then {rest[0]:.2f}" if rest.size else "")
         axis.plot(circle.real, circle.imag, color="0.7", lw=0.8)
         axis.axhline(0, color="0.9", lw=0.6, zorder=0)
         axis.axvline(0, color="0.9", lw=0.6, zorder=0)
-        axis.plot(values.real, values.imag, "o", ms=2.5, alpha=0.6, mew=0, color=color, label=label)
+        axis.plot(values.real, values.imag, "o", ms=2.5, alpha=0.6, mew=0, color=color)
         axis.set(xlabel="real part", aspect="equal")
-        axis.set_title(name, fontsize=9)
-        # Room above the points, so that the legend hides none
-        legend(axis, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1)
+        axis.set_title(f"{name}\n{largest}", fontsize=9)
     axes[0].set(ylabel="imaginary part")
     if title:
         figure.suptitle(title, fontsize=9)
