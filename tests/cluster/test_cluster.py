@@ -162,7 +162,7 @@ def test_the_demo_on_both_nodes_at_most_one_job_on_a_gpu(cluster):
 def test_a_grid_in_which_everything_happens(cluster):
     """A requeued job, one over its time limit, a cancelled one and a dead node; then the same command."""
     # No network meets this criterion, so that all keep training. One takes minutes: longer than the shortest time limit
-    # of a minute, to which SLURM adds up to half a minute.
+    # of a minute, to which SLURM adds up to half a minute. Long trials keep it so on a fast machine.
     training = {"eval_freq": 1000, "eval_tr": 20, "accuracy_threshold": 1.0, "loss_threshold": 0.001}
     grid = {"training.n_trials": [20000, 20001, 20002, 120000], "seed": [0]}
     folder = cluster.checkout(
@@ -170,6 +170,7 @@ def test_a_grid_in_which_everything_happens(cluster):
         experiment="faults",
         grid=grid,
         training=training,
+        task_settings={"T": 1200},
         network={"N": 200},
         device="auto",
         convert=False,
