@@ -111,7 +111,7 @@ class Slurm:
             "MpiDefault=none", f"StateSaveLocation={self.folder}/state", f"SlurmdSpoolDir={self.folder}/spool-%n",
             f"SlurmctldPidFile={self.folder}/slurmctld.pid", f"SlurmdPidFile={self.folder}/slurmd-%n.pid",
             f"SlurmctldLogFile={self.folder}/slurmctld.log", f"SlurmdLogFile={self.folder}/slurmd-%n.log",
-            *nodes, "PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP", "",
+            *nodes, "PartitionName=main Nodes=ALL Default=YES MaxTime=240 State=UP", "",
         ]))  # fmt: skip
         gres = [f"NodeName={node} Name=gpu File={device}" for node, device in NODES.items()]
         (self.folder / "gres.conf").write_text("\n".join([*gres, ""]))
