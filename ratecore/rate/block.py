@@ -84,7 +84,7 @@ def stack_trials(
     u, z, x0, noise = (
         _stacked(rows, device) for rows in zip(*((t.u, t.z, x0, noise) for t, x0, noise in draws), strict=True)
     )
-    weights = [getattr(trials, "weight", None) for trials, _, _ in draws]
+    weights = [trials.weight for trials, _, _ in draws]
     weight = None
     if any(given is not None for given in weights) or len({trials.u.shape[-1] for trials, _, _ in draws}) > 1:
         rows = [_weight_of(t.z) if given is None else given for (t, _, _), given in zip(draws, weights, strict=True)]
@@ -195,7 +195,7 @@ class _Group:
         stacked = stack_trials(draws, self.updates.networks.device)
         if self._scheduled:
             self.updates.learning_rate = [training.learning_rate for _, training in self.going]
-        lengths = [getattr(trials, "steps", None) or [trials.u.shape[-1]] * len(trials.u) for trials, _, _ in draws]
+        lengths = [trials.steps or [trials.u.shape[-1]] * len(trials.u) for trials, _, _ in draws]
         u, z, x0, noise, weight = stacked
         losses = self.updates.update(u, z, x0, noise, counts if len(set(counts)) > 1 else None, weight, lengths)
         failed = {}

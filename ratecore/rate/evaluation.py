@@ -130,7 +130,7 @@ def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B *out T"
     Source:
         docs/model.md 2 and 3.
     """
-    weight, drawn = (getattr(trials, name, None) for name in ("weight", "trials"))
+    weight, drawn = trials.weight, trials.trials
     losses = trial_losses(o[..., 1:], trials.z, loss_for(task, loss_fn), weight, task.n_outputs).double().cpu().numpy()
     rows = o.double().cpu().numpy()
     if drawn is None:

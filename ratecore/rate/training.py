@@ -305,8 +305,8 @@ def train(
             if scheduled:
                 updates.learning_rate = training.learning_rate
             trials, x0, noise = training.draw()
-            weight, steps = getattr(trials, "weight", None), getattr(trials, "steps", None)
-            training.took(updates.update(trials.u, trials.z, x0, noise, weight, finite=False, steps=steps))
+            loss = updates.update(trials.u, trials.z, x0, noise, trials.weight, finite=False, steps=trials.steps)
+            training.took(loss)
             if on_keep and training.keep_due:
                 on_keep(result)
     training.pause(updates)

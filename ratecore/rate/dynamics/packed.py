@@ -24,7 +24,6 @@ from ratecore.system.compilation import BOUNDS_CHECKED, compiled
 
 LEAST_UNITS = 16  # in smaller networks a product is so short that the calls count
 MOST_LIVE = 0.3  # above this fraction of live connections, dense products are faster
-FRESH = 0.95  # below this fraction of what was packed still being live, packing anew pays
 _AT_ONCE = 8  # steps whose outer products are added in one go
 _FEATURES = frozenset(cpu_target.target_context.codegen().magic_tuple()[2].split(","))
 

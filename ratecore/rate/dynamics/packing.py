@@ -1,4 +1,4 @@
-"""Packs the live connections of a network for `ratecore.rate.dynamics.packed`, and packs them anew as they die."""
+"""Packs the live connections of a network for `ratecore.rate.dynamics.packed`, and packs them again as they die."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ratecore.system.compilation import compiled
 
 LEAST_UNITS = 32  # smaller networks gain little, and their numbers stay those of dense products
 MOST_LIVE = 0.35  # above this fraction of live connections, dense products are faster
-FRESH = 0.95  # when less than this fraction of the packed connections is live, they are packed anew
+FRESH = 0.95  # when less than this fraction of the packed connections is live, they are packed again
 
 
 def can_pack(N: int, dtype: np.dtype[Any] | type[np.floating[Any]]) -> bool:
@@ -208,7 +208,7 @@ def packed_entries(
 
 
 class Packing:
-    """The effective weights of a network and their transpose, packed, and packed anew as connections die.
+    """The effective weights of a network and their transpose, packed, and packed again as connections die.
 
     Attributes:
         W: effective weights.
