@@ -92,6 +92,7 @@ class Opened:
         seed: of the run.
         n_trials: number of trials of its evaluation.
         settings: of the run, unless it is opened from a file alone.
+        run: with the files of its stages, likewise.
     """
 
     file: Path
