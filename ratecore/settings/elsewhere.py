@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -40,8 +40,15 @@ class ElsewhereSettings(Settings):
         None, gt=0, description="absolute output at which a choice is made; by default the task's criterion"
     )
 
+    response_time_from: Literal["stimulus", "response"] = Field(
+        "stimulus",
+        description="what response times count from: the onset of the last stimulus, or that of the response window",
+    )
+
     # Newer than the first networks: left out of the identity at their defaults, and axes only by their full names.
-    newer: ClassVar[tuple[str, ...]] = ("task_settings", "input_gain", "evidence_levels", "decision_threshold")
+    newer: ClassVar[tuple[str, ...]] = (
+        *("task_settings", "input_gain", "evidence_levels", "decision_threshold", "response_time_from"),
+    )
 
     @field_validator("task_settings", mode="before")
     @classmethod

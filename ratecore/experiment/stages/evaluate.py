@@ -44,6 +44,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
         "n_trials": summary["n_trials"],
         "conditions": _conditions(summary, evaluation),
         "psychometric": summary["psychometric"],
+        "chronometric": summary["chronometric"],
         "files": files,
     }
 
@@ -62,7 +63,9 @@ def redraw_run(run: Run) -> dict[str, str]:
     from ratecore.rate.results import Evaluation
 
     response = run.settings.tested_task("evaluation").response_steps
-    evaluation = Evaluation(load_scores(run.evaluation), response, json.loads(run.scores.read_text())["psychometric"])
+    saved = json.loads(run.scores.read_text())
+    curves = {name: saved.get(name, []) for name in ("psychometric", "chronometric")}
+    evaluation = Evaluation(load_scores(run.evaluation), response, **curves)
     return _draw(run, result_from_pth(run.network), evaluation)
 
 
