@@ -186,7 +186,10 @@ class Experiment:
                 raise refused("the network that training starts from has the same seed; leave seed out")
             full[".".join(path)] = self._full_names(value) if path == START else value
         if "task" in full and isinstance(task := task_name(full["task"]), str):
-            full = {f"task_settings.{key}": value for key, value in self._task_settings(task, self.settings.task_settings).items()} | full
+            full = {
+                f"task_settings.{key}": value
+                for key, value in self._task_settings(task, self.settings.task_settings).items()
+            } | full
         return full
 
     def _run(self, overrides: dict[tuple[str, ...], object]) -> RunSettings:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from ratecore.figures.graded import graded_figures
 from ratecore.figures.style import (
     COLORS,
     STEP_MS,
@@ -38,7 +39,8 @@ def run_figures(settings: RunSettings, result: TrainingResult, evaluation: Evalu
         evaluation: of the trained network.
 
     Returns:
-        figures by name: loss, outputs, weights, taus and, for tasks with graded evidence, psychometric.
+        figures by name: loss, outputs, weights, taus and, for tasks with graded evidence, psychometric and
+            chronometric.
     """
     task, by_condition = settings.tested_task("evaluation"), evaluation.scores.by_condition()
     outputs = {name: (row["output_mean"], row["output_sd"]) for name, row in by_condition.items()}
@@ -49,9 +51,7 @@ def run_figures(settings: RunSettings, result: TrainingResult, evaluation: Evalu
     }
     before, after = taus_before_and_after(result)
     figures["taus"] = tau_distribution(before, after, settings.network.taus)
-    if evaluation.psychometric:
-        figures["psychometric"] = psychometric(evaluation.psychometric)
-    return figures
+    return figures | graded_figures(evaluation.psychometric, evaluation.chronometric, task.evidence_label)
 
 
 def taus_before_and_after(result: TrainingResult) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
@@ -199,29 +199,6 @@ def weight_matrix(net: RateNetwork) -> Figure:
     right.set(xlabel="effective weight (ends clipped)", ylabel="connections", yscale="log")
     right.set_title(f"{100 * live.size / W.size:.1f} % of N² alive", fontsize=9)
     legend(right)
-    return figure
-
-
-def psychometric(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw choice and accuracy against the signed evidence of the cued modality.
-
-    Args:
-        rows: `Evaluation.psychometric`.
-
-    Returns:
-        the figure.
-
-    Source:
-        Kim et al. 2019, Fig. 3.
-    """
-    figure, axes = new_figure(7.5, 3, columns=2)
-    panels = ("p_positive", "share of positive choices"), ("accuracy", "accuracy")
-    for axis, (key, label) in zip(axes, panels, strict=True):
-        for i, kind in enumerate(dict.fromkeys(row["trial_type"] for row in rows)):
-            points = [(row["evidence"], row[key]) for row in rows if row["trial_type"] == kind]
-            axis.plot(*zip(*points, strict=True), "o-", ms=4, color=color_of(i), label=f"{kind} cued")
-        axis.set(xlabel="evidence (multiple of the offset)", ylabel=label, ylim=(-0.03, 1.03))
-    legend(axes[1])
     return figure
 
 
