@@ -1,7 +1,7 @@
 """Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
 
 import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
-from ratecore.figures.graded import accuracies, choices, crossings, graded_figures, times
+from ratecore.figures.graded import accuracies, choices, crossings, fit_text, graded_figures, times
 from ratecore.figures.graded import chronometric_figure as chronometric
 from ratecore.figures.graded import psychometric_figure as psychometric
 from ratecore.figures.rate import (
@@ -25,7 +25,7 @@ from ratecore.figures.spiking import (
     spiking_outputs,
     units,
 )
-from ratecore.figures.style import COLORS, STEP_MS, STYLE, mean_and_sd, note, png
+from ratecore.figures.style import COLORS, STEP_MS, STYLE, mean_and_sd, new_figure, note, png
 from ratecore.figures.tasks import trials_by_condition
 
 __all__ = [
@@ -41,10 +41,12 @@ __all__ = [
     "crossings",
     "eigenvalues_before_and_after",
     "firing_rates",
+    "fit_text",
     "graded_figures",
     "grid_point_figures",
     "loss_curves",
     "mean_and_sd",
+    "new_figure",
     "note",
     "outputs_by_condition",
     "png",

@@ -231,7 +231,28 @@ def loss_curves(
     return figure
 
 
+DURATIONS = ("T", "stim_on", "stim_dur", "delay", "delay_jitter", "response_delay", "response_dur")
 AXIS_NAMES = {"N": "N (units)", "taus": "taus (steps of 5 ms)", "refractory": "refractory period (ms)"}
+
+
+def axis_label(column: str) -> str:
+    """The label of an axis of the grid.
+
+    Args:
+        column: of the axis in the table.
+
+    Returns:
+        its name in words, with its unit; 'delay in evaluation (steps of 5 ms)' where a network is tested elsewhere.
+
+    Source: none
+    """
+    if column in AXIS_NAMES:
+        return AXIS_NAMES[column]
+    section, _, rest = column.partition("_")
+    tested = rest if section in ("evaluation", "conversion") and rest else ""
+    name = f"{tested} in {section}" if tested else column
+    unit = f" (steps of {STEP_MS} ms)" if (tested or column) in DURATIONS else ""
+    return name.replace("_", " ") + unit
 
 
 def against_axes(
@@ -267,7 +288,7 @@ def against_axes(
         crowded = sum(len(tick) for tick in ticks) > 30
         axis.set_xticks(range(len(ticks)), ticks, rotation=45 if crowded else 0, ha="right" if crowded else "center")
         axis.set_xlim(-0.5, len(ticks) - 0.5)
-        axis.set_xlabel(AXIS_NAMES.get(column, column.replace("_", " ")))
+        axis.set_xlabel(axis_label(column))
     axes[0, 0].set_ylabel(label)
     if limits:
         axes[0, 0].set_ylim(*limits)
