@@ -94,7 +94,8 @@ def fit_psychometric(
     bias, slope, lapse = (float(v) for v in best.x)
     # Where a steeper curve is as likely, the data do not say how steep it is.
     determined = cost((bias, np.sign(slope) * steepest, lapse)) - best.fun > 0.1
-    return PsychometricFit(bias * spread + center, slope / spread, lapse, -float(best.fun), bool(determined))
+    found_bias, found_slope = float(bias * spread + center), float(slope / spread)
+    return PsychometricFit(found_bias, found_slope, lapse, -float(best.fun), bool(determined))
 
 
 def _logistic(x: Float[np.ndarray, ...], bias: float, slope: float, lapse: float) -> Float[np.ndarray, ...]:
