@@ -13,7 +13,7 @@ from ratecore.analysis.psychometrics import PsychometricFit, binomial_intervals,
 from ratecore.figures.style import color_of, legend, new_figure
 
 EVIDENCE = "evidence"  # label of the axis where the unit is not known
-BESIDE = 0.006  # of the range of the evidence: how far the points of a trial type are from those of the one before
+BESIDE = 0.006  # of the range of the evidence: how far the times of a trial type are from those of the one before
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -176,7 +176,8 @@ def times(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
         x, middle, low, high = (
             np.array([row[key] for row in there], float) for key in ("evidence", "median", "q25", "q75")
         )
-        _points(ax, x, middle, np.stack([low, high], -1), i, kind)
+        aside = BESIDE * i * np.ptp(x) if len(x) else 0.0
+        _points(ax, x + aside, middle, np.stack([low, high], -1), i, kind)
     ax.axvline(0, color="0.85", lw=0.8, zorder=0)
     ax.set(xlabel=evidence, ylabel="response time (ms)\nmedian, quartiles")
     return ax
@@ -193,10 +194,9 @@ def _shares(ax: Axes | None, rows: Rows, key: str, label: str, evidence: str) ->
 
 
 def _points(ax: Axes, x: Any, y: Any, ends: Any, i: int, label: str, joined: bool = True) -> None:
-    """Points with bars from one end to the other, those of a trial type in its colour and a hair to the right."""
+    """Points with bars from one end to the other, in the colour of the trial type."""
     bars = np.maximum(np.abs(ends.T - y), 0) if len(x) else np.zeros((2, 0))
-    aside = x + (BESIDE * i * np.ptp(x) if len(x) else 0.0)
-    ax.errorbar(aside, y, bars, fmt="o-" if joined else "o", ms=4, lw=1, elinewidth=0.8, color=color_of(i), label=label)
+    ax.errorbar(x, y, bars, fmt="o-" if joined else "o", ms=4, lw=1, elinewidth=0.8, color=color_of(i), label=label)
 
 
 def _by_type(rows: Rows) -> dict[str, list[Mapping[str, Any]]]:

@@ -36,8 +36,6 @@ def test_choices_have_their_intervals_and_a_fit():
     np.testing.assert_allclose(ends, binomial_intervals((0.1, 0.3, 0.8, 1.0), 40))
     texts = [text.get_text() for text in axis.get_legend().get_texts()]
     assert texts[0].startswith("motion: bias") and "slope" in texts[0] and "lapse" in texts[0]
-    beside, _ = drawn(axis, 1)
-    assert (beside[:, 0] > LEVELS).all() and np.allclose(beside[:, 0], LEVELS, atol=0.01)
     assert axis.get_xlabel() == "coherence"
     fits = [line for line in axis.get_lines() if len(line.get_xdata()) > 100]
     assert len(fits) == 2 and len({fit.get_color() for fit in fits}) == 2
@@ -49,6 +47,9 @@ def test_times_leave_out_where_no_output_crosses_and_are_in_the_order_of_the_evi
     points, ends = drawn(axis)
     np.testing.assert_allclose(points, [[-0.4, 200], [0.1, 400]])
     np.testing.assert_allclose(ends, [[150, 220], [300, 600]])
+    other = [{**row, "trial_type": "color"} for row in CHRONOMETRIC]
+    beside, _ = drawn(figures.times(None, [*CHRONOMETRIC, *other]), 1)
+    np.testing.assert_allclose(beside, points + [0.003, 0])  # so that no bar hides another
     crossed, _ = drawn(figures.crossings(None, CHRONOMETRIC))
     np.testing.assert_allclose(crossed, [[-0.4, 1], [0.1, 0.5], [0.4, 0]])
 
