@@ -208,7 +208,7 @@ def block(found: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...], 
         kind: of the variable.
 
     Returns:
-        the block, of that shape, in the unit of the variable.
+        the block (1, ...), of that shape, in the unit of the variable.
 
     Source: none
     """
