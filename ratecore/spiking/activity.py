@@ -138,12 +138,12 @@ def _run(trials: TrialsOfTask, numbers: Sequence[int], scaling_factor: float) ->
     )
 
 
-def _choice(task: AbstractTask, o: Float[np.ndarray, "*out T"], scored_by: Any) -> bool:
-    """Whether the mean of the (first) output is positive where the trial is scored."""
+def _choice(task: AbstractTask, o: Float[np.ndarray, "*out T"], scored_by: Any) -> int:
+    """Sign of the mean of the (first) output where the trial is scored; -1 for a mean of 0, as in rate networks."""
     own = isinstance(scored_by, Trial)
     window = response_of(task, scored_by) if own else task.spiking_window
     first = (o if o.ndim == 1 else o[0])[window]
-    return bool(first.size and first.mean() > 0)  # a trial may end before the window
+    return 1 if first.size and first.mean() > 0 else -1  # a trial may end before the window
 
 
 def _to_length(rows: list[Float[np.ndarray, "*out _"]], T: int) -> Float[np.ndarray, "B *out T"]:

@@ -105,7 +105,7 @@ class SpikeTrials:
         o: output by rate step of 5 ms (B, T), or (B, n_out, T) of several outputs, unitless, as it was scored; NaN
             after the end of a trial shorter than others.
         condition: name of each trial's condition (B,).
-        choice: whether the mean of the (first) output in the window in which spiking networks are scored is above 0
+        choice: sign, 1 or -1, of the mean of the (first) output in the window in which spiking networks are scored
             (B,).
         correct: whether the trial is correct (B,).
         dt: LIF step, ms.
@@ -122,7 +122,7 @@ class SpikeTrials:
     counts: Int[np.ndarray, "B N"]
     o: Float[np.ndarray, "B *out T"]
     condition: list[str]
-    choice: Bool[np.ndarray, " B"]
+    choice: Int[np.ndarray, " B"]
     correct: Bool[np.ndarray, " B"]
     dt: float
     duration: Float[np.ndarray, " B"]

@@ -59,7 +59,7 @@ def test_the_trials_are_those_of_the_conversion():
         o = trials.by_step(recorded.out[None], u.shape[1])[0]
         np.testing.assert_array_equal(spikes.o[row], o)
         assert spikes.duration[row] == pytest.approx((u.shape[1] - 1) * 5)
-        assert spikes.choice[row] == (o[task().spiking_window].mean() > 0)
+        assert spikes.choice[row] == np.sign(o[task().spiking_window].mean())
 
 
 def test_several_processes_and_the_order_of_the_trials_change_nothing():
@@ -107,7 +107,7 @@ def test_trials_that_differ_in_length():
     assert len(set(lengths)) > 1 and set(spikes.condition) == {"a", "b"}
     for row in range(6):
         assert spikes.of_trial(row)[0].max(initial=0) <= spikes.duration[row]
-        assert spikes.choice[row] == (spikes.o[row, 0, lengths[row] - 5 : lengths[row]].mean() > 0)
+        assert spikes.choice[row] == np.sign(spikes.o[row, 0, lengths[row] - 5 : lengths[row]].mean())
 
 
 def test_bins_have_every_spike_once():

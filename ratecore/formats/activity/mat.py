@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ratecore import __version__
-from ratecore.formats.activity.parts import Array, Contents, Part, output_last
+from ratecore.formats.activity.parts import Array, Contents, Part, compact, output_last
 from ratecore.spiking.results import SpikeTrials
 
 LARGEST = 2**31  # bytes of a variable, by the format
@@ -56,8 +56,12 @@ def write_mat(path: Path, contents: Contents, part: Part) -> None:
     values: dict[str, Any] = {"source": f"ratecore {__version__}", "network": _struct(part.labels)}
     if part.activity is not None:
         schema = contents.schema()
-        arrays = contents.fixed() | contents.arrays(Part(part.labels, part.activity))
-        values |= {name: _of_kind(arrays[name], schema[name].dtype) for name in arrays if name not in part.labels}
+        arrays = contents.fixed() | contents.arrays(Part(part.labels, compact(part.activity)))
+        skipped = {
+            *part.labels,
+            *(name for name, variable in schema.items() if variable.dims == (name,) and name != "time"),
+        }
+        values |= {name: _of_kind(arrays[name], schema[name].dtype) for name in arrays if name not in skipped}
     if part.spikes is not None:
         values["spikes"] = spikes_struct(part.spikes, contents)
         total = sum(value.nbytes for value in values["spikes"].values() if isinstance(value, np.ndarray))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ratecore import __version__
-from ratecore.formats.activity.parts import STEP, VARIABLES, Array, Contents, Part, name_of, output_last
+from ratecore.formats.activity.parts import STEP, VARIABLES, Array, Contents, Part, compact, name_of, output_last
 from ratecore.system.extras import needed
 
 MEANING = {
@@ -40,8 +40,8 @@ COLUMNS = {
     "trial_number": "number of the trial in the random stream that it was drawn from",
     "condition": "condition of the trial",
     "label": "label of the trial; empty for trials of the spiking network",
-    "choice": "whether the mean output in the response window is positive",
-    "correct": "whether the trial was correct",
+    "choice": "sign of the mean output in the response window, 1 or -1",
+    "correct": "whether the trial was correct; NaN for a task without a criterion",
 }
 
 
@@ -88,6 +88,8 @@ def write_nwb(path: Path, contents: Contents, part: Part) -> None:
     def stored(values: Array) -> Any:
         return H5DataIO(values, compression="gzip", compression_opts=1)
 
+    if part.activity is not None:
+        part = Part(part.labels, compact(part.activity), part.spikes)
     file = pynwb.NWBFile(**_session(part))
     file.subject = pynwb.file.Subject(subject_id=_name(part), **SUBJECT)
     slot = _steps(contents) * STEP / 1000
@@ -153,9 +155,9 @@ def rate_trials(part: Part, slot: float) -> Trials:
     activity = part.activity
     n = activity.sizes["trial"]
     start = np.arange(n) * slot
-    found = {name: activity[name].values.tolist() for name in ("trial_number", "condition", "choice", "correct")}
+    found = {name: activity[name].values.tolist() for name in ("trial_number", "condition", "choice")}
     labels = activity["label"].values.tolist() if "label" in activity.variables else [""] * n
-    found |= {name: _yes_or_no(found[name]) for name in ("choice", "correct")}
+    found["correct"] = _yes_or_no(activity["correct"].values.tolist()) if "correct" in activity.coords else [np.nan] * n
     columns = {"network_type": ["rate"] * n, **found, "label": [str(label) for label in labels]}
     return Trials(start, start + _lasting(activity) * STEP / 1000, columns)
 
@@ -238,10 +240,9 @@ def _add_activity(file: Any, pynwb: Any, stored: Any, contents: Contents, part: 
             )
         )
     kinds, tau = activity["unit_type"].values.astype(str), activity["tau"].values.astype(float)
-    there = kinds != ""
     columns = [
-        VectorData(name="unit_type", description="E, I or SST", data=kinds[there].tolist()),
-        VectorData(name="tau", description="synaptic time constant, ms", data=tau[there]),
+        VectorData(name="unit_type", description="E, I or SST", data=kinds.tolist()),
+        VectorData(name="tau", description="synaptic time constant, ms", data=tau),
     ]
     module.add(DynamicTable(name="units", description="units of x and r, in the order of columns", columns=columns))
 

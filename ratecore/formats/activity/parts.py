@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STEP = 5.0  # ms of a rate step
+LARGEST_GROUP = 2**30  # bytes of the activity of networks that are computed together
 VARIABLES = ("x", "r", "o", "u", "target")  # of the rate network
 DTYPES = ("float32", "float64")
 Array = NDArray[Any]
@@ -26,12 +28,12 @@ class Spikes(Protocol):
     """The spikes of several networks, each simulated when it is asked for."""
 
     @property
-    def labels(self) -> Sequence[Mapping[str, Any]]:
-        """Of each network what tells it apart: task, seed, axes of the grid, folder."""
+    def networks(self) -> Sequence[int]:
+        """The networks, as the coordinate `network` of their activity has them."""
 
     @property
-    def positions(self) -> Sequence[int]:
-        """Place of each network among those whose activity is written, from 0."""
+    def labels(self) -> Sequence[Mapping[str, Any]]:
+        """Of each network what tells it apart: task, seed, axes of the grid, folder."""
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -41,7 +43,7 @@ class Spikes(Protocol):
         """Run the trials of a network.
 
         Args:
-            network: its place here, from 0.
+            network: one of `networks`.
 
         Returns:
             the spikes.
@@ -113,21 +115,27 @@ class Contents:
         if self.activity is not None:
             left_out = [str(name) for name in self.activity.data_vars if str(name) not in self.variables]
             self.activity = self.activity.drop_vars(left_out)
-        self._check_positions()
+        self._check_networks()
 
-    def _check_positions(self) -> None:
+    def _check_networks(self) -> None:
         if self.activity is None or self.spikes is None:
             return
-        positions, n = list(self.spikes.positions), self.n_networks
-        if len(set(positions)) < len(positions) or not all(0 <= k < n for k in positions):
-            raise ValueError(f"spikes are those of networks {positions}; they must be among the {n} of the activity")
+        others = [network for network in self.spikes.networks if network not in self.networks]
+        if others:
+            raise ValueError(f"spikes are of network {others[0]}, too; the activity has {self.networks}")
+
+    @property
+    def networks(self) -> list[int]:
+        """The networks, by their index in the table of results."""
+        if self.activity is None:
+            return [] if self.spikes is None else [int(network) for network in self.spikes.networks]
+        numbers = self.activity.coords.get("network", range(self.activity.sizes["network"]))
+        return [int(network) for network in numbers]
 
     @property
     def n_networks(self) -> int:
         """Number of networks."""
-        if self.activity is not None:
-            return int(self.activity.sizes["network"])
-        return len(self.spikes.labels) if self.spikes is not None else 0
+        return len(self.networks)
 
     def labels(self) -> list[dict[str, Any]]:
         """What tells the networks apart.
@@ -139,25 +147,36 @@ class Contents:
             own = [name for name, value in self.activity.coords.items() if value.dims == ("network",)]
             columns = {str(name): self.activity[name].values.tolist() for name in own}
             return [{name: values[k] for name, values in columns.items()} for k in range(self.n_networks)]
-        return [] if self.spikes is None else [dict(labels) for labels in self.spikes.labels]
+        if self.spikes is None:
+            return []
+        pairs = zip(self.spikes.networks, self.spikes.labels, strict=True)
+        return [{"network": network, **labels} for network, labels in pairs]
 
     def parts(self) -> Iterator[Part]:
-        """Compute the networks, one at a time.
+        """Compute the networks, as many at a time as there are cores.
 
         Yields:
             each network.
         """
-        labels, places = self.labels(), {}
-        if self.spikes is not None:
-            positions = range(len(self.spikes.labels)) if self.activity is None else self.spikes.positions
-            places = {position: k for k, position in enumerate(positions)}
-        for k in range(self.n_networks):
-            part = Part(labels[k])
-            if self.activity is not None:
-                part.activity = self.activity.isel(network=k).load()
-            if self.spikes is not None and k in places:
-                part.spikes = self.spikes.arrays(places[k])
-            yield part
+        labels, networks = self.labels(), self.networks
+        with_spikes = set() if self.spikes is None else set(self.spikes.networks)
+        for first in range(0, len(networks), self._at_once()):
+            chosen = slice(first, first + self._at_once())
+            loaded = None if self.activity is None else self.activity.isel(network=chosen).load()
+            for k, network in enumerate(networks[chosen]):
+                part = Part(labels[first + k])
+                if loaded is not None:
+                    part.activity = loaded.isel(network=k)
+                if self.spikes is not None and network in with_spikes:
+                    part.spikes = self.spikes.arrays(network)
+                yield part
+
+    def _at_once(self) -> int:
+        """Networks that are computed together, one on each core, as far as they fit into `LARGEST_GROUP`."""
+        if self.activity is None:
+            return 1
+        one = max(self.activity.nbytes // max(self.n_networks, 1), 1)
+        return int(max(1, min(len(os.sched_getaffinity(0)), LARGEST_GROUP // one)))
 
     def sizes(self) -> dict[str, int]:
         """Length of each dimension, except that of spikes, which is known when they are.
@@ -258,7 +277,7 @@ def spike_schema(dtype: str, bin_ms: float | None, n_out: int) -> dict[str, Vari
         "dt": Variable(("network",), "float64", {"units": "ms", "long_name": "step of the spiking simulation"}, True),
         "spiking_trial_number": Variable(trial, "int64", {"long_name": f"number in its stream, {of_trial}"}, True),
         "spiking_condition": Variable(trial, "str", {"long_name": f"condition, {of_trial}"}, True),
-        "spiking_choice": Variable(trial, "bool", {"long_name": f"whether the output is positive, {of_trial}"}, True),
+        "spiking_choice": Variable(trial, "int8", {"long_name": f"sign of the mean output, {of_trial}"}, True),
         "spiking_correct": Variable(trial, "bool", {"long_name": f"whether it is correct, {of_trial}"}, True),
         "duration": Variable(trial, "float64", {"units": "ms", "long_name": f"simulated time, {of_trial}"}, True),
         "firing_rate": Variable((*trial, "unit"), dtype, {"units": "spikes/s", "long_name": "firing rate"}),
@@ -322,6 +341,22 @@ def flat_spikes(spikes: SpikeTrials, network: int) -> dict[str, Array]:
     }
 
 
+def compact(activity: xr.Dataset) -> xr.Dataset:
+    """Leave out what a network does not have: units of larger networks, and trials of longer lists.
+
+    Args:
+        activity: of one network.
+
+    Returns:
+        without units of type '' and trials of number -1.
+    """
+    for name, absent in (("unit_type", ""), ("trial_number", -1)):
+        if name in activity.coords:
+            (dim,) = activity[name].dims
+            activity = activity.isel({dim: activity[name].values != absent})
+    return activity
+
+
 def output_last(o: Array) -> Array:
     """Give outputs the dimensions (trial, time, output).
 
@@ -346,7 +381,7 @@ def name_of(labels: Mapping[str, Any], among: Sequence[Mapping[str, Any]]) -> st
     Returns:
         a name for a file, such as 'mante_N~200_seed~3'.
     """
-    left_out = ("task", "seed", "folder")
+    left_out = ("network", "task", "seed", "folder")
     swept = [key for key in labels if key not in left_out and len({repr(other.get(key)) for other in among}) > 1]
     keys = [*swept, *(["seed"] if "seed" in labels else [])]
     parts = [str(labels.get("task", "network")), *(f"{key}~{labels[key]}" for key in keys)]
