@@ -172,8 +172,8 @@ def _activity(commands: _Commands) -> None:
         "write activity and spikes for other programs",
         "Draws trials of trained networks again and writes what they did, to the bit of the evaluation: states and\n"
         "outputs of the rate networks, and with --spikes the spikes of those that were converted. The suffix of FILE\n"
-        "chooses the format: .nc (NetCDF) and .zarr hold all networks; .mat (MATLAB) and .nwb one network each, several\n"
-        "of them in a folder of FILE's name. FILE appears whole or not at all, and one group of networks is in memory.",
+        "chooses the format: .nc (NetCDF) and .zarr hold all networks, .mat (MATLAB) and .nwb one each, several of\n"
+        "them in a folder named as FILE without suffix. FILE appears whole or not at all.",
         "ratecore activity results/demo --task mante --where N=200 --trials 50 --spikes --out mante.nwb",
     )
     p.add_argument("results", metavar="RESULTS",
@@ -184,10 +184,9 @@ def _activity(commands: _Commands) -> None:
                    help="networks with this value in summary.csv: N=200, seed=[0,1,2]; VALUE is read as YAML. Give it "
                    "once for each column")  # fmt: skip
     p.add_argument("--trials", default="evaluation", metavar="TRIALS",
-                   help="evaluation: all of its trials, and of spikes those on which the conversion scored; 20: the first "
-                   "20; 1,4,9: these (default: %(default)s)")  # fmt: skip
-    p.add_argument("--variables", metavar="NAMES", help="of rate networks, among x,r,o,u,target; none for spikes alone "
-                   "(default: all)")  # fmt: skip
+                   help="evaluation: all of its trials, and of spikes those on which the conversion scored; 20: the "
+                   "first 20; 1,4,9: these (default: %(default)s)")  # fmt: skip
+    p.add_argument("--variables", metavar="NAMES", help="among x,r,o,u,target; none for spikes alone (default: all)")
     p.add_argument("--spikes", action="store_true", help="spikes, rates and outputs of the converted networks, too")
     p.add_argument("--bin", type=float, metavar="MS", help="count spikes in bins of so many ms, too")
     p.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="(default: %(default)s)")
