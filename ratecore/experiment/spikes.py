@@ -282,7 +282,7 @@ class Spikes:
 
         Source: none
         """
-        return self.dataset().firing_rate
+        return self.dataset()["firing_rate"]
 
     def counts(self, bin_ms: float) -> xr.DataArray:
         """Spikes in bins of time.
@@ -299,7 +299,7 @@ class Spikes:
 
         Source: none
         """
-        found = self.dataset(bin_ms).spike_count
+        found = self.dataset(bin_ms)["spike_count"]
         start = np.arange(found.sizes["bin"]) * float(bin_ms)
         return found.rename(bin="time").assign_coords(time=("time", start, {"units": "ms"}))
 

@@ -133,12 +133,12 @@ class SpikeTrials:
     @property
     def rates(self) -> Float[np.ndarray, "B N"]:
         """Firing rate of each unit (B, N), spikes/s, as in `Trial.rates`."""
-        return self.counts / self.seconds[:, None]
+        return np.asarray(self.counts / self.seconds[:, None])
 
     @property
     def seconds(self) -> Float[np.ndarray, " B"]:
         """Simulated time of each trial (B,), s, as the simulation computes it: steps times the length of a step."""
-        return np.rint(self.duration / self.dt) * (self.dt / 1000)
+        return np.asarray(np.rint(self.duration / self.dt) * (self.dt / 1000))
 
     def of_trial(self, k: int) -> tuple[Float[np.ndarray, " S"], Int[np.ndarray, " S"]]:
         """Take the spikes of one trial.
