@@ -71,7 +71,8 @@ def _why_not(root: Path) -> str:
         return f"there are networks in {RUNS}/ but no {CONFIG}, the configuration that the workflow keeps with them"
     files = sum(path.suffix in SUFFIXES for path in root.iterdir())
     if files:
-        return f"there is no {CONFIG} and no {RUNS}/, only {files} files of networks; open one of them"
+        only = "1 file of a network; open it" if files == 1 else f"{files} files of networks; open one of them"
+        return f"there is no {CONFIG} and no {RUNS}/, only {only}"
     return f"no results of ratecore: there is no {CONFIG} and no {RUNS}/"
 
 

@@ -88,8 +88,7 @@ class Results:
             return _rows_of_experiment(self._experiment)
         from ratecore.experiment.single import row_of_file
 
-        assert self._file is not None
-        return row_of_file(self._file)
+        return row_of_file(self.path)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -112,6 +111,13 @@ class Results:
         """
         vars(self).pop("_rows", None)
         return self
+
+    @property
+    def path(self) -> Path:
+        """The folder of the experiment, or the file of the network."""
+        path = self._file if self._experiment is None else self._experiment.root
+        assert path is not None  # one of the two was opened
+        return path
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -332,8 +338,7 @@ class Results:
     def __repr__(self) -> str:
         table = self._rows[0]
         statuses = ", ".join(f"{n} {status}" for status, n in table["status"].value_counts().items())
-        where = self._file if self._experiment is None else self._experiment.root
-        return f"Results of {where}: {len(table)} rows ({statuses})"
+        return f"Results of {self.path}: {len(table)} rows ({statuses})"
 
 
 def _run_at(experiment: OpenedExperiment, place: int) -> Run:
