@@ -34,7 +34,6 @@ SHAPES_CHECKED = [
     "ratecore.formats.reading",
     "ratecore.formats.single",
     "ratecore.formats.task_settings",
-    "ratecore.spiking.activity",
     "ratecore.spiking.comparison",
     "ratecore.spiking.conversion",
     "ratecore.spiking.exploration",

@@ -226,7 +226,8 @@ class Spikes:
                 "correct": found.correct[chosen],
             },
         )
-        units = {k: nap.Ts(t=seconds[found.units[there] == k]) for k in range(len(found.unit_type))}
+        own = (found.units[there] == k for k in range(len(found.unit_type)))
+        units = {k: nap.Ts(t=seconds[fired], time_support=trials) for k, fired in enumerate(own)}
         metadata = {"unit_type": found.unit_type, "tau": found.tau}
         return nap.TsGroup(units, time_support=trials, metadata=metadata), trials
 
