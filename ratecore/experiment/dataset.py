@@ -149,6 +149,8 @@ def draw_conditions(source: Source) -> dict[str, NDArray[Any]]:
 
     Returns:
         `condition` and `label`, (B,) each.
+
+    Source: none
     """
     from ratecore.rate.activity import in_turn
     from ratecore.system.streams import stream
@@ -168,10 +170,11 @@ def simulate(source: Source, read: Mapping[str, Any]) -> dict[str, NDArray[Any]]
         read: of `read_network`.
 
     Returns:
-        the variables that come from the activity, by name, with their dimensions after `network`.
+        the variables that come from the activity, by name, unitless, with their dimensions after `network`: x, r
+        (B, T, N), o, target (B, T, n_out), u (B, T, n_in), choice and correct (B,).
 
     Source:
-        docs/model.md 1.
+        docs/model.md 1 and 2.
     """
     from ratecore.rate.activity import trial_activity
 
@@ -199,13 +202,15 @@ def block(found: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...], 
     """One network's part of a variable, filled up to the shape that all networks have.
 
     Args:
-        found: what was computed for the network.
+        found: what was computed for the network, arrays of any shape.
         name: of the variable.
         shape: of the block, (1, ...).
         kind: of the variable.
 
     Returns:
-        the block.
+        the block (1, ...), of that shape, in the unit of the variable.
+
+    Source: none
     """
     value = found.get(name)
     if value is not None and value.shape == shape[1:]:
