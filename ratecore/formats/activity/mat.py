@@ -56,7 +56,7 @@ def write_mat(path: Path, contents: Contents, part: Part) -> None:
     values: dict[str, Any] = {"source": f"ratecore {__version__}", "network": _struct(part.labels)}
     if part.activity is not None:
         schema = contents.schema()
-        arrays = contents.fixed() | contents.arrays(Part(part.labels, compact(part.activity)))
+        arrays = contents.fixed() | contents.arrays(Part(part.labels, compact(part.activity.load())))
         skipped = {
             *part.labels,
             *(name for name, variable in schema.items() if variable.dims == (name,) and name != "time"),

@@ -73,13 +73,30 @@ class Part:
 
     Attributes:
         labels: what tells it apart: task, seed, axes of the grid, folder.
-        activity: of the rate network, loaded, without the dimension 'network'; None when not asked for.
+        activity: of the rate network, without the dimension 'network'; None when not asked for. It is loaded, unless it
+            is larger than `LARGEST_GROUP`.
         spikes: of the spiking network; None when not asked for, or for a network that was not converted.
     """
 
     labels: dict[str, Any]
     activity: xr.Dataset | None = None
     spikes: SpikeTrials | None = None
+
+    def pieces(self) -> Iterator[tuple[int, Part]]:
+        """Take the trials of the rate network a few at a time, as they are computed.
+
+        Yields:
+            first trial of the piece, and the piece with its activity loaded; the first one has the spikes.
+        """
+        chunks = {} if self.activity is None else dict(self.activity.chunks)
+        if self.activity is None or not chunks:  # loaded already
+            yield 0, self
+            return
+        first = 0
+        for n in chunks.get("trial", (self.activity.sizes.get("trial", 0),)):
+            loaded = self.activity.isel(trial=slice(first, first + n)).load()
+            yield first, Part(self.labels, loaded, None if first else self.spikes)
+            first += n
 
 
 @dataclass
@@ -162,11 +179,13 @@ class Contents:
         with_spikes = set() if self.spikes is None else set(self.spikes.networks)
         for first in range(0, len(networks), self._at_once()):
             chosen = slice(first, first + self._at_once())
-            loaded = None if self.activity is None else self.activity.isel(network=chosen).load()
+            activity = None if self.activity is None else self.activity.isel(network=chosen)
+            if activity is not None and activity.nbytes <= LARGEST_GROUP:
+                activity = activity.load()
             for k, network in enumerate(networks[chosen]):
                 part = Part(labels[first + k])
-                if loaded is not None:
-                    part.activity = loaded.isel(network=k)
+                if activity is not None:
+                    part.activity = activity.isel(network=k)
                 if self.spikes is not None and network in with_spikes:
                     part.spikes = self.spikes.arrays(network)
                 yield part
@@ -232,7 +251,10 @@ class Contents:
         if self.activity is None:
             return {"time": np.arange(self.sizes()["time"]) * STEP}
         loaded = {str(name): array for name, array in self.activity.variables.items() if "network" not in array.dims}
-        return {name: np.asarray(array.values) for name, array in loaded.items()}
+        found = {name: np.asarray(array.values) for name, array in loaded.items()}
+        if "time" in found:  # trials of the spiking networks may be longer
+            found["time"] = np.arange(self.sizes()["time"]) * STEP
+        return found
 
     def arrays(self, part: Part) -> dict[str, Array]:
         """The variables of one network, without spikes' flat lists.
