@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STEP = 5.0  # ms of a rate step
-LARGEST_GROUP = 2**30  # bytes of the activity of networks that are computed together
+LARGEST_GROUP = 2**28  # bytes of the activity of networks that are computed together
 VARIABLES = ("x", "r", "o", "u", "target")  # of the rate network
 DTYPES = ("float32", "float64")
 Array = NDArray[Any]
