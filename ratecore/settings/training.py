@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError, flat_settings, shown
 from ratecore.settings.paths import LocalPathAsWritten
+from ratecore.settings.perturbation import RatePerturbationSettings
 from ratecore.settings.reading import local_path
 from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.system.files import sha256_of
@@ -221,3 +222,4 @@ class EvaluationSettings(Settings):
         le=MOST,
         description="trials at each strength of evidence and context, for tasks that grade their evidence",
     )
+    perturbation: RatePerturbationSettings = RatePerturbationSettings()

@@ -129,6 +129,8 @@ class TrialsOfTask:
             model.task.compare(task)
         self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
         self.inh = model.inh
+        present = np.ones(model.N, bool) if model.silent is None else ~model.silent  # units that are not lesioned
+        self.counted = ~model.inh & present, model.inh & present
 
     def draw(self, k: int) -> tuple[Float[np.ndarray, "n_in T"], Any, Randomness]:
         """Draw what is random in a trial.
@@ -185,8 +187,8 @@ class TrialsOfTask:
             seconds = randomness.kicks.size * self.simulator.dt
             for result, o, spikes in zip(results, self.by_step(out, u.shape[1]), count, strict=True):
                 result.correct.append(int(score(self.task, o, scored_by, "is_correct_spiking")))
-                result.rate_exc.append(_mean(spikes[~self.inh]) / seconds)
-                result.rate_inh.append(_mean(spikes[self.inh]) / seconds)
+                result.rate_exc.append(_mean(spikes[self.counted[0]]) / seconds)
+                result.rate_inh.append(_mean(spikes[self.counted[1]]) / seconds)
         return results
 
     def by_step(self, out: Float[np.ndarray, "L *out n"], T: int) -> Float[np.ndarray, "L *out T"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -34,6 +35,7 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     from ratecore.formats.mat import add_to_mat
     from ratecore.formats.npz import comparison_bytes
     from ratecore.formats.pth import result_from_pth
+    from ratecore.rate.tuning import unit_sets_of
     from ratecore.spiking.comparison import compare
     from ratecore.spiking.conversion import convert
     from ratecore.spiking.source import model_of
@@ -44,7 +46,8 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     if reason := result.net.settings.not_convertible:
         return _skipped(run, reason, log)
     mat = _exported(run)
-    model, task = model_of(result.net, result.initial), s.create_task()
+    sets = unit_sets_of(s, result.net, ("spiking", "conversion"))
+    model, task = replace(model_of(result.net, result.initial), sets=sets), s.create_task()
     saved = SavedTrials(run, log)
     found, scored = convert(
         model, task, s.conversion, s.spiking, seed=s.seed, threads=threads, earlier=saved.load(), on_round=saved.save

@@ -28,11 +28,14 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     from ratecore.formats.npz import evaluation_bytes
     from ratecore.formats.pth import result_from_pth
     from ratecore.rate.evaluation import evaluate
+    from ratecore.rate.perturbation import perturbed
+    from ratecore.rate.tuning import unit_sets_of
 
     s = run.settings
     result = result_from_pth(run.network)
     task = s.create_task()
-    evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.last.loss_fn)
+    net = perturbed(result.net, s.evaluation.perturbation, s.seed, unit_sets_of(s, result.net, ("evaluation",)))
+    evaluation = evaluate(task, net, s.seed, s.evaluation, s.training.last.loss_fn)
     summary = _known(evaluation.summary())
     files = write_file(run, STAGE, run.evaluation, evaluation_bytes(evaluation))
     files |= write_file(run, STAGE, run.scores, json.dumps(summary, indent=2).encode())

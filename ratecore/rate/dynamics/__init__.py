@@ -9,14 +9,21 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ratecore.rate.dynamics.noise import draw_noise, noise_settings, trial_noise, with_input_noise
+from ratecore.rate.dynamics.noise import (
+    draw_noise,
+    noise_of_units,
+    noise_settings,
+    stimulated,
+    trial_noise,
+    with_input_noise,
+)
 from ratecore.rate.dynamics.readouts import readout
 from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
 from ratecore.rate.parameters import activation_function
 from ratecore.settings.network import ACTIVATIONS
 from ratecore.system.arrays import STEPS, tensor_of
 
-__all__ = ["draw_noise", "noise_settings", "outputs", "run", "trial_noise", "with_input_noise"]
+__all__ = ["draw_noise", "noise_of_units", "noise_settings", "outputs", "run", "trial_noise", "with_input_noise"]
 
 LANES_PAY = 6  # from this number of trials on, running them side by side is faster than one by one
 FEW = 8  # from this number of trials on, one matrix product per step for all of them is faster without gradients
@@ -161,7 +168,9 @@ def _trials(
     B, _, T = stim.shape
     if x0 is None or noise is None:
         rng, s = np.random.default_rng(rng), noise_settings(net)
-        drawn = draw_noise(B, T, net.N, rng, dtype, device, noise_sd=s.noise_sd, x0_sd=s.x0_sd)
+        sd, scale = noise_of_units(net, s.noise_sd)
+        drawn = draw_noise(B, T, net.N, rng, dtype, device, noise_sd=sd, x0_sd=s.x0_sd)
+        drawn = drawn if scale is None else (drawn[0], drawn[1] * torch.as_tensor(scale).to(drawn[1]))
         if noise is None:
             stim = with_input_noise(stim, [rng] * B, s.input_noise_sd)
         x0, noise = (new if given is None else given for given, new in zip((x0, noise), drawn, strict=True))
@@ -199,6 +208,8 @@ def outputs(
     """
     with torch.no_grad():
         trials = _trials(net, stim, x0, noise, None, finite=False)
+        if getattr(net, "stimulation", None) is not None:
+            trials = *trials[:2], stimulated(net, trials[2], 1 / net.time_constants())
         if (alone := _alone(net, trials, finite, net.activation, "", first=0)) is not None:
             return alone[0]
         _check_finite(trials, finite)
@@ -253,6 +264,23 @@ def run(
         docs/model.md 1.1, equations 1 to 3.
     """
     trials = _trials(net, stim, x0, noise, rng, finite=False)
+    if getattr(net, "stimulation", None) is not None:
+        trials = *trials[:2], stimulated(net, trials[2], DeltaT / net.time_constants(taus))
+    x, r, o = _activity(net, trials, taus, activation, DeltaT, engine, finite)
+    silent = getattr(net, "silent", None)
+    return x, r if silent is None else r * torch.as_tensor(~silent).to(r), o
+
+
+def _activity(
+    net: RateNetwork,
+    trials: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    taus: ArrayLike | None,
+    activation: str | None,
+    DeltaT: float,
+    engine: str | None,
+    finite: bool,
+) -> Activity:
+    """`run` for trials that `_trials` has checked, by the fastest engine."""
     if taus is None and DeltaT == 1 and engine is None:
         phi, graph = activation or net.activation, torch.is_grad_enabled() and _wants_gradients(net, trials)
         alone = None if graph is None else _alone(net, trials, finite, phi, "xrh" if graph else "xr", first=1)
