@@ -40,7 +40,7 @@ def run_figures(settings: RunSettings, result: TrainingResult, evaluation: Evalu
     Returns:
         figures by name: loss, outputs, weights, taus and, for tasks with graded evidence, psychometric.
     """
-    task, by_condition = settings.create_task(), evaluation.scores.by_condition()
+    task, by_condition = settings.tested_task("evaluation"), evaluation.scores.by_condition()
     outputs = {name: (row["output_mean"], row["output_sd"]) for name, row in by_condition.items()}
     figures = {
         "loss": training_curve(result.losses, result.tests, settings.training),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import partial
-from typing import Any, Self
+from functools import cached_property, partial
+from typing import Any, Literal, Self
 
 import numpy as np
 from jaxtyping import Bool
@@ -18,6 +18,7 @@ from ratecore.settings.network_files import hashes_of_files
 from ratecore.settings.network_units import units_in
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
+from ratecore.settings.starts import as_text, check_sizes, check_start, with_changes
 from ratecore.settings.task_values import TaskValue, for_another_kind, task_values
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
 from ratecore.settings.unit_sets import Known, TuningSettings, UnitSet, UnitSets, used_sets
@@ -27,10 +28,14 @@ from ratecore.tasks.checks import check_task, other_folder
 from ratecore.tasks.examples import conditions_of
 from ratecore.tasks.files import load_task_file, registered_by, task_code
 from ratecore.tasks.losses import why_not
+from ratecore.tasks.multi import settings_over
 from ratecore.tasks.randomness import same_folder, working_folder
+from ratecore.tasks.trials import with_type
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
 AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
+Tested = Literal["evaluation", "conversion"]  # sections in which a network can be tested elsewhere
+TESTED: tuple[Tested, ...] = ("evaluation", "conversion")
 
 
 class RunSettings(Settings):
@@ -64,9 +69,12 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._check_task()
+        for section in TESTED:
+            self._check_tested(section)
         net = self.network
         self._check_unit_sets()
         self._check_kept_weights()
+        self._check_start()
         try:
             hashes_of_files(net)
         except SettingsError as error:
@@ -101,7 +109,7 @@ class RunSettings(Settings):
         known.check_sets()
         if self.spiking.stimulation.mode != "none":
             known.check(self.spiking.stimulation.units, ("spiking", "stimulation", "units"))
-        for section in ("evaluation", "conversion"):
+        for section in TESTED:
             for key, units in getattr(self, section).perturbation.groups():
                 known.check(units, (section, "perturbation", key))
         for name, own in self.sets_used_in(*AFTER_TRAINING).items():
@@ -126,11 +134,19 @@ class RunSettings(Settings):
             sets by name.
         """
         units: list[Any] = []
-        for section in {"evaluation", "conversion"} & set(sections):
+        for section in set(TESTED) & set(sections):
             units += [which for _, which in getattr(self, section).perturbation.groups()]
         if "spiking" in sections and self.spiking.stimulation.mode != "none":
             units.append(self.spiking.stimulation.units)
         return used_sets(units, self.unit_sets)
+
+    def _check_start(self) -> None:
+        """Check that the run whose network the training starts from has one that fits."""
+        if (start := self.start) is None:
+            return
+        name, task = as_text(self.training.start_from), start.create_task()  # type: ignore[arg-type]  # a mapping
+        check_start(name, start.network, self.network)
+        check_sizes(name, (task.n_inputs, task.n_outputs), self.create_task(0))
 
     def _check_kept_weights(self) -> None:
         """Check that the file of the weights kept during training does not become too large."""
@@ -140,6 +156,23 @@ class RunSettings(Settings):
             least = -(-self.training.most_trials // most)
             allowed = f" = {every}: with N = {self.network.N} it must be at least {least:,}, so that the file of the "
             raise SettingsError([(("training", "keep_weights"), f"{allowed}weights has at most 512 MiB")])
+
+    @cached_property
+    def start(self) -> RunSettings | None:
+        """The run with whose network this one's training starts, where `training.start_from` names its settings."""
+        if not isinstance(self.training.start_from, dict):
+            return None
+        values: dict[str, Any] = {name: getattr(self, name) for name in ("task", "task_file", "seed")}
+        values["task_settings"] = dict(self.task_settings)
+        values |= {"network": self.network.model_dump(), "training": self.training.model_dump()}
+        values["training"]["start_from"] = None
+        values = with_changes(values, self.training.start_from)
+        try:
+            return RunSettings(**values)
+        except SettingsError as error:
+            raise SettingsError(
+                [(("training", "start_from"), f": {'.'.join(path)}{message}") for path, message in error.problems]
+            ) from None
 
     def in_stage(self, stage: int) -> RunSettings:
         """The run as if one stage of its curriculum were all of its training.
@@ -193,6 +226,75 @@ class RunSettings(Settings):
             task = self.create_task(stage)
             found.setdefault(json.dumps(task.settings, sort_keys=True), (stage, task))
         return list(found.values())
+
+    def _check_tested(self, section: Tested) -> None:
+        """Check that the task can have the settings with which the network is tested, and grades what is asked for."""
+        given, where = flat_settings(getattr(self, section).task_settings), (section, "task_settings")
+        trained = self.create_task()
+        if given:
+            try:
+                task = self.tested_task(section)
+            except ValueError as error:
+                hint = in_steps(given, partial(self._task_over, trained))
+                hint = hint or for_another_kind(given, type(trained).defaults)
+                raise SettingsError([(where, f": {error}{hint}")]) from error.__cause__
+            check_task(task, partial(self.tested_task, section))
+            for what in ("n_inputs", "n_outputs"):
+                self._check_size(what, trained, task, where, given)
+            trained = task
+        self._check_levels(section, trained)
+
+    def _check_size(
+        self, what: str, trained: AbstractTask, task: AbstractTask, where: tuple[str, str], given: dict[str, Any]
+    ) -> None:
+        """Check that a task has the inputs or outputs of the network; the error names the setting that changes them."""
+        if (has := getattr(trained, what)) == (wants := getattr(task, what)):
+            return
+
+        def changes(key: str) -> bool:
+            try:
+                return bool(getattr(self._task_over(trained, {key: given[key]}), what) != has)
+            except ValueError:  # it needs the others
+                return False
+
+        keys = [key for key in given if changes(key)] or list(given)
+        values = ", ".join(f"{key} = {shown(task.settings.get(key, given[key]))}" for key in keys)
+        raise SettingsError([(where, f".{values}: {what} would be {wants}; the trained network has {has}")])
+
+    def _check_levels(self, section: Tested, task: AbstractTask) -> None:
+        """Check that the task can draw trials of the strengths of evidence that are asked for."""
+        levels = getattr(self, section).evidence_levels
+        if not levels or not task.evidence_levels:
+            return
+        graded: Any = task
+        for kind in task.trial_types:
+            for level in levels:
+                try:
+                    task.collect([with_type(kind, graded.draw_graded_trial(kind, level, np.random.default_rng(0)))])
+                except Exception as error:  # of a user's task, too
+                    message = f" = {level:g}: {task.name} cannot draw such a trial: {error}"
+                    raise SettingsError([((section, "evidence_levels"), message)]) from error
+
+    def tested_task(self, section: Tested) -> AbstractTask:
+        """Make the task on which the trained network is tested: that of training with other settings over its own.
+
+        Args:
+            section: 'evaluation' or 'conversion', whose `task_settings` these are.
+
+        Returns:
+            The task; the same as `create_task` without such settings.
+
+        Raises:
+            ValueError: settings that the task cannot have.
+        """
+        task, given = self.create_task(), flat_settings(getattr(self, section).task_settings)
+        return self._task_over(task, given) if given else task
+
+    def _task_over(self, trained: AbstractTask, given: dict[str, Any]) -> AbstractTask:
+        """The task with some settings over those that it was trained with."""
+        type(trained).refuse_unknown(given)  # also what settings for all of several tasks leave unknown
+        settings = settings_over(type(trained), trained.settings, given)
+        return TaskFactory.create_task(self.task, settings, strict=True)
 
     def _not_registered(self) -> str:
         """The message for an unknown task when there is a file that should have registered it."""
@@ -251,10 +353,6 @@ class RunSettings(Settings):
         del values["task_file"], values["unit_sets"]
         if sets := self.sets_used_in(*(stages or every)):
             values["unit_sets"] = {name: own.identity_values() for name, own in sets.items()}
-        for section in {"evaluation", "conversion"} & values.keys():
-            del values[section]["perturbation"]
-            if changed := getattr(self, section).perturbation.changed():
-                values[section]["perturbation"] = changed
         older = NetworkSettings.model_fields.keys() - set(NetworkSettings.newer)
         values["network"] = {k: v for k, v in values["network"].items() if k in older} | self.network.newer_values()
         if areas := self.network.areas:
@@ -262,10 +360,25 @@ class RunSettings(Settings):
         values["network"] |= hashes_of_files(self.network)
         if "training" in values:
             values["training"] = self.training.identity_values()
+            if start := self.start:  # its seed is this run's, which is hashed already
+                own = start.identity_values("training")
+                values["training"]["start_from"] = {key: value for key, value in own.items() if key != "seed"}
             for stage, own in enumerate(values["training"].get("stages", ())):
                 own["task_settings"] = self.create_task(stage).settings
+        for section in TESTED:
+            if section in values:
+                values[section] = self._tested_values(section, task)
         if code := task_code(type(task)):
             values["task_code"] = code
+        return values
+
+    def _tested_values(self, section: Tested, trained: AbstractTask) -> dict[str, Any]:
+        """What a section adds to the identity; of the task's settings only those that are not the trained ones."""
+        values: dict[str, Any] = getattr(self, section).identity_values()
+        if values.pop("task_settings", None):
+            own, tested = trained.settings, self.tested_task(section).settings
+            if other := {key: value for key, value in tested.items() if key not in own or own[key] != value}:
+                values["task_settings"] = other
         return values
 
 

@@ -305,16 +305,40 @@ def convert(
     result = search_scaling(
         model, task, settings, intact, seed=seed, threads=threads, earlier=earlier, on_round=on_round
     )
-    lesion = settings.lesion
-    if not lesion.fraction and settings.perturbation.changes_nothing and spiking.stimulation.mode == "none":
+    changed = scored_network(model, settings, seed, spiking.use_initial_weights)
+    if changed is model and spiking.stimulation.mode == "none":
         return result, model
-    changed, _ = lesioned(model, lesion.fraction, lesion.synapses, stream(seed, "lesion"), spiking.use_initial_weights)
-    changed = perturbed(changed, settings.perturbation, seed)
     trials = TrialsOfTask(changed, task, spiking, seed, settings.output_of_step)
     n, fresh = settings.n_trials, settings.fresh_trials
     numbers = range(n, n + fresh) if fresh else range(n)  # the same trials as for the intact network
     (scored,) = run_trials(trials, numbers, [result.opt_scaling_factor], threads)
     return replace(result, **_scores(scored, settings), scored="changed"), changed
+
+
+def scored_network(
+    model: RateModel, settings: ConversionSettings, seed: int = 0, use_initial_weights: bool = False
+) -> RateModel:
+    """Change the network in which lambda was found to the one that is scored.
+
+    Args:
+        model: the network, with the named sets of units that the settings use.
+        settings: of the lesion, whose synapses are drawn from the seed's stream `lesion`, and of the perturbation.
+        seed: of the run.
+        use_initial_weights: whether the weights before training are lesioned, which `spiking.use_initial_weights`
+            simulates.
+
+    Returns:
+        a changed copy; `model` itself if the settings change nothing.
+
+    Raises:
+        ValueError: an unknown group of units, or an index outside the network.
+
+    Source:
+        docs/model.md 5.4 and 8.
+    """
+    if (lesion := settings.lesion).fraction:
+        model, _ = lesioned(model, lesion.fraction, lesion.synapses, stream(seed, "lesion"), use_initial_weights)
+    return perturbed(model, settings.perturbation, seed)
 
 
 def evaluate_scaling(

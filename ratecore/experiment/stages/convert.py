@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -35,10 +34,11 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     from ratecore.formats.mat import add_to_mat
     from ratecore.formats.npz import comparison_bytes
     from ratecore.formats.pth import result_from_pth
-    from ratecore.rate.tuning import unit_sets_of
+    from ratecore.rate.testing import changed
     from ratecore.spiking.comparison import compare
     from ratecore.spiking.conversion import convert
     from ratecore.spiking.source import model_of
+    from ratecore.spiking.testing import tested
 
     s, result = run.settings, result_from_pth(run.network)
     if not result.trained:
@@ -46,16 +46,14 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     if reason := result.net.settings.not_convertible:
         return _skipped(run, reason, log)
     mat = _exported(run)
-    sets = unit_sets_of(s, result.net, ("spiking", "conversion"))
-    model, task = replace(model_of(result.net, result.initial), sets=sets), s.create_task()
+    task, model, spiking = tested(s, model_of(result.net, result.initial), result.net)
     saved = SavedTrials(run, log)
     found, scored = convert(
-        model, task, s.conversion, s.spiking, seed=s.seed, threads=threads, earlier=saved.load(), on_round=saved.save
+        model, task, s.conversion, spiking, seed=s.seed, threads=threads, earlier=saved.load(), on_round=saved.save
     )
     summary = found.summary()
-    comparison = compare(
-        result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown, model=scored
-    )
+    net = changed(result.net, input_gain=s.conversion.input_gain)
+    comparison = compare(net, task, spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown, model=scored)
     files = write_file(run, STAGE, run.conversion, sealed_json(dict(summary), indent=2))
     files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison))
     files |= _draw(run, summary, comparison)
@@ -136,6 +134,9 @@ class SavedTrials:
             "spiking": unperturbed(s.spiking).model_dump(mode="json"),
             "output_of_step": s.conversion.output_of_step,
         }
+        tested = s.identity_values("conversion")["conversion"]
+        if elsewhere := {key: tested[key] for key in ("task_settings", "input_gain") if key in tested}:
+            values["conversion"] = elsewhere
         self.run, self.log = run, log
         self.path = run.folder / f"search-{table.code_hash(STAGE)}-{hash_of(values)}.json"
 
