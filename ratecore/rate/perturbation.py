@@ -58,8 +58,8 @@ def perturbed(
 ) -> RateNetwork:
     """Change a trained network.
 
-    A lesioned unit has no synapses, no inputs, and the rate 0. Where recurrent weights change, those of the copy are the
-    effective ones, without those that Dale's law silences.
+    A lesioned unit has no synapses, no inputs, and the rate 0. Where recurrent weights change, those of the copy are
+    the effective ones, without those that Dale's law silences.
 
     Args:
         net: the network, which stays as it is.

@@ -72,6 +72,14 @@ def read_indices(path: str | os.PathLike[str]) -> tuple[int, ...]:
         raise ValueError(f"it cannot be read: {error.strerror}") from None
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=64)  # a grid asks for the same file at every point
 def _indices(path: str, changed: int, size: int) -> tuple[int, ...]:
     """`read_indices`; the time of the last change and the size tell whether the file is still the same."""
@@ -81,8 +89,8 @@ def _indices(path: str, changed: int, size: int) -> tuple[int, ...]:
             found = np.load(io.BytesIO(data), allow_pickle=False)
         else:
             lines = data.decode("utf-8-sig").splitlines()
-            heading = bool(lines) and lines[0].strip('" ').isidentifier()
-            found = np.loadtxt(lines[heading:], delimiter=",", ndmin=1)
+            lines = lines[1:] if lines and not _is_number(lines[0].partition(",")[0]) else lines
+            found = np.loadtxt(lines, delimiter=",", ndmin=1) if any(map(str.strip, lines)) else np.zeros(0)
     except Exception as error:  # damaged files raise errors of many kinds
         first = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"it cannot be read: {first}") from None
@@ -92,6 +100,8 @@ def _indices(path: str, changed: int, size: int) -> tuple[int, ...]:
     if not ((values >= 0) & (values == np.floor(values)) & (values < 2**53)).all():
         raise ValueError("it has numbers that are no indices; they must be whole numbers from 0")
     indices = tuple(int(k) for k in values)
+    if not indices:
+        raise ValueError("it has no index")
     if len(set(indices)) < len(indices):
         raise ValueError("it has an index twice")
     return indices
