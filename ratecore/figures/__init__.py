@@ -1,6 +1,7 @@
 """Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
 
 import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
+from ratecore.figures.perturbations import accuracy_against
 from ratecore.figures.rate import (
     against_axes,
     loss_curves,
@@ -23,13 +24,14 @@ from ratecore.figures.spiking import (
     spiking_outputs,
     units,
 )
-from ratecore.figures.style import COLORS, STEP_MS, STYLE, mean_and_sd, note, png
+from ratecore.figures.style import COLORS, STEP_MS, STYLE, mean_and_sd, new_figure, note, png
 from ratecore.figures.tasks import trials_by_condition
 
 __all__ = [
     "COLORS",
     "STEP_MS",
     "STYLE",
+    "accuracy_against",
     "against_axes",
     "components",
     "conversion_figures",
@@ -38,6 +40,7 @@ __all__ = [
     "grid_point_figures",
     "loss_curves",
     "mean_and_sd",
+    "new_figure",
     "note",
     "outputs_by_condition",
     "png",
