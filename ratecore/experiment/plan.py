@@ -12,7 +12,7 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.stages.table import TRAIN, stages_of
 from ratecore.settings.base import shown, task_key
 from ratecore.settings.hints import DURATIONS
-from ratecore.settings.run import TESTED
+from ratecore.settings.run import TESTED, RunSettings
 from ratecore.settings.spiking import RATE_STEP
 from ratecore.settings.training import TrainingSettings
 from ratecore.tasks.multi import SUM
@@ -301,9 +301,23 @@ def _idle(experiment: Experiment) -> Iterator[str]:
         for key in ("gpu_frac", "jobs_per_gpu"):
             if key in s.model_fields_set:
                 yield f"{key} = {shown(getattr(s, key))} has no effect with device = 'cpu'"
-    if _chosen(experiment, "evaluation", "psychometric_trials"):
-        if not any(getattr(grid_point.settings.create_task(), "evidence_levels", ()) for grid_point in tasks.values()):
-            yield f"evaluation.psychometric_trials has no effect: {', '.join(tasks)} grades no evidence"
+    yield from _idle_curves(experiment, [grid_point.settings for grid_point in tasks.values()])
+
+
+def _idle_curves(experiment: Experiment, of_tasks: list[RunSettings]) -> Iterator[str]:
+    """Settings of psychometric and chronometric curves that have no effect."""
+    graded = any(getattr(settings.create_task(), "evidence_levels", ()) for settings in of_tasks)
+    for section in TESTED:
+        if section == "conversion" and not experiment.settings.convert:
+            continue
+        if not graded and _chosen(experiment, section, "psychometric_trials"):
+            names = ", ".join(settings.task for settings in of_tasks)
+            yield f"{section}.psychometric_trials has no effect: {names} grades no evidence"
+        without = not graded or _values(experiment, section, "psychometric_trials") == {0}
+        for key in ("evidence_levels", "decision_threshold", "response_time_from"):
+            if without and _chosen(experiment, section, key):
+                why = f"with {section}.psychometric_trials = 0" if graded else "without graded evidence"
+                yield f"{section}.{key} has no effect {why}"
 
 
 def _idle_optimizer(experiment: Experiment) -> Iterator[str]:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from ratecore.settings.base import Settings, SettingsError, task_key
-from ratecore.settings.perturbation import PerturbationSettings
 from ratecore.settings.task_values import TaskValue, task_values
 
 MOST_LEVELS = 1000
@@ -46,12 +45,9 @@ class ElsewhereSettings(Settings):
         description="what response times count from: the onset of the last stimulus, or that of the response window",
     )
 
-    perturbation: PerturbationSettings = PerturbationSettings()
-
     # Newer than the first networks: left out of the identity at their defaults, and axes only by their full names.
     newer: ClassVar[tuple[str, ...]] = (
         *("task_settings", "input_gain", "evidence_levels", "decision_threshold", "response_time_from"),
-        "perturbation",
     )
 
     @field_validator("task_settings", mode="before")
@@ -79,10 +75,10 @@ class ElsewhereSettings(Settings):
         """
         values, fields = self.model_dump(mode="json"), type(self).model_fields
         for name in self.newer:
-            if getattr(self, name) == fields[name].default:
-                values.pop(name, None)
-        if "perturbation" in values:
-            values["perturbation"] = self.perturbation.changed()
+            if (own := getattr(self, name)) == fields[name].default:
+                del values[name]
+            elif isinstance(own, Settings):
+                values[name] = own.model_dump(mode="json", exclude_defaults=True)
         return values
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError
 from ratecore.settings.elsewhere import ElsewhereSettings
+from ratecore.settings.perturbation import PerturbationSettings
 from ratecore.settings.unit_sets import Units, as_window
 
 RATE_STEP = 5.0  # ms per step of the rate network
@@ -115,7 +116,7 @@ class LesionSettings(Settings):
 class ConversionSettings(ElsewhereSettings):
     """How lambda, the one parameter of a conversion to a spiking network, is searched (docs/model.md 5)."""
 
-    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "psychometric_trials")
+    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "psychometric_trials", "perturbation")
 
     scaling_factors: ScalingFactors = Field(
         None,
@@ -150,6 +151,7 @@ class ConversionSettings(ElsewhereSettings):
         20, ge=1, le=10_000, description="trials of each type on which figures compare the rate and the spiking network"
     )
     lesion: LesionSettings = LesionSettings()
+    perturbation: PerturbationSettings = PerturbationSettings()
     psychometric_trials: int = Field(
         0,
         ge=0,

@@ -224,7 +224,7 @@ def _sha256(file: Path, changed: int, size: int) -> str:
 class EvaluationSettings(ElsewhereSettings):
     """How a trained network is scored."""
 
-    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "noise_sd")
+    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "noise_sd", "perturbation")
 
     n_trials: int = Field(100, ge=1, le=MOST, description="fresh trials")
     psychometric_trials: int = Field(

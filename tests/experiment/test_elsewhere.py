@@ -2,6 +2,9 @@
 
 import io
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +22,15 @@ from ratecore.rate.evaluation import evaluate
 from ratecore.rate.network import RateNetwork
 from ratecore.settings.base import SettingsError
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import RunSettings
 from ratecore.spiking import rate_model
 from ratecore.spiking import testing as spiking_testing
+from ratecore.spiking.graded import GradedTrials, graded_curves
+from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
 
+ROOT = Path(__file__).parents[2]
 XOR = {"T": 60, "stim_on": 5, "stim_dur": 5, "delay": 5}
 CONFIG = {
     "experiment": "elsewhere",
@@ -342,3 +349,165 @@ def test_a_grid_trains_once_and_is_evaluated_and_converted_in_each_variant(tmp_p
     more = experiment({**grid, "evaluation.task_settings.stim_dur": [25]}, **task)
     (added,) = (Run.at(more, point, 0) for point in more.grid_points)
     assert added.folder == runs[0].folder and added.outcome("train") and not added.outcome("evaluate")
+
+
+# --------------------------------------------------------------------------------------------------------------- curves
+
+DOTS = {"stim_on": 4, "stim_dur": 10, "delay": 3, "delay_jitter": 6, "response_dur": 12, "coherence": 0.2, "gain": 20.0}
+
+
+def reading_network(n_in=2):
+    """A network whose output follows its first input: choices and times depend on the evidence."""
+    net = RateNetwork(NetworkSettings(N=2, P_inh=0.0, P_rec=0.0, taus=(10,), noise_sd=0.01), n_in, 0)
+    with torch.no_grad():
+        net.w_in.zero_()
+        net.w_in[:, 0] = torch.tensor([1.0, -1.0])
+        net.w_out.copy_(torch.tensor([[2.0, -2.0]]))
+    return net
+
+
+def test_curves_are_those_of_the_trials_of_their_stream():
+    """Choices and times once more from single trials, each drawn and scored by hand."""
+    levels, n = (-0.4, 0.1, 0.4), 5
+    settings = RunSettings(
+        task="random-dots-delay",
+        task_settings=DOTS,
+        evaluation={"psychometric_trials": n, "evidence_levels": levels, "decision_threshold": 0.6},
+    )
+    task, net = settings.create_task(), reading_network()
+    result = evaluate(task, net, 3, settings.evaluation)
+    assert (
+        [row["evidence"] for row in result.psychometric]
+        == list(levels)
+        == [row["evidence"] for row in result.chronometric]
+    )
+    for i, level in enumerate(levels):
+        times, positive = [], []
+        for k in range(n):
+            rng = stream(3, "psychometric", i * n + k)
+            trial = task.draw_graded_trial("motion", level, rng)
+            x0 = 0.01 * rng.standard_normal(2, np.float32)
+            noise = 0.01 * rng.standard_normal((trial.T - 1, 2), np.float32)
+            p = parameters(net) | {"dale": True}
+            o = reference.forward(p, trial.u, x0.astype(float), noise.astype(float))[2]
+            positive.append(o[trial.response.start - 1 :].mean() > 0)  # o[0] is that of step 1
+            beyond = [t for t in range(4, trial.T) if abs(o[t - 1]) > 0.6]  # from the onset of the dots, step 4
+            times.append(5.0 * (beyond[0] - 4) if beyond else np.nan)
+        np.testing.assert_array_equal(result.times[i], times)
+        row = result.chronometric[i]
+        assert row["crossed"] == np.mean(~np.isnan(times)) and row["n"] == n
+        assert result.psychometric[i]["p_positive"] == np.mean(positive)
+        if row["crossed"]:
+            assert row["median"] == np.nanmedian(times) and row["q25"] <= row["median"] <= row["q75"]
+    strong, weak = result.chronometric[2], result.chronometric[1]
+    assert strong["crossed"] == 1 and strong["median"] < weak.get("median", np.inf)
+
+
+def test_without_a_crossing_there_is_no_time_in_any_file(tmp_path):
+    from ratecore.formats.npz import evaluation_bytes
+
+    settings = RunSettings(
+        task="random-dots",
+        task_settings={key: value for key, value in DOTS.items() if key != "delay_jitter"},
+        evaluation={"psychometric_trials": 2, "evidence_levels": [-0.4, 0.0, 0.4], "decision_threshold": 50},
+    )
+    result = evaluate(settings.create_task(), reading_network(), 3, settings.evaluation)
+    summary = result.summary()["chronometric"]
+    assert all(row == {"trial_type": "motion", "evidence": row["evidence"], "n": 2, "crossed": 0.0} for row in summary)
+    with np.load(io.BytesIO(evaluation_bytes(result))) as arrays:
+        assert arrays["chronometric_times"].shape == (3, 2) and np.isnan(arrays["chronometric_times"]).all()
+        assert list(arrays["psychometric_evidence"]) == [-0.4, 0.0, 0.4] and not arrays["chronometric_crossed"].any()
+
+
+def test_a_spiking_network_gets_the_trials_of_the_rate_network():
+    settings = RunSettings(
+        task="random-dots-delay",
+        task_settings=DOTS,
+        conversion={"psychometric_trials": 3, "evidence_levels": [-0.4, 0.4], "decision_threshold": 0.01},
+    )
+    task, model = settings.create_task(), rate_model(network())
+    trials = GradedTrials(model, task, settings.spiking, 3, settings.conversion)
+    for k in range(6):
+        trial = task.draw_graded_trial("motion", (-0.4, 0.4)[k // 3], stream(3, "psychometric", k))
+        np.testing.assert_array_equal(trials.draw(k)[0], trial.u)
+    found = [
+        graded_curves(model, task, 30.0, settings.conversion, settings.spiking, seed=3, threads=threads)
+        for threads in (1, 2)
+    ]
+    assert found[0].psychometric == found[1].psychometric and found[0].chronometric == found[1].chronometric
+    # By hand: the output of each trial, by rate steps, crosses the threshold from the onset of the dots on
+    u, scored_by, randomness = trials.draw(4)
+    (o,) = trials.by_step(trials.simulator.outputs([30.0], u, randomness)[0], u.shape[1])
+    beyond = np.flatnonzero(np.abs(o[4:]) > 0.01)
+    assert found[0].times[1, 1] == (5 * beyond[0] if beyond.size else np.nan) or not beyond.size
+    assert found[0].chosen[1, 1] == (o[scored_by.response].mean() > 0)
+
+
+@pytest.mark.parametrize("section", ["evaluation", "conversion"])
+def test_levels_that_a_task_cannot_draw_are_named(section):
+    message = rf"{section}\.evidence_levels = 9: parametric-memory cannot draw such a trial"
+    with pytest.raises(SettingsError, match=message):
+        RunSettings(task="parametric-memory", **{section: {"evidence_levels": [1, 9]}})
+    for levels, why in (([], "at least 1 item"), ([1, 1], "a level is given twice"), (["a"], "valid number")):
+        with pytest.raises(SettingsError, match=rf"{section}\.evidence_levels.*{why}"):
+            RunSettings(task="mante", **{section: {"evidence_levels": levels}})
+    with pytest.raises(SettingsError, match=rf"{section}\.decision_threshold = 0: .*greater than 0"):
+        RunSettings(task="mante", **{section: {"decision_threshold": 0}})
+
+
+@pytest.mark.usefixtures("figures_are_not_rendered")
+def test_curves_are_in_the_record_in_mlflow_and_in_the_figures(tmp_path):
+    from ratecore.experiment.stages.convert import redraw_run as redraw_conversion
+    from ratecore.experiment.stages.evaluate import redraw_run
+    from ratecore.tracking.mlflow.translation import Translation
+
+    curves = {"psychometric_trials": 2, "evidence_levels": [-0.4, -0.1, 0.1, 0.4]}
+    training = {**CONFIG["training"], "n_trials": 4000, "eval_tr": 20, "eval_freq": 50}
+    e = experiment(
+        task="random-dots",
+        task_settings={**DOTS, "stim_dur": 20, "delay_jitter": 0},
+        training=training,
+        results=str(tmp_path),
+        evaluation={**CONFIG["evaluation"], **curves},
+        conversion={**CONFIG["conversion"], **curves, "decision_threshold": 0.02},
+    )
+    run = Run.at(e, e.grid_points[0], 0)
+    for stage in ("train", "evaluate", "export", "convert"):
+        (end,) = do_stage(stage, [run], e.settings)
+        assert end["status"] == "done" and "skipped" not in end
+    translate = Translation()
+    points = {name: value for event in run.record.events() for name, value in translate(event).points.items()}
+    for group, stage in (("eval", "evaluate"), ("spiking", "convert")):
+        rows = run.record.last("end", stage)["chronometric"]
+        assert [row["evidence"] for row in rows] == curves["evidence_levels"]
+        for row in rows:
+            name = f"{group}_curves/chronometric_crossed/motion", round(1000 * row["evidence"])
+            assert points[name] == row["crossed"]
+    for files, redraw in (("evaluate", redraw_run), ("convert", redraw_conversion)):
+        drawn = {path for path in run.record.last("end", files)["files"] if path.endswith(".png")}
+        assert set(redraw(run)) == drawn and any("chronometric" in path for path in drawn)
+
+
+def test_the_example_trains_once_and_a_script_draws_its_curves(tmp_path):
+    text = (ROOT / "config/examples/tested_elsewhere.yaml").read_text()
+    assert len(text.splitlines()) < 40
+    config = load_yaml(ROOT / "config/examples/tested_elsewhere.yaml") | {"results": str(tmp_path)}
+    config["network"]["N"], config["grid"]["seed"] = 10, [0, 1]
+    config["grid"]["evaluation.task_settings.delay"] = [10, 50]
+    config["training"] = {"n_trials": 4, "eval_freq": 4, "eval_tr": 2}
+    config["evaluation"] |= {"n_trials": 4, "psychometric_trials": 2, "evidence_levels": [-0.2, -0.1, 0, 0.1, 0.2]}
+    e = Experiment.from_config(config)
+    assert set(e.grid_points[0].values) == {"task", "N", "taus", "evaluation_delay"}
+    spiking = e.grid_points[0].settings
+    assert spiking.tested_task("conversion").settings["delay"] == 200 and spiking.conversion.input_gain == 0.9
+    runs = [Run.at(e, point, seed) for point in e.grid_points for seed in e.seeds]
+    for run in runs:
+        for stage in ("train", "evaluate"):
+            do_stage(stage, [run], e.settings)
+    assert len({run.folder for run in runs}) == 2
+    script = [sys.executable, str(ROOT / "docs/examples/psychometric.py"), str(tmp_path), str(tmp_path / "curves.png")]
+    printed = subprocess.run(script, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert [line.partition(":")[0] for line in printed.splitlines()] == [
+        "motion, evaluation_delay~10", "motion, evaluation_delay~50"
+    ]  # fmt: skip
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
