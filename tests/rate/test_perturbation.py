@@ -10,7 +10,7 @@ from network_gradients import network, parameters
 
 import ratecore as rate
 from ratecore import NetworkSettings
-from ratecore.rate.dynamics import outputs, run
+from ratecore.rate.dynamics import outputs, run, states
 from ratecore.rate.evaluation import draw_trials
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.perturbation import perturbed, types_of
@@ -68,6 +68,11 @@ def assert_same(net, expected, drawn, silent=(), tolerance=1e-10):
         np.testing.assert_allclose(own_x[:, :, kept], x[:, :, kept], rtol=tolerance, atol=tolerance)
         np.testing.assert_allclose(own_r, r, rtol=tolerance, atol=tolerance)
         np.testing.assert_allclose(own_o, o, rtol=tolerance, atol=10 * tolerance)
+    drawn = [torch.from_numpy(array).to(net.w.dtype) for array in drawn]
+    own_x, own_r, own_o = (v.double().numpy() for v in states(net, *drawn))
+    np.testing.assert_allclose(own_x[:, :, kept], x[:, :, kept], rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(own_r, r, rtol=tolerance, atol=tolerance)
+    np.testing.assert_array_equal(own_o, outputs(net, *drawn).double().numpy())
     np.testing.assert_allclose(outputs(net, *drawn).double().numpy()[:, 1:], o, rtol=tolerance, atol=10 * tolerance)
 
 
