@@ -63,8 +63,7 @@ class Source:
     def task(self) -> AbstractTask:
         """The task that the spiking network is scored on."""
         settings = self.opened.settings
-        find = getattr(settings, "tested_task", None)  # TODO merge
-        return self.opened.task if settings is None or find is None else find("conversion")
+        return self.opened.task if settings is None else settings.tested_task("conversion")
 
     def tested(self) -> tuple[AbstractTask, RateModel, SpikingSettings]:
         """What the conversion scored: the network with its lesion, perturbation and stimulation.
@@ -75,23 +74,8 @@ class Source:
         settings, model = self.opened.settings, self.opened.spiking_model()
         if settings is None:
             return self.task, model, SpikingSettings()
-        try:  # TODO merge
-            from ratecore.spiking.conversion import scored_network
-            from ratecore.spiking.testing import tested
-        except ImportError:
-            from ratecore.spiking.exploration import lesioned
-            from ratecore.system.streams import stream
-
-            spiking, lesion = settings.spiking, settings.conversion.lesion
-            if lesion.fraction:
-                model, _ = lesioned(
-                    model,
-                    lesion.fraction,
-                    lesion.synapses,
-                    stream(settings.seed, "lesion"),
-                    spiking.use_initial_weights,
-                )
-            return self.task, model, spiking
+        from ratecore.spiking.conversion import scored_network
+        from ratecore.spiking.testing import tested
 
         task, model, spiking = tested(settings, model, self.opened.load())
         model = scored_network(model, settings.conversion, settings.seed, spiking.use_initial_weights)
