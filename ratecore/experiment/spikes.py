@@ -299,7 +299,11 @@ class Spikes:
 
         Source: none
         """
-        return self._run(self._source(network), 1)
+        from ratecore.rate.activity import in_turn
+
+        source = self._source(network)
+        with in_turn(source.task):
+            return self._run(source, 1)
 
     def __repr__(self) -> str:
         return f"Spikes of {len(self)} networks, {self.sizes['trial']} trials each"

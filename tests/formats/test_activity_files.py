@@ -455,6 +455,7 @@ def test_a_task_without_criterion(tmp_path):
         ({"variables": ("r", "y")}, "variables = 'y'; they must be among x, r, o, u, target"),
         ({"activity": None}, "there is nothing to write"),
         ({"bin_ms": 5.0}, "bin_ms = 5.0: spikes are counted in bins, and there are none"),
+        ({"bin_ms": 0.0, "spikes": Spikes()}, "bin_ms = 0.0: it must be above 0 ms"),
         ({"spikes": Spikes((0, 7))}, r"spikes are of network 47, too; the activity has \[40, 41, 42\]"),
     ],
 )

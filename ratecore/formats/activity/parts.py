@@ -129,6 +129,8 @@ class Contents:
             raise ValueError("there is nothing to write: neither activity nor spikes")
         if self.spikes is None and self.bin_ms is not None:
             raise ValueError(f"bin_ms = {self.bin_ms}: spikes are counted in bins, and there are none")
+        if self.bin_ms is not None and not 0 < self.bin_ms < math.inf:
+            raise ValueError(f"bin_ms = {self.bin_ms}: it must be above 0 ms")
         if self.activity is not None:
             left_out = [str(name) for name in self.activity.data_vars if str(name) not in self.variables]
             self.activity = self.activity.drop_vars(left_out)
