@@ -303,11 +303,13 @@ class Results:
         Source:
             docs/model.md 5.
         """
-        from ratecore.experiment.spikes import spikes_of
+        from ratecore.experiment.converted import converted
+        from ratecore.experiment.spikes import Spikes
 
         chosen = self.networks(**({} if task is None else {"task": task}), **selection)
         _, opened, values = self._rows
-        return spikes_of(chosen, [opened[k] for k in chosen.index], list(values), trials, stream_name, threads)
+        sources = converted(chosen, [opened[k] for k in chosen.index], list(values), trials)
+        return Spikes(sources, stream_name, threads)
 
     def _place(self, row: Any) -> int:
         """The position of a row in the table."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import ratecore
 from ratecore.experiment.dataset import WIDTH
 from ratecore.formats.activity.labelled import filled
-from ratecore.formats.activity.parts import Variable, spike_arrays, spike_schema
+from ratecore.formats.activity.variables import Variable, spike_arrays, spike_schema
 from ratecore.settings.spiking import RATE_STEP
 from ratecore.system.extras import needed
 

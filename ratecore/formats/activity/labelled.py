@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ratecore import __version__
-from ratecore.formats.activity.parts import Array, Contents, Variable, flat_spikes
+from ratecore.formats.activity.parts import Contents
+from ratecore.formats.activity.variables import Array, Variable, flat_spikes
 from ratecore.system.extras import needed
 
 SPIKES_AT_ONCE = 2**16  # in a chunk of a flat list

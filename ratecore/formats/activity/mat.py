@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ratecore import __version__
-from ratecore.formats.activity.parts import Array, Contents, Part, compact, output_last
+from ratecore.formats.activity.parts import Contents, Part, compact
+from ratecore.formats.activity.variables import Array, output_last
 from ratecore.spiking.results import SpikeTrials
 
 LARGEST = 2**31  # bytes of a variable, by the format

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from ratecore import __version__
-from ratecore.formats.activity.parts import STEP, VARIABLES, Array, Contents, Part, compact, name_of, output_last
+from ratecore.formats.activity.parts import STEP, VARIABLES, Contents, Part, compact, name_of
+from ratecore.formats.activity.variables import Array, output_last
 from ratecore.system.extras import needed
 
 MEANING = {
