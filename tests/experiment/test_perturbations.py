@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from ratecore.experiment.configurations import keep_configuration
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.plan import find_cautions
+from ratecore.experiment.results import open_results
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import do_stage
 from ratecore.experiment.summary import grid_pages, summarize
@@ -281,6 +283,11 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
         assert load_scores(run.evaluation).outputs.tobytes() == expected.outputs.tobytes()
         own_task, own_net = testing.tested(settings, net)
         assert np.array_equal(evaluate(own_task, own_net, 1, settings.evaluation).scores.outputs, expected.outputs)
+    keep_configuration(e.root, e.given())
+    activity = open_results(e.root).activity(evaluation_perturbation_lesion_fraction=1.0)
+    assert np.array_equal(activity.o.values[0, :, :, 0], load_scores(runs[2].evaluation).outputs.astype(np.float32))
+    assert not activity.r.values[0][:, :, units].any() and activity.r.values[0].any()
+    assert activity.sizes["input"] == 1
     table = summarize(e)
     column = "evaluation_perturbation_lesion_fraction"
     assert list(table[column]) == ["0", "0", "1", "1"] and table["loss"].nunique() == 2
