@@ -340,6 +340,10 @@ def _idle_structure(experiment: Experiment) -> Iterator[str]:
     for key in ("long_range", "feedback"):
         if _chosen(experiment, "network", key) and not any(network.areas for network in networks):
             yield f"network.{key} has no effect without areas"
+    penalised = any(grid_point.settings.training.penalties.distance for grid_point in experiment.grid_points)
+    for key in ("positions", "positions_file"):
+        if _chosen(experiment, "network", key) and not penalised:
+            yield f"network.{key} has no effect without training.penalties.distance"
     if all(network.rank is not None for network in networks):
         for key in ("w_dist", "P_rec"):
             if _chosen(experiment, "network", key) and (key == "w_dist" or not any(n.areas for n in networks)):

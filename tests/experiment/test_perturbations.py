@@ -300,7 +300,10 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
     )
     assert table["spiking_accuracy"][1] == expected.accuracy
     np.testing.assert_allclose(table["mean_rate_exc"][1], np.mean(expected.rate_exc))
-    assert {"accuracy", "spiking_accuracy"} <= grid_pages(e, table).keys()
+    pages = grid_pages(e, table)
+    labels = {name: [axis.get_xlabel() for axis in pages[name].axes][2:] for name in pages}  # after N and taus
+    assert labels["trained"] == [] and labels["accuracy"] == ["lesion fraction in evaluation"]
+    assert labels["spiking_accuracy"] == ["scale synapses I-E in conversion"]
 
 
 def test_the_network_of_the_search_gets_the_sets_from_the_rate_network():
