@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from ratecore.settings.elsewhere import ElsewhereSettings
+from ratecore.system.crossings import first_crossings
 from ratecore.tasks.base import ACCURACY_AMPLITUDE, AbstractTask
 from ratecore.tasks.trials import Trial, response_of, with_type
 from ratecore.tasks.whole_trials import Trials
@@ -73,7 +73,8 @@ def graded_points(task: AbstractTask, levels: Sequence[float] | None = None) -> 
         levels: strengths of evidence, signed, in the task's unit; its own when None.
 
     Returns:
-        (trial type, evidence) of each; none for a task that does not grade its evidence.
+        (trial type, evidence) of each, the evidence in the task's unit, such as a fraction of the dots; none for a task
+        that does not grade its evidence.
 
     Source: none
     """
@@ -138,35 +139,6 @@ def decision_onset(task: AbstractTask, trial: Trial | None = None, since: str = 
     return int(response_of(task, trial).indices(task.T if trial is None else trial.T)[0])
 
 
-def response_times(
-    o: Float[np.ndarray, "B T"], threshold: float, onsets: int | Int[np.ndarray, " B"] | Sequence[int] = 0
-) -> Float[np.ndarray, " B"]:
-    """Find when outputs first cross a threshold, on either side.
-
-    Args:
-        o: outputs (B, T), unitless, in steps of 5 ms; NaN after the end of shorter trials.
-        threshold: absolute output that has to be passed, unitless.
-        onsets: step of each trial (B,), or of all, from which times count and before which nothing counts.
-
-    Returns:
-        times (B,), ms, 0 where the output is beyond the threshold from the start; NaN where it never is.
-
-    Raises:
-        ValueError: a threshold that is not above 0, or outputs of another shape.
-
-    Source:
-        docs/testing.md; Mante et al. 2013, Nature 503:78.
-    """
-    if np.ndim(o) != 2:
-        raise ValueError(f"o has shape {np.shape(o)}; it must be (B, T), one output for each trial")
-    if not 0 < threshold < math.inf:
-        raise ValueError(f"threshold = {threshold!r}; it must be a finite number above 0")
-    B, T = o.shape
-    first = np.broadcast_to(np.asarray(onsets, int), (B,))
-    beyond = (np.abs(o) > threshold) & (np.arange(T) >= first[:, None])
-    return np.where(beyond.any(1), STEP_MS * (beyond.argmax(1) - first), np.nan)
-
-
 def times_of(
     task: AbstractTask,
     o: Float[np.ndarray, "B *out T"],
@@ -189,4 +161,4 @@ def times_of(
     first = o if o.ndim == 2 else o[:, 0]
     since = settings.response_time_from
     onsets = [decision_onset(task, trial, since) for trial in trials] if trials else decision_onset(task, None, since)
-    return response_times(first, decision_threshold(task, settings.decision_threshold), onsets)
+    return STEP_MS * first_crossings(first, decision_threshold(task, settings.decision_threshold), onsets)
