@@ -271,6 +271,11 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
             (end,) = do_stage(stage, [run], e.settings)
             assert end["status"] == "done" and "skipped" not in end
     assert len({run.folder for run in runs}) == 1 and len(list(runs[0].folder.glob("search-*.json"))) == 1
+    starts = {event["stage"]: event["settings"] for event in runs[2].record.events() if event["event"] == "start"}
+    assert not {"unit_sets", "evaluation"} & starts["train"].keys()
+    evaluated = starts[runs[2].step("evaluate")]
+    assert evaluated["evaluation"]["perturbation"] == {"lesion_units": "go_units"}
+    assert evaluated["unit_sets"] == {"go_units": {"tuning": TUNED}}
     result = result_from_pth(runs[0].network)
     task, net = runs[0].settings.create_task(), result.net
     units = tuned_units(net, task, TUNED, 1)
