@@ -196,7 +196,7 @@ def _spiking_in_seconds(experiment: Experiment) -> Iterator[str]:
         for value in sorted(v for v in _values(experiment, "spiking", key) if v and abs(v) < 0.1):
             yield f"spiking.{key} = {value:g} is in mV; if volts were meant, write {value * 1000:g}"
     windows = {
-        (stimulation.window, grid_point.settings.create_task().T * RATE_STEP)
+        (stimulation.window, grid_point.settings.tested_task("conversion").T * RATE_STEP)
         for grid_point in experiment.grid_points
         if (stimulation := grid_point.settings.spiking.stimulation).mode != "none" and stimulation.window
     }

@@ -190,8 +190,8 @@ WRONG = {
         r"unit_sets\.go_units\.tuning\.condition_a = 'Go': no condition of 'go-nogo' \(did you mean 'go'\?\); ",
     ),
     "stimulation": (
-        {"spiking": {"stimulation": {"mode": "exc", "units": "rigth"}}, "unit_sets": {"right": [1]}},
-        r"spiking\.stimulation\.units = 'rigth': 'rigth' is no group of units \(did you mean 'right'\?\)",
+        {"spiking": {"stimulation": {"mode": "exc", "units": "rightx"}}, "unit_sets": {"right": [1]}},
+        r"spiking\.stimulation\.units = 'rightx': 'rightx' is no group of units \(did you mean 'right'\?\)",
     ),
 }
 
