@@ -17,6 +17,7 @@ from warm_python import WarmPython
 # compiles no checks), settings (pydantic checks them), and modules that name types which only type checkers import
 # (system.arrays, and what handles users' tasks).
 SHAPES_CHECKED = [
+    "ratecore.figures.graded",
     "ratecore.figures.rate",
     "ratecore.figures.search",
     "ratecore.figures.spiking",
@@ -37,6 +38,7 @@ SHAPES_CHECKED = [
     "ratecore.spiking.comparison",
     "ratecore.spiking.conversion",
     "ratecore.spiking.exploration",
+    "ratecore.spiking.graded",
     "ratecore.spiking.results",
     "ratecore.spiking.scoring",
     "ratecore.system.intervals",

@@ -25,12 +25,12 @@ from ratecore.settings.unit_sets import Known, TuningSettings, UnitSet, UnitSets
 from ratecore.system.streams import draw_inhibitory, stream
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import check_task, other_folder
+from ratecore.tasks.decisions import draw_graded, graded_points
 from ratecore.tasks.examples import conditions_of
 from ratecore.tasks.files import load_task_file, registered_by, task_code
 from ratecore.tasks.losses import why_not
 from ratecore.tasks.multi import settings_over
 from ratecore.tasks.randomness import same_folder, working_folder
-from ratecore.tasks.trials import with_type
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
 AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
@@ -266,14 +266,12 @@ class RunSettings(Settings):
         levels = getattr(self, section).evidence_levels
         if not levels or not task.evidence_levels:
             return
-        graded: Any = task
-        for kind in task.trial_types:
-            for level in levels:
-                try:
-                    task.collect([with_type(kind, graded.draw_graded_trial(kind, level, np.random.default_rng(0)))])
-                except Exception as error:  # of a user's task, too
-                    message = f" = {level:g}: {task.name} cannot draw such a trial: {error}"
-                    raise SettingsError([((section, "evidence_levels"), message)]) from error
+        for point in graded_points(task, levels):
+            try:
+                draw_graded(task, point, [np.random.default_rng(0)])
+            except Exception as error:  # of a user's task, too
+                message = f" = {point[1]:g}: {task.name} cannot draw such a trial: {error}"
+                raise SettingsError([((section, "evidence_levels"), message)]) from error
 
     def tested_task(self, section: Tested) -> AbstractTask:
         """Make the task on which the trained network is tested: that of training with other settings over its own.

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from ratecore.experiment.configurations import keep_configuration
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.plan import find_cautions
+from ratecore.experiment.results import open_results
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import do_stage
 from ratecore.experiment.summary import grid_pages, summarize
@@ -188,8 +190,8 @@ WRONG = {
         r"unit_sets\.go_units\.tuning\.condition_a = 'Go': no condition of 'go-nogo' \(did you mean 'go'\?\); ",
     ),
     "stimulation": (
-        {"spiking": {"stimulation": {"mode": "exc", "units": "rigth"}}, "unit_sets": {"right": [1]}},
-        r"spiking\.stimulation\.units = 'rigth': 'rigth' is no group of units \(did you mean 'right'\?\)",
+        {"spiking": {"stimulation": {"mode": "exc", "units": "rightx"}}, "unit_sets": {"right": [1]}},
+        r"spiking\.stimulation\.units = 'rightx': 'rightx' is no group of units \(did you mean 'right'\?\)",
     ),
 }
 
@@ -269,6 +271,11 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
             (end,) = do_stage(stage, [run], e.settings)
             assert end["status"] == "done" and "skipped" not in end
     assert len({run.folder for run in runs}) == 1 and len(list(runs[0].folder.glob("search-*.json"))) == 1
+    starts = {event["stage"]: event["settings"] for event in runs[2].record.events() if event["event"] == "start"}
+    assert not {"unit_sets", "evaluation"} & starts["train"].keys()
+    evaluated = starts[runs[2].step("evaluate")]
+    assert evaluated["evaluation"]["perturbation"] == {"lesion_units": "go_units"}
+    assert evaluated["unit_sets"] == {"go_units": {"tuning": TUNED}}
     result = result_from_pth(runs[0].network)
     task, net = runs[0].settings.create_task(), result.net
     units = tuned_units(net, task, TUNED, 1)
@@ -281,6 +288,11 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
         assert load_scores(run.evaluation).outputs.tobytes() == expected.outputs.tobytes()
         own_task, own_net = testing.tested(settings, net)
         assert np.array_equal(evaluate(own_task, own_net, 1, settings.evaluation).scores.outputs, expected.outputs)
+    keep_configuration(e.root, e.given())
+    activity = open_results(e.root).activity(evaluation_perturbation_lesion_fraction=1.0)
+    assert np.array_equal(activity.o.values[0, :, :, 0], load_scores(runs[2].evaluation).outputs.astype(np.float32))
+    assert not activity.r.values[0][:, :, units].any() and activity.r.values[0].any()
+    assert activity.sizes["input"] == 1
     table = summarize(e)
     column = "evaluation_perturbation_lesion_fraction"
     assert list(table[column]) == ["0", "0", "1", "1"] and table["loss"].nunique() == 2
@@ -293,7 +305,10 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
     )
     assert table["spiking_accuracy"][1] == expected.accuracy
     np.testing.assert_allclose(table["mean_rate_exc"][1], np.mean(expected.rate_exc))
-    assert {"accuracy", "spiking_accuracy"} <= grid_pages(e, table).keys()
+    pages = grid_pages(e, table)
+    labels = {name: [axis.get_xlabel() for axis in pages[name].axes][2:] for name in pages}  # after N and taus
+    assert labels["trained"] == [] and labels["accuracy"] == ["lesion fraction in evaluation"]
+    assert labels["spiking_accuracy"] == ["scale synapses I-E in conversion"]
 
 
 def test_the_network_of_the_search_gets_the_sets_from_the_rate_network():

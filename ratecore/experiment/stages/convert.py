@@ -60,7 +60,9 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
         curves = graded_curves(
             scored, task, found.opt_scaling_factor, s.conversion, spiking, seed=s.seed, threads=threads
         )
-    rows = {} if curves is None else {"psychometric": curves.psychometric, "chronometric": curves.chronometric}
+    rows: dict[str, Any] = {}
+    if curves is not None:
+        rows = {"psychometric": curves.psychometric, "chronometric": curves.chronometric}
     files = write_file(run, STAGE, run.conversion, sealed_json({**summary, **rows}, indent=2))
     files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison, curves))
     files |= _draw(run, summary, comparison, rows)
@@ -87,7 +89,7 @@ def redraw_run(run: Run) -> dict[str, str]:
     from ratecore.formats.npz import load_comparison
 
     saved = read_sealed_json(run.conversion)
-    rows = {name: saved[name] for name in ("psychometric", "chronometric") if name in saved}
+    rows: dict[str, Any] = {name: saved[name] for name in ("psychometric", "chronometric") if name in saved}
     return _draw(run, cast("SearchSummary", saved), load_comparison(run.comparison), rows)
 
 
