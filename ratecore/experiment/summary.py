@@ -12,6 +12,7 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import TRAIN, GridFigure, Stage, stages_of
+from ratecore.settings.run import AFTER_TRAINING
 from ratecore.system.files import write_atomic
 from ratecore.tracking.mlflow.state import Mirrored, read_state
 from ratecore.tracking.record import RecordError
@@ -313,11 +314,19 @@ def grid_pages(experiment: Experiment, table: pd.DataFrame) -> dict[str, Figure]
     """
     from ratecore.figures import against_axes
 
-    axes = swept_columns(experiment)
     table = table[table["status"].isin(FINISHED)].copy()
     table["trained"] = table["trained"].astype(bool)
     table["needed"] = table["n_trials"].where(table["trained"]).astype(float)
     return {
-        name: against_axes(table, figure.column, figure.label, figure.limits, columns=axes)
-        for name, figure in grid_figures(experiment).items()
+        figure.name: against_axes(
+            table, figure.column, figure.label, figure.limits, columns=_axes_of(experiment, stage)
+        )
+        for stage in stages_of(experiment.settings).values()
+        for figure in stage.grid_figures
     }
+
+
+def _axes_of(experiment: Experiment, stage: Stage) -> list[str]:
+    """The columns that figures of a stage are drawn against: not those that only change other stages."""
+    without = {a.column for a in experiment.axes if a.path[0] in AFTER_TRAINING and a.path[0] not in stage.settings}
+    return [column for column in swept_columns(experiment) if column not in without]

@@ -4,6 +4,7 @@ import ratecore.figures.backend  # noqa: F401, before anything else imports matp
 from ratecore.figures.graded import accuracies, choices, crossings, fit_text, graded_figures, times
 from ratecore.figures.graded import chronometric_figure as chronometric
 from ratecore.figures.graded import psychometric_figure as psychometric
+from ratecore.figures.perturbations import accuracy_against
 from ratecore.figures.rate import (
     against_axes,
     loss_curves,
@@ -33,6 +34,7 @@ __all__ = [
     "STEP_MS",
     "STYLE",
     "accuracies",
+    "accuracy_against",
     "against_axes",
     "choices",
     "chronometric",

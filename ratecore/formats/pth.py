@@ -76,7 +76,7 @@ def pth_bytes(settings: RunSettings, result: TrainingResult, **extra: object) ->
         "tests": result.tests,
         "trained": result.trained,
         # Without the settings of later stages: the same network is the same file, however it is scored and converted.
-        "run_settings": settings.model_dump(mode="json", exclude=set(AFTER_TRAINING)),
+        "run_settings": settings.model_dump(mode="json", exclude={*AFTER_TRAINING, "unit_sets"}),
         "finished": result.finished,
     }
     if settings.training.stages:

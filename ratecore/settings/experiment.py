@@ -16,6 +16,7 @@ from ratecore.settings.reading import expanded_uri, local_path
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
+from ratecore.settings.unit_sets import UnitSets
 
 
 class TrackingSettings(Settings):
@@ -81,6 +82,11 @@ class ExperimentSettings(Settings):
     convert: bool = Field(True, description="whether trained networks are converted to spiking networks")
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
+    unit_sets: UnitSets = Field(
+        {},
+        description="named sets of units, for settings that choose units: a list of indices, {file: units.csv}, "
+        "{tuning: {condition_a: ..., condition_b: ...}}, or {units: [groups]}",
+    )
     tracking: TrackingSettings = TrackingSettings()
     figures: FigureSettings = FigureSettings()
 

@@ -268,10 +268,12 @@ def _end(run: Run, stage: str, end: Event) -> Event:
 def _settings(run: Run, stage: str) -> Event:
     """The settings of the stage: the network's and those of training, or those of the stage alone."""
     if stage == TRAIN:
-        return run.settings.model_dump(mode="json", exclude=set(AFTER_TRAINING))
+        return run.settings.model_dump(mode="json", exclude={*AFTER_TRAINING, "unit_sets"})
     settings = run.settings.model_dump(mode="json", include=set(STAGES[stage].settings) & set(AFTER_TRAINING))
     for name in settings.keys() & set(TESTED):  # without tests elsewhere that there are not
         settings[name] = getattr(run.settings, name).identity_values()
+    if sets := run.settings.sets_used_in(*settings):
+        settings["unit_sets"] = {name: own.identity_values() for name, own in sets.items()}
     return settings
 
 
