@@ -18,6 +18,7 @@ from warm_python import WarmPython
 # (system.arrays, and what handles users' tasks).
 SHAPES_CHECKED = [
     "ratecore.figures.graded",
+    "ratecore.figures.perturbations",
     "ratecore.figures.rate",
     "ratecore.figures.search",
     "ratecore.figures.spiking",
@@ -38,6 +39,7 @@ SHAPES_CHECKED = [
     "ratecore.spiking.comparison",
     "ratecore.spiking.conversion",
     "ratecore.spiking.exploration",
+    "ratecore.spiking.perturbation",
     "ratecore.spiking.graded",
     "ratecore.spiking.results",
     "ratecore.spiking.scoring",

@@ -1,5 +1,7 @@
 """Perturbations and named sets of units in grids: axes, identities, errors before any job, and all stages."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from ratecore.experiment.summary import grid_pages, summarize
 from ratecore.rate import testing
 from ratecore.rate.evaluation import evaluate
 from ratecore.rate.perturbation import perturbed
+from ratecore.rate.training import train
 from ratecore.rate.tuning import tuned_units
 from ratecore.settings.base import SettingsError
 from ratecore.settings.perturbation import PerturbationSettings, RatePerturbationSettings
@@ -20,6 +23,7 @@ from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import RunSettings
 from ratecore.spiking import rate_model
 from ratecore.spiking import testing as spiking_testing
+from ratecore.spiking.conversion import scored_network
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.tracking.mlflow.translation import _params
 
@@ -330,7 +334,20 @@ def test_the_network_of_the_search_gets_the_sets_from_the_rate_network():
 
 def test_the_example_of_perturbations():
     config = load_yaml("config/examples/perturbations.yaml")
-    assert config["unit_sets"]
-    config["network"] = {**config["network"], "N": 30}
-    e = Experiment.from_config(config)
-    assert len(e.grid_points_of("train")) == 1 < len(e.grid_points_of("evaluate"))
+    assert len(Path("config/examples/perturbations.yaml").read_text().splitlines()) < 40
+    small = {key: CONFIG[key] for key in ("task_settings", "training", "evaluation", "conversion", "spiking")}
+    e = Experiment.from_config({**config, **small, "network": {"N": 30}})
+    assert len(e.grid_points_of("train")) == 1 and len(e.grid_points) == 9 and not find_cautions(e)
+    net, losses, weights = train(e.grid_points[0].run(1)).net, set(), set()
+    model = rate_model(net)
+    for point in e.grid_points:
+        settings = point.run(1)
+        task, tested = testing.tested(settings, net)
+        gone = 0 if tested.silent is None else tested.silent.sum()
+        assert gone == (3 if settings.evaluation.perturbation.lesion_units else 0)
+        losses.add(evaluate(task, tested, 1, settings.evaluation).scores.losses.mean())
+        scored = scored_network(spiking_testing.tested(settings, model, net)[1], settings.conversion, 1)
+        weights.add(
+            round(scored.W[np.ix_(~model.inh, model.inh)].sum() / model.W[np.ix_(~model.inh, model.inh)].sum(), 9)
+        )
+    assert len(losses) == 3 and weights == {0.5, 1.0, 1.5}
