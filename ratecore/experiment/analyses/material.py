@@ -85,7 +85,7 @@ class Material:
             docs/model.md 1 and 2.
         """
         if self._drawn is None or len(self._drawn.steps) < n_trials:
-            from ratecore.rate.activity import trial_activity  # type: ignore[import-not-found,unused-ignore]
+            from ratecore.rate.activity import trial_activity
 
             s = self.settings
             self._drawn = trial_activity(
