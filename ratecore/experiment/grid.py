@@ -295,14 +295,7 @@ class Experiment:
                 start_of(settings)
 
     def _grid_point(self, run: RunSettings, number: int) -> GridPoint:
-        values = {}
-        for axis in self.axes:
-            value: Any = run
-            if axis.path[0] == "task_settings":  # one of several tasks can be given without the task's name
-                value = {**run.task_settings, **_own_task(run).settings}
-            for key in axis.path[axis.path[0] == "task_settings" :]:
-                value = value[key] if isinstance(value, dict) else getattr(value, key)
-            values[axis.column] = format_value(value)
+        values = {axis.column: format_value(value_on(axis, run)) for axis in self.axes}
         return GridPoint(values, run, number)
 
     def _check_task_names(self, problems: dict[Any, None]) -> None:
@@ -463,6 +456,24 @@ def folder_of_network(root: Path, run: RunSettings) -> Path:
     parts = {"task": run.task, "N": run.network.N, "taus": run.network.taus, "seed": run.seed}
     named = [f"{key}~{format_value(value)}" for key, value in parts.items()]
     return root.joinpath("runs", *named, run.identity("training"))
+
+
+def value_on(axis: Axis, run: RunSettings) -> Any:
+    """The value that a run has on an axis.
+
+    Args:
+        axis: of the grid.
+        run: settings of the run.
+
+    Returns:
+        the value of the axis's setting, with its own type.
+    """
+    value: Any = run
+    if axis.path[0] == "task_settings":  # one of several tasks can be given without the task's name
+        value = {**run.task_settings, **_own_task(run).settings}
+    for key in axis.path[axis.path[0] == "task_settings" :]:
+        value = value[key] if isinstance(value, dict) else getattr(value, key)
+    return value
 
 
 def _own_task(run: RunSettings) -> AbstractTask:
