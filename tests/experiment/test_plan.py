@@ -136,7 +136,7 @@ SLIPS = [
     (dict(analysis={"spectrum": {"margin": 0.2}}), "analysis.spectrum has no effect: analyses = [] does not name it"),
     (
         dict(analyses=["spectrum"], grid={"learning.n_spectra": [9]}),
-        "analysis.learning has no effect: analyses = ['spe",
+        "analysis.learning has no effect: analyses = [",
     ),
     (dict(analyses=["learning"]), "analyses: learning needs copies of the weights; set training.keep_weights"),
 ]
