@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike, NDArray
 
 from ratecore.analysis.trials import activity_of, categories, labels_of, units_there
+from ratecore.system.extras import extra_package
 
 CLASSIFIERS = ("logistic", "lda", "svm")
 INTERVAL = 95  # percent of the shuffles in the interval of chance
@@ -106,8 +107,7 @@ def decode(
         The accuracies.
 
     Raises:
-        ValueError: an unknown classifier, fewer than two classes, or too few trials for the folds.
-        ModuleNotFoundError: scikit-learn is not installed.
+        ValueError: an unknown classifier, fewer than two classes, too few trials for the folds, or no scikit-learn.
 
     Source:
         King & Dehaene 2014 (Trends in Cognitive Sciences 18:203), temporal generalisation; Pedregosa et al. 2011 (JMLR
@@ -155,8 +155,7 @@ def decode_graded(
         R^2 = 1 - sum of squared errors / sum of squared differences from the mean of the training trials.
 
     Raises:
-        ValueError: values that are constant, or no finite numbers, or too few trials for the folds.
-        ModuleNotFoundError: scikit-learn is not installed.
+        ValueError: values that are constant, or no finite numbers, too few trials for the folds, or no scikit-learn.
 
     Source:
         Hoerl & Kennard 1970 (Technometrics 12:55).
@@ -165,6 +164,7 @@ def decode_graded(
     given = labels_of(values, len(rates), "values")
     if given.dtype.kind not in "fiub" or not np.isfinite(given).all() or len(np.unique(given)) < 2:
         raise ValueError("values: they must be finite numbers, at least two of them different")
+    extra_package("sklearn", "analysis", "decoders")
     y = given.astype(np.float64)
     own_groups = None if groups is None else categories(labels_of(groups, len(rates), "groups"))[1]
     n = len(rates) if own_groups is None else int(own_groups.max()) + 1
@@ -203,6 +203,7 @@ def _check(classifier: str, folds: int, classes: list[Any], y: Int[np.ndarray, "
 
 def _classifier(name: str) -> Callable[[], Any]:
     """A function that makes an untrained classifier, behind the standardisation of units."""
+    extra_package("sklearn", "analysis", "decoders")
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -299,8 +300,7 @@ def _r2(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    T = values.shape[1]
-    lasting = ~np.isnan(values).any(2)
+    T, lasting = values.shape[1], ~np.isnan(values).any(2)
     errors, variance, trainable = np.zeros(T), np.zeros(T), np.ones(T, bool)
     for time, train, test in _tasks(T, parts):
         own, held = train[lasting[train, time]], test[lasting[test, time]]

@@ -126,7 +126,7 @@ def classify_selectivity(
             F[k] = np.where(silent, np.nan, gained / own.shape[1] / (residual / freedom))
             eta[k] = np.where(silent, 0, gained / (gained + residual))
         p[k] = np.where(silent, 1, stats.f.sf(F[k], own.shape[1], freedom))
-    significant = stats.false_discovery_control(p, axis=None) <= alpha
+    significant = stats.false_discovery_control(p, axis=None).reshape(p.shape) <= alpha
     main = np.array([" x " not in term for term in terms])
     n_main, interacts = significant[main].sum(0), significant[~main].any(0)
     kinds = np.where(interacts, 3, np.minimum(n_main, 2))
