@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 from pydantic import Field, field_validator, model_validator
 
+from ratecore.settings.analysis import Analyses, AnalysisSettings, sections_of
 from ratecore.settings.base import Settings, SettingsError, TaskName, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
@@ -28,7 +29,8 @@ from ratecore.tasks.losses import why_not
 from ratecore.tasks.randomness import same_folder, working_folder
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
-AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
+AFTER_TRAINING = ("evaluation", "spiking", "conversion", "analysis")  # sections that no trained network depends on
+NOT_OF_THE_NETWORK = frozenset({*AFTER_TRAINING, "analyses"})
 
 
 class RunSettings(Settings):
@@ -50,6 +52,8 @@ class RunSettings(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
+    analyses: Analyses = Field((), description="analyses of the trained network")
+    analysis: AnalysisSettings = AnalysisSettings()
 
     @field_validator("task_settings", mode="before")
     @classmethod
@@ -185,8 +189,9 @@ class RunSettings(Settings):
         """Hash of every setting that can change the numbers of some stages.
 
         Args:
-            *stages: sections among 'training', 'evaluation', 'spiking' and 'conversion', by default all. The network,
-                its task and the seed are always included.
+            *stages: sections among 'training', 'evaluation', 'spiking', 'conversion' and 'analysis', by default all.
+                The network, its task and the seed are always included. 'analysis' is the settings of the chosen
+                analyses, and brings the sections that these depend on.
 
         Returns:
             16 hexadecimal digits.
@@ -203,7 +208,14 @@ class RunSettings(Settings):
             Settings by section, with all settings of the task and the hash of its code.
         """
         every = {"training", *AFTER_TRAINING}
-        values = self.model_dump(mode="json", exclude=every - set(stages or every))
+        given = set(stages or every)
+        if "analysis" in given:
+            given |= set(sections_of(self.analyses))
+        values = self.model_dump(mode="json", exclude={"analyses", *(every - given)})
+        if own := {name: values["analysis"][name] for name in self.analyses if "analysis" in given}:
+            values["analysis"] = own
+        else:
+            values.pop("analysis", None)
         task = self.create_task()
         values["task_settings"] = task.settings
         del values["task_file"]
