@@ -201,7 +201,7 @@ def _check(classifier: str, folds: int, classes: list[Any], y: Int[np.ndarray, "
         )
 
 
-def _classifier(name: str) -> Callable[[], Any]:
+def _classifier(name: str) -> Callable[[int], Any]:
     """A function that makes an untrained classifier, behind the standardisation of units."""
     extra_package("sklearn", "analysis", "decoders")
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -243,10 +243,12 @@ def _split(y: NDArray[Any] | None, groups: NDArray[Any] | None, folds: int, seed
 def _shuffled(y: NDArray[Any], groups: NDArray[Any] | None, rng: np.random.Generator) -> NDArray[Any]:
     """Labels in another order: of trials, of whole groups, or within groups whose trials differ."""
     if groups is None:
-        return rng.permutation(y)
+        mixed: NDArray[Any] = rng.permutation(y)
+        return mixed
     members = [np.flatnonzero(groups == k) for k in range(groups.max() + 1)]
     if all((y[own] == y[own[0]]).all() for own in members):
-        return rng.permutation(np.array([y[own[0]] for own in members]))[groups]
+        mixed = rng.permutation(np.array([y[own[0]] for own in members]))[groups]
+        return mixed
     mixed = y.copy()
     for own in members:
         mixed[own] = rng.permutation(y[own])
@@ -281,8 +283,8 @@ def _accuracies(
         which, at = np.nonzero(lasting[np.ix_(test, steps)])
         predicted = decoder.predict(values[test[which], steps[at]]) if len(which) else np.zeros(0, int)
         truth = y[test[which]]
-        np.add.at(correct, (truth, time, steps[at]), predicted == truth)
-        np.add.at(n, (truth, time, steps[at]), 1)
+        for counts, rows in ((correct, predicted == truth), (n, np.ones(len(truth), bool))):
+            np.add.at(counts[:, time], (truth[rows], steps[at[rows]]), 1)
     complete = (n > 0).all(0) & trainable[:, None]
     shares = np.divide(correct, n, out=np.zeros_like(correct), where=n > 0).mean(0)
     return np.where(complete, shares, np.nan)
@@ -292,9 +294,7 @@ def _tasks(T: int, parts: list[Fold]) -> Iterator[tuple[int, NDArray[np.int64], 
     return ((time, train, test) for time in range(T) for train, test in parts)
 
 
-def _r2(
-    values: Float[np.ndarray, "B T N"], y: Float[np.ndarray, " B"], parts: list[Fold]
-) -> Float[np.ndarray, " T"]:
+def _r2(values: Float[np.ndarray, "B T N"], y: Float[np.ndarray, " B"], parts: list[Fold]) -> Float[np.ndarray, " T"]:
     """Share of the variance of held-out values that is predicted at each time."""
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline

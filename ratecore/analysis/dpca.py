@@ -68,7 +68,9 @@ class DemixedComponents:
         """
         given = np.asarray(activity, np.float64)
         if given.ndim < 1 or given.shape[-1] != len(self.mean):
-            raise ValueError(f"activity: shape {given.shape}; it must have {len(self.mean)} units in its last dimension")
+            raise ValueError(
+                f"activity: shape {given.shape}; it must have {len(self.mean)} units in its last dimension"
+            )
         used = np.any([(D != 0).any(0) for D in self.decoders.values()], axis=0)
         centred = (given - self.mean)[..., used]
         return {name: centred @ D[:, used].T for name, D in self.decoders.items()}
@@ -191,7 +193,9 @@ def demixed_components(
     parts = marginalise(means, list(parameters), joined)
     (inverse,) = _inverses(_gram(trials, cell, means + mean, noise), [penalty], float(np.square(means).sum()))
     fitted = {name: _reduced_rank(_cross(part, means), inverse, n_components) for name, part in parts.items()}
-    return _described(fitted, parts, means, dict(zip(parameters, levels, strict=True)), mean, there, steps, penalty, losses)
+    return _described(
+        fitted, parts, means, dict(zip(parameters, levels, strict=True)), mean, there, steps, penalty, losses
+    )
 
 
 def _common_times(
@@ -202,7 +206,9 @@ def _common_times(
     n = np.array([lasting[cell == k].sum(0) for k in np.unique(cell)])
     steps = np.flatnonzero((n >= least).all(0))
     if not len(steps):
-        raise ValueError(f"activity: at no time does every condition have {least} trials; take trials of similar length")
+        raise ValueError(
+            f"activity: at no time does every condition have {least} trials; take trials of similar length"
+        )
     return trials[:, steps], steps
 
 

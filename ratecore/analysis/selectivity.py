@@ -363,7 +363,9 @@ def tuning_curves(rates: ArrayLike, evidence: Sequence[float] | NDArray[Any], ma
     values = rates_of(rates)
     given = labels_of(evidence, len(values), "evidence")
     if given.dtype.kind not in "fiub" or not np.isfinite(given).all() or len(np.unique(given)) < 2 or len(given) < 3:
-        raise ValueError("evidence: it must be finite numbers, at least two of them different, of at least three trials")
+        raise ValueError(
+            "evidence: it must be finite numbers, at least two of them different, of at least three trials"
+        )
     x = given.astype(np.float64)
     groups = _grouped(x, max_levels)
     members = [groups == k for k in np.unique(groups)]
@@ -391,4 +393,7 @@ def _grouped(x: Float[np.ndarray, " B"], max_levels: int) -> Shaped[np.ndarray, 
 
 def _standard_error(values: Float[np.ndarray, "n N"]) -> Float[np.ndarray, " N"]:
     n = len(values)
-    return values.std(0, ddof=1) / np.sqrt(n) if n > 1 else np.full(values.shape[1], np.nan)
+    if n < 2:
+        return np.full(values.shape[1], np.nan)
+    error: Float[np.ndarray, " N"] = values.std(0, ddof=1) / np.sqrt(n)
+    return error

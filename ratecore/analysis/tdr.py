@@ -65,7 +65,8 @@ class TargetedAxes:
     @property
     def angles(self) -> Float[np.ndarray, "V V"]:
         """Angles between the axes before orthogonalisation (V, V), degrees from 0 to 90."""
-        return np.degrees(np.arccos(np.clip(np.abs(self.axes @ self.axes.T), 0, 1)))
+        angles: Float[np.ndarray, "V V"] = np.degrees(np.arccos(np.clip(np.abs(self.axes @ self.axes.T), 0, 1)))
+        return angles
 
 
 def targeted_axes(
@@ -140,13 +141,15 @@ def design_matrix(variables: Variables, n: int) -> Float[np.ndarray, "B V"]:
     """
     if not variables:
         raise ValueError("variables: there are none; name at least one with a value for each trial")
-    columns, constant = [], np.ones(n)
+    columns: list[NDArray[np.float64]] = []
     for name, given in variables.items():
         column = regressor(name, given, n)
-        before = np.column_stack([constant, *columns])
+        before = np.column_stack([np.ones(n), *columns])
         if np.linalg.matrix_rank(np.column_stack([before, column]), tol=1e-8 * n**0.5) <= before.shape[1]:
             others = ", ".join(list(variables)[: len(columns)]) or "a constant"
-            raise ValueError(f"{name}: it follows linearly from {others}, so that it has no axis of its own; leave it out")
+            raise ValueError(
+                f"{name}: it follows linearly from {others}, so that it has no axis of its own; leave it out"
+            )
         columns.append(column)
     return np.column_stack(columns)
 
@@ -177,10 +180,11 @@ def regressor(name: str, given: Sequence[Any] | NDArray[Any], n: int) -> Float[n
             shown = ", ".join(map(repr, distinct[:4]))
             raise ValueError(f"{name}: {len(distinct)} words, {shown} ...; a variable must be numbers, or two words")
         return 2.0 * index - 1
-    numbers = labels.astype(np.float64)
+    numbers: Float[np.ndarray, " B"] = labels.astype(np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError(f"{name}: it has numbers that are not finite; leave out these trials")
-    return numbers / np.abs(numbers).max()
+    numbers /= np.abs(numbers).max()
+    return numbers
 
 
 def graded_as_groups(variables: Variables) -> dict[str, NDArray[Any]]:
@@ -243,7 +247,8 @@ def _peaks(norms: Float[np.ndarray, "V T"], window: slice | None) -> Int[np.ndar
     inside[:, steps] = np.where(np.isnan(norms[:, steps]), -np.inf, norms[:, steps])
     if not (inside > 0).any(1).all():
         raise ValueError(f"window = {window}: a variable has no effect on any unit there, or too few trials")
-    return inside.argmax(1)
+    peaks: Int[np.ndarray, " V"] = inside.argmax(1)
+    return peaks
 
 
 def _to_all(values: NDArray[np.float64], there: Bool[np.ndarray, " N"], missing: float = 0.0) -> NDArray[np.float64]:

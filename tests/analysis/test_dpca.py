@@ -86,8 +86,7 @@ def test_marginalisations_can_be_joined_otherwise():
 def test_one_marginalisation_is_principal_components():
     values, parameters, _ = planted(noise=0.3)
     everything = {
-        "all": ["time"]
-        + [p + t for p in ("stimulus", "decision", "stimulus x decision") for t in ("", " x time")]
+        "all": ["time"] + [p + t for p in ("stimulus", "decision", "stimulus x decision") for t in ("", " x time")]
     }
     found = demixed_components(values, parameters, 4, 0.0, joined=everything, noise=False)
     truth = PCA(4).fit(found.means.reshape(-1, 40))

@@ -66,11 +66,18 @@ def test_coefficients_are_those_of_scikit_learn():
     activity, variables, *_ = planted(B=50, N=5)
     found = targeted_axes(activity, variables, n_components=5)
     X = np.column_stack(
-        [variables["choice"], variables["motion"], variables["color"], np.where(variables["context"] == "motion", 1, -1)]
+        [
+            variables["choice"],
+            variables["motion"],
+            variables["color"],
+            np.where(variables["context"] == "motion", 1, -1),
+        ]
     )
     scored = (activity - activity.mean((0, 1))) / activity.std((0, 1))
     for t in range(0, 40, 7):
-        np.testing.assert_allclose(found.coefficients[:, t].T, LinearRegression().fit(X, scored[:, t]).coef_, atol=1e-10)
+        np.testing.assert_allclose(
+            found.coefficients[:, t].T, LinearRegression().fit(X, scored[:, t]).coef_, atol=1e-10
+        )
 
 
 def test_denoising_keeps_what_condition_means_have():
