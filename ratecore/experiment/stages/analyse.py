@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
+import numpy as np
+
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
 from ratecore.experiment.analyses.table import Analysis, chosen
 from ratecore.experiment.progress import say
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ratecore.experiment.analyses.material import Material
 
 STAGE = "analyse"
+DIGITS = 6  # of a number in the record and in the table
 # Errors of the machine, which the next call tries again. Others say that a network cannot be analysed in this way.
 OF_THE_MACHINE = (OSError, MemoryError, ImportError)
 
@@ -59,7 +62,7 @@ def analyse_run(run: Run, log: TextIO | None = None) -> dict[str, Any]:
         say(f"{run.name(STAGE)}: {name} was left out: {reason}", log)
     return {
         "numbers": {
-            f"{name}/{number}": value
+            f"{name}/{number}": int(value) if isinstance(value, int | np.integer) else float(f"{value:.{DIGITS}g}")
             for name, result in results.items()
             for number, value in result.numbers.items()
             if math.isfinite(value)
