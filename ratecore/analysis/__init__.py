@@ -1,1 +1,1 @@
-"""Analyses of trained networks: functions on activity and networks that read no files, run no grid and plot nothing."""
+"""Analyses of trained networks: functions on activity and networks. Nothing here reads files, runs a grid or plots."""
