@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike, NDArray
 
+from ratecore.analysis.discriminant import Discriminant, discriminants
 from ratecore.analysis.trials import activity_of, categories, labels_of, units_there
 from ratecore.system.extras import extra_package
 
-CLASSIFIERS = ("logistic", "lda", "svm")
+CLASSIFIERS = ("lda", "logistic", "svm")
 INTERVAL = 95  # percent of the shuffles in the interval of chance
 SHUFFLED_TIMES = 10  # at which decoders of shuffled labels are trained; chance does not depend on time
 
@@ -76,7 +77,7 @@ def _interval(values: Float[np.ndarray, "S M"]) -> tuple[float, float]:
 def decode(
     activity: ArrayLike,
     labels: Sequence[Any] | NDArray[Any],
-    classifier: str = "logistic",
+    classifier: str = "lda",
     folds: int = 5,
     *,
     across_time: bool = False,
@@ -93,12 +94,13 @@ def decode(
         activity: (B, T, N) over trials, time (or time bins) and units, unitless; NaN after the end of shorter trials,
             which are left out from then on.
         labels: of each trial (B,), numbers or words: condition, choice, ...
-        classifier: 'logistic' (L2, C = 1), 'lda' (linear discriminant analysis with Ledoit-Wolf shrinkage) or 'svm'
-            (linear support-vector machine, C = 1); classes have the same weight in each.
+        classifier: 'lda' (linear discriminant analysis with a shrinkage of 0.1, in closed form and so the fastest),
+            'logistic' (regression, L2, C = 1) or 'svm' (linear support-vector machine, C = 1), by scikit-learn; classes
+            have the same weight in each.
         folds: number of folds, at most the number of trials, or groups, of the rarest class.
         across_time: whether decoders are also tested at all other times (temporal generalisation).
-        shuffles: number of times that labels are shuffled between trials and decoded at 10 times, for the interval of
-            chance; with groups, labels are shuffled between groups, or within them where they differ.
+        shuffles: number of times that labels are shuffled between trials of a fold and decoded at 10 times, for the
+            interval of chance; with groups, between those of a fold, or within groups whose trials differ.
         groups: of each trial (B,): trials of a group, such as repetitions of one noise, are never in both training and
             test.
         seed: of folds and shuffles.
@@ -119,13 +121,15 @@ def decode(
     own_groups = None if groups is None else categories(labels_of(groups, len(values), "groups"))[1]
     _check(classifier, folds, classes, y, own_groups)
     make = _classifier(classifier)
-    matrix = _accuracies(values, y, _split(y, own_groups, folds, seed), make, len(classes), across_time)
-    rng, times = np.random.default_rng([seed, 1]), _some_times(values)
-    shuffled = np.full((shuffles, len(times)), np.nan)
-    for k in range(shuffles):
-        mixed = _shuffled(y, own_groups, rng)
-        parts = _split(mixed, own_groups, folds, seed + k + 1)
-        shuffled[k] = np.diagonal(_accuracies(values[:, times], mixed, parts, make, len(classes), False))
+    parts = _split(y, own_groups, folds, seed)
+    matrix = _accuracies(values, y, parts, make, len(classes), across_time)
+    rng, some = np.random.default_rng([seed, 1]), values[:, _some_times(values)]
+    mixed = np.array([_shuffled(y, own_groups, parts, rng) for _ in range(shuffles)]).reshape(shuffles, len(y))
+    if classifier == "lda" and shuffles:
+        shuffled = _of_labellings(some, mixed, parts, len(classes))
+    else:
+        each = [np.diagonal(_accuracies(some, own, parts, make, len(classes), False)) for own in mixed]
+        shuffled = np.array(each).reshape(shuffles, some.shape[1])
     full = matrix if across_time else None
     return Decoding(classes, np.diagonal(matrix).copy(), full, 1 / len(classes), shuffled)
 
@@ -170,12 +174,11 @@ def decode_graded(
     n = len(rates) if own_groups is None else int(own_groups.max()) + 1
     if not 2 <= folds <= n:
         raise ValueError(f"folds = {folds}; it must be from 2 to {n}, the number of trials or groups")
-    r2 = _r2(rates, y, _split(None, own_groups, folds, seed, len(y)))
-    rng, times = np.random.default_rng([seed, 1]), _some_times(rates)
-    shuffled = np.full((shuffles, len(times)), np.nan)
-    for k in range(shuffles):
-        parts = _split(None, own_groups, folds, seed + k + 1, len(y))
-        shuffled[k] = _r2(rates[:, times], _shuffled(y, own_groups, rng), parts)
+    parts = _split(None, own_groups, folds, seed, len(y))
+    r2 = _r2(rates, y, parts)
+    rng, some = np.random.default_rng([seed, 1]), rates[:, _some_times(rates)]
+    each = [_r2(some, _shuffled(y, own_groups, parts, rng), parts) for _ in range(shuffles)]
+    shuffled = np.array(each).reshape(shuffles, some.shape[1])
     return Regression(r2, shuffled)
 
 
@@ -202,9 +205,8 @@ def _check(classifier: str, folds: int, classes: list[Any], y: Int[np.ndarray, "
 
 
 def _classifier(name: str) -> Callable[[int], Any]:
-    """A function that makes an untrained classifier, behind the standardisation of units."""
+    """A function that makes an untrained classifier, which standardises units by its training trials."""
     extra_package("sklearn", "analysis", "decoders")
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -212,9 +214,8 @@ def _classifier(name: str) -> Callable[[int], Any]:
 
     def make(n_classes: int) -> Any:
         if name == "lda":
-            priors = np.full(n_classes, 1 / n_classes)
-            decoder = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=priors)
-        elif name == "svm":
+            return Discriminant(n_classes)
+        if name == "svm":
             decoder = SVC(kernel="linear", class_weight="balanced")
         else:
             decoder = LogisticRegression(class_weight="balanced", max_iter=1000, tol=1e-3)
@@ -240,18 +241,24 @@ def _split(y: NDArray[Any] | None, groups: NDArray[Any] | None, folds: int, seed
     return list(ms.StratifiedGroupKFold(**options).split(rows, y, groups))
 
 
-def _shuffled(y: NDArray[Any], groups: NDArray[Any] | None, rng: np.random.Generator) -> NDArray[Any]:
-    """Labels in another order: of trials, of whole groups, or within groups whose trials differ."""
-    if groups is None:
-        mixed: NDArray[Any] = rng.permutation(y)
-        return mixed
-    members = [np.flatnonzero(groups == k) for k in range(groups.max() + 1)]
-    if all((y[own] == y[own[0]]).all() for own in members):
-        mixed = rng.permutation(np.array([y[own[0]] for own in members]))[groups]
-        return mixed
+def _shuffled(
+    y: NDArray[Any], groups: NDArray[Any] | None, parts: list[Fold], rng: np.random.Generator
+) -> NDArray[Any]:
+    """Labels in another order within each fold, whose classes stay as many: of trials, whole groups, or within groups."""
     mixed = y.copy()
-    for own in members:
-        mixed[own] = rng.permutation(y[own])
+    if groups is None:
+        for _, fold in parts:
+            mixed[fold] = rng.permutation(y[fold])
+        return mixed
+    members = {k: np.flatnonzero(groups == k) for k in np.unique(groups)}
+    if not all((y[own] == y[own[0]]).all() for own in members.values()):
+        for own in members.values():
+            mixed[own] = rng.permutation(y[own])
+        return mixed
+    for _, fold in parts:
+        inside = np.unique(groups[fold])
+        for k, other in zip(inside, rng.permutation(inside), strict=True):
+            mixed[members[k]] = y[members[other][0]]
     return mixed
 
 
@@ -269,25 +276,49 @@ def _accuracies(
     across: bool,
 ) -> Float[np.ndarray, "T T"]:
     """Mean over classes of the share decoded correctly, by training and test time; NaN where not tested."""
-    B, T, _ = values.shape
+    _, T, N = values.shape
     lasting: Bool[np.ndarray, "B T"] = ~np.isnan(values).any(2)
     correct, n = np.zeros((n_classes, T, T)), np.zeros((n_classes, T, T))
     trainable = np.ones(T, bool)
-    for time, train, test in _tasks(T, parts):
-        own = train[lasting[train, time]]
-        if len(np.unique(y[own])) < n_classes or np.bincount(y[own]).min() < 2:
-            trainable[time] = False
-            continue
-        decoder = make(n_classes).fit(values[own, time], y[own])
-        steps = np.arange(T) if across else np.array([time])
-        which, at = np.nonzero(lasting[np.ix_(test, steps)])
-        predicted = decoder.predict(values[test[which], steps[at]]) if len(which) else np.zeros(0, int)
-        truth = y[test[which]]
-        for counts, rows in ((correct, predicted == truth), (n, np.ones(len(truth), bool))):
-            np.add.at(counts[:, time], (truth[rows], steps[at[rows]]), 1)
+    for train, test in parts:
+        held, there = np.nan_to_num(values[test]), lasting[test]
+        members = [y[test] == k for k in range(n_classes)]
+        for time in range(T):
+            own = train[lasting[train, time]]
+            if len(np.unique(y[own])) < n_classes or np.bincount(y[own]).min() < 2:
+                trainable[time] = False
+                continue
+            decoder = make(n_classes).fit(values[own, time], y[own])
+            steps = slice(None) if across else slice(time, time + 1)
+            predicted = decoder.predict(held[:, steps].reshape(-1, N)).reshape(len(test), -1)
+            for k, of_class in enumerate(members):
+                asked = there[of_class, steps]
+                correct[k, time, steps] += ((predicted[of_class] == k) & asked).sum(0)
+                n[k, time, steps] += asked.sum(0)
     complete = (n > 0).all(0) & trainable[:, None]
     shares = np.divide(correct, n, out=np.zeros_like(correct), where=n > 0).mean(0)
     return np.where(complete, shares, np.nan)
+
+
+def _of_labellings(
+    values: Float[np.ndarray, "B T N"], labels: Int[np.ndarray, "S B"], parts: list[Fold], n_classes: int
+) -> Float[np.ndarray, "S T"]:
+    """As the diagonal of `_accuracies`, of discriminants for many labellings of the trials at once."""
+    S, (_, T, _) = len(labels), values.shape
+    lasting: Bool[np.ndarray, "B T"] = ~np.isnan(values).any(2)
+    correct, n, trainable = np.zeros((n_classes, S, T)), np.zeros((n_classes, S, T)), np.ones(T, bool)
+    for time, train, test in _tasks(T, parts):
+        own, held = train[lasting[train, time]], test[lasting[test, time]]
+        if min((int((labels[:, own] == k).sum(1).min()) for k in range(n_classes)), default=0) < 2:
+            trainable[time] = False
+            continue
+        predicted = discriminants(values[own, time], labels[:, own], n_classes).predict(values[held, time])
+        for k in range(n_classes):
+            of_class = labels[:, held] == k
+            correct[k, :, time] += (of_class & (predicted == k)).sum(1)
+            n[k, :, time] += of_class.sum(1)
+    shares = np.divide(correct, n, out=np.zeros_like(correct), where=n > 0).mean(0)
+    return np.where((n > 0).all(0) & trainable, shares, np.nan)
 
 
 def _tasks(T: int, parts: list[Fold]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:

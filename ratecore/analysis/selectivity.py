@@ -24,8 +24,8 @@ class Selectivity:
         terms: M names: the factors, then interactions such as 'motion x context'.
         F: F statistic of each term and unit (M, N), unitless; NaN for units without variance.
         p: its p value (M, N), probabilities; 1 for units without variance.
-        partial_eta2: variance that a term explains, over that and the residual variance (M, N), fractions.
-        significant: after control of the false-discovery rate over units and terms (M, N).
+        explained: share of the unit's variance that each term explains (M, N), fractions.
+        significant: after control of the false-discovery rate over units and terms (M, N), and with `least` explained.
         kinds: index into `KINDS` of each unit (N,): 0 none, 1 pure (one factor), 2 linear mixed (several factors, no
             interaction), 3 nonlinear mixed (an interaction).
         preferred: term with the largest F of each unit (N,), an index into `terms`.
@@ -34,7 +34,7 @@ class Selectivity:
     terms: tuple[str, ...]
     F: Float[np.ndarray, "M N"]
     p: Float[np.ndarray, "M N"]
-    partial_eta2: Float[np.ndarray, "M N"]
+    explained: Float[np.ndarray, "M N"]
     significant: Bool[np.ndarray, "M N"]
     kinds: Int[np.ndarray, " N"]
     preferred: Int[np.ndarray, " N"]
@@ -79,6 +79,7 @@ def classify_selectivity(
     factors: Mapping[str, Sequence[Any] | NDArray[Any]],
     alpha: float = 0.05,
     max_order: int = 2,
+    least: float = 0.0,
 ) -> Selectivity:
     """Determine by analysis of variance which units respond to which factors, alone or in combination.
 
@@ -91,12 +92,14 @@ def classify_selectivity(
         factors: by name: a value for each trial (B,), numbers or words; every combination of values needs a trial.
         alpha: bound of the false-discovery rate, in (0, 1).
         max_order: factors in an interaction, at most; 1 tests no interactions.
+        least: share of a unit's variance that a term must explain to count, in [0, 1). Units of networks have so little
+            noise that almost any effect is significant.
 
     Returns:
         F, p and kind of each unit.
 
     Raises:
-        ValueError: no factor, a combination without trials, no more trials than coefficients, or a bad alpha.
+        ValueError: no factor, a combination without trials, no more trials than coefficients, or a bad number.
 
     Source:
         Rigotti et al. 2013 (Nature 497:585); Benjamini & Hochberg 1995 (JRSS B 57:289).
@@ -105,10 +108,10 @@ def classify_selectivity(
 
     values = rates_of(rates)
     B, N = values.shape
-    if not factors or not 0 < alpha < 1 or max_order < 1:
+    if not factors or not 0 < alpha < 1 or max_order < 1 or not 0 <= least < 1:
         raise ValueError(
-            f"factors: {', '.join(factors) or 'none'}; alpha = {alpha!r}; max_order = {max_order!r}; there must be at "
-            "least one factor, alpha must be in (0, 1), and max_order at least 1"
+            f"factors: {', '.join(factors) or 'none'}; alpha = {alpha!r}; max_order = {max_order!r}; least = {least!r}; "
+            "there must be at least one factor, alpha must be in (0, 1), max_order at least 1, and least in [0, 1)"
         )
     levels, indices = full_design(factors, B)
     terms, columns = _terms(list(factors), levels, indices, max_order)
@@ -116,21 +119,22 @@ def classify_selectivity(
     freedom = B - X.shape[1]
     if freedom < 1:
         raise ValueError(f"rates: {B} trials; a model with {X.shape[1]} coefficients needs more")
-    residual = _residual(X, values)
+    residual, total = _residual(X, values), np.square(values - values.mean(0)).sum(0)
     silent = values.std(0) <= 1e-12 * np.maximum(np.abs(values).max(0), 1e-300)
-    F, p, eta = np.full((len(terms), N), np.nan), np.ones((len(terms), N)), np.zeros((len(terms), N))
+    F, p, explained = np.full((len(terms), N), np.nan), np.ones((len(terms), N)), np.zeros((len(terms), N))
     for k, own in enumerate(columns):
         others = np.column_stack([np.ones(B), *(c for j, c in enumerate(columns) if j != k)])
         gained = np.maximum(_residual(others, values) - residual, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             F[k] = np.where(silent, np.nan, gained / own.shape[1] / (residual / freedom))
-            eta[k] = np.where(silent, 0, gained / (gained + residual))
+            explained[k] = np.where(silent, 0, gained / total)
         p[k] = np.where(silent, 1, stats.f.sf(F[k], own.shape[1], freedom))
     significant = stats.false_discovery_control(p, axis=None).reshape(p.shape) <= alpha
+    significant &= explained >= least
     main = np.array([" x " not in term for term in terms])
     n_main, interacts = significant[main].sum(0), significant[~main].any(0)
     kinds = np.where(interacts, 3, np.minimum(n_main, 2))
-    return Selectivity(tuple(terms), F, p, eta, significant, kinds, np.nan_to_num(F, nan=-1.0).argmax(0))
+    return Selectivity(tuple(terms), F, p, explained, significant, kinds, np.nan_to_num(F, nan=-1.0).argmax(0))
 
 
 def _terms(

@@ -132,7 +132,7 @@ def selectivity_scatter(
 
     Args:
         ax: to draw into; a new one when None.
-        effects: partial eta squared of two terms (2, N), fractions.
+        effects: share of the unit's variance that two terms explain (2, N), fractions.
         kinds: index into `kind_names` of each unit (N,).
         kind_names: of the kinds.
         names: of the terms.
@@ -148,7 +148,7 @@ def selectivity_scatter(
         own: Bool[np.ndarray, " N"] = kinds == k
         color = KIND_COLORS.get(kind, COLORS[3])
         ax.plot(*effects[:, own], "o", ms=4, mew=0, alpha=0.8, color=color, label=f"{kind}: {own.sum()}")
-    ax.set(xlabel=f"effect of {names[0]} (partial η²)", ylabel=f"effect of {names[1]} (partial η²)")
+    ax.set(xlabel=f"variance explained by {names[0]}", ylabel=f"variance explained by {names[1]}")
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     legend(ax)
     return ax

@@ -76,9 +76,9 @@ class DpcaSettings(VariablesSettings):
 class DecodingSettings(VariablesSettings):
     """Decoding of variables in time and across time, cross-validated."""
 
-    classifier: Literal["logistic", "lda", "svm"] = Field("logistic", description="kind of decoder")
+    classifier: Literal["lda", "logistic", "svm"] = Field("lda", description="kind of decoder; lda is the fastest")
     folds: int = Field(5, ge=2, description="folds of the cross-validation")
-    shuffles: int = Field(10, ge=0, description="shuffles of the labels, for the interval of chance")
+    shuffles: int = Field(20, ge=0, description="shuffles of the labels, for the interval of chance")
     across_time: bool = Field(True, description="whether decoders are tested at all times")
 
 
@@ -87,6 +87,9 @@ class SelectivitySettings(VariablesSettings):
 
     window: Literal["stimulus", "response", "trial"] = Field("stimulus", description="time whose mean activity counts")
     alpha: float = Field(0.05, gt=0, lt=1, description="bound of the false-discovery rate")
+    least: float = Field(
+        0.05, ge=0, lt=1, description="share of a unit's variance that a variable must explain to count"
+    )
     max_order: int = Field(2, ge=1, le=3, description="variables in an interaction, at most")
 
 

@@ -5,11 +5,13 @@ import sys
 import numpy as np
 import pytest
 from scipy.stats import binom
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from ratecore.analysis import decoding
 from ratecore.analysis.decoding import decode, decode_graded
+from ratecore.analysis.discriminant import Discriminant, discriminants
 
 
 def planted(B=60, T=9, N=20, n_classes=2, size=1.5, window=(3, 6), seed=0):
@@ -67,16 +69,47 @@ def test_accuracy_is_that_of_scikit_learn():
         assert found.accuracy[t] == pytest.approx(np.concatenate(correct).mean())
 
 
+@pytest.mark.parametrize(("n", "N"), [(60, 10), (40, 90)])
+def test_discriminants_are_those_of_scikit_learn(n, N):
+    """Its shrinkage is towards the mean variance within classes, ours towards 1: the same for a suitable fraction."""
+    rng = np.random.default_rng(0)
+    labels = np.array([rng.permutation(np.arange(n) % 4) for _ in range(3)])
+    rates = 5 + rng.standard_normal((n, N)) + labels[0][:, None] * rng.standard_normal(N)
+    new = 5 + 2 * rng.standard_normal((200, N))
+    found = discriminants(rates, labels, 4, 0.2).predict(new)
+    scored, other = ((v - rates.mean(0)) / rates.std(0) for v in (rates, new))
+    for y, predicted in zip(labels, found, strict=True):
+        within = np.mean([scored[y == k].var(0) for k in range(4)])
+        shrinkage = 0.2 / (0.2 + 0.8 * within)
+        truth = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(scored, y).predict(other)
+        assert (predicted == truth).all()
+
+
+def test_labellings_at_once_are_those_one_by_one():
+    values, y = planted(T=4, n_classes=3)
+    values[:10, 3] = np.nan
+    parts = decoding._split(y, None, 5, 0)
+    mixed = np.array([decoding._shuffled(y, None, parts, np.random.default_rng(k)) for k in range(4)])
+    each = [np.diagonal(decoding._accuracies(values, own, parts, Discriminant, 3, False)) for own in mixed]
+    np.testing.assert_allclose(decoding._of_labellings(values, mixed, parts, 3), each)
+
+
+def test_a_decoder_must_be_trained():
+    with pytest.raises(RuntimeError, match="not trained"):
+        Discriminant(2).predict(np.ones((1, 2)))
+
+
 def test_several_classes():
     values, y = planted(B=80, n_classes=4, size=2)
     found = decode(values, y, "svm")
     assert found.chance == 0.25 and (found.accuracy[3:6] > 0.9).all() and found.accuracy[:3].max() < 0.5
 
 
-def test_shuffled_labels_give_chance():
+@pytest.mark.parametrize("classifier", ["lda", "svm"])
+def test_shuffled_labels_give_chance(classifier):
     """The mean over 12 shuffles, with an SD of at most sqrt(0.25 / 60) each, which is within 4 standard errors."""
     values, y = planted(size=3, N=8)
-    found = decode(values, y, "svm", shuffles=12)
+    found = decode(values, y, classifier, shuffles=12)
     assert found.shuffled.shape == (12, 9)
     assert abs(found.shuffled.mean() - 0.5) < 4 * np.sqrt(0.25 / 60 / 12)
     low, high = found.interval
@@ -121,10 +154,16 @@ def test_repeated_trials_stay_together_with_groups():
 
 def test_labels_are_shuffled_within_groups_that_differ():
     y, groups = np.array([0, 1, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 1, 1])
-    mixed = [decoding._shuffled(y, groups, np.random.default_rng(k)) for k in range(20)]
+    folds = [(np.arange(3, 6), np.arange(3)), (np.arange(3), np.arange(3, 6))]
+    mixed = [decoding._shuffled(y, groups, folds, np.random.default_rng(k)) for k in range(20)]
     assert all(m[:3].sum() == 1 and m[3:].sum() == 3 for m in mixed) and len({tuple(m) for m in mixed}) == 3
-    whole = decoding._shuffled(np.array([5, 5, 6, 6]), np.array([0, 0, 1, 1]), np.random.default_rng(0))
-    assert whole.tolist() in ([5, 5, 6, 6], [6, 6, 5, 5])
+    y, groups, every = np.array([5, 5, 6, 6, 7, 8]), np.array([0, 0, 1, 1, 2, 3]), np.arange(6)
+    folds = [(every[4:], every[:4]), (every[:4], every[4:])]
+    for k in range(10):
+        whole = decoding._shuffled(y, groups, folds, np.random.default_rng(k)).tolist()
+        assert whole[:4] in ([5, 5, 6, 6], [6, 6, 5, 5]) and whole[4:] in ([7, 8], [8, 7])
+        single = decoding._shuffled(y, None, folds, np.random.default_rng(k))
+        assert sorted(single[:4]) == [5, 5, 6, 6] and sorted(single[4:]) == [7, 8]
 
 
 def test_trials_that_have_ended_are_left_out():
@@ -153,7 +192,7 @@ def test_graded_variables():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (dict(classifier="tree"), "classifier = 'tree'; it must be one of logistic, lda, svm"),
+        (dict(classifier="tree"), "classifier = 'tree'; it must be one of lda, logistic, svm"),
         (dict(folds=31), "folds = 31; it must be from 2 to 30, the number of trials of the rarest class, 0"),
         (dict(folds=1), "folds = 1"),
         (dict(labels=[1] * 60), "labels: all trials have 1"),

@@ -47,7 +47,7 @@ def test_two_balanced_factors_are_the_sums_of_squares_of_textbooks():
     for k, squares in enumerate((ss_a, ss_b, ss_cells - ss_a - ss_b)):
         np.testing.assert_allclose(found.F[k], squares / (error / (n - 4)), rtol=1e-9)
         np.testing.assert_allclose(found.p[k], stats.f.sf(squares / (error / (n - 4)), 1, n - 4), rtol=1e-9)
-        np.testing.assert_allclose(found.partial_eta2[k], squares / (squares + error), rtol=1e-9)
+        np.testing.assert_allclose(found.explained[k], squares / (ss_cells + error), rtol=1e-9)
 
 
 def test_unbalanced_factors_are_tested_like_coefficients():
@@ -104,6 +104,14 @@ def test_false_discoveries_are_bounded_among_true_ones():
     assert found.significant[0, :100].mean() > 0.95 and false.sum() / found.significant.sum() < 0.08
 
 
+def test_small_effects_can_be_left_out():
+    rates, factors = two_factors(K=50, N=2)
+    rates += factors["a"][:, None] * np.array([3, 0.3])  # 90 % and 8 % of the variance
+    all_effects, large = (sel.classify_selectivity(rates, factors, least=least) for least in (0.0, 0.2))
+    assert all_effects.significant[0].all() and large.significant[0].tolist() == [True, False]
+    np.testing.assert_allclose(large.explained[0], [9 / 10, 0.09 / 1.09], atol=0.05)
+
+
 def test_silent_units_have_no_selectivity():
     rates, factors = two_factors(N=2)
     rates[:, 1] = 0.1
@@ -117,6 +125,7 @@ def test_silent_units_have_no_selectivity():
     [
         (dict(factors={}), "factors: none"),
         (dict(alpha=0), "alpha = 0"),
+        (dict(least=1), "least = 1"),
         (dict(factors={"a": [1] * 80}), "a: all trials have 1"),
         (dict(factors={"a": [1, 2]}), r"a: shape \(2,\)"),
         (dict(factors={"a": np.arange(80)}), "80 trials; a model with 80 coefficients needs more"),

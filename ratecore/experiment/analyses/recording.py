@@ -216,9 +216,7 @@ def _smallest_cell(variables: Mapping[str, NDArray[Any]]) -> int:
     levels = [np.unique(values) for values in variables.values()]
     cells = itertools.product(*levels)
     columns = list(variables.values())
-    return min(
-        int(np.logical_and.reduce([c == v for c, v in zip(columns, cell, strict=True)]).sum()) for cell in cells
-    )
+    return min(int(np.logical_and.reduce([c == v for c, v in zip(columns, cell, strict=True)]).sum()) for cell in cells)
 
 
 def factors_of(variables: Variables, names: Sequence[str], least: int, key: str) -> Variables:

@@ -50,7 +50,7 @@ def analyse(material: Material, settings: SelectivitySettings) -> AnalysisResult
     trials = kept_trials(chosen) & ~np.isnan(bins[:, 0]).any(1)
     rates = np.nanmean(bins[trials], axis=1)
     factors = {name: values[trials] for name, values in chosen.items()}
-    found = classify_selectivity(rates, factors, settings.alpha, settings.max_order)
+    found = classify_selectivity(rates, factors, settings.alpha, settings.max_order, settings.least)
     pairs = [name for name, values in factors.items() if len(np.unique(values)) == 2]
     shares = found.shares()
     numbers = {
@@ -61,7 +61,7 @@ def analyse(material: Material, settings: SelectivitySettings) -> AnalysisResult
         "terms": np.array(found.terms),
         "F": found.F,
         "p": found.p,
-        "effects": found.partial_eta2,
+        "explained": found.explained,
         "significant": found.significant,
         "kinds": found.kinds,
         "kind_names": np.array(KINDS),
@@ -115,7 +115,9 @@ def draw(networks: Networks) -> dict[str, Figure]:
     selectivity_kinds(axes[0, 0], shares, list(networks))
     if len(main) > 1:
         two = main[0], main[1]
-        selectivity_scatter(axes[0, 1], first["effects"][list(two)], first["kinds"], kinds, (terms[two[0]], terms[two[1]]))
+        selectivity_scatter(
+            axes[0, 1], first["explained"][list(two)], first["kinds"], kinds, (terms[two[0]], terms[two[1]])
+        )
     if len(first["pairs"]):
         name = str(first["pairs"][0])
         significant = first["significant"][terms.index(name)]

@@ -106,9 +106,7 @@ ROWS = (
         columns=("participation_ratio", "components_90"),
         figures=("dimensionality_components",),
         grid_figures=(
-            GridFigure(
-                "dimensionality_ratio", "dimensionality_participation_ratio", "participation ratio", (0, None)
-            ),
+            GridFigure("dimensionality_ratio", "dimensionality_participation_ratio", "participation ratio", (0, None)),
         ),
         seconds=0.5,
     ),
@@ -198,8 +196,8 @@ ROWS = (
             "terms": "(M,) names of the variables and their combinations",
             "F": "(M, N) F statistic of each term and unit, unitless",
             "p": "(M, N) its p value, before the control of false discoveries",
-            "effects": "(M, N) partial eta squared, in [0, 1]",
-            "significant": "(M, N) whether the term is significant",
+            "explained": "(M, N) share of the variance of a unit that the term explains, in [0, 1]",
+            "significant": "(M, N) whether the term is significant and explains enough",
             "kinds": "(N,) index of each unit's kind",
             "kind_names": "(4,) names of the kinds",
             "pairs": "(Q,) variables with two values",

@@ -14,6 +14,8 @@ from ratecore.settings.analysis import TdrSettings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_SHARED = 0.8  # share of a variable's variance that may follow from those before it
+
 
 def analyse(material: Material, settings: TdrSettings) -> AnalysisResult:
     """Find the axes of the task's variables in the network's activity.
@@ -80,10 +82,13 @@ def _regressors(variables: Variables) -> Variables:
         if not kept_trials({name: values}).all():
             continue
         try:
-            design_matrix({**chosen, name: values}, len(values))
+            design = design_matrix({**chosen, name: values}, len(values))
         except ValueError:  # constant, more than two words, or nothing of its own
             continue
-        chosen[name] = values
+        before = np.column_stack([np.ones(len(values)), design[:, :-1]])
+        rest = design[:, -1] - before @ np.linalg.lstsq(before, design[:, -1], rcond=None)[0]
+        if not chosen or rest.var() > (1 - MOST_SHARED) * design[:, -1].var():
+            chosen[name] = values
     return chosen
 
 
@@ -116,7 +121,9 @@ def draw(networks: Networks) -> dict[str, Figure]:
     planes = min(len(names) - 1, 2)
     figure, axes = new_figure(3.2 + 3.1 * planes, 3.0, columns=planes + 1, squeeze=False)
     for k, axis in enumerate(axes[0, :planes]):
-        paths = {name: path[:, [0, k + 1]] for name, path in zip(first["conditions"].tolist(), first["paths"], strict=True)}
+        paths = {
+            name: path[:, [0, k + 1]] for name, path in zip(first["conditions"].tolist(), first["paths"], strict=True)
+        }
         projections(axis, paths, (names[0], names[k + 1]), labelled=k == planes - 1)
     norms = dict(zip(names, first["norms"], strict=True))
     lengths_over_time(axes[0, -1], first["times"], norms)
