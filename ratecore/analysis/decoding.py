@@ -149,10 +149,10 @@ def decode_graded(
 
     Args:
         activity: as in `decode`, (B, T, N), unitless.
-        values: of each trial (B,), in any unit.
+        values: of each trial (B,), in any unit of the variable.
         folds: number of folds, at most the number of trials or groups.
         shuffles: number of times that the values are shuffled between trials and decoded at 10 times.
-        groups: as in `decode`.
+        groups: of each trial (B,), as in `decode`.
         seed: of folds and shuffles.
 
     Returns:
@@ -184,7 +184,7 @@ def decode_graded(
 
 def _of_units(activity: ArrayLike) -> Float[np.ndarray, "B T N"]:
     values = activity_of(activity)
-    return values[:, :, units_there(values)]
+    return np.ascontiguousarray(values[:, :, units_there(values)])  # a selection of units is not, and slow to read
 
 
 def _check(classifier: str, folds: int, classes: list[Any], y: Int[np.ndarray, " B"], groups: Any) -> None:

@@ -186,7 +186,7 @@ def participation_ratio(variances: ArrayLike) -> float:
     It is D for equal variances along D of them, and 1 if all variance is along one.
 
     Args:
-        variances: (M,), >= 0, in any unit: the eigenvalues of the covariance.
+        variances: (M,), >= 0, squared units of the activity: the eigenvalues of the covariance.
 
     Returns:
         their squared sum divided by the sum of their squares, unitless; NaN if there is no variance.

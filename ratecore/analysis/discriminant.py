@@ -124,4 +124,5 @@ class Discriminant:
         """
         if self._trained is None:
             raise RuntimeError("the decoder is not trained: call fit first")
-        return self._trained.predict(rates)[0]
+        classes: Int[np.ndarray, " B"] = self._trained.predict(rates)[0]
+        return classes

@@ -287,6 +287,8 @@ def preferred_condition(
 
     Raises:
         ValueError: there is not one condition for each trial.
+
+    Source: none
     """
     names, means = _means(rates, conditions)
     return names, means.argmax(0)
@@ -328,7 +330,7 @@ class TuningCurves:
     """Mean activity of units at each level of graded evidence.
 
     Attributes:
-        levels: evidence (L,), in its own unit, ascending: distinct values, or means of groups of trials.
+        levels: evidence (L,), in units of the evidence, ascending: distinct values, or means of groups of trials.
         n: trials of each level (L,).
         mean: (L, N), unitless.
         sem: standard error of the mean (L, N), unitless; NaN for a single trial.
@@ -351,7 +353,7 @@ def tuning_curves(rates: ArrayLike, evidence: Sequence[float] | NDArray[Any], ma
 
     Args:
         rates: (B, N), unitless.
-        evidence: of each trial (B,), in any unit.
+        evidence: of each trial (B,), in any units of its own.
         max_levels: with more distinct values than this, trials are divided into so many groups of about equal size.
 
     Returns:
@@ -392,7 +394,8 @@ def _grouped(x: Float[np.ndarray, " B"], max_levels: int) -> Shaped[np.ndarray, 
     if len(distinct) <= max_levels:
         return index.reshape(-1)
     edges = np.quantile(x, np.arange(1, max_levels) / max_levels)
-    return np.searchsorted(edges, x, side="right")
+    groups: Shaped[np.ndarray, " B"] = np.searchsorted(edges, x, side="right")
+    return groups
 
 
 def _standard_error(values: Float[np.ndarray, "n N"]) -> Float[np.ndarray, " N"]:

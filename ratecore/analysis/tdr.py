@@ -64,7 +64,7 @@ class TargetedAxes:
 
     @property
     def angles(self) -> Float[np.ndarray, "V V"]:
-        """Angles between the axes before orthogonalisation (V, V), degrees from 0 to 90."""
+        """Angles between the axes before orthogonalisation (V, V), in units of degrees, from 0 to 90."""
         angles: Float[np.ndarray, "V V"] = np.degrees(np.arccos(np.clip(np.abs(self.axes @ self.axes.T), 0, 1)))
         return angles
 
@@ -88,7 +88,7 @@ def targeted_axes(
         variables: by name: a value for each trial (B,). Numbers are divided by their largest absolute value; words must
             be two, and count as -1 and +1 in alphabetical order.
         n_components: of the denoising; 12 in the paper. All there are, where these are fewer.
-        conditions: condition of each trial, for the means; by default the combinations of the variables, of which those
+        conditions: condition of each trial (B,), for the means; by default the combinations of the variables, of which those
             with more than 8 distinct values are divided into quarters.
         window: steps among which the longest coefficients are looked for; all when None.
 
@@ -159,7 +159,7 @@ def regressor(name: str, given: Sequence[Any] | NDArray[Any], n: int) -> Float[n
 
     Args:
         name: of the variable, for messages.
-        given: a value for each of the B trials; numbers or two words.
+        given: a value for each trial (B,); numbers or two words.
         n: B, the number of trials.
 
     Returns:

@@ -45,7 +45,7 @@ def labels_of(labels: Sequence[Any] | NDArray[Any], n: int, name: str = "labels"
     """Check one label for each trial.
 
     Args:
-        labels: B numbers or words.
+        labels: (B,), numbers or words.
         n: B, the number of trials.
         name: of the argument, for messages.
 
@@ -54,6 +54,8 @@ def labels_of(labels: Sequence[Any] | NDArray[Any], n: int, name: str = "labels"
 
     Raises:
         ValueError: there is another number of them.
+
+    Source: none
     """
     given = np.asarray(labels)
     if given.shape != (n,):
@@ -133,11 +135,11 @@ def mean_there(values: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDAr
     """Mean of the numbers that are not NaN.
 
     Args:
-        values: of any shape, in any unit.
+        values: of any shape, in any units of activity.
         axis: over which the mean is taken.
 
     Returns:
-        any shape, the shape of the values without these axes, in the same unit; NaN where there is no number.
+        any shape, the shape of the values without these axes, in the same units of activity; NaN where there is no number.
 
     Source: none
     """
@@ -191,6 +193,8 @@ def categories(labels: Shaped[np.ndarray, " B"]) -> tuple[list[Any], Int[np.ndar
 
     Returns:
         the values in ascending order, and for each trial the index of its own (B,).
+
+    Source: none
     """
     values, index = np.unique(labels, return_inverse=True)
     return values.tolist(), index.reshape(-1)
@@ -202,7 +206,7 @@ def combinations_of(
     """Number the combinations of the values of variables that occur in trials.
 
     Args:
-        variables: by name: a value for each of the B trials.
+        variables: by name, a value for each trial (B,).
         n: B, the number of trials.
 
     Returns:
@@ -210,6 +214,8 @@ def combinations_of(
 
     Raises:
         ValueError: a variable has not one value for each trial.
+
+    Source: none
     """
     indices, values = [], []
     for name, given in variables.items():
@@ -249,7 +255,7 @@ def full_design(
     """Check that every combination of the values of variables occurs often enough.
 
     Args:
-        variables: by name: a value for each of the B trials.
+        variables: by name, a value for each trial (B,).
         n: B, the number of trials.
         least: trials that each combination needs.
 
@@ -258,6 +264,8 @@ def full_design(
 
     Raises:
         ValueError: a variable has one value only, or a combination has too few trials.
+
+    Source: none
     """
     names = list(variables)
     values, rows = [], []

@@ -178,7 +178,7 @@ def selectivity_histogram(
     ax = axes_or_new(ax)
     finite = values[np.isfinite(values)]
     most = float(np.abs(finite - middle).max()) if finite.size else 1.0
-    bins = np.linspace(middle - (most or 1), middle + (most or 1), 31)
+    bins = np.linspace(middle - (most or 1), middle + (most or 1), 31).tolist()
     ax.hist(finite, bins, color="0.8", label="all units")
     chosen = values[np.isfinite(values) & significant]
     ax.hist(chosen, bins, color=COLORS[1], label=f"significant: {len(chosen)}")
@@ -200,7 +200,7 @@ def tuning(
 
     Args:
         ax: to draw into; a new one when None.
-        levels: evidence (L,), in its own unit.
+        levels: evidence (L,), in any units of its own.
         mean: mean activity (L, N), unitless.
         sem: standard errors (L, N), unitless.
         xlabel: of the evidence.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from ratecore.figures.style import color_of, legend, new_figure
 
@@ -30,7 +32,7 @@ def axes_or_new(ax: Axes | None, width: float = 4.5, height: float = 3.2) -> Axe
     return new
 
 
-def style_of(k: int, n: int) -> dict[str, str]:
+def style_of(k: int, n: int) -> dict[str, Any]:
     """Colour and dashes of the k-th of n lines, so that as many as 32 can be told apart.
 
     Args:
@@ -64,7 +66,7 @@ def explained_variance(ax: Axes | None, explained: Sequence[Float[np.ndarray, " 
     ax.axhline(0.9, color="0.6", lw=0.8, ls="--")
     ax.text(most, 0.885, "90 %", ha="right", va="top", fontsize=7, color="0.4")
     ax.set(xlabel="principal components", ylabel="share of the variance, together", ylim=(0, 1.03))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
@@ -213,7 +215,7 @@ def marginalisation_shares(ax: Axes | None, shares: Sequence[Mapping[str, float]
     names = list(shares[0])
     values = np.array([[own.get(name, np.nan) for name in names] for own in shares])
     y = np.arange(len(names))
-    ax.barh(y, values.mean(0), color=[color_of(k) for k in y], alpha=0.6)
+    ax.barh(y, values.mean(0), color=[color_of(k) for k in range(len(names))], alpha=0.6)
     if len(values) > 1:
         for row in values:
             ax.plot(row, y, "o", ms=3, color="0.3")

@@ -409,8 +409,7 @@ class AbstractTask(ABC):
             Words and whole numbers for categories, other numbers for what is graded; by default the condition, and the
             numbers and words in the `info` of a Trial. The choice is not among them, since it is the network's.
 
-        Source:
-            docs/population.md.
+        Source: none
         """
         return default_variables(condition, label)
 

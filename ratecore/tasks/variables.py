@@ -50,7 +50,7 @@ def variables_of(
     Args:
         task: that drew the trials.
         u: stimuli (B, n_in, T), unitless; NaN after the end of shorter trials.
-        conditions: of the trials, B of them.
+        conditions: of the trials (B,).
         labels: of the trials, B of them.
         trials: the Trials, of a task that draws Trials.
 

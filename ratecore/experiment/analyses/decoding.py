@@ -39,7 +39,7 @@ def analyse(material: Material, settings: DecodingSettings) -> AnalysisResult:
         ValueError: the task does not have a variable that the settings name, or it is graded.
 
     Source:
-        `ratecore.analysis.decoding`.
+        King & Dehaene 2014 (Trends in Cognitive Sciences 18:203); `ratecore.analysis.decoding`.
     """
     from ratecore.analysis.decoding import decode
 

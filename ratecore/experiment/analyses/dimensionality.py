@@ -26,7 +26,7 @@ def analyse(material: Material, settings: DimensionalitySettings) -> AnalysisRes
         numbers and arrays, as the table of the analyses says.
 
     Source:
-        `ratecore.analysis.dimensionality`.
+        Gao et al. 2017 (bioRxiv 214262); `ratecore.analysis.dimensionality`.
     """
     from ratecore.analysis.dimensionality import principal_components
     from ratecore.analysis.trials import condition_means

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEAST = 3  # trials of each combination of the variables: one is left out by the cross-validation
+REPEATS = 5  # of the cross-validation, which is most of the time
 PANELS = 4  # components in the figure
 
 
@@ -33,7 +34,7 @@ def analyse(material: Material, settings: DpcaSettings) -> AnalysisResult:
         ValueError: the task does not have a variable that the settings name.
 
     Source:
-        `ratecore.analysis.dpca`.
+        Kobak et al. 2016 (eLife 5:e10989); `ratecore.analysis.dpca`.
     """
     from ratecore.analysis.dpca import TIME, demixed_components
 
@@ -47,6 +48,7 @@ def analyse(material: Material, settings: DpcaSettings) -> AnalysisResult:
         {name: values[trials] for name, values in chosen.items()},
         settings.n_components,
         settings.penalty,
+        repeats=REPEATS,
         seed=material.settings.seed,
     )
     names, K = list(found.shares), max(len(own) for own in found.encoders.values())

@@ -82,8 +82,7 @@ def variables_of_trials(task: AbstractTask, drawn: Activity) -> Variables:
         By name, a value for each trial (B,). `choice` is +1 or -1, for tasks with one output: whether its mean in the
         response window is above 0, or, if the target is never negative, above half of its range.
 
-    Source:
-        docs/population.md.
+    Source: none
     """
     from ratecore.tasks.variables import variables_of
 
@@ -145,6 +144,8 @@ def kept_trials(variables: Variables) -> Shaped[np.ndarray, " B"]:
 
     Returns:
         (B,), bool.
+
+    Source: none
     """
     present = [values != "" if values.dtype.kind == "U" else ~np.isnan(values) for values in variables.values()]
     there: Shaped[np.ndarray, " B"] = np.logical_and.reduce(present)
@@ -160,6 +161,8 @@ def is_category(values: NDArray[Any], least: int = 1) -> bool:
 
     Returns:
         True for 2 to 8 words or whole numbers.
+
+    Source: none
     """
     if values.dtype.kind == "f":
         return False

@@ -34,7 +34,7 @@ def analyse(material: Material, settings: SelectivitySettings) -> AnalysisResult
         ValueError: the task does not have a variable that the settings name.
 
     Source:
-        `ratecore.analysis.selectivity`.
+        Rigotti et al. 2013 (Nature 497:585); `ratecore.analysis.selectivity`.
     """
     from ratecore.analysis.selectivity import KINDS, classify_selectivity, d_prime, roc_area
 

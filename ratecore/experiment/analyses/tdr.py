@@ -31,7 +31,7 @@ def analyse(material: Material, settings: TdrSettings) -> AnalysisResult:
         ValueError: the task does not have a variable that the settings name.
 
     Source:
-        `ratecore.analysis.tdr`.
+        Mante et al. 2013 (Nature 503:78); `ratecore.analysis.tdr`.
     """
     from ratecore.analysis.tdr import targeted_axes
     from ratecore.analysis.trials import condition_means
