@@ -316,7 +316,8 @@ def selectivity_index(rates: ArrayLike, conditions: Sequence[Any] | NDArray[Any]
     if (means < 0).any():
         raise ValueError(f"rates: a mean of {means.min():.3g}; they must be >= 0, as r is, but not x")
     low, high = means.min(0), means.max(0)
-    return np.divide(high - low, high + low, out=np.zeros_like(low), where=high + low > 0)
+    index: Float[np.ndarray, " N"] = np.divide(high - low, high + low, out=np.zeros_like(low), where=high + low > 0)
+    return index
 
 
 def _means(rates: ArrayLike, conditions: Sequence[Any] | NDArray[Any]) -> tuple[list[Any], Float[np.ndarray, "C N"]]:

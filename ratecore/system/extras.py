@@ -1,27 +1,29 @@
-"""Packages that are needed for some things only, and installed with an extra of ratecore."""
+"""Optional packages: what is said where one is missing."""
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
+from importlib import import_module
+from typing import Any
 
 
-def extra_package(name: str, extra: str, what: str) -> ModuleType:
-    """Import a package that an extra installs.
+def needed(module: str, extra: str, what: str) -> Any:
+    """Import a package that an extra of ratecore installs.
 
     Args:
-        name: of the module.
-        extra: of ratecore that installs it.
-        what: needs it, as the subject of a sentence: '.nwb files'.
+        module: name of the package.
+        extra: that installs it.
+        what: is done with it, as in 'tables of results'.
 
     Returns:
         the module.
 
     Raises:
-        ValueError: it is not installed; the message names the extra.
+        ImportError: it is not installed; the message names the extra.
     """
     try:
-        return importlib.import_module(name)
+        return import_module(module)
     except ModuleNotFoundError as error:
-        missing = (error.name or name).partition(".")[0]
-        raise ValueError(f"{what} need {missing}, which is not installed: pip install 'ratecore[{extra}]'") from None
+        if (error.name or "").partition(".")[0] != module.partition(".")[0]:
+            raise
+        package = module.partition(".")[0]
+        raise ImportError(f"{what} need {package}, which is not installed: pip install 'ratecore[{extra}]'") from None
