@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ratecore.experiment.stages.table import STAGES
+from ratecore.settings.analysis import AnalysisSettings
 from ratecore.settings.base import LONGEST_START, SettingsError, hashed, path_part, shortened
 from ratecore.settings.hints import for_axis
 from ratecore.settings.network import NetworkSettings
@@ -25,6 +26,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "evaluation": EvaluationSettings,
     "spiking": SpikingSettings,
     "conversion": ConversionSettings,
+    "analysis": AnalysisSettings,
 }
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
@@ -50,6 +52,9 @@ def format_value(value: Any) -> str:
     """
     if value is None:
         return "default"
+    if isinstance(value, dict):
+        text = "_".join(f"{name.rpartition('.')[2]}={format_value(v)}" for name, v in value.items())
+        return hashed(text, json.dumps(value, sort_keys=True))  # '=' is not in paths
     is_list = isinstance(value, list | tuple)
     text = "_".join(format_value(v) for v in value) or "empty" if is_list else str(value)
     if is_list and any(isinstance(v, str) and ("_" in v or v == "empty") for v in value):
@@ -129,7 +134,8 @@ def axis_path(name: str) -> tuple[str, ...]:
     every = [path for section, model in SECTIONS.items() for path in _setting_paths(model, (section,))]
     places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in ("task", "seed")}
     for path in every:
-        for start in range(1, len(path)):
+        # Settings of analyses have names such as `n_trials`, which say little without that of the analysis.
+        for start in range(1, len(path) - (path[0] == "analysis")):
             places.setdefault(".".join(path[start:]), []).append(path)
     section, _, key = name.partition(".")
     full = {".".join(path): path for path in every}

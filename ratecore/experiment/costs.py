@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ratecore.experiment.analyses.table import chosen
 from ratecore.settings.run import RunSettings
 
 BASE_MB = 700  # Python with torch, Numba's kernels and figures: 390 MiB measured
@@ -99,3 +100,20 @@ def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -
     trials = values * c.n_trials + c.fresh_trials + 10 * c.trials_shown
     seconds = 10 + (1.5e-9 + 3e-12 * N) * trials * steps * N / threads
     return math.ceil(5 + MARGIN * networks * seconds / 60)
+
+
+def analysis_minutes(settings: RunSettings, networks: int) -> int:
+    """The time of a job that analyses networks, with their figures.
+
+    Eigenvalues and fixed points take N^2 to N^3, which the square of the number of units stands for.
+
+    Args:
+        settings: of a run.
+        networks: number of networks.
+
+    Returns:
+        minutes.
+    """
+    seconds = sum(analysis.seconds for analysis in chosen(settings.analyses))
+    units = max(1.0, settings.network.N / 200) ** 2
+    return math.ceil(5 + MARGIN * networks * (3 + seconds * units) / 60)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,49 @@ def comparison_bytes(comparison: Comparison) -> bytes:
         if arrays[name].dtype.kind == "f":
             arrays[name] = arrays[name].astype(np.float32)
     return _packed(arrays)
+
+
+def analysis_bytes(found: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
+    """Make the `.npz` file of the analyses of a network.
+
+    Args:
+        found: analysis: its arrays by name, of numbers or text (docs/analysis.md).
+
+    Returns:
+        the file, with arrays `<analysis>/<name>`.
+
+    Raises:
+        ValueError: an array has objects, which no file may have.
+    """
+    arrays = {f"{name}/{key}": np.asarray(a) for name, own in found.items() for key, a in own.items()}
+    if objects := [name for name, array in arrays.items() if array.dtype.kind not in "fiubcU"]:
+        raise ValueError(f"{objects[0]} is of {arrays[objects[0]].dtype}; arrays have numbers or text")
+    return _packed(arrays)
+
+
+def load_analysis(path: StrPath) -> dict[str, dict[str, NDArray[Any]]]:
+    """Read the arrays of the analyses of a network.
+
+    Args:
+        path: of `analysis.npz`.
+
+    Returns:
+        analysis: its arrays by name.
+
+    Raises:
+        FormatError: it cannot be read.
+    """
+    data = bytes_of(path)
+    try:
+        found: dict[str, dict[str, NDArray[Any]]] = {}
+        for name, array in read_npz(data).items():
+            analysis, _, key = name.partition("/")
+            if not key or array.dtype.kind not in "fiubcU":
+                raise ValueError(f"{name} is no array of an analysis")
+            found.setdefault(analysis, {})[key] = array
+        return found
+    except Exception as error:  # damaged files raise errors of many kinds
+        raise FormatError(f"{path}: not a readable file of analyses: {first_line(error)}") from error
 
 
 def _filled_up(courses: list[NDArray[np.float64]]) -> NDArray[np.float64]:

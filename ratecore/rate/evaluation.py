@@ -62,7 +62,7 @@ def draw_trials(
     """
     w = net.w
     exact = np.float64 if w.dtype == torch.float64 else np.float32
-    if trials is None and _checks_its_trials(task):
+    if trials is None and trials_are_checked(task):
         trials = task.generate_batch(generators)
         arrays = trials.u.astype(exact, copy=False), trials.z.astype(exact, copy=False)
     else:
@@ -81,8 +81,15 @@ def draw_trials(
     return batch, *noise
 
 
-def _checks_its_trials(task: AbstractTask) -> bool:
-    """Whether the task's batches come from `ratecore.tasks.trials.collect`, which has checked all of their numbers."""
+def trials_are_checked(task: AbstractTask) -> bool:
+    """Tell whether a task's batches come from `ratecore.tasks.trials.collect`, which has checked all of their numbers.
+
+    Args:
+        task: draws the trials.
+
+    Returns:
+        False for a task that makes its own batches.
+    """
     kind, own = type(task), vars(task)
     return (  # written out, since it is asked at every update
         getattr(kind, "generate_batch", None) is AbstractTask.generate_batch

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from ratecore.rate.network import RateNetwork
 from ratecore.tasks.base import AbstractTask
@@ -91,6 +91,32 @@ class Scores:
             return positive
         windows = [response_of(task, trial) for trial in self.trials]
         return np.array([row[window].mean() > 0 for row, window in zip(first, windows, strict=True)])
+
+
+@dataclass
+class Activity:
+    """What a network did in B trials.
+
+    Everything is NaN after the end of a trial shorter than T.
+
+    Attributes:
+        x: synaptic currents (B, T, N), unitless; x[:, 0] is the first state.
+        r: firing rates (B, T, N), unitless.
+        o: outputs (B, T), or (B, n_out, T) of several outputs, unitless; those that were scored, in the precision of
+            the network.
+        u: inputs (B, n_in, T), unitless, with the noise that was added to them.
+        z: targets in the shape of `o`, unitless.
+        scores: of the trials.
+        steps: length of each trial (B,), steps.
+    """
+
+    x: Float[np.ndarray, "B T N"]
+    r: Float[np.ndarray, "B T N"]
+    o: Float[np.ndarray, "B *out T"]
+    u: Float[np.ndarray, "B n_in T"]
+    z: Float[np.ndarray, "B *out T"]
+    scores: Scores
+    steps: Int[np.ndarray, " B"]
 
 
 @dataclass

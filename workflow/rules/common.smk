@@ -22,6 +22,7 @@ from ratecore.experiment.stages.table import (
     figures_hash,
     function_of,
     last_of,
+    row_of,
     stages_of,
 )
 from ratecore.experiment.summary import grid_figures
@@ -56,6 +57,7 @@ except ValueError as error:
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
 CHOSEN = stages_of(experiment.settings)  # the stages that every network goes through
+ROWS = {name: row_of(name, experiment.settings.analyses) for name in STAGES}
 launch, is_new = Launch.for_experiment(
     workflow, experiment, config, uri, workflow.modifier.modify_rulename(TRAIN)
 )
@@ -68,6 +70,15 @@ def mark_stale_files(wildcards):
     """Tells Snakemake which files belong to other settings. An input function that returns no inputs."""
     launch.mark_stale_files(point_figures(launch.root))
     return []
+
+
+def starts_of_block(wildcards):
+    """Returns the output of the job that trains the networks from which those of this job start."""
+    start = experiment.start_of(experiment.grid_point_of(wildcards))
+    if start is None:
+        return []
+    path = start.path_in(experiment.columns(TRAIN))
+    return f"{ROOT}/jobs/{TRAIN}/{path}/seeds~{wildcards.seeds}.json"
 
 
 def grid_points_of(stage):
@@ -142,7 +153,7 @@ def minutes_of(stage):
 
     def of_job(wildcards, attempt, threads):
         minutes = _minutes(stage, wildcards, threads)
-        if VARIANTS > 1 and STAGES[stage].variants:
+        if VARIANTS > 1 and ROWS[stage].variants:
             others = [name for name, row in CHOSEN.items() if row.variants]
             longest = max(_minutes(name, wildcards, 1) for name in others)
             minutes += (VARIANTS - 1) * max(minutes, longest)
@@ -160,7 +171,7 @@ def _minutes(stage, wildcards, threads):
 
 def job_of(stage):
     """Returns the parts of a stage's rule, from the stage's row in the table."""
-    row, block = STAGES[stage], f"{stage}/{BLOCK[stage]}"
+    row, block = ROWS[stage], f"{stage}/{BLOCK[stage]}"
     return SimpleNamespace(
         name=stage,
         inputs=[f"{ROOT}/jobs/{need}/{BLOCK[need]}.json" for need in row.needs],
@@ -217,5 +228,5 @@ def figures_of(stage, category):
                 "figure": name.replace("_", " "),
             },
         )
-        for name in STAGES[stage].point_figures.names
+        for name in ROWS[stage].point_figures.names
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,129 +11,32 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ratecore.rate.dynamics.noise import draw_noise, noise_settings, trial_noise, with_input_noise
-from ratecore.rate.dynamics.readouts import readout
+from ratecore.rate.dynamics.stepwise import Activity, outputs_of_all_steps, stacked_step, torch_engine
 from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
 from ratecore.rate.parameters import activation_function
 from ratecore.settings.network import ACTIVATIONS
 from ratecore.system.arrays import STEPS, tensor_of
 
-__all__ = ["draw_noise", "noise_settings", "outputs", "run", "trial_noise", "with_input_noise"]
+if TYPE_CHECKING:
+    from ratecore.rate.dynamics.live import LiveMatrix
+
+__all__ = [
+    "draw_noise",
+    "noise_settings",
+    "outputs",
+    "outputs_of_all_steps",
+    "run",
+    "stacked_step",
+    "states",
+    "torch_engine",
+    "trial_noise",
+    "trials_are_independent",
+    "with_input_noise",
+]
 
 LANES_PAY = 6  # from this number of trials on, running them side by side is faster than one by one
 FEW = 8  # from this number of trials on, one matrix product per step for all of them is faster without gradients
 DENSE = 0.5  # above this fraction of live connections, dense matrix products are faster in large networks
-
-# x, r, outside, keep, W_t -> x, r of the next step; see `stacked_step`
-Step = Callable[
-    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]
-]
-# x, r and o
-Activity = tuple[Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*shape T-1"]]
-
-
-def outputs_of_all_steps(
-    r: Float[torch.Tensor, "*K B T N"],
-    o: Float[torch.Tensor, "*shape T-1"],
-    w_out: Float[torch.Tensor, "*K n_out N"],
-    b_out: Float[torch.Tensor, "*K n_out"],
-) -> Float[torch.Tensor, "*shape T"]:
-    """Prepend the output of the first state, which is not part of the loss, to the outputs of trials.
-
-    For K networks, all arrays have a leading dimension K.
-
-    Args:
-        r: rates (B, T, N), unitless.
-        o: outputs (B, T-1), or (B, n_out, T-1), of the steps after the first, unitless.
-        w_out: readout weights (n_out, N), unitless.
-        b_out: readout bias (n_out,), unitless.
-
-    Returns:
-        (B, T), or (B, n_out, T), unitless.
-
-    Source:
-        docs/model.md 1.1, equation 3.
-    """
-    return torch.cat([readout(r[..., :1, :], w_out, b_out), o], -1)
-
-
-def stacked_step(activation: str) -> Step:
-    """Make a function for one step of K stacked networks that `torch.compile` accepts.
-
-    Args:
-        activation: name of phi.
-
-    Returns:
-        step(x, r, outside, keep, W_t), which returns x and r of the next step. x, r and outside have shape (K, B, N),
-        keep = 1 - alpha (K, 1, N), and W_t (K, N, N), the transposed effective weights times alpha of the receiving
-        unit; all unitless.
-
-    Source:
-        docs/model.md 1.1, equations 1 and 2.
-    """
-    phi = activation_function(activation)
-
-    def step(
-        x: torch.Tensor, r: torch.Tensor, outside: torch.Tensor, keep: torch.Tensor, W_t: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        x = torch.baddbmm(torch.addcmul(outside, keep, x), r, W_t)
-        return x, phi(x)
-
-    return step
-
-
-def torch_engine(
-    W: Float[torch.Tensor, "*K N N"],
-    drive: Float[torch.Tensor, "*K B T-1 N"],
-    alpha: Float[torch.Tensor, "*K N"],
-    activation: str,
-    x0: Float[torch.Tensor, "*K B N"],
-    noise: Float[torch.Tensor, "*K B T-1 N"],
-    w_out: Float[torch.Tensor, "*K n_out N"],
-    b_out: Float[torch.Tensor, "*K n_out"],
-    step: Step | None = None,
-) -> Activity:
-    """Simulate trials of one network, or of K networks in one batched program, step by step in torch.
-
-    For K networks, all arrays have a leading dimension K, such as W (K, N, N).
-
-    Args:
-        W: effective weights (N, N), unitless.
-        drive: W_in u of u[0] .. u[T-2], (B, T-1, N), unitless.
-        alpha: step divided by decay time (N,), a fraction.
-        activation: name of phi.
-        x0: synaptic currents at the first step (B, N), unitless.
-        noise: (B, T-1, N), unitless.
-        w_out: readout weights (n_out, N), unitless.
-        b_out: readout bias (n_out,), unitless.
-        step: `stacked_step(activation)`, compiled or not; used for K networks only.
-
-    Returns:
-        x and r (B, T, N), o (B, T-1), or (B, n_out, T-1) of several outputs; unitless.
-
-    Source:
-        docs/model.md 1.1, equations 1 to 3.
-    """
-    phi, stacked = activation_function(activation), W.ndim == 3
-    step = step or stacked_step(activation)
-    if stacked:
-        alpha = alpha[:, None]
-        # With alpha in the weights, a step is one fused product and sum, and phi: few calls, which limit a GPU's speed.
-        W_t = (alpha.mT * W).mT
-    else:
-        W_t = W.T
-    xs, rs, keep = [x0], [phi(x0)], 1 - alpha
-    # All but the recurrent part, so that each step is one matrix product and one sum. Split in one call: slicing at
-    # each step would make a gradient of full length per step.
-    for outside in (alpha.unsqueeze(-2) * drive + noise).unbind(-2):
-        if stacked:
-            next_x, next_r = step(xs[-1], rs[-1], outside, keep, W_t)
-        else:
-            next_x = keep * xs[-1] + alpha * (rs[-1] @ W_t) + outside
-            next_r = phi(next_x)
-        xs.append(next_x)
-        rs.append(next_r)
-    x, r = torch.stack(xs, -2), torch.stack(rs, -2)
-    return x, r, readout(r[..., 1:, :], w_out, b_out)
 
 
 def _trials(
@@ -202,15 +106,90 @@ def outputs(
         if (alone := _alone(net, trials, finite, net.activation, "", first=0)) is not None:
             return alone[0]
         _check_finite(trials, finite)
-        if is_standard(net) and compiled_loops_take(net) and len(trials[0]) >= LANES_PAY:
+        if (live := _side_by_side(net, len(trials[0]))) is not None:
             from ratecore.rate.dynamics.lanes import outputs_over  # compiled on first use
-            from ratecore.rate.dynamics.live import LiveMatrix
 
-            live = LiveMatrix.of(net.effective_weights())
-            if live.share < DENSE:
-                return torch.from_numpy(outputs_over(live, net, *trials))
+            return torch.from_numpy(outputs_over(live, net, *trials))
         _, r, o = _run(net, *trials)
         return outputs_of_all_steps(r, o, net.w_out, net.b_out)
+
+
+def _side_by_side(net: RateNetwork, B: int) -> LiveMatrix | None:
+    """The live connections of a network for which a batch of trials runs fastest side by side; None for others."""
+    if not (is_standard(net) and compiled_loops_take(net) and B >= LANES_PAY):
+        return None
+    from ratecore.rate.dynamics.live import LiveMatrix  # compiled on first use
+
+    live = LiveMatrix.of(net.effective_weights())
+    return live if live.share < DENSE else None
+
+
+def trials_are_independent(net: RateNetwork, batch: int) -> bool:
+    """Tell whether `outputs` gives each trial of a batch bits that do not depend on the other trials.
+
+    It does in compiled loops. Matrix products sum in an order that depends on the size of the batch.
+
+    Args:
+        net: the network.
+        batch: number of trials in the batch.
+
+    Returns:
+        True where `states` gives any of the trials alone to the bit.
+    """
+    with torch.no_grad():
+        return _one_by_one(net, batch) or _side_by_side(net, batch) is not None
+
+
+def _one_by_one(net: RateNetwork, B: int) -> bool:
+    """Whether `outputs` simulates each trial of a batch alone."""
+    if B >= FEW or not is_standard(net) or net.activation not in ACTIVATIONS:
+        return False
+    from ratecore.rate.dynamics import alone  # compiled on first use
+
+    return alone.takes(net)
+
+
+def states(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"],
+    x0: Float[torch.Tensor, "B N"],
+    noise: Float[torch.Tensor, "B T-1 N"],
+    batch: int | None = None,
+) -> tuple[Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B *out T"]]:
+    """Compute x, r and o of trials without gradients, in the loops of `outputs`, so that o has the same bits.
+
+    Args:
+        net: the network.
+        stim: stimuli (B, n_in, T), unitless.
+        x0: synaptic currents at the first step (B, N), unitless.
+        noise: (B, T-1, N), unitless.
+        batch: number of trials in the batch whose outputs are meant, of which these trials are a part; B when None.
+            With another number than B, bits are only the same where `trials_are_independent`.
+
+    Returns:
+        x and r (B, T, N), and o (B, T), or (B, n_out, T) of several outputs; unitless.
+
+    Raises:
+        ValueError: an array has the wrong shape; names the array.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    with torch.no_grad():
+        trials = _trials(net, stim, x0, noise, None, finite=False)
+        batch = len(trials[0]) if batch is None else batch
+        if _one_by_one(net, batch):
+            from ratecore.rate.dynamics import alone
+
+            if (kept := alone.simulated(net, *trials, False, net.activation, "xr", 0)) is not None:
+                return kept[1], kept[2], kept[0]
+        if (live := _side_by_side(net, batch)) is not None:
+            from ratecore.rate.dynamics.lanes import states_over
+
+            x, r, o = map(torch.from_numpy, states_over(live, net, *trials))
+            return x, r, o
+        x, r, o = _run(net, *trials)
+        return x, r, outputs_of_all_steps(r, o, net.w_out, net.b_out)
 
 
 def run(

@@ -88,6 +88,26 @@ class _PerThread(threading.local):
 _prepared = _PerThread()
 
 
+def takes(net: RateNetwork) -> bool:
+    """Tell whether `simulated` can run a standard network.
+
+    Args:
+        net: the network.
+
+    Returns:
+        False where matrix products are faster, or time constants are too short.
+    """
+    known = _known(net)
+    return known.look_at(net) and known.shortest >= 1
+
+
+def _known(net: RateNetwork) -> _Prepared:
+    known = _prepared.of.get(net)
+    if known is None:
+        known = _prepared.of[net] = _Prepared()
+    return known
+
+
 def simulated(
     net: RateNetwork,
     stim: Float[torch.Tensor, "B n_in T"],
@@ -117,9 +137,7 @@ def simulated(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    known = _prepared.of.get(net)
-    if known is None:
-        known = _prepared.of[net] = _Prepared()
+    known = _known(net)
     if not known.look_at(net):
         return None
     (B, _, T), N, n_out, w = stim.shape, net.N, len(known.arrays[2]), known.arrays[0]

@@ -1,0 +1,104 @@
+"""The analyses of stage `analyse`, one row each. Everything else reads this table: the stage, its figures, the docs.
+
+A new analysis is a row here, a file beside this one, a class in `ratecore/settings/analysis.py` and captions of its
+figures in `workflow/report/`. Functions are named as 'module:function' and imported when called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ratecore.experiment.report_figures import GridFigure
+
+HERE = "ratecore.experiment.analyses"
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysis of a trained network.
+
+    Attributes:
+        name: of the analysis, of its settings in the section `analysis` and of its file here.
+        title: what it asks, a few words for people.
+        numbers: name: description with the unit, of each number that it gives.
+        arrays: name: '(shape) description, unit', of each array that it gives.
+        columns: the numbers that are columns of summary.csv, as `<analysis>_<number>`; a handful.
+        figures: names of its figures, of one network and of a grid point over its seeds, each with a caption in
+            `workflow/report/`; the name begins with that of the analysis.
+        grid_figures: figures of the grid, of its columns.
+        seconds: that it takes for a network of 200 units with the default settings, measured; more units take more.
+        packages: optional packages that it imports, all in the extra `analysis`.
+    """
+
+    name: str
+    title: str
+    numbers: Mapping[str, str]
+    arrays: Mapping[str, str]
+    columns: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+    grid_figures: tuple[GridFigure, ...] = ()
+    seconds: float = 1.0
+    packages: tuple[str, ...] = field(default=())
+
+    @property
+    def work(self) -> str:
+        """The function that does it: of a Material and the settings, gives an AnalysisResult."""
+        return f"{HERE}.{self.name}:analyse"
+
+    @property
+    def draw(self) -> str:
+        """The function that draws it: of Networks, gives figures by name."""
+        return f"{HERE}.{self.name}:draw"
+
+    @property
+    def module(self) -> str:
+        """The module of both functions, where the hash of its code begins."""
+        return f"{HERE}.{self.name}"
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """Column of summary.csv: number as the record has it."""
+        return {f"{self.name}_{number}": f"{self.name}/{number}" for number in self.columns}
+
+
+ROWS = (
+    Analysis(
+        "spectrum",
+        title="eigenvalues of the recurrent weights before and after training",
+        numbers={
+            "radius": "largest absolute value of an eigenvalue after training, unitless",
+            "radius_before": "the same before training",
+            "abscissa": "largest real part of an eigenvalue after training, unitless",
+            "abscissa_before": "the same before training",
+            "bulk_radius": "radius of the disc that random weights with the same variances fill, after training",
+            "bulk_radius_before": "the same before training",
+            "outliers": "number of eigenvalues outside of the bulk after training",
+            "outliers_before": "the same before training",
+        },
+        arrays={
+            "before": "(N,) complex, eigenvalues before training, unitless, the largest first",
+            "after": "(N,) complex, eigenvalues after training, unitless, the largest first",
+            "bulk": "(2,) radius of the bulk before and after training, unitless",
+        },
+        columns=("radius", "abscissa", "outliers"),
+        figures=("spectrum_eigenvalues",),
+        grid_figures=(GridFigure("spectrum_radius", "spectrum_radius", "spectral radius", (0, None)),),
+        seconds=0.3,
+    ),
+)
+ANALYSES = {analysis.name: analysis for analysis in ROWS}
+COLUMNS = {column: number for analysis in ROWS for column, number in analysis.summary.items()}
+
+
+def chosen(names: Iterable[str]) -> list[Analysis]:
+    """The rows of some analyses, in the order of the table.
+
+    Args:
+        names: of the analyses.
+
+    Returns:
+        their rows.
+    """
+    names = set(names)
+    return [row for row in ROWS if row.name in names]

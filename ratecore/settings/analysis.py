@@ -1,0 +1,109 @@
+"""Settings of the analyses of stage `analyse`: one class each, which is a section of the section `analysis`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from ratecore.settings.base import Settings, SettingsError, did_you_mean, shown
+
+MOST_TRIALS = 1_000_000
+SPIKES = ("spiking", "conversion")  # sections on which analyses of spikes depend
+
+
+class OneAnalysis(Settings):
+    """Base class of the settings of one analysis.
+
+    Attributes:
+        depends_on: sections, besides its own, that its numbers depend on: 'evaluation' if it draws activity, as most
+            do, 'spiking' and 'conversion' if it draws spikes. They are part of its identity, and their axes repeat it.
+    """
+
+    depends_on: ClassVar[tuple[str, ...]] = ("evaluation",)
+
+
+class SpectrumSettings(OneAnalysis):
+    """The eigenvalues of the weights before and after training."""
+
+    depends_on = ()
+
+    margin: float = Field(
+        0.1, ge=0, description="an eigenvalue is an outlier if it is further out than the bulk by this fraction of it"
+    )
+
+
+class AnalysisSettings(Settings):
+    """What the analyses do: a section for each."""
+
+    spectrum: SpectrumSettings = SpectrumSettings()
+
+
+KNOWN = tuple(AnalysisSettings.model_fields)
+
+
+def _as_tuple(names: Any) -> Any:
+    if isinstance(names, str):
+        raise ValueError(f"it must be a list of analyses, as [{names}]")
+    if not isinstance(names, list | tuple):
+        raise ValueError("it must be a list of analyses")
+    return tuple(names)
+
+
+def _check(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in KNOWN:
+            hint = did_you_mean(name, KNOWN)
+            raise SettingsError([((), f": unknown analysis {shown(name)}{hint}; available: {', '.join(KNOWN)}")])
+    if twice := [name for name in KNOWN if names.count(name) > 1]:
+        raise SettingsError([((), f": {twice[0]} is listed twice; list it once")])
+    return names
+
+
+# The names of the chosen analyses.
+Analyses = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_tuple),
+    AfterValidator(_check),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(KNOWN)}}),
+]
+
+
+def settings_of(analyses: Iterable[str], given: AnalysisSettings) -> dict[str, OneAnalysis]:
+    """The settings of some analyses.
+
+    Args:
+        analyses: their names.
+        given: the settings of all.
+
+    Returns:
+        name: settings.
+    """
+    return {name: getattr(given, name) for name in analyses}
+
+
+def sections_of(analyses: Iterable[str]) -> tuple[str, ...]:
+    """The sections of the settings, besides those of the analyses, on which the numbers of some analyses depend.
+
+    Args:
+        analyses: their names.
+
+    Returns:
+        some of 'evaluation', 'spiking' and 'conversion', in this order.
+    """
+    kinds: list[type[OneAnalysis]] = [type(getattr(AnalysisSettings(), name)) for name in analyses]
+    found = {section for kind in kinds for section in kind.depends_on}
+    return tuple(section for section in ("evaluation", *SPIKES) if section in found)
+
+
+def of_spikes(analyses: Iterable[str]) -> list[str]:
+    """Which of some analyses need the spiking networks.
+
+    Args:
+        analyses: their names.
+
+    Returns:
+        those that do.
+    """
+    return [name for name in analyses if "conversion" in sections_of([name])]
