@@ -143,10 +143,9 @@ class RateEquations:
         """
         if self.activation == "clipped_relu":
             return np.zeros_like(x)
-        s: Float[np.ndarray, "*K N"] = expit(x)
-        if self.activation == "sigmoid":
-            return s * (1 - s) * (1 - 2 * s)
-        return np.where(x < KINKS["softplus"][0], s * (1 - s), 0.0)
+        s = expit(x)
+        bend: Float[np.ndarray, "*K N"] = s * (1 - s)
+        return bend * (1 - 2 * s) if self.activation == "sigmoid" else np.where(x < KINKS["softplus"][0], bend, 0.0)
 
     def beside_kinks(
         self, x: Float[np.ndarray, "*K N"], within: float
