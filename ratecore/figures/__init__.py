@@ -13,7 +13,7 @@ from ratecore.figures.rate import (
     weight_matrix,
 )
 from ratecore.figures.search import scaling
-from ratecore.figures.spectrum import eigenvalues_before_and_after, spectrum
+from ratecore.figures.spectrum import eigenvalues, eigenvalues_before_and_after, spectrum
 from ratecore.figures.spiking import (
     components,
     conversion_figures,
@@ -33,6 +33,7 @@ __all__ = [
     "against_axes",
     "components",
     "conversion_figures",
+    "eigenvalues",
     "eigenvalues_before_and_after",
     "firing_rates",
     "grid_point_figures",

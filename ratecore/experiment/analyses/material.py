@@ -107,7 +107,7 @@ class Material:
     @cached_property
     def kept_weights(self) -> dict[str, NDArray[Any]] | None:
         """The weights kept during training, as `formats.load_weights` gives them; None without `keep_weights`."""
-        from ratecore.formats import load_weights
+        from ratecore.formats.weights import load_weights
 
         path = self._run.folder / "weights.npz"
         if self.settings.training.keep_weights is None or not path.is_file():
