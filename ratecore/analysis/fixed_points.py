@@ -226,24 +226,6 @@ def random_starts(
     return states
 
 
-def share_along_line(x: Float[np.ndarray, "K N"]) -> float:
-    """Compute how far points form a line: the share of their variance along their first principal component.
-
-    Args:
-        x: states (K, N), unitless.
-
-    Returns:
-        a fraction; 1 for a line, NaN for fewer than three different points.
-
-    Source:
-        Mante et al. 2013, Nature 503:78.
-    """
-    if len(np.unique(x, axis=0)) < 3:
-        return float("nan")
-    variances = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2
-    return float(variances[0] / variances.sum())
-
-
 def _check_positive(**limits: float) -> None:
     for name, value in limits.items():
         if not (np.isfinite(value) and value > 0):

@@ -73,6 +73,13 @@ class Linearisation:
             return int(np.argmin(np.abs(np.log(np.abs(self.multipliers)))))
 
     @property
+    def two_slowest(self) -> Float[np.ndarray, " 2"]:
+        """Time constants of the slowest mode and of the next one (2,), ms; a complex pair is two modes."""
+        taus = self.time_constants
+        found = taus[np.argsort(-np.abs(taus), kind="stable")[:2]]
+        return found if len(found) == 2 else np.append(found, 0.0)
+
+    @property
     def n_unstable(self) -> int:
         """Number of modes that grow."""
         return int((np.abs(self.multipliers) > 1).sum())
@@ -161,7 +168,7 @@ class Linearisation:
 
         Returns:
             cosine of the angle between the line and the direction w_out phi' in which the output grows (n_out,), in
-            [-1, 1].
+            [-1, 1], unitless.
 
         Source:
             Mante et al. 2013, Nature 503:78.

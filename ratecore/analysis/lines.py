@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ratecore.analysis.linearisation import cosines, linearise
 from ratecore.analysis.rate_equations import RateEquations
@@ -25,7 +25,8 @@ class Line:
         output_correlation: between the place and the first output over all points, in [-1, 1], unitless; NaN without
             a readout.
         at: indices of the points that were linearised (L,), evenly spaced by place.
-        time_constants: of the two slowest modes there (L, 2), ms; negative if a mode grows.
+        time_constants: of the two slowest modes there (L, 2), ms; negative if a mode grows; the second is 0 of a single
+            unit.
         mode_alignment: |cosine| of the slowest right eigenvector there and the direction of the line (L,), a fraction.
         selection: cosine of the selection vector there and each input (L, n_in), in [-1, 1], unitless: how far the
             slowest mode takes up the input.
@@ -37,7 +38,7 @@ class Line:
     direction: Float[np.ndarray, " N"]
     place: Float[np.ndarray, " K"]
     output_correlation: float
-    at: Float[np.ndarray, " L"]
+    at: Int[np.ndarray, " L"]
     time_constants: Float[np.ndarray, "L 2"]
     mode_alignment: Float[np.ndarray, " L"]
     selection: Float[np.ndarray, "L n_in"]
@@ -62,9 +63,7 @@ def share_along_line(x: Float[np.ndarray, "K N"]) -> float:
     return float(variances[0] / variances.sum())
 
 
-def line_through(
-    net: RateNetwork | RateEquations, x: Float[np.ndarray, "K N"], n_places: int = 12
-) -> Line:
+def line_through(net: RateNetwork | RateEquations, x: Float[np.ndarray, "K N"], n_places: int = 12) -> Line:
     """Describe the line that slow points form, if they do.
 
     Args:
@@ -95,14 +94,13 @@ def line_through(
     place = centred @ direction
     at = _evenly(place, n_places)
     modes = [linearise(equations, state) for state in x[at]]
-    slowest = [np.argsort(np.abs(np.log(np.abs(m.multipliers))), kind="stable")[:2] for m in modes]
     return Line(
         share_along_line(x),
         direction,
         place,
         abs(correlation),
         at,
-        np.array([m.time_constants[k] if len(k) == 2 else np.append(m.time_constants[k], 0) for m, k in zip(modes, slowest, strict=True)]),
+        np.array([m.two_slowest for m in modes]),
         np.array([abs(cosines(direction, m.line_direction[None])[0]) for m in modes]),
         np.array([m.selection() for m in modes]),
         np.array([m.readout_alignment() for m in modes]),
@@ -116,7 +114,8 @@ def _correlation(a: Float[np.ndarray, " K"], b: Float[np.ndarray, " K"]) -> floa
     return float(a @ b) / size if size > 0 else 0.0
 
 
-def _evenly(place: Float[np.ndarray, " K"], n: int) -> Float[np.ndarray, " L"]:
-    """Indices of the points closest to n places between the ends, each once."""
-    wanted = np.linspace(place.min(), place.max(), n)
-    return np.unique(np.abs(place[:, None] - wanted).argmin(0))
+def _evenly(place: Float[np.ndarray, " K"], n: int) -> Int[np.ndarray, " L"]:
+    """Indices of the points closest to n places between the ends, each once, from one end to the other."""
+    closest = np.abs(place[:, None] - np.linspace(place.min(), place.max(), n)).argmin(0)
+    found: Int[np.ndarray, " L"] = closest[np.append(True, np.diff(closest) != 0)]
+    return found

@@ -10,8 +10,8 @@ from ratecore.analysis.fixed_points import (
     find_fixed_points,
     find_slow_points,
     random_starts,
-    share_along_line,
 )
+from ratecore.analysis.lines import share_along_line
 
 TWO_UNITS = {"sigmoid": (8.0, 4.0), "clipped_relu": (2.0, 4.0), "softplus": (3.0, 4.0)}  # inhibition, input
 
@@ -218,7 +218,3 @@ def test_kinds_are_counted_by_name():
     assert (points.count("stable"), points.count("saddle")) == (1, 0)
     with pytest.raises(ValueError, match="kind = 'node'; it must be one of stable, saddle"):
         points.count("node")
-
-
-def test_two_points_have_no_line():
-    assert np.isnan(share_along_line(np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 1.0]])))
