@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ratecore.figures.style import STEP_MS, color_of, new_figure
 
@@ -32,6 +33,7 @@ def slow_points(
     fixed: Float[np.ndarray, "K 2"],
     kinds: Shaped[np.ndarray, " K"],
     *,
+    limits: tuple[float, float] | None = None,
     colorbar: bool = True,
 ) -> Axes:
     """Draw trajectories, slow points coloured by their speed, and fixed points in a plane.
@@ -45,6 +47,8 @@ def slow_points(
         speed: |dx/dt| of each (M,), 1/ms.
         fixed: fixed points (K, 2), in units of x.
         kinds: of the fixed points (K,), as in `ratecore.analysis.fixed_points.KINDS`.
+        limits: speeds of the first and the last colour, 1/ms, such as those of several panels; the panel's own when
+            None.
         colorbar: whether to explain the colours of the speed.
 
     Returns:
@@ -59,20 +63,47 @@ def slow_points(
         axis.plot(*there.T, color=color_of(k), lw=1, alpha=0.8, label=name)
         axis.plot(*there[-1:].T, ".", color=color_of(k), ms=6)
     if len(slow):
-        floor = max(float(speed.max()) * 1e-3, 1e-12)  # points that are all but at rest have the last colour
-        norm = LogNorm(floor, max(float(speed.max()), floor * 10), clip=True)
-        drawn = axis.scatter(
-            slow[:, 0], slow[:, 1], c=np.maximum(speed, floor), norm=norm, cmap=SPEED_COLORS, s=9, zorder=3, lw=0
-        )
+        norm = LogNorm(*(limits or speed_limits(speed)), clip=True)
+        drawn = axis.scatter(slow[:, 0], slow[:, 1], c=speed, norm=norm, cmap=SPEED_COLORS, s=9, zorder=3, lw=0)
         if colorbar:
-            axis.figure.colorbar(drawn, ax=axis, label="speed of slow points (1/ms)", pad=0.02)
-    for kind in dict.fromkeys(kinds.tolist()):
+            axis.figure.colorbar(drawn, ax=axis, label="speed (1/ms)", pad=0.02)
+    for kind in in_order(kinds):
         marker, filled, label = MARKERS[kind]
         axis.plot(
             *fixed[kinds == kind].T, marker, ms=8, mew=1.3, mec="k", mfc="k" if filled else "w", zorder=4, label=label
         )
     axis.set(xlabel="PC 1 of x", ylabel="PC 2 of x")
     return axis
+
+
+def speed_limits(speed: Float[np.ndarray, " M"]) -> tuple[float, float]:
+    """Choose the range of colours for speeds, so that points that are all but at rest do not take up most of it.
+
+    Args:
+        speed: of slow points (M,), 1/ms.
+
+    Returns:
+        smallest and largest, 1/ms.
+
+    Source: none
+    """
+    top = max(float(speed.max()), 1e-12)
+    return min(max(float(np.percentile(speed, 5)), top / 100), top / 2), top
+
+
+def in_order(kinds: Shaped[np.ndarray, " K"]) -> list[str]:
+    """Kinds of points that there are, as legends list them.
+
+    Args:
+        kinds: of points (K,).
+
+    Returns:
+        each kind once.
+
+    Source: none
+    """
+    there = set(kinds.tolist())
+    return [kind for kind in MARKERS if kind in there]
 
 
 def modes(
@@ -94,8 +125,7 @@ def modes(
         docs/model.md 1.1, equation 1.
     """
     axis = new_figure(4.2, 3.0)[1] if axis is None else axis
-    order = list(dict.fromkeys(kinds.tolist()))
-    for k, kind in enumerate(order):
+    for k, kind in enumerate(in_order(kinds)):
         mu = np.concatenate([m for m, own in zip(multipliers, kinds, strict=True) if own == kind])
         with np.errstate(divide="ignore"):
             tau = -STEP_MS / np.log(np.abs(mu))
@@ -117,7 +147,11 @@ def modes(
                     alpha=1 if growing else 0.5,
                     label=label,
                 )
-    axis.set(xscale="log", xlabel="time constant of the mode (ms)", ylabel="frequency (Hz)")
+    axis.set(xscale="log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set(xlabel="time constant of the mode (ms)", ylabel="frequency (Hz)")
     return axis
 
 

@@ -55,13 +55,13 @@ def analyse(material: Material, settings: FixedPointsSettings) -> AnalysisResult
 
     equations = RateEquations.of(material.tested_net)
     activity = material.activity(settings.n_trials)
-    held = _held(material.task, activity, settings.input)[: settings.n_inputs]
+    held = _held(material.task, activity, settings.input, settings.n_inputs)
     found = [_found(equations, activity, one, settings, (material.settings.seed, k)) for k, one in enumerate(held)]
     return AnalysisResult(_numbers(found), _arrays(equations, activity, found))
 
 
-def _held(task: AbstractTask, activity: Activity, which: str) -> list[HeldInput]:
-    """The inputs of the task's conditions in the chosen part of the trial; those of the most trials first."""
+def _held(task: AbstractTask, activity: Activity, which: str, most: int) -> list[HeldInput]:
+    """The inputs of the task's conditions in the chosen part of the trial; of many, those of the most trials."""
     from ratecore.analysis.held_inputs import HeldInput, held_inputs
     from ratecore.tasks.trials import response_of
 
@@ -77,11 +77,9 @@ def _held(task: AbstractTask, activity: Activity, which: str) -> list[HeldInput]
             windows.append(slice(*stimuli[-1]))
         else:
             windows.append(task.response_window if trial is None else response_of(task, trial))
-    return sorted(held_inputs(activity.u, conditions, windows), key=_n_trials, reverse=True)
-
-
-def _n_trials(held: HeldInput) -> int:
-    return len(held.trials)
+    held = held_inputs(activity.u, conditions, windows)
+    kept = np.sort(np.argsort([-len(one.trials) for one in held], kind="stable")[:most])
+    return [held[k] for k in kept]
 
 
 def _found(
@@ -215,12 +213,12 @@ def draw(networks: Networks) -> dict[str, Figure]:
     modes(left, multipliers, kinds)
     if len(kinds):
         legend(left)
-    contexts = next(iter(networks.values()))["conditions"]
-    taken_up = []
-    for k in range(len(contexts)):
-        rows = [a["selection"][k] for a in networks.values() if len(a["selection"]) > k]
-        taken_up.append(np.array([row for row in rows if not np.isnan(row).any()]).reshape(-1, rows[0].size))
-    selection(right, taken_up, [_short(str(text)) for text in contexts])
+    taken_up: dict[str, list[Any]] = {}
+    for arrays in networks.values():
+        for text, row in zip(arrays["conditions"].tolist(), arrays["selection"], strict=True):
+            taken_up.setdefault(_short(text), []).extend([] if np.isnan(row).any() else [row])
+    n_in = next(iter(networks.values()))["u"].shape[1]
+    selection(right, [np.reshape(rows, (-1, n_in)) for rows in taken_up.values()], list(taken_up))
     legend(right, title="conditions")
     return {"fixed_points_slow": _planes(networks), "fixed_points_modes": figure}
 
@@ -236,14 +234,14 @@ def _planes(networks: Networks) -> Figure:
             if k >= len(arrays["u"]):
                 axis.set_axis_off()
                 continue
-            _one_plane(axis, arrays, k)
+            _one_plane(axis, arrays, k, last=k + 1 == columns)
             title_over(axis, f"{label}: {_short(str(arrays['conditions'][k]))}")
             legend(axis, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
     return figure
 
 
-def _one_plane(axis: Any, arrays: Arrays, k: int) -> None:
-    from ratecore.figures.fixed_points import slow_points
+def _one_plane(axis: Any, arrays: Arrays, k: int, last: bool) -> None:
+    from ratecore.figures.fixed_points import slow_points, speed_limits
 
     of_input = arrays["trajectory_input"] == k
     slow, points = arrays["slow_input"] == k, arrays["points_input"] == k
@@ -255,6 +253,8 @@ def _one_plane(axis: Any, arrays: Arrays, k: int) -> None:
         arrays["slow_speed"][slow],
         (arrays["points"][points] - arrays["mean"]) @ arrays["components"].T,
         arrays["points_kind"][points],
+        limits=speed_limits(arrays["slow_speed"]) if len(arrays["slow_speed"]) else None,
+        colorbar=last,
     )
 
 
