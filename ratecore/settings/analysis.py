@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from ratecore.settings.base import Settings, SettingsError, did_you_mean, shown
 
-MOST_TRIALS = 1_000_000
+MOST_TRIALS = 1_000_000  # of activity that one analysis draws
 SPIKES = ("spiking", "conversion")  # sections on which analyses of spikes depend
 
 
@@ -56,11 +56,22 @@ class FixedPointsSettings(OneAnalysis):
     )
 
 
+class LearningSettings(OneAnalysis):
+    """How the weights change during training, from copies that `training.keep_weights` keeps."""
+
+    depends_on = ()
+
+    n_spectra: int = Field(
+        50, ge=2, le=100_000, description="largest number of copies of the weights whose eigenvalues are computed"
+    )
+
+
 class AnalysisSettings(Settings):
     """What the analyses do: a section for each."""
 
     spectrum: SpectrumSettings = SpectrumSettings()
     fixed_points: FixedPointsSettings = FixedPointsSettings()
+    learning: LearningSettings = LearningSettings()
 
 
 KNOWN = tuple(AnalysisSettings.model_fields)

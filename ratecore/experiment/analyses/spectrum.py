@@ -54,12 +54,13 @@ def draw(networks: Networks) -> dict[str, Figure]:
         figures by name.
     """
     from ratecore.figures.spectrum import eigenvalues
-    from ratecore.figures.style import new_figure
+    from ratecore.figures.style import new_figure, seeds_legend
 
-    figure, axes = new_figure(6.0, 3.4, columns=2, sharex=True, sharey=True)
+    figure, axes = new_figure(6.8, 3.2, columns=2, sharex=True, sharey=True)
     for k, (axis, name) in enumerate(zip(axes, ("before", "after"), strict=True)):
         bulks = [arrays["bulk"][k] for arrays in networks.values()]
         eigenvalues(axis, [arrays[name] for arrays in networks.values()], float(np.mean(bulks)))
         axis.set_title(f"{name} training", fontsize=9)
     axes[1].set_ylabel("")
+    seeds_legend(axes[1], list(networks))
     return {"spectrum_eigenvalues": figure}

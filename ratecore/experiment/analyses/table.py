@@ -134,6 +134,34 @@ ROWS = (
         ),
         seconds=1.5,
     ),
+    Analysis(
+        "learning",
+        title="change of the recurrent weights during training, from copies that `training.keep_weights` keeps",
+        numbers={
+            "change": "norm of the change of all weights by the end, as a fraction of that of the first weights",
+            "change_exc": "the same of the weights from excitatory units",
+            "change_inh": "the same of the weights from inhibitory units",
+            "dimensionality": "participation ratio of the path of the weights: its effective number of dimensions",
+            "trials_to_half": "trials after which half of the change is reached",
+        },
+        arrays={
+            "trials": "(S,) trials before each copy of the weights",
+            "change": "(S,) norm of the change of all weights so far, as a fraction of that of the first weights",
+            "change_exc": "(S,) the same of the weights from excitatory units",
+            "change_inh": "(S,) the same of the weights from inhibitory units, NaN without any",
+            "overlap": "(S,) cosine of the angle between the change so far and the whole change",
+            "spectrum_trials": "(K,) trials before the copies with eigenvalues",
+            "radius": "(K,) largest absolute value of their eigenvalues, unitless",
+            "abscissa": "(K,) largest real part of their eigenvalues, unitless",
+        },
+        columns=("change", "change_exc", "change_inh", "dimensionality"),
+        figures=("learning_course",),
+        grid_figures=(
+            GridFigure("learning_change", "learning_change", "change of weights (fraction)", (0, None)),
+            GridFigure("learning_dimensionality", "learning_dimensionality", "dimensions of learning", (0, None)),
+        ),
+        seconds=2.0,
+    ),
 )
 ANALYSES = {analysis.name: analysis for analysis in ROWS}
 COLUMNS = {column: number for analysis in ROWS for column, number in analysis.summary.items()}

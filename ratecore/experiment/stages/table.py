@@ -48,7 +48,7 @@ WITHOUT_NUMBERS = (
     "ratecore.tracking",
 )
 ANALYSE = "analyse"
-TESTED = ("evaluation", "spiking", "conversion")  # sections by which a network is tested, but not analysed
+SCORED_BY = ("evaluation", "spiking", "conversion")  # sections by which a network is scored or converted
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ ROWS = (
         work="ratecore.experiment.stages.export:export_run",
         settings=("training", "evaluation"),
         needs=("evaluate",),
-        variants=TESTED,  # every variant of a conversion adds its lambda to its own `.mat`
+        variants=SCORED_BY,  # every variant of a conversion adds its lambda to its own `.mat`
         paths=("mat", "pth"),
         reads=("network", "evaluation"),
     ),
@@ -155,7 +155,7 @@ ROWS = (
         work="ratecore.experiment.stages.convert:convert_run",
         settings=("training", "spiking", "conversion"),
         needs=("export",),
-        variants=TESTED,
+        variants=SCORED_BY,
         files={"conversion": "conversion.json", "comparison": "comparison.npz"},
         adds_to=("export", "mat"),
         reads=("network",),
@@ -240,7 +240,7 @@ def row_of(stage: str, analyses: tuple[str, ...] = ()) -> Stage:
         return row
     found, sections = analyses_table.chosen(analyses), sections_of(analyses)
     if of_spikes(analyses):
-        sections = TESTED  # the networks that are converted differ in all of them
+        sections = SCORED_BY  # the networks that are converted differ in all of them
         row = replace(row, needs=(*row.needs, "convert"), reads_if_there=("conversion",))
     return replace(
         row,
