@@ -1,6 +1,7 @@
 """Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
 
 import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
+from ratecore.figures.fixed_points import modes, selection, slow_points
 from ratecore.figures.graded import accuracies, choices, crossings, fit_text, graded_figures, times
 from ratecore.figures.graded import chronometric_figure as chronometric
 from ratecore.figures.graded import psychometric_figure as psychometric
@@ -47,6 +48,7 @@ __all__ = [
     "grid_point_figures",
     "loss_curves",
     "mean_and_sd",
+    "modes",
     "new_figure",
     "note",
     "outputs_by_condition",
@@ -55,6 +57,8 @@ __all__ = [
     "raster",
     "run_figures",
     "scaling",
+    "selection",
+    "slow_points",
     "spectrum",
     "spiking_outputs",
     "tau_distribution",
