@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ratecore.analysis.discriminant import Discriminant, discriminants
 from ratecore.analysis.trials import activity_of, categories, labels_of, units_there
-from ratecore.system.extras import extra_package
+from ratecore.system.extras import needed
 
 CLASSIFIERS = ("lda", "logistic", "svm")
 INTERVAL = 95  # percent of the shuffles in the interval of chance
@@ -109,12 +109,14 @@ def decode(
         The accuracies.
 
     Raises:
-        ValueError: an unknown classifier, fewer than two classes, too few trials for the folds, or no scikit-learn.
+        ValueError: an unknown classifier, fewer than two classes, or too few trials for the folds.
+        ImportError: scikit-learn is not installed.
 
     Source:
         King & Dehaene 2014 (Trends in Cognitive Sciences 18:203), temporal generalisation; Pedregosa et al. 2011 (JMLR
         12:2825), scikit-learn.
     """
+    needed("sklearn", "analysis", "decoders")
     values = _of_units(activity)
     given = labels_of(labels, len(values))
     classes, y = categories(given)
@@ -159,7 +161,8 @@ def decode_graded(
         R^2 = 1 - sum of squared errors / sum of squared differences from the mean of the training trials.
 
     Raises:
-        ValueError: values that are constant, or no finite numbers, too few trials for the folds, or no scikit-learn.
+        ValueError: values that are constant, or no finite numbers, or too few trials for the folds.
+        ImportError: scikit-learn is not installed.
 
     Source:
         Hoerl & Kennard 1970 (Technometrics 12:55).
@@ -168,7 +171,7 @@ def decode_graded(
     given = labels_of(values, len(rates), "values")
     if given.dtype.kind not in "fiub" or not np.isfinite(given).all() or len(np.unique(given)) < 2:
         raise ValueError("values: they must be finite numbers, at least two of them different")
-    extra_package("sklearn", "analysis", "decoders")
+    needed("sklearn", "analysis", "decoders")
     y = given.astype(np.float64)
     own_groups = None if groups is None else categories(labels_of(groups, len(rates), "groups"))[1]
     n = len(rates) if own_groups is None else int(own_groups.max()) + 1
@@ -206,7 +209,6 @@ def _check(classifier: str, folds: int, classes: list[Any], y: Int[np.ndarray, "
 
 def _classifier(name: str) -> Callable[[int], Any]:
     """A function that makes an untrained classifier, which standardises units by its training trials."""
-    extra_package("sklearn", "analysis", "decoders")
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -244,7 +246,7 @@ def _split(y: NDArray[Any] | None, groups: NDArray[Any] | None, folds: int, seed
 def _shuffled(
     y: NDArray[Any], groups: NDArray[Any] | None, parts: list[Fold], rng: np.random.Generator
 ) -> NDArray[Any]:
-    """Labels in another order within each fold, whose classes stay as many: of trials, whole groups, or within groups."""
+    """Labels in another order within each fold, so that classes stay as many: of trials, of groups or within groups."""
     mixed = y.copy()
     if groups is None:
         for _, fold in parts:

@@ -88,8 +88,8 @@ def targeted_axes(
         variables: by name: a value for each trial (B,). Numbers are divided by their largest absolute value; words must
             be two, and count as -1 and +1 in alphabetical order.
         n_components: of the denoising; 12 in the paper. All there are, where these are fewer.
-        conditions: condition of each trial (B,), for the means; by default the combinations of the variables, of which those
-            with more than 8 distinct values are divided into quarters.
+        conditions: condition of each trial (B,), for the means; by default the combinations of the variables, of which
+            those with more than 8 distinct values are divided into quarters.
         window: steps among which the longest coefficients are looked for; all when None.
 
     Returns:

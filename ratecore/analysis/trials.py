@@ -32,8 +32,8 @@ def activity_of(activity: ArrayLike, name: str = "activity") -> Float[np.ndarray
     given = np.asarray(activity)
     if given.ndim != 3 or 0 in given.shape or given.dtype.kind not in "fiub":
         raise ValueError(
-            f"{name}: shape {given.shape}, dtype {given.dtype}; it must be numbers of shape (trials, time, units), with "
-            "at least one of each"
+            f"{name}: shape {given.shape}, dtype {given.dtype}; it must be numbers of shape (trials, time, units), "
+            "with at least one of each"
         )
     values = given.astype(np.float64)
     if np.isinf(values).any():
@@ -139,7 +139,7 @@ def mean_there(values: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDAr
         axis: over which the mean is taken.
 
     Returns:
-        any shape, the shape of the values without these axes, in the same units of activity; NaN where there is no number.
+        any shape, the shape of the values without these axes, in the same units of activity; NaN where there is none.
 
     Source: none
     """
@@ -148,9 +148,8 @@ def mean_there(values: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDAr
         mean: NDArray[np.float64] = values.mean(axis)
         return mean
     n = there.sum(axis)
-    with np.errstate(invalid="ignore"):
-        mean = np.where(there, values, 0).sum(axis) / np.where(n > 0, n, np.nan)
-    return mean
+    sums: NDArray[np.float64] = np.where(there, values, 0).sum(axis)
+    return sums / np.where(n > 0, n, np.nan)
 
 
 def window_mean(

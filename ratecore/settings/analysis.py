@@ -65,10 +65,19 @@ class PopulationSettings(OneAnalysis):
     correct_only: bool = Field(False, description="whether only correct trials count")
 
 
+def _variable_names(names: Any) -> Any:
+    return (names,) if isinstance(names, str) else tuple(names) if isinstance(names, list) else names
+
+
+VariableNames = Annotated[
+    tuple[str, ...], BeforeValidator(_variable_names, json_schema_input_type=str | tuple[str, ...])
+]
+
+
 class VariablesSettings(PopulationSettings):
     """Settings of the analyses that relate activity to variables of the task."""
 
-    variables: tuple[str, ...] = Field(
+    variables: VariableNames = Field(
         (), description="names of the task's variables (docs/population.md), the main one first; none: all that fit"
     )
 

@@ -55,8 +55,8 @@ def variables_of(
         trials: the Trials, of a task that draws Trials.
 
     Returns:
-        By name, a value for each trial (B,): whole numbers and words are categories, other numbers are graded. NaN or ''
-        for trials that do not have the variable.
+        By name, a value for each trial (B,): whole numbers and words are categories, other numbers are graded. NaN, or
+        '', for trials that do not have the variable.
 
     Raises:
         TaskError: the task's method raised an exception or returned anything but numbers and words by name.

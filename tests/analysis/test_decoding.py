@@ -222,6 +222,6 @@ def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     for call, labels in ((decode, y), (decode_graded, y.astype(float))):
         with pytest.raises(
-            ValueError, match=r"decoders need sklearn, which is not installed: pip install 'ratecore\[analysis\]'"
+            ImportError, match=r"decoders need sklearn, which is not installed: pip install 'ratecore\[analysis\]'"
         ):
             call(values, labels)

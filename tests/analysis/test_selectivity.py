@@ -7,6 +7,7 @@ from sklearn.feature_selection import f_classif, f_regression
 from sklearn.metrics import roc_auc_score
 
 from ratecore.analysis import selectivity as sel
+from ratecore.analysis import tuning
 
 
 def two_factors(K=20, N=40, seed=0):
@@ -206,20 +207,20 @@ def test_two_classes_are_needed():
 def test_preferred_condition_and_index():
     rates = np.array([[1.0, 4, 0], [3, 4, 0], [6, 0, 0]])
     conditions = ["b", "b", "a"]
-    assert sel.preferred_condition(rates, conditions)[0] == ["a", "b"]
-    assert sel.preferred_condition(rates, conditions)[1].tolist() == [0, 1, 0]
-    np.testing.assert_allclose(sel.selectivity_index(rates, conditions), [(6 - 2) / (6 + 2), 1, 0])
+    assert tuning.preferred_condition(rates, conditions)[0] == ["a", "b"]
+    assert tuning.preferred_condition(rates, conditions)[1].tolist() == [0, 1, 0]
+    np.testing.assert_allclose(tuning.selectivity_index(rates, conditions), [(6 - 2) / (6 + 2), 1, 0])
     with pytest.raises(ValueError, match="they must be >= 0, as r is, but not x"):
-        sel.selectivity_index(-rates, conditions)
+        tuning.selectivity_index(-rates, conditions)
     with pytest.raises(ValueError, match="at least two"):
-        sel.selectivity_index(rates, ["a"] * 3)
+        tuning.selectivity_index(rates, ["a"] * 3)
 
 
 def test_tuning_curves_are_means_and_regression_lines():
     rng = np.random.default_rng(0)
     evidence = rng.choice([-1, -0.5, 0.5, 1], 60)
     rates = rng.standard_normal((60, 4)) + 2 * evidence[:, None]
-    found = sel.tuning_curves(rates, evidence)
+    found = tuning.tuning_curves(rates, evidence)
     assert found.levels.tolist() == [-1, -0.5, 0.5, 1] and found.n.sum() == 60
     np.testing.assert_allclose(found.mean[0], rates[evidence == -1].mean(0))
     np.testing.assert_allclose(found.sem[3], stats.sem(rates[evidence == 1]))
@@ -232,10 +233,10 @@ def test_tuning_curves_are_means_and_regression_lines():
 
 def test_many_levels_are_grouped():
     evidence = np.random.default_rng(0).permutation(np.linspace(-1, 1, 100))
-    found = sel.tuning_curves(evidence[:, None] * np.ones(2), evidence, max_levels=5)
+    found = tuning.tuning_curves(evidence[:, None] * np.ones(2), evidence, max_levels=5)
     assert found.n.tolist() == [20] * 5
     np.testing.assert_allclose(found.mean[:, 0], found.levels)
     np.testing.assert_allclose(found.r2, 1)
     for wrong in (["a"] * 100, [1.0] * 100, [np.nan] * 100):
         with pytest.raises(ValueError, match="evidence: it must be finite numbers"):
-            sel.tuning_curves(np.ones((100, 1)), wrong)
+            tuning.tuning_curves(np.ones((100, 1)), wrong)

@@ -51,7 +51,7 @@ def test_planted_axes_are_recovered_within_five_degrees():
 
 
 def test_projections_follow_their_own_variable():
-    activity, variables, axes, courses = planted(noise=0.2)
+    activity, variables, _, courses = planted(noise=0.2)
     found = targeted_axes(activity, variables)
     projected = found.project(activity)
     for k, name in enumerate(NAMES):
@@ -92,7 +92,7 @@ def test_denoising_keeps_what_condition_means_have():
 
 
 def test_short_trials_count_as_long_as_they_last():
-    activity, variables, axes, _ = planted(N=10)
+    activity, variables, *_ = planted(N=10)
     activity[:100, 30:] = np.nan
     activity[:, 38:] = np.nan
     activity[0, 38:] = 1  # one trial is too few
@@ -145,7 +145,7 @@ def test_variables(changes, message):
 
 
 def test_too_few_trials_and_no_variables():
-    activity, variables, *_ = planted(N=5)
+    activity, *_ = planted(N=5)
     with pytest.raises(ValueError, match="variables: there are none"):
         targeted_axes(activity, {})
     first = {"choice": [1, -1], "motion": [1, 1]}

@@ -31,9 +31,8 @@ def test_xor_has_both_pulses():
     found, batch = variables(XORTask())
     same = found["first"] == found["second"]
     assert (np.where(same, "same", "diff") == found["label"]).all()
-    assert [("+" if a > 0 else "-") + ("+" if b > 0 else "-") for a, b in zip(found["first"], found["second"])] == (
-        batch.conditions
-    )
+    signs = np.where(found["first"] > 0, "+", "-"), np.where(found["second"] > 0, "+", "-")
+    assert np.char.add(*signs).tolist() == batch.conditions
 
 
 @pytest.mark.parametrize("name", sorted(TaskFactory._tasks))
@@ -69,7 +68,7 @@ class Own(AbstractTask):
 def test_variables_that_some_trials_lack():
     found, batch = variables(Own())
     a = np.array(batch.conditions) == "a"
-    assert list(found)[0] == "condition" and "not" not in found
+    assert next(iter(found)) == "condition" and "not" not in found
     np.testing.assert_array_equal(found["level"], np.where(a, 0.5, np.nan))
     assert (found["word"] == np.where(a, "", "w")).all()
     np.testing.assert_array_equal(found["flag"], np.where(a, np.nan, 1))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ratecore.experiment.analyses.material import Material
 from ratecore.experiment.analyses.recording import factors_of, kept_trials, recording
@@ -14,6 +15,8 @@ from ratecore.settings.analysis import DpcaSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ratecore.analysis.dpca import DemixedComponents
 
 LEAST = 3  # trials of each combination of the variables: one is left out by the cross-validation
 REPEATS = 5  # of the cross-validation, which is most of the time
@@ -51,29 +54,35 @@ def analyse(material: Material, settings: DpcaSettings) -> AnalysisResult:
         repeats=REPEATS,
         seed=material.settings.seed,
     )
+    arrays = _arrays(found)
+    first = [(found.explained[name][0], found.content[name][0, m]) for m, name in enumerate(found.shares)
+             if len(found.content[name])]  # fmt: skip
+    weights, own = np.array(first).reshape(-1, 2).T
+    numbers = {
+        "share_time": found.shares[TIME],
+        "share_mixed": sum(share for name, share in found.shares.items() if " x " in name),
+        "content": float(weights @ own / weights.sum()) if weights.sum() > 0 else float("nan"),
+        "penalty": found.penalty,
+    }
+    return AnalysisResult(numbers, {**arrays, "times": drawn.times[found.steps]})
+
+
+def _arrays(found: DemixedComponents) -> dict[str, NDArray[Any]]:
+    """The components, all marginalisations in one array each; NaN where one has fewer components than others."""
     names, K = list(found.shares), max(len(own) for own in found.encoders.values())
     C, T, N = int(np.prod(found.means.shape[:-2])), *found.means.shape[-2:]
     courses, explained = np.full((len(names), K, C, T), np.nan), np.full((len(names), K), np.nan)
     encoders, decoders = np.full((2, len(names), K, N), np.nan)
     read = found.project(found.means.reshape(C, T, N) + found.mean)
-    own_content = []
     for m, name in enumerate(names):
         n = len(found.encoders[name])
         courses[m, :n], explained[m, :n] = np.moveaxis(read[name], 2, 0), found.explained[name]
         encoders[m, :n], decoders[m, :n] = found.encoders[name], found.decoders[name]
-        if n:
-            own_content.append(found.content[name][0, m])
     conditions = [
         ", ".join(f"{name} {value}" for name, value in zip(found.values, cell, strict=True))
         for cell in itertools.product(*found.values.values())
     ]
-    numbers = {
-        "share_time": found.shares[TIME],
-        "share_mixed": sum(share for name, share in found.shares.items() if " x " in name),
-        "content": float(np.mean(own_content)) if own_content else float("nan"),
-        "penalty": found.penalty,
-    }
-    arrays = {
+    return {
         "marginalisations": np.array(names),
         "shares": np.array([found.shares[name] for name in names]),
         "explained": explained,
@@ -82,9 +91,7 @@ def analyse(material: Material, settings: DpcaSettings) -> AnalysisResult:
         "mean": found.mean,
         "conditions": np.array(conditions),
         "courses": courses,
-        "times": drawn.times[found.steps],
     }
-    return AnalysisResult(numbers, arrays)
 
 
 def draw(networks: Networks) -> dict[str, Figure]:
@@ -96,25 +103,30 @@ def draw(networks: Networks) -> dict[str, Figure]:
     Returns:
         figures by name.
     """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     from ratecore.figures.population import component_courses, marginalisation_shares
-    from ratecore.figures.style import new_figure
+    from ratecore.figures.style import STYLE
 
     label, first = next(iter(networks.items()))
     names = first["marginalisations"].tolist()
     largest = np.argsort(-np.nan_to_num(first["explained"][:, 0]), kind="stable")[:PANELS]
-    figure, axes = new_figure(9.5, 5.0, rows=2, columns=3, width_ratios=(1, 1, 0.9))
-    places = [axes[0, 0], axes[0, 1], axes[1, 0], axes[1, 1]]
+    rows = -(-len(largest) // 2)
+    figure = Figure(figsize=(9.5, 0.4 + 2.4 * rows), layout="constrained")
+    grid = figure.add_gridspec(2 * rows, 3, width_ratios=(1, 1, 0.9))
+    with rc_context(STYLE):
+        places = [figure.add_subplot(grid[2 * row : 2 * row + 2, column]) for row in range(rows) for column in range(2)]
+        shares_axis, words = figure.add_subplot(grid[:rows, 2]), figure.add_subplot(grid[rows:, 2])
     for k, (axis, m) in enumerate(zip(places, largest, strict=False)):
         courses = dict(zip(first["conditions"].tolist(), first["courses"][m, 0], strict=True))
         title = f"{names[m]}, {100 * first['explained'][m, 0]:.1f} %"
         component_courses(axis, first["times"], courses, title, labelled=False)
         if k == 0:
-            handles = axis.get_legend_handles_labels()
-    for axis in places[len(largest) :]:
+            words.legend(*axis.get_legend_handles_labels(), loc="center left", fontsize=7, frameon=False)
+    for axis in [*places[len(largest) :], words]:
         axis.set_axis_off()
     shares = [dict(zip(a["marginalisations"].tolist(), a["shares"].tolist(), strict=True)) for a in networks.values()]
-    marginalisation_shares(axes[0, 2], shares)
-    axes[1, 2].set_axis_off()
-    axes[1, 2].legend(*handles, loc="center left", fontsize=7, frameon=False)
+    marginalisation_shares(shares_axis, shares)
     figure.suptitle(f"first component of each marginalisation, {label}", fontsize=9)
     return {"dpca_components": figure}

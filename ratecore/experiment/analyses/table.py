@@ -175,7 +175,7 @@ ROWS = (
             "peaks": "(V,) times of the axes, ms",
             "times": "(T,) centres of the time bins, ms",
             "conditions": "(C,) names of the conditions",
-            "paths": "(C, T, V) mean activity of each condition along the orthogonal axes, in SD of the units, unitless",
+            "paths": "(C, T, V) mean activity of each condition along the orthogonal axes, in SD of units, unitless",
         },
         columns=("share", "smallest_angle"),
         figures=("tdr_axes",),
@@ -188,7 +188,7 @@ ROWS = (
         numbers={
             "share_time": "share of the variance of the condition means that depends on time alone, in [0, 1]",
             "share_mixed": "share that depends on combinations of variables, in [0, 1]",
-            "content": "variance of the first components that is of their own marginalisation, mean, in [0, 1]",
+            "content": "variance of the first components that is of their own marginalisation, weighted mean, in [0, 1]",
             "penalty": "regularisation as a fraction of the variance, unitless",
         },
         arrays={
@@ -224,6 +224,8 @@ ROWS = (
             "chance": "(V,) accuracy of guesses, in [0, 1]",
             "interval": "(V, 2) where 95 % of the accuracies of shuffled labels are, in [0, 1]",
             "matrix": "(V, T, T) accuracy of decoders trained at one time and tested at another, in [0, 1]",
+            "graded": "(G,) names of the graded variables that the settings name",
+            "r2": "(G, T) share of the variance of their held-out values that is predicted, unitless",
         },
         columns=("accuracy", "peak_ms", "onset_ms"),
         figures=("decoding_accuracy",),

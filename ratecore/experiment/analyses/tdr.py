@@ -113,19 +113,19 @@ def draw(networks: Networks) -> dict[str, Figure]:
     Returns:
         figures by name.
     """
-    from ratecore.figures.population import lengths_over_time, projections
+    from ratecore.figures.population import component_courses, lengths_over_time, projections
     from ratecore.figures.style import new_figure
 
     label, first = next(iter(networks.items()))
-    names = first["variables"].tolist()
-    planes = min(len(names) - 1, 2)
+    names, conditions = first["variables"].tolist(), first["conditions"].tolist()
+    planes = min(max(len(names) - 1, 1), 2)
     figure, axes = new_figure(3.2 + 3.1 * planes, 3.0, columns=planes + 1, squeeze=False)
-    for k, axis in enumerate(axes[0, :planes]):
-        paths = {
-            name: path[:, [0, k + 1]] for name, path in zip(first["conditions"].tolist(), first["paths"], strict=True)
-        }
+    if len(names) == 1:
+        courses = dict(zip(conditions, first["paths"][:, :, 0], strict=True))
+        component_courses(axes[0, 0], first["times"], courses).set_ylabel(f"{names[0]} axis (SD)")
+    for k, axis in enumerate(axes[0, : min(planes, len(names) - 1)]):
+        paths = dict(zip(conditions, first["paths"][:, :, [0, k + 1]], strict=True))
         projections(axis, paths, (names[0], names[k + 1]), labelled=k == planes - 1)
-    norms = dict(zip(names, first["norms"], strict=True))
-    lengths_over_time(axes[0, -1], first["times"], norms)
+    lengths_over_time(axes[0, -1], first["times"], dict(zip(names, first["norms"], strict=True)))
     axes[0, 0].set_title(label, fontsize=9)
     return {"tdr_axes": figure}
