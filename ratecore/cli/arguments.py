@@ -134,11 +134,14 @@ def _evaluate(commands: _Commands) -> None:
         "evaluate",
         "score a saved network",
         "Scores the rate network of a file on fresh trials of the task that it was trained on: accuracy with its\n"
-        "95 % interval (Wilson) and loss, over all trials and for each condition.",
+        "95 % interval (Wilson) and loss, over all trials and for each condition. --set, --noise-sd and --input-gain\n"
+        "test it elsewhere than it was trained.",
         "ratecore evaluate results/single/models/mante/P_rec_0.2_Taus_4.0_25.0/*.mat --trials 500",
     )
     p.add_argument("network", metavar="NET", help=".mat or .pth file, of ratecore or of the existing packages")
     _of_saved(p, "fresh trials (default: %(default)s)")
+    p.add_argument("--noise-sd", type=float, metavar="SD", help="of the noise that is added to each unit at every step "
+                   "(default: that of the network)")  # fmt: skip
     p.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
@@ -255,4 +258,6 @@ def _of_saved(p: argparse.ArgumentParser, trials: str) -> None:
     p.add_argument("--seed", type=int, default=0, help="of the trials, >= 0 (default: %(default)s)")
     p.add_argument("--task", help="(default: the one in the file)")
     _set(p, "a setting of the task in place of the one that it was trained with: delay=20")
+    p.add_argument("--input-gain", type=float, default=1.0, metavar="FACTOR",
+                   help="of the input weights (default: %(default)s)")  # fmt: skip
     _task_file(p)

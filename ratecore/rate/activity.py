@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, groupby
 from typing import Any
 
@@ -91,15 +93,37 @@ def _batches(numbers: list[int], n_trials: int | None) -> Iterator[tuple[range, 
     return ((same, list(group)) for same, group in groupby(numbers, batch))
 
 
+_IN_TURN = threading.RLock()
+_OF_OTHERS = ("neurogym", "multi")  # modules of ratecore.tasks whose tasks run the code of others
+
+
+def in_turn(task: AbstractTask) -> AbstractContextManager[Any]:
+    """What surrounds calls of a task's methods when several threads simulate.
+
+    Args:
+        task: the task.
+
+    Returns:
+        a lock for tasks of others, whose code may use what all threads share, such as `np.random`.
+    """
+    package, _, module = type(task).__module__.rpartition(".")
+    return nullcontext() if package == "ratecore.tasks" and module not in _OF_OTHERS else _IN_TURN
+
+
 def _part(
     task: AbstractTask, net: RateNetwork, loss_fn: str, batch: range, chosen: list[int], generator: Any
 ) -> Activity:
     """The activity in some trials of a batch."""
+
+    def drawn(numbers: Iterable[int]) -> Any:
+        with in_turn(task):
+            return draw_trials(task, net, [generator(k) for k in numbers])
+
     if chosen != list(batch) and trials_are_checked(task) and trials_are_independent(net, len(batch)):
-        drawn = draw_trials(task, net, [generator(k) for k in chosen])
-        if drawn[0].trials is None:  # trials of different lengths have weights that depend on the batch
-            return _activity(task, net, loss_fn, drawn, len(batch))
-    activity = _activity(task, net, loss_fn, draw_trials(task, net, [generator(k) for k in batch]), len(batch))
+        found = drawn(chosen)
+        if found[0].trials is None:  # trials of different lengths have weights that depend on the batch
+            return _activity(task, net, loss_fn, found, len(batch))
+    activity = _activity(task, net, loss_fn, drawn(batch), len(batch))
     return activity if chosen == list(batch) else _taken(activity, [k - batch.start for k in chosen])
 
 
@@ -107,7 +131,8 @@ def _activity(task: AbstractTask, net: RateNetwork, loss_fn: str, drawn: Any, ba
     """The activity in drawn trials."""
     trials, x0, noise = drawn
     x, r, o = states(net, trials.u, x0, noise, batch)
-    scores = scores_of(task, trials, o, loss_fn)
+    with in_turn(task):
+        scores = scores_of(task, trials, o, loss_fn)
     drawn_trials = trials.trials
     steps = np.full(len(x), x.shape[1]) if drawn_trials is None else np.array([trial.T for trial in drawn_trials])
 

@@ -19,7 +19,8 @@ from ratecore.system.arrays import arrays_of_trials
 from ratecore.system.streams import stream
 from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.checks import ready_to_score
-from ratecore.tasks.trials import Trial, Trials, score, with_type
+from ratecore.tasks.decisions import Curves, draw_graded, graded_points, times_of
+from ratecore.tasks.trials import Trial, Trials, score
 
 CHUNK = 100  # trials run at once, so that memory does not grow with their number
 
@@ -194,7 +195,7 @@ def evaluate(
         loss_fn: name of the loss, as in `training.loss_fn`.
 
     Returns:
-        the scores and, for tasks that grade evidence, the psychometric curve.
+        the scores and, for tasks that grade evidence, the psychometric and the chronometric curve.
 
     Raises:
         TaskError: a task of the user's with a fault, or without `is_correct`.
@@ -209,8 +210,40 @@ def evaluate(
         ]
         result = Evaluation(join_scores(parts), task.response_steps)
         if task.evidence_levels and settings.psychometric_trials:
-            result.psychometric = psychometric_curve(task, net, seed, settings.psychometric_trials, loss_fn)
+            result.add_curves(graded_curves(task, net, seed, settings, loss_fn))
     return result
+
+
+def graded_curves(
+    task: AbstractTask, net: RateNetwork, seed: int, settings: EvaluationSettings, loss_fn: str = "l2"
+) -> Curves:
+    """Run trials of graded evidence (Kim et al. 2019, Fig. 3; Mante et al. 2013).
+
+    Args:
+        task: a task with `evidence_levels` and `draw_graded_trial`.
+        net: the trained network.
+        seed: of the run.
+        settings: number of trials at each level of each trial type, levels, and threshold of response times.
+        loss_fn: name of the loss, as in `training.loss_fn`.
+
+    Returns:
+        choices and response times.
+
+    Source:
+        docs/testing.md.
+    """
+    n, points = settings.psychometric_trials, graded_points(task, settings.evidence_levels)
+    correct, chosen, times = [], [], []
+    for i, point in enumerate(points):
+        parts = []
+        for chunk in _chunks(n):
+            generators = [stream(seed, "psychometric", i * n + k) for k in chunk]
+            parts.append(score_trials(task, net, loss_fn, generators, draw_graded(task, point, generators)))
+        scores = join_scores(parts)
+        correct.append(scores.correct.astype(bool))
+        chosen.append(scores.choices(task))
+        times.append(times_of(task, scores.outputs, scores.trials, settings))
+    return Curves(points, np.array(correct), np.array(chosen), np.array(times))
 
 
 def psychometric_curve(
@@ -228,24 +261,5 @@ def psychometric_curve(
     Returns:
         rows as in `Evaluation.psychometric`.
     """
-    points = [(kind, level) for kind in task.trial_types for level in task.evidence_levels]
-    graded: Any = task  # `draw_graded_trial` is a method of tasks with `evidence_levels` only
-    rows = []
-    for i, (kind, level) in enumerate(points):
-        parts = []
-        for chunk in _chunks(n_trials):
-            generators = [stream(seed, "psychometric", i * n_trials + k) for k in chunk]
-            trials = task.collect(with_type(kind, graded.draw_graded_trial(kind, level, rng)) for rng in generators)
-            parts.append(score_trials(task, net, loss_fn, generators, trials))
-        scores = join_scores(parts)
-        chosen = scores.choices(task)
-        rows.append(
-            {
-                "trial_type": kind,
-                "evidence": level,
-                "n": n_trials,
-                "accuracy": scores.accuracy,
-                "p_positive": float(chosen.mean()),
-            }
-        )
-    return rows
+    settings = EvaluationSettings(psychometric_trials=n_trials)
+    return graded_curves(task, net, seed, settings, loss_fn).psychometric

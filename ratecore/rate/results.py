@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, Shaped
 
 from ratecore.rate.network import RateNetwork
 from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.decisions import Curves
 from ratecore.tasks.trials import Trial, response_of
 
 
@@ -129,17 +130,30 @@ class Evaluation:
         psychometric: a row for each trial type and strength of evidence, for tasks that grade it: trial_type,
             evidence (signed, as a multiple of the task's offset), n, accuracy, p_positive (share of trials with a
             positive mean output in the response window).
+        chronometric: a row for each of these: trial_type, evidence, n, crossed (share of trials whose output crosses
+            the threshold), median, q25 and q75 of their response times (ms), which are left out where none crosses.
+        times: response times that `chronometric` is made of (P, n), ms, NaN where the output never crosses.
     """
 
     scores: Scores
     response: tuple[int, int]
     psychometric: list[dict[str, Any]] = field(default_factory=list)
+    chronometric: list[dict[str, Any]] = field(default_factory=list)
+    times: Float[np.ndarray, "P n"] | None = None
+
+    def add_curves(self, curves: Curves) -> None:
+        """Take over choices and response times on trials of graded evidence.
+
+        Args:
+            curves: of the network.
+        """
+        self.psychometric, self.chronometric, self.times = curves.psychometric, curves.chronometric, curves.times
 
     def summary(self) -> dict[str, Any]:
         """Summarise the scores in plain numbers to six decimals, for people and JSON.
 
         Returns:
-            n_trials, accuracy, loss, a dict for each condition, and the rows of `psychometric`.
+            n_trials, accuracy, loss, a dict for each condition, and the rows of `psychometric` and `chronometric`.
         """
         conditions = {
             name: {
@@ -157,6 +171,7 @@ class Evaluation:
             "loss": round(s.loss, 6),
             "conditions": conditions,
             "psychometric": self.psychometric,
+            "chronometric": self.chronometric,
         }
 
     def _responses(self, mean: Float[np.ndarray, "*out T"], sd: Float[np.ndarray, "*out T"]) -> dict[str, float]:

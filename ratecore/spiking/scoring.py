@@ -21,7 +21,7 @@ from ratecore.system.processes import side_by_side
 from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
 from ratecore.tasks.checks import ready_to_score
-from ratecore.tasks.trials import score
+from ratecore.tasks.trials import Trials, score
 
 EVERY_MS = 0.5  # most time between outputs that are scored: a quarter of the synaptic rise time
 
@@ -130,6 +130,18 @@ class TrialsOfTask:
         self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
         self.inh = model.inh
 
+    def drawn(self, k: int) -> tuple[Trials, np.random.Generator]:
+        """Draw the stimulus of a trial.
+
+        Args:
+            k: number of the trial.
+
+        Returns:
+            a batch of this trial, and the generator for everything else that is random in it.
+        """
+        rng = stream(self.seed, "lif_trial", k)
+        return self.task.generate_batch([rng]), rng
+
     def draw(self, k: int) -> tuple[Float[np.ndarray, "n_in T"], Any, Randomness]:
         """Draw what is random in a trial.
 
@@ -143,8 +155,7 @@ class TrialsOfTask:
         Source:
             docs/model.md 5.2.
         """
-        rng = stream(self.seed, "lif_trial", k)
-        trials = self.task.generate_batch([rng])
+        trials, rng = self.drawn(k)
         u = arrays_of_trials(self.task, trials, 1)[0][0]
         randomness = self.simulator.draw(rng, self.simulator.steps(u.shape[1]))
         if sd := self.simulator.model.input_noise_sd:
