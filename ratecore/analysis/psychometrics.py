@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from ratecore.system.intervals import wilson_interval
@@ -116,7 +116,9 @@ def _check(x: Float[np.ndarray, " P"], p: Float[np.ndarray, " P"], trials: Float
 
 
 def binomial_intervals(
-    p: Sequence[float] | Float[np.ndarray, " P"], n: int | Sequence[int], confidence: float = 0.95
+    p: Sequence[float] | Float[np.ndarray, " P"],
+    n: int | Sequence[int] | Int[np.ndarray, " P"],
+    confidence: float = 0.95,
 ) -> Float[np.ndarray, "P 2"]:
     """Compute Wilson's interval of each share.
 

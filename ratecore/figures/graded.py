@@ -87,7 +87,7 @@ def choices(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE, fit: bool = T
         the axes; the legend of each trial type has bias, slope and lapse rate of its fit.
 
     Source:
-        docs/testing.md; Wichmann & Hill 2001, Percept Psychophys 63:1293.
+        Wichmann & Hill 2001, Percept Psychophys 63:1293.
     """
     ax = _axes(ax)
     for i, (kind, own) in enumerate(_by_type(rows).items()):
@@ -134,7 +134,7 @@ def accuracies(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
         the axes.
 
     Source:
-        docs/testing.md.
+        Wilson 1927, Journal of the American Statistical Association 22:209.
     """
     return _shares(ax, rows, "accuracy", "accuracy", evidence)
 
@@ -151,7 +151,7 @@ def crossings(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
         the axes.
 
     Source:
-        docs/testing.md.
+        Wilson 1927, Journal of the American Statistical Association 22:209.
     """
     return _shares(ax, rows, "crossed", "share of trials with a response", evidence)
 
@@ -168,7 +168,7 @@ def times(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
         the axes.
 
     Source:
-        docs/testing.md; Roitman & Shadlen 2002, J Neurosci 22:9475, Fig. 3.
+        Roitman & Shadlen 2002, J Neurosci 22:9475, Fig. 3.
     """
     ax = _axes(ax)
     for i, (kind, own) in enumerate(_by_type(rows).items()):

@@ -49,7 +49,7 @@ def test_times_leave_out_where_no_output_crosses_and_are_in_the_order_of_the_evi
     np.testing.assert_allclose(ends, [[150, 220], [300, 600]])
     other = [{**row, "trial_type": "color"} for row in CHRONOMETRIC]
     beside, _ = drawn(figures.times(None, [*CHRONOMETRIC, *other]), 1)
-    np.testing.assert_allclose(beside, points + [0.003, 0])  # so that no bar hides another
+    np.testing.assert_allclose(beside - points, [[0.003, 0]] * 2)  # so that no bar hides another
     crossed, _ = drawn(figures.crossings(None, CHRONOMETRIC))
     np.testing.assert_allclose(crossed, [[-0.4, 1], [0.1, 0.5], [0.4, 0]])
 
