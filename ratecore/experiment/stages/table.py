@@ -29,6 +29,7 @@ WITHOUT_NUMBERS = (
     "ratecore.experiment.analyses.table",
     "ratecore.experiment.checkpoints",
     "ratecore.experiment.continuation",
+    "ratecore.experiment.grid",
     "ratecore.experiment.progress",
     "ratecore.experiment.report_figures",
     "ratecore.experiment.runs",
