@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 from pydantic import Field, field_validator, model_validator
 
+from ratecore.settings.analysis import Analyses, AnalysisSettings, sections_of
 from ratecore.settings.base import Settings, SettingsError, TaskName, did_you_mean, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
@@ -33,7 +34,8 @@ from ratecore.tasks.multi import settings_over
 from ratecore.tasks.randomness import same_folder, working_folder
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
-AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
+AFTER_TRAINING = ("evaluation", "spiking", "conversion", "analysis")  # sections that no trained network depends on
+NOT_OF_THE_NETWORK = frozenset({*AFTER_TRAINING, "analyses", "unit_sets"})
 Tested = Literal["evaluation", "conversion"]  # sections in which a network can be tested elsewhere
 TESTED: tuple[Tested, ...] = ("evaluation", "conversion")
 
@@ -57,6 +59,8 @@ class RunSettings(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
+    analyses: Analyses = Field((), description="analyses of the trained network")
+    analysis: AnalysisSettings = AnalysisSettings()
     unit_sets: UnitSets = Field(
         {}, description="named sets of units: a list, {file: ...}, {tuning: ...}, or {units: [groups]}"
     )
@@ -327,8 +331,9 @@ class RunSettings(Settings):
         """Hash of every setting that can change the numbers of some stages.
 
         Args:
-            *stages: sections among 'training', 'evaluation', 'spiking' and 'conversion', by default all. The network,
-                its task and the seed are always included.
+            *stages: sections among 'training', 'evaluation', 'spiking', 'conversion' and 'analysis', by default all.
+                The network, its task and the seed are always included. 'analysis' is the settings of the chosen
+                analyses, and brings the sections that these depend on.
 
         Returns:
             16 hexadecimal digits.
@@ -345,11 +350,18 @@ class RunSettings(Settings):
             Settings by section, with all settings of the task and the hash of its code.
         """
         every = {"training", *AFTER_TRAINING}
-        values = self.model_dump(mode="json", exclude=every - set(stages or every))
+        given = set(stages or every)
+        if "analysis" in given:
+            given |= set(sections_of(self.analyses))
+        values = self.model_dump(mode="json", exclude={"analyses", *(every - given)})
+        if own := {name: values["analysis"][name] for name in self.analyses if "analysis" in given}:
+            values["analysis"] = own
+        else:
+            values.pop("analysis", None)
         task = self.create_task()
         values["task_settings"] = task.settings
         del values["task_file"], values["unit_sets"]
-        if sets := self.sets_used_in(*(stages or every)):
+        if sets := self.sets_used_in(*given):
             values["unit_sets"] = {name: own.identity_values() for name, own in sets.items()}
         older = NetworkSettings.model_fields.keys() - set(NetworkSettings.newer)
         values["network"] = {k: v for k, v in values["network"].items() if k in older} | self.network.newer_values()

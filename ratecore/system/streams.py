@@ -21,6 +21,7 @@ STREAMS = {
     "shuffle": 31,
     "weight_noise": 32,
     "tuning": 33,
+    "fixed_points": 40,
 }
 
 

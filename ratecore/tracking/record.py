@@ -24,7 +24,9 @@ Results are scientific values, each stored once and under one name:
 - export: `mat` and `pth`;
 - conversion: `lambda`, `spiking_accuracy`, `ci_low`, `ci_high`, `mean_rate_exc`, `mean_rate_inh` (1/s) and `search`,
   [[lambda, accuracy], ...], and `psychometric` and `chronometric` of the spiking network, if they were asked for; or
-  `skipped`, with the reason.
+  `skipped`, with the reason;
+- analyses: `numbers`, by `<analysis>/<number>` in the units of docs/analysis.md; and why an analysis has none, in
+  `left_out` where the network has not what it needs, and in `errors` where it failed.
 
 Older records also hold what MLflow shows: `params`, `tags`, `values` and `curves` of a stage, the `folder` of an
 artifact, and `train/` before the names of a test's values. Such lines are still read, also in files with newer ones.
@@ -48,7 +50,8 @@ LARGEST = 2**28  # bytes; the record of a training with 100,000 tests has a tent
 _NUMBER = (int, float)
 _TEXTS = "event stage identity status path sha256 folder mat pth error device code_hash figures_hash skipped no_gpu"
 _NUMBERS = "time accuracy loss seconds lambda spiking_accuracy ci_low ci_high mean_rate_exc mean_rate_inh"
-_MAPPINGS = "values curves params tags labels files reads settings task_settings provenance conditions"
+_MAPPINGS = "values curves params tags labels files reads settings task_settings provenance conditions numbers left_out"
+_MAPPINGS += " errors"
 # Types of an event's entries, none of which is required. Whoever writes a line computes its checksum, so a matching
 # checksum alone does not make it an event.
 _TYPES: dict[str, Any] = {
@@ -63,6 +66,9 @@ _VALUE_TYPES: dict[str, Any] = {
     "labels": str,
     "files": str,
     "reads": str,
+    "numbers": _NUMBER,
+    "left_out": str,
+    "errors": str,
     "curves": list,
     "conditions": dict,
 }
