@@ -56,6 +56,74 @@ class FixedPointsSettings(OneAnalysis):
     )
 
 
+class PopulationSettings(OneAnalysis):
+    """What the analyses of populations share: trials of the evaluation, in bins of time."""
+
+    n_trials: int = Field(200, ge=2, le=MOST_TRIALS, description="trials of the evaluation")
+    bin_ms: float = Field(50.0, ge=5, description="length of a time bin, ms")
+    signal: Literal["r", "x"] = Field("r", description="firing rates r or synaptic currents x")
+    correct_only: bool = Field(False, description="whether only correct trials count")
+
+
+def _variable_names(names: Any) -> Any:
+    return (names,) if isinstance(names, str) else tuple(names) if isinstance(names, list) else names
+
+
+VariableNames = Annotated[
+    tuple[str, ...], BeforeValidator(_variable_names, json_schema_input_type=str | tuple[str, ...])
+]
+
+
+class VariablesSettings(PopulationSettings):
+    """Settings of the analyses that relate activity to variables of the task."""
+
+    variables: VariableNames = Field(
+        (), description="names of the task's variables (docs/population.md), the main one first; none: all that fit"
+    )
+
+
+class DimensionalitySettings(PopulationSettings):
+    """Principal components of the activity, and how many dimensions it has."""
+
+    of: Literal["trials", "conditions"] = Field("trials", description="components of single trials or condition means")
+    z_score: bool = Field(False, description="whether each unit is divided by its standard deviation")
+
+
+class TdrSettings(VariablesSettings):
+    """Targeted dimensionality reduction (Mante et al. 2013)."""
+
+    n_components: int = Field(12, ge=1, description="principal components that are left by the denoising")
+
+
+class DpcaSettings(VariablesSettings):
+    """Demixed principal components (Kobak et al. 2016)."""
+
+    n_components: int = Field(5, ge=1, description="of each marginalisation")
+    penalty: float | None = Field(
+        None, ge=0, description="regularisation as a fraction of the variance; ~: by cross-validation"
+    )
+
+
+class DecodingSettings(VariablesSettings):
+    """Decoding of variables in time and across time, cross-validated."""
+
+    classifier: Literal["lda", "logistic", "svm"] = Field("lda", description="kind of decoder; lda is the fastest")
+    folds: int = Field(5, ge=2, description="folds of the cross-validation")
+    shuffles: int = Field(20, ge=0, description="shuffles of the labels, for the interval of chance")
+    across_time: bool = Field(True, description="whether decoders are tested at all times")
+
+
+class SelectivitySettings(VariablesSettings):
+    """Pure and mixed selectivity of single units (Rigotti et al. 2013)."""
+
+    window: Literal["stimulus", "response", "trial"] = Field("stimulus", description="time whose mean activity counts")
+    alpha: float = Field(0.05, gt=0, lt=1, description="bound of the false-discovery rate")
+    least: float = Field(
+        0.05, ge=0, lt=1, description="share of a unit's variance that a variable must explain to count"
+    )
+    max_order: int = Field(2, ge=1, le=3, description="variables in an interaction, at most")
+
+
 class LearningSettings(OneAnalysis):
     """How the weights change during training, from copies that `training.keep_weights` keeps."""
 
@@ -71,6 +139,11 @@ class AnalysisSettings(Settings):
 
     spectrum: SpectrumSettings = SpectrumSettings()
     fixed_points: FixedPointsSettings = FixedPointsSettings()
+    dimensionality: DimensionalitySettings = DimensionalitySettings()
+    tdr: TdrSettings = TdrSettings()
+    dpca: DpcaSettings = DpcaSettings()
+    decoding: DecodingSettings = DecodingSettings()
+    selectivity: SelectivitySettings = SelectivitySettings()
     learning: LearningSettings = LearningSettings()
 
 

@@ -17,6 +17,7 @@ from ratecore.tasks.overriding import overridable
 from ratecore.tasks.settings import checked
 from ratecore.tasks.trials import Trial, Trials
 from ratecore.tasks.values import TaskError
+from ratecore.tasks.variables import default_variables
 
 ACCURACY_AMPLITUDE = 0.7  # that the output of a correct answer reaches (Kim et al. 2019)
 registered: dict[str, type[AbstractTask]] = {}  # the tasks of `TaskFactory` by their normalised names
@@ -396,6 +397,22 @@ class AbstractTask(ABC):
             By default the trial type, or the label of a task without trial types.
         """
         return str(label) if trial_type is None else trial_type
+
+    def variables(self, u: Float[np.ndarray, "n_in _"], condition: str, label: Any) -> dict[str, Any]:
+        """What trials differ in, by name, for analyses of activity: stimuli, rules, context.
+
+        Args:
+            u: stimulus of the trial (n_in, T), unitless.
+            condition: of the trial.
+            label: of the trial, or the Trial of a task that draws Trials.
+
+        Returns:
+            Words and whole numbers for categories, other numbers for what is graded; by default the condition, and the
+            numbers and words in the `info` of a Trial. The choice is not among them, since it is the network's.
+
+        Source: none
+        """
+        return default_variables(condition, label)
 
 
 def _no_target(self: AbstractTask, label: Any, seed: Any = None) -> Float[np.ndarray, "*out T"]:

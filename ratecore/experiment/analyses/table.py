@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ratecore.experiment.report_figures import GridFigure
+from ratecore.experiment.report_figures import SHARE, GridFigure
 
 HERE = "ratecore.experiment.analyses"
+SPIKES = f"{HERE}.spiking:spikes_of"  # what draws the spikes that analyses share
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,133 @@ ROWS = (
             GridFigure("fixed_points_slowest_ms", "fixed_points_slowest_ms", "slowest mode (ms)", (0, None)),
         ),
         seconds=1.5,
+    ),
+    Analysis(
+        "dimensionality",
+        title="principal components of the activity",
+        numbers={
+            "participation_ratio": "number of dimensions, unitless",
+            "components_90": "number of components that explain 90 % of the variance",
+            "explained_1": "share of the variance along the first component, in [0, 1]",
+            "explained_3": "the same of the first three together",
+        },
+        arrays={
+            "axes": "(K, N) unit vectors of the first 10 components, unitless",
+            "mean": "(N,) mean activity of each unit, unitless",
+            "explained": "(N,) share of the variance along each component, in [0, 1]",
+            "times": "(T,) centres of the time bins, ms",
+            "conditions": "(C,) names of the conditions",
+            "paths": "(C, T, K) mean activity of each condition along the components, unitless",
+        },
+        columns=("participation_ratio", "components_90"),
+        figures=("dimensionality_components",),
+        grid_figures=(
+            GridFigure("dimensionality_ratio", "dimensionality_participation_ratio", "participation ratio", (0, None)),
+        ),
+        seconds=0.5,
+    ),
+    Analysis(
+        "tdr",
+        title="axes along which task variables move the activity",
+        numbers={
+            "share": "share of the variance of the condition means along the axes, in [0, 1]",
+            "smallest_angle": "smallest angle between two axes before orthogonalisation, degrees",
+            "peak_ms": "time at which the first variable moves the activity most, ms",
+        },
+        arrays={
+            "variables": "(V,) names of the variables",
+            "axes": "(V, N) unit vectors of the denoised coefficients where they are longest, unitless",
+            "orthogonal": "(V, N) the same, orthogonalised in this order, unitless",
+            "angles": "(V, V) angles between the axes, degrees",
+            "norms": "(V, T) length of the denoised coefficients over time, unitless",
+            "peaks": "(V,) times of the axes, ms",
+            "times": "(T,) centres of the time bins, ms",
+            "conditions": "(C,) names of the conditions",
+            "paths": "(C, T, V) mean activity of each condition along the orthogonal axes, in SD of units, unitless",
+        },
+        columns=("share", "smallest_angle"),
+        figures=("tdr_axes",),
+        grid_figures=(GridFigure("tdr_share", "tdr_share", "share of the variance along the axes", SHARE),),
+        seconds=0.5,
+    ),
+    Analysis(
+        "dpca",
+        title="activity taken apart by time, task variables and their combinations",
+        numbers={
+            "share_time": "share of the variance of the condition means that depends on time alone, in [0, 1]",
+            "share_mixed": "share that depends on combinations of variables, in [0, 1]",
+            "content": "variance of the first components that is of their own marginalisation, weighted mean, in [0, 1]",
+            "penalty": "regularisation as a fraction of the variance, unitless",
+        },
+        arrays={
+            "marginalisations": "(M,) names of the marginalisations",
+            "shares": "(M,) share of the variance of each, in [0, 1]",
+            "explained": "(M, K) share of the variance that each component explains, in [0, 1]",
+            "encoders": "(M, K, N) unit vectors along which components add to the activity, unitless",
+            "decoders": "(M, K, N) weights that read the components, unitless",
+            "mean": "(N,) mean activity of each unit, unitless",
+            "conditions": "(C,) names of the combinations of the variables",
+            "courses": "(M, K, C, T) components of the condition means, unitless",
+            "times": "(T,) centres of the time bins, ms",
+        },
+        columns=("share_time", "share_mixed"),
+        figures=("dpca_components",),
+        grid_figures=(GridFigure("dpca_mixed", "dpca_share_mixed", "share of the variance that is mixed", SHARE),),
+        seconds=5,
+    ),
+    Analysis(
+        "decoding",
+        title="what can be read from the activity, and when",
+        numbers={
+            "accuracy": "largest accuracy over time of the first variable, in [0, 1]",
+            "peak_ms": "time of this accuracy, ms",
+            "onset_ms": "first time at which the accuracy is above the interval of chance, ms",
+            "chance": "accuracy of guesses, in [0, 1]",
+            "chance_high": "end of the interval of chance, in which 95 % of shuffles are, in [0, 1]",
+        },
+        arrays={
+            "variables": "(V,) names of the variables",
+            "times": "(T,) centres of the time bins, ms",
+            "accuracy": "(V, T) accuracy on held-out trials, mean over classes, in [0, 1]",
+            "chance": "(V,) accuracy of guesses, in [0, 1]",
+            "interval": "(V, 2) where 95 % of the accuracies of shuffled labels are, in [0, 1]",
+            "matrix": "(V, T, T) accuracy of decoders trained at one time and tested at another, in [0, 1]",
+            "graded": "(G,) names of the graded variables that the settings name",
+            "r2": "(G, T) share of the variance of their held-out values that is predicted, unitless",
+        },
+        columns=("accuracy", "peak_ms", "onset_ms"),
+        figures=("decoding_accuracy",),
+        grid_figures=(GridFigure("decoding_peak", "decoding_accuracy", "peak decoding accuracy", SHARE),),
+        seconds=20,
+        packages=("sklearn",),
+    ),
+    Analysis(
+        "selectivity",
+        title="which units respond to which task variables",
+        numbers={
+            "selective": "share of units with any selectivity, in [0, 1]",
+            "pure": "share of units that respond to one variable, in [0, 1]",
+            "linear_mixed": "share of units that respond to several variables, but not to combinations, in [0, 1]",
+            "nonlinear_mixed": "share of units that respond to combinations of variables, in [0, 1]",
+        },
+        arrays={
+            "terms": "(M,) names of the variables and their combinations",
+            "F": "(M, N) F statistic of each term and unit, unitless",
+            "p": "(M, N) its p value, before the control of false discoveries",
+            "explained": "(M, N) share of the variance of a unit that the term explains, in [0, 1]",
+            "significant": "(M, N) whether the term is significant and explains enough",
+            "kinds": "(N,) index of each unit's kind",
+            "kind_names": "(4,) names of the kinds",
+            "pairs": "(Q,) variables with two values",
+            "d_prime": "(Q, N) d' of each unit for these, unitless",
+            "roc_area": "(Q, N) area under the ROC, in [0, 1]",
+        },
+        columns=("selective", "linear_mixed", "nonlinear_mixed"),
+        figures=("selectivity_units",),
+        grid_figures=(
+            GridFigure("selectivity_mixed", "selectivity_nonlinear_mixed", "share of nonlinear mixed units", SHARE),
+        ),
+        seconds=0.5,
     ),
     Analysis(
         "learning",
