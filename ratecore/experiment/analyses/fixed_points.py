@@ -107,7 +107,9 @@ def _found(
     slow = find_slow_points(equations, held.u, starts, speed=settings.slow_speed)
     line = line_through(equations, slow.x, N_PLACES) if len(slow.x) >= FEWEST else None
     lost = points.n_lost / (settings.n_starts + settings.n_random)
-    length = float(np.sqrt(slow.x.var(0).sum() / starts.var(0).sum())) if len(slow.x) else float("nan")
+    spread, length = float(starts.var(0).sum()), float("nan")
+    if spread > 0 and len(slow.x):
+        length = float(np.sqrt(slow.x.var(0).sum() / spread))
     return _Found(held, points, slow, line, share_along_line(starts), length, lost)
 
 

@@ -101,7 +101,7 @@ ROWS = (
             "slowest_ms": "time constant of the slowest mode of all stable points, ms",
             "line": "share of the slow points' variance along their first principal component, mean over inputs",
             "line_of_activity": "the same of the states from which they were reached",
-            "line_length": "SD of the slow points as a fraction of that of these states; small if they are around one point",
+            "line_length": "SD of the slow points as a fraction of that of these states; small around a single point",
             "line_output": "|correlation| of the first output and the place on this line, mean over inputs",
             "line_ms": "median |time constant| of the slowest mode along the line, ms",
             "lost": "share of the starts that ended nowhere",
