@@ -89,7 +89,7 @@ def redraw_run(run: Run) -> dict[str, str]:
     from ratecore.formats.npz import load_comparison
 
     saved = read_sealed_json(run.conversion)
-    rows = {name: saved[name] for name in ("psychometric", "chronometric") if name in saved}
+    rows: dict[str, Any] = {name: saved[name] for name in ("psychometric", "chronometric") if name in saved}
     return _draw(run, cast("SearchSummary", saved), load_comparison(run.comparison), rows)
 
 

@@ -29,6 +29,7 @@ WITHOUT_NUMBERS = (
     "ratecore.experiment.analyses.table",
     "ratecore.experiment.checkpoints",
     "ratecore.experiment.continuation",
+    "ratecore.experiment.grid",
     "ratecore.experiment.progress",
     "ratecore.experiment.report_figures",
     "ratecore.experiment.runs",
@@ -193,7 +194,6 @@ ROWS = (
         switch="analyses",
         columns=analyses_table.COLUMNS,
         verb="analysed",
-        redraw="ratecore.experiment.stages.analyse:redraw_run",
         point_figures=PointFigures(
             "ratecore.experiment.point_figures:analysis_figures",
             tuple(name for analysis in analyses_table.ROWS for name in analysis.figures),
