@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE
 
+from ratecore.experiment.analyses.table import chosen
 from ratecore.experiment.configurations import keep_configuration
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.point_figures import analysis_figures
@@ -14,6 +15,7 @@ from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import do_stage
 from ratecore.experiment.stages.table import stages_of
 from ratecore.experiment.summary import summarize, write_summary
+from ratecore.formats import load_analysis
 from ratecore.settings.analysis import KNOWN
 
 EXAMPLES = Path(__file__).parents[1] / "docs/examples"
@@ -55,13 +57,17 @@ def results(tmp_path_factory, png_file):
     return experiment
 
 
-def test_no_analysis_fails(results):
+def test_no_analysis_fails_and_each_gives_what_its_row_says(results):
     for point in results.grid_points:
         for seed in results.seeds:
             end = Run.at(results, point, seed).outcome("analyse")
             assert end is not None and end["errors"] == {}
-            assert end["left_out"] == {}
-        assert analysis_figures(results, point)
+            found = load_analysis(Run.at(results, point, seed).file("analysis"))
+            for row in chosen(set(KNOWN) - end["left_out"].keys()):
+                numbers = {name.partition("/")[2] for name in end["numbers"] if name.startswith(f"{row.name}/")}
+                assert numbers <= set(row.numbers), "in the table of analyses"
+                assert set(found.get(row.name, {})) == set(row.arrays), "in the table of analyses"
+                assert set(row.figures) <= set(analysis_figures(results, point))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ratecore.experiment.analyses.table import chosen
+from ratecore.settings.analysis import settings_of
 from ratecore.settings.run import RunSettings
 
 BASE_MB = 700  # Python with torch, Numba's kernels and figures: 390 MiB measured
@@ -30,6 +31,24 @@ def training_memory(settings: RunSettings, threads: int = 1) -> int:
     copies = 0 if training.keep_weights is None else 2 * (training.most_trials // training.keep_weights + 2)
     per_network = (20 + copies) * 4 * N**2 + 6 * 4 * N * trials
     return math.ceil(BASE_MB + threads * per_network / 1e6)
+
+
+def analysis_memory(settings: RunSettings) -> int:
+    """The memory of a job that analyses networks one by one.
+
+    States and firing rates of the trials are in single precision, and an analysis can have copies of both in double
+    precision. Copies of the weights that training kept are read whole.
+
+    Args:
+        settings: of a run.
+
+    Returns:
+        MB.
+    """
+    own = settings_of(settings.analyses, settings.analysis).values()
+    trials = max((getattr(one, "n_trials", 0) for one in own), default=0)
+    activity = 4 * 6 * trials * settings.create_task().T * settings.network.N
+    return math.ceil(training_memory(settings) + activity / 1e6)
 
 
 def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:

@@ -112,7 +112,7 @@ def find_cautions(experiment: Experiment) -> list[str]:
         a sentence, without a full stop, for each setting.
     """
     units = (_taus_in_ms, _single_lambdas, _durations, _spiking_in_seconds)
-    parts = (*units, _unreachable, _overruled, _idle, _idle_spiking)
+    parts = (*units, _unreachable, _overruled, _idle, _idle_spiking, _idle_analyses)
     return [sentence for part in parts for sentence in part(experiment)]
 
 
@@ -366,6 +366,17 @@ def _idle_spiking(experiment: Experiment) -> Iterator[str]:
         grid_point.settings.conversion.lesion.fraction for grid_point in grid_points
     ):
         yield "conversion.lesion.synapses has no effect with fraction = 0"
+
+
+def _idle_analyses(experiment: Experiment) -> Iterator[str]:
+    """Settings of analyses that are not chosen, and analyses of weights that are not kept."""
+    s, chosen = experiment.settings, experiment.settings.analyses
+    given = {key for key in s.analysis.model_fields_set if getattr(s.analysis, key).model_fields_set}
+    given |= {axis.path[1] for axis in experiment.axes if axis.path[0] == "analysis"}
+    for name in sorted(given - set(chosen)):
+        yield f"analysis.{name} has no effect: analyses = {shown(list(chosen))} does not name it"
+    if "learning" in chosen and _values(experiment, "training", "keep_weights") == {None}:
+        yield "analyses: learning needs copies of the weights; set training.keep_weights"
 
 
 def _has(names: list[str]) -> str:

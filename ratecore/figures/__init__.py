@@ -1,7 +1,6 @@
 """Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
 
 import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
-from ratecore.figures.decoding import (
     cross_temporal,
     decoding_over_time,
     selectivity_histogram,
@@ -9,6 +8,8 @@ from ratecore.figures.decoding import (
     selectivity_scatter,
     tuning,
 )
+from ratecore.figures.decoding import (
+from ratecore.figures.fixed_points import modes, selection, slow_points
 from ratecore.figures.graded import accuracies, choices, crossings, fit_text, graded_figures, times
 from ratecore.figures.graded import chronometric_figure as chronometric
 from ratecore.figures.graded import psychometric_figure as psychometric
@@ -69,6 +70,7 @@ __all__ = [
     "loss_curves",
     "marginalisation_shares",
     "mean_and_sd",
+    "modes",
     "new_figure",
     "note",
     "outputs_by_condition",
@@ -78,9 +80,11 @@ __all__ = [
     "raster",
     "run_figures",
     "scaling",
+    "selection",
     "selectivity_histogram",
     "selectivity_kinds",
     "selectivity_scatter",
+    "slow_points",
     "spectrum",
     "spiking_outputs",
     "tau_distribution",

@@ -34,6 +34,28 @@ class SpectrumSettings(OneAnalysis):
     )
 
 
+class FixedPointsSettings(OneAnalysis):
+    """Fixed and slow points of the noiseless dynamics."""
+
+    n_trials: int = Field(50, ge=1, le=MOST_TRIALS, description="trials whose activity gives inputs and starts")
+    n_starts: int = Field(
+        100, ge=3, le=1_000_000, description="states of activity that each input's search starts from"
+    )
+    n_random: int = Field(20, ge=0, le=1_000_000, description="random states from which it starts besides")
+    input: Literal["response", "stimulus", "zero"] = Field(
+        "response",
+        description="input that is held constant: a condition's mean in the response window, or during the last "
+        "stimulus, or 0",
+    )
+    n_inputs: int = Field(4, ge=1, le=1000, description="largest number of inputs, those of most trials first")
+    tolerance: float = Field(1e-9, gt=0, le=1e-3, description="largest |tau dx/dt| of any unit at a fixed point")
+    slow_speed: float = Field(0.01, gt=0, description="largest |dx/dt| of a slow point, 1/ms")
+    merge: float = Field(1e-3, gt=0, description="distance below which two fixed points are one, unitless")
+    marginal_ms: float = Field(
+        1e4, gt=0, description="time constant above which a mode neither decays nor grows: the point is marginal; ms"
+    )
+
+
 class PopulationSettings(OneAnalysis):
     """What the analyses of populations share: trials of the evaluation, in bins of time."""
 
@@ -116,6 +138,7 @@ class AnalysisSettings(Settings):
     """What the analyses do: a section for each."""
 
     spectrum: SpectrumSettings = SpectrumSettings()
+    fixed_points: FixedPointsSettings = FixedPointsSettings()
     dimensionality: DimensionalitySettings = DimensionalitySettings()
     tdr: TdrSettings = TdrSettings()
     dpca: DpcaSettings = DpcaSettings()

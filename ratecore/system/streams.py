@@ -17,6 +17,7 @@ STREAMS = {
     "comparison": 7,
     "lesion": 8,
     "positions": 20,
+    "fixed_points": 40,
 }
 
 

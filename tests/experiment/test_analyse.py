@@ -144,6 +144,15 @@ def test_what_failed_is_in_the_table_and_in_mlflow(experiment, monkeypatch):
     assert set(analysis_figures(experiment, experiment.grid_points[0])) == {"spectrum_eigenvalues"}  # says why
 
 
+def test_figures_that_fail_leave_the_numbers_and_other_figures_alone(experiment, monkeypatch):
+    monkeypatch.setattr(spectrum_analysis, "draw", lambda networks: 1 / 0)
+    do(experiment, "analyse")
+    assert list(summarize(experiment)["error"]) == ["spectrum: its figures: ZeroDivisionError: division by zero"] * 2
+    assert summarize(experiment)["spectrum_radius"].notna().all()
+    assert (runs_of(experiment)[0].folder / "figures/spectrum_eigenvalues.png").is_file()
+    assert set(analysis_figures(experiment, experiment.grid_points[0])) == {"spectrum_eigenvalues"}
+
+
 @pytest.mark.parametrize("error", [OSError("No space left on device"), MemoryError()], ids=["disk", "memory"])
 def test_what_the_machine_could_not_do_is_tried_again(experiment, monkeypatch, error):
     def fails(material, settings):

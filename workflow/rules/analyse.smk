@@ -15,7 +15,7 @@ rule analyse:
         "../envs/ratecore.yaml"
     threads: stage.threads
     resources:
-        mem_mb=memory,
+        mem_mb=memory_to_analyse,
         runtime=stage.minutes,
     params:
         stage=stage.name,

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
 
 from ratecore.settings.base import SettingsError
-from ratecore.experiment.costs import training_memory
+from ratecore.experiment.costs import analysis_memory, training_memory
 from ratecore.system.devices import device_pool
 from ratecore.system.files import check_writable
 from ratecore.experiment.grid import Experiment
@@ -139,6 +139,11 @@ def first_run(wildcards):
 def memory(wildcards, attempt, threads):
     """Returns the memory of a job in MB."""
     return training_memory(first_run(wildcards)[0], threads) * attempt
+
+
+def memory_to_analyse(wildcards, attempt):
+    """Returns the memory of a job of analyses in MB, with the activity of its trials."""
+    return analysis_memory(first_run(wildcards)[0]) * attempt
 
 
 def memory_to_train(wildcards, attempt, threads):

@@ -16,6 +16,9 @@ from ratecore.settings.analysis import settings_of
 if TYPE_CHECKING:
     from ratecore.rate.network import RateNetwork
     from ratecore.rate.results import Activity, TrainingResult
+    from ratecore.settings.spiking import SpikingSettings
+    from ratecore.spiking.results import SpikeTrials
+    from ratecore.spiking.source import RateModel
     from ratecore.tasks.base import AbstractTask
 
 
@@ -32,6 +35,7 @@ class Material:
     def __init__(self, run: Run) -> None:
         self._run, self.settings = run, run.settings
         self._drawn: Activity | None = None
+        self._spikes: dict[int, SpikeTrials] = {}
 
     @cached_property
     def result(self) -> TrainingResult:
@@ -57,7 +61,9 @@ class Material:
 
     @cached_property
     def _tested(self) -> tuple[AbstractTask, RateNetwork]:
-        return self.settings.create_task(), self.net
+        from ratecore.rate.testing import tested
+
+        return tested(self.settings, self.net)
 
     @property
     def task(self) -> AbstractTask:
@@ -117,8 +123,67 @@ class Material:
     @cached_property
     def scaling_factor(self) -> float | None:
         """Lambda of the network's conversion, unitless; None if it was not converted."""
-        found = (self._run.outcome("convert", verify=False) or {}).get("lambda")
+        found = self._conversion.get("lambda")
         return None if found is None else float(found)
+
+    @property
+    def not_converted(self) -> str:
+        """Why the network was not converted; '' if it was."""
+        return "" if self.scaling_factor is not None else str(self._conversion.get("skipped", "it was not converted"))
+
+    @cached_property
+    def _conversion(self) -> dict[str, Any]:
+        return self._run.outcome("convert", verify=False) or {}
+
+    def spikes(self, n_trials: int) -> SpikeTrials:
+        """The spikes of the converted network in the first trials of its conversion, and in those that would follow.
+
+        All analyses of a network share the trials, which are simulated once.
+
+        Args:
+            n_trials: number of trials.
+
+        Returns:
+            the spikes, with the network as it was scored. Its arrays are shared: nothing may change them.
+
+        Raises:
+            ValueError: the network was not converted.
+
+        Source:
+            docs/model.md 5.
+        """
+        if self.scaling_factor is None:
+            raise ValueError(f"there are no spikes: {self.not_converted}")
+        if n_trials not in self._spikes:
+            from ratecore.spiking.activity import trial_spikes
+
+            s = self.settings
+            task, model, spiking = self._spiking
+            self._spikes[n_trials] = trial_spikes(
+                task,
+                model,
+                spiking,
+                self.scaling_factor,
+                s.seed,
+                range(n_trials),
+                output_of_step=s.conversion.output_of_step,
+            )
+        return self._spikes[n_trials]
+
+    @cached_property
+    def _spiking(self) -> tuple[AbstractTask, RateModel, SpikingSettings]:
+        """Task, network and simulation as the conversion scores them."""
+        from ratecore.spiking.exploration import lesioned
+        from ratecore.spiking.source import model_of
+        from ratecore.spiking.testing import tested
+        from ratecore.system.streams import stream
+
+        s = self.settings
+        task, model, spiking = tested(s, model_of(self.net, self.initial))
+        if (lesion := s.conversion.lesion).fraction:
+            drawn = stream(s.seed, "lesion")
+            model, _ = lesioned(model, lesion.fraction, lesion.synapses, drawn, spiking.use_initial_weights)
+        return task, model, spiking
 
     @cached_property
     def inhibitory(self) -> Bool[np.ndarray, " N"]:

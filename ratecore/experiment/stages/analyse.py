@@ -56,7 +56,7 @@ def analyse_run(run: Run, log: TextIO | None = None) -> dict[str, Any]:
             say(f"{run.name(STAGE)}: analysis {row.name} failed\n{traceback.format_exc()}", log)
     found = {name: result.arrays for name, result in results.items() if result.arrays}
     files = write_file(run, STAGE, run.file("analysis"), analysis_bytes(found))
-    files |= _draw(run, found)
+    files |= _draw(run, found, errors, log)
     skipped = {name: result.skipped for name, result in results.items() if result.skipped}
     for name, reason in skipped.items():
         say(f"{run.name(STAGE)}: {name} was left out: {reason}", log)
@@ -84,7 +84,7 @@ def redraw_run(run: Run) -> dict[str, str]:
     """
     from ratecore.formats.npz import load_analysis
 
-    return _draw(run, load_analysis(run.file("analysis")))
+    return _draw(run, load_analysis(run.file("analysis")), {}, None)
 
 
 def _analysed(row: Analysis, material: Material) -> AnalysisResult:
@@ -94,23 +94,35 @@ def _analysed(row: Analysis, material: Material) -> AnalysisResult:
     return result
 
 
-def _draw(run: Run, found: Networks) -> dict[str, str]:
+def _draw(run: Run, found: Networks, errors: dict[str, str], log: TextIO | None) -> dict[str, str]:
     label = f"seed {run.settings.seed}"
-    return write_figures(run, STAGE, figures_of({name: {label: arrays} for name, arrays in found.items()}))
+    made, failed = figures_of({name: {label: arrays} for name, arrays in found.items()}, log)
+    errors |= failed
+    return write_figures(run, STAGE, made)
 
 
-def figures_of(networks: Mapping[str, Networks]) -> dict[str, Figure]:
-    """Draw the figures of analyses.
+def figures_of(networks: Mapping[str, Networks], log: TextIO | None = None) -> tuple[dict[str, Figure], dict[str, str]]:
+    """Draw the figures of analyses. If those of one cannot be drawn, a page that says why takes their place.
 
     Args:
         networks: analysis: its arrays, by the label of the network.
+        log: file for messages; None for standard error.
 
     Returns:
-        name: figure.
+        name: figure; and analysis: error of those that could not be drawn.
     """
+    from ratecore import figures
     from ratecore.experiment.stages.table import function_of
 
     made: dict[str, Figure] = {}
+    errors: dict[str, str] = {}
     for row in chosen(networks):
-        made |= function_of(row.draw)(networks[row.name])
-    return made
+        try:
+            made |= function_of(row.draw)(networks[row.name])
+        except OF_THE_MACHINE:
+            raise
+        except Exception as error:
+            errors[row.name] = f"its figures: {type(error).__name__}: {error}"
+            say(f"figures of analysis {row.name} failed\n{traceback.format_exc()}", log)
+            made |= {name: figures.note(f"{row.name}: {errors[row.name]}") for name in row.figures}
+    return made, errors
