@@ -73,22 +73,22 @@ def analyse(material: Material, settings: DecodingSettings) -> AnalysisResult:
         "chance": results[0].chance,
         "chance_high": float(intervals[0, 1]),
     }
+    r2 = np.zeros((len(graded), len(drawn.times)))
+    for k, (name, values) in enumerate(graded.items()):
+        trials = kept_trials({name: values})
+        rates, own = drawn.activity[trials], values[trials]
+        r2[k] = decode_graded(rates, own, settings.folds, seed=material.settings.seed).r2
+    matrices = [found.matrix for found in results if found.matrix is not None]
     arrays = {
         "variables": np.array(list(chosen)),
         "times": drawn.times,
         "accuracy": accuracy,
         "chance": np.array([found.chance for found in results]),
         "interval": intervals,
+        "matrix": np.array(matrices).reshape(len(matrices), len(drawn.times), len(drawn.times)),
+        "graded": np.array(list(graded), str),
+        "r2": r2,
     }
-    if settings.across_time:
-        arrays["matrix"] = np.array([found.matrix for found in results])
-    if graded:
-        arrays["graded"], courses = np.array(list(graded)), []
-        for name, values in graded.items():
-            trials = kept_trials({name: values})
-            rates, own = drawn.activity[trials], values[trials]
-            courses.append(decode_graded(rates, own, settings.folds, seed=material.settings.seed).r2)
-        arrays["r2"] = np.array(courses)
     return AnalysisResult(numbers, arrays)
 
 
@@ -129,12 +129,12 @@ def draw(networks: Networks) -> dict[str, Figure]:
     chances = np.unique(first["chance"])
     interval = tuple(np.mean([a["interval"][0] for a in alike], axis=0).tolist())
     scores = {name: [a["accuracy"][k] for a in alike] for k, name in enumerate(names)}
-    matrices = [a["matrix"] for a in alike if "matrix" in a]
+    matrices = [a["matrix"] for a in alike if len(a["matrix"])]
     shown = list(range(len(names)))[:2] if matrices else []
     figure, axes = new_figure(4.4 + 3.2 * len(shown), 3.0, columns=1 + len(shown), squeeze=False)
     one = float(chances[0]) if len(chances) == 1 else None
     decoding_over_time(axes[0, 0], times, scores, one, interval if one is not None else None)
-    for k, name in enumerate(first["graded"].tolist() if "graded" in first else []):
+    for k, name in enumerate(first["graded"].tolist()):
         axes[0, 0].plot(times, first["r2"][k], color="0.3", ls=":", lw=1.3, label=f"{name} (R²)")
         legend(axes[0, 0])
     for axis, k in zip(axes[0, 1:], shown, strict=True):

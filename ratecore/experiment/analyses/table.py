@@ -223,7 +223,8 @@ ROWS = (
             "accuracy": "(V, T) accuracy on held-out trials, mean over classes, in [0, 1]",
             "chance": "(V,) accuracy of guesses, in [0, 1]",
             "interval": "(V, 2) where 95 % of the accuracies of shuffled labels are, in [0, 1]",
-            "matrix": "(V, T, T) accuracy of decoders trained at one time and tested at another, in [0, 1]",
+            "matrix": "(V, T, T) accuracy of decoders trained at one time (first) and tested at another, in [0, 1]; "
+            "none without `across_time`",
             "graded": "(G,) names of the graded variables that the settings name",
             "r2": "(G, T) share of the variance of their held-out values that is predicted, unitless",
         },
