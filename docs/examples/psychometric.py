@@ -11,7 +11,7 @@ from ratecore.analysis.psychometrics import fit_psychometric
 results, out = Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "psychometric.png")
 choices: dict[tuple[str, float], list[float]] = {}
 times: dict[tuple[str, float], list[float]] = {}
-for path in sorted(results.glob("**/evaluation.npz")):  # of each network and variant
+for path in sorted(sorted(results.glob("**/evaluation.npz")), key=lambda path: len(str(path))):  # 50 before 100
     arrays = np.load(path)
     if "psychometric_evidence" not in arrays:
         continue  # a task without graded evidence

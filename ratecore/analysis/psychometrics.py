@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from ratecore.system.intervals import wilson_interval
@@ -94,7 +94,8 @@ def fit_psychometric(
     bias, slope, lapse = (float(v) for v in best.x)
     # Where a steeper curve is as likely, the data do not say how steep it is.
     determined = cost((bias, np.sign(slope) * steepest, lapse)) - best.fun > 0.1
-    return PsychometricFit(bias * spread + center, slope / spread, lapse, -float(best.fun), bool(determined))
+    found_bias, found_slope = float(bias * spread + center), float(slope / spread)
+    return PsychometricFit(found_bias, found_slope, lapse, -float(best.fun), bool(determined))
 
 
 def _logistic(x: Float[np.ndarray, ...], bias: float, slope: float, lapse: float) -> Float[np.ndarray, ...]:
@@ -115,7 +116,9 @@ def _check(x: Float[np.ndarray, " P"], p: Float[np.ndarray, " P"], trials: Float
 
 
 def binomial_intervals(
-    p: Sequence[float] | Float[np.ndarray, " P"], n: int | Sequence[int], confidence: float = 0.95
+    p: Sequence[float] | Float[np.ndarray, " P"],
+    n: int | Sequence[int] | Int[np.ndarray, " P"],
+    confidence: float = 0.95,
 ) -> Float[np.ndarray, "P 2"]:
     """Compute Wilson's interval of each share.
 

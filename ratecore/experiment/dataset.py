@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import ratecore
 from ratecore.experiment.opened import Opened
+from ratecore.rate.evaluation import CHUNK
 from ratecore.settings.base import shown
 from ratecore.settings.spiking import RATE_STEP
 from ratecore.system.extras import needed
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ratecore.rate.results import Activity
 
 WIDTH = 64  # letters of a condition or a word as label; longer ones are cut
+LARGEST = 2**27  # bytes of x of a chunk; a network with more trials has several chunks
 DIMS = ("network", "trial", "time", "unit", "input", "output")
 _OF_TRIALS = ("network", "trial")
 _OF_UNITS = ("network", "unit")
@@ -80,11 +82,23 @@ class Source:
 
     Attributes:
         opened: the network.
-        numbers: of its trials.
+        numbers: of its trials, or of those of one chunk.
     """
 
     opened: Opened
     numbers: tuple[int, ...]
+
+    def part(self, first: int, stop: int) -> Source:
+        """Some of the trials.
+
+        Args:
+            first: position of the first one.
+            stop: position after the last one.
+
+        Returns:
+            the source of these trials; there may be none.
+        """
+        return Source(self.opened, self.numbers[first:stop])
 
     @cached_property
     def task(self) -> AbstractTask:
@@ -108,14 +122,14 @@ class Source:
         return str(self.opened.file), identity, os.path.getmtime(self.opened.file), self.numbers
 
 
-def read_units(source: Source) -> dict[str, NDArray[Any]]:
-    """Types and time constants of the units.
+def read_network(source: Source) -> dict[str, Any]:
+    """Read a network, with types and time constants of its units.
 
     Args:
         source: of one network.
 
     Returns:
-        `unit_type` ('E', 'I' or 'SST') and `tau`, ms, (N,) each.
+        `net`, the network; `unit_type` ('E', 'I' or 'SST') and `tau`, ms, (N,) each.
 
     Source:
         docs/model.md 1.2.
@@ -123,7 +137,8 @@ def read_units(source: Source) -> dict[str, NDArray[Any]]:
     net = source.opened.load()
     types = np.where(net.inh.numpy(), "I", "E").astype("<U3")
     types[(net.som_m == 0).any(1).numpy()] = "SST"
-    return {"unit_type": types, "tau": RATE_STEP * net.time_constants().detach().numpy().ravel()}
+    tau = RATE_STEP * net.time_constants().detach().numpy().ravel()
+    return {"net": net, "unit_type": types, "tau": tau}
 
 
 def draw_conditions(source: Source) -> dict[str, NDArray[Any]]:
@@ -134,31 +149,39 @@ def draw_conditions(source: Source) -> dict[str, NDArray[Any]]:
 
     Returns:
         `condition` and `label`, (B,) each.
+
+    Source: none
     """
     from ratecore.rate.activity import in_turn
     from ratecore.system.streams import stream
 
+    if not source.numbers:
+        return {}
     with in_turn(source.task):
         trials = source.task.generate_batch([stream(source.opened.seed, "evaluation", k) for k in source.numbers])
     return {"condition": np.array(trials.conditions), "label": np.array(trials.labels)}
 
 
-def simulate(source: Source) -> dict[str, NDArray[Any]]:
+def simulate(source: Source, read: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Simulate the trials of a source.
 
     Args:
         source: of one network.
+        read: of `read_network`.
 
     Returns:
-        the variables that come from the activity, by name, with their dimensions after `network`.
+        the variables that come from the activity, by name, unitless, with their dimensions after `network`: x, r
+        (B, T, N), o, target (B, T, n_out), u (B, T, n_in), choice and correct (B,).
 
     Source:
-        docs/model.md 1.
+        docs/model.md 1 and 2.
     """
     from ratecore.rate.activity import trial_activity
 
     opened = source.opened
-    task, net = opened.tested(opened.load())
+    if not source.numbers:  # a chunk of a network that has fewer trials than others
+        return {}
+    task, net = opened.tested(read["net"])
     activity: Activity = trial_activity(
         task, net, opened.seed, source.numbers, loss_fn=opened.loss_fn, n_trials=opened.n_trials
     )
@@ -175,30 +198,26 @@ def simulate(source: Source) -> dict[str, NDArray[Any]]:
     }
 
 
-_SOURCES: dict[str, Callable[[Source], dict[str, NDArray[Any]]]] = {
-    "activity": simulate,
-    "trials": draw_conditions,
-    "network": read_units,
-}
-
-
 def block(found: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...], kind: Variable) -> NDArray[Any]:
     """One network's part of a variable, filled up to the shape that all networks have.
 
     Args:
-        found: what was computed for the network.
+        found: what was computed for the network, arrays of any shape.
         name: of the variable.
         shape: of the block, (1, ...).
         kind: of the variable.
 
     Returns:
-        the block.
+        the block (1, ...), of that shape, in the unit of the variable.
+
+    Source: none
     """
-    value = found[name]
-    if value.shape == shape[1:]:
+    value = found.get(name)
+    if value is not None and value.shape == shape[1:]:
         return value[None].astype(kind.dtype, copy=False)
     filled = np.full(shape, kind.missing, kind.dtype)
-    filled[0][tuple(map(slice, value.shape))] = value
+    if value is not None:
+        filled[0][tuple(map(slice, value.shape))] = value
     return filled
 
 
@@ -253,6 +272,8 @@ def dataset(
 class _Lazy:
     """Lazy arrays with one chunk for each network. What a network's chunks share is computed once for all of them.
 
+    Networks with many long trials have several chunks, whose trials are whole batches of the evaluation.
+
     Args:
         sources: of the networks.
         sizes: of the dimensions.
@@ -261,23 +282,42 @@ class _Lazy:
     def __init__(self, sources: Sequence[Source], sizes: Mapping[str, int]):
         from dask.base import tokenize
 
-        self._sources, self._sizes = sources, sizes
-        self._token = tokenize(list(sources))
+        batches = max(LARGEST // (4 * CHUNK * sizes["time"] * sizes["unit"]), 1)
+        self._starts = range(0, sizes["trial"], batches * CHUNK)
+        self._sizes, self._token = sizes, tokenize(list(sources))
+        names = {kind: f"{kind}-of-{self._token}" for kind in ("network", "trials", "activity")}
+        layers: dict[str, dict[Any, Any]] = {name: {} for name in names.values()}
+        for k, source in enumerate(sources):
+            network = (names["network"], k, 0)
+            layers[names["network"]][network] = (partial(read_network, source),)
+            for j, start in enumerate(self._starts):
+                part = source.part(start, start + self._starts.step)
+                layers[names["trials"]][names["trials"], k, j] = (partial(draw_conditions, part),)
+                layers[names["activity"]][names["activity"], k, j] = (partial(simulate, part), network)
+        self._names, self._layers = names, layers
 
     def of(self, name: str, kind: Variable) -> Any:
         """The array of a variable."""
         import dask.array
         from dask.highlevelgraph import HighLevelGraph
 
-        shape = tuple(self._sizes[dim] for dim in kind.dims)
-        shared, own = f"{kind.source}-{self._token}", f"{name}-{self._token}-{'x'.join(map(str, shape))}"
-        rest, take = (0,) * (len(shape) - 1), partial(block, name=name, shape=(1, *shape[1:]), kind=kind)
-        layers: dict[str, Any] = {
-            shared: {(shared, k): (partial(_SOURCES[kind.source], source),) for k, source in enumerate(self._sources)},
-            own: {(own, k, *rest): (take, (shared, k)) for k in range(shape[0])},
-        }
-        graph = HighLevelGraph(layers, {shared: set(), own: {shared}})
-        chunks = ((1,) * shape[0], *((n,) for n in shape[1:]))
+        sizes, by_trial = self._sizes, "trial" in kind.dims
+        starts = self._starts if by_trial else self._starts[:1]
+        lengths = tuple(min(self._starts.step, sizes["trial"] - start) for start in starts)
+        chunks = tuple({"network": (1,) * sizes["network"], "trial": lengths}.get(d, (sizes[d],)) for d in kind.dims)
+        shared, own, taken = self._names[kind.source], f"{name}-{self._token}", dict[Any, Any]()
+        for j, length in enumerate(lengths):
+            shape = tuple({"network": 1, "trial": length}.get(dim, sizes[dim]) for dim in kind.dims)
+            take = partial(block, name=name, shape=shape, kind=kind)
+            rest = (0,) * (len(shape) - 1 - by_trial)
+            for k in range(sizes["network"]):
+                taken[(own, k, *(j,) * by_trial, *rest)] = (take, (shared, k, j))
+        layers = {shared: self._layers[shared], own: taken}
+        depends: dict[str, set[str]] = {shared: set(), own: {shared}}
+        if kind.source == "activity":
+            network = self._names["network"]
+            layers, depends = {network: self._layers[network], **layers}, {network: set(), **depends, shared: {network}}
+        graph = HighLevelGraph(layers, depends)
         return dask.array.Array(graph, own, chunks, dtype=np.dtype(kind.dtype))  # type: ignore[no-untyped-call]
 
 

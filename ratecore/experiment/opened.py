@@ -71,7 +71,8 @@ def _why_not(root: Path) -> str:
         return f"there are networks in {RUNS}/ but no {CONFIG}, the configuration that the workflow keeps with them"
     files = sum(path.suffix in SUFFIXES for path in root.iterdir())
     if files:
-        return f"there is no {CONFIG} and no {RUNS}/, only {files} files of networks; open one of them"
+        only = "1 file of a network; open it" if files == 1 else f"{files} files of networks; open one of them"
+        return f"there is no {CONFIG} and no {RUNS}/, only {only}"
     return f"no results of ratecore: there is no {CONFIG} and no {RUNS}/"
 
 
@@ -91,6 +92,7 @@ class Opened:
         seed: of the run.
         n_trials: number of trials of its evaluation.
         settings: of the run, unless it is opened from a file alone.
+        run: with the files of its stages, likewise.
     """
 
     file: Path
@@ -152,11 +154,7 @@ class Opened:
         Returns:
             the task.
         """
-        if self.settings is None:
-            return self.task
-        find = getattr(self.settings, "tested_task", None)
-        task: AbstractTask = self.settings.create_task() if find is None else find("evaluation")
-        return task
+        return self.task if self.settings is None else self.settings.tested_task("evaluation")
 
     def tested(self, net: RateNetwork) -> tuple[AbstractTask, RateNetwork]:
         """The task and the network as they are evaluated.
@@ -167,14 +165,9 @@ class Opened:
         Returns:
             the task, and the network, which is `net` where no setting of the evaluation changes it.
         """
-        if self.settings is None:
-            return self.task, net
-        try:
-            from ratecore.rate.testing import tested
-        except ImportError:
-            return self.settings.create_task(), net
-        task, changed = tested(self.settings, net)
-        return task, changed
+        from ratecore.rate.testing import tested
+
+        return (self.task, net) if self.settings is None else tested(self.settings, net)
 
     def spiking_model(self) -> RateModel:
         """What carries over to a spiking network.

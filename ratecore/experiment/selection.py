@@ -57,8 +57,8 @@ def chosen_rows(table: pd.DataFrame, selection: dict[str, Any], values: dict[str
     for column, wanted in selection.items():
         if column not in table.columns:
             near = difflib.get_close_matches(column, list(table.columns), 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise ValueError(f"there is no column '{column}'{hint}; columns: {', '.join(table.columns)}")
+            hint = f"; did you mean '{near[0]}'" if near else ""
+            raise ValueError(f"there is no column '{column}'{hint}. Columns: {', '.join(table.columns)}")
         keep &= _meant(table[column], wanted, values.get(column))
     return table[keep]
 
@@ -68,6 +68,11 @@ def _meant(column: pd.Series[Any], wanted: Any, raw: list[Any] | None) -> np.nda
     if callable(wanted):
         return _by_function(column, wanted)
     rows = [_plain(v) for v in (column if raw is None else raw)]
+    if isinstance(wanted, range):
+        found = np.array([isinstance(row, int | float) and row in wanted for row in rows], bool)
+        if not found.any():
+            raise ValueError(f"{column.name} = {wanted}: no network has one of these; {_listed(column)}")
+        return found
     texts = None if raw is None else [format_value(v) for v in raw]
 
     def has(value: Any) -> np.ndarray:
@@ -77,15 +82,16 @@ def _meant(column: pd.Series[Any], wanted: Any, raw: list[Any] | None) -> np.nda
             found |= np.array([text == value for text in texts], bool)
         return found
 
-    if isinstance(wanted, str) or not isinstance(wanted, Iterable) or has(wanted).any():
-        alternatives = [wanted]
-    else:
-        alternatives = list(wanted)
-    found = [has(value) for value in alternatives]
-    unknown = [value for value, rows_with in zip(alternatives, found, strict=True) if not rows_with.any()]
-    if unknown and not (isinstance(wanted, range) and len(unknown) < len(alternatives)):
-        raise ValueError(f"{column.name} = {shown(unknown[0])}: no network has it; {_listed(column)}")
-    return np.any(found, 0) if found else np.zeros(len(column), bool)
+    wanted = wanted.tolist() if hasattr(wanted, "tolist") else wanted
+    several = isinstance(wanted, Iterable) and not isinstance(wanted, str) and not has(wanted).any()
+    alternatives = list(wanted) if several else [wanted]
+    found_each = [has(value) for value in alternatives]
+    for value, found in zip(alternatives, found_each, strict=True):
+        if not found.any():
+            raise ValueError(f"{column.name} = {shown(value)}: no network has it; {_listed(column)}")
+    if not alternatives:
+        raise ValueError(f"{column.name} = {shown(wanted)}: it names no value; {_listed(column)}")
+    return np.asarray(np.stack(found_each).any(0))
 
 
 def _by_function(column: pd.Series[Any], meant: Callable[[Any], Any]) -> np.ndarray:
@@ -97,7 +103,7 @@ def _by_function(column: pd.Series[Any], meant: Callable[[Any], Any]) -> np.ndar
             f"{column.name}: the function returned {shown(found)}; it takes the column and must return True or False "
             "for each row"
         )
-    return pd.Series(np.asarray(found, object)).fillna(False).astype(bool).to_numpy()
+    return np.array([value is not pd.NA and bool(value) for value in np.asarray(found, object)])
 
 
 def _plain(value: Any) -> Any:
@@ -110,15 +116,12 @@ def _plain(value: Any) -> Any:
 
 
 def _same(row: Any, value: Any) -> bool:
+    """Whether a row has a value; None stands for what is missing, and True is not 1."""
     import pandas as pd
 
-    if value is None or row is None or row is pd.NA:
-        return row is value or (value is None and (row is pd.NA or row != row))
-    if isinstance(row, bool) != isinstance(value, bool):
-        return False
-    if value is None:
-        return bool(row != row)
-    return bool(row == value)
+    if row is None or row is pd.NA or row != row:
+        return value is None
+    return isinstance(row, bool) == isinstance(value, bool) and bool(row == value)
 
 
 def _listed(column: pd.Series[Any]) -> str:

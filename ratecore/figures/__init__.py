@@ -1,6 +1,7 @@
 """Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
 
 import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
+from ratecore.figures.decoding import (
     cross_temporal,
     decoding_over_time,
     selectivity_histogram,
@@ -8,7 +9,6 @@ import ratecore.figures.backend  # noqa: F401, before anything else imports matp
     selectivity_scatter,
     tuning,
 )
-from ratecore.figures.decoding import (
 from ratecore.figures.fixed_points import modes, selection, slow_points
 from ratecore.figures.graded import accuracies, choices, crossings, fit_text, graded_figures, times
 from ratecore.figures.graded import chronometric_figure as chronometric

@@ -13,6 +13,7 @@ from ratecore.analysis.psychometrics import PsychometricFit, binomial_intervals,
 from ratecore.figures.style import color_of, legend, new_figure
 
 EVIDENCE = "evidence"  # label of the axis where the unit is not known
+BESIDE = 0.006  # of the range of the evidence: how far the times of a trial type are from those of the one before
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -86,7 +87,7 @@ def choices(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE, fit: bool = T
         the axes; the legend of each trial type has bias, slope and lapse rate of its fit.
 
     Source:
-        docs/testing.md; Wichmann & Hill 2001, Percept Psychophys 63:1293.
+        Wichmann & Hill 2001, Percept Psychophys 63:1293.
     """
     ax = _axes(ax)
     for i, (kind, own) in enumerate(_by_type(rows).items()):
@@ -133,7 +134,7 @@ def accuracies(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
         the axes.
 
     Source:
-        docs/testing.md.
+        Wilson 1927, Journal of the American Statistical Association 22:209.
     """
     return _shares(ax, rows, "accuracy", "accuracy", evidence)
 
@@ -150,7 +151,7 @@ def crossings(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
         the axes.
 
     Source:
-        docs/testing.md.
+        Wilson 1927, Journal of the American Statistical Association 22:209.
     """
     return _shares(ax, rows, "crossed", "share of trials with a response", evidence)
 
@@ -167,7 +168,7 @@ def times(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
         the axes.
 
     Source:
-        docs/testing.md; Roitman & Shadlen 2002, J Neurosci 22:9475, Fig. 3.
+        Roitman & Shadlen 2002, J Neurosci 22:9475, Fig. 3.
     """
     ax = _axes(ax)
     for i, (kind, own) in enumerate(_by_type(rows).items()):
@@ -175,9 +176,10 @@ def times(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
         x, middle, low, high = (
             np.array([row[key] for row in there], float) for key in ("evidence", "median", "q25", "q75")
         )
-        _points(ax, x, middle, np.stack([low, high], -1), i, kind)
+        aside = BESIDE * i * np.ptp(x) if len(x) else 0.0
+        _points(ax, x + aside, middle, np.stack([low, high], -1), i, kind)
     ax.axvline(0, color="0.85", lw=0.8, zorder=0)
-    ax.set(xlabel=evidence, ylabel="response time (ms, median, quartiles)")
+    ax.set(xlabel=evidence, ylabel="response time (ms)\nmedian, quartiles")
     return ax
 
 
@@ -192,7 +194,7 @@ def _shares(ax: Axes | None, rows: Rows, key: str, label: str, evidence: str) ->
 
 
 def _points(ax: Axes, x: Any, y: Any, ends: Any, i: int, label: str, joined: bool = True) -> None:
-    """Points with bars from one end to the other, those of a trial type in its colour."""
+    """Points with bars from one end to the other, in the colour of the trial type."""
     bars = np.maximum(np.abs(ends.T - y), 0) if len(x) else np.zeros((2, 0))
     ax.errorbar(x, y, bars, fmt="o-" if joined else "o", ms=4, lw=1, elinewidth=0.8, color=color_of(i), label=label)
 

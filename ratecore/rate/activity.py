@@ -94,6 +94,7 @@ def _batches(numbers: list[int], n_trials: int | None) -> Iterator[tuple[range, 
 
 
 _IN_TURN = threading.RLock()
+_OF_OTHERS = ("neurogym", "multi")  # modules of ratecore.tasks whose tasks run the code of others
 
 
 def in_turn(task: AbstractTask) -> AbstractContextManager[Any]:
@@ -105,8 +106,8 @@ def in_turn(task: AbstractTask) -> AbstractContextManager[Any]:
     Returns:
         a lock for tasks of others, whose code may use what all threads share, such as `np.random`.
     """
-    own = type(task).__module__.startswith("ratecore.tasks.") and not hasattr(type(task), "environment_settings")
-    return nullcontext() if own else _IN_TURN
+    package, _, module = type(task).__module__.rpartition(".")
+    return nullcontext() if package == "ratecore.tasks" and module not in _OF_OTHERS else _IN_TURN
 
 
 def _part(

@@ -230,7 +230,7 @@ def graded_curves(
         choices and response times.
 
     Source:
-        docs/testing.md.
+        Kim et al. 2019, Fig. 3; Mante et al. 2013.
     """
     n, points = settings.psychometric_trials, graded_points(task, settings.evidence_levels)
     correct, chosen, times = [], [], []

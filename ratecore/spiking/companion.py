@@ -70,7 +70,7 @@ def lambda_grid_search(
         seed: of the trials.
         threads: processes at once.
         settings: of the simulation.
-        input_gain: factor of the input weights.
+        input_gain: factor of the input weights, unitless.
         elsewhere: whether the networks are tested with other settings of their task on purpose, so that no note says
             that these differ from those of training.
         output_dir: folder that each file is written to with its lambda; by default the file itself is changed.

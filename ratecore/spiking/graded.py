@@ -114,7 +114,7 @@ def graded_curves(
         RuntimeError: a process failed or was killed; the message says why.
 
     Source:
-        docs/testing.md; Kim et al. 2019, Fig. 3.
+        Kim et al. 2019, Fig. 3.
     """
     trials = GradedTrials(model, task, spiking, seed, settings)
     P, n = len(trials.points), settings.psychometric_trials

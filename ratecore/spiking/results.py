@@ -133,12 +133,12 @@ class SpikeTrials:
     @property
     def rates(self) -> Float[np.ndarray, "B N"]:
         """Firing rate of each unit (B, N), spikes/s, as in `Trial.rates`."""
-        return self.counts / self.seconds[:, None]
+        return np.asarray(self.counts / self.seconds[:, None])
 
     @property
     def seconds(self) -> Float[np.ndarray, " B"]:
         """Simulated time of each trial (B,), s, as the simulation computes it: steps times the length of a step."""
-        return np.rint(self.duration / self.dt) * (self.dt / 1000)
+        return np.asarray(np.rint(self.duration / self.dt) * (self.dt / 1000))
 
     def of_trial(self, k: int) -> tuple[Float[np.ndarray, " S"], Int[np.ndarray, " S"]]:
         """Take the spikes of one trial.
@@ -174,7 +174,7 @@ class SpikeTrials:
 
         Source: none
         """
-        steps = self.steps_per_bin(bin_ms)
+        steps = steps_per_bin(bin_ms, self.dt)
         n_steps = round(float(self.duration.max()) / self.dt)
         counts = np.zeros((len(self.numbers), -(-n_steps // steps), self.counts.shape[1]), np.int32)
         # In integers, so that no rounding moves a spike into a neighbouring bin
@@ -182,22 +182,24 @@ class SpikeTrials:
         np.add.at(counts, (self.trials, bins, self.units), 1)
         return counts
 
-    def steps_per_bin(self, bin_ms: float) -> int:
-        """Check the width of a bin.
 
-        Args:
-            bin_ms: width of a bin, ms.
+def steps_per_bin(bin_ms: float, dt: float) -> int:
+    """Check the width of a bin in which spikes are counted.
 
-        Returns:
-            its number of LIF steps.
+    Args:
+        bin_ms: width of a bin, ms.
+        dt: LIF step, ms.
 
-        Raises:
-            ValueError: it is no whole number of LIF steps.
-        """
-        steps = bin_ms / self.dt if isinstance(bin_ms, int | float) and math.isfinite(bin_ms) else 0.0
-        if steps < 1 - 1e-9 or abs(steps - round(steps)) > 1e-9 * steps:
-            raise ValueError(f"bin_ms = {bin_ms}: it must be a whole number of LIF steps of {self.dt:g} ms")
-        return round(steps)
+    Returns:
+        its number of LIF steps.
+
+    Raises:
+        ValueError: it is no whole number of LIF steps.
+    """
+    steps = bin_ms / dt if isinstance(bin_ms, int | float) and math.isfinite(bin_ms) else 0.0
+    if steps < 1 - 1e-9 or abs(steps - round(steps)) > 1e-9 * steps:
+        raise ValueError(f"bin_ms = {bin_ms}: it must be a whole number of LIF steps of {dt:g} ms")
+    return round(steps)
 
 
 @dataclass

@@ -73,7 +73,8 @@ def graded_points(task: AbstractTask, levels: Sequence[float] | None = None) -> 
         levels: strengths of evidence, signed, in the task's unit; its own when None.
 
     Returns:
-        (trial type, evidence) of each; none for a task that does not grade its evidence.
+        (trial type, evidence) of each, the evidence in the task's unit, such as a fraction of the dots; none for a task
+        that does not grade its evidence.
 
     Source: none
     """
@@ -155,7 +156,7 @@ def response_times(
         ValueError: a threshold that is not above 0, or outputs of another shape.
 
     Source:
-        docs/testing.md; Mante et al. 2013, Nature 503:78.
+        Mante et al. 2013, Nature 503:78.
     """
     if np.ndim(o) != 2:
         raise ValueError(f"o has shape {np.shape(o)}; it must be (B, T), one output for each trial")

@@ -125,7 +125,7 @@ def test_what_has_no_response_time_is_named(o, threshold, message):
 
 
 def test_a_drift_diffusion_has_the_choices_and_times_of_its_theory():
-    """A random walk to two bounds: P(+) is logistic in the drift, with slope 2 a / s^2, and E[T] = a / v tanh(a v / s^2).
+    """A random walk to two bounds: P(+) is logistic in the drift v, of slope 2 a / s^2; E[T] = a / v tanh(a v / s^2).
 
     Steps overshoot the bounds by 0.5826 s sqrt(dt) on average (Siegmund 1985, Sequential Analysis, ch. 10).
     """

@@ -60,7 +60,9 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
         curves = graded_curves(
             scored, task, found.opt_scaling_factor, s.conversion, spiking, seed=s.seed, threads=threads
         )
-    rows = {} if curves is None else {"psychometric": curves.psychometric, "chronometric": curves.chronometric}
+    rows: dict[str, Any] = {}
+    if curves is not None:
+        rows = {"psychometric": curves.psychometric, "chronometric": curves.chronometric}
     files = write_file(run, STAGE, run.conversion, sealed_json({**summary, **rows}, indent=2))
     files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison, curves))
     files |= _draw(run, summary, comparison, rows)

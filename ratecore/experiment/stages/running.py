@@ -15,7 +15,7 @@ from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import STAGES, TRAIN, function_of, row_of
 from ratecore.settings.experiment import ExperimentSettings
-from ratecore.settings.run import AFTER_TRAINING, NOT_OF_THE_NETWORK
+from ratecore.settings.run import AFTER_TRAINING, NOT_OF_THE_NETWORK, TESTED
 from ratecore.system.files import remove_leftovers, write_atomic
 from ratecore.system.processes import side_by_side
 from ratecore.tracking.provenance import provenance
@@ -270,10 +270,12 @@ def _settings(run: Run, stage: str) -> Event:
     if stage == TRAIN:
         return run.settings.model_dump(mode="json", exclude=set(NOT_OF_THE_NETWORK))
     analyses = run.settings.analyses
-    found = run.settings.model_dump(mode="json", include=set(row_of(stage, analyses).settings) & set(AFTER_TRAINING))
-    if "analysis" in found:
-        found["analysis"] = {name: found["analysis"][name] for name in analyses}
-    return found
+    settings = run.settings.model_dump(mode="json", include=set(row_of(stage, analyses).settings) & set(AFTER_TRAINING))
+    for name in settings.keys() & set(TESTED):  # without tests elsewhere that there are not
+        settings[name] = getattr(run.settings, name).identity_values()
+    if "analysis" in settings:
+        settings["analysis"] = {name: settings["analysis"][name] for name in analyses}
+    return settings
 
 
 def record_file(run: Run, stage: str, path: StrPath, sha256: str) -> dict[str, str]:

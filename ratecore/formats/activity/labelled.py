@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,10 @@ SPIKES_AT_ONCE = 2**16  # in a chunk of a flat list
 LARGEST_CHUNK = 2**27  # bytes
 
 
-class Store(Protocol):
+class Store(ABC):
     """A file that is open to be written."""
 
+    @abstractmethod
     def create(self, name: str, variable: Variable, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
         """Make a variable, full of what stands for nothing.
 
@@ -30,6 +32,7 @@ class Store(Protocol):
             chunks: lengths of the parts that are stored as one.
         """
 
+    @abstractmethod
     def write(self, name: str, values: Array, network: int | None) -> None:
         """Write the values of a variable.
 
@@ -41,6 +44,7 @@ class Store(Protocol):
         Source: none
         """
 
+    @abstractmethod
     def extend(self, values: Mapping[str, Array]) -> None:
         """Append to the flat lists.
 
@@ -128,7 +132,7 @@ def _opened(path: Path, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> Z
     return kind(path, sizes, attrs)
 
 
-class NetCDFStore:
+class NetCDFStore(Store):
     """A NetCDF 4 file.
 
     Args:
@@ -152,7 +156,6 @@ class NetCDFStore:
         self.file.close()
 
     def create(self, name: str, variable: Variable, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
-        """Make a variable, see `Store`."""
         dtype = {"str": self.text, "bool": "i1"}.get(variable.dtype, variable.dtype)
         options: dict[str, Any] = {"chunks": chunks} if shape and all(chunks) else {}
         if variable.dtype.startswith("float"):
@@ -163,7 +166,6 @@ class NetCDFStore:
             made.attrs["dtype"] = "bool"  # as xarray writes it
 
     def write(self, name: str, values: Array, network: int | None) -> None:
-        """Write the values of a variable, see `Store`."""
         values = values.astype("i1") if values.dtype == bool else values
         if network is None:
             self.file.variables[name][...] = values
@@ -171,7 +173,6 @@ class NetCDFStore:
             self.file.variables[name][network] = values if values.ndim else values.item()
 
     def extend(self, values: Mapping[str, Array]) -> None:
-        """Append to the flat lists, see `Store`."""
         n = len(next(iter(values.values())))
         self.file.resize_dimension("spike", self.spikes + n)
         for name, array in values.items():
@@ -180,7 +181,7 @@ class NetCDFStore:
         self.spikes += n
 
 
-class ZarrStore:
+class ZarrStore(Store):
     """A Zarr group (version 3).
 
     Args:
@@ -203,7 +204,6 @@ class ZarrStore:
                 self.zarr.consolidate_metadata(self.path, zarr_format=3)
 
     def create(self, name: str, variable: Variable, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
-        """Make a variable, see `Store`."""
         dtype: Any = {"str": str, "bool": bool}.get(variable.dtype, variable.dtype)
         options: dict[str, Any] = {"fill_value": np.nan} if variable.dtype.startswith("float") else {}
         self.group.create_array(
@@ -217,14 +217,12 @@ class ZarrStore:
         )
 
     def write(self, name: str, values: Array, network: int | None) -> None:
-        """Write the values of a variable, see `Store`."""
         if network is None:
             self.group[name][...] = values
         elif values.size:
             self.group[name][network] = values
 
     def extend(self, values: Mapping[str, Array]) -> None:
-        """Append to the flat lists, see `Store`."""
         for name, array in values.items():
             found = self.group[name]
             found.append(array.astype(found.dtype))

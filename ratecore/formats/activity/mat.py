@@ -66,8 +66,8 @@ def write_mat(path: Path, contents: Contents, part: Part) -> None:
         values["spikes"] = spikes_struct(part.spikes, contents)
         total = sum(value.nbytes for value in values["spikes"].values() if isinstance(value, np.ndarray))
         _check("spikes", total)
-    with open(path, "wb") as file:
-        scipy.io.savemat(file, values, do_compression=True, oned_as="row", long_field_names=True)
+    options: dict[str, Any] = {"do_compression": True, "oned_as": "row", "long_field_names": True}
+    scipy.io.savemat(str(path), values, appendmat=False, **options)
 
 
 def _of_kind(values: Array, dtype: str) -> Any:

@@ -173,7 +173,7 @@ def _lasting(activity: Any) -> Array:
     for name in VARIABLES:
         if name in activity.variables:
             values = activity[name].values.reshape(n, T, -1)
-            return (~np.isnan(values).all(-1)).sum(1)
+            return np.asarray((~np.isnan(values).all(-1)).sum(1))
     return np.full(n, T)
 
 

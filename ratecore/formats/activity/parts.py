@@ -220,7 +220,7 @@ class Contents:
                 "tau": Variable(("network", "unit"), "float64", {"units": "ms", "long_name": "time constant"}, True),
             }
         if self.spikes is not None:
-            found |= spike_schema(self.dtype, self.bin_ms, self.spikes.sizes["output"])
+            found |= spike_schema(self.dtype, self.bin_ms)
         return found
 
     def fixed(self) -> dict[str, Array]:
@@ -260,13 +260,12 @@ class Contents:
         return found
 
 
-def spike_schema(dtype: str, bin_ms: float | None, n_out: int) -> dict[str, Variable]:
+def spike_schema(dtype: str, bin_ms: float | None) -> dict[str, Variable]:
     """Describe the variables of spikes.
 
     Args:
         dtype: of outputs and rates.
         bin_ms: width of bins, ms; None for none.
-        n_out: number of outputs.
 
     Returns:
         name: variable.

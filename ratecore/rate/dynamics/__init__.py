@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -39,6 +40,29 @@ FEW = 8  # from this number of trials on, one matrix product per step for all of
 DENSE = 0.5  # above this fraction of live connections, dense matrix products are faster in large networks
 
 
+def _fit(net: RateNetwork, stim: Any, x0: Any, noise: Any) -> bool:
+    """Whether trials are tensors of a network's type, device and sizes, to which nothing has to be added.
+
+    All other checks together would take as long as a small trial, as would the attributes of a module.
+    """
+    if not type(stim) is type(x0) is type(noise) is torch.Tensor:
+        return False
+    parameters, buffers = net._parameters, net._buffers
+    w, w_in = parameters["w"], parameters["w_in"] if "w_in" in parameters else buffers["w_in"]
+    if w is None or w_in is None or "x0_mean" in parameters or buffers.get("x0_mean") is not None:
+        return False
+    shape, N, dtype = stim.shape, net.N, w.dtype
+    return (
+        (stim.dtype is dtype and x0.dtype is dtype and noise.dtype is dtype)
+        and (
+            (stim.is_cpu and x0.is_cpu and noise.is_cpu and w.is_cpu)
+            or stim.device == x0.device == noise.device == w.device
+        )
+        and (len(shape) == 3 and shape[1] == w_in.shape[1] and STEPS[1] <= shape[2])
+        and (x0.shape == (shape[0], N) and noise.shape == (shape[0], shape[2] - 1, N))
+    )
+
+
 def _trials(
     net: RateNetwork,
     stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
@@ -48,19 +72,10 @@ def _trials(
     finite: bool = True,
 ) -> tuple[Float[torch.Tensor, "B n_in T"], Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
     """Checked stim (B, n_in, T), x0 (B, N) and noise (B, T-1, N) as tensors of the network's dtype and device."""
+    if _fit(net, stim, x0, noise):
+        return stim, x0, noise  # type: ignore[return-value]  # tensors
     w = net.w
     dtype, device = w.dtype, w.device
-    if (
-        type(stim) is type(x0) is type(noise) is torch.Tensor
-        and stim.dtype == x0.dtype == noise.dtype == dtype
-        and stim.device == x0.device == noise.device == device
-        and not finite
-        and stim.ndim == 3
-        and getattr(net, "x0_mean", None) is None
-    ):
-        (B, n_in, T), N = stim.shape, net.N
-        if n_in == net.w_in.shape[1] and STEPS[1] <= T and x0.shape == (B, N) and noise.shape == (B, T - 1, N):
-            return stim, x0, noise  # as they are, without the checks below, which take as long as a small trial
     stim = tensor_of("stim", stim, (("B", 0), net.w_in.shape[1], STEPS), dtype, device, finite)
     B, _, T = stim.shape
     if x0 is None or noise is None:
@@ -101,10 +116,10 @@ def outputs(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
+    trials = _trials(net, stim, x0, noise, None, finite=False)
+    if (alone := _alone(net, trials, finite, net.activation, "", first=0)) is not None:
+        return alone[0]
     with torch.no_grad():
-        trials = _trials(net, stim, x0, noise, None, finite=False)
-        if (alone := _alone(net, trials, finite, net.activation, "", first=0)) is not None:
-            return alone[0]
         _check_finite(trials, finite)
         if (live := _side_by_side(net, len(trials[0]))) is not None:
             from ratecore.rate.dynamics.lanes import outputs_over  # compiled on first use
@@ -256,16 +271,22 @@ def _alone(
     """o and the states in `kept` of few trials, in one compiled call, as `alone.simulated`; None where it cannot."""
     if trials[0].shape[0] >= FEW or not is_standard(net) or activation not in ACTIVATIONS:
         return None
-    from ratecore.rate.dynamics import alone  # compiled on first use
+    return _simulated()(net, *trials, finite, activation, kept, first)
 
-    return alone.simulated(net, *trials, finite, activation, kept, first)
+
+@functools.cache
+def _simulated() -> Callable[..., tuple[torch.Tensor, ...] | None]:
+    from ratecore.rate.dynamics.alone import simulated  # compiled on first use
+
+    return simulated
 
 
 def _wants_gradients(net: RateNetwork, trials: Sequence[torch.Tensor]) -> bool | None:
     """Whether a parameter wants a gradient; None where the stimulus, the noise, w_in or a buffer wants one."""
-    if any(v.requires_grad for v in (*trials, net.w_in, net.m, net.som_m)):
+    arrays: dict[str, Any] = {**net._buffers, **net._parameters}  # attributes of a module take longer
+    if any(v.requires_grad for v in (*trials, arrays["w_in"], arrays["m"], arrays["som_m"])):
         return None
-    return any(p.requires_grad for p in (net.w, net.w_out, net.b_out, net.taus_gaus))
+    return any(arrays[name].requires_grad for name in ("w", "w_out", "b_out", "taus_gaus"))
 
 
 def _check_finite(trials: Sequence[torch.Tensor], finite: bool) -> None:
