@@ -200,7 +200,7 @@ def demixed_components(
 
 def _common_times(
     trials: Float[np.ndarray, "B T N"], cell: Int[np.ndarray, " B"], least: int
-) -> tuple[Float[np.ndarray, "B T N"], Int[np.ndarray, " T"]]:
+) -> tuple[Float[np.ndarray, "B kept N"], Int[np.ndarray, " kept"]]:
     """The times at which every condition has enough trials, and their steps."""
     lasting = ~np.isnan(trials).any(2)
     n = np.array([lasting[cell == k].sum(0) for k in np.unique(cell)])

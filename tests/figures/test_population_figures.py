@@ -42,7 +42,7 @@ def test_lengths_are_marked_where_they_are_largest():
 
 
 def test_components_and_shares():
-    axis = figures.component_courses(None, TIMES, {f"c {k}": np.full(5, k) for k in range(12)}, "time, 50.0 %")
+    axis = figures.component_courses(None, TIMES, {f"c {k}": np.full(5, float(k)) for k in range(12)}, "time, 50.0 %")
     styles = {(line.get_color(), line.get_linestyle()) for line in axis.get_lines()[:12]}
     assert len(styles) == 12 and axis.get_title() == "time, 50.0 %"
     axis = figures.marginalisation_shares(None, [{"time": 0.7, "a": 0.3}, {"time": 0.5, "a": 0.5}])
