@@ -324,9 +324,9 @@ def _cross_validated(
 def _described(
     fitted: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
     parts: Parts,
-    means: Float[np.ndarray, "*P T N"],
+    means: Float[np.ndarray, "*P T M"],
     levels: dict[str, list[Any]],
-    mean: Float[np.ndarray, " N"],
+    mean: Float[np.ndarray, " M"],
     there: Bool[np.ndarray, " N"],
     steps: Int[np.ndarray, " T"],
     penalty: float,

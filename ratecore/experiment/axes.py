@@ -30,6 +30,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "analysis": AnalysisSettings,
 }
 TESTS = ("evaluation.task_settings", "conversion.task_settings")  # mappings, any key of which can be an axis
+# Mappings that can be axes themselves, too
+FACTORS = ("evaluation.perturbation.scale_synapses", "conversion.perturbation.scale_synapses")
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
 RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
@@ -178,6 +180,9 @@ def axis_path(name: str) -> tuple[str, ...]:
         if name[len(tested) + 1 :]:
             return *tested.split("."), name[len(tested) + 1 :]
         raise SettingsError(f"grid: axis '{name}' is a mapping; name a setting of the task in it, as {name}.delay")
+    for factors in FACTORS:
+        if name.startswith(f"{factors}.") and name[len(factors) + 1 :]:
+            return *factors.split("."), name[len(factors) + 1 :]
     if name in full:
         return full[name]
     if name in places:

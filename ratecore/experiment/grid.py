@@ -162,7 +162,12 @@ class Experiment:
     def _run_values(self, overrides: dict[tuple[str, ...], object], seed: int) -> dict[str, Any]:
         """Arguments of RunSettings: the base settings with the values of a grid point."""
         s = self.settings
-        values: dict[str, Any] = {"task": s.task, "task_file": s.task_file, "seed": seed}
+        values: dict[str, Any] = {
+            "task": s.task,
+            "task_file": s.task_file,
+            "seed": seed,
+            "unit_sets": dict(s.unit_sets),
+        }
         values |= {name: getattr(s, name).model_dump() for name in SECTIONS} | {"analyses": s.analyses}
         task = task_name(overrides.get(("task",), s.task))
         task = task if isinstance(task, str) else shown(task)

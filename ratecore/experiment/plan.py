@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from ratecore.experiment import plan_perturbations
 from ratecore.experiment.axes import SECTIONS
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.stages.table import TRAIN, stages_of
@@ -112,7 +113,7 @@ def find_cautions(experiment: Experiment) -> list[str]:
         a sentence, without a full stop, for each setting.
     """
     units = (_taus_in_ms, _single_lambdas, _durations, _spiking_in_seconds)
-    parts = (*units, _unreachable, _overruled, _idle, _idle_spiking, _idle_analyses)
+    parts = (*units, _unreachable, _overruled, _idle, _idle_spiking, _idle_analyses, plan_perturbations.cautions)
     return [sentence for part in parts for sentence in part(experiment)]
 
 

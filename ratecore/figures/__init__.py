@@ -13,6 +13,7 @@ from ratecore.figures.fixed_points import modes, selection, slow_points
 from ratecore.figures.graded import accuracies, choices, crossings, fit_text, graded_figures, times
 from ratecore.figures.graded import chronometric_figure as chronometric
 from ratecore.figures.graded import psychometric_figure as psychometric
+from ratecore.figures.perturbations import accuracy_against
 from ratecore.figures.population import (
     component_courses,
     explained_variance,
@@ -50,6 +51,7 @@ __all__ = [
     "STEP_MS",
     "STYLE",
     "accuracies",
+    "accuracy_against",
     "against_axes",
     "choices",
     "chronometric",

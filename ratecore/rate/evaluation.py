@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ratecore.rate.dynamics import noise_settings, outputs, trial_noise, with_input_noise
+from ratecore.rate.dynamics import noise_of_units, noise_settings, outputs, trial_noise, with_input_noise
 from ratecore.rate.losses import loss_for, trial_losses
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import Evaluation, Scores
@@ -76,10 +76,13 @@ def draw_trials(
     if weight is not None:
         weight = torch.from_numpy(weight.astype(exact)).to(w.device, w.dtype)
     s = noise_settings(net)
-    noise = trial_noise(generators, u.shape[2], net.N, w.dtype, w.device, steps, noise_sd=s.noise_sd, x0_sd=s.x0_sd)
+    sd, scale = noise_of_units(net, s.noise_sd)
+    x0, noise = trial_noise(generators, u.shape[2], net.N, w.dtype, w.device, steps, noise_sd=sd, x0_sd=s.x0_sd)
+    if scale is not None:
+        noise = noise * torch.as_tensor(scale).to(noise)
     u = with_input_noise(u, generators, s.input_noise_sd, steps)
     batch = Trials(u, z, trials.labels, trials.conditions, weight, steps, drawn)  # type: ignore[arg-type]  # tensors
-    return batch, *noise
+    return batch, x0, noise
 
 
 def trials_are_checked(task: AbstractTask) -> bool:

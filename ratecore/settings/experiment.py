@@ -17,6 +17,7 @@ from ratecore.settings.reading import expanded_uri, local_path
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
+from ratecore.settings.unit_sets import UnitSets
 
 
 class TrackingSettings(Settings):
@@ -84,6 +85,11 @@ class ExperimentSettings(Settings):
     conversion: ConversionSettings = ConversionSettings()
     analyses: Analyses = Field((), description="analyses of every trained network, by their names; none by default")
     analysis: AnalysisSettings = AnalysisSettings()
+    unit_sets: UnitSets = Field(
+        {},
+        description="named sets of units, for settings that choose units: a list of indices, {file: units.csv}, "
+        "{tuning: {condition_a: ..., condition_b: ...}}, or {units: [groups]}",
+    )
     tracking: TrackingSettings = TrackingSettings()
     figures: FigureSettings = FigureSettings()
 

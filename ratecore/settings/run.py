@@ -12,7 +12,7 @@ from jaxtyping import Bool
 from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.analysis import Analyses, AnalysisSettings, sections_of
-from ratecore.settings.base import Settings, SettingsError, TaskName, flat_settings, shown
+from ratecore.settings.base import Settings, SettingsError, TaskName, did_you_mean, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.network_files import hashes_of_files
@@ -22,9 +22,11 @@ from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.starts import as_text, check_sizes, check_start, with_changes
 from ratecore.settings.task_values import TaskValue, for_another_kind, task_values
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
+from ratecore.settings.unit_sets import Known, TuningSettings, UnitSet, UnitSets, used_sets
 from ratecore.system.streams import draw_inhibitory, stream
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import check_task, other_folder
+from ratecore.tasks.examples import conditions_of
 from ratecore.tasks.files import load_task_file, registered_by, task_code
 from ratecore.tasks.losses import why_not
 from ratecore.tasks.multi import settings_over
@@ -33,7 +35,7 @@ from ratecore.tasks.trials import with_type
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
 AFTER_TRAINING = ("evaluation", "spiking", "conversion", "analysis")  # sections that no trained network depends on
-NOT_OF_THE_NETWORK = frozenset({*AFTER_TRAINING, "analyses"})
+NOT_OF_THE_NETWORK = frozenset({*AFTER_TRAINING, "analyses", "unit_sets"})
 Tested = Literal["evaluation", "conversion"]  # sections in which a network can be tested elsewhere
 TESTED: tuple[Tested, ...] = ("evaluation", "conversion")
 
@@ -59,6 +61,9 @@ class RunSettings(Settings):
     conversion: ConversionSettings = ConversionSettings()
     analyses: Analyses = Field((), description="analyses of the trained network")
     analysis: AnalysisSettings = AnalysisSettings()
+    unit_sets: UnitSets = Field(
+        {}, description="named sets of units: a list, {file: ...}, {tuning: ...}, or {units: [groups]}"
+    )
 
     @field_validator("task_settings", mode="before")
     @classmethod
@@ -71,7 +76,7 @@ class RunSettings(Settings):
         for section in TESTED:
             self._check_tested(section)
         net = self.network
-        self.spiking.stimulation.check_units(net.N, net.som_N)
+        self._check_unit_sets()
         self._check_kept_weights()
         self._check_start()
         try:
@@ -101,6 +106,43 @@ class RunSettings(Settings):
         for key in ("input_units", "output_units"):
             if not units_in(getattr(net, key), net, inh).any():
                 raise SettingsError([(("network", key), f" = {list(getattr(net, key))}: it is no unit {drawn}")])
+
+    def _check_unit_sets(self) -> None:
+        """Check that there are all units that settings of later stages choose."""
+        known = Known(self.network.N, self.network.som_N, self.network.areas or (), self.unit_sets)
+        known.check_sets()
+        if self.spiking.stimulation.mode != "none":
+            known.check(self.spiking.stimulation.units, ("spiking", "stimulation", "units"))
+        for section in TESTED:
+            for key, units in getattr(self, section).perturbation.groups():
+                known.check(units, (section, "perturbation", key))
+        for name, own in self.sets_used_in(*AFTER_TRAINING).items():
+            if own.tuning is not None:
+                self._check_tuning(name, own.tuning)
+
+    def _check_tuning(self, name: str, tuning: TuningSettings) -> None:
+        """Check that the task has the conditions of a set by tuning."""
+        known = conditions_of(self.create_task())
+        for key in ("condition_a", "condition_b"):
+            if (condition := getattr(tuning, key)) not in known:
+                allowed = f"no condition of '{self.task}'{did_you_mean(condition, known)}; allowed: {', '.join(known)}"
+                raise SettingsError([(("unit_sets", name, "tuning", key), f" = {shown(condition)}: {allowed}")])
+
+    def sets_used_in(self, *sections: str) -> dict[str, UnitSet]:
+        """The named sets of units that some sections use.
+
+        Args:
+            *sections: among 'evaluation', 'spiking' and 'conversion'; others use none.
+
+        Returns:
+            sets by name.
+        """
+        units: list[Any] = []
+        for section in set(TESTED) & set(sections):
+            units += [which for _, which in getattr(self, section).perturbation.groups()]
+        if "spiking" in sections and self.spiking.stimulation.mode != "none":
+            units.append(self.spiking.stimulation.units)
+        return used_sets(units, self.unit_sets)
 
     def _check_start(self) -> None:
         """Check that the run whose network the training starts from has one that fits."""
@@ -320,7 +362,9 @@ class RunSettings(Settings):
             values.pop("analysis", None)
         task = self.create_task()
         values["task_settings"] = task.settings
-        del values["task_file"]
+        del values["task_file"], values["unit_sets"]
+        if sets := self.sets_used_in(*given):
+            values["unit_sets"] = {name: own.identity_values() for name, own in sets.items()}
         older = NetworkSettings.model_fields.keys() - set(NetworkSettings.newer)
         values["network"] = {k: v for k, v in values["network"].items() if k in older} | self.network.newer_values()
         if areas := self.network.areas:

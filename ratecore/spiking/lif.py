@@ -193,7 +193,10 @@ class Simulator:
             docs/model.md 5.2, equation 8.
         """
         u = self.stimulus(u)
-        return np.asarray(u[:, :: self.settings.downsample].T @ self.model.w_in.T + self.settings.constant_current)
+        drive = np.asarray(u[:, :: self.settings.downsample].T @ self.model.w_in.T + self.settings.constant_current)
+        if (stimulation := self.model.stimulation) is not None:
+            drive[stimulation.on(u.shape[1])[:: self.settings.downsample]] += stimulation.current
+        return drive
 
     def stimulus(self, u: ArrayLike) -> Float[np.ndarray, "n_in T"]:
         """Check a stimulus.
@@ -282,6 +285,13 @@ class Simulator:
         count = np.zeros((inverses.size, N), np.int64)
         inputs = kernels.Inputs(drive, kicks, self.hit)
         kernels.trial(self.cell, self.wiring, inverses, inputs, v0, seeds.copy(), out, count, traces)
+        if (
+            silent := self.model.silent
+        ) is not None:  # nothing reads them, so that their traces alone have to be cleared
+            count[:, silent] = 0
+            for trace, value in zip(traces, (0, self.cell.reset, 0, 0), strict=True):
+                if trace.size:
+                    trace[:, silent] = value
         return out[:, 0] if n_out == 1 else out, count
 
 

@@ -131,6 +131,8 @@ class TrialsOfTask:
             model.task.compare(task)
         self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
         self.inh, self.stream_name = model.inh, stream_name
+        present = np.ones(model.N, bool) if model.silent is None else ~model.silent  # units that are not lesioned
+        self.counted = ~model.inh & present, model.inh & present
 
     def drawn(self, k: int) -> tuple[Trials, np.random.Generator]:
         """Draw the stimulus of a trial.
@@ -198,8 +200,8 @@ class TrialsOfTask:
             seconds = randomness.kicks.size * self.simulator.dt
             for result, o, spikes in zip(results, self.by_step(out, u.shape[1]), count, strict=True):
                 result.correct.append(int(score(self.task, o, scored_by, "is_correct_spiking")))
-                result.rate_exc.append(_mean(spikes[~self.inh]) / seconds)
-                result.rate_inh.append(_mean(spikes[self.inh]) / seconds)
+                result.rate_exc.append(_mean(spikes[self.counted[0]]) / seconds)
+                result.rate_inh.append(_mean(spikes[self.counted[1]]) / seconds)
         return results
 
     def by_step(self, out: Float[np.ndarray, "L *out n"], T: int) -> Float[np.ndarray, "L *out T"]:

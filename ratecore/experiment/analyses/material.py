@@ -10,15 +10,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
+from ratecore.experiment.analyses.table import SPIKES
 from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.table import function_of
 from ratecore.settings.analysis import settings_of
 
 if TYPE_CHECKING:
     from ratecore.rate.network import RateNetwork
     from ratecore.rate.results import Activity, TrainingResult
-    from ratecore.settings.spiking import SpikingSettings
     from ratecore.spiking.results import SpikeTrials
-    from ratecore.spiking.source import RateModel
     from ratecore.tasks.base import AbstractTask
 
 
@@ -155,35 +155,9 @@ class Material:
         if self.scaling_factor is None:
             raise ValueError(f"there are no spikes: {self.not_converted}")
         if n_trials not in self._spikes:
-            from ratecore.spiking.activity import trial_spikes
-
-            s = self.settings
-            task, model, spiking = self._spiking
-            self._spikes[n_trials] = trial_spikes(
-                task,
-                model,
-                spiking,
-                self.scaling_factor,
-                s.seed,
-                range(n_trials),
-                output_of_step=s.conversion.output_of_step,
-            )
+            spikes_of = function_of(SPIKES)  # no import, which would make it code of every analysis
+            self._spikes[n_trials] = spikes_of(self.settings, self.result, self.scaling_factor, n_trials)
         return self._spikes[n_trials]
-
-    @cached_property
-    def _spiking(self) -> tuple[AbstractTask, RateModel, SpikingSettings]:
-        """Task, network and simulation as the conversion scores them."""
-        from ratecore.spiking.exploration import lesioned
-        from ratecore.spiking.source import model_of
-        from ratecore.spiking.testing import tested
-        from ratecore.system.streams import stream
-
-        s = self.settings
-        task, model, spiking = tested(s, model_of(self.net, self.initial))
-        if (lesion := s.conversion.lesion).fraction:
-            drawn = stream(s.seed, "lesion")
-            model, _ = lesioned(model, lesion.fraction, lesion.synapses, drawn, spiking.use_initial_weights)
-        return task, model, spiking
 
     @cached_property
     def inhibitory(self) -> Bool[np.ndarray, " N"]:

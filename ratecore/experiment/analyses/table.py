@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ratecore.experiment.report_figures import SHARE, GridFigure
 
 HERE = "ratecore.experiment.analyses"
+SPIKES = f"{HERE}.spiking:spikes_of"  # what draws the spikes that analyses share
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     if reason := result.net.settings.not_convertible:
         return _skipped(run, reason, log)
     mat = _exported(run)
-    task, model, spiking = tested(s, model_of(result.net, result.initial))
+    task, model, spiking = tested(s, model_of(result.net, result.initial), result.net)
     saved = SavedTrials(run, log)
     found, scored = convert(
         model, task, s.conversion, spiking, seed=s.seed, threads=threads, earlier=saved.load(), on_round=saved.save
@@ -89,7 +89,7 @@ def redraw_run(run: Run) -> dict[str, str]:
     from ratecore.formats.npz import load_comparison
 
     saved = read_sealed_json(run.conversion)
-    rows = {name: saved[name] for name in ("psychometric", "chronometric") if name in saved}
+    rows: dict[str, Any] = {name: saved[name] for name in ("psychometric", "chronometric") if name in saved}
     return _draw(run, cast("SearchSummary", saved), load_comparison(run.comparison), rows)
 
 

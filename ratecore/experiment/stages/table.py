@@ -29,6 +29,7 @@ WITHOUT_NUMBERS = (
     "ratecore.experiment.analyses.table",
     "ratecore.experiment.checkpoints",
     "ratecore.experiment.continuation",
+    "ratecore.experiment.grid",
     "ratecore.experiment.progress",
     "ratecore.experiment.report_figures",
     "ratecore.experiment.runs",
@@ -293,6 +294,7 @@ def code_hash(stage: str, package: Path = PACKAGE, analyses: tuple[str, ...] = (
     """
     module, _, _ = STAGES[stage].work.partition(":")
     roots = [module, *(analysis.module for analysis in analyses_table.chosen(analyses))]
+    roots += [analyses_table.SPIKES.partition(":")[0]] if of_spikes(analyses) else []
     return code_hash_of(package, roots, WITHOUT_NUMBERS)
 
 

@@ -11,7 +11,14 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ratecore.rate.dynamics.noise import draw_noise, noise_settings, trial_noise, with_input_noise
+from ratecore.rate.dynamics.noise import (
+    draw_noise,
+    noise_of_units,
+    noise_settings,
+    stimulated,
+    trial_noise,
+    with_input_noise,
+)
 from ratecore.rate.dynamics.stepwise import Activity, outputs_of_all_steps, stacked_step, torch_engine
 from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
 from ratecore.rate.parameters import activation_function
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "draw_noise",
+    "noise_of_units",
     "noise_settings",
     "outputs",
     "outputs_of_all_steps",
@@ -70,6 +78,24 @@ def _trials(
     noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike | None,
     rng: np.random.Generator | int | None = None,
     finite: bool = True,
+    *,
+    taus: ArrayLike | None = None,
+    DeltaT: float = 1,
+) -> tuple[Float[torch.Tensor, "B n_in T"], Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
+    """Checked stim, x0 and noise, with the current of a stimulation added to the noise."""
+    trials = _checked(net, stim, x0, noise, rng, finite)
+    if getattr(net, "stimulation", None) is not None:
+        return *trials[:2], stimulated(net, trials[2], DeltaT / net.time_constants(taus))
+    return trials
+
+
+def _checked(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
+    x0: Float[torch.Tensor, "B N"] | ArrayLike | None,
+    noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike | None,
+    rng: np.random.Generator | int | None = None,
+    finite: bool = True,
 ) -> tuple[Float[torch.Tensor, "B n_in T"], Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
     """Checked stim (B, n_in, T), x0 (B, N) and noise (B, T-1, N) as tensors of the network's dtype and device."""
     if _fit(net, stim, x0, noise):
@@ -80,7 +106,9 @@ def _trials(
     B, _, T = stim.shape
     if x0 is None or noise is None:
         rng, s = np.random.default_rng(rng), noise_settings(net)
-        drawn = draw_noise(B, T, net.N, rng, dtype, device, noise_sd=s.noise_sd, x0_sd=s.x0_sd)
+        sd, scale = noise_of_units(net, s.noise_sd)
+        drawn = draw_noise(B, T, net.N, rng, dtype, device, noise_sd=sd, x0_sd=s.x0_sd)
+        drawn = drawn if scale is None else (drawn[0], drawn[1] * torch.as_tensor(scale).to(drawn[1]))
         if noise is None:
             stim = with_input_noise(stim, [rng] * B, s.input_noise_sd)
         x0, noise = (new if given is None else given for given, new in zip((x0, noise), drawn, strict=True))
@@ -197,14 +225,15 @@ def states(
             from ratecore.rate.dynamics import alone
 
             if (kept := alone.simulated(net, *trials, False, net.activation, "xr", 0)) is not None:
-                return kept[1], kept[2], kept[0]
+                return kept[1], _without_silent(net, kept[2]), kept[0]
         if (live := _side_by_side(net, batch)) is not None:
             from ratecore.rate.dynamics.lanes import states_over
 
             x, r, o = map(torch.from_numpy, states_over(live, net, *trials))
-            return x, r, o
+            return x, _without_silent(net, r), o
         x, r, o = _run(net, *trials)
-        return x, r, outputs_of_all_steps(r, o, net.w_out, net.b_out)
+        o = outputs_of_all_steps(r, o, net.w_out, net.b_out)
+        return x, _without_silent(net, r), o
 
 
 def run(
@@ -246,7 +275,27 @@ def run(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    trials = _trials(net, stim, x0, noise, rng, finite=False)
+    trials = _trials(net, stim, x0, noise, rng, finite=False, taus=taus, DeltaT=DeltaT)
+    x, r, o = _activity(net, trials, taus, activation, DeltaT, engine, finite)
+    return x, _without_silent(net, r), o
+
+
+def _without_silent(net: RateNetwork, r: Float[torch.Tensor, "B T N"]) -> Float[torch.Tensor, "B T N"]:
+    """The rates, 0 of units that are lesioned; nothing reads these units, so that all else is as it is."""
+    silent = getattr(net, "silent", None)
+    return r if silent is None else r * torch.as_tensor(~silent).to(r)
+
+
+def _activity(
+    net: RateNetwork,
+    trials: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    taus: ArrayLike | None,
+    activation: str | None,
+    DeltaT: float,
+    engine: str | None,
+    finite: bool,
+) -> Activity:
+    """`run` for trials that `_trials` has checked, by the fastest engine."""
     if taus is None and DeltaT == 1 and engine is None:
         phi, graph = activation or net.activation, torch.is_grad_enabled() and _wants_gradients(net, trials)
         alone = None if graph is None else _alone(net, trials, finite, phi, "xrh" if graph else "xr", first=1)
