@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from ratecore.settings.base import Settings, SettingsError, did_you_mean, shown
 
 MOST_TRIALS = 1_000_000  # of activity that one analysis draws
+CHOICE = "choice"  # the variable that the network decides, which every task with one output has
 SPIKES = ("spiking", "conversion")  # sections on which analyses of spikes depend
 
 

@@ -13,7 +13,7 @@ from ratecore.experiment.analyses.recording import (
     categories_of,
     is_category,
     kept_trials,
-    named,
+    missing,
     recording,
 )
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
@@ -36,7 +36,7 @@ def analyse(material: Material, settings: DecodingSettings) -> AnalysisResult:
         numbers and arrays, as the table of the analyses says.
 
     Raises:
-        ValueError: the task does not have a variable that the settings name, or not enough trials of its values.
+        ValueError: there are not enough trials of each value of a variable that the settings name.
 
     Source:
         King & Dehaene 2014 (Trends in Cognitive Sciences 18:203); `ratecore.analysis.decoding`.
@@ -44,6 +44,8 @@ def analyse(material: Material, settings: DecodingSettings) -> AnalysisResult:
     from ratecore.analysis.decoding import decode, decode_graded
 
     drawn = recording(material, settings)
+    if reason := missing(drawn.variables, settings.variables):
+        return AnalysisResult(skipped=reason)
     chosen, graded = _chosen(drawn.variables, settings)
     if not chosen:
         return AnalysisResult(skipped=f"no variable of this task has two values with {settings.folds} trials each")
@@ -97,7 +99,7 @@ def _chosen(variables: Variables, settings: DecodingSettings) -> tuple[Variables
     if not settings.variables:
         found = categories_of(variables, settings.folds)
         return {name: found[name] for name in list(found)[:MOST]}, {}
-    chosen = named(variables, settings.variables, "analysis.decoding.variables")
+    chosen = {name: variables[name] for name in settings.variables}
     graded = {name: values for name, values in chosen.items() if values.dtype.kind == "f"}
     categories = {name: values for name, values in chosen.items() if name not in graded}
     for name, values in categories.items():
