@@ -51,9 +51,9 @@ version of the code of a chosen analysis. A new version of the code of figures o
 - The record has all numbers in `numbers` of the stage's `end`, under `<analysis>/<number>`.
 - MLflow has them as metrics `analysis/<analysis>/<number>`, with the variant before the name of the analysis if the
   grid has axes after training, and the tag `analysis` with the settings.
-- `figures/` of each network and of each grid point over its seeds has the figures of each analysis; the report has
-  those of grid points under *Analyses*, and figures of the grid for some columns under *Summary*. The functions of
-  `ratecore.figures` that draw them take arrays and an axis.
+- `figures/` of each grid point has the figures of each analysis over its seeds; the report shows them under
+  *Analyses*, and figures of the grid for some columns under *Summary*. The functions of `ratecore.figures` that draw
+  them take arrays and an axis.
 
 A number that is not defined for a network is empty in the table, as is everything of an analysis that the network
 cannot have: `left_out` of the stage's `end` and a tag in MLflow say why. If an analysis fails for a network, the others

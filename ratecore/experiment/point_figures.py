@@ -127,7 +127,7 @@ def analysis_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str,
             for name, arrays in load_analysis(run.file("analysis")).items():
                 networks.setdefault(name, {})[f"seed {run.settings.seed}"] = arrays
             reasons |= end.get("left_out", {}) | end.get("errors", {})
-    made, _ = figures_of(networks)
+    made = figures_of(networks)
     for row in chosen(reasons.keys() - networks.keys()):
         made |= {name: figures.note(f"{row.name}: {reasons[row.name]}") for name in row.figures}
     return made

@@ -25,7 +25,7 @@ class Analysis:
         numbers: name: description with the unit, of each number that it gives.
         arrays: name: '(shape) description, unit', of each array that it gives.
         columns: the numbers that are columns of summary.csv, as `<analysis>_<number>`; a handful.
-        figures: names of its figures, of one network and of a grid point over its seeds, each with a caption in
+        figures: names of its figures of a grid point over its seeds, each with a caption in
             `workflow/report/`; the name begins with that of the analysis.
         grid_figures: figures of the grid, of its columns.
         seconds: that it takes for a network of 200 units with the default settings, measured; more units take more.

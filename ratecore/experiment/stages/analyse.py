@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,7 +14,7 @@ from ratecore.experiment.analyses.results import AnalysisResult, Networks
 from ratecore.experiment.analyses.table import Analysis, chosen
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages.running import write_figures, write_file
+from ratecore.experiment.stages.running import write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ OF_THE_MACHINE = (OSError, MemoryError, ImportError)
 
 
 def analyse_run(run: Run, log: TextIO | None = None) -> dict[str, Any]:
-    """Do the chosen analyses of the run's network, and write their arrays and figures.
+    """Do the chosen analyses of the run's network, and write their arrays. Their figures are those of grid points.
 
     An analysis that fails leaves the others alone: its reason is in `errors` of the stage's `end`, and it is done again
     when the code or its settings change.
@@ -56,7 +57,6 @@ def analyse_run(run: Run, log: TextIO | None = None) -> dict[str, Any]:
             say(f"{run.name(STAGE)}: analysis {row.name} failed\n{traceback.format_exc()}", log)
     found = {name: result.arrays for name, result in results.items() if result.arrays}
     files = write_file(run, STAGE, run.file("analysis"), analysis_bytes(found))
-    files |= _draw(run, found, errors, log)
     skipped = {name: result.skipped for name, result in results.items() if result.skipped}
     for name, reason in skipped.items():
         say(f"{run.name(STAGE)}: {name} was left out: {reason}", log)
@@ -73,20 +73,6 @@ def analyse_run(run: Run, log: TextIO | None = None) -> dict[str, Any]:
     }
 
 
-def redraw_run(run: Run) -> dict[str, str]:
-    """Redraw the figures of the run's analyses from their arrays.
-
-    Args:
-        run: to draw.
-
-    Returns:
-        the files, as of `write_figures`.
-    """
-    from ratecore.formats.npz import load_analysis
-
-    return _draw(run, load_analysis(run.file("analysis")), {}, None)
-
-
 def _analysed(row: Analysis, material: Material) -> AnalysisResult:
     from ratecore.experiment.stages.table import function_of
 
@@ -94,14 +80,7 @@ def _analysed(row: Analysis, material: Material) -> AnalysisResult:
     return result
 
 
-def _draw(run: Run, found: Networks, errors: dict[str, str], log: TextIO | None) -> dict[str, str]:
-    label = f"seed {run.settings.seed}"
-    made, failed = figures_of({name: {label: arrays} for name, arrays in found.items()}, log)
-    errors |= failed
-    return write_figures(run, STAGE, made)
-
-
-def figures_of(networks: Mapping[str, Networks], log: TextIO | None = None) -> tuple[dict[str, Figure], dict[str, str]]:
+def figures_of(networks: Mapping[str, Networks], log: TextIO | None = None) -> dict[str, Figure]:
     """Draw the figures of analyses. If those of one cannot be drawn, a page that says why takes their place.
 
     Args:
@@ -109,20 +88,19 @@ def figures_of(networks: Mapping[str, Networks], log: TextIO | None = None) -> t
         log: file for messages; None for standard error.
 
     Returns:
-        name: figure; and analysis: error of those that could not be drawn.
+        name: figure.
     """
     from ratecore import figures
     from ratecore.experiment.stages.table import function_of
 
     made: dict[str, Figure] = {}
-    errors: dict[str, str] = {}
     for row in chosen(networks):
         try:
             made |= function_of(row.draw)(networks[row.name])
         except OF_THE_MACHINE:
             raise
         except Exception as error:
-            errors[row.name] = f"its figures: {type(error).__name__}: {error}"
-            say(f"figures of analysis {row.name} failed\n{traceback.format_exc()}", log)
-            made |= {name: figures.note(f"{row.name}: {errors[row.name]}") for name in row.figures}
-    return made, errors
+            say(f"the figures of analysis {row.name} failed\n{traceback.format_exc()}", log or sys.stderr)
+            reason = f"{row.name}: its figures failed: {type(error).__name__}: {error}"
+            made |= {name: figures.note(reason) for name in row.figures}
+    return made

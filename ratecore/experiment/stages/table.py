@@ -194,7 +194,6 @@ ROWS = (
         switch="analyses",
         columns=analyses_table.COLUMNS,
         verb="analysed",
-        redraw="ratecore.experiment.stages.analyse:redraw_run",
         point_figures=PointFigures(
             "ratecore.experiment.point_figures:analysis_figures",
             tuple(name for analysis in analyses_table.ROWS for name in analysis.figures),
