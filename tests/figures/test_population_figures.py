@@ -78,6 +78,8 @@ def test_selectivity():
     axis = figures.selectivity_kinds(None, shares, ["seed 0", "seed 1"])
     assert [bar.get_x() for bar in axis.patches[::2]] == pytest.approx([0, 0.1, 0.5, 0.8])
     assert words(axis) == list(shares[0])
+    many = figures.selectivity_kinds(None, shares * 10, [f"seed {k}" for k in range(20)])
+    assert many.get_ylabel() == "20 networks" and not many.get_yticks().size
     effects, kinds = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]), np.array([0, 1, 1])
     axis = figures.selectivity_scatter(None, effects, kinds, ["none", "pure"], ("motion", "color"))
     assert words(axis) == ["none: 1", "pure: 2"]
