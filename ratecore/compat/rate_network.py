@@ -18,7 +18,7 @@ from ratecore.compat.network_names import NetworkNames
 from ratecore.formats.containers import StrPath
 from ratecore.formats.starting import start_of
 from ratecore.rate import training
-from ratecore.rate.dynamics import run
+from ratecore.rate.dynamics import simulate
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import TrainingResult
 from ratecore.settings.network import NetworkSettings
@@ -299,7 +299,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
         if stim.shape[-1] < T:
             raise ValueError(f"settings['T'] = {T}: stim has only {stim.shape[-1]} steps")
         stim = stim[..., : int(T)]
-        states: tuple[Any, Any, Any] = run(
+        states: tuple[Any, Any, Any] = simulate(
             self,
             stim if stim.ndim == 3 else stim[None],
             x0=x0,

@@ -8,7 +8,8 @@ from test_lif import content
 
 from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.compat.rate_network import eval_rnn
-from ratecore.rate.dynamics import draw_noise, outputs, run
+from ratecore.rate.dynamics import draw_noise, outputs
+from ratecore.rate.dynamics import simulate as simulate_rate
 from ratecore.rate.dynamics.fused import fused_engine
 from ratecore.rate.dynamics.lanes import outputs_over
 from ratecore.rate.dynamics.live import LiveMatrix
@@ -51,7 +52,7 @@ def trials(B, dtype=np.float32, seed=0):
 
 
 def _run(engine):
-    return lambda u, z, x0, noise: run(network(), u, x0=x0, noise=noise, engine=engine)[2]
+    return lambda u, z, x0, noise: simulate_rate(network(), u, x0=x0, noise=noise, engine=engine)[2]
 
 
 def _outputs(u, z, x0, noise):
@@ -187,7 +188,7 @@ def test_other_dtypes_and_layouts_give_the_same_numbers(boundary, conversion):
 def test_an_empty_batch_has_empty_results_and_no_loss():
     empty = {name: value[:0] for name, value in trials(3).items()}
     for engine in ("torch", "fused"):
-        x, r, o = run(network(), empty["u"], x0=empty["x0"], noise=empty["noise"], engine=engine)
+        x, r, o = simulate_rate(network(), empty["u"], x0=empty["x0"], noise=empty["noise"], engine=engine)
         assert x.shape == r.shape == (0, T, N) and o.shape == (0, T - 1)
     assert outputs(network(), empty["u"], empty["x0"], empty["noise"]).shape == (0, T)
     for boundary in USES_Z:
@@ -258,7 +259,7 @@ def test_precisions_that_loops_have_not_go_by_torch(dtype):
     assert o.dtype == dtype and torch.allclose(o.float(), _outputs(**given), atol=0.05)
     assert type(make_updates(net, TRAINING)) is TorchUpdates
     with pytest.raises(ValueError, match="engine 'fused' runs float32 and float64"):
-        run(net, given["u"], engine="fused")
+        simulate_rate(net, given["u"], engine="fused")
     with pytest.raises(ValueError, match="must be float32 or float64"):
         FusedUpdates(net, TRAINING)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,129 +12,29 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ratecore.rate.dynamics.noise import draw_noise, noise_settings, trial_noise, with_input_noise
-from ratecore.rate.dynamics.readouts import readout
+from ratecore.rate.dynamics.stepping import Activity, outputs_of_all_steps, stacked_step, torch_engine
 from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
 from ratecore.rate.parameters import activation_function
 from ratecore.settings.network import ACTIVATIONS
 from ratecore.system.arrays import STEPS, tensor_of
+from ratecore.tasks.values import describe
 
-__all__ = ["draw_noise", "noise_settings", "outputs", "run", "trial_noise", "with_input_noise"]
+__all__ = [
+    "draw_noise",
+    "noise_settings",
+    "outputs",
+    "outputs_of_all_steps",
+    "run",
+    "simulate",
+    "stacked_step",
+    "torch_engine",
+    "trial_noise",
+    "with_input_noise",
+]
 
 LANES_PAY = 6  # from this number of trials on, running them side by side is faster than one by one
 FEW = 8  # from this number of trials on, one matrix product per step for all of them is faster without gradients
 DENSE = 0.5  # above this fraction of live connections, dense matrix products are faster in large networks
-
-# x, r, outside, keep, W_t -> x, r of the next step; see `stacked_step`
-Step = Callable[
-    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]
-]
-# x, r and o
-Activity = tuple[Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*K B T N"], Float[torch.Tensor, "*shape T-1"]]
-
-
-def outputs_of_all_steps(
-    r: Float[torch.Tensor, "*K B T N"],
-    o: Float[torch.Tensor, "*shape T-1"],
-    w_out: Float[torch.Tensor, "*K n_out N"],
-    b_out: Float[torch.Tensor, "*K n_out"],
-) -> Float[torch.Tensor, "*shape T"]:
-    """Prepend the output of the first state, which is not part of the loss, to the outputs of trials.
-
-    For K networks, all arrays have a leading dimension K.
-
-    Args:
-        r: rates (B, T, N), unitless.
-        o: outputs (B, T-1), or (B, n_out, T-1), of the steps after the first, unitless.
-        w_out: readout weights (n_out, N), unitless.
-        b_out: readout bias (n_out,), unitless.
-
-    Returns:
-        (B, T), or (B, n_out, T), unitless.
-
-    Source:
-        docs/model.md 1.1, equation 3.
-    """
-    return torch.cat([readout(r[..., :1, :], w_out, b_out), o], -1)
-
-
-def stacked_step(activation: str) -> Step:
-    """Make a function for one step of K stacked networks that `torch.compile` accepts.
-
-    Args:
-        activation: name of phi.
-
-    Returns:
-        step(x, r, outside, keep, W_t), which returns x and r of the next step. x, r and outside have shape (K, B, N),
-        keep = 1 - alpha (K, 1, N), and W_t (K, N, N), the transposed effective weights times alpha of the receiving
-        unit; all unitless.
-
-    Source:
-        docs/model.md 1.1, equations 1 and 2.
-    """
-    phi = activation_function(activation)
-
-    def step(
-        x: torch.Tensor, r: torch.Tensor, outside: torch.Tensor, keep: torch.Tensor, W_t: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        x = torch.baddbmm(torch.addcmul(outside, keep, x), r, W_t)
-        return x, phi(x)
-
-    return step
-
-
-def torch_engine(
-    W: Float[torch.Tensor, "*K N N"],
-    drive: Float[torch.Tensor, "*K B T-1 N"],
-    alpha: Float[torch.Tensor, "*K N"],
-    activation: str,
-    x0: Float[torch.Tensor, "*K B N"],
-    noise: Float[torch.Tensor, "*K B T-1 N"],
-    w_out: Float[torch.Tensor, "*K n_out N"],
-    b_out: Float[torch.Tensor, "*K n_out"],
-    step: Step | None = None,
-) -> Activity:
-    """Simulate trials of one network, or of K networks in one batched program, step by step in torch.
-
-    For K networks, all arrays have a leading dimension K, such as W (K, N, N).
-
-    Args:
-        W: effective weights (N, N), unitless.
-        drive: W_in u of u[0] .. u[T-2], (B, T-1, N), unitless.
-        alpha: step divided by decay time (N,), a fraction.
-        activation: name of phi.
-        x0: synaptic currents at the first step (B, N), unitless.
-        noise: (B, T-1, N), unitless.
-        w_out: readout weights (n_out, N), unitless.
-        b_out: readout bias (n_out,), unitless.
-        step: `stacked_step(activation)`, compiled or not; used for K networks only.
-
-    Returns:
-        x and r (B, T, N), o (B, T-1), or (B, n_out, T-1) of several outputs; unitless.
-
-    Source:
-        docs/model.md 1.1, equations 1 to 3.
-    """
-    phi, stacked = activation_function(activation), W.ndim == 3
-    step = step or stacked_step(activation)
-    if stacked:
-        alpha = alpha[:, None]
-        # With alpha in the weights, a step is one fused product and sum, and phi: few calls, which limit a GPU's speed.
-        W_t = (alpha.mT * W).mT
-    else:
-        W_t = W.T
-    xs, rs, keep = [x0], [phi(x0)], 1 - alpha
-    # All but the recurrent part, so that each step is one matrix product and one sum. Split in one call: slicing at
-    # each step would make a gradient of full length per step.
-    for outside in (alpha.unsqueeze(-2) * drive + noise).unbind(-2):
-        if stacked:
-            next_x, next_r = step(xs[-1], rs[-1], outside, keep, W_t)
-        else:
-            next_x = keep * xs[-1] + alpha * (rs[-1] @ W_t) + outside
-            next_r = phi(next_x)
-        xs.append(next_x)
-        rs.append(next_r)
-    x, r = torch.stack(xs, -2), torch.stack(rs, -2)
-    return x, r, readout(r[..., 1:, :], w_out, b_out)
 
 
 def _trials(
@@ -213,7 +115,7 @@ def outputs(
         return outputs_of_all_steps(r, o, net.w_out, net.b_out)
 
 
-def run(
+def simulate(
     net: RateNetwork,
     stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
     *,
@@ -226,7 +128,9 @@ def run(
     engine: str | None = None,
     finite: bool = True,
 ) -> Activity:
-    """Simulate a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
+    """Simulate a batch of trials, with the outputs that the loss compares: all but that of the first step.
+
+    It is what training runs, and is differentiable in w, w_out, b_out and taus_gaus.
 
     Args:
         net: the network.
@@ -264,6 +168,104 @@ def run(
             return alone[1], alone[2], alone[0]
     _check_finite(trials, finite)
     return _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
+
+
+def run(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"] | Float[torch.Tensor, "n_in T"] | ArrayLike,
+    *,
+    x0: Float[torch.Tensor, "*B N"] | ArrayLike | None = None,
+    noise: Float[torch.Tensor, "*B T-1 N"] | ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+    taus: ArrayLike | None = None,
+    activation: str | None = None,
+    DeltaT: float = 1,
+    engine: str | None = None,
+    finite: bool = True,
+) -> tuple[Float[torch.Tensor, "*B T N"], Float[torch.Tensor, "*B T N"], Float[torch.Tensor, "*shape T"]]:
+    """Run a network on a trial, or on a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
+
+    Within `torch.no_grad()` it is faster, and the results are ready for `numpy` and matplotlib.
+
+    Args:
+        net: the network.
+        stim: stimulus (n_in, T) of one trial, or (B, n_in, T) of B trials, unitless: an array, tensor or nested list,
+            or what `generate_batch` of a task returns.
+        x0: synaptic currents at the first step (N,), or (B, N), unitless; drawn from `rng` when None. Where the first
+            state is trained, `net.x0_mean` is added.
+        noise: (T-1, N), or (B, T-1, N), unitless; drawn from `rng` when None, as is then the noise of the inputs, if
+            the network has any.
+        rng: numpy generator or seed; None for fresh entropy.
+        taus: (tau,) or (tau_min, tau_max), steps, in place of the network's own.
+        activation: name of phi, in place of the network's own.
+        DeltaT: step of integration, steps; alpha = DeltaT / tau.
+        engine: 'torch', 'fused' (CPU only), or None for the fastest on the network's device.
+        finite: whether NaN and infinity in stim, x0 and noise are refused.
+
+    Returns:
+        x and r (T, N) and o (T,), or (n_out, T) of several outputs, with o[..., t] the readout of r[t]; with a leading
+        axis B where `stim` has one; unitless.
+
+    Raises:
+        TypeError: `net` is no network.
+        ValueError: an array has the wrong shape, is not of real numbers, or contains NaN or infinity; a time constant
+            is below DeltaT; or the activation or engine is unknown or cannot run the network.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    _check_network(net)
+    stim = getattr(stim, "u", stim)
+    alone = _is_one_trial(net, stim)
+    if alone:
+        stim, x0, noise = _as_batch(stim, 2), _as_batch(x0, 1), _as_batch(noise, 2)
+    x, r, o = simulate(
+        net,
+        stim,
+        x0=x0,
+        noise=noise,
+        rng=rng,
+        taus=taus,
+        activation=activation,
+        DeltaT=DeltaT,
+        engine=engine,
+        finite=finite,
+    )
+    o = outputs_of_all_steps(r, o, net.w_out, net.b_out)
+    return (x[0], r[0], o[0]) if alone else (x, r, o)
+
+
+def _check_network(net: object) -> None:
+    """Raises TypeError for anything but a network."""
+    if not all(hasattr(net, name) for name in ("w_in", "w_out", "effective_weights")):
+        read = ", as ratecore.load_network(path) returns it" if isinstance(net, str | os.PathLike) else ""
+        raise TypeError(f"net is {describe(net)}; it must be a network{read}: run(net, stim)")
+
+
+def _is_one_trial(net: RateNetwork, stim: object) -> bool:
+    """Whether a stimulus is (n_in, T). Raises ValueError if it can be neither that nor (B, n_in, T)."""
+    try:
+        shape = np.shape(stim)  # type: ignore[arg-type]  # of tensors, too
+    except ValueError:  # parts that differ in length, which `simulate` refuses
+        return False
+    n_in = net.w_in.shape[1]
+    if len(shape) == 3 or (len(shape) == 2 and shape[0] == n_in):
+        return len(shape) == 2
+    swapped = "; it seems to be transposed, give stim.T" if len(shape) == 2 and shape[1] == n_in else ""
+    raise ValueError(
+        f"stim has shape {tuple(shape)}; it must be (n_in, T) for one trial or (B, n_in, T) for B trials, with n_in = "
+        f"{n_in} inputs of the network{swapped}"
+    )
+
+
+def _as_batch(value: Any, dimensions: int) -> Any:
+    """An array of one trial with the axis of a batch, if it has none; what is no array is left to `simulate`."""
+    if value is not None and not hasattr(value, "ndim"):
+        try:
+            value = np.asarray(value)
+        except ValueError:
+            return value
+    return value[None] if value is not None and value.ndim == dimensions else value
 
 
 def _alone(
