@@ -1,1 +1,1 @@
-"""Analyses of trained networks, as functions on activity and networks. Nothing here reads files, runs a grid or plots."""
+"""Analyses of trained networks: functions on activity and networks. Nothing here reads files, runs a grid or plots."""

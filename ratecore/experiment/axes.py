@@ -50,6 +50,9 @@ def format_value(value: Any) -> str:
     """
     if value is None:
         return "default"
+    if isinstance(value, dict):
+        text = "_".join(f"{name.rpartition('.')[2]}={format_value(v)}" for name, v in value.items())
+        return hashed(text, json.dumps(value, sort_keys=True))  # '=' is not in paths
     is_list = isinstance(value, list | tuple)
     text = "_".join(format_value(v) for v in value) or "empty" if is_list else str(value)
     if is_list and any(isinstance(v, str) and ("_" in v or v == "empty") for v in value):

@@ -25,12 +25,14 @@ from ratecore.experiment.axes import (
 from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.seeds import MOST_RUNS, block_name, parse_seeds
-from ratecore.experiment.stages.table import STAGES, stages_of
+from ratecore.experiment.stages.table import STAGES, TRAIN, stages_of
 from ratecore.settings.base import SettingsError, did_you_mean, shown, task_key, task_name
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.hints import for_list
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import AFTER_TRAINING, RunSettings
+from ratecore.settings.starts import KEY as START
+from ratecore.settings.starts import as_text, refused
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.files import load_task_file
 from ratecore.tasks.multi import SUM
@@ -55,12 +57,14 @@ class Experiment:
         if problems := _find_grid_problems(settings.grid):
             raise SettingsError(problems)
         grid = dict(settings.grid)
+        self._base_start = self._full_names(settings.training.start_from)
         self.seeds = parse_seeds(grid.pop("seed", [0]))
         self.axes = self._axes(grid)
         self._refuse_idle_axes()
         self._refuse_too_many()
         self.grid_points = self._make_grid_points()
         self._refuse_duplicates()
+        self._refuse_missing_starts()
 
     @classmethod
     def from_config(cls, config: Any) -> Experiment:
@@ -152,12 +156,71 @@ class Experiment:
         values |= {name: getattr(s, name).model_dump() for name in SECTIONS}
         task = task_name(overrides.get(("task",), s.task))
         values["task_settings"] = self._task_settings(task if isinstance(task, str) else shown(task))
+        values["training"]["start_from"] = self._base_start
         for path, value in overrides.items():
             section = values
             for key in path[:-1]:
                 section = section[key]
-            section[path[-1]] = copy.copy(value)
+            section[path[-1]] = self._full_names(value) if path == START else copy.copy(value)
         return values
+
+    def _full_names(self, start: Any) -> Any:
+        """`training.start_from` with the full names of its settings, and those of its task where it has another."""
+        if not isinstance(start, dict):
+            return start
+        full = {}
+        for name, value in start.items():
+            try:
+                path = axis_path(str(name))
+            except SettingsError as error:
+                raise refused(
+                    str(error).replace("grid: unknown axis", "unknown setting").removeprefix("grid: ")
+                ) from None
+            if path[0] == "seed":
+                raise refused("the network that training starts from has the same seed; leave seed out")
+            full[".".join(path)] = self._full_names(value) if path == START else value
+        if "task" in full and isinstance(task := task_name(full["task"]), str):
+            full = {f"task_settings.{key}": value for key, value in self._task_settings(task).items()} | full
+        return full
+
+    def _run(self, overrides: dict[tuple[str, ...], object]) -> RunSettings:
+        """The settings of the first run of a grid point.
+
+        A point that names itself in the `training.start_from` of all points is where the others start from.
+        """
+        run = RunSettings(**self._run_values(overrides, self.seeds[0]))
+        if START not in overrides and (start := run.start) is not None:
+            values = self._run_values(overrides | {START: None}, self.seeds[0])
+            if start.identity("training") == (new := RunSettings(**values)).identity("training"):
+                return new
+        return run
+
+    def start_of(self, grid_point: GridPoint) -> GridPoint | None:
+        """The grid point whose networks the trainings of a grid point start from.
+
+        Args:
+            grid_point: that is trained.
+
+        Returns:
+            the first grid point with that network; None for trainings that start anew or from a file.
+        """
+        start = grid_point.settings.start
+        return None if start is None else self._by_network.get(start.identity("training"))
+
+    @cached_property
+    def _by_network(self) -> dict[str, GridPoint]:
+        """The grid points that train a network, by its identity with the first seed."""
+        return {point.settings.identity("training"): point for point in self.grid_points_of(TRAIN).values()}
+
+    def _refuse_missing_starts(self) -> None:
+        """Raise SettingsError for a training that starts from a network that is not in the grid."""
+        for point in self.grid_points:
+            if point.settings.start is not None and self.start_of(point) is None:
+                named = as_text(point.settings.training.start_from)  # type: ignore[arg-type]  # a mapping
+                raise refused(
+                    f"{named}: {point.path} would start from a network that is not in the grid; add its values to the "
+                    "axes, and null to an axis training.start_from"
+                )
 
     def _task_settings(self, task: str) -> dict[str, Any]:
         """The settings for every task, overridden by those under the task's own name.
@@ -183,9 +246,7 @@ class Experiment:
         for point in itertools.product(*(axis.values for axis in self.axes)):
             overrides = {axis.path: value for axis, value in zip(self.axes, point, strict=True)}
             try:
-                grid_point = self._grid_point(
-                    RunSettings(**self._run_values(overrides, self.seeds[0])), len(grid_points)
-                )
+                grid_point = self._grid_point(self._run(overrides), len(grid_points))
                 for seed in self.seeds[1:] if grid_point.settings.network.depends_on_types else ():
                     grid_point.run(seed)
                 grid_points.append(grid_point)
@@ -206,7 +267,7 @@ class Experiment:
         starts: dict[Any, RunSettings] = {}
         for point in grid_points:
             s = point.settings
-            if s.training.start_from is not None:
+            if isinstance(s.training.start_from, str):
                 stages = s.training.stages[:1]
                 key = (s.training.start_from, s.network, s.task, repr(s.task_settings), repr(stages))
                 starts.setdefault(key, s)
@@ -353,10 +414,7 @@ class Experiment:
         Returns:
             path, below `root`.
         """
-        net = run.network
-        parts = {"task": run.task, "N": net.N, "taus": net.taus, "seed": run.seed}
-        named = [f"{key}~{format_value(value)}" for key, value in parts.items()]
-        return self.root.joinpath("runs", *named, run.identity("training"))
+        return folder_of_network(self.root, run)
 
     def run_names(self) -> list[str]:
         """The names of the folders of all networks of the grid.
@@ -369,6 +427,21 @@ class Experiment:
             for grid_point in self.grid_points_of("train").values()
             for seed in self.seeds
         ]
+
+
+def folder_of_network(root: Path, run: RunSettings) -> Path:
+    """The folder of one network in the results of an experiment.
+
+    Args:
+        root: folder of the experiment.
+        run: settings of the run.
+
+    Returns:
+        path, below `root`.
+    """
+    parts = {"task": run.task, "N": run.network.N, "taus": run.network.taus, "seed": run.seed}
+    named = [f"{key}~{format_value(value)}" for key, value in parts.items()]
+    return root.joinpath("runs", *named, run.identity("training"))
 
 
 def _own_task(run: RunSettings) -> AbstractTask:

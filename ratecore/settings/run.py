@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from ratecore.settings.network_files import hashes_of_files
 from ratecore.settings.network_units import units_in
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
+from ratecore.settings.starts import as_text, check_sizes, check_start, with_changes
 from ratecore.settings.task_values import TaskValue, for_another_kind, task_values
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
 from ratecore.system.streams import draw_inhibitory, stream
@@ -62,6 +63,7 @@ class RunSettings(Settings):
         net = self.network
         self.spiking.stimulation.check_units(net.N, net.som_N)
         self._check_kept_weights()
+        self._check_start()
         try:
             hashes_of_files(net)
         except SettingsError as error:
@@ -90,6 +92,14 @@ class RunSettings(Settings):
             if not units_in(getattr(net, key), net, inh).any():
                 raise SettingsError([(("network", key), f" = {list(getattr(net, key))}: it is no unit {drawn}")])
 
+    def _check_start(self) -> None:
+        """Check that the run whose network the training starts from has one that fits."""
+        if (start := self.start) is None:
+            return
+        name, task = as_text(self.training.start_from), start.create_task()  # type: ignore[arg-type]  # a mapping
+        check_start(name, start.network, self.network)
+        check_sizes(name, (task.n_inputs, task.n_outputs), self.create_task(0))
+
     def _check_kept_weights(self) -> None:
         """Check that the file of the weights kept during training does not become too large."""
         every = self.training.keep_weights
@@ -98,6 +108,23 @@ class RunSettings(Settings):
             least = -(-self.training.most_trials // most)
             allowed = f" = {every}: with N = {self.network.N} it must be at least {least:,}, so that the file of the "
             raise SettingsError([(("training", "keep_weights"), f"{allowed}weights has at most 512 MiB")])
+
+    @cached_property
+    def start(self) -> RunSettings | None:
+        """The run with whose network this one's training starts, where `training.start_from` names its settings."""
+        if not isinstance(self.training.start_from, dict):
+            return None
+        values: dict[str, Any] = {name: getattr(self, name) for name in ("task", "task_file", "seed")}
+        values["task_settings"] = dict(self.task_settings)
+        values |= {"network": self.network.model_dump(), "training": self.training.model_dump()}
+        values["training"]["start_from"] = None
+        values = with_changes(values, self.training.start_from)
+        try:
+            return RunSettings(**values)
+        except SettingsError as error:
+            raise SettingsError(
+                [(("training", "start_from"), f": {'.'.join(path)}{message}") for path, message in error.problems]
+            ) from None
 
     def in_stage(self, stage: int) -> RunSettings:
         """The run as if one stage of its curriculum were all of its training.
@@ -214,6 +241,9 @@ class RunSettings(Settings):
         values["network"] |= hashes_of_files(self.network)
         if "training" in values:
             values["training"] = self.training.identity_values()
+            if start := self.start:  # its seed is this run's, which is hashed already
+                own = start.identity_values("training")
+                values["training"]["start_from"] = {key: value for key, value in own.items() if key != "seed"}
             for stage, own in enumerate(values["training"].get("stages", ())):
                 own["task_settings"] = self.create_task(stage).settings
         if code := task_code(type(task)):

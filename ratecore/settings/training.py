@@ -89,6 +89,12 @@ def _as_tuple(stages: Any) -> Any:
     return tuple(stages)
 
 
+def _file_or_point(start: Any) -> Any:
+    if start is None or (isinstance(start, str | dict) and start):
+        return start
+    raise ValueError("it must be the path of a .mat or .pth file, or settings of another grid point: {N: 100}")
+
+
 class TrainingSettings(Settings):
     """How a network is trained and when it counts as trained (docs/model.md 3)."""
 
@@ -127,8 +133,10 @@ class TrainingSettings(Settings):
         BeforeValidator(_as_tuple, json_schema_input_type=list[StageSettings]),
         Field(max_length=MOST_STAGES),
     ] = Field((), description="stages of a curriculum, in their order; the next begins when the criterion is met")
-    start_from: LocalPathAsWritten | None = Field(
-        None, description=".mat or .pth file of a network whose weights training starts from"
+    start_from: Annotated[LocalPathAsWritten | dict[str, Any] | None, BeforeValidator(_file_or_point)] = Field(
+        None,
+        description=".mat or .pth file of a network whose weights training starts from; or, in a grid, the settings in "
+        "which another of its points differs, whose networks training starts from",
     )
     keep_weights: int | None = Field(
         None, ge=1, le=MOST, description="trials between two copies of the weights in weights.npz; by default none"
@@ -177,7 +185,7 @@ class TrainingSettings(Settings):
         for name in self.newer:
             if getattr(self, name) == TrainingSettings.model_fields[name].default:
                 del values[name]
-        if self.start_from is not None:
+        if isinstance(self.start_from, str):
             values["start_from"] = contents_of(self.start_from)
         for stage, given in zip(values.get("stages", ()), self.stages, strict=True):
             unset = [name for name in stage if getattr(given, name) is None]

@@ -1,12 +1,14 @@
 """Grids of their own: converted ones, ones with a broken job, a task of the user or no server."""
 
 import csv
+from pathlib import Path
 
 import yaml
 from checkout import ROOT, SMALL, Checkout, runs_in_mlflow
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.runs import Run
+from ratecore.tracking import Record
 
 SPIKING = {
     **SMALL,
@@ -142,3 +144,29 @@ def test_without_a_server_the_grid_is_done_and_mirrored_later(tmp_path, python, 
     assert checkout.written() == before
     (run,) = runs_in_mlflow(checkout).values()
     assert run["status"] == "FINISHED" and run["id"] == checkout.rows()[0]["mlflow_run_id"] and run["history"] == 2
+
+
+def test_networks_from_which_others_start_are_trained_first(tmp_path, python):
+    checkout = Checkout(tmp_path, python)
+    delay = "task_settings.delay"
+    # The point that others start from is the last of the grid.
+    checkout.configure(
+        task="xor",
+        convert=False,
+        grid={delay: [8, 4, 2], "seed": [0, 1]},
+        task_settings={"T": 60, "stim_on": 5, "stim_dur": 5},
+        training={**SMALL["training"], "start_from": {delay: 2}},
+        seeds_per_job=1,
+        figures={"grid_points": 0},
+    )
+    assert checkout.planned()["train"] == 6
+    checkout.snakemake()
+    assert {row["status"] for row in checkout.rows()} <= {"trained", "not trained"}
+    experiment = Experiment.from_yaml(tmp_path / "config/config.yaml")
+    for seed in experiment.seeds:
+        runs = [Run.at(experiment, point, seed) for point in experiment.grid_points]
+        records = [Path(tmp_path, run.folder, "record.jsonl") for run in runs]
+        times = [Record(path).newest("end")["train"]["time"] for path in records]
+        begun = [Record(path).newest("start")["train"]["time"] for path in records]
+        assert min(begun[:2]) >= times[2]
+    assert checkout.planned() == {}

@@ -70,6 +70,15 @@ def mark_stale_files(wildcards):
     return []
 
 
+def starts_of_block(wildcards):
+    """Returns the output of the job that trains the networks from which those of this job start."""
+    start = experiment.start_of(experiment.grid_point_of(wildcards))
+    if start is None:
+        return []
+    path = start.path_in(experiment.columns(TRAIN))
+    return f"{ROOT}/jobs/{TRAIN}/{path}/seeds~{wildcards.seeds}.json"
+
+
 def grid_points_of(stage):
     """Returns the grid points for which a stage has jobs. Axes swept after training do not multiply training jobs."""
     columns = experiment.columns(stage)

@@ -5,6 +5,7 @@ stage = job_of("train")
 rule train:
     input:
         stage.inputs,
+        starts_of_block,
         mark_stale_files,
     output:
         stage.output,

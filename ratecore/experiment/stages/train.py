@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from ratecore.experiment.grid import folder_of_network
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import (
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from ratecore.experiment.checkpoints import Checkpoints, Signals
     from ratecore.formats.pth import Device
     from ratecore.rate.results import TrainingResult
+    from ratecore.settings.run import RunSettings
 
 STAGE = "train"
 
@@ -40,7 +43,7 @@ def _checkpoints(run: Run, signals: Signals, log: TextIO | None) -> Checkpoints:
     def fallback(device: Device) -> TrainingResult | None:
         earlier = earlier_training(run.root, run.folder, run.settings, device)
         if earlier is None:
-            return start_of(run.settings, device)
+            return start_of(run.settings, device, partial(_network_of_start, run))
         done = "is already trained" if earlier.result.trained else f"continues from trial {earlier.result.n_trials:,}"
         differs = earlier.differences(run.settings)
         say(f"{run.name(STAGE)}: {done} with {differs} ({earlier.folder})", log or sys.stderr)
@@ -48,6 +51,24 @@ def _checkpoints(run: Run, signals: Signals, log: TextIO | None) -> Checkpoints:
 
     missing = TrainingFiles(run).missing
     return Checkpoints(run.folder, run.settings, signals, log=log, fallback=fallback, missing=missing)
+
+
+def _network_of_start(run: Run, start: RunSettings) -> Path:
+    """The file of the network that a run's training starts from, of another run of the experiment.
+
+    Raises:
+        FloatingPointError: it has none, since its loss was not finite.
+        FileNotFoundError: it is not trained, or its file was changed.
+    """
+    other = Run(folder_of_network(run.root, start), run.root, start)
+    end = other.outcome(STAGE, code=False)
+    if end is None:
+        raise FileNotFoundError(
+            f"{other.folder}: the network that training starts from is missing; run '{STAGE}' again"
+        )
+    if end["status"] == "failed":
+        raise FloatingPointError(f"the network that training starts from failed: {end.get('error')} ({other.folder})")
+    return other.network
 
 
 class Tests:
