@@ -238,6 +238,8 @@ def _task_and_network(first: Any, second: Any) -> tuple[AbstractTask, RateNetwor
         ("task", task, AbstractTask, "rate.TaskFactory.create_task('go-nogo')"),
         ("net", net, torch.nn.Module, "rate.load_network(path)"),
     ):
+        if isinstance(value, type):
+            raise TypeError(f"{name} is the class {value.__name__}; create one first: {value.__name__}(...)")
         if not isinstance(value, kind):
             raise TypeError(f"{name} is {describe(value)}; evaluate(task, net) takes a {name} such as {example}")
     return task, net

@@ -15,7 +15,7 @@ from ratecore.settings.base import did_you_mean, shown
 from ratecore.tasks import port, trials, values
 from ratecore.tasks.outputs import check_outputs
 from ratecore.tasks.overriding import overridable
-from ratecore.tasks.settings import checked
+from ratecore.tasks.settings import check_call, checked
 from ratecore.tasks.trials import Trial, Trials
 from ratecore.tasks.values import TaskError
 
@@ -36,9 +36,10 @@ class AbstractTask(ABC):
     Args:
         settings: settings of the task over its `defaults`; steps of 5 ms. Settings of other tasks and of the network
             are ignored: `taus`, `DeltaT` and `task` silently, others (`delay` for go-nogo) with one warning.
+        **named: refused; settings are given in a dict.
 
     Raises:
-        TypeError: the class does not define `draw_trial`.
+        TypeError: the class does not define `draw_trial`, or the settings are not in a dict.
         ValueError: a misspelt key, or a stimulus that does not fit the trial.
     """
 
@@ -71,7 +72,8 @@ class AbstractTask(ABC):
         if not port.is_port_class(cls):
             check_outputs(cls)
 
-    def __init__(self, settings: Mapping[str, Any] | None = None):
+    def __init__(self, settings: Mapping[str, Any] | None = None, **named: Any):
+        check_call(type(self).__name__, settings, named)
         draws = type(self).draw_trial is not AbstractTask.draw_trial or port.is_port_class(type(self))
         if not draws and not hasattr(self, "evaluate_single_trial"):
             raise TypeError(

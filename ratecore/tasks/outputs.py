@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,9 @@ def _with_check(method: Callable[..., Any]) -> Callable[..., Any]:
 def _outputs(task: AbstractTask, given: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "*out T"]:
     """Outputs as floats (T,) or (n_out, T). Raises ValueError for another shape, and for what is no real numbers."""
     try:
-        array = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+        if isinstance(given, list | tuple):  # one entry a step, as `net.forward` returns them
+            given = [_plain(v) for v in given]
+        array = np.asarray(_plain(given))
         real = array.dtype.kind in "fiub"
     except (ValueError, TypeError):  # lists whose parts differ in length
         real = False
@@ -56,15 +59,20 @@ def _outputs(task: AbstractTask, given: Any, shape: tuple[int, ...]) -> Float[np
     if array.shape != shape:
         axes = "(T,)" if len(shape) == 1 else "(n_out, T)"
         raise ValueError(
-            f"{task.name}: o has shape {array.shape}; it must be {shape}, the outputs {axes} of one trial, o[..., t] at "
-            f"step t{_hint(array.shape, shape)}"
+            f"{task.name}: o has shape {array.shape}; it must be {shape}, the outputs {axes} of one trial, o[..., t] "
+            f"at step t{_hint(array.shape, shape)}"
         )
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
+def _plain(value: Any) -> Any:
+    """A tensor without its graph, on the CPU; anything else as it is."""
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+
+
 def _hint(given: tuple[int, ...], shape: tuple[int, ...]) -> str:
     """What may be wrong with outputs of another shape."""
-    if given in ((*shape[:-1], shape[-1] - 1), (1, shape[-1] - 1), (shape[-1] - 1, 1)):
+    if math.prod(given) == math.prod(shape[:-1]) * (shape[-1] - 1) and shape[-1] - 1 in given:
         return (
             ". One step is missing: net.forward, eval_rnn and the o of a .mat have no output of the first step; "
             "ratecore.run(net, u) returns all T"

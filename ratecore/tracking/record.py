@@ -2,8 +2,8 @@
 
 Each line is one event as JSON. Its last entry, `crc32`, is the checksum of the line without this entry, as eight
 hexadecimal digits. An incomplete last line, as a crash leaves it, is dropped; any other line that does not match its
-checksum is an error that names it. In records of ratecore 0.1, the checksum and a space come before the JSON; such lines
-are still read, also in files with newer ones.
+checksum is an error that names it. In older records, the checksum and a space come before the JSON; such lines are
+still read, also in files with newer ones.
 
 All events have `event`, `stage` and `time`, in seconds since 1970. A stage that works on variants of a network has the
 variant in its name, `convert refractory~2`. The events are:
@@ -178,7 +178,7 @@ class Record:
         for number, line in enumerate(lines, 1):
             text = line[:-_SEALED] + b"}"
             if not line.endswith(SEAL % crc32(text)):
-                checksum, _, text = line.partition(b" ")  # of ratecore 0.1
+                checksum, _, text = line.partition(b" ")  # of an older record
                 if checksum != b"%08x" % crc32(text):
                     raise RecordError(f"{self.path}, line {number}: the checksum does not match; the file was damaged")
             if not text.startswith(head):

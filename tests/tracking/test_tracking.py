@@ -144,7 +144,17 @@ def test_a_line_that_has_lost_or_gained_a_byte_is_seen(tmp_path, form):
 
 @pytest.mark.parametrize(
     "line",
-    ["", "{}", "}", " ", '{"crc32": "00000000"}', START, START + " ", line_of(START, OLD)[9:-1], line_of(END).upper()[:-1]],
+    [
+        "",
+        "{}",
+        "}",
+        " ",
+        '{"crc32": "00000000"}',
+        START,
+        START + " ",
+        line_of(START, OLD)[9:-1],
+        line_of(END).upper()[:-1],
+    ],
 )
 def test_a_line_without_its_checksum_is_damage(tmp_path, line):
     (tmp_path / "record.jsonl").write_text(line_of(START) + line + "\n" + line_of(END))

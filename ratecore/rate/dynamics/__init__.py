@@ -207,14 +207,14 @@ def run(
         axis B where `stim` has one; unitless.
 
     Raises:
-        TypeError: `net` is no network.
+        TypeError: `net` is no network, or `stim` no array.
         ValueError: an array has the wrong shape, is not of real numbers, or contains NaN or infinity; a time constant
             is below DeltaT; or the activation or engine is unknown or cannot run the network.
 
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    _check_network(net)
+    _check_arguments(net, stim)
     stim = getattr(stim, "u", stim)
     alone = _is_one_trial(net, stim)
     if alone:
@@ -235,17 +235,23 @@ def run(
     return (x[0], r[0], o[0]) if alone else (x, r, o)
 
 
-def _check_network(net: object) -> None:
-    """Raises TypeError for anything but a network."""
+def _check_arguments(net: object, stim: object) -> None:
+    """Raises TypeError for anything but a network, and for what is clearly no stimulus."""
     if not all(hasattr(net, name) for name in ("w_in", "w_out", "effective_weights")):
         read = ", as ratecore.load_network(path) returns it" if isinstance(net, str | os.PathLike) else ""
         raise TypeError(f"net is {describe(net)}; it must be a network{read}: run(net, stim)")
+    if isinstance(stim, tuple) and len(stim) == 2 and np.ndim(stim[0]) == 2 and np.ndim(stim[1]) == 0:
+        raise TypeError(
+            "stim is a stimulus and its label; give the stimulus alone: u, label = task.generate_stimulus()"
+        )
+    if stim is None or not (hasattr(stim, "__len__") or hasattr(stim, "u")) or isinstance(stim, str):
+        raise TypeError(f"stim is {describe(stim)}; it must be an array (n_in, T): u, label = task.generate_stimulus()")
 
 
-def _is_one_trial(net: RateNetwork, stim: object) -> bool:
+def _is_one_trial(net: RateNetwork, stim: Any) -> bool:
     """Whether a stimulus is (n_in, T). Raises ValueError if it can be neither that nor (B, n_in, T)."""
     try:
-        shape = np.shape(stim)  # type: ignore[arg-type]  # of tensors, too
+        shape = np.shape(stim)
     except ValueError:  # parts that differ in length, which `simulate` refuses
         return False
     n_in = net.w_in.shape[1]
