@@ -21,6 +21,7 @@ from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.checks import ready_to_score
 from ratecore.tasks.trials import Trial, Trials, score, with_type
 from ratecore.tasks.values import describe
+from ratecore.tasks.whole_trials import check_weights
 
 CHUNK = 100  # trials run at once, so that memory does not grow with their number
 
@@ -69,12 +70,13 @@ def draw_trials(
     else:
         trials = task.generate_batch(generators) if trials is None else trials
         arrays = arrays_of_trials(task, trials, len(generators), exact)
+        check_weights(task, trials)
     u, z = (torch.from_numpy(v) for v in arrays)
     if w.dtype != u.dtype or w.device != u.device:
         u, z = u.to(w.device, w.dtype), z.to(w.device, w.dtype)
     weight, steps, drawn = (getattr(trials, name, None) for name in ("weight", "steps", "trials"))
     if weight is not None:
-        weight = torch.from_numpy(weight.astype(exact)).to(w.device, w.dtype)
+        weight = torch.from_numpy(np.asarray(weight).astype(exact)).to(w.device, w.dtype)
     s = noise_settings(net)
     noise = trial_noise(generators, u.shape[2], net.N, w.dtype, w.device, steps, noise_sd=s.noise_sd, x0_sd=s.x0_sd)
     u = with_input_noise(u, generators, s.input_noise_sd, steps)

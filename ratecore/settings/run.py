@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from ratecore.settings.base import Settings, SettingsError, TaskName, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_connections import has_cycle
 from ratecore.settings.network_files import hashes_of_files
 from ratecore.settings.network_units import units_in
 from ratecore.settings.paths import LocalPathAsWritten
@@ -25,7 +26,7 @@ from ratecore.system.streams import draw_inhibitory, stream
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import check_task, other_folder
 from ratecore.tasks.files import load_task_file, registered_by, task_code
-from ratecore.tasks.losses import why_not
+from ratecore.tasks.losses import check_probabilities, why_not
 from ratecore.tasks.randomness import same_folder, working_folder
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
@@ -70,6 +71,7 @@ class RunSettings(Settings):
             raise SettingsError([(("network", *path), message) for path, message in error.problems]) from None
         if net.depends_on_types:
             self._check_groups(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")))
+        self._check_radius()
         if net.som_N and net.som_N <= net.N:
             # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
             n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
@@ -91,6 +93,15 @@ class RunSettings(Settings):
         for key in ("input_units", "output_units"):
             if not units_in(getattr(net, key), net, inh).any():
                 raise SettingsError([(("network", key), f" = {list(getattr(net, key))}: it is no unit {drawn}")])
+
+    def _check_radius(self) -> None:
+        """Check that the connections that a network can have allow an eigenvalue other than 0."""
+        net = self.network
+        if net.spectral_radius is None:
+            return
+        if not has_cycle(net, draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation"))):
+            reason = "no connections that the network can have form a loop, so that all eigenvalues are 0"
+            raise SettingsError([(("network", "spectral_radius"), f" = {net.spectral_radius:g}: {reason}")])
 
     def _check_start(self) -> None:
         """Check that the run whose network the training starts from has one that fits."""
@@ -170,6 +181,8 @@ class RunSettings(Settings):
     def _check_loss(self, task: AbstractTask, training: TrainingSettings) -> None:
         if reason := why_not(task, training.loss_fn):
             raise SettingsError([(("training", "loss_fn"), f" = {shown(training.loss_fn)}: {reason}")])
+        if training.loss_fn == "cross_entropy":
+            check_probabilities(task)
 
     def _tasks_of_other_stages(self) -> list[tuple[int, AbstractTask]]:
         """The tasks of all stages before the last, each of other settings once."""

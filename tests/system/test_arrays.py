@@ -1,5 +1,7 @@
 """Arrays are checked before compiled loops read them: invalid ones are refused, all others give the same numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import reference
@@ -32,6 +34,7 @@ from ratecore.system.noise import normal
 from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
 from ratecore.tasks.trials import Trials
+from ratecore.tasks.values import TaskError
 
 N, N_IN, T = 12, 2, 30
 TRAINING = TrainingSettings()
@@ -410,6 +413,65 @@ def test_trials_are_checked_wherever_a_task_makes_them_itself():
     given = broken(Own().generate_batch([stream(0, "trial", 0)]))
     with pytest.raises(ValueError, match="task own, 1 trials: the stimulus u holds NaN"):
         draw_trials(Own(), network(), [stream(0, "trial", 0)], given)
+
+
+def _weighted(change):
+    weight = np.ones((2, T))
+    change(weight)
+    return {"weight": weight}
+
+
+def _put(index, value):
+    def change(weight):
+        weight[index] = value
+
+    return change
+
+
+WRONG_WEIGHTS = {
+    "shape": (
+        {"weight": np.ones((2, T - 1))},
+        r"returned an array of shape \(2, 29\).*; it must be .* of shape \(2, 30\)",
+    ),
+    "one row": ({"weight": np.ones(T)}, r"as the weights, which have the shape of z"),
+    "words": ({"weight": [["a"] * T] * 2}, "it must be an array of real numbers"),
+    "nan": (
+        _weighted(_put((1, 3), np.nan)),
+        r"returned nan at step 3; all numbers must be finite .* \(trial 1 of the batch",
+    ),
+    "infinite": (_weighted(_put((0, 3), np.inf)), r"returned inf at step 3; all numbers .*\(trial 0 of the batch\)"),
+    "negative": (_weighted(_put((1, 3), -0.5)), r"returned a weight of -0.5; weights must be at least 0.*\(trial 1 of"),
+    "zero": (
+        _weighted(_put((1, slice(None, -1)), 0)),
+        r"a weight of 0 at every step; .* above 0 at a step before the last",
+    ),
+    "steps": ({"steps": [T, T + 1]}, rf"returned the steps \[30, 31\]; it must be 2 whole numbers from 2 to {T}"),
+    "one step": ({"steps": [T]}, "it must be 2 whole numbers"),
+    "half a step": ({"steps": [T, 2.5]}, "it must be 2 whole numbers"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_WEIGHTS)
+def test_weights_of_a_batch_of_ones_own_are_checked(case):
+    more, message = WRONG_WEIGHTS[case]
+
+    class Weighted(Own):
+        def generate_batch(self, generators):
+            return replace(super().generate_batch(generators), **more)
+
+    with pytest.raises(TaskError, match=r"task 'own': generate_batch\(\) .*" + message):
+        draw_trials(Weighted(), network(), [stream(0, "trial", k) for k in range(2)])
+
+
+def test_weights_of_a_batch_of_ones_own_are_taken():
+    rows = np.linspace(0, 1, 2 * T).reshape(2, T)
+
+    class Weighted(Own):
+        def generate_batch(self, generators):
+            return replace(super().generate_batch(generators), weight=rows.tolist(), steps=[T, np.int64(T - 3)])
+
+    drawn, _, _ = draw_trials(Weighted(), network(dtype=torch.float64), [stream(0, "trial", k) for k in range(2)])
+    np.testing.assert_array_equal(drawn.weight, rows)
 
 
 def test_a_batch_is_a_copy_of_what_its_task_returned():
