@@ -230,3 +230,5 @@ def test_a_task_of_ones_own_scores_outputs_of_the_whole_trial_only():
     for steps in (19, 30):
         with pytest.raises(ValueError, match=rf"Own: o has shape \({steps},\); it must be \(20,\)"):
             task.is_correct(np.zeros(steps), trial)
+    with pytest.raises(ValueError, match=r"without the steps after the end of the trial: o\[..., :20\]"):
+        task.is_correct(np.zeros(30), trial)

@@ -79,6 +79,8 @@ def _hint(given: tuple[int, ...], shape: tuple[int, ...]) -> str:
         )
     if len(given) == len(shape) + 1 and given[1:] == shape:
         return f"; score the {given[0]} trials one by one"
+    if given[:-1] == shape[:-1] and given[-1] > shape[-1]:
+        return f"; without the steps after the end of the trial: o[..., :{shape[-1]}]"
     if given == shape[::-1]:
         return " (is it transposed?)"
     return ""

@@ -1,4 +1,4 @@
-"""docs/files.md names every array of the `.npz` files that a run writes, with its shape, and no other; and the record."""
+"""docs/files.md names every array of the `.npz` files of a run, with its shape, and no other; and the record."""
 
 import io
 import json
