@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
 from ratecore.rate.parameters import activation_function
 from ratecore.settings.network import ACTIVATIONS
 from ratecore.system.arrays import STEPS, tensor_of
+from ratecore.tasks.values import describe
 
 if TYPE_CHECKING:
     from ratecore.rate.dynamics.live import LiveMatrix
@@ -35,6 +37,7 @@ __all__ = [
     "outputs",
     "outputs_of_all_steps",
     "run",
+    "simulate",
     "stacked_step",
     "states",
     "torch_engine",
@@ -236,7 +239,7 @@ def states(
         return x, _without_silent(net, r), o
 
 
-def run(
+def simulate(
     net: RateNetwork,
     stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
     *,
@@ -249,7 +252,9 @@ def run(
     engine: str | None = None,
     finite: bool = True,
 ) -> Activity:
-    """Simulate a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
+    """Simulate a batch of trials, with the outputs that the loss compares: all but that of the first step.
+
+    It is what training runs, and is differentiable in w, w_out, b_out and taus_gaus.
 
     Args:
         net: the network.
@@ -307,6 +312,110 @@ def _activity(
             return alone[1], alone[2], alone[0]
     _check_finite(trials, finite)
     return _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
+
+
+def run(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"] | Float[torch.Tensor, "n_in T"] | ArrayLike,
+    *,
+    x0: Float[torch.Tensor, "*B N"] | ArrayLike | None = None,
+    noise: Float[torch.Tensor, "*B T-1 N"] | ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+    taus: ArrayLike | None = None,
+    activation: str | None = None,
+    DeltaT: float = 1,
+    engine: str | None = None,
+    finite: bool = True,
+) -> tuple[Float[torch.Tensor, "*B T N"], Float[torch.Tensor, "*B T N"], Float[torch.Tensor, "*shape T"]]:
+    """Run a network on a trial, or on a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
+
+    Within `torch.no_grad()` it is faster, and the results are ready for `numpy` and matplotlib.
+
+    Args:
+        net: the network.
+        stim: stimulus (n_in, T) of one trial, or (B, n_in, T) of B trials, unitless: an array, tensor or nested list,
+            or what `generate_batch` of a task returns.
+        x0: synaptic currents at the first step (N,), or (B, N), unitless; drawn from `rng` when None. Where the first
+            state is trained, `net.x0_mean` is added.
+        noise: (T-1, N), or (B, T-1, N), unitless; drawn from `rng` when None, as is then the noise of the inputs, if
+            the network has any.
+        rng: numpy generator or seed; None for fresh entropy.
+        taus: (tau,) or (tau_min, tau_max), steps, in place of the network's own.
+        activation: name of phi, in place of the network's own.
+        DeltaT: step of integration, steps; alpha = DeltaT / tau.
+        engine: 'torch', 'fused' (CPU only), or None for the fastest on the network's device.
+        finite: whether NaN and infinity in stim, x0 and noise are refused.
+
+    Returns:
+        x and r (T, N) and o (T,), or (n_out, T) of several outputs, with o[..., t] the readout of r[t]; with a leading
+        axis B where `stim` has one; unitless.
+
+    Raises:
+        TypeError: `net` is no network, or `stim` no array.
+        ValueError: an array has the wrong shape, is not of real numbers, or contains NaN or infinity; a time constant
+            is below DeltaT; or the activation or engine is unknown or cannot run the network.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    _check_arguments(net, stim)
+    stim = getattr(stim, "u", stim)
+    alone = _is_one_trial(net, stim)
+    if alone:
+        stim, x0, noise = _as_batch(stim, 2), _as_batch(x0, 1), _as_batch(noise, 2)
+    x, r, o = simulate(
+        net,
+        stim,
+        x0=x0,
+        noise=noise,
+        rng=rng,
+        taus=taus,
+        activation=activation,
+        DeltaT=DeltaT,
+        engine=engine,
+        finite=finite,
+    )
+    o = outputs_of_all_steps(r, o, net.w_out, net.b_out)
+    return (x[0], r[0], o[0]) if alone else (x, r, o)
+
+
+def _check_arguments(net: object, stim: object) -> None:
+    """Raises TypeError for anything but a network, and for what is clearly no stimulus."""
+    if not all(hasattr(net, name) for name in ("w_in", "w_out", "effective_weights")):
+        read = ", as ratecore.load_network(path) returns it" if isinstance(net, str | os.PathLike) else ""
+        raise TypeError(f"net is {describe(net)}; it must be a network{read}: run(net, stim)")
+    if isinstance(stim, tuple) and len(stim) == 2 and np.ndim(stim[0]) == 2 and np.ndim(stim[1]) == 0:
+        raise TypeError(
+            "stim is a stimulus and its label; give the stimulus alone: u, label = task.generate_stimulus()"
+        )
+    if stim is None or not (hasattr(stim, "__len__") or hasattr(stim, "u")) or isinstance(stim, str):
+        raise TypeError(f"stim is {describe(stim)}; it must be an array (n_in, T): u, label = task.generate_stimulus()")
+
+
+def _is_one_trial(net: RateNetwork, stim: Any) -> bool:
+    """Whether a stimulus is (n_in, T). Raises ValueError if it can be neither that nor (B, n_in, T)."""
+    try:
+        shape = np.shape(stim)
+    except ValueError:  # parts that differ in length, which `simulate` refuses
+        return False
+    n_in = net.w_in.shape[1]
+    if len(shape) == 3 or (len(shape) == 2 and shape[0] == n_in):
+        return len(shape) == 2
+    swapped = "; it seems to be transposed, give stim.T" if len(shape) == 2 and shape[1] == n_in else ""
+    raise ValueError(
+        f"stim has shape {tuple(shape)}; it must be (n_in, T) for one trial or (B, n_in, T) for B trials, with n_in = "
+        f"{n_in} inputs of the network{swapped}"
+    )
+
+
+def _as_batch(value: Any, dimensions: int) -> Any:
+    """An array of one trial with the axis of a batch, if it has none; what is no array is left to `simulate`."""
+    if value is not None and not hasattr(value, "ndim"):
+        try:
+            value = np.asarray(value)
+        except ValueError:
+            return value
+    return value[None] if value is not None and value.ndim == dimensions else value
 
 
 def _alone(
