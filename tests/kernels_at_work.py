@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.rate.dynamics import outputs, run, trial_noise
+from ratecore.rate.dynamics import outputs, run, states, trial_noise
 from ratecore.rate.updates import FusedUpdates
 from ratecore.settings.network import ACTIVATIONS
 from ratecore.settings.training import TrainingSettings
@@ -89,6 +89,8 @@ def of_engines(found):
             for B in (1, 6, 17):
                 u, _, x0, noise = trials(B)
                 found[f"outputs {activation} {P_rec} {B}"] = outputs(net, u, x0, noise).numpy()
+                for name, array in zip("xro", states(net, *map(torch.as_tensor, (u, x0, noise))), strict=True):
+                    found[f"{name} {activation} {P_rec} {B}"] = array.numpy()
         x, r, o = run(net, u, x0=x0, noise=noise, engine="fused")
         (x.sum() + (r**2).sum() + o.sum()).backward()
         found[f"gradient {activation}"] = net.w.grad.numpy()

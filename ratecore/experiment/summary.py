@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,7 +158,9 @@ def summary_row(
     return row, undone
 
 
-def partial_summary(experiment: Experiment) -> tuple[pd.DataFrame, list[Undone]]:
+def partial_summary(
+    experiment: Experiment, runs: Iterable[tuple[GridPoint, Run]] | None = None
+) -> tuple[pd.DataFrame, list[Undone]]:
     """The table of a grid as far as it is done.
 
     Networks that are not done have the status 'broke' or 'not done' and empty columns for what is not known. A network
@@ -166,6 +168,7 @@ def partial_summary(experiment: Experiment) -> tuple[pd.DataFrame, list[Undone]]
 
     Args:
         experiment: of the grid.
+        runs: of `all_runs`, where they are known.
 
     Returns:
         the table, as of `summarize`, with a row for every network; and the stages that are not done.
@@ -175,7 +178,7 @@ def partial_summary(experiment: Experiment) -> tuple[pd.DataFrame, list[Undone]]
     rows: list[dict[str, Any]] = []
     undone: list[Undone] = []
     stages, mirrored = stages_of(experiment.settings), Mirrored(experiment.root)
-    for grid_point, run in all_runs(experiment):
+    for grid_point, run in all_runs(experiment) if runs is None else runs:
         try:
             row, left = summary_row(experiment, grid_point, run, stages, mirrored)
         except RecordError as error:

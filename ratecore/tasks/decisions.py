@@ -192,5 +192,5 @@ def decision_output(
     """
     if o.ndim == 1:
         return o
-    own: Float[np.ndarray, " T"] = o[task.output_of(trial) if isinstance(task, MultiTask) and trial else 0]
+    own: Float[np.ndarray, " T"] = o[task.output_of(trial) if isinstance(task, MultiTask) and trial is not None else 0]
     return own

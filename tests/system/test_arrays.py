@@ -10,8 +10,8 @@ from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.compat.rate_network import eval_rnn
 from ratecore.rate.dynamics import draw_noise, outputs, run
 from ratecore.rate.dynamics.fused import fused_engine
-from ratecore.rate.dynamics.lanes import outputs_over
 from ratecore.rate.dynamics.live import LiveMatrix
+from ratecore.rate.dynamics.side_by_side import outputs_over
 from ratecore.rate.evaluation import draw_trials, evaluate, psychometric_curve, score_trials
 from ratecore.rate.stacked import BlockUpdates, StackedNetworks
 from ratecore.rate.updates import FusedUpdates, TorchUpdates, make_updates

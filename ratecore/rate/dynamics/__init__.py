@@ -135,7 +135,7 @@ def outputs(
             return alone[0]
         _check_finite(trials, finite)
         if (live := _side_by_side(net, len(trials[0]))) is not None:
-            from ratecore.rate.dynamics.lanes import outputs_over  # compiled on first use
+            from ratecore.rate.dynamics.side_by_side import outputs_over  # compiled on first use
 
             return torch.from_numpy(outputs_over(live, net, *trials))
         _, r, o = _run(net, *trials)
@@ -212,7 +212,7 @@ def states(
             if (kept := alone.simulated(net, *trials, False, net.activation, "xr", 0)) is not None:
                 return kept[1], _without_silent(net, kept[2]), kept[0]
         if (live := _side_by_side(net, batch)) is not None:
-            from ratecore.rate.dynamics.lanes import states_over
+            from ratecore.rate.dynamics.side_by_side import states_over
 
             x, r, o = map(torch.from_numpy, states_over(live, net, *trials))
             return x, _without_silent(net, r), o
