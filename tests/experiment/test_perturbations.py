@@ -1,5 +1,6 @@
 """Perturbations and named sets of units in grids: axes, identities, errors before any job, and all stages."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from ratecore.settings.base import SettingsError
 from ratecore.settings.perturbation import PerturbationSettings, RatePerturbationSettings
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import RunSettings
+from ratecore.settings.unit_sets import TuningSettings
 from ratecore.spiking import rate_model
 from ratecore.spiking import testing as spiking_testing
 from ratecore.spiking.conversion import scored_network
@@ -351,3 +353,23 @@ def test_the_example_of_perturbations():
             round(scored.W[np.ix_(~model.inh, model.inh)].sum() / model.W[np.ix_(~model.inh, model.inh)].sum(), 9)
         )
     assert len(losses) == 3 and weights == {0.5, 1.0, 1.5}
+
+
+def test_the_python_of_the_page_runs(tmp_path, monkeypatch):
+    from ratecore.experiment.exporting import export
+
+    page = Path("docs/perturbations.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    settings = RunSettings(
+        **{key: CONFIG[key] for key in ("task_settings", "training")}, network={"N": 20, "P_inh": 0.4}
+    )
+    result = train(settings)
+    mat, _ = export(tmp_path, settings, result, result.last_test)
+    monkeypatch.chdir(tmp_path)
+    mat.rename("network.mat")
+    names = {"u": np.zeros((2, 1, 30))}
+    exec(block, names)
+    assert len(names["rows"]) == len(names["spiking"]) == 3 and len(names["tuned"]) == 4
+    assert names["r"].shape[:2] == (2, 30) and not names["r"][..., names["net"].inh].any()
+    named = set(re.findall(r"`(\w+)", page))
+    assert {*RatePerturbationSettings.model_fields, *TuningSettings.model_fields} <= named
