@@ -75,6 +75,8 @@ LONGEST = (
     "test_readme.py",
     "test_tracking_docs.py",
     "test_new_stage.py",
+    "test_analyses.py",
+    "test_examples.py",
     "test_compilation.py",
     "test_block.py",
     "test_network.py",
