@@ -18,6 +18,7 @@ _HOMES = {
     "system.devices": ("set_gpu",),
     "rate.dynamics": ("run",),
     "rate.evaluation": ("evaluate",),
+    "experiment.results": ("open_results",),
     "compat.factory": ("RateRNNFactory",),
     "compat.rate_network": ("AbstractRateRNN", "FR_RNN_dale", "eval_rnn", "load_network", "train"),
     "formats": ("load_task",),

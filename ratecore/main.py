@@ -225,6 +225,7 @@ def train_command(settings: RunSettings, output_dir: str, device: str | torch.de
     from ratecore.experiment.progress import ProgressBar
     from ratecore.formats.starting import start_of
     from ratecore.rate.evaluation import evaluate
+    from ratecore.rate.testing import tested
     from ratecore.rate.training import train
     from ratecore.system.files import ensure_writable
     from ratecore.tasks.trials import require_criterion
@@ -237,9 +238,8 @@ def train_command(settings: RunSettings, output_dir: str, device: str | torch.de
         print(f"trained after {result.n_trials} trials, {result.seconds:.1f} s")
     else:
         print(f"not trained within {result.n_trials} trials; the network is kept")
-    evaluation = evaluate(
-        settings.create_task(), result.net, settings.seed, settings.evaluation, settings.training.last.loss_fn
-    )
+    task, net = tested(settings, result.net)
+    evaluation = evaluate(task, net, settings.seed, settings.evaluation, settings.training.last.loss_fn)
     print(f"accuracy {evaluation.scores.accuracy:.3f}, loss {evaluation.scores.loss:.3f} on fresh trials")
     for path in export(output_dir, settings, result, evaluation.scores):
         print(path)

@@ -27,6 +27,7 @@ from ratecore.settings.base import SettingsError
 from ratecore.settings.experiment import schema_yaml
 from ratecore.settings.training import EvaluationSettings
 from ratecore.system.intervals import wilson_interval
+from ratecore.tasks import TaskFactory
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("--set", "N=12", "--set", "P_inh=0.3", "--set", "training.n_trials=40", "--set", "min_trials=0",
@@ -298,3 +299,29 @@ def test_a_pipe_that_is_closed_is_no_error():
     code = f"{sys.executable} -m ratecore.cli schema | head -n 1"
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, env={**os.environ})
     assert done.stdout.startswith("# Generated") and done.stderr == ""
+
+
+def test_a_network_is_tested_elsewhere_without_a_note(trained_by_hand, tmp_path, capsys):
+    from ratecore.rate.testing import changed
+
+    capsys.readouterr()
+    arguments = ["--set", "stim_dur=25", "--noise-sd", "0.3", "--input-gain", "0.5", "--trials", "12", "--json"]
+    assert main(["evaluate", str(trained_by_hand), *arguments]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert printed.err == "" and found["task_settings"]["stim_dur"] == 25
+    assert (found["noise_sd"], found["input_gain"]) == (0.3, 0.5)
+    task = TaskFactory.create_task("go-nogo", {"T": 60, "stim_on": 10, "stim_dur": 25})
+    net = changed(load_network(trained_by_hand), 0.3, 0.5, elsewhere=True)
+    expected = evaluate(task, net, 0, EvaluationSettings(n_trials=12)).scores
+    assert found["scores"]["loss"] == pytest.approx(expected.loss, abs=1e-6)
+    out = ["--out", str(tmp_path / "out"), "--trials", "2", "--factors", "20"]
+    (tmp_path / "out").mkdir()
+    assert main(["convert", str(trained_by_hand), "--set", "stim_dur=25", "--input-gain", "0", *out]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("command", ["evaluate", "convert"])
+def test_a_gain_below_zero_is_refused(command, trained_by_hand, capsys):
+    assert main([command, str(trained_by_hand), "--input-gain", "-1"]) == 2
+    assert "--input-gain -1: it must be a finite number, at least 0" in capsys.readouterr().err

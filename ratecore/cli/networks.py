@@ -118,13 +118,20 @@ def _check_counts(args: argparse.Namespace) -> None:
             raise ValueError(f"--{name} {value}: it must be a whole number, at least {least}")
 
 
+def _check_numbers(args: argparse.Namespace) -> None:
+    for name in ("noise_sd", "input_gain"):
+        value = getattr(args, name, None)
+        if value is not None and not 0 <= value < float("inf"):
+            raise ValueError(f"--{name.replace('_', '-')} {value:g}: it must be a finite number, at least 0")
+
+
 def _task(path: str, name: str | None, given: dict[str, object]) -> AbstractTask:
     """The task of a saved network. Raises SettingsError for a `--set` that it does not have; in Python that warns."""
     from ratecore.formats import load_task
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*the task has no setting")
-        task = load_task(path, name, given or None)
+        task = load_task(path, name, given or None, elsewhere=True)
     for key in given:
         if key not in task.settings:
             raise SettingsError(f"--set {key}: {task.name} has no such setting; it has {', '.join(task.settings)}")
@@ -135,6 +142,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
     """Scores a saved network on fresh trials and prints the scores."""
     from ratecore.formats import load_network
     from ratecore.rate.evaluation import evaluate
+    from ratecore.rate.testing import changed
     from ratecore.settings.training import EvaluationSettings
     from ratecore.system.intervals import wilson_interval
     from ratecore.tasks.files import load_task_file
@@ -145,8 +153,9 @@ def evaluate_command(args: argparse.Namespace) -> int:
         load_task_file(args.task_file)
     if Path(args.network).is_dir():
         raise ValueError(f"{args.network}: this is a folder; name one .mat or .pth file")
-    net = load_network(args.network)
+    _check_numbers(args)
     task = _task(args.network, args.task, given)
+    net = changed(load_network(args.network), args.noise_sd, args.input_gain, elsewhere=bool(given))
     settings = EvaluationSettings(n_trials=args.trials, psychometric_trials=0)
     scores = evaluate(task, net, args.seed, settings).summary()
     rows = {"all": {"n": scores["n_trials"], **scores}, **scores.pop("conditions")}
@@ -155,7 +164,13 @@ def evaluate_command(args: argparse.Namespace) -> int:
     if args.json:
         keys = ("n", "accuracy", "ci_low", "ci_high", "loss")
         plain = {name: {key: row[key] for key in keys} for name, row in rows.items()}
-        of = {"network": str(args.network), "task": task.name, "task_settings": task.settings, "seed": args.seed}
+        of: dict[str, Any] = {
+            "network": str(args.network),
+            "task": task.name,
+            "task_settings": task.settings,
+            "seed": args.seed,
+        }
+        of |= {"noise_sd": net.settings.noise_sd, "input_gain": args.input_gain}
         print(json.dumps({**of, "scores": plain.pop("all"), "conditions": plain}, indent=2))
         return 0
     for name, row in rows.items():
@@ -173,6 +188,7 @@ def convert_command(args: argparse.Namespace) -> int:
     from ratecore.tasks.files import load_task_file
 
     _check_counts(args)
+    _check_numbers(args)
     if args.out is not None:
         check_writable(args.out)
     values: dict[str, Any] = settings_in(args.spiking, "--spiking")
@@ -202,6 +218,8 @@ def convert_command(args: argparse.Namespace) -> int:
                 seed=args.seed,
                 threads=args.threads,
                 settings=spiking,
+                input_gain=args.input_gain,
+                elsewhere=bool(given),
                 output_dir=args.out,
             )
         except (ValueError, OSError) as error:  # of this file: the others can be converted

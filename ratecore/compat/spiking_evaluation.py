@@ -18,13 +18,14 @@ from ratecore.tasks import AbstractTask, GoNogoTask, ManteTask, TaskFactory, XOR
 from ratecore.tasks.trials import draw_stimulus, with_type
 
 
-def task_of(model: Any, name: str | None, settings: Any) -> AbstractTask:
+def task_of(model: Any, name: str | None, settings: Any, elsewhere: bool = False) -> AbstractTask:
     """Make the task that a network is run on, with the settings of the network's file where it has them.
 
     Args:
         model: RateModel.
         name: of a registered task; by default the one in the file, else go-nogo.
         settings: replace those of the file or the task's defaults; they may include `eval_amp_thresh`.
+        elsewhere: whether the network is tested with them on purpose, so that no note says that they differ.
 
     Returns:
         the task.
@@ -34,7 +35,7 @@ def task_of(model: Any, name: str | None, settings: Any) -> AbstractTask:
     if saved is None:
         task: AbstractTask = TaskFactory.create_task(name or "go-nogo", settings)
     else:
-        task = saved.create(name or saved.name or "go-nogo", settings)
+        task = saved.create(name or saved.name or "go-nogo", settings, elsewhere)
     with_amplitude(task, amplitude)
     return task
 

@@ -16,6 +16,7 @@ from ratecore.experiment.stages.table import STAGES
 from ratecore.settings.base import LONGEST_START, SettingsError, hashed, path_part, shortened
 from ratecore.settings.hints import for_axis
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.run import AFTER_TRAINING
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
 
@@ -26,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "spiking": SpikingSettings,
     "conversion": ConversionSettings,
 }
+TESTS = ("evaluation.task_settings", "conversion.task_settings")  # mappings, any key of which can be an axis
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
 RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
@@ -117,6 +119,36 @@ def _setting_paths(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[t
     return found
 
 
+def is_elsewhere(path: tuple[str, ...]) -> bool:
+    """Whether a setting says where else than in training a network is tested, or is one like it.
+
+    It is an axis by its full name alone, and the column has the name of the section: `evaluation.noise_sd` is not
+    `network.noise_sd`.
+
+    Args:
+        path: keys of the setting.
+
+    Returns:
+        True for those that evaluation and conversion did not have from the start.
+    """
+    return len(path) > 1 and path[1] in getattr(SECTIONS.get(path[0]), "newer", ()) and path[0] in AFTER_TRAINING
+
+
+def short_name(path: tuple[str, ...]) -> str:
+    """The name of an axis as a column, where nothing else has it.
+
+    Args:
+        path: keys of the setting.
+
+    Returns:
+        its key; with those before it, of settings within a section's section and of tests elsewhere:
+        'evaluation_delay'.
+    """
+    if is_elsewhere(path):
+        return "_".join(part for part in path if part != "task_settings")
+    return "_".join(path[-1:] if len(path) < 3 else path[1:])
+
+
 def axis_path(name: str) -> tuple[str, ...]:
     """The path of keys of a grid axis: 'gain' or 'network.gain' is ('network', 'gain').
 
@@ -131,11 +163,18 @@ def axis_path(name: str) -> tuple[str, ...]:
     """
     every = [path for section, model in SECTIONS.items() for path in _setting_paths(model, (section,))]
     places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in ("task", "seed")}
-    for path in every:
+    for path in sorted(every, key=is_elsewhere):  # those that were there before come first
         for start in range(1, len(path)):
             places.setdefault(".".join(path[start:]), []).append(path)
+    for short, found in places.items():
+        places[short] = [path for path in found if not is_elsewhere(path)] or found
     section, _, key = name.partition(".")
     full = {".".join(path): path for path in every}
+    tested = next((start for start in TESTS if name.startswith(f"{start}.") or name == start), None)
+    if tested is not None:
+        if name[len(tested) + 1 :]:
+            return *tested.split("."), name[len(tested) + 1 :]
+        raise SettingsError(f"grid: axis '{name}' is a mapping; name a setting of the task in it, as {name}.delay")
     if name in full:
         return full[name]
     if name in places:
@@ -145,7 +184,7 @@ def axis_path(name: str) -> tuple[str, ...]:
         raise SettingsError(f"grid: axis '{name}' could be {choice}; say which")
     if section == "task_settings" and key:
         return section, key
-    allowed = f"task, seed, any setting of {', '.join(SECTIONS)}, or task_settings.<key>"
+    allowed = f"task, seed, any setting of {', '.join(SECTIONS)}, task_settings.<key>, or {TESTS[0]}.<key>"
     raise SettingsError(f"grid: unknown axis '{shortened(name)}'{for_axis(name, [*places, *full])}; allowed: {allowed}")
 
 

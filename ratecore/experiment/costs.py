@@ -50,18 +50,19 @@ def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> 
     return math.ceil(5 + MARGIN * math.ceil(networks / threads) * trials * trial_seconds(settings) / 60)
 
 
-def trial_seconds(settings: RunSettings) -> float:
+def trial_seconds(settings: RunSettings, steps: int | None = None) -> float:
     """The time of a training trial on one core: about 0.35 ns N^2 T, and 0.2 ms that do not depend on N.
 
     Args:
         settings: of a run.
+        steps: of the trial; None for the longest of the task.
 
     Returns:
         s.
 
     Source: none
     """
-    return 0.35e-9 * settings.network.N**2 * settings.create_task().T + 0.2e-3
+    return 0.35e-9 * settings.network.N**2 * (settings.create_task().T if steps is None else steps) + 0.2e-3
 
 
 def scoring_minutes(settings: RunSettings, networks: int) -> int:
@@ -76,7 +77,7 @@ def scoring_minutes(settings: RunSettings, networks: int) -> int:
     Returns:
         minutes.
     """
-    trials = settings.evaluation.n_trials * trial_seconds(settings) / 3
+    trials = settings.evaluation.n_trials * trial_seconds(settings, settings.tested_task("evaluation").T) / 3
     return math.ceil(5 + MARGIN * networks * (3 + 3e-5 * settings.network.N**2 + trials) / 60)
 
 
@@ -94,7 +95,8 @@ def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -
     Returns:
         minutes.
     """
-    N, c, steps = settings.network.N, settings.conversion, settings.create_task().T * settings.spiking.steps_per_column
+    N, c = settings.network.N, settings.conversion
+    steps = settings.tested_task("conversion").T * settings.spiking.steps_per_column
     values = len(c.values_for(settings.network.activation)) + 2 * c.refine
     trials = values * c.n_trials + c.fresh_trials + 10 * c.trials_shown
     seconds = 10 + (1.5e-9 + 3e-12 * N) * trials * steps * N / threads

@@ -19,8 +19,10 @@ from ratecore.experiment.axes import (
     axis_path,
     column_name,
     format_value,
+    is_elsewhere,
     path_of,
     plain_name,
+    short_name,
 )
 from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
@@ -30,7 +32,7 @@ from ratecore.settings.base import SettingsError, did_you_mean, shown, task_key,
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.hints import for_list
 from ratecore.settings.reading import load_yaml
-from ratecore.settings.run import AFTER_TRAINING, RunSettings
+from ratecore.settings.run import AFTER_TRAINING, TESTED, RunSettings
 from ratecore.settings.starts import KEY as START
 from ratecore.settings.starts import as_text, refused
 from ratecore.tasks import AbstractTask, TaskFactory
@@ -117,10 +119,11 @@ class Experiment:
         for column, path in FIRST_AXES.items():
             axes.append(Axis(column, path, tuple(paths.pop(path, [self._base_value(path)]))))
         for path, values in paths.items():
-            taken = RESERVED | {axis.column for axis in axes} | {p[-1] for p in paths if p != path}
-            short = "_".join(path[-1:] if len(path) < 3 else path[1:])  # of settings within a section's section
+            others = {p[-1] for p in paths if p != path and not is_elsewhere(p)}
+            taken = RESERVED | {axis.column for axis in axes} | others
+            short = short_name(path)
             column = short if short not in taken else "_".join(path)
-            others = {plain_name(p[-1]) for p in paths if p != path}
+            others = {plain_name(name) for name in others}
             axes.append(Axis(column_name(column, taken | others), path, tuple(values)))
         if twice := [name for name, n in Counter(axis.column for axis in axes).items() if n > 1]:
             raise SettingsError(f"grid: two axes would have the same column '{twice[0]}'; rename one of them")
@@ -155,7 +158,10 @@ class Experiment:
         values: dict[str, Any] = {"task": s.task, "task_file": s.task_file, "seed": seed}
         values |= {name: getattr(s, name).model_dump() for name in SECTIONS}
         task = task_name(overrides.get(("task",), s.task))
-        values["task_settings"] = self._task_settings(task if isinstance(task, str) else shown(task))
+        task = task if isinstance(task, str) else shown(task)
+        values["task_settings"] = self._task_settings(task, s.task_settings)
+        for name in TESTED:
+            values[name]["task_settings"] = self._task_settings(task, getattr(s, name).task_settings)
         values["training"]["start_from"] = self._base_start
         for path, value in overrides.items():
             section = values
@@ -180,7 +186,10 @@ class Experiment:
                 raise refused("the network that training starts from has the same seed; leave seed out")
             full[".".join(path)] = self._full_names(value) if path == START else value
         if "task" in full and isinstance(task := task_name(full["task"]), str):
-            full = {f"task_settings.{key}": value for key, value in self._task_settings(task).items()} | full
+            full = {
+                f"task_settings.{key}": value
+                for key, value in self._task_settings(task, self.settings.task_settings).items()
+            } | full
         return full
 
     def _run(self, overrides: dict[tuple[str, ...], object]) -> RunSettings:
@@ -222,12 +231,12 @@ class Experiment:
                     "axes, and null to an axis training.start_from"
                 )
 
-    def _task_settings(self, task: str) -> dict[str, Any]:
+    @staticmethod
+    def _task_settings(task: str, given: dict[str, Any]) -> dict[str, Any]:
         """The settings for every task, overridden by those under the task's own name.
 
         Of several tasks in one network those under the name of each, and under that of all, as 'a+b'.
         """
-        given = self.settings.task_settings
         merged = {k: v for k, v in given.items() if not isinstance(v, dict)}
         parts = task.split(SUM) if SUM in task else ()
         for name, own in given.items():
@@ -279,23 +288,20 @@ class Experiment:
                 start_of(settings)
 
     def _grid_point(self, run: RunSettings, number: int) -> GridPoint:
-        values = {}
-        for axis in self.axes:
-            value: Any = run
-            if axis.path[0] == "task_settings":  # one of several tasks can be given without the task's name
-                value = {**run.task_settings, **_own_task(run).settings}
-            for key in axis.path[axis.path[0] == "task_settings" :]:
-                value = value[key] if isinstance(value, dict) else getattr(value, key)
-            values[axis.column] = format_value(value)
+        values = {axis.column: format_value(value_on(axis, run)) for axis in self.axes}
         return GridPoint(values, run, number)
 
     def _check_task_names(self, problems: dict[Any, None]) -> None:
         """Report `task_settings` of an unknown task; those of a task outside this grid are fine."""
-        tasks = TaskFactory.list_available_tasks()
-        for name, own in self.settings.task_settings.items():
-            if isinstance(own, dict) and not TaskFactory.knows(name):
+        tasks, s = TaskFactory.list_available_tasks(), self.settings
+        mappings: dict[tuple[str, ...], dict[str, Any]] = {("task_settings",): s.task_settings}
+        mappings |= {(section, "task_settings"): getattr(s, section).task_settings for section in TESTED}
+        for path, mapping in mappings.items():
+            for name in (
+                name for name, own in mapping.items() if isinstance(own, dict) and not TaskFactory.knows(name)
+            ):
                 message = f": '{name}' is no task{did_you_mean(task_key(name), tasks)}; available: {', '.join(tasks)}"
-                problems[("task_settings",), message] = None
+                problems[path, message] = None
 
     def _refuse_duplicates(self) -> None:
         seen: dict[str, GridPoint] = {}
@@ -442,6 +448,24 @@ def folder_of_network(root: Path, run: RunSettings) -> Path:
     parts = {"task": run.task, "N": run.network.N, "taus": run.network.taus, "seed": run.seed}
     named = [f"{key}~{format_value(value)}" for key, value in parts.items()]
     return root.joinpath("runs", *named, run.identity("training"))
+
+
+def value_on(axis: Axis, run: RunSettings) -> Any:
+    """The value that a run has on an axis.
+
+    Args:
+        axis: of the grid.
+        run: settings of the run.
+
+    Returns:
+        the value of the axis's setting, with its own type.
+    """
+    value: Any = run
+    if axis.path[0] == "task_settings":  # one of several tasks can be given without the task's name
+        value = {**run.task_settings, **_own_task(run).settings}
+    for key in axis.path[axis.path[0] == "task_settings" :]:
+        value = value[key] if isinstance(value, dict) else getattr(value, key)
+    return value
 
 
 def _own_task(run: RunSettings) -> AbstractTask:

@@ -11,6 +11,7 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.stages.table import TRAIN, stages_of
 from ratecore.settings.base import shown, task_key
 from ratecore.settings.hints import DURATIONS
+from ratecore.settings.run import TESTED, RunSettings
 from ratecore.settings.spiking import RATE_STEP
 from ratecore.settings.training import TrainingSettings
 from ratecore.tasks.multi import SUM
@@ -69,7 +70,7 @@ def _value(path: tuple[str, ...], value: Any) -> str:
     if path == ("network", "taus"):
         return _taus(value)
     text = str(value) if isinstance(value, str) else "default" if value is None else shown(value)
-    if path[0] == "task_settings" and path[-1] in DURATIONS and isinstance(value, int | float):
+    if "task_settings" in path and path[-1] in DURATIONS and isinstance(value, int | float):
         return f"{value:g} steps ({value * RATE_STEP:g} ms)"
     unit = UNITS.get(path[-1], "") if path[0] == "spiking" and isinstance(value, int | float) else ""
     return f"{text} {unit}".rstrip()
@@ -264,10 +265,7 @@ def _overruled(experiment: Experiment) -> Iterator[str]:
         section: Any = experiment.settings
         for key in path[:-1]:
             section = section.get(key, {}) if isinstance(section, dict) else getattr(section, key, {})
-        if path[0] == "task_settings":
-            chosen = path[-1] in experiment.settings.task_settings
-        else:
-            chosen = path[-1] in section.model_fields_set
+        chosen = path[-1] in (section if isinstance(section, dict) else section.model_fields_set)
         if chosen and ".".join(path) in named:
             yield f"{'.'.join(path)} has no effect: the grid overrides it"
 
@@ -285,9 +283,11 @@ def _idle(experiment: Experiment) -> Iterator[str]:
         yield "tracking.uri has no effect: the environment variable MLFLOW_TRACKING_URI overrides it"
     tasks = {task_key(grid_point.settings.task): grid_point for grid_point in experiment.grid_points}
     used = {part for task in tasks for part in (task, *task.split(SUM))}
-    for name in s.task_settings:
-        if isinstance(s.task_settings[name], dict) and task_key(name) not in used:
-            yield f"task_settings.{name} has no effect: no grid point has that task"
+    of_tasks = {"task_settings": s.task_settings}
+    of_tasks |= {f"{section}.task_settings": getattr(s, section).task_settings for section in TESTED}
+    for where, given in of_tasks.items():
+        for name in (name for name, own in given.items() if isinstance(own, dict) and task_key(name) not in used):
+            yield f"{where}.{name} has no effect: no grid point has that task"
     if _values(experiment, "network", "P_rec") == {0}:
         yield "network.P_rec = 0 leaves every network without recurrent connections"
     if _chosen(experiment, "network", "gain") and _values(experiment, "network", "w_dist") == {"gamma"}:
@@ -300,9 +300,23 @@ def _idle(experiment: Experiment) -> Iterator[str]:
         for key in ("gpu_frac", "jobs_per_gpu"):
             if key in s.model_fields_set:
                 yield f"{key} = {shown(getattr(s, key))} has no effect with device = 'cpu'"
-    if _chosen(experiment, "evaluation", "psychometric_trials"):
-        if not any(getattr(grid_point.settings.create_task(), "evidence_levels", ()) for grid_point in tasks.values()):
-            yield f"evaluation.psychometric_trials has no effect: {', '.join(tasks)} grades no evidence"
+    yield from _idle_curves(experiment, [grid_point.settings for grid_point in tasks.values()])
+
+
+def _idle_curves(experiment: Experiment, of_tasks: list[RunSettings]) -> Iterator[str]:
+    """Settings of psychometric and chronometric curves that have no effect."""
+    graded = any(getattr(settings.create_task(), "evidence_levels", ()) for settings in of_tasks)
+    for section in TESTED:
+        if section == "conversion" and not experiment.settings.convert:
+            continue
+        if not graded and _chosen(experiment, section, "psychometric_trials"):
+            names = ", ".join(settings.task for settings in of_tasks)
+            yield f"{section}.psychometric_trials has no effect: {names} grades no evidence"
+        without = not graded or _values(experiment, section, "psychometric_trials") == {0}
+        for key in ("evidence_levels", "decision_threshold", "response_time_from"):
+            if without and _chosen(experiment, section, key):
+                why = f"with {section}.psychometric_trials = 0" if graded else "without graded evidence"
+                yield f"{section}.{key} has no effect {why}"
 
 
 def _idle_optimizer(experiment: Experiment) -> Iterator[str]:

@@ -58,7 +58,7 @@ def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Fi
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
     made = {"loss_curves": figures.loss_curves(curves, settings.training.last.loss_threshold, title)}
     scored = [run for run in runs if run.evaluation.is_file()]
-    task = settings.create_task()
+    task = settings.tested_task("evaluation")
     pooled: dict[str, list[Any]] = {}
     before: list[Any] = []
     after: list[Any] = []

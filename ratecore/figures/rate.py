@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from ratecore.figures.graded import graded_figures
 from ratecore.figures.style import (
     COLORS,
     STEP_MS,
@@ -38,9 +39,10 @@ def run_figures(settings: RunSettings, result: TrainingResult, evaluation: Evalu
         evaluation: of the trained network.
 
     Returns:
-        figures by name: loss, outputs, weights, taus and, for tasks with graded evidence, psychometric.
+        figures by name: loss, outputs, weights, taus and, for tasks with graded evidence, psychometric and
+            chronometric.
     """
-    task, by_condition = settings.create_task(), evaluation.scores.by_condition()
+    task, by_condition = settings.tested_task("evaluation"), evaluation.scores.by_condition()
     outputs = {name: (row["output_mean"], row["output_sd"]) for name, row in by_condition.items()}
     figures = {
         "loss": training_curve(result.losses, result.tests, settings.training),
@@ -49,9 +51,7 @@ def run_figures(settings: RunSettings, result: TrainingResult, evaluation: Evalu
     }
     before, after = taus_before_and_after(result)
     figures["taus"] = tau_distribution(before, after, settings.network.taus)
-    if evaluation.psychometric:
-        figures["psychometric"] = psychometric(evaluation.psychometric)
-    return figures
+    return figures | graded_figures(evaluation.psychometric, evaluation.chronometric, task.evidence_label)
 
 
 def taus_before_and_after(result: TrainingResult) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
@@ -202,29 +202,6 @@ def weight_matrix(net: RateNetwork) -> Figure:
     return figure
 
 
-def psychometric(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw choice and accuracy against the signed evidence of the cued modality.
-
-    Args:
-        rows: `Evaluation.psychometric`.
-
-    Returns:
-        the figure.
-
-    Source:
-        Kim et al. 2019, Fig. 3.
-    """
-    figure, axes = new_figure(7.5, 3, columns=2)
-    panels = ("p_positive", "share of positive choices"), ("accuracy", "accuracy")
-    for axis, (key, label) in zip(axes, panels, strict=True):
-        for i, kind in enumerate(dict.fromkeys(row["trial_type"] for row in rows)):
-            points = [(row["evidence"], row[key]) for row in rows if row["trial_type"] == kind]
-            axis.plot(*zip(*points, strict=True), "o-", ms=4, color=color_of(i), label=f"{kind} cued")
-        axis.set(xlabel="evidence (multiple of the offset)", ylabel=label, ylim=(-0.03, 1.03))
-    legend(axes[1])
-    return figure
-
-
 # ----------------------------------------------------------------------------------------------- over many networks
 
 
@@ -254,7 +231,28 @@ def loss_curves(
     return figure
 
 
+DURATIONS = ("T", "stim_on", "stim_dur", "delay", "delay_jitter", "response_delay", "response_dur")
 AXIS_NAMES = {"N": "N (units)", "taus": "taus (steps of 5 ms)", "refractory": "refractory period (ms)"}
+
+
+def axis_label(column: str) -> str:
+    """The label of an axis of the grid.
+
+    Args:
+        column: of the axis in the table.
+
+    Returns:
+        its name in words, with its unit; 'delay in evaluation (steps of 5 ms)' where a network is tested elsewhere.
+
+    Source: none
+    """
+    if column in AXIS_NAMES:
+        return AXIS_NAMES[column]
+    section, _, rest = column.partition("_")
+    tested = rest if section in ("evaluation", "conversion") and rest else ""
+    name = f"{tested} in {section}" if tested else column
+    unit = f" (steps of {STEP_MS} ms)" if (tested or column) in DURATIONS else ""
+    return name.replace("_", " ") + unit
 
 
 def against_axes(
@@ -290,7 +288,7 @@ def against_axes(
         crowded = sum(len(tick) for tick in ticks) > 30
         axis.set_xticks(range(len(ticks)), ticks, rotation=45 if crowded else 0, ha="right" if crowded else "center")
         axis.set_xlim(-0.5, len(ticks) - 0.5)
-        axis.set_xlabel(AXIS_NAMES.get(column, column.replace("_", " ")))
+        axis.set_xlabel(axis_label(column))
     axes[0, 0].set_ylabel(label)
     if limits:
         axes[0, 0].set_ylim(*limits)

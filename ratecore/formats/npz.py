@@ -13,6 +13,7 @@ from ratecore.formats.containers import StrPath, read_npz
 from ratecore.formats.errors import FormatError, bytes_of, first_line
 from ratecore.rate.results import Evaluation, Scores
 from ratecore.spiking.results import Comparison, Components, Example
+from ratecore.tasks.decisions import Curves
 
 # Arrays of scores by name: kinds of their types. `outputs` has an axis for several outputs.
 _SCORES = {"losses": "f", "correct": "b", "outputs": "f", "labels": "iufU", "conditions": "U"}
@@ -22,7 +23,8 @@ def evaluation_bytes(evaluation: Evaluation) -> bytes:
     """Make the `.npz` file of an evaluation.
 
     Its arrays are losses, correct, outputs, labels and conditions by trial, condition_names, output_mean and output_sd
-    by condition, response, and psychometric_* for tasks with graded evidence.
+    by condition, response, and psychometric_* and chronometric_* for tasks with graded evidence, with a row for each
+    trial type and strength of evidence; chronometric_times has the response time of each trial.
 
     Args:
         evaluation: of a trained network.
@@ -42,10 +44,19 @@ def evaluation_bytes(evaluation: Evaluation) -> bytes:
         "output_mean": np.stack([row["output_mean"] for row in by_condition.values()]),
         "output_sd": np.stack([row["output_sd"] for row in by_condition.values()]),
     }
-    if evaluation.psychometric:
-        rows = evaluation.psychometric
-        arrays |= {f"psychometric_{key}": np.array([row[key] for row in rows]) for key in rows[0]}
+    arrays |= _curve_arrays(evaluation.psychometric, evaluation.chronometric, evaluation.times)
     return _packed(arrays)
+
+
+def _curve_arrays(
+    psychometric: Sequence[dict[str, Any]], chronometric: Sequence[dict[str, Any]], times: NDArray[Any] | None
+) -> dict[str, NDArray[Any]]:
+    """The columns of the rows of both curves, NaN where a row has none, and the response time of each trial."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, rows in (("psychometric", psychometric), ("chronometric", chronometric)):
+        for key in dict.fromkeys(key for row in rows for key in row):
+            arrays[f"{name}_{key}"] = np.array([row.get(key, np.nan) for row in rows])
+    return arrays if times is None else arrays | {"chronometric_times": times}
 
 
 def _labels(labels: Sequence[Any]) -> NDArray[Any]:
@@ -116,7 +127,7 @@ _PLAIN = (
 )
 
 
-def comparison_bytes(comparison: Comparison) -> bytes:
+def comparison_bytes(comparison: Comparison, curves: Curves | None = None) -> bytes:
     """Make the `.npz` file of a comparison: its attributes under their names, numbers in single precision.
 
     Components are rate_projections, rate_explained, lif_projections and lif_explained. Examples are example_u
@@ -126,6 +137,7 @@ def comparison_bytes(comparison: Comparison) -> bytes:
 
     Args:
         comparison: of a rate network with its spiking network.
+        curves: of the spiking network, whose arrays are named as in `evaluation_bytes`.
 
     Returns:
         the file.
@@ -146,6 +158,8 @@ def comparison_bytes(comparison: Comparison) -> bytes:
     for name in arrays.keys() - {"scaling_factor", "example_dt"}:
         if arrays[name].dtype.kind == "f":
             arrays[name] = arrays[name].astype(np.float32)
+    if curves is not None:
+        arrays |= _curve_arrays(curves.psychometric, curves.chronometric, curves.times)
     return _packed(arrays)
 
 

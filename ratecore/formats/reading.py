@@ -94,13 +94,16 @@ def load_network(
         raise FormatError(f"{path}: {first_line(error)}") from error
 
 
-def load_task(path: StrPath, name: str | None = None, settings: dict[str, Any] | None = None) -> AbstractTask:
+def load_task(
+    path: StrPath, name: str | None = None, settings: dict[str, Any] | None = None, *, elsewhere: bool = False
+) -> AbstractTask:
     """Load the task that a saved network was trained on, with its settings.
 
     Args:
         path: of a `.mat` or `.pth` file.
         name: of a registered task; by default the one in the file.
-        settings: settings of the task that replace those in the file.
+        settings: settings of the task that replace those in the file; a line on stderr names those that differ.
+        elsewhere: whether the network is tested with them on purpose, so that there is no such line.
 
     Returns:
         the task. Where the file has no settings, they are inferred from its example stimulus, with defaults for the
@@ -110,7 +113,7 @@ def load_task(path: StrPath, name: str | None = None, settings: dict[str, Any] |
         FormatError: the file cannot be read, or the network was trained on another task.
         ValueError: unknown names.
     """
-    return read_network(Path(path)).task.create(name, settings)
+    return read_network(Path(path)).task.create(name, settings, elsewhere)
 
 
 def _of_mat(path: Path) -> NetworkFile:

@@ -41,12 +41,15 @@ class SavedTask:
     u: Float[np.ndarray, "n_in T"] | None = field(default=None, repr=False)
     n_out: int = 1
 
-    def create(self, name: str | None = None, given: dict[str, Any] | None = None) -> AbstractTask:
+    def create(
+        self, name: str | None = None, given: dict[str, Any] | None = None, elsewhere: bool = False
+    ) -> AbstractTask:
         """Make the task with the settings that the network was trained with.
 
         Args:
             name: of a registered task, or None for the one in the file.
             given: settings that replace those in the file; a note on stderr names those that differ.
+            elsewhere: whether the network is tested with them on purpose, so that there is no such note.
 
         Returns:
             the task.
@@ -73,7 +76,8 @@ class SavedTask:
             how = "; T is from its u, the defaults for the rest" if self._only_length(inferred) else ""
             raise FormatError(f"{self.source}: {error}{how}") from error
         self._check_sizes(wanted, trained, task)
-        self.compare(task)
+        if not elsewhere:
+            self.compare(task)
         if self.settings is None and (rest := [key for key in task.settings if key not in given]):
             values = ", ".join(f"{key} = {shown(task.settings[key])}" for key in rest)
             seen = ", ".join(key for key in rest if key in inferred)

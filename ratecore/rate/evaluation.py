@@ -19,7 +19,8 @@ from ratecore.system.arrays import arrays_of_trials
 from ratecore.system.streams import stream
 from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.checks import ready_to_score
-from ratecore.tasks.trials import Trial, Trials, score, with_type
+from ratecore.tasks.decisions import Curves, draw_graded, graded_points, times_of
+from ratecore.tasks.trials import Trial, Trials, score
 from ratecore.tasks.values import describe
 from ratecore.tasks.whole_trials import check_weights
 
@@ -64,7 +65,7 @@ def draw_trials(
     """
     w = net.w
     exact = np.float64 if w.dtype == torch.float64 else np.float32
-    if trials is None and _checks_its_trials(task):
+    if trials is None and trials_are_checked(task):
         trials = task.generate_batch(generators)
         arrays = trials.u.astype(exact, copy=False), trials.z.astype(exact, copy=False)
     else:
@@ -84,8 +85,15 @@ def draw_trials(
     return batch, *noise
 
 
-def _checks_its_trials(task: AbstractTask) -> bool:
-    """Whether the task's batches come from `ratecore.tasks.trials.collect`, which has checked all of their numbers."""
+def trials_are_checked(task: AbstractTask) -> bool:
+    """Tell whether a task's batches come from `ratecore.tasks.trials.collect`, which has checked all of their numbers.
+
+    Args:
+        task: draws the trials.
+
+    Returns:
+        False for a task that makes its own batches.
+    """
     kind, own = type(task), vars(task)
     return (  # written out, since it is asked at every update
         getattr(kind, "generate_batch", None) is AbstractTask.generate_batch
@@ -199,7 +207,7 @@ def evaluate(
         n_trials: number of trials, in place of that in `settings`.
 
     Returns:
-        the scores and, for tasks that grade evidence, the psychometric curve.
+        the scores and, for tasks that grade evidence, the psychometric and the chronometric curve.
 
     Raises:
         TypeError: they are not a task and a network.
@@ -226,7 +234,7 @@ def evaluate(
         ]
         result = Evaluation(join_scores(parts), task.response_steps)
         if task.evidence_levels and settings.psychometric_trials:
-            result.psychometric = psychometric_curve(task, net, seed, settings.psychometric_trials, loss_fn)
+            result.add_curves(graded_curves(task, net, seed, settings, loss_fn))
     return result
 
 
@@ -256,6 +264,38 @@ def _check_sizes(task: AbstractTask, net: RateNetwork) -> None:
         )
 
 
+def graded_curves(
+    task: AbstractTask, net: RateNetwork, seed: int, settings: EvaluationSettings, loss_fn: str = "l2"
+) -> Curves:
+    """Run trials of graded evidence (Kim et al. 2019, Fig. 3; Mante et al. 2013).
+
+    Args:
+        task: a task with `evidence_levels` and `draw_graded_trial`.
+        net: the trained network.
+        seed: of the run.
+        settings: number of trials at each level of each trial type, levels, and threshold of response times.
+        loss_fn: name of the loss, as in `training.loss_fn`.
+
+    Returns:
+        choices and response times.
+
+    Source:
+        Kim et al. 2019, Fig. 3; Mante et al. 2013.
+    """
+    n, points = settings.psychometric_trials, graded_points(task, settings.evidence_levels)
+    correct, chosen, times = [], [], []
+    for i, point in enumerate(points):
+        parts = []
+        for chunk in _chunks(n):
+            generators = [stream(seed, "psychometric", i * n + k) for k in chunk]
+            parts.append(score_trials(task, net, loss_fn, generators, draw_graded(task, point, generators)))
+        scores = join_scores(parts)
+        correct.append(scores.correct.astype(bool))
+        chosen.append(scores.choices(task))
+        times.append(times_of(task, scores.outputs, scores.trials, settings))
+    return Curves(points, np.array(correct), np.array(chosen), np.array(times))
+
+
 def psychometric_curve(
     task: AbstractTask, net: RateNetwork, seed: int, n_trials: int, loss_fn: str = "l2"
 ) -> list[dict[str, Any]]:
@@ -271,24 +311,5 @@ def psychometric_curve(
     Returns:
         rows as in `Evaluation.psychometric`.
     """
-    points = [(kind, level) for kind in task.trial_types for level in task.evidence_levels]
-    graded: Any = task  # `draw_graded_trial` is a method of tasks with `evidence_levels` only
-    rows = []
-    for i, (kind, level) in enumerate(points):
-        parts = []
-        for chunk in _chunks(n_trials):
-            generators = [stream(seed, "psychometric", i * n_trials + k) for k in chunk]
-            trials = task.collect(with_type(kind, graded.draw_graded_trial(kind, level, rng)) for rng in generators)
-            parts.append(score_trials(task, net, loss_fn, generators, trials))
-        scores = join_scores(parts)
-        chosen = scores.choices(task)
-        rows.append(
-            {
-                "trial_type": kind,
-                "evidence": level,
-                "n": n_trials,
-                "accuracy": scores.accuracy,
-                "p_positive": float(chosen.mean()),
-            }
-        )
-    return rows
+    settings = EvaluationSettings(psychometric_trials=n_trials)
+    return graded_curves(task, net, seed, settings, loss_fn).psychometric

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from ratecore.rate.network import RateNetwork
 from ratecore.tasks.base import AbstractTask
+from ratecore.tasks.decisions import Curves
 from ratecore.tasks.trials import Trial, response_of
 
 
@@ -94,6 +95,32 @@ class Scores:
 
 
 @dataclass
+class Activity:
+    """What a network did in B trials.
+
+    Everything is NaN after the end of a trial shorter than T.
+
+    Attributes:
+        x: synaptic currents (B, T, N), unitless; x[:, 0] is the first state.
+        r: firing rates (B, T, N), unitless.
+        o: outputs (B, T), or (B, n_out, T) of several outputs, unitless; those that were scored, in the precision of
+            the network.
+        u: inputs (B, n_in, T), unitless, with the noise that was added to them.
+        z: targets in the shape of `o`, unitless.
+        scores: of the trials.
+        steps: length of each trial (B,), steps.
+    """
+
+    x: Float[np.ndarray, "B T N"]
+    r: Float[np.ndarray, "B T N"]
+    o: Float[np.ndarray, "B *out T"]
+    u: Float[np.ndarray, "B n_in T"]
+    z: Float[np.ndarray, "B *out T"]
+    scores: Scores
+    steps: Int[np.ndarray, " B"]
+
+
+@dataclass
 class Evaluation:
     """Scores of a trained network on fresh trials.
 
@@ -103,17 +130,30 @@ class Evaluation:
         psychometric: a row for each trial type and strength of evidence, for tasks that grade it: trial_type,
             evidence (signed, as a multiple of the task's offset), n, accuracy, p_positive (share of trials with a
             positive mean output in the response window).
+        chronometric: a row for each of these: trial_type, evidence, n, crossed (share of trials whose output crosses
+            the threshold), median, q25 and q75 of their response times (ms), which are left out where none crosses.
+        times: response times that `chronometric` is made of (P, n), ms, NaN where the output never crosses.
     """
 
     scores: Scores
     response: tuple[int, int]
     psychometric: list[dict[str, Any]] = field(default_factory=list)
+    chronometric: list[dict[str, Any]] = field(default_factory=list)
+    times: Float[np.ndarray, "P n"] | None = None
+
+    def add_curves(self, curves: Curves) -> None:
+        """Take over choices and response times on trials of graded evidence.
+
+        Args:
+            curves: of the network.
+        """
+        self.psychometric, self.chronometric, self.times = curves.psychometric, curves.chronometric, curves.times
 
     def summary(self) -> dict[str, Any]:
         """Summarise the scores in plain numbers to six decimals, for people and JSON.
 
         Returns:
-            n_trials, accuracy, loss, a dict for each condition, and the rows of `psychometric`.
+            n_trials, accuracy, loss, a dict for each condition, and the rows of `psychometric` and `chronometric`.
         """
         conditions = {
             name: {
@@ -131,6 +171,7 @@ class Evaluation:
             "loss": round(s.loss, 6),
             "conditions": conditions,
             "psychometric": self.psychometric,
+            "chronometric": self.chronometric,
         }
 
     def _responses(self, mean: Float[np.ndarray, "*out T"], sd: Float[np.ndarray, "*out T"]) -> dict[str, float]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from ratecore.settings.base import Problem, Settings, SettingsError, TaskName, shortened, shown, task_key
+from ratecore.settings.base import Problem, Settings, SettingsError, TaskName, shortened, shown
+from ratecore.settings.elsewhere import checked_names
 from ratecore.settings.hints import look_in
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.paths import LocalPathAsWritten
@@ -96,11 +97,7 @@ class ExperimentSettings(Settings):
     @field_validator("task_settings")
     @classmethod
     def _check_names(cls, given: dict[str, Any]) -> dict[str, Any]:
-        names: dict[str, str] = {}
-        for name in (name for name, own in given.items() if isinstance(own, dict)):
-            if (first := names.setdefault(task_key(name), name)) != name:
-                raise SettingsError([((name,), f": it is the task '{first}', which is given already; give it once")])
-        return given
+        return checked_names(given)
 
     @field_validator("grid", mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property, partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from jaxtyping import Bool
@@ -27,10 +27,14 @@ from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import check_task, other_folder
 from ratecore.tasks.files import load_task_file, registered_by, task_code
 from ratecore.tasks.losses import check_probabilities, why_not
+from ratecore.tasks.multi import settings_over
 from ratecore.tasks.randomness import same_folder, working_folder
+from ratecore.tasks.trials import with_type
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
 AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
+Tested = Literal["evaluation", "conversion"]  # sections in which a network can be tested elsewhere
+TESTED: tuple[Tested, ...] = ("evaluation", "conversion")
 
 
 class RunSettings(Settings):
@@ -61,6 +65,8 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._check_task()
+        for section in TESTED:
+            self._check_tested(section)
         net = self.network
         self.spiking.stimulation.check_units(net.N, net.som_N)
         self._check_kept_weights()
@@ -192,6 +198,75 @@ class RunSettings(Settings):
             found.setdefault(json.dumps(task.settings, sort_keys=True), (stage, task))
         return list(found.values())
 
+    def _check_tested(self, section: Tested) -> None:
+        """Check that the task can have the settings with which the network is tested, and grades what is asked for."""
+        given, where = flat_settings(getattr(self, section).task_settings), (section, "task_settings")
+        trained = self.create_task()
+        if given:
+            try:
+                task = self.tested_task(section)
+            except ValueError as error:
+                hint = in_steps(given, partial(self._task_over, trained))
+                hint = hint or for_another_kind(given, type(trained).defaults)
+                raise SettingsError([(where, f": {error}{hint}")]) from error.__cause__
+            check_task(task, partial(self.tested_task, section))
+            for what in ("n_inputs", "n_outputs"):
+                self._check_size(what, trained, task, where, given)
+            trained = task
+        self._check_levels(section, trained)
+
+    def _check_size(
+        self, what: str, trained: AbstractTask, task: AbstractTask, where: tuple[str, str], given: dict[str, Any]
+    ) -> None:
+        """Check that a task has the inputs or outputs of the network; the error names the setting that changes them."""
+        if (has := getattr(trained, what)) == (wants := getattr(task, what)):
+            return
+
+        def changes(key: str) -> bool:
+            try:
+                return bool(getattr(self._task_over(trained, {key: given[key]}), what) != has)
+            except ValueError:  # it needs the others
+                return False
+
+        keys = [key for key in given if changes(key)] or list(given)
+        values = ", ".join(f"{key} = {shown(task.settings.get(key, given[key]))}" for key in keys)
+        raise SettingsError([(where, f".{values}: {what} would be {wants}; the trained network has {has}")])
+
+    def _check_levels(self, section: Tested, task: AbstractTask) -> None:
+        """Check that the task can draw trials of the strengths of evidence that are asked for."""
+        levels = getattr(self, section).evidence_levels
+        if not levels or not task.evidence_levels:
+            return
+        graded: Any = task
+        for kind in task.trial_types:
+            for level in levels:
+                try:
+                    task.collect([with_type(kind, graded.draw_graded_trial(kind, level, np.random.default_rng(0)))])
+                except Exception as error:  # of a user's task, too
+                    message = f" = {level:g}: {task.name} cannot draw such a trial: {error}"
+                    raise SettingsError([((section, "evidence_levels"), message)]) from error
+
+    def tested_task(self, section: Tested) -> AbstractTask:
+        """Make the task on which the trained network is tested: that of training with other settings over its own.
+
+        Args:
+            section: 'evaluation' or 'conversion', whose `task_settings` these are.
+
+        Returns:
+            The task; the same as `create_task` without such settings.
+
+        Raises:
+            ValueError: settings that the task cannot have.
+        """
+        task, given = self.create_task(), flat_settings(getattr(self, section).task_settings)
+        return self._task_over(task, given) if given else task
+
+    def _task_over(self, trained: AbstractTask, given: dict[str, Any]) -> AbstractTask:
+        """The task with some settings over those that it was trained with."""
+        type(trained).refuse_unknown(given)  # also what settings for all of several tasks leave unknown
+        settings = settings_over(type(trained), trained.settings, given)
+        return TaskFactory.create_task(self.task, settings, strict=True)
+
     def _not_registered(self) -> str:
         """The message for an unknown task when there is a file that should have registered it."""
         if not self.task_file:
@@ -259,8 +334,20 @@ class RunSettings(Settings):
                 values["training"]["start_from"] = {key: value for key, value in own.items() if key != "seed"}
             for stage, own in enumerate(values["training"].get("stages", ())):
                 own["task_settings"] = self.create_task(stage).settings
+        for section in TESTED:
+            if section in values:
+                values[section] = self._tested_values(section, task)
         if code := task_code(type(task)):
             values["task_code"] = code
+        return values
+
+    def _tested_values(self, section: Tested, trained: AbstractTask) -> dict[str, Any]:
+        """What a section adds to the identity; of the task's settings only those that are not the trained ones."""
+        values: dict[str, Any] = getattr(self, section).identity_values()
+        if values.pop("task_settings", None):
+            own, tested = trained.settings, self.tested_task(section).settings
+            if other := {key: value for key, value in tested.items() if key not in own or own[key] != value}:
+                values["task_settings"] = other
         return values
 
 

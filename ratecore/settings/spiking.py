@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError, shown
+from ratecore.settings.elsewhere import ElsewhereSettings
 
 RATE_STEP = 5.0  # ms per step of the rate network
 UNIT_GROUPS = ("all", "exc", "inh", "som")
@@ -143,8 +144,10 @@ class LesionSettings(Settings):
     )
 
 
-class ConversionSettings(Settings):
+class ConversionSettings(ElsewhereSettings):
     """How lambda, the one parameter of a conversion to a spiking network, is searched (docs/model.md 5)."""
+
+    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "psychometric_trials")
 
     scaling_factors: ScalingFactors = Field(
         None,
@@ -179,6 +182,12 @@ class ConversionSettings(Settings):
         20, ge=1, le=10_000, description="trials of each type on which figures compare the rate and the spiking network"
     )
     lesion: LesionSettings = LesionSettings()
+    psychometric_trials: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="trials of the spiking network at each strength of evidence and context; by default none",
+    )
 
     @field_validator("scaling_factors", mode="before", json_schema_input_type=Positive | tuple[Positive, ...] | None)
     @classmethod

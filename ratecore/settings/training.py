@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ratecore.settings.base import Settings, SettingsError, flat_settings, shown
+from ratecore.settings.elsewhere import ElsewhereSettings
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.reading import local_path
 from ratecore.settings.task_values import TaskValue, task_values
@@ -219,8 +220,10 @@ def _sha256(file: Path, changed: int, size: int) -> str:
     return sha256_of(file)
 
 
-class EvaluationSettings(Settings):
+class EvaluationSettings(ElsewhereSettings):
     """How a trained network is scored."""
+
+    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "noise_sd")
 
     n_trials: int = Field(100, ge=1, le=MOST, description="fresh trials")
     psychometric_trials: int = Field(
@@ -228,4 +231,7 @@ class EvaluationSettings(Settings):
         ge=0,
         le=MOST,
         description="trials at each strength of evidence and context, for tasks that grade their evidence",
+    )
+    noise_sd: float | None = Field(
+        None, ge=0, description="SD of the noise that is added to each unit at every step; by default the network's"
     )

@@ -31,6 +31,7 @@ from ratecore.spiking.lif import Simulator
 from ratecore.spiking.results import Example
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.source import RateModel, rate_model
+from ratecore.spiking.testing import changed
 from ratecore.system.files import ensure_writable, write_atomic
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.trials import Trial, draw_stimulus, response_of
@@ -48,6 +49,8 @@ def lambda_grid_search(
     seed: Any = 0,
     threads: Any = 1,
     settings: SpikingSettings | None = None,
+    input_gain: float = 1.0,
+    elsewhere: bool = False,
     output_dir: Any = None,
     scaling_range: Any = None,
     parallel: bool | None = None,
@@ -67,6 +70,9 @@ def lambda_grid_search(
         seed: of the trials.
         threads: processes at once.
         settings: of the simulation.
+        input_gain: factor of the input weights, unitless.
+        elsewhere: whether the networks are tested with other settings of their task on purpose, so that no note says
+            that these differ from those of training.
         output_dir: folder that each file is written to with its lambda; by default the file itself is changed.
         scaling_range: (first, last) in steps of 5, instead of `scaling_factors`.
         parallel: True for all cores.
@@ -97,7 +103,8 @@ def lambda_grid_search(
     for path in files:
         try:
             model = rate_model(path)
-            task = task_of(model, task_name, task_settings)
+            task = task_of(model, task_name, task_settings, elsewhere)
+            model = changed(model, input_gain, elsewhere=elsewhere)
             result = search_scaling(model, task, conversion, settings, seed=seed, threads=threads)
         except ValueError as error:  # the other files can be searched
             failed.append(str(error) if path.name in str(error) else f"{path}: {error}")

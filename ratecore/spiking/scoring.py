@@ -21,7 +21,7 @@ from ratecore.system.processes import side_by_side
 from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
 from ratecore.tasks.checks import ready_to_score
-from ratecore.tasks.trials import score
+from ratecore.tasks.trials import Trials, score
 
 EVERY_MS = 0.5  # most time between outputs that are scored: a quarter of the synaptic rise time
 
@@ -97,7 +97,7 @@ class Outcomes:
 class TrialsOfTask:
     """The LIF trials of one network on one task.
 
-    Trial k is drawn from the stream `lif_trial` of the seed: its type and stimulus, the initial membrane potentials,
+    Trial k is drawn from a stream of the seed, `lif_trial`: its type and stimulus, the initial membrane potentials,
     the noise of the membranes, then that of the inputs, if the network has any. It is the same for every lambda,
     network and set of parameters, so that these are compared on common random numbers.
 
@@ -107,6 +107,7 @@ class TrialsOfTask:
         settings: of the simulation.
         seed: of the run.
         output_of_step: 'peak', 'mean' or 'last', see `output_by_step`; by default the task's own.
+        stream_name: of the stream, see `ratecore.system.streams`.
 
     Raises:
         ValueError: the network has other inputs or outputs than the task.
@@ -120,6 +121,7 @@ class TrialsOfTask:
         settings: SpikingSettings,
         seed: int,
         output_of_step: str | None = None,
+        stream_name: str = "lif_trial",
     ) -> None:
         ready_to_score(task)
         self.simulator = Simulator(model, settings, outputs_every(settings))
@@ -128,7 +130,19 @@ class TrialsOfTask:
         if model.task is not None:
             model.task.compare(task)
         self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
-        self.inh = model.inh
+        self.inh, self.stream_name = model.inh, stream_name
+
+    def drawn(self, k: int) -> tuple[Trials, np.random.Generator]:
+        """Draw the stimulus of a trial.
+
+        Args:
+            k: number of the trial.
+
+        Returns:
+            a batch of this trial, and the generator for everything else that is random in it.
+        """
+        rng = stream(self.seed, self.stream_name, k)
+        return self.task.generate_batch([rng]), rng
 
     def draw(self, k: int) -> tuple[Float[np.ndarray, "n_in T"], Any, Randomness]:
         """Draw what is random in a trial.
@@ -143,8 +157,7 @@ class TrialsOfTask:
         Source:
             docs/model.md 5.2.
         """
-        rng = stream(self.seed, "lif_trial", k)
-        trials = self.task.generate_batch([rng])
+        trials, rng = self.drawn(k)
         u = arrays_of_trials(self.task, trials, 1)[0][0]
         randomness = self.simulator.draw(rng, self.simulator.steps(u.shape[1]))
         if sd := self.simulator.model.input_noise_sd:
@@ -160,7 +173,7 @@ class TrialsOfTask:
         Returns:
             name of the condition.
         """
-        return str(self.task.generate_batch([stream(self.seed, "lif_trial", k)]).conditions[0])
+        return str(self.task.generate_batch([stream(self.seed, self.stream_name, k)]).conditions[0])
 
     def warm_up(self) -> None:
         """Compile the loops that trials need, so that forked processes have them."""

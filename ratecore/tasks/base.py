@@ -51,6 +51,7 @@ class AbstractTask(ABC):
     n_outputs: int = 1  # of the network; a task with several sets it
     trial_types: ClassVar[tuple[str, ...]] = ()
     evidence_levels: ClassVar[tuple[float, ...]] = ()  # of the psychometric curve, for `draw_graded_trial`
+    evidence_label: ClassVar[str] = "evidence"  # what it is, with its unit, for figures
     min_trials: ClassVar[int] = 0  # training does not stop before this many trials (docs/model.md 3)
     spiking_output: ClassVar[str] = "mean"  # summary of a spiking network's output within a step: mean, peak or last
     spiking_delay: ClassVar[int | None] = None  # steps from the end of the stimulus to `spiking_window`

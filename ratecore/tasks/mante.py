@@ -24,6 +24,7 @@ class ManteTask(AbstractTask):
     trial_types = ("motion", "color")
     _labels = (1, -1, 0)  # 0: no evidence
     evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)
+    evidence_label = "evidence (multiple of the offset)"
     score_dur = 200  # the last steps, in which the output is scored
     spiking_output = "peak"  # the criterion looks at the largest and smallest output
     spiking_delay = 10  # 1300 ms into the trial (docs/model.md 5)

@@ -32,6 +32,7 @@ class ManteFeaturesTask(TimedTask):
     }
     ranges = {**RANGES, "n_features": (1, 100), "offset": (0.001, 100)}
     evidence_levels = (-1.0, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1.0)
+    evidence_label = "evidence (multiple of the offset)"
 
     @property
     def trial_types(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on a setting

@@ -216,6 +216,24 @@ def _joined(name: str, kind: str | None) -> str:
     return name if kind is None else f"{name}/{kind}"
 
 
+def settings_over(
+    task_class: type[AbstractTask], settings: Mapping[str, Any], more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Settings of a task with others over them; of several tasks, a setting for all is one of each task.
+
+    Args:
+        task_class: class of the task.
+        settings: of the task.
+        more: settings that replace them.
+
+    Returns:
+        The settings.
+    """
+    if not issubclass(task_class, MultiTask):
+        return {**settings, **more}
+    return task_class._expanded(settings) | task_class._expanded(more)
+
+
 def multi_task_class(names: tuple[str, ...], classes: tuple[type[AbstractTask], ...]) -> type[MultiTask]:
     """The class of several tasks in one network.
 

@@ -30,6 +30,7 @@ class ParametricMemoryTask(TimedTask):
     ranges = {**RANGES, "difference": (0.01, 0.33)}
     trial_types = ("f1, f2",)
     evidence_levels = (-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0)
+    evidence_label = "f1 - f2 (multiple of the smallest)"
 
     @property
     def T(self) -> int:

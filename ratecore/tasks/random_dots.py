@@ -34,6 +34,7 @@ class RandomDotsTask(TimedTask):
     ranges = {**RANGES, "coherence": (0.001, 0.25), "gain": (0.01, 100)}
     trial_types = ("motion",)
     evidence_levels = (-0.512, -0.256, -0.128, -0.064, 0.064, 0.128, 0.256, 0.512)
+    evidence_label = "coherence"
 
     @property
     def T(self) -> int:

@@ -21,11 +21,12 @@ Results are scientific values, each stored once and under one name:
 
 - training: `trained`, `n_trials`, `seconds`, `device`, `no_gpu` (why it ran on the CPU);
 - evaluation: `accuracy`, `loss`, `n_trials`; `conditions`, by name, with the curves `output_mean` and `output_sd` as
-  [[step, value], ...], and `output_mean_2` ... of further outputs; `psychometric`, rows as in
-  `Evaluation.psychometric`;
+  [[step, value], ...], and `output_mean_2` ... of further outputs; `psychometric` and `chronometric`, rows as in
+  `Evaluation`;
 - export: `mat` and `pth`;
 - conversion: `lambda`, `spiking_accuracy`, `ci_low`, `ci_high`, `mean_rate_exc`, `mean_rate_inh` (1/s) and `search`,
-  [[lambda, accuracy], ...]; or `skipped`, with the reason.
+  [[lambda, accuracy], ...], and `psychometric` and `chronometric` of the spiking network, if they were asked for; or
+  `skipped`, with the reason.
 
 Older records also hold what MLflow shows: `params`, `tags`, `values` and `curves` of a stage, the `folder` of an
 artifact, and `train/` before the names of a test's values. Such lines are still read, also in files with newer ones.
@@ -60,7 +61,7 @@ _TYPES: dict[str, Any] = {
     **dict.fromkeys(_NUMBERS.split(), _NUMBER),
     **dict.fromkeys(("step", "n_trials", "grid_point"), int),
     **dict.fromkeys(_MAPPINGS.split(), dict),
-    **dict.fromkeys(("psychometric", "search"), list),
+    **dict.fromkeys(("psychometric", "chronometric", "search"), list),
 }
 _VALUE_TYPES: dict[str, Any] = {
     "values": _NUMBER,
@@ -294,8 +295,8 @@ def _is_condition(row: dict[str, Any]) -> bool:
     return all(isinstance(value, _NUMBER) or _is_curve(value) for value in row.values())
 
 
-def _is_psychometric(row: object) -> bool:
-    """Whether it is one point of a psychometric curve."""
+def _is_graded(row: object) -> bool:
+    """Whether it is one point of a psychometric or chronometric curve."""
     if not isinstance(row, dict) or not {"trial_type", "evidence"} <= row.keys():
         return False
     return all(isinstance(value, str if key == "trial_type" else _NUMBER) for key, value in row.items())
@@ -305,7 +306,8 @@ def _is_psychometric(row: object) -> bool:
 _CONTENTS: dict[str, Callable[[Any], bool]] = {
     "curves": lambda curves: all(map(_is_curve, curves.values())),
     "conditions": lambda conditions: all(map(_is_condition, conditions.values())),
-    "psychometric": lambda rows: all(map(_is_psychometric, rows)),
+    "psychometric": lambda rows: all(map(_is_graded, rows)),
+    "chronometric": lambda rows: all(map(_is_graded, rows)),
     "search": _is_curve,
 }
 

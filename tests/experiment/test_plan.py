@@ -113,6 +113,16 @@ SLIPS = [
     (dict(spiking={"stimulation": {"units": "exc"}}), "spiking.stimulation.units has no effect with mode = 'none'"),
     (dict(conversion={"lesion": {"synapses": "E-E"}}), "conversion.lesion.synapses has no effect with fraction = 0"),
     (dict(evaluation={"psychometric_trials": 5}), "evaluation.psychometric_trials has no effect: go-nogo grades no"),
+    (dict(conversion={"psychometric_trials": 5}), "conversion.psychometric_trials has no effect: go-nogo grades no"),
+    (dict(evaluation={"evidence_levels": [1]}), "evaluation.evidence_levels has no effect without graded evidence"),
+    (
+        dict(task="mante", conversion={"decision_threshold": 0.5}),
+        "conversion.decision_threshold has no effect with conversion.psychometric_trials = 0",
+    ),
+    (
+        dict(evaluation={"task_settings": {"T": 210}}, grid={"evaluation.task_settings.T": [220]}),
+        "evaluation.task_settings.T has no effect: the grid overrides it",
+    ),
     (dict(task_settings={"xor": {"delay": 50}}), "task_settings.xor has no effect: no grid point has that task"),
     (dict(network={"P_rec": 0}), "network.P_rec = 0 leaves every network without recurrent connections"),
     (dict(task="xor", training={"n_trials": 50, "batch_size": 100}), "training.batch_size = 100 is above n_tr"),

@@ -344,8 +344,10 @@ def all_figures():
     tests = [{"trial": 100, "loss": 3.0, "accuracy": 0.5}, {"trial": 200, "loss": 2.0, "accuracy": 0.9}]
     result = TrainingResult(net, net.state_dict(), losses=rng.random(200).tolist(), tests=tests)
     scores = Scores(rng.random(4), rng.random(4) < 0.5, rng.random((4, 60)), [1, 0] * 2, np.array(["go", "nogo"] * 2))
-    rows = [{"trial_type": kind, "evidence": e, "p_positive": 0.5, "accuracy": 0.7} for kind in "ab" for e in (-1, 1)]
-    yield from figures.run_figures(settings, result, Evaluation(scores, (20, 60), rows)).items()
+    points = [{"trial_type": kind, "evidence": e, "n": 10} for kind in "ab" for e in (-1, 0, 1)]
+    choices = [{**point, "p_positive": 0.5, "accuracy": 0.7} for point in points]
+    times = [{**point, "crossed": 0.5, "median": 200.0, "q25": 100.0, "q75": 300.0} for point in points]
+    yield from figures.run_figures(settings, result, Evaluation(scores, (20, 60), choices, times)).items()
     curves = {f"seed {k}": (list(range(5)), rng.random(5).tolist(), k % 2 == 1) for k in range(6)}
     yield "loss_curves", figures.loss_curves(curves, 0.3)
     pd = pytest.importorskip("pandas")

@@ -34,9 +34,12 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     from ratecore.formats.mat import add_to_mat
     from ratecore.formats.npz import comparison_bytes
     from ratecore.formats.pth import result_from_pth
+    from ratecore.rate.testing import changed
     from ratecore.spiking.comparison import compare
     from ratecore.spiking.conversion import convert
+    from ratecore.spiking.graded import graded_curves
     from ratecore.spiking.source import model_of
+    from ratecore.spiking.testing import tested
 
     s, result = run.settings, result_from_pth(run.network)
     if not result.trained:
@@ -44,18 +47,25 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     if reason := result.net.settings.not_convertible:
         return _skipped(run, reason, log)
     mat = _exported(run)
-    model, task = model_of(result.net, result.initial), s.create_task()
+    task, model, spiking = tested(s, model_of(result.net, result.initial))
     saved = SavedTrials(run, log)
     found, scored = convert(
-        model, task, s.conversion, s.spiking, seed=s.seed, threads=threads, earlier=saved.load(), on_round=saved.save
+        model, task, s.conversion, spiking, seed=s.seed, threads=threads, earlier=saved.load(), on_round=saved.save
     )
     summary = found.summary()
-    comparison = compare(
-        result.net, task, s.spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown, model=scored
-    )
-    files = write_file(run, STAGE, run.conversion, sealed_json(dict(summary), indent=2))
-    files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison))
-    files |= _draw(run, summary, comparison)
+    net = changed(result.net, input_gain=s.conversion.input_gain)
+    comparison = compare(net, task, spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown, model=scored)
+    curves = None
+    if s.conversion.psychometric_trials and task.evidence_levels:
+        curves = graded_curves(
+            scored, task, found.opt_scaling_factor, s.conversion, spiking, seed=s.seed, threads=threads
+        )
+    rows: dict[str, Any] = {}
+    if curves is not None:
+        rows = {"psychometric": curves.psychometric, "chronometric": curves.chronometric}
+    files = write_file(run, STAGE, run.conversion, sealed_json({**summary, **rows}, indent=2))
+    files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison, curves))
+    files |= _draw(run, summary, comparison, rows)
     add_to_mat(mat, found.for_mat())
     files |= record_file(run, STAGE, mat, sha256_of(mat))
     share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)
@@ -64,7 +74,7 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
         f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search",
         log,
     )
-    return _end(summary) | {"files": files}
+    return _end(summary) | rows | {"files": files}
 
 
 def redraw_run(run: Run) -> dict[str, str]:
@@ -78,13 +88,17 @@ def redraw_run(run: Run) -> dict[str, str]:
     """
     from ratecore.formats.npz import load_comparison
 
-    return _draw(run, cast("SearchSummary", read_sealed_json(run.conversion)), load_comparison(run.comparison))
+    saved = read_sealed_json(run.conversion)
+    rows = {name: saved[name] for name in ("psychometric", "chronometric") if name in saved}
+    return _draw(run, cast("SearchSummary", saved), load_comparison(run.comparison), rows)
 
 
-def _draw(run: Run, summary: SearchSummary, comparison: Comparison) -> dict[str, str]:
+def _draw(run: Run, summary: SearchSummary, comparison: Comparison, rows: dict[str, Any]) -> dict[str, str]:
     from ratecore import figures
 
-    return write_figures(run, STAGE, figures.conversion_figures(summary, comparison))
+    drawn, label = figures.conversion_figures(summary, comparison), run.settings.create_task().evidence_label
+    graded = figures.graded_figures(rows.get("psychometric", []), rows.get("chronometric", []), label)
+    return write_figures(run, STAGE, drawn | {f"spiking_{name}": figure for name, figure in graded.items()})
 
 
 def _skipped(run: Run, reason: str, log: TextIO | None) -> dict[str, Any]:
@@ -133,6 +147,9 @@ class SavedTrials:
             "spiking": unperturbed(s.spiking).model_dump(mode="json"),
             "output_of_step": s.conversion.output_of_step,
         }
+        tested = s.identity_values("conversion")["conversion"]
+        if elsewhere := {key: tested[key] for key in ("task_settings", "input_gain") if key in tested}:
+            values["conversion"] = elsewhere
         self.run, self.log = run, log
         self.path = run.folder / f"search-{table.code_hash(STAGE)}-{hash_of(values)}.json"
 

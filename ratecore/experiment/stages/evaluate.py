@@ -28,11 +28,12 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     from ratecore.formats.npz import evaluation_bytes
     from ratecore.formats.pth import result_from_pth
     from ratecore.rate.evaluation import evaluate
+    from ratecore.rate.testing import tested
 
     s = run.settings
     result = result_from_pth(run.network)
-    task = s.create_task()
-    evaluation = evaluate(task, result.net, s.seed, s.evaluation, s.training.last.loss_fn)
+    task, net = tested(s, result.net)
+    evaluation = evaluate(task, net, s.seed, s.evaluation, s.training.last.loss_fn)
     summary = _known(evaluation.summary())
     files = write_file(run, STAGE, run.evaluation, evaluation_bytes(evaluation))
     files |= write_file(run, STAGE, run.scores, json.dumps(summary, indent=2).encode())
@@ -43,6 +44,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
         "n_trials": summary["n_trials"],
         "conditions": _conditions(summary, evaluation),
         "psychometric": summary["psychometric"],
+        "chronometric": summary["chronometric"],
         "files": files,
     }
 
@@ -60,8 +62,10 @@ def redraw_run(run: Run) -> dict[str, str]:
     from ratecore.formats.pth import result_from_pth
     from ratecore.rate.results import Evaluation
 
-    response = run.settings.create_task().response_steps
-    evaluation = Evaluation(load_scores(run.evaluation), response, json.loads(run.scores.read_text())["psychometric"])
+    response = run.settings.tested_task("evaluation").response_steps
+    saved = json.loads(run.scores.read_text())
+    curves = {name: saved.get(name, []) for name in ("psychometric", "chronometric")}
+    evaluation = Evaluation(load_scores(run.evaluation), response, **curves)
     return _draw(run, result_from_pth(run.network), evaluation)
 
 

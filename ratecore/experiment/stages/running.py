@@ -15,7 +15,7 @@ from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import STAGES, TRAIN, function_of
 from ratecore.settings.experiment import ExperimentSettings
-from ratecore.settings.run import AFTER_TRAINING
+from ratecore.settings.run import AFTER_TRAINING, TESTED
 from ratecore.system.files import remove_leftovers, write_atomic
 from ratecore.system.processes import side_by_side
 from ratecore.tracking.provenance import provenance
@@ -269,7 +269,10 @@ def _settings(run: Run, stage: str) -> Event:
     """The settings of the stage: the network's and those of training, or those of the stage alone."""
     if stage == TRAIN:
         return run.settings.model_dump(mode="json", exclude=set(AFTER_TRAINING))
-    return run.settings.model_dump(mode="json", include=set(STAGES[stage].settings) & set(AFTER_TRAINING))
+    settings = run.settings.model_dump(mode="json", include=set(STAGES[stage].settings) & set(AFTER_TRAINING))
+    for name in settings.keys() & set(TESTED):  # without tests elsewhere that there are not
+        settings[name] = getattr(run.settings, name).identity_values()
+    return settings
 
 
 def record_file(run: Run, stage: str, path: StrPath, sha256: str) -> dict[str, str]:

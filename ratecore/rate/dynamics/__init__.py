@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from ratecore.rate.dynamics.arguments import (
+    as_batch,
+    check_arguments,
+    check_finite,
+    checked_trials,
+    is_one_trial,
+)
 from ratecore.rate.dynamics.noise import draw_noise, noise_settings, trial_noise, with_input_noise
-from ratecore.rate.dynamics.stepping import Activity, outputs_of_all_steps, stacked_step, torch_engine
+from ratecore.rate.dynamics.stepwise import Activity, outputs_of_all_steps, stacked_step, torch_engine
 from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
 from ratecore.rate.parameters import activation_function
 from ratecore.settings.network import ACTIVATIONS
-from ratecore.system.arrays import STEPS, tensor_of
-from ratecore.tasks.values import describe
+
+if TYPE_CHECKING:
+    from ratecore.rate.dynamics.live import LiveMatrix
 
 __all__ = [
     "draw_noise",
@@ -27,50 +35,16 @@ __all__ = [
     "run",
     "simulate",
     "stacked_step",
+    "states",
     "torch_engine",
     "trial_noise",
+    "trials_are_independent",
     "with_input_noise",
 ]
 
 LANES_PAY = 6  # from this number of trials on, running them side by side is faster than one by one
 FEW = 8  # from this number of trials on, one matrix product per step for all of them is faster without gradients
 DENSE = 0.5  # above this fraction of live connections, dense matrix products are faster in large networks
-
-
-def _trials(
-    net: RateNetwork,
-    stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
-    x0: Float[torch.Tensor, "B N"] | ArrayLike | None,
-    noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike | None,
-    rng: np.random.Generator | int | None = None,
-    finite: bool = True,
-) -> tuple[Float[torch.Tensor, "B n_in T"], Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
-    """Checked stim (B, n_in, T), x0 (B, N) and noise (B, T-1, N) as tensors of the network's dtype and device."""
-    w = net.w
-    dtype, device = w.dtype, w.device
-    if (
-        type(stim) is type(x0) is type(noise) is torch.Tensor
-        and stim.dtype == x0.dtype == noise.dtype == dtype
-        and stim.device == x0.device == noise.device == device
-        and not finite
-        and stim.ndim == 3
-        and getattr(net, "x0_mean", None) is None
-    ):
-        (B, n_in, T), N = stim.shape, net.N
-        if n_in == net.w_in.shape[1] and STEPS[1] <= T and x0.shape == (B, N) and noise.shape == (B, T - 1, N):
-            return stim, x0, noise  # as they are, without the checks below, which take as long as a small trial
-    stim = tensor_of("stim", stim, (("B", 0), net.w_in.shape[1], STEPS), dtype, device, finite)
-    B, _, T = stim.shape
-    if x0 is None or noise is None:
-        rng, s = np.random.default_rng(rng), noise_settings(net)
-        drawn = draw_noise(B, T, net.N, rng, dtype, device, noise_sd=s.noise_sd, x0_sd=s.x0_sd)
-        if noise is None:
-            stim = with_input_noise(stim, [rng] * B, s.input_noise_sd)
-        x0, noise = (new if given is None else given for given, new in zip((x0, noise), drawn, strict=True))
-    state = tensor_of("x0", x0, (B, net.N), dtype, device, finite)
-    if (own := getattr(net, "x0_mean", None)) is not None:
-        state = state + own
-    return stim, state, tensor_of("noise", noise, (B, T - 1, net.N), dtype, device, finite)
 
 
 def outputs(
@@ -99,20 +73,95 @@ def outputs(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
+    trials = checked_trials(net, stim, x0, noise, None, finite=False)
+    if (alone := _alone(net, trials, finite, net.activation, "", first=0)) is not None:
+        return alone[0]
     with torch.no_grad():
-        trials = _trials(net, stim, x0, noise, None, finite=False)
-        if (alone := _alone(net, trials, finite, net.activation, "", first=0)) is not None:
-            return alone[0]
-        _check_finite(trials, finite)
-        if is_standard(net) and compiled_loops_take(net) and len(trials[0]) >= LANES_PAY:
+        check_finite(trials, finite)
+        if (live := _side_by_side(net, len(trials[0]))) is not None:
             from ratecore.rate.dynamics.lanes import outputs_over  # compiled on first use
-            from ratecore.rate.dynamics.live import LiveMatrix
 
-            live = LiveMatrix.of(net.effective_weights())
-            if live.share < DENSE:
-                return torch.from_numpy(outputs_over(live, net, *trials))
+            return torch.from_numpy(outputs_over(live, net, *trials))
         _, r, o = _run(net, *trials)
         return outputs_of_all_steps(r, o, net.w_out, net.b_out)
+
+
+def _side_by_side(net: RateNetwork, B: int) -> LiveMatrix | None:
+    """The live connections of a network for which a batch of trials runs fastest side by side; None for others."""
+    if not (is_standard(net) and compiled_loops_take(net) and B >= LANES_PAY):
+        return None
+    from ratecore.rate.dynamics.live import LiveMatrix  # compiled on first use
+
+    live = LiveMatrix.of(net.effective_weights())
+    return live if live.share < DENSE else None
+
+
+def trials_are_independent(net: RateNetwork, batch: int) -> bool:
+    """Tell whether `outputs` gives each trial of a batch bits that do not depend on the other trials.
+
+    It does in compiled loops. Matrix products sum in an order that depends on the size of the batch.
+
+    Args:
+        net: the network.
+        batch: number of trials in the batch.
+
+    Returns:
+        True where `states` gives any of the trials alone to the bit.
+    """
+    with torch.no_grad():
+        return _one_by_one(net, batch) or _side_by_side(net, batch) is not None
+
+
+def _one_by_one(net: RateNetwork, B: int) -> bool:
+    """Whether `outputs` simulates each trial of a batch alone."""
+    if B >= FEW or not is_standard(net) or net.activation not in ACTIVATIONS:
+        return False
+    from ratecore.rate.dynamics import alone  # compiled on first use
+
+    return alone.takes(net)
+
+
+def states(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"],
+    x0: Float[torch.Tensor, "B N"],
+    noise: Float[torch.Tensor, "B T-1 N"],
+    batch: int | None = None,
+) -> tuple[Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B *out T"]]:
+    """Compute x, r and o of trials without gradients, in the loops of `outputs`, so that o has the same bits.
+
+    Args:
+        net: the network.
+        stim: stimuli (B, n_in, T), unitless.
+        x0: synaptic currents at the first step (B, N), unitless.
+        noise: (B, T-1, N), unitless.
+        batch: number of trials in the batch whose outputs are meant, of which these trials are a part; B when None.
+            With another number than B, bits are only the same where `trials_are_independent`.
+
+    Returns:
+        x and r (B, T, N), and o (B, T), or (B, n_out, T) of several outputs; unitless.
+
+    Raises:
+        ValueError: an array has the wrong shape; names the array.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    with torch.no_grad():
+        trials = checked_trials(net, stim, x0, noise, None, finite=False)
+        batch = len(trials[0]) if batch is None else batch
+        if _one_by_one(net, batch):
+            from ratecore.rate.dynamics import alone
+
+            if (kept := alone.simulated(net, *trials, False, net.activation, "xr", 0)) is not None:
+                return kept[1], kept[2], kept[0]
+        if (live := _side_by_side(net, batch)) is not None:
+            from ratecore.rate.dynamics.lanes import states_over
+
+            x, r, o = map(torch.from_numpy, states_over(live, net, *trials))
+            return x, r, o
+        x, r, o = _run(net, *trials)
+        return x, r, outputs_of_all_steps(r, o, net.w_out, net.b_out)
 
 
 def simulate(
@@ -156,7 +205,7 @@ def simulate(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    trials = _trials(net, stim, x0, noise, rng, finite=False)
+    trials = checked_trials(net, stim, x0, noise, rng, finite=False)
     if taus is None and DeltaT == 1 and engine is None:
         phi, graph = activation or net.activation, torch.is_grad_enabled() and _wants_gradients(net, trials)
         alone = None if graph is None else _alone(net, trials, finite, phi, "xrh" if graph else "xr", first=1)
@@ -166,7 +215,7 @@ def simulate(
 
                 return with_gradients(net, alone, phi)
             return alone[1], alone[2], alone[0]
-    _check_finite(trials, finite)
+    check_finite(trials, finite)
     return _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
 
 
@@ -214,11 +263,11 @@ def run(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    _check_arguments(net, stim)
+    check_arguments(net, stim)
     stim = getattr(stim, "u", stim)
-    alone = _is_one_trial(net, stim)
+    alone = is_one_trial(net, stim)
     if alone:
-        stim, x0, noise = _as_batch(stim, 2), _as_batch(x0, 1), _as_batch(noise, 2)
+        stim, x0, noise = as_batch(stim, 2), as_batch(x0, 1), as_batch(noise, 2)
     x, r, o = simulate(
         net,
         stim,
@@ -235,45 +284,6 @@ def run(
     return (x[0], r[0], o[0]) if alone else (x, r, o)
 
 
-def _check_arguments(net: object, stim: object) -> None:
-    """Raises TypeError for anything but a network, and for what is clearly no stimulus."""
-    if not all(hasattr(net, name) for name in ("w_in", "w_out", "effective_weights")):
-        read = ", as ratecore.load_network(path) returns it" if isinstance(net, str | os.PathLike) else ""
-        raise TypeError(f"net is {describe(net)}; it must be a network{read}: run(net, stim)")
-    if isinstance(stim, tuple) and len(stim) == 2 and np.ndim(stim[0]) == 2 and np.ndim(stim[1]) == 0:
-        raise TypeError(
-            "stim is a stimulus and its label; give the stimulus alone: u, label = task.generate_stimulus()"
-        )
-    if stim is None or not (hasattr(stim, "__len__") or hasattr(stim, "u")) or isinstance(stim, str):
-        raise TypeError(f"stim is {describe(stim)}; it must be an array (n_in, T): u, label = task.generate_stimulus()")
-
-
-def _is_one_trial(net: RateNetwork, stim: Any) -> bool:
-    """Whether a stimulus is (n_in, T). Raises ValueError if it can be neither that nor (B, n_in, T)."""
-    try:
-        shape = np.shape(stim)
-    except ValueError:  # parts that differ in length, which `simulate` refuses
-        return False
-    n_in = net.w_in.shape[1]
-    if len(shape) == 3 or (len(shape) == 2 and shape[0] == n_in):
-        return len(shape) == 2
-    swapped = "; it seems to be transposed, give stim.T" if len(shape) == 2 and shape[1] == n_in else ""
-    raise ValueError(
-        f"stim has shape {tuple(shape)}; it must be (n_in, T) for one trial or (B, n_in, T) for B trials, with n_in = "
-        f"{n_in} inputs of the network{swapped}"
-    )
-
-
-def _as_batch(value: Any, dimensions: int) -> Any:
-    """An array of one trial with the axis of a batch, if it has none; what is no array is left to `simulate`."""
-    if value is not None and not hasattr(value, "ndim"):
-        try:
-            value = np.asarray(value)
-        except ValueError:
-            return value
-    return value[None] if value is not None and value.ndim == dimensions else value
-
-
 def _alone(
     net: RateNetwork,
     trials: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
@@ -285,23 +295,22 @@ def _alone(
     """o and the states in `kept` of few trials, in one compiled call, as `alone.simulated`; None where it cannot."""
     if trials[0].shape[0] >= FEW or not is_standard(net) or activation not in ACTIVATIONS:
         return None
-    from ratecore.rate.dynamics import alone  # compiled on first use
+    return _simulated()(net, *trials, finite, activation, kept, first)
 
-    return alone.simulated(net, *trials, finite, activation, kept, first)
+
+@functools.cache
+def _simulated() -> Callable[..., tuple[torch.Tensor, ...] | None]:
+    from ratecore.rate.dynamics.alone import simulated  # compiled on first use
+
+    return simulated
 
 
 def _wants_gradients(net: RateNetwork, trials: Sequence[torch.Tensor]) -> bool | None:
     """Whether a parameter wants a gradient; None where the stimulus, the noise, w_in or a buffer wants one."""
-    if any(v.requires_grad for v in (*trials, net.w_in, net.m, net.som_m)):
+    arrays: dict[str, Any] = {**net._buffers, **net._parameters}  # attributes of a module take longer
+    if any(v.requires_grad for v in (*trials, arrays["w_in"], arrays["m"], arrays["som_m"])):
         return None
-    return any(p.requires_grad for p in (net.w, net.w_out, net.b_out, net.taus_gaus))
-
-
-def _check_finite(trials: Sequence[torch.Tensor], finite: bool) -> None:
-    """Raises the ValueError of `tensor_of` where trials hold NaN or infinity."""
-    if finite:
-        for name, value in zip(("stim", "x0", "noise"), trials, strict=True):
-            tensor_of(name, value, value.shape, value.dtype, value.device)
+    return any(arrays[name].requires_grad for name in ("w", "w_out", "b_out", "taus_gaus"))
 
 
 def _run(
@@ -314,7 +323,7 @@ def _run(
     DeltaT: float = 1,
     engine: str | None = None,
 ) -> Activity:
-    """`run` for trials that `_trials` has checked."""
+    """`run` for trials that `checked_trials` has checked."""
     w, (B, _, T) = net.w, stim.shape
     tau = net.time_constants(taus)
     shortest = float(tau.detach().min())

@@ -37,7 +37,8 @@ class Kept(NamedTuple):
     """Results of `forward` that `backward` reads.
 
     Attributes:
-        X: x (N, T, LANES), unitless; written only for clipped_relu, whose slope does not follow from r.
+        X: x (N, T, LANES), unitless; empty, and not written, where it is not needed: only the slope of clipped_relu
+            does not follow from r.
         R: r (N, T, LANES), unitless.
         A: W r + W_in u - x of every step (N, T-1, LANES), unitless; `backward` overwrites it with alpha * dL/dx[t].
     """
@@ -131,7 +132,7 @@ def forward(
             for i in range(N):
                 for b in range(LANES):
                     R[i, t, b] = r[i, b]
-            if code == CLIPPED_RELU:
+            if X.size > 0:
                 for i in range(N):
                     for b in range(LANES):
                         X[i, t, b] = x[i, b]
@@ -233,6 +234,18 @@ def backward(
             g_b_out[k] += go[k, t].sum()
 
 
+@compiled
+def _one_by_one(lanes: Float[np.ndarray, "N T LANES"], trials: Float[np.ndarray, "B T N"]) -> None:
+    """Copy what lanes hold side by side to trials one after the other, in blocks that stay in the first cache."""
+    (N, T, _), B = lanes.shape, len(trials)
+    for t in range(T):
+        for first in range(0, N, LANES):
+            last = min(first + LANES, N)
+            for b in range(B):
+                for i in range(first, last):
+                    trials[b, t, i] = lanes[i, t, b]
+
+
 def outputs_over(
     live: LiveMatrix,
     net: RateNetwork,
@@ -260,6 +273,44 @@ def outputs_over(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
+    _, _, o = _simulated(live, net, u, x0, noise, keep=False)
+    return o
+
+
+def states_over(
+    live: LiveMatrix,
+    net: RateNetwork,
+    u: Float[torch.Tensor, "B n_in T"] | ArrayLike,
+    x0: Float[torch.Tensor, "B N"] | ArrayLike,
+    noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike,
+) -> tuple[Float[np.ndarray, "B T N"], Float[np.ndarray, "B T N"], Float[np.ndarray, "B *out T"]]:
+    """Compute outputs and states of trials without gradients, the outputs equal to those of `outputs_over` to the bit.
+
+    The bits of a trial do not depend on the other trials.
+
+    Args:
+        live: effective weights of the network.
+        net: the network, on the CPU.
+        u: stimuli (B, n_in, T), unitless.
+        x0: synaptic currents at the first step (B, N), unitless.
+        noise: (B, T-1, N), unitless.
+
+    Returns:
+        x and r (B, T, N), and o as `outputs_over` returns it; unitless.
+
+    Raises:
+        ValueError: an array has the wrong shape; names the array.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    return _simulated(live, net, u, x0, noise, keep=True)
+
+
+def _simulated(
+    live: LiveMatrix, net: RateNetwork, u: object, x0: object, noise: object, keep: bool
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """x and r of the trials, both empty without `keep`, and their outputs."""
     N, n_in, n_out, dtype = len(live.start) - 1, net.w_in.shape[1], net.n_out, live.value.dtype
 
     def array(name: str, value: object, *shape: int | tuple[str, int]) -> NDArray[Any]:
@@ -267,22 +318,24 @@ def outputs_over(
 
     alpha = 1 / array("tau", net.time_constants().detach(), N)
     w_in, w_out, b_out = (
-        array("w_in", net.w_in, N, n_in),
+        array("w_in", net.w_in.detach(), N, n_in),
         array("w_out", net.w_out.detach(), n_out, N),
         array("b_out", net.b_out.detach(), n_out),
     )
     stimuli = array("u", u, ("B", 0), n_in, STEPS)
     B, _, T = stimuli.shape
     first_x, eta = array("x0", x0, B, N), array("noise", noise, B, T - 1, N)
-    o, lanes, unused = (
-        np.empty((B, n_out, T), alpha.dtype),
-        np.empty((n_out, T, LANES), alpha.dtype),
-        np.empty((0, 0, 0), alpha.dtype),
-    )
+    o, lanes = np.empty((B, n_out, T), dtype), np.empty((n_out, T, LANES), dtype)
+    shapes = ((N, T, LANES), (N, T, LANES), (N, T - 1, LANES)) if keep else ((0, 0, 0),) * 3
+    kept = Kept(*(np.empty(shape, dtype) for shape in shapes))
+    x, r = (np.empty((B, T, N) if keep else (0, 0, 0), dtype) for _ in range(2))
     units = Units(alpha, w_out, b_out, CODES[net.activation])
     for first in range(0, B, LANES):
         k = slice(first, min(first + LANES, B))
         trials = Trials(stimuli[k], first_x[k], eta[k])
-        forward(live.parts, w_in, units, trials, lanes, False, Kept(unused, unused, unused))
+        forward(live.parts, w_in, units, trials, lanes, keep, kept)
         o[k] = lanes.transpose(2, 0, 1)[: k.stop - first]
-    return o[:, 0] if n_out == 1 else o
+        if keep:
+            _one_by_one(kept.X, x[k])
+            _one_by_one(kept.R, r[k])
+    return x, r, o[:, 0] if n_out == 1 else o

@@ -29,6 +29,7 @@ LONGEST_VARIANT = 120  # characters of a variant in a name; MLflow allows 250 fo
 GROUPS = {"evaluate": "eval", "convert": "spiking"}
 CONDITION_METRICS = ("accuracy", "loss", "response_mean", "response_sd")
 OUTPUTS = ("output_mean", "output_sd")
+GRADED = {"psychometric": ("accuracy", "p_positive"), "chronometric": ("crossed", "median", "q25", "q75")}
 SPIKING_METRICS = {
     "lambda": "lambda",
     "spiking_accuracy": "accuracy",
@@ -156,12 +157,19 @@ def _evaluation(end: Event, variant: str, curves: str, settings: dict[str, Any])
                 points[f"eval_by_condition{variant}/{key}/{name}", 0] = value
             elif kind in OUTPUTS:
                 points |= {(f"{curves}/{key}/{name}", step): y for step, y in value}
-    for row in end.get("psychometric", ()):
-        step = thousandths(row["evidence"])
-        for key in ("accuracy", "p_positive"):
-            points[f"{curves}/psychometric_{key}/{row['trial_type']}", step] = row.get(key)
+    points |= _graded(end, curves)
     tags = {f"evaluation{variant}": json.dumps(settings["evaluation"])} if "evaluation" in settings else {}
     return _known(points), tags
+
+
+def _graded(end: Event, curves: str) -> dict[tuple[str, int], float | None]:
+    """The points of the psychometric and chronometric curves."""
+    points: dict[tuple[str, int], float | None] = {}
+    for name, keys in GRADED.items():
+        for row in end.get(name, ()):
+            for key in keys:
+                points[f"{curves}/{name}_{key}/{row['trial_type']}", thousandths(row["evidence"])] = row.get(key)
+    return points
 
 
 def _export(end: Event, variant: str, curves: str, settings: dict[str, Any]) -> tuple[Points, Tags]:
@@ -173,6 +181,7 @@ def _conversion(end: Event, variant: str, curves: str, settings: dict[str, Any])
         return {}, {f"spiking{variant}": f"skipped: {end['skipped']}"}
     points = {(f"spiking{variant}/{short}", 0): end.get(key) for key, short in SPIKING_METRICS.items()}
     points |= {(f"{curves}/accuracy_by_lambda", thousandths(value)): perf for value, perf in end.get("search", ())}
+    points |= _graded(end, curves)
     used = {key: settings[key] for key in ("spiking", "conversion") if key in settings}
     return _known(points), {f"spiking{variant}": json.dumps(used)} if used else {}
 

@@ -1,4 +1,4 @@
-"""Trials step by step in torch, for every device and every kind of network, and their outputs."""
+"""The engine of torch: one step at a time, of one network or of many stacked ones."""
 
 from __future__ import annotations
 
