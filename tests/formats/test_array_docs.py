@@ -29,8 +29,10 @@ CONFIG = {
     "training": {"n_trials": 30, "eval_freq": 30, "eval_tr": 5, "loss_threshold": 1e6, "accuracy_threshold": 0,
                  "min_trials": 0, "keep_weights": 10, "learning_rate": 1e-6},
     "evaluation": {"n_trials": 6, "psychometric_trials": 2},
-    "conversion": {"n_trials": 4, "scaling_factors": [2, 4], "trials_shown": 1, "search": "full"},
+    "conversion": {"n_trials": 4, "scaling_factors": [2, 4], "trials_shown": 1, "search": "full",
+                   "psychometric_trials": 2},
 }  # fmt: skip
+LEFT_OUT = ("median", "q25", "q75")  # of response times, where there are none
 CASES = {  # one output and graded evidence; two outputs
     "mante": {"T": 30, "stim_on": 5, "stim_dur": 5},
     "pro-anti": {},
@@ -88,9 +90,15 @@ def test_every_array_of_a_run_is_documented(run):
     documented, seen = tables(), set()
     for path in run.folder.rglob("*.npz"):
         seen.add(path.name)
-        arrays, names = dict(np.load(path)), documented[path.name]
-        if not task.evidence_levels:
-            names = {name: shape for name, shape in names.items() if not name.startswith("psychometric_")}
+        arrays, names = dict(np.load(path)), dict(documented[path.name])
+        kinds = ("psychometric_", "chronometric_")
+        curves = {name: shape for name, shape in documented["evaluation.npz"].items() if name.startswith(kinds)}
+        if task.evidence_levels and path.name == "comparison.npz":
+            names |= curves
+        elif not task.evidence_levels:
+            names = {name: shape for name, shape in names.items() if name not in curves}
+        if not np.isfinite(arrays.get("chronometric_times", np.nan)).any():
+            names = {name: shape for name, shape in names.items() if name.rpartition("_")[2] not in LEFT_OUT}
         check(arrays, names, task.n_outputs, {"N": 12, "n_in": task.n_inputs, "n_out": task.n_outputs, "T": task.T})
     assert seen == {"evaluation.npz", "comparison.npz", "weights.npz"} == {n for n in documented if "/" not in n}
 
