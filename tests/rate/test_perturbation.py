@@ -10,7 +10,7 @@ from network_gradients import network, parameters
 
 import ratecore as rate
 from ratecore import NetworkSettings
-from ratecore.rate.dynamics import outputs, run, states
+from ratecore.rate.dynamics import outputs, simulate, states
 from ratecore.rate.evaluation import draw_trials
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.perturbation import perturbed, types_of
@@ -63,7 +63,7 @@ def assert_same(net, expected, drawn, silent=(), tolerance=1e-10):
     kept = np.setdiff1d(np.arange(net.N), silent)
     for engine in (None, "torch", "fused"):
         own_x, own_r, own_o = (
-            v.detach().double().numpy() for v in run(net, drawn[0], x0=drawn[1], noise=drawn[2], engine=engine)
+            v.detach().double().numpy() for v in simulate(net, drawn[0], x0=drawn[1], noise=drawn[2], engine=engine)
         )
         np.testing.assert_allclose(own_x[:, :, kept], x[:, :, kept], rtol=tolerance, atol=tolerance)
         np.testing.assert_allclose(own_r, r, rtol=tolerance, atol=tolerance)
@@ -128,7 +128,9 @@ def test_lesions_of_a_lesioned_network_add_up():
     twice, drawn = perturbed(perturbed(net, {"lesion_units": [1]}), {"lesion_units": [5]}), trials(net, 2)
     once = perturbed(net, {"lesion_units": [1, 5]})
     for a, b in zip(
-        run(twice, drawn[0], x0=drawn[1], noise=drawn[2]), run(once, drawn[0], x0=drawn[1], noise=drawn[2]), strict=True
+        simulate(twice, drawn[0], x0=drawn[1], noise=drawn[2]),
+        simulate(once, drawn[0], x0=drawn[1], noise=drawn[2]),
+        strict=True,
     ):
         assert torch.equal(a, b)
 
@@ -249,7 +251,7 @@ def test_gradients_go_through_a_current():
     def value(shift):
         with torch.no_grad():
             stimulated.taus_gaus[3] += shift
-        o = run(stimulated, drawn[0], x0=drawn[1], noise=drawn[2])[2].square().sum()
+        o = simulate(stimulated, drawn[0], x0=drawn[1], noise=drawn[2])[2].square().sum()
         with torch.no_grad():
             stimulated.taus_gaus[3] -= shift
         return o
@@ -273,7 +275,7 @@ def test_the_noise_of_chosen_units_has_another_sd_and_all_else_is_the_same():
         if noise_sd:
             np.testing.assert_allclose(own, 5 * before[2][:, :, [2, 3]].numpy(), rtol=1e-6)
         u = np.zeros((3, 1, 50))
-        x = run(noisy, u, rng=0)[0].detach().numpy() - run(net, u, rng=0)[0].detach().numpy()
+        x = simulate(noisy, u, rng=0)[0].detach().numpy() - simulate(net, u, rng=0)[0].detach().numpy()
         assert np.abs(x[:, 1, 2:4]).max() > 0 == np.abs(x[:, 1, others]).max()  # x0 and others' noise are the same
 
 
