@@ -34,6 +34,9 @@ ROWS = {
     "balance": {"balance": True, "P_rec": 0.7},
     "spectral_radius": {"spectral_radius": 1.2, "P_rec": 0.7},
     "rank": {"rank": 2, "spectral_radius": 0.8, "balance": True, "autapses": False},
+    "positions": {"areas": {"b": 5, "a": 7}, "positions": "areas", "P_rec": 0.5},
+    "centres": {"areas": {"b": 5, "a": 7}, "positions": {"b": (0.0, 0.0, 0.0), "a": (2.0, 0.5, 0.0)}, "P_rec": 0.5},
+    "positions_file": {"positions_file": str(FOLDER / "positions.csv"), "P_rec": 0.5},
     "taus_file": {"taus_file": str(FOLDER / "taus.csv"), "taus": (2.0, 20.0)},
 }
 

@@ -23,6 +23,10 @@ def _run(args: argparse.Namespace) -> int:
 
         command: Callable[[argparse.Namespace], int] = getattr(networks, f"{args.command}_command")
         return command(args)
+    if args.command == "activity":
+        from ratecore.cli.activity import activity_command
+
+        return activity_command(args)
     if args.command == "replay":
         from ratecore.cli.mirror import replay_command
 
@@ -79,6 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (error.name or "").startswith("ratecore"):
             raise
         print(f"error: {error.name} is not installed: pip install 'ratecore[workflow]'", file=sys.stderr)
+        return 2
+    except ImportError as error:  # of a package that an extra installs; the message says which
+        print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

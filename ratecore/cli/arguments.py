@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ratecore import __version__
 
-COMMANDS = ("init", "train", "evaluate", "convert", "replay", "ui", "schema", "task")
+COMMANDS = ("init", "train", "evaluate", "convert", "activity", "replay", "ui", "schema", "task")
 SETTING = "KEY=VALUE"
 
 
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--version", action="version", version=f"ratecore {__version__}")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_init, _train, _evaluate, _convert, _replay, _ui, _schema, _task):
+    for add in (_init, _train, _evaluate, _convert, _activity, _replay, _ui, _schema, _task):
         add(commands)
     return p
 
@@ -166,6 +166,35 @@ def _convert(commands: _Commands) -> None:
     p.add_argument(
         "--out", metavar="FOLDER", help="where the files with lambda go (default: into the files themselves)"
     )
+
+
+def _activity(commands: _Commands) -> None:
+    p = _add(
+        commands,
+        "activity",
+        "write activity and spikes for other programs",
+        "Draws trials of trained networks again and writes what they did, to the bit of the evaluation: states and\n"
+        "outputs of the rate networks, and with --spikes the spikes of those that were converted. The suffix of FILE\n"
+        "chooses the format: .nc (NetCDF) and .zarr hold all networks, .mat (MATLAB) and .nwb one each, several of\n"
+        "them in a folder named as FILE without suffix. FILE appears whole or not at all.",
+        "ratecore activity results/demo --task mante --where N=200 --trials 50 --spikes --out mante.nwb",
+    )
+    p.add_argument("results", metavar="RESULTS",
+                   help="folder of an experiment, results/demo, or a .mat or .pth file of a network")  # fmt: skip
+    p.add_argument("--out", required=True, metavar="FILE", help="FILE.nc, FILE.zarr, FILE.mat or FILE.nwb")
+    p.add_argument("--task", help="of the networks (needed where there are several)")
+    p.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE",
+                   help="networks with this value in summary.csv: N=200, seed=[0,1,2]; VALUE is read as YAML. Give it "
+                   "once for each column")  # fmt: skip
+    p.add_argument("--trials", default="evaluation", metavar="TRIALS",
+                   help="evaluation: all of its trials, and of spikes those on which the conversion scored; 20: the "
+                   "first 20; 1,4,9: these (default: %(default)s)")  # fmt: skip
+    p.add_argument("--variables", metavar="NAMES", help="among x,r,o,u,target; none for spikes alone (default: all)")
+    p.add_argument("--spikes", action="store_true", help="spikes, rates and outputs of the converted networks, too")
+    p.add_argument("--bin", type=float, metavar="MS", help="count spikes in bins of so many ms, too")
+    p.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="(default: %(default)s)")
+    p.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    _task_file(p)
 
 
 def _replay(commands: _Commands) -> None:

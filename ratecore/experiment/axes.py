@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ratecore.experiment.stages.table import STAGES
+from ratecore.settings.analysis import AnalysisSettings
 from ratecore.settings.base import LONGEST_START, SettingsError, hashed, path_part, shortened
 from ratecore.settings.hints import for_axis
 from ratecore.settings.network import NetworkSettings
@@ -26,8 +27,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "evaluation": EvaluationSettings,
     "spiking": SpikingSettings,
     "conversion": ConversionSettings,
+    "analysis": AnalysisSettings,
 }
 TESTS = ("evaluation.task_settings", "conversion.task_settings")  # mappings, any key of which can be an axis
+# Mappings that can be axes themselves, too
+FACTORS = ("evaluation.perturbation.scale_synapses", "conversion.perturbation.scale_synapses")
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
 RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
@@ -164,7 +168,8 @@ def axis_path(name: str) -> tuple[str, ...]:
     every = [path for section, model in SECTIONS.items() for path in _setting_paths(model, (section,))]
     places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in ("task", "seed")}
     for path in sorted(every, key=is_elsewhere):  # those that were there before come first
-        for start in range(1, len(path)):
+        # Settings of analyses have names such as `n_trials`, which say little without that of the analysis.
+        for start in range(1, len(path) - (path[0] == "analysis")):
             places.setdefault(".".join(path[start:]), []).append(path)
     for short, found in places.items():
         places[short] = [path for path in found if not is_elsewhere(path)] or found
@@ -175,6 +180,9 @@ def axis_path(name: str) -> tuple[str, ...]:
         if name[len(tested) + 1 :]:
             return *tested.split("."), name[len(tested) + 1 :]
         raise SettingsError(f"grid: axis '{name}' is a mapping; name a setting of the task in it, as {name}.delay")
+    for factors in FACTORS:
+        if name.startswith(f"{factors}.") and name[len(factors) + 1 :]:
+            return *factors.split("."), name[len(factors) + 1 :]
     if name in full:
         return full[name]
     if name in places:

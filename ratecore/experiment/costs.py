@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ratecore.experiment.analyses.table import chosen
+from ratecore.settings.analysis import settings_of
 from ratecore.settings.run import RunSettings
 from ratecore.tasks.decisions import graded_points
 
@@ -30,6 +32,24 @@ def training_memory(settings: RunSettings, threads: int = 1) -> int:
     copies = 0 if training.keep_weights is None else 2 * (training.most_trials // training.keep_weights + 2)
     per_network = (20 + copies) * 4 * N**2 + 6 * 4 * N * trials
     return math.ceil(BASE_MB + threads * per_network / 1e6)
+
+
+def analysis_memory(settings: RunSettings) -> int:
+    """The memory of a job that analyses networks one by one.
+
+    States and firing rates of the trials are in single precision, and an analysis can have copies of both in double
+    precision. Copies of the weights that training kept are read whole.
+
+    Args:
+        settings: of a run.
+
+    Returns:
+        MB.
+    """
+    own = settings_of(settings.analyses, settings.analysis).values()
+    trials = max((getattr(one, "n_trials", 0) for one in own), default=0)
+    activity = 4 * 6 * trials * settings.create_task().T * settings.network.N
+    return math.ceil(training_memory(settings) + activity / 1e6)
 
 
 def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
@@ -103,3 +123,20 @@ def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -
     trials = values * c.n_trials + c.fresh_trials + 10 * c.trials_shown + graded
     seconds = 10 + (1.5e-9 + 3e-12 * N) * trials * steps * N / threads
     return math.ceil(5 + MARGIN * networks * seconds / 60)
+
+
+def analysis_minutes(settings: RunSettings, networks: int) -> int:
+    """The time of a job that analyses networks, with their figures.
+
+    Eigenvalues and fixed points take N^2 to N^3, which the square of the number of units stands for.
+
+    Args:
+        settings: of a run.
+        networks: number of networks.
+
+    Returns:
+        minutes.
+    """
+    seconds = sum(analysis.seconds for analysis in chosen(settings.analyses))
+    units = max(1.0, settings.network.N / 200) ** 2
+    return math.ceil(5 + MARGIN * networks * (3 + seconds * units) / 60)

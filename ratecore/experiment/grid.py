@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ratecore.experiment.analyses.names import check_variables
+from ratecore.experiment.analyses.packages import require_packages
 from ratecore.experiment.axes import (
     FIRST_AXES,
     RESERVED,
@@ -27,7 +29,7 @@ from ratecore.experiment.axes import (
 from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.seeds import MOST_RUNS, block_name, parse_seeds
-from ratecore.experiment.stages.table import STAGES, TRAIN, stages_of
+from ratecore.experiment.stages.table import ANALYSE, STAGES, TRAIN, row_of, stages_of
 from ratecore.settings.base import SettingsError, did_you_mean, shown, task_key, task_name
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.hints import for_list
@@ -63,6 +65,7 @@ class Experiment:
         self.seeds = parse_seeds(grid.pop("seed", [0]))
         self.axes = self._axes(grid)
         self._refuse_idle_axes()
+        require_packages(settings.analyses)
         self._refuse_too_many()
         self.grid_points = self._make_grid_points()
         self._refuse_duplicates()
@@ -134,9 +137,14 @@ class Experiment:
         for stage in STAGES.values():
             own = set(stage.settings) - used
             idle = [axis.column for axis in self.axes if axis.path[0] in own and len(axis.values) > 1]
-            if idle and stage.switch:
+            if idle and stage.switch and stage.name != ANALYSE:
                 changes = f"{', '.join(idle)} has no effect with {stage.switch} = False"
                 raise SettingsError(f"grid: {changes}; set it to true")
+        analyses = self.settings.analyses
+        for axis in self.axes:
+            if axis.path[0] == "analysis" and axis.path[1] not in analyses and len(axis.values) > 1:
+                what = f"grid: {'.'.join(axis.path)} has no effect with analyses = {shown(list(analyses))}"
+                raise SettingsError(f"{what}; add {axis.path[1]} to them")
 
     def _refuse_too_many(self) -> None:
         points, seeds = math.prod(len(axis.values) for axis in self.axes), len(self.seeds)
@@ -155,8 +163,13 @@ class Experiment:
     def _run_values(self, overrides: dict[tuple[str, ...], object], seed: int) -> dict[str, Any]:
         """Arguments of RunSettings: the base settings with the values of a grid point."""
         s = self.settings
-        values: dict[str, Any] = {"task": s.task, "task_file": s.task_file, "seed": seed}
-        values |= {name: getattr(s, name).model_dump() for name in SECTIONS}
+        values: dict[str, Any] = {
+            "task": s.task,
+            "task_file": s.task_file,
+            "seed": seed,
+            "unit_sets": dict(s.unit_sets),
+        }
+        values |= {name: getattr(s, name).model_dump() for name in SECTIONS} | {"analyses": s.analyses}
         task = task_name(overrides.get(("task",), s.task))
         task = task if isinstance(task, str) else shown(task)
         values["task_settings"] = self._task_settings(task, s.task_settings)
@@ -266,6 +279,7 @@ class Experiment:
         self._check_task_names(problems)
         if problems:
             raise SettingsError(list(problems))
+        check_variables(point.settings for point in grid_points)
         self._check_starts(grid_points)
         for grid_point in {grid_point.settings.task: grid_point for grid_point in grid_points}.values():
             require_criterion(grid_point.settings.create_task())
@@ -345,7 +359,7 @@ class Experiment:
 
     @cached_property
     def _columns(self) -> dict[str, tuple[str, ...]]:
-        later = {name: set(AFTER_TRAINING) - set(stage.variants) for name, stage in STAGES.items()}
+        later = {name: set(AFTER_TRAINING) - set(row_of(name, self.settings.analyses).variants) for name in STAGES}
         return {
             name: tuple(axis.column for axis in self.axes if axis.path[0] not in others)
             for name, others in later.items()
@@ -362,7 +376,8 @@ class Experiment:
             '' or a path such as 'refractory~2'.
         """
         # Sorted, so that the order of the axes in the configuration does not matter.
-        later = sorted(axis.column for axis in self.axes if axis.path[0] in STAGES[stage].variants)
+        variants = row_of(stage, self.settings.analyses).variants
+        later = sorted(axis.column for axis in self.axes if axis.path[0] in variants)
         return grid_point.path_in(later)
 
     @cached_property

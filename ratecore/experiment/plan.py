@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from ratecore.experiment import plan_perturbations
 from ratecore.experiment.axes import SECTIONS
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.stages.table import TRAIN, stages_of
@@ -112,7 +113,7 @@ def find_cautions(experiment: Experiment) -> list[str]:
         a sentence, without a full stop, for each setting.
     """
     units = (_taus_in_ms, _single_lambdas, _durations, _spiking_in_seconds)
-    parts = (*units, _unreachable, _overruled, _idle, _idle_spiking)
+    parts = (*units, _unreachable, _overruled, _idle, _idle_spiking, _idle_analyses, plan_perturbations.cautions)
     return [sentence for part in parts for sentence in part(experiment)]
 
 
@@ -339,6 +340,10 @@ def _idle_structure(experiment: Experiment) -> Iterator[str]:
     for key in ("long_range", "feedback"):
         if _chosen(experiment, "network", key) and not any(network.areas for network in networks):
             yield f"network.{key} has no effect without areas"
+    penalised = any(grid_point.settings.training.penalties.distance for grid_point in experiment.grid_points)
+    for key in ("positions", "positions_file"):
+        if _chosen(experiment, "network", key) and not penalised:
+            yield f"network.{key} has no effect without training.penalties.distance"
     if all(network.rank is not None for network in networks):
         for key in ("w_dist", "P_rec"):
             if _chosen(experiment, "network", key) and (key == "w_dist" or not any(n.areas for n in networks)):
@@ -366,6 +371,17 @@ def _idle_spiking(experiment: Experiment) -> Iterator[str]:
         grid_point.settings.conversion.lesion.fraction for grid_point in grid_points
     ):
         yield "conversion.lesion.synapses has no effect with fraction = 0"
+
+
+def _idle_analyses(experiment: Experiment) -> Iterator[str]:
+    """Settings of analyses that are not chosen, and analyses of weights that are not kept."""
+    s, chosen = experiment.settings, experiment.settings.analyses
+    given = {key for key in s.analysis.model_fields_set if getattr(s.analysis, key).model_fields_set}
+    given |= {axis.path[1] for axis in experiment.axes if axis.path[0] == "analysis"}
+    for name in sorted(given - set(chosen)):
+        yield f"analysis.{name} has no effect: analyses = {shown(list(chosen))} does not name it"
+    if "learning" in chosen and _values(experiment, "training", "keep_weights") == {None}:
+        yield "analyses: learning needs copies of the weights; set training.keep_weights"
 
 
 def _has(names: list[str]) -> str:

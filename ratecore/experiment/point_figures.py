@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ratecore.experiment.analyses.results import Arrays
+from ratecore.experiment.analyses.table import chosen
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages.table import TRAIN, WRITTEN_BY
+from ratecore.experiment.stages.table import ANALYSE, TRAIN, WRITTEN_BY
 from ratecore.system.files import read_sealed_json, write_atomic
 from ratecore.tracking.record import tests_of
 
@@ -101,6 +103,34 @@ def spiking_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, 
     }
     comparisons = [load_comparison(run.comparison) for run in converted]
     return figures.grid_point_figures(searches, comparisons, grid_point.path)
+
+
+def analysis_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Figure]:
+    """The figures of a grid point's analyses over its seeds.
+
+    Args:
+        experiment: of the grid.
+        grid_point: to draw.
+
+    Returns:
+        name: figure; for an analysis without results a page that says why.
+    """
+    from ratecore import figures
+    from ratecore.experiment.stages.analyse import figures_of
+    from ratecore.formats import load_analysis
+
+    networks: dict[str, dict[str, Arrays]] = {}
+    reasons: dict[str, str] = {}
+    for run in (Run.at(experiment, grid_point, seed) for seed in experiment.seeds):
+        end = run.outcome(ANALYSE, verify=False) or {}
+        if "files" in end:
+            for name, arrays in load_analysis(run.file("analysis")).items():
+                networks.setdefault(name, {})[f"seed {run.settings.seed}"] = arrays
+            reasons |= end.get("left_out", {}) | end.get("errors", {})
+    made = figures_of(networks)
+    for row in chosen(reasons.keys() - networks.keys()):
+        made |= {name: figures.note(f"{row.name}: {reasons[row.name]}") for name in row.figures}
+    return made
 
 
 def write_figures(made: dict[str, Figure], paths: Mapping[str, str | Path]) -> None:

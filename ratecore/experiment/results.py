@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from ratecore.experiment.spikes import Spikes
     from ratecore.rate.network import RateNetwork
     from ratecore.settings.run import RunSettings
     from ratecore.spiking.source import RateModel
@@ -268,6 +269,47 @@ class Results:
         chosen = self.networks(**({} if task is None else {"task": task}), **selection)
         _, opened, values = self._rows
         return dataset(chosen, [opened[k] for k in chosen.index], list(values), trials)
+
+    def spikes(
+        self,
+        task: str | None = None,
+        trials: str | int | Sequence[int] = "conversion",
+        *,
+        stream_name: str = "lif_trial",
+        threads: int | None = None,
+        **selection: Any,
+    ) -> Spikes:
+        """Simulate converted networks again, with all their spikes: the very trials of the conversion.
+
+        Nothing is simulated before a network is asked for, and one network is in memory at a time. Networks are tested
+        as the stage `convert` scores them: with the lambda of their row, the settings of `spiking` and `conversion`,
+        lesions, perturbations and stimulation included.
+
+        Args:
+            task: of the networks, which must have one task; not needed where there is only one.
+            trials: 'conversion' for those on which the conversion scored the network, a number for the first ones, or a
+                list of numbers of trials, from 0.
+            stream_name: of the random stream that trials are drawn from. With 'evaluation', trial k has the stimulus of
+                trial k of `activity`.
+            threads: processes that share the trials of a network; all cores when None.
+            **selection: as in `networks`. Networks that were not converted are left out, and a warning names them.
+
+        Returns:
+            the spikes, network by network: as arrays, as objects of pynapple, or as labelled rates and counts.
+
+        Raises:
+            ValueError: networks of several tasks, none that was converted, or `trials` that are none of these.
+
+        Source:
+            docs/model.md 5.
+        """
+        from ratecore.experiment.converted import converted
+        from ratecore.experiment.spikes import Spikes
+
+        chosen = self.networks(**({} if task is None else {"task": task}), **selection)
+        _, opened, values = self._rows
+        sources = converted(chosen, [opened[k] for k in chosen.index], list(values), trials)
+        return Spikes(sources, stream_name, threads)
 
     def _place(self, row: Any) -> int:
         """The position of a row in the table."""

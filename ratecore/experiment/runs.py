@@ -15,7 +15,7 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.progress import say
 from ratecore.experiment.stages import table
-from ratecore.experiment.stages.table import STAGES, TRAIN, WRITTEN_BY
+from ratecore.experiment.stages.table import ANALYSE, STAGES, TRAIN, WRITTEN_BY, row_of
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import inside, locked, sha256_of
 from ratecore.tracking import Record, RecordError
@@ -155,6 +155,19 @@ class Run:
         """
         return self.settings.identity(*STAGES[stage].settings)
 
+    def code_hash(self, stage: str) -> str:
+        """Hash of the code that the stage's numbers come from.
+
+        Args:
+            stage: its name.
+
+        Returns:
+            hex digits.
+        """
+        if stage == ANALYSE:
+            return table.code_hash(stage, analyses=self.settings.analyses)
+        return table.code_hash(stage)
+
     def outcome(
         self, stage: str, verify: bool = True, ends: dict[str, dict[str, Any]] | None = None, code: bool = True
     ) -> dict[str, Any] | None:
@@ -181,7 +194,7 @@ class Run:
             return None
         row = STAGES[stage]
         lasting = row.lasts and end["status"] == "done"
-        if verify and code and not lasting and end.get("code_hash") != table.code_hash(stage):
+        if verify and code and not lasting and end.get("code_hash") != self.code_hash(stage):
             return None
         self._check_paths(ends, verify)  # report paths out of the results first
         if row.adds_to and "skipped" not in end:
@@ -228,7 +241,10 @@ class Run:
         Returns:
             path: SHA-256.
         """
-        return {self.relative(file): sha256_of(file) for file in map(self.file, STAGES[stage].reads)}
+        row = row_of(stage, self.settings.analyses)
+        files = [self.file(name) for name in row.reads]
+        files += [file for file in map(self.file, row.reads_if_there) if file.is_file()]
+        return {self.relative(file): sha256_of(file) for file in files}
 
     def note_open(self) -> None:
         """Note that the record has grown or will grow, see `tracking.queue`."""

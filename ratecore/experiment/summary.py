@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.points import GridPoint
+from ratecore.experiment.report_figures import GridFigure
 from ratecore.experiment.runs import Run
-from ratecore.experiment.stages.table import TRAIN, GridFigure, Stage, stages_of
+from ratecore.experiment.stages.table import ANALYSE, TRAIN, Stage, stages_of
+from ratecore.settings.run import AFTER_TRAINING
 from ratecore.system.files import write_atomic
 from ratecore.tracking.mlflow.state import Mirrored, read_state
 from ratecore.tracking.record import RecordError
@@ -135,7 +137,7 @@ def summary_row(
     undone = _undone(experiment, grid_point, run, missing[0], ends) if missing else None
     results = {name: end or {} for name, end in found.items()}
     columns = {
-        column: results[name].get(key) for name, stage in stages.items() for column, key in stage.columns.items()
+        column: value_of(results[name], key) for name, stage in stages.items() for column, key in stage.columns.items()
     }
     paths = {
         key: run.named(results[name][key], links=False) if key in results[name] else None
@@ -152,9 +154,28 @@ def summary_row(
         "mlflow_run_id": mirrored.run_id(run.folder) or read_state(run.folder).get("run_id"),
         **{key: run.relative(path) if path else None for key, path in paths.items()},
         "folder": run.relative(run.folder),
-        "error": f"{undone.stage}: {undone.error}" if undone and undone.error else train.get("error"),
+        "error": f"{undone.stage}: {undone.error}" if undone and undone.error else _errors(results),
     }
     return row, undone
+
+
+def value_of(end: dict[str, Any], key: str) -> Any:
+    """A value of a stage's `end` event.
+
+    Args:
+        end: the event, or an empty dictionary.
+        key: of the value; with a '/' that of one of its `numbers`.
+
+    Returns:
+        the value; None if there is none.
+    """
+    return end.get("numbers", {}).get(key) if "/" in key else end.get(key)
+
+
+def _errors(ends: dict[str, dict[str, Any]]) -> str | None:
+    """Why training or single analyses of a network failed."""
+    failed = [f"{name}: {error}" for name, error in ends.get(ANALYSE, {}).get("errors", {}).items()]
+    return ends[TRAIN].get("error") or "; ".join(failed) or None
 
 
 def partial_summary(
@@ -313,11 +334,19 @@ def grid_pages(experiment: Experiment, table: pd.DataFrame) -> dict[str, Figure]
     """
     from ratecore.figures import against_axes
 
-    axes = swept_columns(experiment)
     table = table[table["status"].isin(FINISHED)].copy()
     table["trained"] = table["trained"].astype(bool)
     table["needed"] = table["n_trials"].where(table["trained"]).astype(float)
     return {
-        name: against_axes(table, figure.column, figure.label, figure.limits, columns=axes)
-        for name, figure in grid_figures(experiment).items()
+        figure.name: against_axes(
+            table, figure.column, figure.label, figure.limits, columns=_axes_of(experiment, stage)
+        )
+        for stage in stages_of(experiment.settings).values()
+        for figure in stage.grid_figures
     }
+
+
+def _axes_of(experiment: Experiment, stage: Stage) -> list[str]:
+    """The columns that figures of a stage are drawn against: not those that only change other stages."""
+    without = {a.column for a in experiment.axes if a.path[0] in AFTER_TRAINING and a.path[0] not in stage.settings}
+    return [column for column in swept_columns(experiment) if column not in without]

@@ -1,9 +1,27 @@
 """Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
 
 import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
+from ratecore.figures.decoding import (
+    cross_temporal,
+    decoding_over_time,
+    selectivity_histogram,
+    selectivity_kinds,
+    selectivity_scatter,
+    tuning,
+)
+from ratecore.figures.fixed_points import modes, selection, slow_points
 from ratecore.figures.graded import accuracies, choices, crossings, fit_text, graded_figures, times
 from ratecore.figures.graded import chronometric_figure as chronometric
 from ratecore.figures.graded import psychometric_figure as psychometric
+from ratecore.figures.perturbations import accuracy_against
+from ratecore.figures.population import (
+    component_courses,
+    explained_variance,
+    lengths_over_time,
+    marginalisation_shares,
+    projections,
+    trajectories,
+)
 from ratecore.figures.rate import (
     against_axes,
     loss_curves,
@@ -15,7 +33,7 @@ from ratecore.figures.rate import (
     weight_matrix,
 )
 from ratecore.figures.search import scaling
-from ratecore.figures.spectrum import eigenvalues_before_and_after, spectrum
+from ratecore.figures.spectrum import eigenvalues, eigenvalues_before_and_after, spectrum
 from ratecore.figures.spiking import (
     components,
     conversion_figures,
@@ -33,34 +51,51 @@ __all__ = [
     "STEP_MS",
     "STYLE",
     "accuracies",
+    "accuracy_against",
     "against_axes",
     "choices",
     "chronometric",
+    "component_courses",
     "components",
     "conversion_figures",
+    "cross_temporal",
     "crossings",
+    "decoding_over_time",
+    "eigenvalues",
     "eigenvalues_before_and_after",
+    "explained_variance",
     "firing_rates",
     "fit_text",
     "graded_figures",
     "grid_point_figures",
+    "lengths_over_time",
     "loss_curves",
+    "marginalisation_shares",
     "mean_and_sd",
+    "modes",
     "new_figure",
     "note",
     "outputs_by_condition",
     "png",
+    "projections",
     "psychometric",
     "raster",
     "run_figures",
     "scaling",
+    "selection",
+    "selectivity_histogram",
+    "selectivity_kinds",
+    "selectivity_scatter",
+    "slow_points",
     "spectrum",
     "spiking_outputs",
     "tau_distribution",
     "taus_before_and_after",
     "times",
     "training_curve",
+    "trajectories",
     "trials_by_condition",
+    "tuning",
     "units",
     "weight_matrix",
 ]

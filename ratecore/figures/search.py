@@ -71,7 +71,8 @@ def _one_search(axis: Axes, search: SearchSummary) -> None:
     label = f"best: λ = {best:g}" + ("" if on else f",\n{scored}")
     axis.plot(best, at[0] if at.size else p, "o", ms=11, mfc="none", mec=COLORS[1], mew=1.5, label=label)
     if on:
-        ends, label = np.array([[p - low], [high - p]]), f"{on},\n{scored}"
+        # Rounding puts the end of an interval at 0 or 1 up to 1e-16 on the other side.
+        ends, label = np.abs([[p - low], [high - p]]), f"{on},\n{scored}"
         axis.errorbar(best, p, ends, fmt="D", ms=5, lw=1.2, color=COLORS[1], label=label)
     axis.set_ylabel(f"accuracy ({100 * confidence:g} % interval)")
 

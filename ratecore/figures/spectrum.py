@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Complex
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ratecore.figures.style import COLORS, new_figure
+from ratecore.figures.style import COLORS, color_of, new_figure
 
 if TYPE_CHECKING:  # importing them takes longer than drawing
     from ratecore.rate.results import TrainingResult
@@ -70,3 +72,32 @@ def spectrum(before: Complex[np.ndarray, " N"], after: Complex[np.ndarray, " N"]
     if title:
         figure.suptitle(title, fontsize=9)
     return figure
+
+
+def eigenvalues(
+    axis: Axes | None, networks: Sequence[Complex[np.ndarray, " N"]], bulk_radius: float | None = None
+) -> Axes:
+    """Draw the eigenvalues of one or several weight matrices in the complex plane, each matrix in its colour.
+
+    Args:
+        axis: to draw on; None for a new figure.
+        networks: eigenvalues of each matrix (N,), unitless.
+        bulk_radius: radius of the disc that random weights would fill, unitless, drawn as a dashed circle.
+
+    Returns:
+        the axis. The solid circle has radius 1.
+
+    Source:
+        Rajan & Abbott 2006, Physical Review Letters 97:188104.
+    """
+    axis = new_figure(3.4, 3.2)[1] if axis is None else axis
+    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
+    axis.axhline(0, color="0.9", lw=0.6, zorder=0)
+    axis.axvline(0, color="0.9", lw=0.6, zorder=0)
+    axis.plot(circle.real, circle.imag, color="0.6", lw=0.8)
+    if bulk_radius is not None:
+        axis.plot(bulk_radius * circle.real, bulk_radius * circle.imag, color="0.3", lw=0.8, ls="--")
+    for k, values in enumerate(networks):
+        axis.plot(values.real, values.imag, "o", ms=2.5, alpha=0.6, mew=0, color=color_of(k))
+    axis.set(xlabel="real part", ylabel="imaginary part", aspect="equal")
+    return axis

@@ -99,6 +99,25 @@ def legend(axis: Axes, **options: Any) -> None:
     axis.legend(**{**defaults, **options})
 
 
+def seeds_legend(axis: Axes, labels: Sequence[str]) -> None:
+    """Name networks by their colours, in the order of the palette, to the right of an axis; not too many of them.
+
+    Args:
+        axis: the last one of a row.
+        labels: of the networks.
+    """
+    from matplotlib.lines import Line2D
+
+    if 1 < len(labels) <= len(COLORS):
+        dots = [
+            Line2D([], [], ls="", marker="o", ms=4, color=color_of(k), label=label) for k, label in enumerate(labels)
+        ]
+        kept = axis.get_legend()
+        legend(axis, handles=dots)
+        if kept is not None:
+            axis.add_artist(kept)
+
+
 def title_over(axis: Axes, text: str) -> None:
     """Set the title of one panel of several, or a title of more than a few words.
 

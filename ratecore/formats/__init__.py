@@ -15,7 +15,14 @@ from ratecore.formats.mat import (
     load_mat,
     sha256_without_additions,
 )
-from ratecore.formats.npz import comparison_bytes, evaluation_bytes, load_comparison, load_scores
+from ratecore.formats.npz import (
+    analysis_bytes,
+    comparison_bytes,
+    evaluation_bytes,
+    load_analysis,
+    load_comparison,
+    load_scores,
+)
 from ratecore.formats.pth import (
     CHECKPOINT_FORMAT,
     PTH_FORMAT,
@@ -42,10 +49,12 @@ __all__ = [
     "NetworkFile",
     "SavedTask",
     "add_to_mat",
+    "analysis_bytes",
     "checkpoint_bytes",
     "comparison_bytes",
     "evaluation_bytes",
     "export_stem",
+    "load_analysis",
     "load_comparison",
     "load_mat",
     "load_network",

@@ -77,12 +77,12 @@ def checked_zip(data: bytes, packed: bool) -> zipfile.ZipFile:
     return archive
 
 
-def read_npz(data: bytes, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+def read_npz(data: bytes, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
     """Read arrays of an `.npz` file.
 
     Args:
         data: the file.
-        names: of the arrays.
+        names: of the arrays; all by default.
 
     Returns:
         by name, any shape.
@@ -95,6 +95,8 @@ def read_npz(data: bytes, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     Source: none
     """
     archive = checked_zip(data, packed=True)
+    if names is None:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
     return {name: _npy(name, archive.read(f"{name}.npy")) for name in names}
 
 

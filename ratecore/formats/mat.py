@@ -21,7 +21,7 @@ from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length
 from ratecore.formats.matlab_writing import with_variables
 from ratecore.formats.task_settings import task_variables
 from ratecore.rate import network
-from ratecore.rate.penalties import positions
+from ratecore.rate.penalties import places_of_units
 from ratecore.rate.results import Scores, TrainingResult
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic
@@ -79,7 +79,7 @@ def packed_mat(
 
     content = _trained(result) | _evaluated(scores) | _described(settings, task)
     if settings.training.penalties.distance:
-        content["positions"] = positions(settings.seed, settings.network.N)
+        content["positions"] = places_of_units(settings.network, settings.seed)
     content |= {"x0": x0, "r0": r0, **{key: value for key, value in example.items() if key != "label"}}
     content["label"] = _as_matlab(example["label"])
     content, buffer = {name: content[name] for name in _ORDER.split() if name in content}, io.BytesIO()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ratecore.rate.results import Evaluation, Scores
 from ratecore.spiking.results import Comparison, Components, Example
 from ratecore.tasks.decisions import Curves
 
+_OF_ANALYSES = "fiubcU"  # kinds of the arrays of analyses: numbers and text
 # Arrays of scores by name: kinds of their types. `outputs` has an axis for several outputs.
 _SCORES = {"losses": "f", "correct": "b", "outputs": "f", "labels": "iufU", "conditions": "U"}
 
@@ -161,6 +162,52 @@ def comparison_bytes(comparison: Comparison, curves: Curves | None = None) -> by
     if curves is not None:
         arrays |= _curve_arrays(curves.psychometric, curves.chronometric, curves.times)
     return _packed(arrays)
+
+
+def analysis_bytes(found: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
+    """Make the `.npz` file of the analyses of a network.
+
+    Args:
+        found: analysis: its arrays by name, of any shape, of numbers or text, in the units of docs/analysis.md.
+
+    Returns:
+        the file, with arrays `<analysis>/<name>`.
+
+    Raises:
+        ValueError: an array has objects, which no file may have.
+
+    Source: none
+    """
+    arrays = {f"{name}/{key}": np.asarray(a) for name, own in found.items() for key, a in own.items()}
+    if objects := [name for name, array in arrays.items() if array.dtype.kind not in _OF_ANALYSES]:
+        raise ValueError(f"{objects[0]} is of {arrays[objects[0]].dtype}; arrays have numbers or text")
+    return _packed(arrays)
+
+
+def load_analysis(path: StrPath) -> dict[str, dict[str, NDArray[Any]]]:
+    """Read the arrays of the analyses of a network.
+
+    Args:
+        path: of `analysis.npz`.
+
+    Returns:
+        analysis: its arrays by name, of any shape, in the units of docs/analysis.md.
+
+    Raises:
+        FormatError: it cannot be read.
+
+    Source: none
+    """
+    data = bytes_of(path)
+    try:
+        found: dict[str, dict[str, NDArray[Any]]] = {}
+        for name, array in read_npz(data).items():
+            analysis, _, key = name.partition("/")
+            if key and array.dtype.kind in _OF_ANALYSES:
+                found.setdefault(analysis, {})[key] = array
+        return found
+    except Exception as error:  # damaged files raise errors of many kinds
+        raise FormatError(f"{path}: not a readable file of analyses: {first_line(error)}") from error
 
 
 def _filled_up(courses: list[NDArray[np.float64]]) -> NDArray[np.float64]:

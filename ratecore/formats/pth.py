@@ -19,7 +19,7 @@ from ratecore.formats.errors import DamagedError, FormatError, bytes_of, first_l
 from ratecore.rate import network
 from ratecore.rate.results import TrainingResult
 from ratecore.settings.network import NetworkSettings
-from ratecore.settings.run import AFTER_TRAINING, RunSettings
+from ratecore.settings.run import NOT_OF_THE_NETWORK, RunSettings
 from ratecore.system.files import read_bounded, write_atomic
 from ratecore.tasks.base import ACCURACY_AMPLITUDE  # `eval_amp_threh` of the `rate` package (docs/migrating.md)
 
@@ -76,7 +76,7 @@ def pth_bytes(settings: RunSettings, result: TrainingResult, **extra: object) ->
         "tests": result.tests,
         "trained": result.trained,
         # Without the settings of later stages: the same network is the same file, however it is scored and converted.
-        "run_settings": settings.model_dump(mode="json", exclude=set(AFTER_TRAINING)),
+        "run_settings": settings.model_dump(mode="json", exclude=set(NOT_OF_THE_NETWORK)),
         "finished": result.finished,
     }
     if settings.training.stages:

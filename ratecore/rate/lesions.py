@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from ratecore.compat.aliases import accepts
+from ratecore.rate.stimulation import Stimulation
 
 
 def check_lesion(fraction: float, scale: float = 0.0) -> None:
@@ -30,6 +31,10 @@ class Lesions:
     w: torch.Tensor
     exc: torch.Tensor
     inh: torch.Tensor
+    # Of perturbed copies alone (docs/model.md 8): units that are lesioned, a current, and the SD of each unit's noise.
+    silent: Bool[np.ndarray, " N"] | None = None
+    stimulation: Stimulation | None = None
+    noise_sds: Float[np.ndarray, " N"] | None = None
 
     def effective_weights(self) -> Float[torch.Tensor, "N N"]:
         """The matrix W that multiplies r.

@@ -12,6 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_files import file_array
+from ratecore.settings.network_units import places_of
 from ratecore.settings.training import PenaltySettings
 from ratecore.system.streams import stream
 
@@ -42,6 +45,33 @@ def positions(seed: int, N: int) -> Float[np.ndarray, "N 3"]:
         docs/model.md 3.4.
     """
     return stream(seed, "positions").random((N, 3))
+
+
+def places_of_units(settings: NetworkSettings, seed: int) -> Float[np.ndarray, "N 3"]:
+    """Place the units of a run as the settings of its network say.
+
+    Args:
+        settings: of the network.
+        seed: of the run.
+
+    Returns:
+        (N, 3), unitless: those of a file; or at random in a cube of edge 1, or in the cube of each area.
+
+    Raises:
+        SettingsError: the file cannot be used.
+
+    Source:
+        docs/model.md 3.4.
+    """
+    if (given := file_array(settings, "positions_file")) is not None:
+        return given
+    places = positions(seed, settings.N)
+    for k, (name, units) in enumerate(places_of(settings).items() if settings.positions != "random" else ()):
+        if isinstance(settings.positions, dict):
+            places[units] += np.array(settings.positions[name]) - 0.5
+        else:
+            places[units, 0] += k
+    return places
 
 
 def distances(places: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N N"]:

@@ -7,6 +7,8 @@ import copy
 import torch
 
 from ratecore.rate.network import RateNetwork
+from ratecore.rate.perturbation import perturbed
+from ratecore.rate.tuning import unit_sets_of
 from ratecore.settings.run import RunSettings
 from ratecore.tasks import AbstractTask
 
@@ -20,16 +22,21 @@ def tested(settings: RunSettings, net: RateNetwork) -> tuple[AbstractTask, RateN
 
     Returns:
         the task, with `evaluation.task_settings` over the settings of training, and the network, with
-        `evaluation.noise_sd` and `evaluation.input_gain`: `net` itself where nothing changes it.
+        `evaluation.noise_sd`, `evaluation.input_gain` and `evaluation.perturbation`: `net` itself where nothing changes
+        it.
 
     Raises:
-        ValueError: settings that the task cannot have.
+        ValueError: settings that the task cannot have, or a set of units that the network cannot have.
 
     Source: none
     """
     chosen = settings.evaluation
     task = settings.tested_task("evaluation")
-    return task, changed(net, chosen.noise_sd, chosen.input_gain, elsewhere=bool(chosen.task_settings))
+    other = changed(net, chosen.noise_sd, chosen.input_gain, elsewhere=bool(chosen.task_settings))
+    if chosen.perturbation.changes_nothing:
+        return task, other
+    # Tuning is that of the network as it was trained, on its own task.
+    return task, perturbed(other, chosen.perturbation, settings.seed, unit_sets_of(settings, net, ("evaluation",)))
 
 
 def changed(

@@ -18,7 +18,7 @@ from ratecore.rate.evaluation import draw_trials, one_thread, score_trials
 from ratecore.rate.losses import TaskLoss
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.optimizers import scheduled_rate
-from ratecore.rate.penalties import distances, positions
+from ratecore.rate.penalties import distances, places_of_units
 from ratecore.rate.results import Scores, TrainingResult
 from ratecore.rate.updates import FusedUpdates, TorchUpdates, make_updates
 from ratecore.settings.run import RunSettings
@@ -166,7 +166,7 @@ class Training:
         """Distances of the units (N, N), unitless; None where they cost nothing (docs/model.md 3.4)."""
         if not self.stage_settings.penalties.distance:
             return None
-        return torch.from_numpy(distances(positions(self.settings.seed, self.settings.network.N)))
+        return torch.from_numpy(distances(places_of_units(self.settings.network, self.settings.seed)))
 
     def draw(self) -> tuple[Any, Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
         """Draw the trials of the next update, each from its own stream.

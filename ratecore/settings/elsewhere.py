@@ -75,8 +75,10 @@ class ElsewhereSettings(Settings):
         """
         values, fields = self.model_dump(mode="json"), type(self).model_fields
         for name in self.newer:
-            if getattr(self, name) == fields[name].default:
+            if (own := getattr(self, name)) == fields[name].default:
                 del values[name]
+            elif isinstance(own, Settings):
+                values[name] = own.model_dump(mode="json", exclude_defaults=True)
         return values
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from ratecore.settings.analysis import Analyses, AnalysisSettings, of_spikes
 from ratecore.settings.base import Problem, Settings, SettingsError, TaskName, shortened, shown
 from ratecore.settings.elsewhere import checked_names
 from ratecore.settings.hints import look_in
@@ -16,6 +17,7 @@ from ratecore.settings.reading import expanded_uri, local_path
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
+from ratecore.settings.unit_sets import UnitSets
 
 
 class TrackingSettings(Settings):
@@ -81,8 +83,23 @@ class ExperimentSettings(Settings):
     convert: bool = Field(True, description="whether trained networks are converted to spiking networks")
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
+    analyses: Analyses = Field((), description="analyses of every trained network, by their names; none by default")
+    analysis: AnalysisSettings = AnalysisSettings()
+    unit_sets: UnitSets = Field(
+        {},
+        description="named sets of units, for settings that choose units: a list of indices, {file: units.csv}, "
+        "{tuning: {condition_a: ..., condition_b: ...}}, or {units: [groups]}",
+    )
     tracking: TrackingSettings = TrackingSettings()
     figures: FigureSettings = FigureSettings()
+
+    @model_validator(mode="after")
+    def _check_analyses(self) -> Self:
+        if not self.convert and (needy := of_spikes(self.analyses)):
+            are = f"{', '.join(needy)} {'is' if len(needy) == 1 else 'are'}"
+            message = f" = {shown(list(self.analyses))}: {are} of spiking networks, which convert = False leaves out"
+            raise SettingsError([(("analyses",), message)])
+        return self
 
     @field_validator("results")
     @classmethod

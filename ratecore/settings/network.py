@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
@@ -61,6 +61,26 @@ Densities = Annotated[
 Areas = Annotated[dict[str, float], AfterValidator(_checked_areas)]
 
 
+def _as_places(given: Any) -> Any:
+    """Centres of areas with tuples for lists; a word as it is."""
+    if isinstance(given, dict):
+        places = {key: tuple(centre) if isinstance(centre, list) else centre for key, centre in given.items()}
+        if any(not isinstance(c, tuple) or len(c) != 3 for c in places.values()):
+            raise ValueError("the centre of an area must be a list of three numbers, as {sensory: [0, 0, 0]}")
+        return {key: tuple(float(x) if type(x) is int else x for x in centre) for key, centre in places.items()}
+    if given not in ("random", "areas"):
+        raise ValueError("it must be random, areas, or centres of the areas, as {sensory: [0, 0, 0]}")
+    return given
+
+
+Places = Annotated[
+    str | dict[str, tuple[float, float, float]],
+    BeforeValidator(
+        _as_places, json_schema_input_type=Literal["random", "areas"] | dict[str, tuple[float, float, float]]
+    ),
+]
+
+
 class NetworkSettings(Settings):
     """A network before training (docs/model.md 1)."""
 
@@ -113,12 +133,21 @@ class NetworkSettings(Settings):
     taus_file: LocalPathAsWritten | None = Field(
         None, description="file with the time constant of each unit (N,), in steps of 5 ms, which is then not trained"
     )
+    positions: Places = Field(
+        "random",
+        description="places of the units, for training.penalties.distance: at random in a cube of edge 1; `areas`: in "
+        "one for each area, side by side; or the centres of these cubes by area",
+    )
+    positions_file: LocalPathAsWritten | None = Field(
+        None, description="file with the place of each unit (N, 3), in place of random ones"
+    )
 
     # Newer than the first networks, whose identity and files stay as they are: none has one of these at its default.
     newer: ClassVar[tuple[str, ...]] = (
         *("noise_sd", "x0_sd", "input_noise_sd"),
         *("autapses", "areas", "area_density", "long_range", "feedback", "mask_file", "input_units"),
         *("output_units", "readout_dale", "trained", "frozen", "balance", "spectral_radius", "rank", "taus_file"),
+        *("positions", "positions_file"),
     )
 
     def newer_values(self) -> dict[str, Any]:
@@ -165,6 +194,7 @@ class NetworkSettings(Settings):
         for key in ("readout_dale", "balance"):
             if getattr(self, key) and not self.apply_dale:
                 raise SettingsError.for_key(key, True, "it needs Dale's law (apply_dale)")
+        self._check_positions(areas)
         if self.rank is not None and self.rank > self.N:
             raise SettingsError.for_key("rank", self.rank, f"it must be at most N = {self.N}")
         if self.taus_file is not None and len(self.taus) == 1:
@@ -174,6 +204,15 @@ class NetworkSettings(Settings):
             fixed = "there is nothing to train, since the time constants are fixed"
             raise SettingsError([(("trained",), f" = {list(self.trained)}: {fixed}")])
         return self
+
+    def _check_positions(self, areas: Mapping[str, float]) -> None:
+        given = self.positions
+        if given != "random" and self.positions_file is not None:
+            raise SettingsError.for_key("positions", given, "with positions_file it must be random, its default")
+        if given != "random" and not areas:
+            raise SettingsError.for_key("positions", given, "it needs areas")
+        if isinstance(given, dict) and given.keys() != areas.keys():
+            raise SettingsError.for_key("positions", given, f"it must have the centre of each area: {', '.join(areas)}")
 
     @property
     def trains_taus(self) -> bool:

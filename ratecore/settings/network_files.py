@@ -10,7 +10,7 @@ from ratecore.settings.network import NetworkSettings
 from ratecore.settings.reading import local_path
 from ratecore.system.array_files import hash_of_array, read_array
 
-FILES = ("mask_file", "taus_file")
+FILES = ("mask_file", "taus_file", "positions_file")
 
 
 def file_array(settings: NetworkSettings, key: str) -> Float[np.ndarray, "*shape"] | None:
@@ -18,10 +18,10 @@ def file_array(settings: NetworkSettings, key: str) -> Float[np.ndarray, "*shape
 
     Args:
         settings: of the network.
-        key: 'mask_file', (N, N) of 0 and 1; or 'taus_file', (N,) in steps, within `taus`.
+        key: 'mask_file', (N, N) of 0 and 1; 'taus_file', (N,) in steps, within `taus`; or 'positions_file', (N, 3).
 
     Returns:
-        the array, (N, N) or (N,), unitless for a mask and in steps for time constants; None where the setting names no
+        the array, (N, N), (N,) or (N, 3), in steps for time constants, else unitless; None where the setting names no
         file.
 
     Raises:
@@ -34,8 +34,9 @@ def file_array(settings: NetworkSettings, key: str) -> Float[np.ndarray, "*shape
         return None
     N = settings.N
     try:
-        array = read_array(local_path(path) or "", (N,) if key == "taus_file" else (N, N))
-        problem = _wrong_numbers(settings, key, array)
+        shapes = {"mask_file": (N, N), "taus_file": (N,), "positions_file": (N, 3)}
+        array = read_array(local_path(path) or "", shapes[key])
+        problem = "" if key == "positions_file" else _wrong_numbers(settings, key, array)
     except ValueError as error:
         problem = str(error)
     if problem:

@@ -11,9 +11,11 @@ import numpy as np
 from jaxtyping import Bool
 from pydantic import Field, field_validator, model_validator
 
-from ratecore.settings.base import Settings, SettingsError, TaskName, flat_settings, shown
+from ratecore.settings.analysis import Analyses, AnalysisSettings, sections_of
+from ratecore.settings.base import Settings, SettingsError, TaskName, did_you_mean, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_connections import has_cycle
 from ratecore.settings.network_files import hashes_of_files
 from ratecore.settings.network_units import units_in
 from ratecore.settings.paths import LocalPathAsWritten
@@ -21,17 +23,20 @@ from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.starts import as_text, check_sizes, check_start, with_changes
 from ratecore.settings.task_values import TaskValue, for_another_kind, task_values
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
+from ratecore.settings.unit_sets import Known, TuningSettings, UnitSet, UnitSets, used_sets
 from ratecore.system.streams import draw_inhibitory, stream
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import check_task, other_folder
 from ratecore.tasks.decisions import draw_graded, graded_points
+from ratecore.tasks.examples import conditions_of
 from ratecore.tasks.files import load_task_file, registered_by, task_code
-from ratecore.tasks.losses import why_not
+from ratecore.tasks.losses import check_probabilities, why_not
 from ratecore.tasks.multi import settings_over
 from ratecore.tasks.randomness import same_folder, working_folder
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
-AFTER_TRAINING = ("evaluation", "spiking", "conversion")  # sections that no trained network depends on
+AFTER_TRAINING = ("evaluation", "spiking", "conversion", "analysis")  # sections that no trained network depends on
+NOT_OF_THE_NETWORK = frozenset({*AFTER_TRAINING, "analyses", "unit_sets"})
 Tested = Literal["evaluation", "conversion"]  # sections in which a network can be tested elsewhere
 TESTED: tuple[Tested, ...] = ("evaluation", "conversion")
 
@@ -55,6 +60,11 @@ class RunSettings(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     spiking: SpikingSettings = SpikingSettings()
     conversion: ConversionSettings = ConversionSettings()
+    analyses: Analyses = Field((), description="analyses of the trained network")
+    analysis: AnalysisSettings = AnalysisSettings()
+    unit_sets: UnitSets = Field(
+        {}, description="named sets of units: a list, {file: ...}, {tuning: ...}, or {units: [groups]}"
+    )
 
     @field_validator("task_settings", mode="before")
     @classmethod
@@ -67,7 +77,7 @@ class RunSettings(Settings):
         for section in TESTED:
             self._check_tested(section)
         net = self.network
-        self.spiking.stimulation.check_units(net.N, net.som_N)
+        self._check_unit_sets()
         self._check_kept_weights()
         self._check_start()
         try:
@@ -76,6 +86,7 @@ class RunSettings(Settings):
             raise SettingsError([(("network", *path), message) for path, message in error.problems]) from None
         if net.depends_on_types:
             self._check_groups(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")))
+        self._check_radius()
         if net.som_N and net.som_N <= net.N:
             # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
             n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
@@ -97,6 +108,52 @@ class RunSettings(Settings):
         for key in ("input_units", "output_units"):
             if not units_in(getattr(net, key), net, inh).any():
                 raise SettingsError([(("network", key), f" = {list(getattr(net, key))}: it is no unit {drawn}")])
+
+    def _check_unit_sets(self) -> None:
+        """Check that there are all units that settings of later stages choose."""
+        known = Known(self.network.N, self.network.som_N, self.network.areas or (), self.unit_sets)
+        known.check_sets()
+        if self.spiking.stimulation.mode != "none":
+            known.check(self.spiking.stimulation.units, ("spiking", "stimulation", "units"))
+        for section in TESTED:
+            for key, units in getattr(self, section).perturbation.groups():
+                known.check(units, (section, "perturbation", key))
+        for name, own in self.sets_used_in(*AFTER_TRAINING).items():
+            if own.tuning is not None:
+                self._check_tuning(name, own.tuning)
+
+    def _check_tuning(self, name: str, tuning: TuningSettings) -> None:
+        """Check that the task has the conditions of a set by tuning."""
+        known = conditions_of(self.create_task())
+        for key in ("condition_a", "condition_b"):
+            if (condition := getattr(tuning, key)) not in known:
+                allowed = f"no condition of '{self.task}'{did_you_mean(condition, known)}; allowed: {', '.join(known)}"
+                raise SettingsError([(("unit_sets", name, "tuning", key), f" = {shown(condition)}: {allowed}")])
+
+    def sets_used_in(self, *sections: str) -> dict[str, UnitSet]:
+        """The named sets of units that some sections use.
+
+        Args:
+            *sections: among 'evaluation', 'spiking' and 'conversion'; others use none.
+
+        Returns:
+            sets by name.
+        """
+        units: list[Any] = []
+        for section in set(TESTED) & set(sections):
+            units += [which for _, which in getattr(self, section).perturbation.groups()]
+        if "spiking" in sections and self.spiking.stimulation.mode != "none":
+            units.append(self.spiking.stimulation.units)
+        return used_sets(units, self.unit_sets)
+
+    def _check_radius(self) -> None:
+        """Check that the connections that a network can have allow an eigenvalue other than 0."""
+        net = self.network
+        if net.spectral_radius is None:
+            return
+        if not has_cycle(net, draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation"))):
+            reason = "no connections that the network can have form a loop, so that all eigenvalues are 0"
+            raise SettingsError([(("network", "spectral_radius"), f" = {net.spectral_radius:g}: {reason}")])
 
     def _check_start(self) -> None:
         """Check that the run whose network the training starts from has one that fits."""
@@ -176,6 +233,8 @@ class RunSettings(Settings):
     def _check_loss(self, task: AbstractTask, training: TrainingSettings) -> None:
         if reason := why_not(task, training.loss_fn):
             raise SettingsError([(("training", "loss_fn"), f" = {shown(training.loss_fn)}: {reason}")])
+        if training.loss_fn == "cross_entropy":
+            check_probabilities(task)
 
     def _tasks_of_other_stages(self) -> list[tuple[int, AbstractTask]]:
         """The tasks of all stages before the last, each of other settings once."""
@@ -285,8 +344,9 @@ class RunSettings(Settings):
         """Hash of every setting that can change the numbers of some stages.
 
         Args:
-            *stages: sections among 'training', 'evaluation', 'spiking' and 'conversion', by default all. The network,
-                its task and the seed are always included.
+            *stages: sections among 'training', 'evaluation', 'spiking', 'conversion' and 'analysis', by default all.
+                The network, its task and the seed are always included. 'analysis' is the settings of the chosen
+                analyses, and brings the sections that these depend on.
 
         Returns:
             16 hexadecimal digits.
@@ -303,10 +363,19 @@ class RunSettings(Settings):
             Settings by section, with all settings of the task and the hash of its code.
         """
         every = {"training", *AFTER_TRAINING}
-        values = self.model_dump(mode="json", exclude=every - set(stages or every))
+        given = set(stages or every)
+        if "analysis" in given:
+            given |= set(sections_of(self.analyses))
+        values = self.model_dump(mode="json", exclude={"analyses", *(every - given)})
+        if own := {name: values["analysis"][name] for name in self.analyses if "analysis" in given}:
+            values["analysis"] = own
+        else:
+            values.pop("analysis", None)
         task = self.create_task()
         values["task_settings"] = task.settings
-        del values["task_file"]
+        del values["task_file"], values["unit_sets"]
+        if sets := self.sets_used_in(*given):
+            values["unit_sets"] = {name: own.identity_values() for name, own in sets.items()}
         older = NetworkSettings.model_fields.keys() - set(NetworkSettings.newer)
         values["network"] = {k: v for k, v in values["network"].items() if k in older} | self.network.newer_values()
         if areas := self.network.areas:

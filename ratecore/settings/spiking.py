@@ -7,15 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ratecore.settings.base import Settings, SettingsError, shown
+from ratecore.settings.base import Settings, SettingsError
 from ratecore.settings.elsewhere import ElsewhereSettings
+from ratecore.settings.perturbation import PerturbationSettings
+from ratecore.settings.unit_sets import Units, as_window
 
 RATE_STEP = 5.0  # ms per step of the rate network
-UNIT_GROUPS = ("all", "exc", "inh", "som")
 THRESHOLDS, BIASES = {"lif": -40.0, "qif": 30.0}, {"lif": -40.0, "qif": 0.0}  # mV
 SIGMOID_SCALING = tuple(float(k) for k in range(20, 76, 5))
 UNBOUNDED_SCALING = tuple(float(k) for k in range(4, 27, 2))
-Units = Literal["all", "exc", "inh", "som"] | tuple[int, ...]
 Positive = Annotated[float, Field(gt=0)]
 Window = tuple[float, float] | None
 ScalingFactors = tuple[float, ...] | None
@@ -26,49 +26,18 @@ class StimulationSettings(Settings):
 
     mode: Literal["none", "exc", "inh"] = Field("none", description="none, depolarising (exc) or hyperpolarising (inh)")
     units: Units = Field(
-        "all", description="indices of the stimulated units, from 0; or all, exc, inh, som for every unit of a type"
+        "all",
+        description="indices of the stimulated units, from 0; all, exc, inh, som for every unit of a type; an area; "
+        "or a named set",
     )
     window: Window = Field(None, description="start and end of the stimulation in ms; by default the entire trial")
     amplitude: float = Field(0.5, ge=0, description="size of a kick to the membrane, in mV")
     probability: float = Field(0.5, ge=0, le=1, description="probability of a kick at each step")
 
-    def check_units(self, N: int, som_N: int) -> None:
-        """Check that a network has the stimulated units.
-
-        Args:
-            N: number of units.
-            som_N: number of SST units among them.
-
-        Raises:
-            SettingsError: it does not.
-        """
-        if self.mode == "none":
-            return
-        key = ("spiking", "stimulation", "units")
-        if self.units == "som" and not som_N:
-            raise SettingsError([(key, " = 'som': the network has no SST units (network.som_N = 0)")])
-        if not isinstance(self.units, str) and max(self.units, default=0) >= N:
-            raise SettingsError([(key, f" = {shown(self.units)}: they must be indices from 0 to {N - 1}")])
-
-    @field_validator("units", mode="before")
-    @classmethod
-    def _check_units(cls, units: Any) -> str | tuple[int, ...]:
-        if isinstance(units, str) and units in UNIT_GROUPS:
-            return units
-        units = tuple(units) if isinstance(units, list | tuple) else units
-        if not isinstance(units, tuple) or not all(type(k) is int and k >= 0 for k in units):
-            raise ValueError(f"it must be a list of indices >= 0, or one of {', '.join(UNIT_GROUPS)}")
-        return units
-
     @field_validator("window", mode="before")
     @classmethod
     def _check_window(cls, window: Any) -> tuple[float, ...] | None:
-        if window is None:
-            return None
-        ends = list(window) if isinstance(window, list | tuple) else []
-        if len(ends) != 2 or not all(type(t) in (int, float) for t in ends) or not 0 <= ends[0] < ends[1] < math.inf:
-            raise ValueError("it must be [start, end] in ms, with a start >= 0 and a later end")
-        return tuple(float(t) for t in ends)
+        return as_window(window)
 
 
 class SpikingSettings(Settings):
@@ -147,7 +116,7 @@ class LesionSettings(Settings):
 class ConversionSettings(ElsewhereSettings):
     """How lambda, the one parameter of a conversion to a spiking network, is searched (docs/model.md 5)."""
 
-    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "psychometric_trials")
+    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "psychometric_trials", "perturbation")
 
     scaling_factors: ScalingFactors = Field(
         None,
@@ -182,6 +151,7 @@ class ConversionSettings(ElsewhereSettings):
         20, ge=1, le=10_000, description="trials of each type on which figures compare the rate and the spiking network"
     )
     lesion: LesionSettings = LesionSettings()
+    perturbation: PerturbationSettings = PerturbationSettings()
     psychometric_trials: int = Field(
         0,
         ge=0,

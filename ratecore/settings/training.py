@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from ratecore.settings.base import Settings, SettingsError, flat_settings, shown
 from ratecore.settings.elsewhere import ElsewhereSettings
 from ratecore.settings.paths import LocalPathAsWritten
+from ratecore.settings.perturbation import RatePerturbationSettings
 from ratecore.settings.reading import local_path
 from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.system.files import sha256_of
@@ -223,7 +224,7 @@ def _sha256(file: Path, changed: int, size: int) -> str:
 class EvaluationSettings(ElsewhereSettings):
     """How a trained network is scored."""
 
-    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "noise_sd")
+    newer: ClassVar[tuple[str, ...]] = (*ElsewhereSettings.newer, "noise_sd", "perturbation")
 
     n_trials: int = Field(100, ge=1, le=MOST, description="fresh trials")
     psychometric_trials: int = Field(
@@ -235,3 +236,4 @@ class EvaluationSettings(ElsewhereSettings):
     noise_sd: float | None = Field(
         None, ge=0, description="SD of the noise that is added to each unit at every step; by default the network's"
     )
+    perturbation: RatePerturbationSettings = RatePerturbationSettings()

@@ -23,7 +23,7 @@ _HOMES = {
         evaluate_single_trial load_model_and_scaling_factor
     """,
     "spiking.eval_xor": "eval_xor",
-    "spiking.exploration": "lesion_sweep refractory_sweep stimulation_sweep",
+    "spiking.exploration": "lesion_sweep perturbation_sweep refractory_sweep stimulation_sweep",
     "spiking.lif": "Trial simulate",
     "spiking.scoring": "wilson_interval",
     "spiking.source": "RateModel rate_model",
@@ -32,6 +32,7 @@ _HOMES = {
         check_gpu_availability create_connectivity_masks format_spike_data generate_lif_params load_rate_model
         set_random_seed validate_scaling_factor validate_stimulus
     """,
+    "settings.perturbation": "PerturbationSettings",
     "settings.spiking": "ConversionSettings SpikingSettings StimulationSettings",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, Real
 
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings, StimulationSettings
 from ratecore.spiking.exploration import lesioned
+from ratecore.spiking.perturbation import perturbed
 from ratecore.spiking.results import SearchSummary
 from ratecore.spiking.scoring import Outcomes, TrialsOfTask, run_trials
 from ratecore.spiking.source import RateModel, rate_model
@@ -281,12 +282,13 @@ def convert(
     earlier: dict[float, Outcomes] | None = None,
     on_round: OnRound | None = None,
 ) -> tuple[SearchResult, RateModel]:
-    """Search lambda in the intact network, then score the network once it is lesioned or stimulated.
+    """Search lambda in the intact network, then score the network once it is lesioned, perturbed or stimulated.
 
     Args:
-        model: the network.
+        model: the network, with the named sets of units that the settings use.
         task: any task that can be scored.
-        settings: of the search and the lesion, whose synapses are drawn from the seed's stream `lesion`.
+        settings: of the search, the lesion, whose synapses are drawn from the seed's stream `lesion`, and the
+            perturbation.
         spiking: of the simulation and the stimulation.
         seed: of the run.
         threads: processes at once.
@@ -297,21 +299,46 @@ def convert(
         the result, with scores and rates of the changed network, and the network that was scored.
 
     Source:
-        docs/model.md 5.4 and 5.5.
+        docs/model.md 5.4, 5.5 and 8.
     """
     intact = unperturbed(spiking)
     result = search_scaling(
         model, task, settings, intact, seed=seed, threads=threads, earlier=earlier, on_round=on_round
     )
-    lesion = settings.lesion
-    if not lesion.fraction and spiking.stimulation.mode == "none":
+    changed = scored_network(model, settings, seed, spiking.use_initial_weights)
+    if changed is model and spiking.stimulation.mode == "none":
         return result, model
-    changed, _ = lesioned(model, lesion.fraction, lesion.synapses, stream(seed, "lesion"), spiking.use_initial_weights)
     trials = TrialsOfTask(changed, task, spiking, seed, settings.output_of_step)
     n, fresh = settings.n_trials, settings.fresh_trials
     numbers = range(n, n + fresh) if fresh else range(n)  # the same trials as for the intact network
     (scored,) = run_trials(trials, numbers, [result.opt_scaling_factor], threads)
     return replace(result, **_scores(scored, settings), scored="changed"), changed
+
+
+def scored_network(
+    model: RateModel, settings: ConversionSettings, seed: int = 0, use_initial_weights: bool = False
+) -> RateModel:
+    """Change the network in which lambda was found to the one that is scored.
+
+    Args:
+        model: the network, with the named sets of units that the settings use.
+        settings: of the lesion, whose synapses are drawn from the seed's stream `lesion`, and of the perturbation.
+        seed: of the run.
+        use_initial_weights: whether the weights before training are lesioned, which `spiking.use_initial_weights`
+            simulates.
+
+    Returns:
+        a changed copy; `model` itself if the settings change nothing.
+
+    Raises:
+        ValueError: an unknown group of units, or an index outside the network.
+
+    Source:
+        docs/model.md 5.4 and 8.
+    """
+    if (lesion := settings.lesion).fraction:
+        model, _ = lesioned(model, lesion.fraction, lesion.synapses, stream(seed, "lesion"), use_initial_weights)
+    return perturbed(model, settings.perturbation, seed)
 
 
 def evaluate_scaling(

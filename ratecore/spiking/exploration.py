@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from ratecore.rate.lesions import check_lesion
+from ratecore.rate.synapses import Sets
+from ratecore.settings.perturbation import PerturbationSettings, names_of
 from ratecore.settings.spiking import SpikingSettings, StimulationSettings
+from ratecore.spiking.perturbation import perturbed
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.spiking.source import RateModel
 from ratecore.tasks import AbstractTask
@@ -215,5 +218,48 @@ def refractory_sweep(
     variants = [
         ({"refractory": float(ms)}, model, SpikingSettings(**{**base, "refractory": float(ms)}))
         for ms in refractory_periods
+    ]
+    return sweep(variants, task, scaling_factor, n_trials, seed=seed, threads=threads)
+
+
+def perturbation_sweep(
+    model: RateModel,
+    task: AbstractTask,
+    scaling_factor: float,
+    perturbations: Iterable[PerturbationSettings | Mapping[str, Any]],
+    n_trials: int = 100,
+    settings: SpikingSettings | None = None,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    unit_sets: Sets | None = None,
+) -> list[Row]:
+    """Measure accuracy and firing rates of a spiking network under perturbations. `{}` is the network as it is.
+
+    Args:
+        model: the network.
+        task: any task that can be scored.
+        scaling_factor: lambda, unitless.
+        perturbations: settings, or fields of them; one variant each.
+        n_trials: per variant.
+        settings: of the simulation.
+        seed: of the trials and of what is random in a perturbation.
+        threads: processes at once.
+        unit_sets: indices of the units of each named set that the settings use (n,); by default those of `model`.
+
+    Returns:
+        rows of `sweep` with the settings that differ between the variants or from their defaults.
+
+    Raises:
+        ValueError: an unknown group of units, or an index outside the network.
+        SettingsError: fields that are no settings of a perturbation.
+
+    Source:
+        docs/model.md 8.
+    """
+    given = [p if isinstance(p, PerturbationSettings) else PerturbationSettings(**dict(p)) for p in perturbations]
+    variants = [
+        (names, perturbed(model, own, seed, unit_sets), settings or SpikingSettings())
+        for names, own in zip(names_of(given), given, strict=True)
     ]
     return sweep(variants, task, scaling_factor, n_trials, seed=seed, threads=threads)

@@ -193,7 +193,10 @@ class Simulator:
             docs/model.md 5.2, equation 8.
         """
         u = self.stimulus(u)
-        return np.asarray(u[:, :: self.settings.downsample].T @ self.model.w_in.T + self.settings.constant_current)
+        drive = np.asarray(u[:, :: self.settings.downsample].T @ self.model.w_in.T + self.settings.constant_current)
+        if (stimulation := self.model.stimulation) is not None:
+            drive[stimulation.on(u.shape[1])[:: self.settings.downsample]] += stimulation.current
+        return drive
 
     def stimulus(self, u: ArrayLike) -> Float[np.ndarray, "n_in T"]:
         """Check a stimulus.
@@ -282,6 +285,13 @@ class Simulator:
         count = np.zeros((inverses.size, N), np.int64)
         inputs = kernels.Inputs(drive, kicks, self.hit)
         kernels.trial(self.cell, self.wiring, inverses, inputs, v0, seeds.copy(), out, count, traces)
+        if (
+            silent := self.model.silent
+        ) is not None:  # nothing reads them, so that their traces alone have to be cleared
+            count[:, silent] = 0
+            for trace, value in zip(traces, (0, self.cell.reset, 0, 0), strict=True):
+                if trace.size:
+                    trace[:, silent] = value
         return out[:, 0] if n_out == 1 else out, count
 
 
@@ -309,7 +319,7 @@ def _nothing() -> list[Any]:
 def simulate(
     model: RateModel,
     scaling_factor: Any,
-    u: ArrayLike,
+    u: ArrayLike | None = None,
     settings: SpikingSettings | None = None,
     rng: np.random.Generator | int | None = None,
     states: bool = False,
@@ -329,11 +339,17 @@ def simulate(
 
     Raises:
         SettingsError: `settings` are of another class.
+        TypeError: lambda or the stimulus is missing, or they are swapped.
         ValueError: names the argument, its value and what is allowed.
 
     Source:
         docs/model.md 5; Kim et al. 2019, equations 6-9.
     """
+    if u is None or (np.ndim(u) == 0 and np.ndim(scaling_factor) > 1):
+        raise TypeError("simulate(model, scaling_factor, u): lambda comes before the stimulus; search_scaling finds it")
+    u = getattr(u, "u", u)
+    if np.ndim(u) == 3:
+        raise ValueError(f"u has shape {np.shape(u)}; simulate runs one trial at a time: u[k], of shape (n_in, T)")
     settings = settings or SpikingSettings()
     if not isinstance(settings, SpikingSettings):
         raise SettingsError(f"settings is a {type(settings).__name__}; it must be SpikingSettings")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, TypedDict, runtime_checkable
 
@@ -88,6 +89,117 @@ class Example:
         """
         out_dt = trial.nt // trial.out.shape[-1] * trial.dt
         return cls(np.asarray(u, float), trial.dt, trial.spike_steps, trial.spike_units, trial.out, out_dt)
+
+
+@dataclass
+class SpikeTrials:
+    """The spikes of B trials of a spiking network at one lambda.
+
+    Attributes:
+        times: time of each spike (S,), ms from the start of its trial: the end of the LIF step in which the unit fired.
+            They are in the order of the trials, then of time.
+        units: unit of each spike (S,), from 0.
+        trials: position of its trial in this batch (S,), from 0.
+        numbers: number of each trial in the stream that it was drawn from (B,).
+        counts: spikes of each unit (B, N), without those of the first steps, as the conversion counts them.
+        o: output by rate step of 5 ms (B, T), or (B, n_out, T) of several outputs, unitless, as it was scored; NaN
+            after the end of a trial shorter than others.
+        condition: name of each trial's condition (B,).
+        choice: sign, 1 or -1, of the mean of the (first) output in the window in which spiking networks are scored
+            (B,).
+        correct: whether the trial is correct (B,).
+        dt: LIF step, ms.
+        duration: simulated time of each trial (B,), ms: one rate step less than its stimulus has.
+        unit_type: 'E', 'I' or 'SST' of each unit (N,).
+        tau: synaptic decay time constant of each unit (N,), ms.
+        scaling_factor: lambda, unitless.
+    """
+
+    times: Float[np.ndarray, " S"]
+    units: Int[np.ndarray, " S"]
+    trials: Int[np.ndarray, " S"]
+    numbers: Int[np.ndarray, " B"]
+    counts: Int[np.ndarray, "B N"]
+    o: Float[np.ndarray, "B *out T"]
+    condition: list[str]
+    choice: Int[np.ndarray, " B"]
+    correct: Bool[np.ndarray, " B"]
+    dt: float
+    duration: Float[np.ndarray, " B"]
+    unit_type: list[str]
+    tau: Float[np.ndarray, " N"]
+    scaling_factor: float
+
+    @property
+    def rates(self) -> Float[np.ndarray, "B N"]:
+        """Firing rate of each unit (B, N), spikes/s, as in `Trial.rates`."""
+        return np.asarray(self.counts / self.seconds[:, None])
+
+    @property
+    def seconds(self) -> Float[np.ndarray, " B"]:
+        """Simulated time of each trial (B,), s, as the simulation computes it: steps times the length of a step."""
+        return np.asarray(np.rint(self.duration / self.dt) * (self.dt / 1000))
+
+    def of_trial(self, k: int) -> tuple[Float[np.ndarray, " S"], Int[np.ndarray, " S"]]:
+        """Take the spikes of one trial.
+
+        Args:
+            k: position of the trial in this batch, from 0.
+
+        Returns:
+            times (S,), ms, and units (S,).
+
+        Raises:
+            IndexError: there is no such trial.
+
+        Source: none
+        """
+        if not 0 <= k < len(self.numbers):
+            raise IndexError(f"trial {k}: it must be from 0 to {len(self.numbers) - 1}")
+        there = slice(*np.searchsorted(self.trials, [k, k + 1]))
+        return self.times[there], self.units[there]
+
+    def binned(self, bin_ms: float) -> Int[np.ndarray, "B bins N"]:
+        """Count spikes in bins of time.
+
+        Args:
+            bin_ms: width of a bin, ms. The last bin may reach beyond the end of the longest trial.
+
+        Returns:
+            spikes of each unit (B, bins, N); bin k is the time after k * bin_ms, up to and with (k + 1) * bin_ms, since
+            a spike has the time of the end of its step.
+
+        Raises:
+            ValueError: `bin_ms` is no whole number of LIF steps.
+
+        Source: none
+        """
+        steps = steps_per_bin(bin_ms, self.dt)
+        n_steps = round(float(self.duration.max()) / self.dt)
+        counts = np.zeros((len(self.numbers), -(-n_steps // steps), self.counts.shape[1]), np.int32)
+        # In integers, so that no rounding moves a spike into a neighbouring bin
+        bins = (np.rint(self.times / self.dt).astype(np.int64) - 1) // steps
+        np.add.at(counts, (self.trials, bins, self.units), 1)
+        return counts
+
+
+def steps_per_bin(bin_ms: float, dt: float) -> int:
+    """Check the width of a bin in which spikes are counted.
+
+    Args:
+        bin_ms: width of a bin, ms.
+        dt: LIF step, ms.
+
+    Returns:
+        its number of LIF steps.
+
+    Raises:
+        ValueError: it is no whole number of LIF steps.
+    """
+    steps = bin_ms / dt if isinstance(bin_ms, int | float) and math.isfinite(bin_ms) else 0.0
+    if steps < 1 - 1e-9 or abs(steps - round(steps)) > 1e-9 * steps:
+        raise ValueError(f"bin_ms = {bin_ms}: it must be a whole number of LIF steps of {dt:g} ms")
+    return round(steps)
 
 
 @dataclass

@@ -97,7 +97,7 @@ class Outcomes:
 class TrialsOfTask:
     """The LIF trials of one network on one task.
 
-    Trial k is drawn from the stream `lif_trial` of the seed: its type and stimulus, the initial membrane potentials,
+    Trial k is drawn from a stream of the seed, `lif_trial`: its type and stimulus, the initial membrane potentials,
     the noise of the membranes, then that of the inputs, if the network has any. It is the same for every lambda,
     network and set of parameters, so that these are compared on common random numbers.
 
@@ -107,6 +107,7 @@ class TrialsOfTask:
         settings: of the simulation.
         seed: of the run.
         output_of_step: 'peak', 'mean' or 'last', see `output_by_step`; by default the task's own.
+        stream_name: of the stream, see `ratecore.system.streams`.
 
     Raises:
         ValueError: the network has other inputs or outputs than the task.
@@ -120,6 +121,7 @@ class TrialsOfTask:
         settings: SpikingSettings,
         seed: int,
         output_of_step: str | None = None,
+        stream_name: str = "lif_trial",
     ) -> None:
         ready_to_score(task)
         self.simulator = Simulator(model, settings, outputs_every(settings))
@@ -128,7 +130,9 @@ class TrialsOfTask:
         if model.task is not None:
             model.task.compare(task)
         self.task, self.seed, self.output_of_step = task, seed, output_of_step or task.spiking_output
-        self.inh = model.inh
+        self.inh, self.stream_name = model.inh, stream_name
+        present = np.ones(model.N, bool) if model.silent is None else ~model.silent  # units that are not lesioned
+        self.counted = ~model.inh & present, model.inh & present
 
     def drawn(self, k: int) -> tuple[Trials, np.random.Generator]:
         """Draw the stimulus of a trial.
@@ -139,7 +143,7 @@ class TrialsOfTask:
         Returns:
             a batch of this trial, and the generator for everything else that is random in it.
         """
-        rng = stream(self.seed, "lif_trial", k)
+        rng = stream(self.seed, self.stream_name, k)
         return self.task.generate_batch([rng]), rng
 
     def draw(self, k: int) -> tuple[Float[np.ndarray, "n_in T"], Any, Randomness]:
@@ -171,7 +175,7 @@ class TrialsOfTask:
         Returns:
             name of the condition.
         """
-        return str(self.task.generate_batch([stream(self.seed, "lif_trial", k)]).conditions[0])
+        return str(self.task.generate_batch([stream(self.seed, self.stream_name, k)]).conditions[0])
 
     def warm_up(self) -> None:
         """Compile the loops that trials need, so that forked processes have them."""
@@ -196,8 +200,8 @@ class TrialsOfTask:
             seconds = randomness.kicks.size * self.simulator.dt
             for result, o, spikes in zip(results, self.by_step(out, u.shape[1]), count, strict=True):
                 result.correct.append(int(score(self.task, o, scored_by, "is_correct_spiking")))
-                result.rate_exc.append(_mean(spikes[~self.inh]) / seconds)
-                result.rate_inh.append(_mean(spikes[self.inh]) / seconds)
+                result.rate_exc.append(_mean(spikes[self.counted[0]]) / seconds)
+                result.rate_inh.append(_mean(spikes[self.counted[1]]) / seconds)
         return results
 
     def by_step(self, out: Float[np.ndarray, "L *out n"], T: int) -> Float[np.ndarray, "L *out T"]:

@@ -18,6 +18,8 @@ from ratecore.formats.errors import say_once
 from ratecore.formats.pth import result_of_content
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
+from ratecore.rate.stimulation import Stimulation
+from ratecore.rate.synapses import Sets, Types, mask_of
 from ratecore.settings.spiking import RATE_STEP
 
 
@@ -39,6 +41,10 @@ class RateModel:
         activation: name of the activation function.
         task: what the file says about the task that the network was trained on, or None.
         input_noise_sd: standard deviation of the noise that is added to each input at every rate step, unitless.
+        allowed: connections that it can have (N, N), to which a shuffle may move others; None if all.
+        silent: units that never fire (N,), since they are lesioned; None without a lesion of units.
+        stimulation: a constant current into some units, mV; None without.
+        sets: indices of the units of named sets and areas (n,), which `units` knows besides the types.
     """
 
     W: Float[np.ndarray, "N N"]
@@ -54,6 +60,10 @@ class RateModel:
     activation: str
     task: SavedTask | None = None
     input_noise_sd: float = 0.0
+    allowed: Bool[np.ndarray, "N N"] | None = None
+    silent: Bool[np.ndarray, " N"] | None = None
+    stimulation: Stimulation | None = None
+    sets: Sets | None = None
 
     @property
     def N(self) -> int:
@@ -86,29 +96,22 @@ class RateModel:
             raise ValueError("use_initial_weights = True: the model holds no weights from before training (w0)")
         return self.W_initial
 
-    def units(self, which: str | Collection[int]) -> Bool[np.ndarray, " N"]:
+    def units(self, which: str | Collection[str | int]) -> Bool[np.ndarray, " N"]:
         """Select units.
 
         Args:
-            which: a group (all, exc, inh, som), or indices from 0.
+            which: a group or several (all, exc, inh, som, a name in `sets`), or indices from 0.
 
         Returns:
             whether each unit is selected (N,).
 
         Raises:
-            ValueError: an index outside the network.
+            ValueError: an unknown group, or an index outside the network.
 
         Source: none
         """
-        groups = {"all": np.ones(self.N, bool), "exc": ~self.inh, "inh": self.inh, "som": self.som}
-        if isinstance(which, str):
-            return groups[which]
-        chosen = np.zeros(self.N, bool)
-        index = np.asarray(which, int).ravel()
-        if index.size and not 0 <= index.min() <= index.max() < self.N:
-            raise ValueError(f"units = {index.tolist()}: they must be indices from 0 to {self.N - 1}")
-        chosen[index] = True
-        return chosen
+        parts = which if isinstance(which, str) else np.ravel(list(which)).tolist()
+        return mask_of(parts, Types(self.inh, self.som), self.sets)
 
     def with_weights(self, W: Float[np.ndarray, "N N"]) -> RateModel:
         """Replace the trained weights.
@@ -204,4 +207,5 @@ def _of_arrays(arrays: Content) -> RateModel:
         som=(som_m == 0).any(1),
         activation=s.activation,
         input_noise_sd=s.input_noise_sd,
+        allowed=None if (signs != 0).all() else signs != 0,
     )

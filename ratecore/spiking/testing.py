@@ -4,30 +4,43 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ratecore.rate.network import RateNetwork
+from ratecore.rate.tuning import unit_sets_of
 from ratecore.settings.run import RunSettings
 from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking.source import RateModel
 from ratecore.tasks import AbstractTask
 
 
-def tested(settings: RunSettings, model: RateModel) -> tuple[AbstractTask, RateModel, SpikingSettings]:
+def tested(
+    settings: RunSettings,
+    model: RateModel,
+    net: RateNetwork | None = None,  # noqa: PT028  # no test
+) -> tuple[AbstractTask, RateModel, SpikingSettings]:
     """Make the task, the network and the simulation of a conversion from those of training.
 
     Args:
         settings: of the run; its section `conversion` says where the network is tested.
         model: the trained network, which stays as it is.
+        net: the same as a rate network, in which the named sets of units are found; needed if the settings use some.
 
     Returns:
-        the task, with `conversion.task_settings` over the settings of training; the network, with
-        `conversion.input_gain`: `model` itself where nothing changes it; and the settings `spiking`.
+        the task, with `conversion.task_settings` over the settings of training; the network in which lambda is
+        searched, with `conversion.input_gain` and the sets of units: `model` itself where nothing changes it; and the
+        settings `spiking`. `ratecore.spiking.conversion.scored_network` makes the network that is then scored, with
+        `conversion.lesion` and `conversion.perturbation`, from these.
 
     Raises:
-        ValueError: settings that the task cannot have.
+        ValueError: settings that the task cannot have, or a set of units that the network cannot have.
 
     Source: none
     """
-    chosen = settings.conversion
+    chosen, sections = settings.conversion, ("spiking", "conversion")
     task = settings.tested_task("conversion")
+    if model.sets is None and (settings.network.areas or settings.sets_used_in(*sections)):
+        if net is None:
+            raise ValueError("net is None; it must be the rate network, in which the sets of units are found")
+        model = replace(model, sets=unit_sets_of(settings, net, sections))
     return task, changed(model, chosen.input_gain, elsewhere=bool(chosen.task_settings)), settings.spiking
 
 

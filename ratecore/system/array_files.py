@@ -48,6 +48,65 @@ def read_array(path: str | os.PathLike[str], shape: tuple[int, ...]) -> Float[np
         raise ValueError(f"it cannot be read: {error.strerror}") from None
 
 
+def read_indices(path: str | os.PathLike[str]) -> tuple[int, ...]:
+    """Read a list of indices, of any length, from a file.
+
+    Args:
+        path: .csv with whole numbers in a row or a column, which may have a heading, or .npy with one of them.
+
+    Returns:
+        the indices, from 0, in the order of the file.
+
+    Raises:
+        ValueError: there is no such file, it cannot be read, or it has other things than different indices.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".csv", ".npy"):
+        raise ValueError("it must be a file .csv or .npy")
+    try:
+        status = path.stat()
+        return _indices(str(path), status.st_mtime_ns, status.st_size)
+    except FileNotFoundError:
+        raise ValueError("there is no such file") from None
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=64)  # a grid asks for the same file at every point
+def _indices(path: str, changed: int, size: int) -> tuple[int, ...]:
+    """`read_indices`; the time of the last change and the size tell whether the file is still the same."""
+    data = read_bounded(path, 16 * _ROOM)
+    try:
+        if path.lower().endswith(".npy"):
+            found = np.load(io.BytesIO(data), allow_pickle=False)
+        else:
+            lines = data.decode("utf-8-sig").splitlines()
+            lines = lines[1:] if lines and not _is_number(lines[0].partition(",")[0]) else lines
+            found = np.loadtxt(lines, delimiter=",", ndmin=1) if any(map(str.strip, lines)) else np.zeros(0)
+    except Exception as error:  # damaged files raise errors of many kinds
+        first = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"it cannot be read: {first}") from None
+    if found.size != max(found.shape, default=1) or found.dtype.kind not in "fiu":
+        raise ValueError(f"its array has shape {found.shape} and type {found.dtype}; it must be one list of indices")
+    values = found.ravel().astype(np.float64)
+    if not ((values >= 0) & (values == np.floor(values)) & (values < 2**53)).all():
+        raise ValueError("it has numbers that are no indices; they must be whole numbers from 0")
+    indices = tuple(int(k) for k in values)
+    if not indices:
+        raise ValueError("it has no index")
+    if len(set(indices)) < len(indices):
+        raise ValueError("it has an index twice")
+    return indices
+
+
 def hash_of_array(array: Float[np.ndarray, "*shape"]) -> str:
     """Hash the numbers of an array, whatever file they are from.
 

@@ -17,6 +17,11 @@ STREAMS = {
     "comparison": 7,
     "lesion": 8,
     "positions": 20,
+    "unit_lesion": 30,
+    "shuffle": 31,
+    "weight_noise": 32,
+    "tuning": 33,
+    "fixed_points": 40,
 }
 
 

@@ -51,7 +51,8 @@ class DelayedMatchTask(TimedTask):
             u[shown, begin:end] = s["strength"]
         answer = 1 if trial_type == "match" else -1
         response = slice(start, u.shape[1])
-        trial = answered(u, answer, response, trial_type, stimuli=[first, second])
+        info = {"sample": int(sample), "test": int(test)}
+        trial = answered(u, answer, response, trial_type, stimuli=[first, second], info=info)
         trial.target[first[1] : second[0]] = s["hold"] * (1 - 2 * sample / (n - 1))
         return trial
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +42,39 @@ def examples_of(task: AbstractTask, seed: int = 0) -> list[Trial]:
     for (_, name), trial in sorted(found.items(), key=lambda item: (item[0][0], _natural(item[0][1]))):
         by_name.setdefault(name, trial)
     return list(by_name.values())
+
+
+def conditions_of(task: AbstractTask) -> list[str]:
+    """The conditions of a task, as far as they come up in some trials.
+
+    Args:
+        task: any.
+
+    Returns:
+        names of the conditions.
+
+    Raises:
+        TaskError: as of `examples_of`.
+    """
+    return list(_conditions(task.name, json.dumps(task.settings, sort_keys=True), _Task(task)))
+
+
+@lru_cache(maxsize=64)  # a grid asks for the same task at every point
+def _conditions(name: str, settings: str, task: _Task) -> tuple[str, ...]:
+    return tuple(trial.condition for trial in examples_of(task.task))
+
+
+class _Task:
+    """A task that counts as equal to every other one of its class: name and settings are compared beside it."""
+
+    def __init__(self, task: AbstractTask) -> None:
+        self.task = task
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Task) and type(other.task) is type(self.task)
+
+    def __hash__(self) -> int:
+        return hash(type(self.task))
 
 
 def _natural(name: str) -> list[tuple[float, str]]:

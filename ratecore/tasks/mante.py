@@ -76,6 +76,27 @@ class ManteTask(AbstractTask):
     def condition(self, trial_type: str | None, label: Any) -> str:
         return f"{trial_type} {'+' if label > 0 else '-'}"
 
+    def variables(self, u: Float[np.ndarray, "4 _"], condition: str, label: Any) -> dict[str, Any]:
+        """The signs of motion and colour, which of them is cued, and the evidence of the cued one.
+
+        Args:
+            u: stimulus (4, T), unitless.
+            condition: of the trial.
+            label: of the trial.
+
+        Returns:
+            `motion` and `color`, +1 or -1: the sign of the mean input, which at the default offset is that of the
+            offset in all but one of 10^12 trials; `context`, the cued modality; `evidence`, its mean input in units of
+            the offset.
+
+        Source:
+            Mante et al. 2013, Fig. 1.
+        """
+        means = u[:2, self.settings["stim_on"] : self.stimulus_end].mean(1)
+        cued = int(u[2:, 0].argmax())
+        signs = {name: 1 if mean > 0 else -1 for name, mean in zip(self.trial_types, means, strict=True)}
+        return {**signs, "context": self.trial_types[cued], "evidence": float(means[cued] / self.settings["offset"])}
+
     def generate_target(self, label: object, seed: object = None) -> Float[np.ndarray, " {self.T}"]:
         z = np.zeros(self.T)
         z[self.stimulus_end :] = self._known_label(label)

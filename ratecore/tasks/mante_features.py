@@ -73,7 +73,9 @@ class ManteFeaturesTask(TimedTask):
         u[k + cued] = 1
         answer = 1 if evidences[cued] > 0 else -1
         response = slice(end + s["response_delay"], self.T)
-        return answered(u, answer, response, f"{trial_type} {'+' if answer > 0 else '-'}", stimuli=[(on, end)])
+        condition = f"{trial_type} {'+' if answer > 0 else '-'}"
+        info = {f"feature {j + 1}": 1 if evidence > 0 else -1 for j, evidence in enumerate(evidences)}
+        return answered(u, answer, response, condition, stimuli=[(on, end)], info={"context": trial_type, **info})
 
 
 TaskFactory.register_task(ManteFeaturesTask.name, ManteFeaturesTask)

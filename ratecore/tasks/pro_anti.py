@@ -69,7 +69,8 @@ class ProAntiTask(TimedTask):
         target[:, go:] = self.places[goal][:, None]
         weight[go : go + SETTLE] = 0
         condition = f"{trial_type}, {360 * shown / n:g}°"
-        return Trial(u, target, weight, condition, goal, slice(go, T), [(on, end)], {"goal": goal, "shown": shown})
+        info = {"goal": goal, "shown": shown, "rule": trial_type}
+        return Trial(u, target, weight, condition, goal, slice(go, T), [(on, end)], info)
 
     def is_correct(self, o: Float[np.ndarray, "2 T"], label: Any) -> bool:
         points = np.concatenate([self.places, np.zeros((1, 2))])  # the last one is the fixation point

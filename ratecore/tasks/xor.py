@@ -57,6 +57,10 @@ class XORTask(AbstractTask):
             u[row, on : on + dur] = 1 if sign == "+" else -1
         return u, "same" if trial_type[0] == trial_type[1] else "diff"
 
+    def variables(self, u: Float[np.ndarray, "2 _"], condition: str, label: object) -> dict[str, object]:
+        first, second = (1 if sign == "+" else -1 for sign in condition)
+        return {"first": first, "second": second, "label": str(label)}
+
     def generate_target(self, label: object, seed: object = None) -> Float[np.ndarray, " {self.T}"]:
         z = np.zeros(self.T)
         start = self.response_window.start

@@ -1,7 +1,9 @@
 """The run record: an append-only file beside a run's results with everything that happened to the run.
 
-Each line is a CRC-32 of the rest, a space and one event as JSON. An incomplete last line, as a crash leaves it, is
-dropped; any other line that does not match its checksum is an error that names it.
+Each line is one event as JSON. Its last entry, `crc32`, is the checksum of the line without this entry, as eight
+hexadecimal digits. An incomplete last line, as a crash leaves it, is dropped; any other line that does not match its
+checksum is an error that names it. In older records, the checksum and a space come before the JSON; such lines are
+still read, also in files with newer ones.
 
 All events have `event`, `stage` and `time`, in seconds since 1970. A stage that works on variants of a network has the
 variant in its name, `convert refractory~2`. The events are:
@@ -24,7 +26,9 @@ Results are scientific values, each stored once and under one name:
 - export: `mat` and `pth`;
 - conversion: `lambda`, `spiking_accuracy`, `ci_low`, `ci_high`, `mean_rate_exc`, `mean_rate_inh` (1/s) and `search`,
   [[lambda, accuracy], ...], and `psychometric` and `chronometric` of the spiking network, if they were asked for; or
-  `skipped`, with the reason.
+  `skipped`, with the reason;
+- analyses: `numbers`, by `<analysis>/<number>` in the units of docs/analysis.md; and why an analysis has none, in
+  `left_out` where the network has not what it needs, and in `errors` where it failed.
 
 Older records also hold what MLflow shows: `params`, `tags`, `values` and `curves` of a stage, the `folder` of an
 artifact, and `train/` before the names of a test's values. Such lines are still read, also in files with newer ones.
@@ -44,11 +48,15 @@ from ratecore.system.files import AnyPath, read_bounded
 
 Event = dict[str, Any]
 
+SEAL = b', "crc32": "%08x"}'  # end of a line, in place of the last brace of the JSON without checksum
+_SEALED = len(SEAL % 0)
+
 LARGEST = 2**28  # bytes; the record of a training with 100,000 tests has a tenth of it
 _NUMBER = (int, float)
 _TEXTS = "event stage identity status path sha256 folder mat pth error device code_hash figures_hash skipped no_gpu"
 _NUMBERS = "time accuracy loss seconds lambda spiking_accuracy ci_low ci_high mean_rate_exc mean_rate_inh"
-_MAPPINGS = "values curves params tags labels files reads settings task_settings provenance conditions"
+_MAPPINGS = "values curves params tags labels files reads settings task_settings provenance conditions numbers left_out"
+_MAPPINGS += " errors"
 # Types of an event's entries, none of which is required. Whoever writes a line computes its checksum, so a matching
 # checksum alone does not make it an event.
 _TYPES: dict[str, Any] = {
@@ -63,6 +71,9 @@ _VALUE_TYPES: dict[str, Any] = {
     "labels": str,
     "files": str,
     "reads": str,
+    "numbers": _NUMBER,
+    "left_out": str,
+    "errors": str,
     "curves": list,
     "conditions": dict,
 }
@@ -100,9 +111,8 @@ class Record:
         """
         appended = {"event": event, "stage": stage, "time": round(time.time(), 3), **data}
         text = json.dumps(appended, allow_nan=False)
-        line = f"{zlib.crc32(text.encode()):08x} {text}\n".encode()
         try:
-            self._append(line, sync)
+            self._append(sealed_line(text.encode()), sync)
         except OSError as error:  # errors of `os.write` do not name the file
             raise OSError(error.errno, error.strerror, str(self.path)) from error
         return appended
@@ -171,11 +181,13 @@ class Record:
         head = f'{{"event": "{kind}", '.encode() if kind else b""  # as `append` writes it
         lines = data.split(b"\n")
         lines.pop()  # what follows the last newline: nothing, or an incomplete line
-        events = []
+        events, crc32 = [], zlib.crc32
         for number, line in enumerate(lines, 1):
-            checksum, _, text = line.partition(b" ")
-            if checksum != f"{zlib.crc32(text):08x}".encode():
-                raise RecordError(f"{self.path}, line {number}: the checksum does not match; the file was damaged")
+            text = line[:-_SEALED] + b"}"
+            if not line.endswith(SEAL % crc32(text)):
+                checksum, _, text = line.partition(b" ")  # of an older record
+                if checksum != b"%08x" % crc32(text):
+                    raise RecordError(f"{self.path}, line {number}: the checksum does not match; the file was damaged")
             if not text.startswith(head):
                 continue
             try:
@@ -227,6 +239,20 @@ class Record:
         return {e["stage"]: e for e in self.events(event)}
 
 
+def sealed_line(text: bytes) -> bytes:
+    """The line of the record that holds an event.
+
+    Args:
+        text: the event, a JSON object with at least one entry, as `json.dumps` writes it.
+
+    Returns:
+        The same object with its checksum as the last entry, and a newline.
+
+    Source: none
+    """
+    return text[:-1] + SEAL % zlib.crc32(text) + b"\n"
+
+
 def tests_of(events: list[Event]) -> dict[int, dict[str, float]]:
     """The tests during training among the events of a record.
 
@@ -244,7 +270,7 @@ def tests_of(events: list[Event]) -> dict[int, dict[str, float]]:
 
 def _event(text: bytes) -> Event:
     """Decode the event of a line. Raises ValueError if entries are missing or have a wrong type."""
-    event = json.loads(text, parse_constant=_refuse)
+    event = _DECODER.decode(text.decode())
     if not isinstance(event, dict):
         raise ValueError("it must be an object")
     for key in ("event", "stage", "time", *_REQUIRED.get(str(event.get("event")), ())):
@@ -294,6 +320,9 @@ _CONTENTS: dict[str, Callable[[Any], bool]] = {
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not allowed")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)  # which `json.loads` would make anew for each line
 
 
 def _drop_torn_end(handle: int) -> None:

@@ -1,8 +1,18 @@
 """Requests to a scheduler cover what was measured, and grow with what determines the cost."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from ratecore.experiment.costs import conversion_minutes, scoring_minutes, training_memory, training_minutes
+from ratecore.experiment.analyses.table import ROWS
+from ratecore.experiment.costs import (
+    analysis_memory,
+    analysis_minutes,
+    conversion_minutes,
+    scoring_minutes,
+    training_memory,
+    training_minutes,
+)
 from ratecore.settings.run import RunSettings
 
 # Measured (docs/speed.md): task, N, networks, threads, seconds a trial, peak MiB of the job.
@@ -45,6 +55,19 @@ def test_what_a_conversion_was_measured_to_take_is_covered(task, N, seconds, mib
 def test_many_trials_of_an_evaluation_are_counted():
     settings = RunSettings(task="mante", network={"N": 1000}, evaluation={"n_trials": 20_000})
     assert scoring_minutes(settings, 10) > 10 * 20_000 * 0.0125 / 60  # 12.5 ms a trial were measured
+
+
+def test_analyses_ask_for_their_time_and_the_activity_of_their_trials(monkeypatch):
+    none, some = RunSettings(network={"N": 200}), RunSettings(network={"N": 200}, analyses=["spectrum", "learning"])
+    seconds = sum(row.seconds for row in ROWS if row.name in some.analyses)
+    assert analysis_minutes(some, 100) - analysis_minutes(none, 100) == pytest.approx(100 * 2 * seconds / 60, abs=1)
+    large = RunSettings(network={"N": 400}, analyses=["spectrum", "learning"])
+    assert analysis_minutes(large, 100) > analysis_minutes(some, 100)
+    assert analysis_memory(some) == training_memory(some)  # they draw no activity
+    monkeypatch.setattr("ratecore.experiment.costs.settings_of", lambda *_: {"a": SimpleNamespace(n_trials=1000)})
+    # States and rates of 1,000 trials of 200 units, in single and in double precision.
+    more = analysis_memory(some) - training_memory(some)
+    assert more == pytest.approx(1000 * 200 * 200 * (2 * 4 + 2 * 8) / 1e6, abs=1)
 
 
 def test_more_work_asks_for_more():

@@ -17,7 +17,7 @@ from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import do_stage
 from ratecore.experiment.summary import summarize
 from ratecore.rate import testing
-from ratecore.rate.dynamics import run as simulate
+from ratecore.rate.dynamics import simulate
 from ratecore.rate.evaluation import evaluate
 from ratecore.rate.network import RateNetwork
 from ratecore.settings.base import SettingsError

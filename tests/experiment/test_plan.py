@@ -97,6 +97,7 @@ SLIPS = [
     (dict(training={"loss_fn": "huber"}), "training.loss_fn = 'huber' is a mean over the trial"),
     # No effect.
     (dict(network={"w_dist": "gamma", "gain": 2}), "network.gain has no effect with w_dist = 'gamma'"),
+    (dict(network={"areas": {"a": 0.5, "b": 0.5}, "positions": "areas"}), "network.positions has no effect without tr"),
     (dict(network={"feedback": False}), "network.feedback has no effect without areas"),
     (dict(network={"rank": 2, "P_rec": 0.5}), "network.P_rec has no effect with a rank"),
     (dict(network={"spectral_radius": 1.2, "gain": 2}), "network.gain has no effect with a spectral_radius"),
@@ -133,6 +134,12 @@ SLIPS = [
         "task_settings.T has no effect: the grid overrides it",
     ),
     (dict(grid={"task": ["xor"]}, task="go-nogo"), "task has no effect: the grid overrides it"),
+    (dict(analysis={"spectrum": {"margin": 0.2}}), "analysis.spectrum has no effect: analyses = [] does not name it"),
+    (
+        dict(analyses=["spectrum"], grid={"learning.n_spectra": [9]}),
+        "analysis.learning has no effect: analyses = [",
+    ),
+    (dict(analyses=["learning"]), "analyses: learning needs copies of the weights; set training.keep_weights"),
 ]
 
 
@@ -168,6 +175,7 @@ def test_a_tracking_uri_that_the_environment_overrules_is_pointed_out(monkeypatc
     dict(training={"n_trials": 100, "min_trials": 0}), dict(spiking={"refractory": 0, "tau_rise": 0}),
     dict(grid={"task": ["xor", "mante"]}, task_settings={"XOR": {"delay": 50}}),
     dict(task="xor", grid={"task_settings.delay": [10, 30, 50]}),
+    dict(analyses=["spectrum", "learning"], analysis={"spectrum": {"margin": 0.2}}, training={"keep_weights": 100}),
 ], ids=str)  # fmt: skip
 def test_settings_that_have_an_effect_are_not(changes):
     assert find_cautions(experiment(**changes)) == []

@@ -12,6 +12,7 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import ROWS, STAGES, function_of, last_of, stages_of
 from ratecore.experiment.summary import grid_figures
+from ratecore.settings.analysis import KNOWN
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.run import AFTER_TRAINING
 from ratecore.system import source_code
@@ -39,7 +40,7 @@ def test_rows_fit_together(stage):
     if stage.adds_to:
         assert stage.adds_to[1] in STAGES[stage.adds_to[0]].paths and stage.adds_to[0] in stage.needs
     if stage.switch:
-        assert ExperimentSettings.model_fields[stage.switch].annotation is bool
+        assert ExperimentSettings.model_fields[stage.switch].annotation in (bool, tuple[str, ...])
     named = [stage.work, stage.minutes, stage.block, stage.redraw, stage.point_figures and stage.point_figures.draw]
     assert all(callable(function_of(name)) for name in named if name)
     drawn = [figure.name for figure in stage.grid_figures]
@@ -104,12 +105,13 @@ EDITED = [
     *((path, kind, set()) for path in ("rate/network.py", "spiking/kernels.py", "tasks/base.py", "settings/base.py",
       "experiment/stages/train.py", "formats/pth.py", "figures/rate.py") for kind in ("docstring", "comment")),
     ("rate/network.py", "number", ALL),
-    ("rate/losses.py", "number", {"train", "evaluate", "export", "convert"}),
+    ("rate/losses.py", "number", ALL),
     ("rate/updates.py", "number", {"train"}),
     ("rate/block.py", "number", {"train"}),
     ("rate/stacked.py", "number", {"train"}),
     ("rate/training.py", "number", {"train"}),
-    ("rate/evaluation.py", "number", {"train", "evaluate", "export", "convert"}),
+    ("rate/evaluation.py", "number", ALL),
+    ("rate/activity.py", "number", {"analyse"}),
     ("rate/dynamics/__init__.py", "number", ALL),
     ("rate/dynamics/kernels.py", "number", ALL),
     ("rate/dynamics/training_kernels.py", "number", {"train"}),
@@ -119,14 +121,18 @@ EDITED = [
     ("spiking/comparison.py", "number", {"convert"}),
     ("spiking/companion.py", "number", set()),
     ("tasks/mante.py", "number", ALL),
-    ("tasks/trials.py", "number", ALL),
+    ("tasks/trials.py", "number", {*ALL, "figures"}),
     ("tasks/checks.py", "number", set()),
     ("settings/training.py", "number", ALL),
     ("settings/training.py", "description", set()),
     ("settings/hints.py", "number", set()),
     ("settings/experiment.py", "number", set()),
+    ("settings/analysis.py", "number", set()),
+    ("analysis/spectrum.py", "number", {"analyse"}),
+    ("experiment/analyses/spectrum.py", "number", {"analyse"}),
+    ("experiment/analyses/table.py", "number", set()),
     ("formats/pth.py", "number", ALL),
-    ("formats/npz.py", "number", {"evaluate", "export", "convert"}),
+    ("formats/npz.py", "number", {"evaluate", "export", "convert", "analyse"}),
     ("formats/matlab_writing.py", "number", {"train", "export", "convert"}),
     ("experiment/exporting.py", "number", {"export"}),
     *((f"experiment/stages/{name}.py", "number", {name}) for name in STAGES),
@@ -147,7 +153,8 @@ EDITED = [
 
 
 def hashes(package: Path) -> dict[str, str]:
-    stages = {stage: table.code_hash.__wrapped__(stage, package) for stage in STAGES}
+    stages = {stage: table.code_hash.__wrapped__(stage, package) for stage in STAGES if stage != table.ANALYSE}
+    stages[table.ANALYSE] = table.code_hash.__wrapped__(table.ANALYSE, package, KNOWN)
     return stages | {"figures": table.figures_hash.__wrapped__(package)}
 
 

@@ -219,7 +219,7 @@ def test_noise_is_the_same_with_stimulation():
         (dict(v_init_low=40.0), "v_init_low = 40: it must be at most v_init_high = 30"),
         (dict(model="hh"), "model = 'hh'.*'lif' or 'qif'"),
         (dict(refractry=1.0), "unknown setting 'refractry' .did you mean 'refractory'"),
-        (dict(stimulation=dict(units="pv")), "stimulation.units = 'pv'.*all, exc, inh, som"),
+        (dict(stimulation=dict(units="pv+")), "stimulation.units = 'pv.'.*all, exc, inh, som"),
         (dict(stimulation=dict(units=[-1])), "stimulation.units = .*indices >= 0"),
         (dict(stimulation=dict(window=[5, 3])), "stimulation.window = .*a start >= 0 and a later end"),
         (dict(stimulation=dict(mode="light")), "stimulation.mode = 'light'"),

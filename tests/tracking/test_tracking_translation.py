@@ -251,14 +251,14 @@ def test_curves_of_settings_that_come_back_are_where_they_were():
 
 def test_a_stage_that_is_not_known_here_is_shown_under_its_own_name():
     translate = Translation()
-    assert translate({"event": "metrics", "stage": "analyse", "step": 2, "values": {"x": 1.0}}).points == {
-        ("analyse/x", 2): 1.0
+    assert translate({"event": "metrics", "stage": "inspect", "step": 2, "values": {"x": 1.0}}).points == {
+        ("inspect/x", 2): 1.0
     }
-    assert translate({"event": "artifact", "stage": "analyse a~1", "path": "x.npz", "sha256": "-"}).folder == (
-        "analyse/a_1"
+    assert translate({"event": "artifact", "stage": "inspect a~1", "path": "x.npz", "sha256": "-"}).folder == (
+        "inspect/a_1"
     )
-    end = {"event": "end", "stage": "analyse a~1", "status": "done", "values": {"y": 2.0}}
-    assert translate(end).points == {("analyse/a_1/y", 0): 2.0}
+    end = {"event": "end", "stage": "inspect a~1", "status": "done", "values": {"y": 2.0}}
+    assert translate(end).points == {("inspect/a_1/y", 0): 2.0}
 
 
 def test_colours_tell_grid_points_and_seeds_apart():

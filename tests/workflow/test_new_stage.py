@@ -1,4 +1,4 @@
-"""A stage is one row, one file and one rule: a fifth one is added to a copy, and everything else knows of it."""
+"""A stage is one row, one file and one rule: a sixth one is added to a copy, and everything else knows of it."""
 
 import json
 import shutil
@@ -8,18 +8,18 @@ import pytest
 from checkout import ROOT, Checkout
 
 ROW = """    Stage(
-        "analyse",
-        work="ratecore.experiment.stages.analyse:analyse_run",
+        "inspect",
+        work="ratecore.experiment.stages.inspect:inspect_run",
         settings=("training", "evaluation"),
         needs=("evaluate",),
         variants=("evaluation",),
-        files={"analysis": "analysis.json"},
+        files={"rates": "rates.json"},
         reads=("network",),
         columns={"mean_rate": "mean_rate"},
-        verb="analysed",
+        verb="inspected",
     ),
 """
-FILE = '''"""Stage 'analyse': the mean rates of a network."""
+FILE = '''"""Stage 'inspect': the mean rates of a network."""
 
 import json
 import os
@@ -27,10 +27,10 @@ import os
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import write_file
 
-STAGE = "analyse"
+STAGE = "inspect"
 
 
-def analyse_run(run: Run) -> dict:
+def inspect_run(run: Run) -> dict:
     """Writes the mean rate of each unit in a trial. Fails for seed 1 while there is a file `full`."""
     from ratecore.experiment.exporting import example_trial
     from ratecore.formats.pth import result_from_pth
@@ -39,14 +39,14 @@ def analyse_run(run: Run) -> dict:
         raise OSError("No space left on device")
     rates = example_trial(run.settings, result_from_pth(run.network).net)["r"].mean(axis=(0, 2))
     data = json.dumps({"mean_rates": rates.tolist()}).encode()
-    files = write_file(run, STAGE, run.file("analysis"), data)
+    files = write_file(run, STAGE, run.file("rates"), data)
     return {"mean_rate": round(float(rates.mean()), 6), "files": files}
 '''
-RULE = """# Analyses the networks of a block.
-stage = job_of("analyse")
+RULE = """# Inspects the networks of a block.
+stage = job_of("inspect")
 
 
-rule analyse:
+rule inspect:
     input:
         stage.inputs,
     output:
@@ -81,8 +81,8 @@ def checkout(tmp_path_factory, python):
     table = package / "experiment/stages/table.py"
     before, after = table.read_text().split("\n)\nSTAGES = ")
     table.write_text(f"{before}\n{ROW})\nSTAGES = {after}")
-    (package / "experiment/stages/analyse.py").write_text(FILE)
-    (checkout.folder / "workflow/rules/analyse.smk").write_text(RULE)
+    (package / "experiment/stages/inspect.py").write_text(FILE)
+    (checkout.folder / "workflow/rules/inspect.smk").write_text(RULE)
     checkout.configure(**CONFIG)
     return checkout
 
@@ -103,10 +103,10 @@ def done(checkout, broken):
     return done.stdout + done.stderr
 
 
-def analyses(checkout) -> dict[tuple[str, str], float]:
+def means(checkout) -> dict[tuple[str, str], float]:
     """(seed, n_trials): mean of the rates in each file of the stage."""
     found = {}
-    for path in (checkout.results / "runs").rglob("analysis.json"):
+    for path in (checkout.results / "runs").rglob("rates.json"):
         *_, seed, _, variant, _ = path.parts  # seed~0/<identity>/evaluation_n_trials~4/analysis.json
         rates = json.loads(path.read_text())["mean_rates"]
         assert len(rates) == 12
@@ -115,49 +115,49 @@ def analyses(checkout) -> dict[tuple[str, str], float]:
 
 
 def test_the_plan_has_its_word_for_variants(broken):
-    assert "small: 2 networks (1 grid point x 2 seeds), each scored or analysed in 2 ways" in broken
+    assert "small: 2 networks (1 grid point x 2 seeds), each scored or inspected in 2 ways" in broken
 
 
 def test_what_broke_in_it_is_counted_and_named(broken):
     assert "1 of 2 networks is done: 1 not trained; 1 broke." in broken
-    assert "go-nogo seed=1 evaluation_n_trials~4: analyse: OSError: No space left on device" in broken
-    assert "log: results/small/logs/analyse/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log" in broken
+    assert "go-nogo seed=1 evaluation_n_trials~4: inspect: OSError: No space left on device" in broken
+    assert "log: results/small/logs/inspect/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log" in broken
     assert "Run the same command again to retry what failed and finish the rest." in broken
 
 
 def test_what_broke_is_tried_again_and_ends_in_the_table(checkout, done):
     assert "2 networks: 2 not trained." in done
     rows = checkout.rows()
-    expected = analyses(checkout)
+    expected = means(checkout)
     assert len(expected) == len(rows) == 4
     for row in rows:
         assert float(row["mean_rate"]) == pytest.approx(expected[row["seed"], row["evaluation_n_trials"]], abs=1e-6)
     log = (
-        checkout.results / "logs/analyse/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log"
+        checkout.results / "logs/inspect/task~go-nogo/N~12/taus~4_20/evaluation_n_trials~4/seeds~0-1.log"
     ).read_text()
-    assert "go-nogo seed=0 evaluation_n_trials~4: analyse is already done" in log  # each run of a block alone
+    assert "go-nogo seed=0 evaluation_n_trials~4: inspect is already done" in log  # each run of a block alone
 
 
 def test_its_numbers_are_in_mlflow(checkout, done):
     with sqlite3.connect(f"file:{checkout.results.parent / 'mlflow.db'}?mode=ro", uri=True) as database:
-        query = "SELECT value FROM latest_metrics WHERE key LIKE 'analyse/evaluation_n_trials_%/mean_rate'"
+        query = "SELECT value FROM latest_metrics WHERE key LIKE 'inspect/evaluation_n_trials_%/mean_rate'"
         values = [value for (value,) in database.execute(query)]
-    assert sorted(values) == pytest.approx(sorted(analyses(checkout).values()), abs=1e-6)
+    assert sorted(values) == pytest.approx(sorted(means(checkout).values()), abs=1e-6)
 
 
 def test_nothing_is_done_twice_and_it_can_be_done_again_alone(checkout, done):
     assert checkout.planned() == {}
-    assert checkout.planned("--forcerun", "analyse") == {"analyse": 2, "summarize": 1, "plot_grid": 1, "all": 1}
+    assert checkout.planned("--forcerun", "inspect") == {"inspect": 2, "summarize": 1, "plot_grid": 1, "all": 1}
 
 
 def test_changed_settings_redo_it_with_what_it_depends_on(checkout, done):
     try:
         checkout.configure(**CONFIG, evaluation={"psychometric_trials": 3})
         planned = checkout.planned()
-        assert {name: planned.get(name, 0) for name in ("train", "evaluate", "export", "analyse")} == {
-            "train": 0, "evaluate": 2, "export": 2, "analyse": 2,
+        assert {name: planned.get(name, 0) for name in ("train", "evaluate", "export", "inspect")} == {
+            "train": 0, "evaluate": 2, "export": 2, "inspect": 2,
         }  # fmt: skip
         checkout.configure(**CONFIG, spiking={"refractory": 3.0})  # without conversion nothing depends on it
-        assert "analyse" not in checkout.planned()
+        assert "inspect" not in checkout.planned()
     finally:
         checkout.configure(**CONFIG)

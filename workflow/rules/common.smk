@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
 
 from ratecore.settings.base import SettingsError
-from ratecore.experiment.costs import training_memory
+from ratecore.experiment.costs import analysis_memory, training_memory
 from ratecore.system.devices import device_pool
 from ratecore.system.files import check_writable
 from ratecore.experiment.grid import Experiment
@@ -22,6 +22,7 @@ from ratecore.experiment.stages.table import (
     figures_hash,
     function_of,
     last_of,
+    row_of,
     stages_of,
 )
 from ratecore.experiment.summary import grid_figures
@@ -56,6 +57,7 @@ except ValueError as error:
 validate(experiment.given(), "../schemas/config.schema.yaml")
 
 CHOSEN = stages_of(experiment.settings)  # the stages that every network goes through
+ROWS = {name: row_of(name, experiment.settings.analyses) for name in STAGES}
 launch, is_new = Launch.for_experiment(
     workflow, experiment, config, uri, workflow.modifier.modify_rulename(TRAIN)
 )
@@ -139,6 +141,11 @@ def memory(wildcards, attempt, threads):
     return training_memory(first_run(wildcards)[0], threads) * attempt
 
 
+def memory_to_analyse(wildcards, attempt):
+    """Returns the memory of a job of analyses in MB, with the activity of its trials."""
+    return analysis_memory(first_run(wildcards)[0]) * attempt
+
+
 def memory_to_train(wildcards, attempt, threads):
     """Returns the memory of a training job in MB. On a GPU, all networks of a block train at the same time."""
     settings, networks = first_run(wildcards)
@@ -151,7 +158,7 @@ def minutes_of(stage):
 
     def of_job(wildcards, attempt, threads):
         minutes = _minutes(stage, wildcards, threads)
-        if VARIANTS > 1 and STAGES[stage].variants:
+        if VARIANTS > 1 and ROWS[stage].variants:
             others = [name for name, row in CHOSEN.items() if row.variants]
             longest = max(_minutes(name, wildcards, 1) for name in others)
             minutes += (VARIANTS - 1) * max(minutes, longest)
@@ -169,7 +176,7 @@ def _minutes(stage, wildcards, threads):
 
 def job_of(stage):
     """Returns the parts of a stage's rule, from the stage's row in the table."""
-    row, block = STAGES[stage], f"{stage}/{BLOCK[stage]}"
+    row, block = ROWS[stage], f"{stage}/{BLOCK[stage]}"
     return SimpleNamespace(
         name=stage,
         inputs=[f"{ROOT}/jobs/{need}/{BLOCK[need]}.json" for need in row.needs],
@@ -226,5 +233,5 @@ def figures_of(stage, category):
                 "figure": name.replace("_", " "),
             },
         )
-        for name in STAGES[stage].point_figures.names
+        for name in ROWS[stage].point_figures.names
     }

@@ -64,3 +64,24 @@ rule plot_spiking:
         code=figures_hash(),
     script:
         "../../scripts/plot_point.py"
+
+
+stage = job_of("analyse")
+
+
+rule plot_analyses:
+    input:
+        stage.blocks,
+    output:
+        **figures_of(stage.name, "Analyses"),
+    log:
+        f"{ROOT}/logs/plot_analyses/{stage.point}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/plot_analyses/{stage.point}.tsv"
+    conda:
+        "../envs/ratecore.yaml"
+    params:
+        stage=stage.name,
+        code=figures_hash(),
+    script:
+        "../../scripts/plot_point.py"

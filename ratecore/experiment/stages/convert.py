@@ -47,7 +47,7 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     if reason := result.net.settings.not_convertible:
         return _skipped(run, reason, log)
     mat = _exported(run)
-    task, model, spiking = tested(s, model_of(result.net, result.initial))
+    task, model, spiking = tested(s, model_of(result.net, result.initial), result.net)
     saved = SavedTrials(run, log)
     found, scored = convert(
         model, task, s.conversion, spiking, seed=s.seed, threads=threads, earlier=saved.load(), on_round=saved.save

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from ratecore.experiment.progress import saved_at, say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import table
-from ratecore.experiment.stages.table import STAGES, TRAIN, function_of
+from ratecore.experiment.stages.table import STAGES, TRAIN, function_of, row_of
 from ratecore.settings.experiment import ExperimentSettings
-from ratecore.settings.run import AFTER_TRAINING, TESTED
+from ratecore.settings.run import AFTER_TRAINING, NOT_OF_THE_NETWORK, TESTED
 from ratecore.system.files import remove_leftovers, write_atomic
 from ratecore.system.processes import side_by_side
 from ratecore.tracking.provenance import provenance
@@ -79,7 +79,7 @@ def run_block(
         return attempt_run(stage, run, lambda: _outcome(stage, run, work, file), file)
 
     if workers > 1 and len(runs) > 1:
-        table.code_hash(stage)  # otherwise every process computes it
+        runs[0].code_hash(stage)  # otherwise every process computes it
         found = side_by_side(do, runs, workers)
     else:
         found = [do(run) for run in runs]
@@ -238,7 +238,7 @@ def recording(stage: str, run: Run, log: TextIO) -> Iterator[Event]:
     remove_leftovers(run.folder, but="mirror.json")
     run.note_open()
     run.record.append("start", run.step(stage), **start)
-    end: Event = {"identity": run.identity(stage), "code_hash": table.code_hash(stage)}
+    end: Event = {"identity": run.identity(stage), "code_hash": run.code_hash(stage)}
     if STAGES[stage].redraw:
         end["figures_hash"] = table.figures_hash()
     try:
@@ -268,10 +268,15 @@ def _end(run: Run, stage: str, end: Event) -> Event:
 def _settings(run: Run, stage: str) -> Event:
     """The settings of the stage: the network's and those of training, or those of the stage alone."""
     if stage == TRAIN:
-        return run.settings.model_dump(mode="json", exclude=set(AFTER_TRAINING))
-    settings = run.settings.model_dump(mode="json", include=set(STAGES[stage].settings) & set(AFTER_TRAINING))
+        return run.settings.model_dump(mode="json", exclude=set(NOT_OF_THE_NETWORK))
+    analyses = run.settings.analyses
+    settings = run.settings.model_dump(mode="json", include=set(row_of(stage, analyses).settings) & set(AFTER_TRAINING))
     for name in settings.keys() & set(TESTED):  # without tests elsewhere that there are not
         settings[name] = getattr(run.settings, name).identity_values()
+    if "analysis" in settings:
+        settings["analysis"] = {name: settings["analysis"][name] for name in analyses}
+    if sets := run.settings.sets_used_in(*settings):
+        settings["unit_sets"] = {name: own.identity_values() for name, own in sets.items()}
     return settings
 
 

@@ -7,14 +7,16 @@ Functions are named as 'module:function' and imported when called, so that the w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ratecore.experiment.analyses import table as analyses_table
+from ratecore.experiment.report_figures import SHARE, GridFigure, PointFigures
+from ratecore.settings.analysis import of_spikes, sections_of
 from ratecore.settings.experiment import ExperimentSettings
-from ratecore.settings.run import AFTER_TRAINING
 from ratecore.system.source_code import code_hash_of
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -24,13 +26,17 @@ FIGURES = "ratecore.figures"
 WITHOUT_NUMBERS = (
     FIGURES,
     "ratecore.compat",
+    "ratecore.experiment.analyses.table",
     "ratecore.experiment.checkpoints",
     "ratecore.experiment.continuation",
+    "ratecore.experiment.grid",
     "ratecore.experiment.progress",
+    "ratecore.experiment.report_figures",
     "ratecore.experiment.runs",
     "ratecore.experiment.training_files",
     "ratecore.experiment.stages.running",
     "ratecore.experiment.stages.table",
+    "ratecore.settings.analysis",  # each analysis has its settings in its identity
     "ratecore.settings.experiment",
     "ratecore.settings.hints",
     "ratecore.settings.reading",
@@ -42,37 +48,8 @@ WITHOUT_NUMBERS = (
     "ratecore.tasks.tracebacks",
     "ratecore.tracking",
 )
-SHARE = (-0.03, 1.03)  # limits of an axis that shows a fraction
-
-
-@dataclass(frozen=True)
-class GridFigure:
-    """A figure of the grid: a column of its table against the axes.
-
-    Attributes:
-        name: of its file and of its caption in `workflow/report/`.
-        column: of the table.
-        label: of the vertical axis.
-        limits: of the vertical axis, in units of the column; None if the values decide.
-    """
-
-    name: str
-    column: str
-    label: str
-    limits: tuple[float | None, float | None]
-
-
-@dataclass(frozen=True)
-class PointFigures:
-    """The figures of a grid point, drawn over its seeds from what a stage has written.
-
-    Attributes:
-        draw: function that gives figures by name, of an Experiment and a GridPoint.
-        names: of the figures, each with a caption in `workflow/report/`.
-    """
-
-    draw: str
-    names: tuple[str, ...]
+ANALYSE = "analyse"
+SCORED_BY = ("evaluation", "spiking", "conversion")  # sections by which a network is scored or converted
 
 
 @dataclass(frozen=True)
@@ -90,8 +67,9 @@ class Stage:
         paths: keys of its `end` event with files elsewhere; they are also columns of the table.
         adds_to: a stage and one of its `paths`: the file of that stage to which this one adds.
         reads: names of files of other stages that it reads; if their contents change, it is redone.
-        switch: setting of the experiment that turns it off if false.
-        columns: columns of the table, each with the key of the stage's `end` event.
+        reads_if_there: the same of files that not every network has.
+        switch: setting of the experiment that turns it off if false or empty.
+        columns: columns of the table, each with the key of the stage's `end` event; 'a/b' is in its `numbers`.
         verb: what the plan calls it if there are several variants, such as 'scored'.
         redraw: function that redraws a run's figures from its files and returns the same as `write_figures`; None for a
             stage without figures of single runs.
@@ -115,6 +93,7 @@ class Stage:
     paths: tuple[str, ...] = ()
     adds_to: tuple[str, str] | None = None
     reads: tuple[str, ...] = ()
+    reads_if_there: tuple[str, ...] = ()
     switch: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     verb: str | None = None
@@ -168,7 +147,7 @@ ROWS = (
         work="ratecore.experiment.stages.export:export_run",
         settings=("training", "evaluation"),
         needs=("evaluate",),
-        variants=AFTER_TRAINING,  # every variant of a conversion adds its lambda to its own `.mat`
+        variants=SCORED_BY,  # every variant of a conversion adds its lambda to its own `.mat`
         paths=("mat", "pth"),
         reads=("network", "evaluation"),
     ),
@@ -177,7 +156,7 @@ ROWS = (
         work="ratecore.experiment.stages.convert:convert_run",
         settings=("training", "spiking", "conversion"),
         needs=("export",),
-        variants=AFTER_TRAINING,
+        variants=SCORED_BY,
         files={"conversion": "conversion.json", "comparison": "comparison.npz"},
         adds_to=("export", "mat"),
         reads=("network",),
@@ -204,6 +183,24 @@ ROWS = (
         threads=True,
         minutes="ratecore.experiment.costs:conversion_minutes",
     ),
+    Stage(  # of all analyses; `row_of` has the parts that those of an experiment need
+        ANALYSE,
+        work="ratecore.experiment.stages.analyse:analyse_run",
+        settings=("training", "analysis"),  # the identity of the analyses has the sections that they depend on
+        needs=("train",),
+        variants=("analysis",),
+        files={"analysis": "analysis.npz"},
+        reads=("network",),
+        switch="analyses",
+        columns=analyses_table.COLUMNS,
+        verb="analysed",
+        point_figures=PointFigures(
+            "ratecore.experiment.point_figures:analysis_figures",
+            tuple(name for analysis in analyses_table.ROWS for name in analysis.figures),
+        ),
+        grid_figures=tuple(figure for analysis in analyses_table.ROWS for figure in analysis.grid_figures),
+        minutes="ratecore.experiment.costs:analysis_minutes",
+    ),
 )
 STAGES = {stage.name: stage for stage in ROWS}
 TRAIN = ROWS[0].name  # makes the network that all other stages work on
@@ -220,10 +217,39 @@ def stages_of(settings: ExperimentSettings) -> dict[str, Stage]:
         name: row, in their order.
     """
     chosen: dict[str, Stage] = {}
-    for name, stage in STAGES.items():
+    for name in STAGES:
+        stage = row_of(name, settings.analyses)
         if (stage.switch is None or getattr(settings, stage.switch)) and chosen.keys() >= set(stage.needs):
             chosen[name] = stage
     return chosen
+
+
+@cache
+def row_of(stage: str, analyses: tuple[str, ...] = ()) -> Stage:
+    """A stage as an experiment with some analyses needs it; only stage `analyse` depends on them.
+
+    Args:
+        stage: its name.
+        analyses: names of the chosen analyses.
+
+    Returns:
+        the row, which needs a conversion and has its variants only if an analysis is of spikes.
+    """
+    row, drawn = STAGES[stage], STAGES[stage].point_figures
+    if stage != ANALYSE or not analyses or drawn is None:
+        return row
+    found, sections = analyses_table.chosen(analyses), sections_of(analyses)
+    if of_spikes(analyses):
+        sections = SCORED_BY  # the networks that are converted differ in all of them
+        row = replace(row, needs=(*row.needs, "convert"), reads_if_there=("conversion",))
+    return replace(
+        row,
+        settings=("training", *sections, "analysis"),
+        variants=(*sections, "analysis"),
+        columns={column: key for analysis in found for column, key in analysis.summary.items()},
+        point_figures=replace(drawn, names=tuple(name for analysis in found for name in analysis.figures)),
+        grid_figures=tuple(figure for analysis in found for figure in analysis.grid_figures),
+    )
 
 
 def last_of(stages: Mapping[str, Stage]) -> list[str]:
@@ -254,18 +280,21 @@ def function_of(name: str) -> Callable[..., Any]:
 
 
 @cache
-def code_hash(stage: str, package: Path = PACKAGE) -> str:
+def code_hash(stage: str, package: Path = PACKAGE, analyses: tuple[str, ...] = ()) -> str:
     """Hash of the code that computes a stage's results. If it changes, the stage is redone, see `Stage.lasts`.
 
     Args:
         stage: its name.
         package: folder of the source code.
+        analyses: names of the analyses that the stage does, if it is `analyse`.
 
     Returns:
         hex digits.
     """
     module, _, _ = STAGES[stage].work.partition(":")
-    return code_hash_of(package, [module], WITHOUT_NUMBERS)
+    roots = [module, *(analysis.module for analysis in analyses_table.chosen(analyses))]
+    roots += [analyses_table.SPIKES.partition(":")[0]] if of_spikes(analyses) else []
+    return code_hash_of(package, roots, WITHOUT_NUMBERS)
 
 
 @cache

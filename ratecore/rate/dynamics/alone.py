@@ -20,8 +20,6 @@ from ratecore.rate.dynamics.packed import lanes_of
 from ratecore.rate.dynamics.packing import FRESH, LEAST_UNITS, MOST_LIVE, packed_entries
 from ratecore.rate.network import RateNetwork, compiled_loops_take
 
-_PARAMETERS, _BUFFERS = ("w", "w_out", "b_out", "taus_gaus"), ("w_in", "m", "som_m")
-
 
 class _Prepared:
     """What is known about a network from the call before."""
@@ -36,9 +34,12 @@ class _Prepared:
         parameters, buffers = net._parameters, net._buffers
         if buffers.get("conn_m") is not None:  # a mask of a kind that the loops do not know
             return False
-        tensors: list[Any] = [parameters[name] for name in _PARAMETERS]
-        tensors += [parameters[name] if name in parameters else buffers[name] for name in _BUFFERS]
-        layout = [(v.data_ptr(), v.shape, v.stride(), v.dtype) for v in tensors]
+        w_in = parameters["w_in"] if "w_in" in parameters else buffers["w_in"]
+        tensors: tuple[Any, ...] = (
+            *(parameters["w"], parameters["w_out"], parameters["b_out"], parameters["taus_gaus"]),
+            *(w_in, buffers["m"], buffers["som_m"]),
+        )
+        layout = [(v.data_ptr(), v.shape, v.is_contiguous(), v.dtype) for v in tensors]
         if layout != self._layout or net.settings.taus != self._bounds:
             self._layout, self._bounds = layout, net.settings.taus
             N, n_in, n_out = net.N, tensors[4].shape[-1], net.n_out
@@ -64,7 +65,7 @@ class _Prepared:
         tau = net.time_constants().detach()
         N, dtype = net.N, self.arrays[0].dtype
         self.known_taus, self.shortest = net.taus_gaus.detach().numpy().copy(), float(tau.min())
-        self.nothing = np.empty((0, 0, 0), dtype)
+        self.n_out, self.dtype, self.nothing = net.n_out, dtype, (np.empty((0, 0, 0), dtype),) * 3
         self.alpha = np.zeros(-(-N // loops.WIDTH) * loops.WIDTH, dtype)
         self.alpha[:N] = (1 / tau).numpy()
 
@@ -140,13 +141,13 @@ def simulated(
     known = _known(net)
     if not known.look_at(net):
         return None
-    (B, _, T), N, n_out, w = stim.shape, net.N, len(known.arrays[2]), known.arrays[0]
+    (B, _, T), N, n_out, dtype = stim.shape, net.N, known.n_out, known.dtype
     arrays = [
         (v if v.is_contiguous() and not v.requires_grad else v.detach().contiguous()).numpy() for v in (stim, x0, noise)
     ]
-    o = np.empty((B, T - first) if n_out == 1 else (B, n_out, T - first), w.dtype)
-    states = [np.empty((B, T - (name == "h"), N), w.dtype) for name in kept]
-    results = *states, *[known.nothing] * (3 - len(kept)), o.reshape(-1)
+    o = np.empty((B, T - first) if n_out == 1 else (B, n_out, T - first), dtype)
+    states = [np.empty((B, T - (name == "h"), N), dtype) for name in kept]
+    results = *states, *known.nothing[len(kept) :], o.reshape(-1)
     for _ in range(3):
         if not known.shortest >= 1:
             return None
@@ -163,7 +164,7 @@ def simulated(
             first,
         )
         if done == loops.DONE:
-            return tuple(map(torch.from_numpy, (o, *states)))
+            return torch.from_numpy(o), *[torch.from_numpy(state) for state in states]
         if done == loops.OTHER_TAUS:
             known.find_taus(net)
         elif done == loops.OTHER_CONNECTIONS:

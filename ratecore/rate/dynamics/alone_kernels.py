@@ -271,7 +271,7 @@ def simulate(
             into[k, i] = w_in[i, k]
         for k in range(n_out):
             out[k, i] = w_out[k, i]
-    at_start = np.zeros(n, dtype)
+    at_start, sums = np.zeros(n, dtype), np.zeros(WIDTH, dtype)
     noise_flat, x_flat, r_flat, h_flat = (
         noise.reshape(noise.size),
         x.reshape(x.size),
@@ -303,9 +303,13 @@ def simulate(
                 _write_row(rates, r_flat, (b * T + t) * N, N)
             if t >= first:
                 for k in range(n_out):
-                    output = zero
-                    for j in range(0, n, WIDTH):
+                    for i in range(WIDTH):
+                        sums[i] = out[k, i] * rates[i]
+                    for j in range(WIDTH, n, WIDTH):
                         for i in range(WIDTH):
-                            output += out[k, j + i] * rates[j + i]
+                            sums[i] += out[k, j + i] * rates[j + i]
+                    output = zero
+                    for i in range(WIDTH):
+                        output += sums[i]
                     o[(b * n_out + k) * (T - first) + t - first] = output + b_out[k]
     return DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,3 +136,45 @@ def with_input_noise(
         length = T if steps is None else steps[b]
         added[b, :, :length] = normal(rng, sd, np.empty((n_in, length), np.float32))
     return u + torch.from_numpy(added).to(u)
+
+
+def noise_of_units(net: torch.nn.Module, noise_sd: float) -> tuple[float, Float[np.ndarray, " N"] | None]:
+    """The noise of a network whose units differ in it, as perturbed ones may.
+
+    Args:
+        net: the network.
+        noise_sd: standard deviation by its settings, unitless.
+
+    Returns:
+        the standard deviation with which the noise is drawn, unitless; and factors by which it is then multiplied (N,),
+        None where all units have the same noise. They are 1 for units that have what the settings say.
+
+    Source:
+        docs/model.md 8.
+    """
+    own = getattr(net, "noise_sds", None)
+    if own is None:
+        return noise_sd, None
+    drawn = noise_sd or 1.0
+    return drawn, own / drawn
+
+
+def stimulated(
+    net: torch.nn.Module, noise: Float[torch.Tensor, "B T-1 N"], alpha: Float[torch.Tensor, " N"]
+) -> Float[torch.Tensor, "B T-1 N"]:
+    """Add the current of a stimulation to what enters the units besides their inputs.
+
+    Args:
+        net: a network with a stimulation.
+        noise: (B, T-1, N), unitless; not modified.
+        alpha: step divided by decay time (N,), a fraction.
+
+    Returns:
+        (B, T-1, N), unitless: the noise, plus alpha times the current at the steps of its window.
+
+    Source:
+        docs/model.md 8.
+    """
+    stimulation: Any = net.stimulation
+    on = torch.as_tensor(stimulation.on(noise.shape[1])).to(noise)
+    return noise + on[:, None] * (alpha * torch.as_tensor(stimulation.current).to(noise))

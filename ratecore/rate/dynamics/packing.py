@@ -12,6 +12,7 @@ from ratecore.system.compilation import compiled
 
 LEAST_UNITS = 32  # smaller networks gain little, and their numbers stay those of dense products
 MOST_LIVE = 0.35  # above this fraction of live connections, dense products are faster
+LINE = 64  # bytes of a line of the cache
 FRESH = 0.95  # when less than this fraction of the packed connections is live, they are packed again
 
 
@@ -204,7 +205,24 @@ def packed_entries(
         if N % lanes:
             lane[N - N % lanes :] += n_blocks * lanes - N  # the last block ends with the last row
         slot[order] = lane
-    return Packed(start, base, index, np.zeros(n * lanes, dtype), slot, sums), place
+    return Packed(start, base, index, aligned_zeros(n * lanes, dtype), slot, sums), place
+
+
+def aligned_zeros(n: int, dtype: np.dtype[Any]) -> np.ndarray:
+    """Make an array of zeros that starts at a line of the cache, so that reading a vector never takes two lines.
+
+    Args:
+        n: numbers.
+        dtype: of them.
+
+    Returns:
+        (n,), unitless.
+
+    Source: none
+    """
+    room = np.zeros(n * dtype.itemsize + LINE, np.uint8)
+    skipped = -room.ctypes.data % LINE
+    return room[skipped : skipped + n * dtype.itemsize].view(dtype)
 
 
 class Packing:
@@ -227,7 +245,7 @@ class Packing:
         # W r goes straight to its place. W^T a is sorted, since few units send many of the connections after training.
         self.W, self._place = packed_entries(live, (N, 1), matrix.dtype, by_length=False)
         self.W_t, self._place_t = packed_entries(np.ascontiguousarray(live.T), (1, N), matrix.dtype, by_length=True)
-        self.g, self._live = np.zeros_like(self.W.value), int(live.sum())
+        self.g, self._live = aligned_zeros(self.W.value.size, matrix.dtype), int(live.sum())
 
     def take(self, matrix: Float[np.ndarray, "N N"], live: int) -> Self:
         """Take over the values of a matrix, and set `g` to 0.

@@ -26,7 +26,7 @@ Tags = dict[str, Any]
 STATUS = {"done": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}  # of an `end`; all others are FAILED
 LONGEST_VARIANT = 120  # characters of a variant in a name; MLflow allows 250 for a name
 # Names of the group of a stage's metrics and of the tag with its settings, where it is not the name of the stage.
-GROUPS = {"evaluate": "eval", "convert": "spiking"}
+GROUPS = {"evaluate": "eval", "convert": "spiking", "analyse": "analysis"}
 CONDITION_METRICS = ("accuracy", "loss", "response_mean", "response_sd")
 OUTPUTS = ("output_mean", "output_sd")
 GRADED = {"psychometric": ("accuracy", "p_positive"), "chronometric": ("crossed", "median", "q25", "q75")}
@@ -108,6 +108,7 @@ class Translation:
                 "evaluate": "figures" if kind == "png" else "evaluation",
                 "export": "model",
                 "convert": "model" if kind == "mat" else "spiking",
+                "analyse": "analysis",
             }
             default = f"{names.get(stage, stage)}{_variant(event['stage'])}"
             # The conversion adds to the file of the export, whose name may have fewer axes.
@@ -127,6 +128,7 @@ class Translation:
         points: Points = {}
         tags: Tags = {"error": event.get("error", "")}
         translate = {"train": _training, "evaluate": _evaluation, "export": _export, "convert": _conversion}
+        translate["analyse"] = _analyses
         stage = step.partition(" ")[0]
         if event.get("status") == "done" and stage not in translate:
             points = _other_stage(event, f"{stage}{_variant(step)}")
@@ -184,6 +186,14 @@ def _conversion(end: Event, variant: str, curves: str, settings: dict[str, Any])
     points |= _graded(end, curves)
     used = {key: settings[key] for key in ("spiking", "conversion") if key in settings}
     return _known(points), {f"spiking{variant}": json.dumps(used)} if used else {}
+
+
+def _analyses(end: Event, variant: str, curves: str, settings: dict[str, Any]) -> tuple[Points, Tags]:
+    points = {(f"analysis{variant}/{name}", 0): value for name, value in end.get("numbers", {}).items()}
+    tags: Tags = {f"analysis{variant}": json.dumps(settings["analysis"])} if "analysis" in settings else {}
+    for key, word in (("left_out", "left out"), ("errors", "failed")):
+        tags |= {f"analysis{variant}/{name}": f"{word}: {why}" for name, why in end.get(key, {}).items()}
+    return _known(points), tags
 
 
 def _other_stage(end: Event, group: str) -> Points:

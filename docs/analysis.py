@@ -1,0 +1,144 @@
+"""Writes docs/analysis.md, the page about stage `analyse`, with a section for each analysis from its row in the table.
+
+python docs/analysis.py > docs/analysis.md
+"""
+
+from pathlib import Path
+
+from ratecore.experiment.analyses.table import ROWS, Analysis
+from ratecore.settings.analysis import AnalysisSettings
+
+DOCS = Path(__file__).parent
+
+INTRODUCTION = """# Analyses of trained networks
+
+The stage `analyse` asks every trained network of a grid the same questions: where its fixed points are, how long its
+units remember, what can be decoded from them. Analyses are chosen by name, and none is done by default:
+
+```yaml
+analyses: [spectrum, learning]
+analysis:
+  spectrum: {margin: 0.2}
+training: {keep_weights: 100}          # `learning` looks at these copies of the weights
+```
+
+Each analysis has its settings in a section of its name, and each setting can be an axis of the grid, such as
+`analysis.spectrum.margin: [0.1, 0.3]`. No network is trained, scored or converted again for it. The stage runs after
+`train`, or after `convert` if an analysis is of spikes; it can be run alone: `snakemake --until analyse`.
+
+A network that was not trained to criterion is analysed, too, as far as an analysis is of rates. The columns `trained`
+and `status` of the table tell them apart.
+
+## What is analysed
+
+- **The network as the evaluation tests it.** Activity is that of the first trials of the evaluation, and of those that
+  would follow: `n_trials` of an analysis may be larger than `evaluation.n_trials`. Settings of the section `evaluation`
+  (other settings of the task, other noise, a perturbation) hold for the analyses of activity, and its axes repeat them.
+  All analyses of a network look at the same trials, which are drawn once.
+- **The spiking network as the conversion scores it**, at its lambda, for analyses of spikes. They need `convert: true`.
+- **The weights** before, after and, with `training.keep_weights`, during training.
+
+An analysis is identified by its own settings and by those of the sections that it depends on: choosing another
+analysis or changing the settings of one does all chosen analyses of a network again, and nothing else. So does a new
+version of the code of a chosen analysis. A new version of the code of figures only redraws them.
+
+## Results
+
+- `summary.csv` has a column `<analysis>_<number>` for a handful of numbers of each analysis, to six digits.
+- `runs/.../analysis.npz`, in the folder of the network or of its variant, has all arrays under
+  `<analysis>/<name>`; the shapes are below. `np.load` reads it, and `ratecore.formats.load_analysis(path)` gives
+  `{analysis: {name: array}}` after checking the file.
+- The record has all numbers in `numbers` of the stage's `end`, under `<analysis>/<number>`.
+- MLflow has them as metrics `analysis/<analysis>/<number>`, with the variant before the name of the analysis if the
+  grid has axes after training, and the tag `analysis` with the settings.
+- `figures/` of each grid point has the figures of each analysis over its seeds; the report shows them under
+  *Analyses*, and figures of the grid for some columns under *Summary*. The functions of `ratecore.figures` that draw
+  them take arrays and an axis.
+
+A number that is not defined for a network is empty in the table, as is everything of an analysis that the network
+cannot have: `left_out` of the stage's `end` and a tag in MLflow say why. If an analysis fails for a network, the others
+are done. The reason is in `errors` of the `end`, in the column `error` of the table, in MLflow and in the log of the
+job; it is tried again when its code or its settings change. What the machine could not do (a full disk, too little
+memory) breaks the stage, as for all stages: the same command tries again.
+
+"""
+
+OWN = """## An analysis of your own
+
+An analysis is one file, one row and one class of settings:
+
+1. `ratecore/experiment/analyses/<name>.py` with two functions: `analyse(material, settings)` takes a `Material`
+   (`net`, `weights`, `task`, `activity(n_trials)`, `spikes(n_trials)`, `kept_weights` ...) and returns an
+   `AnalysisResult(numbers, arrays)`, or `AnalysisResult(skipped="why not")`; `draw(networks)` takes the arrays of one
+   or several networks by their label and returns figures by name.
+2. A row in `ratecore/experiment/analyses/table.py`: its numbers and arrays in words, columns of the table and figures.
+3. Its settings in `ratecore/settings/analysis.py`. `depends_on` says which sections change its numbers: `evaluation`
+   if it draws activity (the default), `spiking` and `conversion` if it draws spikes.
+4. A caption in `workflow/report/` for each figure, and a row in `config/README.md`. This page is written by
+   `python docs/analysis.py > docs/analysis.md`, and the schema by `make schema`.
+
+What is computed belongs into `ratecore/analysis/`, as functions of arrays, which are then useful without a grid.
+Without changing ratecore, read the networks of a grid in Python and call functions of your own.
+
+## Time
+
+"""
+
+
+def section(row: Analysis) -> str:
+    """The section of one analysis: its settings, numbers, arrays and figures."""
+    model = type(getattr(AnalysisSettings(), row.name))
+    lines = [f"## `{row.name}`: {row.title}", ""]
+    needs = {("evaluation",): "activity", (): "weights alone"}.get(model.depends_on, "spikes")
+    lines += [
+        f"Of {needs}."
+        + (f" Needs `pip install 'ratecore[analysis]'` ({', '.join(row.packages)})." * bool(row.packages))
+    ]
+    if model.model_fields:
+        lines += ["", "| setting | default | meaning |", "|---|---|---|"]
+        for key, field in model.model_fields.items():
+            lines.append(f"| `{key}` | {_shown(field.default)} | {_cell(field.description or '')} |")
+    lines += ["", "| number | column | meaning |", "|---|---|---|"]
+    columns = {number: column for column, number in row.summary.items()}
+    for key, words in row.numbers.items():
+        column = columns.get(f"{row.name}/{key}")
+        lines.append(f"| `{key}` | {f'`{column}`' if column else ''} | {_cell(words)} |")
+    if row.arrays:
+        lines += ["", "| array | shape and meaning |", "|---|---|"]
+        lines += [f"| `{row.name}/{key}` | {_cell(words)} |" for key, words in row.arrays.items()]
+    figures = [*row.figures, *(figure.name for figure in row.grid_figures)]
+    if figures:
+        lines += ["", "Figures: " + ", ".join(f"`{name}`" for name in figures) + "."]
+    return "\n".join([*lines, "", ""])
+
+
+def _cell(words: str) -> str:
+    """Text in a table, where a bar would end the cell."""
+    return words.replace("|", "\\|")
+
+
+def _shown(value: object) -> str:
+    if value is None or value in ((), {}):
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(list(value)) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def page() -> str:
+    """The whole page."""
+    overview = ["| analysis | of what |", "|---|---|"]
+    overview += [f"| [`{row.name}`](#{row.name}-{_anchor(row.title)}) | {row.title} |" for row in ROWS]
+    return INTRODUCTION + "\n".join(overview) + "\n\n" + "".join(map(section, ROWS)) + OWN + TIME
+
+
+def _anchor(title: str) -> str:
+    kept = "".join(c for c in title.lower() if c.isalnum() or c in " -_")
+    return kept.replace(" ", "-")
+
+
+TIME = """TODO
+"""
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,212 @@
+"""What the analyses of one network share: the network, its task, and its activity, drawn once for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from ratecore.experiment.analyses.table import SPIKES
+from ratecore.experiment.runs import Run
+from ratecore.experiment.stages.table import function_of
+from ratecore.settings.analysis import settings_of
+
+if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
+    from ratecore.rate.results import Activity, TrainingResult
+    from ratecore.spiking.results import SpikeTrials
+    from ratecore.tasks.base import AbstractTask
+
+
+class Material:
+    """A trained network for its analyses. Everything is read or drawn when it is first asked for.
+
+    Args:
+        run: of the network.
+
+    Attributes:
+        settings: of the run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run, self.settings = run, run.settings
+        self._drawn: Activity | None = None
+        self._spikes: dict[int, SpikeTrials] = {}
+
+    @cached_property
+    def result(self) -> TrainingResult:
+        """The network with the course of its training."""
+        from ratecore.formats.pth import result_from_pth
+
+        return result_from_pth(self._run.network)
+
+    @property
+    def trained(self) -> bool:
+        """Whether training met its criterion."""
+        return self.result.trained
+
+    @property
+    def net(self) -> RateNetwork:
+        """The trained network as it is, without what tests change."""
+        return self.result.net
+
+    @property
+    def initial(self) -> dict[str, Any]:
+        """The parameters before training, as the network's state_dict."""
+        return self.result.initial
+
+    @cached_property
+    def _tested(self) -> tuple[AbstractTask, RateNetwork]:
+        from ratecore.rate.testing import tested
+
+        return tested(self.settings, self.net)
+
+    @property
+    def task(self) -> AbstractTask:
+        """The task as the evaluation tests it."""
+        return self._tested[0]
+
+    @property
+    def tested_net(self) -> RateNetwork:
+        """The network as the evaluation tests it; the same as `net` unless that changes it."""
+        return self._tested[1]
+
+    def activity(self, n_trials: int) -> Activity:
+        """What the network does in the first trials of its evaluation, and in those that would follow them.
+
+        All analyses of a network share the trials, which are drawn once. The numbers of a trial do not depend on how
+        many others are asked for.
+
+        Args:
+            n_trials: number of trials.
+
+        Returns:
+            the activity. Its arrays are shared: nothing may change them.
+
+        Source:
+            docs/model.md 1 and 2.
+        """
+        if self._drawn is None or len(self._drawn.steps) < n_trials:
+            from ratecore.rate.activity import trial_activity
+
+            s = self.settings
+            self._drawn = trial_activity(
+                self.task,
+                self.tested_net,
+                s.seed,
+                range(max(n_trials, self._most_trials)),
+                loss_fn=s.training.last.loss_fn,
+                n_trials=s.evaluation.n_trials,
+            )
+        return first_trials(self._drawn, n_trials)
+
+    @property
+    def _most_trials(self) -> int:
+        """The largest number of trials that a chosen analysis of activity takes."""
+        every = settings_of(self.settings.analyses, self.settings.analysis).values()
+        return max((getattr(own, "n_trials", 0) for own in every if "evaluation" in own.depends_on), default=0)
+
+    @cached_property
+    def kept_weights(self) -> dict[str, NDArray[Any]] | None:
+        """The weights kept during training, as `formats.load_weights` gives them; None without `keep_weights`."""
+        from ratecore.formats.weights import load_weights
+
+        path = self._run.folder / "weights.npz"
+        if self.settings.training.keep_weights is None or not path.is_file():
+            return None
+        return load_weights(path)
+
+    @cached_property
+    def scaling_factor(self) -> float | None:
+        """Lambda of the network's conversion, unitless; None if it was not converted."""
+        found = self._conversion.get("lambda")
+        return None if found is None else float(found)
+
+    @property
+    def not_converted(self) -> str:
+        """Why the network was not converted; '' if it was."""
+        return "" if self.scaling_factor is not None else str(self._conversion.get("skipped", "it was not converted"))
+
+    @cached_property
+    def _conversion(self) -> dict[str, Any]:
+        return self._run.outcome("convert", verify=False) or {}
+
+    def spikes(self, n_trials: int) -> SpikeTrials:
+        """The spikes of the converted network in the first trials of its conversion, and in those that would follow.
+
+        All analyses of a network share the trials, which are simulated once.
+
+        Args:
+            n_trials: number of trials.
+
+        Returns:
+            the spikes, with the network as it was scored. Its arrays are shared: nothing may change them.
+
+        Raises:
+            ValueError: the network was not converted.
+
+        Source:
+            docs/model.md 5.
+        """
+        if self.scaling_factor is None:
+            raise ValueError(f"there are no spikes: {self.not_converted}")
+        if n_trials not in self._spikes:
+            spikes_of = function_of(SPIKES)  # no import, which would make it code of every analysis
+            self._spikes[n_trials] = spikes_of(self.settings, self.result, self.scaling_factor, n_trials)
+        return self._spikes[n_trials]
+
+    @cached_property
+    def inhibitory(self) -> Bool[np.ndarray, " N"]:
+        """Which units are inhibitory (N,)."""
+        found: Bool[np.ndarray, " N"] = self.net.inh.detach().cpu().numpy().astype(bool).reshape(-1)
+        return found
+
+    @cached_property
+    def weights(self) -> Float[np.ndarray, "N N"]:
+        """The effective weights after training (N, N), unitless, row = receiving unit."""
+        return self._effective(None)
+
+    @cached_property
+    def initial_weights(self) -> Float[np.ndarray, "N N"]:
+        """The effective weights before training (N, N), unitless, row = receiving unit."""
+        return self._effective(self.initial["w"])
+
+    def _effective(self, w: Any) -> Float[np.ndarray, "N N"]:
+        import torch
+
+        with torch.no_grad():
+            given = None if w is None else w.to(self.net.w)
+            W: Float[np.ndarray, "N N"] = self.net.effective_weights(given).double().cpu().numpy()
+        return W
+
+
+def first_trials(activity: Activity, n: int) -> Activity:
+    """Take the first trials of an activity, without copying its arrays.
+
+    Args:
+        activity: of at least n trials.
+        n: number of trials.
+
+    Returns:
+        the activity in these trials.
+
+    Source: none
+    """
+    if len(activity.steps) == n:
+        return activity
+    s = activity.scores
+    scores = replace(
+        s,
+        losses=s.losses[:n],
+        correct=s.correct[:n],
+        outputs=s.outputs[:n],
+        labels=s.labels[:n],
+        conditions=s.conditions[:n],
+        trials=None if s.trials is None else s.trials[:n],
+    )
+    arrays = {name: getattr(activity, name)[:n] for name in ("x", "r", "o", "u", "z", "steps")}
+    return replace(activity, scores=scores, **arrays)
