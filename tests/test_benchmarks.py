@@ -16,6 +16,7 @@ import pytest
 from conftest import PATIENCE, small_settings
 from test_lif import content, stimulus
 
+from ratecore import open_results
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.summary import all_runs, summarize
 from ratecore.rate.evaluation import draw_trials
@@ -25,6 +26,7 @@ from ratecore.system.streams import stream
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
+import activity  # noqa: E402
 import contenders  # noqa: E402
 import contenders_lif  # noqa: E402
 import scaling  # noqa: E402
@@ -150,3 +152,12 @@ def test_a_job_is_taken_apart(tmp_path):
     assert parts["waiting"]["seconds"] > -0.05  # the clocks of the wall and of the core agree to some milliseconds
     assert all(part["seconds"] > 0 for name, part in parts.items() if name not in ("other", "waiting"))
     assert result["peak_memory_mb"]["job"] > 100 and result["peak_memory_mb"]["follower"] > 50
+
+
+def test_networks_whose_activity_is_timed_are_as_sparse_as_trained_ones(tmp_path):
+    exp = open_results(activity.make(tmp_path, networks=12, trials=3, units=40))
+    assert exp.table["trained"].all() and exp.activity(trials=3).sizes["network"] == 12
+    shares = [(exp.load(k).effective_weights() != 0).float().mean().item() for k in range(10)]
+    assert np.mean(shares) == pytest.approx(activity.LIVE, abs=4 * np.sqrt(0.05 / 16000))  # four standard errors
+    opened, computed, cpu, peak = activity.measure(exp.path, 3)
+    assert min(opened, computed, cpu) > 0 and 0.01 < peak < 100
