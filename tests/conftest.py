@@ -17,6 +17,16 @@ from warm_python import WarmPython
 # compiles no checks), settings (pydantic checks them), and modules that name types which only type checkers import
 # (system.arrays, and what handles users' tasks).
 SHAPES_CHECKED = [
+    "ratecore.analysis.decoding",
+    "ratecore.analysis.dimensionality",
+    "ratecore.analysis.discriminant",
+    "ratecore.analysis.dpca",
+    "ratecore.analysis.selectivity",
+    "ratecore.analysis.tdr",
+    "ratecore.analysis.trials",
+    "ratecore.analysis.tuning",
+    "ratecore.figures.decoding",
+    "ratecore.figures.population",
     "ratecore.figures.rate",
     "ratecore.figures.search",
     "ratecore.figures.spiking",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -91,7 +90,7 @@ class Discriminant:
         self._K = K
         self._trained: Discriminants | None = None
 
-    def fit(self, rates: Float[np.ndarray, "n N"], labels: Int[np.ndarray, " n"]) -> Self:
+    def fit(self, rates: Float[np.ndarray, "n N"], labels: Int[np.ndarray, " n"]) -> Discriminant:
         """Train the decoder.
 
         Args:

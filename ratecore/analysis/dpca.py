@@ -192,7 +192,7 @@ def demixed_components(
     means, mean = _means(trials, cell, shape)
     parts = marginalise(means, list(parameters), joined)
     (inverse,) = _inverses(_gram(trials, cell, means + mean, noise), [penalty], float(np.square(means).sum()))
-    fitted = {name: _reduced_rank(_cross(part, means), inverse, n_components) for name, part in parts.items()}
+    fitted = {name: _reduced_rank(_reduced(part, means), inverse, n_components) for name, part in parts.items()}
     return _described(
         fitted, parts, means, dict(zip(parameters, levels, strict=True)), mean, there, steps, penalty, losses
     )
@@ -200,7 +200,7 @@ def demixed_components(
 
 def _common_times(
     trials: Float[np.ndarray, "B T N"], cell: Int[np.ndarray, " B"], least: int
-) -> tuple[Float[np.ndarray, "B T N"], Int[np.ndarray, " T"]]:
+) -> tuple[Float[np.ndarray, "B kept N"], Int[np.ndarray, " kept"]]:
     """The times at which every condition has enough trials, and their steps."""
     lasting = ~np.isnan(trials).any(2)
     n = np.array([lasting[cell == k].sum(0) for k in np.unique(cell)])
@@ -252,29 +252,38 @@ def _inverses(
 
 
 def _reduced_rank(
-    cross: Float[np.ndarray, "N N"], inverse: Float[np.ndarray, "N N"], n: int
+    reduced: tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"]], inverse: Float[np.ndarray, "N N"], n: int
 ) -> tuple[Float[np.ndarray, "K N"], Float[np.ndarray, "K N"]]:
     """Decoders and encoders (K, N) of one marginalisation, by reduced-rank ridge regression.
 
     With A = X_m X^T (X X^T + mu)^-1, the full-rank solution, the encoders are the leading eigenvectors of
-    A (X X^T + mu) A^T, and the decoders are F^T A. X_m X^T has no contribution of the noise, whose mean is 0.
+    A (X X^T + mu) A^T, and the decoders are F^T A. X_m X^T has no contribution of the noise, whose mean is 0. All of
+    this is computed in the R dimensions that X_m has, which are much fewer than units.
     """
     from scipy.linalg import eigh
 
-    N = len(cross)
+    basis, cross = reduced
+    R = len(cross)
+    if not R:
+        return cross, cross
     A = cross @ inverse
-    sizes, vectors = eigh(A @ cross.T, subset_by_index=(max(N - n, 0), N - 1))
+    sizes, vectors = eigh(A @ cross.T, subset_by_index=(max(R - n, 0), R - 1))
     order = [k for k in range(len(sizes) - 1, -1, -1) if sizes[k] > 1e-10 * max(sizes[-1], 0)]
-    F = vectors[:, order].T
+    q = vectors[:, order].T
+    F = q @ basis
     signs = np.where(F[np.arange(len(F)), np.abs(F).argmax(1)] < 0, -1.0, 1.0) if len(F) else np.ones(0)
-    F = F * signs[:, None]
-    return F @ A, F
+    return signs[:, None] * (q @ A), signs[:, None] * F
 
 
-def _cross(part: Float[np.ndarray, "*P T N"], means: Float[np.ndarray, "*P T N"]) -> Float[np.ndarray, "N N"]:
+def _reduced(
+    part: Float[np.ndarray, "*P T N"], means: Float[np.ndarray, "*P T N"]
+) -> tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"]]:
+    """An orthonormal basis (R, N) of the dimensions of a marginalisation, and X_m X^T with its rows in this basis."""
     N = part.shape[-1]
-    cross: Float[np.ndarray, "N N"] = part.reshape(-1, N).T @ means.reshape(-1, N)
-    return cross
+    rows = part.reshape(-1, N)
+    sizes, vectors = np.linalg.eigh(rows.T @ rows)
+    basis = vectors[:, sizes > 1e-13 * max(sizes[-1], 0)].T
+    return basis, basis @ (rows.T @ means.reshape(-1, N))
 
 
 def _cross_validated(
@@ -305,9 +314,9 @@ def _cross_validated(
         total = float(np.square(means).sum())
         inverses = _inverses(_gram(kept, own, means + mean, noise), PENALTIES, total)
         for part in marginalise(means, *marginalisations).values():
-            target, cross = part.reshape(test.shape), _cross(part, means)
+            target, reduced = part.reshape(test.shape), _reduced(part, means)
             for i, inverse in enumerate(inverses):
-                D, F = _reduced_rank(cross, inverse, n)
+                D, F = _reduced_rank(reduced, inverse, n)
                 losses[i] += np.square(target - (test @ D.T) @ F).sum() / total / repeats
     return np.column_stack([PENALTIES, losses])
 
@@ -315,9 +324,9 @@ def _cross_validated(
 def _described(
     fitted: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
     parts: Parts,
-    means: Float[np.ndarray, "*P T N"],
+    means: Float[np.ndarray, "*P T M"],
     levels: dict[str, list[Any]],
-    mean: Float[np.ndarray, " N"],
+    mean: Float[np.ndarray, " M"],
     there: Bool[np.ndarray, " N"],
     steps: Int[np.ndarray, " T"],
     penalty: float,

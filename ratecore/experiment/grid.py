@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ratecore.experiment.analyses.names import check_variables
 from ratecore.experiment.analyses.packages import require_packages
 from ratecore.experiment.axes import (
     FIRST_AXES,
@@ -278,6 +279,7 @@ class Experiment:
         self._check_task_names(problems)
         if problems:
             raise SettingsError(list(problems))
+        check_variables(point.settings for point in grid_points)
         self._check_starts(grid_points)
         for grid_point in {grid_point.settings.task: grid_point for grid_point in grid_points}.values():
             require_criterion(grid_point.settings.create_task())

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from ratecore.figures.population import axes_or_new
 from ratecore.figures.style import COLORS, color_of, legend
 
+MOST_NAMES = 12  # of networks that have room beside their bars
 KIND_COLORS = {"none": "0.8", "pure": COLORS[5], "linear mixed": COLORS[4], "nonlinear mixed": COLORS[1]}
 
 
@@ -115,7 +116,11 @@ def selectivity_kinds(ax: Axes | None, shares: Sequence[Mapping[str, float]], la
         widths = np.array([own[kind] for own in shares])
         ax.barh(y, widths, left=left, color=KIND_COLORS.get(kind, COLORS[3]), label=kind)
         left += widths
-    ax.set(yticks=y, yticklabels=labels, xlabel="share of units", xlim=(0, 1))
+    ax.set(xlabel="share of units", xlim=(0, 1))
+    if len(labels) <= MOST_NAMES:
+        ax.set(yticks=y, yticklabels=labels)
+    else:
+        ax.set(yticks=[], ylabel=f"{len(labels)} networks")
     ax.invert_yaxis()
     legend(ax)
     return ax

@@ -46,7 +46,7 @@ def style_of(k: int, n: int) -> dict[str, Any]:
     return {"color": color_of(k // dashes), "ls": LINES[k % dashes % len(LINES)]}
 
 
-def explained_variance(ax: Axes | None, explained: Sequence[Float[np.ndarray, " M"]], most: int = 20) -> Axes:
+def explained_variance(ax: Axes | None, explained: Sequence[Float[np.ndarray, " _"]], most: int = 20) -> Axes:
     """Draw the share of the variance that the first components explain together, a line per network.
 
     Args:

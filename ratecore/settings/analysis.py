@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from ratecore.settings.base import Settings, SettingsError, did_you_mean, shown
 
 MOST_TRIALS = 1_000_000  # of activity that one analysis draws
+CHOICE = "choice"  # the variable that the network decides, which every task with one output has
 SPIKES = ("spiking", "conversion")  # sections on which analyses of spikes depend
 
 
@@ -59,7 +60,7 @@ class FixedPointsSettings(OneAnalysis):
 class PopulationSettings(OneAnalysis):
     """What the analyses of populations share: trials of the evaluation, in bins of time."""
 
-    n_trials: int = Field(200, ge=2, le=MOST_TRIALS, description="trials of the evaluation")
+    n_trials: int = Field(100, ge=2, le=MOST_TRIALS, description="trials of the evaluation")
     bin_ms: float = Field(50.0, ge=5, description="length of a time bin, ms")
     signal: Literal["r", "x"] = Field("r", description="firing rates r or synaptic currents x")
     correct_only: bool = Field(False, description="whether only correct trials count")

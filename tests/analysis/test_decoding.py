@@ -208,7 +208,7 @@ def test_arguments(changes, message):
 
 def test_arguments_of_graded_variables():
     values, _ = planted(T=1, window=(0, 1))
-    for wrong in (["a"] * 60, [1.0] * 60, [np.nan, 1.0] * 30):
+    for wrong in (np.array(["a"] * 60), [1.0] * 60, [np.nan, 1.0] * 30):
         with pytest.raises(ValueError, match="values: they must be finite numbers"):
             decode_graded(values, wrong)
     with pytest.raises(ValueError, match="folds = 61"):

@@ -155,15 +155,18 @@ def test_a_penalty_is_chosen_that_noise_asks_for():
 
 
 def test_shuffled_trials_have_no_stimulus():
-    """Variance of the stimulus in the means of shuffled trials is that of noise: below 5 % of the planted share."""
+    """Of shuffled trials, the mean over the 20 of a stimulus keeps a twentieth of the variance between trials.
+
+    That variance is of stimulus and decision, of which the stimulus alone has 0.24 of 0.58: 0.03 / 0.24 is 12 %. The
+    bound is twice that; the mean is over ten shuffles.
+    """
     values, parameters, _ = planted(noise=0.1)
-    order = np.random.default_rng(3).permutation(len(values))
+    rng, shuffled = np.random.default_rng(3), []
     true = demixed_components(values, parameters, 2, 0.01)
-    shuffled = demixed_components(values[order], parameters, 2, 0.01)
-    read = shuffled.project(values)["stimulus"][:, -1, 0]
-    assert shuffled.shares["stimulus"] < true.shares["stimulus"]
-    assert abs(np.corrcoef(true.project(values)["stimulus"][:, -1, 0], parameters["stimulus"])[0, 1]) > 0.9
-    assert np.isfinite(read).all()
+    for _ in range(10):
+        found = demixed_components(values[rng.permutation(len(values))], parameters, 2, 0.01)
+        shuffled.append(found.shares["stimulus"] * np.square(found.means).sum())
+    assert np.mean(shuffled) < 0.24 * true.shares["stimulus"] * np.square(true.means).sum()
 
 
 def test_short_trials_and_missing_units():

@@ -237,6 +237,6 @@ def test_many_levels_are_grouped():
     assert found.n.tolist() == [20] * 5
     np.testing.assert_allclose(found.mean[:, 0], found.levels)
     np.testing.assert_allclose(found.r2, 1)
-    for wrong in (["a"] * 100, [1.0] * 100, [np.nan] * 100):
+    for wrong in (np.array(["a"] * 100), [1.0] * 100, [np.nan] * 100):
         with pytest.raises(ValueError, match="evidence: it must be finite numbers"):
             tuning.tuning_curves(np.ones((100, 1)), wrong)

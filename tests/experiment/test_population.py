@@ -7,9 +7,11 @@ import pytest
 
 from ratecore.experiment.analyses import recording as rec
 from ratecore.experiment.analyses.table import ANALYSES
+from ratecore.experiment.grid import Experiment
 from ratecore.experiment.stages.table import function_of
 from ratecore.rate.results import Activity, Scores
 from ratecore.settings.analysis import AnalysisSettings
+from ratecore.settings.base import SettingsError
 from ratecore.settings.run import RunSettings
 from ratecore.tasks import AbstractTask, TaskFactory
 
@@ -74,7 +76,7 @@ def test_the_choice_is_decoded_from_the_stimulus_on():
     assert 200 <= found.numbers["onset_ms"] <= 300 and found.numbers["chance"] == 0.5
     graded = result("decoding", variables=["choice", "evidence"], across_time=False, shuffles=0)
     assert graded.arrays["graded"].tolist() == ["evidence"] and graded.arrays["r2"][0, -1] > 0.5
-    assert "matrix" not in graded.arrays and np.isnan(graded.numbers["chance_high"])
+    assert graded.arrays["matrix"].shape == (0, 50, 50) and np.isnan(graded.numbers["chance_high"])
 
 
 def test_planted_units_are_selective():
@@ -126,17 +128,32 @@ def test_other_tasks(name, task):
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_a_variable_that_the_task_does_not_have(name):
-    with pytest.raises(
-        ValueError, match=rf"analysis.{name}.variables: the task has no variable 'depth'; it has choice"
-    ):
-        result(name, variables=["depth"])
+def test_a_task_without_a_variable_is_left_out(name):
+    found = result(name, material("go-nogo"), variables=["motion"])
+    assert found.skipped == "the task has no variable 'motion'; it has choice, condition"
+
+
+def grid(**more):
+    settings = {"analyses": ["decoding", "tdr"], "grid": {"task": ["go-nogo", "mante"]}, "convert": False}
+    return Experiment.from_config({"experiment": "names", **settings, **more})
+
+
+def test_a_variable_that_no_task_of_a_grid_has():
+    names = {"decoding": {"variables": ["choice", "motion", "condition"]}, "tdr": {"variables": "color"}}
+    assert len(grid(analysis=names).grid_points) == 2  # each is of one of the tasks
+    names["tdr"] = {"variables": ["choice", "colour"]}
+    message = (
+        r"analysis.tdr.variables = \['choice', 'colour'\]: no task has the variable 'colour'.*; available: choice, "
+        "condition, motion, color, context, evidence"
+    )
+    with pytest.raises(SettingsError, match=message):
+        grid(analysis=names)
+    assert len(grid(analysis=names, analyses=["decoding"]).grid_points) == 2  # that analysis is not chosen
 
 
 def test_variables_that_cannot_be_decoded():
-    for names, message in ((["evidence"], "evidence are graded"), (["condition"], "has no variable 'condition'")):
-        with pytest.raises(ValueError, match=message):
-            result("decoding", variables=names)
+    with pytest.raises(ValueError, match="evidence are graded"):
+        result("decoding", variables=["evidence"])
     with pytest.raises(ValueError, match="'motion' has one value, more than 8, or one with fewer than 50 trials"):
         result("decoding", variables=["motion"], n_trials=60, folds=50)
 

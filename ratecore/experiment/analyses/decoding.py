@@ -13,7 +13,7 @@ from ratecore.experiment.analyses.recording import (
     categories_of,
     is_category,
     kept_trials,
-    named,
+    missing,
     recording,
 )
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
@@ -36,7 +36,7 @@ def analyse(material: Material, settings: DecodingSettings) -> AnalysisResult:
         numbers and arrays, as the table of the analyses says.
 
     Raises:
-        ValueError: the task does not have a variable that the settings name, or not enough trials of its values.
+        ValueError: there are not enough trials of each value of a variable that the settings name.
 
     Source:
         King & Dehaene 2014 (Trends in Cognitive Sciences 18:203); `ratecore.analysis.decoding`.
@@ -44,6 +44,8 @@ def analyse(material: Material, settings: DecodingSettings) -> AnalysisResult:
     from ratecore.analysis.decoding import decode, decode_graded
 
     drawn = recording(material, settings)
+    if reason := missing(drawn.variables, settings.variables):
+        return AnalysisResult(skipped=reason)
     chosen, graded = _chosen(drawn.variables, settings)
     if not chosen:
         return AnalysisResult(skipped=f"no variable of this task has two values with {settings.folds} trials each")
@@ -73,22 +75,22 @@ def analyse(material: Material, settings: DecodingSettings) -> AnalysisResult:
         "chance": results[0].chance,
         "chance_high": float(intervals[0, 1]),
     }
+    r2 = np.zeros((len(graded), len(drawn.times)))
+    for k, (name, values) in enumerate(graded.items()):
+        trials = kept_trials({name: values})
+        rates, own = drawn.activity[trials], values[trials]
+        r2[k] = decode_graded(rates, own, settings.folds, seed=material.settings.seed).r2
+    matrices = [found.matrix for found in results if found.matrix is not None]
     arrays = {
         "variables": np.array(list(chosen)),
         "times": drawn.times,
         "accuracy": accuracy,
         "chance": np.array([found.chance for found in results]),
         "interval": intervals,
+        "matrix": np.array(matrices).reshape(len(matrices), len(drawn.times), len(drawn.times)),
+        "graded": np.array(list(graded), str),
+        "r2": r2,
     }
-    if settings.across_time:
-        arrays["matrix"] = np.array([found.matrix for found in results])
-    if graded:
-        arrays["graded"], courses = np.array(list(graded)), []
-        for name, values in graded.items():
-            trials = kept_trials({name: values})
-            rates, own = drawn.activity[trials], values[trials]
-            courses.append(decode_graded(rates, own, settings.folds, seed=material.settings.seed).r2)
-        arrays["r2"] = np.array(courses)
     return AnalysisResult(numbers, arrays)
 
 
@@ -97,7 +99,7 @@ def _chosen(variables: Variables, settings: DecodingSettings) -> tuple[Variables
     if not settings.variables:
         found = categories_of(variables, settings.folds)
         return {name: found[name] for name in list(found)[:MOST]}, {}
-    chosen = named(variables, settings.variables, "analysis.decoding.variables")
+    chosen = {name: variables[name] for name in settings.variables}
     graded = {name: values for name, values in chosen.items() if values.dtype.kind == "f"}
     categories = {name: values for name, values in chosen.items() if name not in graded}
     for name, values in categories.items():
@@ -129,12 +131,12 @@ def draw(networks: Networks) -> dict[str, Figure]:
     chances = np.unique(first["chance"])
     interval = tuple(np.mean([a["interval"][0] for a in alike], axis=0).tolist())
     scores = {name: [a["accuracy"][k] for a in alike] for k, name in enumerate(names)}
-    matrices = [a["matrix"] for a in alike if "matrix" in a]
+    matrices = [a["matrix"] for a in alike if len(a["matrix"])]
     shown = list(range(len(names)))[:2] if matrices else []
     figure, axes = new_figure(4.4 + 3.2 * len(shown), 3.0, columns=1 + len(shown), squeeze=False)
     one = float(chances[0]) if len(chances) == 1 else None
     decoding_over_time(axes[0, 0], times, scores, one, interval if one is not None else None)
-    for k, name in enumerate(first["graded"].tolist() if "graded" in first else []):
+    for k, name in enumerate(first["graded"].tolist()):
         axes[0, 0].plot(times, first["r2"][k], color="0.3", ls=":", lw=1.3, label=f"{name} (R²)")
         legend(axes[0, 0])
     for axis, k in zip(axes[0, 1:], shown, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ratecore.experiment.analyses.material import Material
-from ratecore.experiment.analyses.recording import factors_of, kept_trials, recording
+from ratecore.experiment.analyses.recording import factors_of, kept_trials, missing, recording
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
 from ratecore.settings.analysis import DpcaSettings
 
@@ -33,16 +33,15 @@ def analyse(material: Material, settings: DpcaSettings) -> AnalysisResult:
     Returns:
         numbers and arrays, as the table of the analyses says.
 
-    Raises:
-        ValueError: the task does not have a variable that the settings name.
-
     Source:
         Kobak et al. 2016 (eLife 5:e10989); `ratecore.analysis.dpca`.
     """
     from ratecore.analysis.dpca import TIME, demixed_components
 
     drawn = recording(material, settings)
-    chosen = factors_of(drawn.variables, settings.variables, LEAST, "analysis.dpca.variables")
+    if reason := missing(drawn.variables, settings.variables):
+        return AnalysisResult(skipped=reason)
+    chosen = factors_of(drawn.variables, settings.variables, LEAST)
     if not chosen:
         return AnalysisResult(skipped="no variable of this task has two values with enough trials each")
     trials = kept_trials(chosen)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 
 from ratecore.experiment.analyses.material import Material
-from ratecore.settings.analysis import PopulationSettings
+from ratecore.settings.analysis import CHOICE, PopulationSettings
 
 if TYPE_CHECKING:
     from ratecore.rate.results import Activity
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 8  # of a variable that counts as a category
 MOST_FACTORS = 3  # that are combined
-CHOICE = "choice"
 
 Variables = dict[str, NDArray[Any]]
 
@@ -116,24 +115,20 @@ def choices(task: AbstractTask, drawn: Activity) -> Shaped[np.ndarray, " B"]:
     return np.where(means > middle, 1, -1)
 
 
-def named(variables: Variables, names: Iterable[str], key: str) -> Variables:
-    """Some of the variables.
+def missing(variables: Variables, names: Iterable[str]) -> str | None:
+    """Why an analysis leaves out a task that does not have a variable, as other tasks of the grid do.
 
     Args:
         variables: of the trials.
-        names: which.
-        key: of the setting, for the message.
+        names: of the variables that the settings name.
 
     Returns:
-        these, in the order of the names.
-
-    Raises:
-        ValueError: the task has no such variable.
+        the reason; None if the task has all of them.
     """
     for name in names:
         if name not in variables:
-            raise ValueError(f"{key}: the task has no variable '{name}'; it has {', '.join(variables)}")
-    return {name: variables[name] for name in names}
+            return f"the task has no variable '{name}'; it has {', '.join(variables)}"
+    return None
 
 
 def kept_trials(variables: Variables) -> Shaped[np.ndarray, " B"]:
@@ -222,7 +217,7 @@ def _smallest_cell(variables: Mapping[str, NDArray[Any]]) -> int:
     return min(int(np.logical_and.reduce([c == v for c, v in zip(columns, cell, strict=True)]).sum()) for cell in cells)
 
 
-def factors_of(variables: Variables, names: Sequence[str], least: int, key: str) -> Variables:
+def factors_of(variables: Variables, names: Sequence[str], least: int) -> Variables:
     """The categories that an analysis combines: those that are named, or as many of the task's as possible.
 
     Args:
@@ -230,16 +225,12 @@ def factors_of(variables: Variables, names: Sequence[str], least: int, key: str)
         names: from the settings; none to choose here. The choice comes last then, since it follows from the others in
             a trained network.
         least: trials that each combination needs.
-        key: of the setting, for the message.
 
     Returns:
         the categories.
-
-    Raises:
-        ValueError: the task has no variable of this name.
     """
     if names:
-        return named(variables, names, key)
+        return {name: variables[name] for name in names}
     ordered = {name: values for name, values in variables.items() if name != CHOICE}
     if CHOICE in variables:
         ordered[CHOICE] = variables[CHOICE]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ratecore.experiment.analyses.material import Material
-from ratecore.experiment.analyses.recording import factors_of, kept_trials, recording
+from ratecore.experiment.analyses.recording import factors_of, kept_trials, missing, recording
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
 from ratecore.settings.analysis import SelectivitySettings
 
@@ -30,9 +30,6 @@ def analyse(material: Material, settings: SelectivitySettings) -> AnalysisResult
     Returns:
         numbers and arrays, as the table of the analyses says.
 
-    Raises:
-        ValueError: the task does not have a variable that the settings name.
-
     Source:
         Rigotti et al. 2013 (Nature 497:585); `ratecore.analysis.selectivity`.
     """
@@ -43,7 +40,9 @@ def analyse(material: Material, settings: SelectivitySettings) -> AnalysisResult
     inside = (drawn.times >= start) & (drawn.times < stop)
     if not inside.any():
         inside[np.abs(drawn.times - (start + stop) / 2).argmin()] = True
-    chosen = factors_of(drawn.variables, settings.variables, LEAST, "analysis.selectivity.variables")
+    if reason := missing(drawn.variables, settings.variables):
+        return AnalysisResult(skipped=reason)
+    chosen = factors_of(drawn.variables, settings.variables, LEAST)
     if not chosen:
         return AnalysisResult(skipped="no variable of this task has two values with enough trials each")
     bins = drawn.activity[:, inside]

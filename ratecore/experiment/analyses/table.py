@@ -189,7 +189,7 @@ ROWS = (
         numbers={
             "share_time": "share of the variance of the condition means that depends on time alone, in [0, 1]",
             "share_mixed": "share that depends on combinations of variables, in [0, 1]",
-            "content": "variance of the first components that is of their own marginalisation, weighted mean, in [0, 1]",
+            "content": "share of the first components' variance that is of their own marginalisation, in [0, 1]",
             "penalty": "regularisation as a fraction of the variance, unitless",
         },
         arrays={
@@ -206,7 +206,7 @@ ROWS = (
         columns=("share_time", "share_mixed"),
         figures=("dpca_components",),
         grid_figures=(GridFigure("dpca_mixed", "dpca_share_mixed", "share of the variance that is mixed", SHARE),),
-        seconds=5,
+        seconds=1.5,
     ),
     Analysis(
         "decoding",
@@ -224,14 +224,15 @@ ROWS = (
             "accuracy": "(V, T) accuracy on held-out trials, mean over classes, in [0, 1]",
             "chance": "(V,) accuracy of guesses, in [0, 1]",
             "interval": "(V, 2) where 95 % of the accuracies of shuffled labels are, in [0, 1]",
-            "matrix": "(V, T, T) accuracy of decoders trained at one time and tested at another, in [0, 1]",
+            "matrix": "(V, T, T) accuracy of decoders trained at one time (first) and tested at another, in [0, 1]; "
+            "none without `across_time`",
             "graded": "(G,) names of the graded variables that the settings name",
             "r2": "(G, T) share of the variance of their held-out values that is predicted, unitless",
         },
         columns=("accuracy", "peak_ms", "onset_ms"),
         figures=("decoding_accuracy",),
         grid_figures=(GridFigure("decoding_peak", "decoding_accuracy", "peak decoding accuracy", SHARE),),
-        seconds=20,
+        seconds=4,
         packages=("sklearn",),
     ),
     Analysis(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ratecore.experiment.analyses.material import Material
-from ratecore.experiment.analyses.recording import Variables, kept_trials, named, paths_of, recording
+from ratecore.experiment.analyses.recording import Variables, kept_trials, missing, paths_of, recording
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
 from ratecore.settings.analysis import TdrSettings
 
@@ -27,9 +27,6 @@ def analyse(material: Material, settings: TdrSettings) -> AnalysisResult:
     Returns:
         numbers and arrays, as the table of the analyses says.
 
-    Raises:
-        ValueError: the task does not have a variable that the settings name.
-
     Source:
         Mante et al. 2013 (Nature 503:78); `ratecore.analysis.tdr`.
     """
@@ -37,8 +34,10 @@ def analyse(material: Material, settings: TdrSettings) -> AnalysisResult:
     from ratecore.analysis.trials import condition_means
 
     drawn = recording(material, settings)
+    if reason := missing(drawn.variables, settings.variables):
+        return AnalysisResult(skipped=reason)
     if settings.variables:
-        chosen = named(drawn.variables, settings.variables, "analysis.tdr.variables")
+        chosen = {name: drawn.variables[name] for name in settings.variables}
     else:
         chosen = _regressors(drawn.variables)
     if not chosen:
