@@ -16,7 +16,7 @@ from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from ratecore.analysis.fixed_points import FixedPoints, SlowPoints, find_fixed_points, find_slow_points  # noqa: E402
+from ratecore.analysis.fixed_points import SLOW, FixedPoints, SlowPoints, find_fixed_points, find_slow_points  # noqa: E402
 from ratecore.analysis.held_inputs import states_of  # noqa: E402
 from ratecore.analysis.linearisation import cosines  # noqa: E402
 from ratecore.analysis.lines import Line, line_through, share_along_line  # noqa: E402
@@ -24,6 +24,7 @@ from ratecore.analysis.rate_equations import RateEquations  # noqa: E402
 from ratecore.figures.fixed_points import selection, slow_points, speed_limits  # noqa: E402
 from ratecore.figures.style import color_of, legend, new_figure, png, title_over  # noqa: E402
 from ratecore.rate.activity import trial_activity  # noqa: E402
+from ratecore.rate.network import RateNetwork  # noqa: E402
 from ratecore.rate.results import Activity  # noqa: E402
 from ratecore.rate.training import train  # noqa: E402
 from ratecore.settings.run import RunSettings  # noqa: E402
@@ -32,6 +33,7 @@ from ratecore.system.streams import stream  # noqa: E402
 DOCS = Path(__file__).parents[1] / "docs"
 CONTEXTS = ("motion", "color")
 STARTS, RANDOM = 300, 100
+SLOWER = 0.001  # another limit of slow points, 1/ms
 
 
 def run_settings(seed: int) -> RunSettings:
@@ -62,13 +64,38 @@ class Network:
         rng = stream(self.seed, "fixed_points", 10 + k)
         return find_fixed_points(self.equations, context(k), self.starts(k, STARTS), n_random=RANDOM, rng=rng)
 
-    def slow(self, k: int) -> SlowPoints:
-        return find_slow_points(self.equations, context(k), self.starts(k, STARTS))
+    def slow(self, k: int, speed: float = SLOW) -> SlowPoints:
+        return find_slow_points(self.equations, context(k), self.starts(k, STARTS), speed=speed)
 
     def choice_axis(self, k: int) -> np.ndarray:
         """From the mean state at the end of trials with a negative output to that of those with a positive one."""
         last, output = self.activity.x[self.cued[k], -1].astype(float), self.activity.o[self.cued[k], -1]
         return last[output > 0].mean(0) - last[output < 0].mean(0)
+
+
+def near(slow: SlowPoints, points: FixedPoints) -> float:
+    """Share of the slow points that are closer to a fixed point than a tenth of the distance of the stable ones."""
+    stable = points.x[points.kind == "stable"]
+    limit = 0.1 * np.linalg.norm(stable[0] - stable[-1])
+    distances = np.linalg.norm(slow.x[:, None] - points.x, axis=2).min(1)
+    return float((distances < limit).mean())
+
+
+def untrained(network: Network, k: int) -> dict[str, object]:
+    """The same of the network before training, from its own activity."""
+    net = RateNetwork.from_settings(network.result.net.settings, 4)
+    net.load_state_dict(network.result.initial)
+    trials = trial_activity(run_settings(network.seed).create_task(), net, network.seed, range(200))
+    starts = states_of(trials.x, network.cued[k], STARTS, stream(network.seed, "fixed_points", k))
+    points = find_fixed_points(
+        net, context(k), starts, n_random=RANDOM, rng=stream(network.seed, "fixed_points", 20 + k)
+    )
+    x = find_slow_points(net, context(k), starts).x
+    return {
+        "untrained_kinds": " ".join(points.kind),
+        "untrained_share": f"{share_along_line(x):.3f}",
+        "untrained_length": f"{np.sqrt(x.var(0).sum()):.2f}",
+    }
 
 
 def row(network: Network, k: int, points: FixedPoints, slow: SlowPoints, line: Line) -> dict[str, object]:
@@ -88,6 +115,10 @@ def row(network: Network, k: int, points: FixedPoints, slow: SlowPoints, line: L
         "output_correlation": f"{line.output_correlation:.4f}",
         "choice_cosine": f"{abs(cosines(line.direction, network.choice_axis(k)[None])[0]):.4f}",
         "readout_cosine": f"{np.median(line.readout[:, 0]):.3f}",
+        "length": f"{np.sqrt(slow.x.var(0).sum()):.2f}",
+        "near": f"{near(slow, points):.2f}",
+        "near_slower": f"{near(network.slow(k, SLOWER), points):.2f}",
+        **untrained(network, k),
         "mode_ms": f"{np.median(fast[:, 0]):.0f}",
         "next_mode_ms": f"{np.median(fast[:, 1]):.0f}",
         "relevant": f"{np.median(line.selection[:, k]):.3f}",
@@ -146,7 +177,7 @@ def draw_networks(lines: list[list[Line]], rows: list[dict[str, object]]) -> byt
     middle.set(xscale="log", xlabel="|time constant| along the line (ms)", ylabel="slow points")
     middle.legend(fontsize=8, frameon=False)
     taken_up = [np.array([np.median(pair[k].selection, 0) for pair in lines]) for k in range(2)]
-    names = ["motion", "colour", "cue:\nmotion", "cue:\ncolour"]
+    names = ["motion", "color", "cue:\nmotion", "cue:\ncolor"]
     selection(right, taken_up, [f"cue: {c}" for c in CONTEXTS], names)
     right.legend(fontsize=8, frameon=False)
     return png(figure)

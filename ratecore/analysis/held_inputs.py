@@ -90,6 +90,7 @@ def states_of(
     Source:
         Sussillo & Barak 2013, Neural Computation 25:626.
     """
+    x = np.asarray(x)
     lengths = (~np.isnan(x[trials, :, 0])).sum(1)
     chosen = rng.choice(len(trials), n, p=lengths / lengths.sum())
     steps = rng.integers(lengths[chosen])

@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.linalg.lapack import dposv
 
 from ratecore.analysis.rate_equations import RateEquations
 
 SMALLEST, LARGEST = 1e-8, 1e10  # of the damping factor mu
 STALLED = 20  # rejected or useless steps in a row after which a start has ended
+MOST_FOUND = 8  # fixed points whose inverse Jacobian is kept
 
 
 @dataclass
@@ -28,7 +29,8 @@ class Ends:
         x: states (K, N), unitless.
         speed: |dx/dt| there (K,), 1/ms.
         residual: largest |tau dx/dt| of a unit (K,), unitless.
-        slope: |gradient of q| divided by its largest possible value |J| |v| (K,), unitless; 0 at a minimum of q.
+        slope: |gradient of q| divided by a bound on it, |v| times the norms of the two parts of J (K,), unitless;
+            0 at a minimum of q.
         iterations: steps that were tried (K,).
     """
 
@@ -94,6 +96,58 @@ class _Core:
         return states
 
 
+class _Found:
+    """Fixed points that starts have reached, to which others that are close take steps without a factorisation.
+
+    The Jacobian of a fixed point serves for all states close to it (the chord method). A start is taken over only where
+    the first such step brings it ten times closer to the point, as close to it alone.
+    """
+
+    def __init__(self, core: _Core, tolerance: float):
+        self.core, self.tolerance = core, tolerance
+        self.points: list[Float[np.ndarray, " n"]] = []
+        self.inverses: list[Float[np.ndarray, "n n"]] = []
+
+    def add(self, x: Float[np.ndarray, "B n"]) -> None:
+        """Remembers those of some fixed points that are new."""
+        for state in x:
+            if len(self.points) >= MOST_FOUND:
+                return
+            if any(np.abs(state - point).max() < 1e-4 for point in self.points):
+                continue
+            J = self.core.W * self.core.equations.slope(state) - np.eye(len(state))
+            try:
+                self.inverses.append(np.linalg.inv(J))
+            except np.linalg.LinAlgError:  # on a line of fixed points
+                continue
+            self.points.append(state.copy())
+
+    def take_over(
+        self, x: Float[np.ndarray, "B n"], F: Float[np.ndarray, "B n"]
+    ) -> tuple[Float[np.ndarray, "M n"], Bool[np.ndarray, " B"]]:
+        """Where those states x, with residuals F, end that are close to a point (M, n), and which ones (B,)."""
+        x, arrived = x.copy(), np.zeros(len(x), bool)
+        for point, inverse in zip(self.points, self.inverses, strict=True):
+            (left,) = np.nonzero(~arrived)
+            if not left.size:
+                break
+            near = x[left] - F[left] @ inverse.T
+            away = np.linalg.norm(near - point, axis=1)
+            closer = away < 0.1 * np.linalg.norm(x[left] - point, axis=1)
+            left, near = left[closer], near[closer]
+            for _ in range(20):
+                if not left.size:
+                    break
+                residual = self.core.residual(near)
+                there = np.abs(residual).max(1) <= self.tolerance
+                x[left[there]], arrived[left[there]] = near[there], True
+                left, residual, before = left[~there], residual[~there], near[~there]
+                near = before - residual @ inverse.T
+                still = np.linalg.norm(near - point, axis=1) < 0.5 * np.linalg.norm(before - point, axis=1)
+                left, near = left[still], near[still]
+        return x[arrived], arrived
+
+
 def slowest_states(
     equations: RateEquations,
     u: Float[np.ndarray, " n_in"],
@@ -134,9 +188,8 @@ def slowest_states(
     F = core.residual(x)
     slope = equations.slope(x)
     gradient, moving = core.gradient(F, slope), np.linalg.norm(core.scale * F, axis=1)
-    largest = np.linalg.norm(core.scale) + np.linalg.norm(
-        (core.scale[:, None] * core.W)[None] * slope[:, None], axis=(1, 2)
-    )
+    # Of the two parts of J each, so that it is not 0 where they cancel.
+    largest = np.linalg.norm(core.scale) + np.sqrt(np.square(slope) @ (np.square(core.scale) @ np.square(core.W)))
     states = core.complete(x, u)
     return Ends(
         states,
@@ -160,6 +213,7 @@ def _descend(
     moving = np.linalg.norm(core.scale * F, axis=1)
     mu, stalled = np.full(len(x), 1e-3), np.zeros(len(x), int)
     poor = np.zeros(len(x), bool)  # whether the last step brought little
+    found = _Found(core, tolerance) if not slow else None
     for _ in range(max_iterations):
         (going,) = np.nonzero((np.abs(F).max(1) > tolerance) & (moving > slow) & (stalled < STALLED))
         if not going.size:
@@ -190,3 +244,10 @@ def _descend(
         moved = going[better]
         x[moved] += p[better]
         F[moved], moving[moved] = new_F[better], new_moving[better]
+        if found is not None:
+            at_rest = np.abs(F[going]).max(1) <= tolerance
+            found.add(x[going[at_rest]])
+            left = going[~at_rest]
+            states, arrived = found.take_over(x[left], F[left])
+            x[left[arrived]] = states
+            F[left[arrived]] = core.residual(states)

@@ -218,3 +218,15 @@ def test_kinds_are_counted_by_name():
     assert (points.count("stable"), points.count("saddle")) == (1, 0)
     with pytest.raises(ValueError, match="kind = 'node'; it must be one of stable, saddle"):
         points.count("node")
+
+
+def test_starts_that_are_taken_over_by_a_known_point_end_where_all_others_do(monkeypatch):
+    e, u = random_equations(25, "sigmoid", seed=13, scale=9.0), np.array([0.5, -1.0, 1.5])
+    with_help = find_fixed_points(e, u, n_random=200, rng=5)
+    monkeypatch.setattr("ratecore.analysis.slow_search.MOST_FOUND", 0)
+    without = find_fixed_points(e, u, n_random=200, rng=5)
+    assert len(with_help) == len(without) == 3
+    distances = np.linalg.norm(with_help.x[:, None] - without.x, axis=2).min(1)
+    assert distances.max() < 1e-7
+    assert sorted(with_help.kind) == sorted(without.kind)
+    assert np.abs(np.sort(with_help.n_reached) - np.sort(without.n_reached)).max() <= 6  # a few may end elsewhere

@@ -35,6 +35,7 @@ class _Found:
     slow: SlowPoints
     line: Line | None  # None of fewer than three slow points
     share_of_activity: float
+    length: float  # SD of the slow points, as a fraction of that of their starts
     lost: float  # share of the starts
 
 
@@ -106,7 +107,10 @@ def _found(
     slow = find_slow_points(equations, held.u, starts, speed=settings.slow_speed)
     line = line_through(equations, slow.x, N_PLACES) if len(slow.x) >= FEWEST else None
     lost = points.n_lost / (settings.n_starts + settings.n_random)
-    return _Found(held, points, slow, line, share_along_line(starts), lost)
+    spread, length = float(starts.var(0).sum()), float("nan")
+    if spread > 0 and len(slow.x):
+        length = float(np.sqrt(slow.x.var(0).sum() / spread))
+    return _Found(held, points, slow, line, share_along_line(starts), length, lost)
 
 
 def _numbers(found: list[_Found]) -> dict[str, float]:
@@ -124,6 +128,7 @@ def _numbers(found: list[_Found]) -> dict[str, float]:
         "slowest_ms": float(np.abs(resting).max()) if resting.size else float("nan"),
         "line": mean([line.share for line in lines]),
         "line_of_activity": mean([one.share_of_activity for one in found]),
+        "line_length": mean([one.length for one in found]),
         "line_output": mean([line.output_correlation for line in lines]),
         "line_ms": float(np.median(np.abs(np.concatenate([line.time_constants[:, 0] for line in lines]))))
         if lines

@@ -101,6 +101,7 @@ ROWS = (
             "slowest_ms": "time constant of the slowest mode of all stable points, ms",
             "line": "share of the slow points' variance along their first principal component, mean over inputs",
             "line_of_activity": "the same of the states from which they were reached",
+            "line_length": "SD of the slow points as a fraction of that of these states; small around a single point",
             "line_output": "|correlation| of the first output and the place on this line, mean over inputs",
             "line_ms": "median |time constant| of the slowest mode along the line, ms",
             "lost": "share of the starts that ended nowhere",
@@ -128,7 +129,7 @@ ROWS = (
             "trajectory_names": "(C,) text, names of the conditions",
             "trajectory_input": "(C,) number of the input that stands for each condition; -1 if it was left out",
         },
-        columns=("stable", "saddle", "slow", "slowest_ms", "line"),
+        columns=("stable", "saddle", "slow", "slowest_ms", "line", "line_length"),
         figures=("fixed_points_slow", "fixed_points_modes"),
         grid_figures=(
             GridFigure("fixed_points_slowest_ms", "fixed_points_slowest_ms", "slowest mode (ms)", (0, None)),
