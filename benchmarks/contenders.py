@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ratecore.rate.dynamics import outputs, run
+from ratecore.rate.dynamics import outputs, simulate
 from ratecore.rate.losses import trial_losses
 from ratecore.rate.training import initial_network
 from ratecore.rate.updates import FusedUpdates, TorchUpdates
@@ -34,7 +34,7 @@ class Fused:
 
     def forward_for_gradients(self):
         u, _, x0, noise = self.trial
-        return run(self.net, u, x0=x0, noise=noise)[2]
+        return simulate(self.net, u, x0=x0, noise=noise)[2]
 
 
 class TorchLoop:
@@ -49,7 +49,7 @@ class TorchLoop:
 
     def outputs(self):
         u, _, x0, noise = self.trial
-        return run(self.net, u, x0=x0, noise=noise, engine="torch")[2]
+        return simulate(self.net, u, x0=x0, noise=noise, engine="torch")[2]
 
     def train(self):
         loss = trial_losses(self.outputs(), self.trial[1], self.loss_fn).mean()

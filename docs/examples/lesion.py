@@ -35,5 +35,5 @@ if len(sys.argv) > 2:
     for axis, name in zip(axes[0], tasks, strict=True):
         chosen = table[table["task"] == name].to_dict("records")
         figures.accuracy_against(axis, chosen, "lesion_fraction", by="units", label="share of units that is lesioned")
-        axis.set_title(name)
+        axis.set_title(name, fontsize=9)
     figure.savefig(sys.argv[2])

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from numpy.typing import ArrayLike
 
+from ratecore.system.crossings import first_crossings
 from ratecore.system.intervals import wilson_interval
-from ratecore.tasks.decisions import response_times as response_times
 
+STEP_MS = 5
 LARGEST_LAPSE = 0.4  # share of lapses to each side; at 0.5 choices would not depend on the evidence
 STEEPEST = 20.0  # largest slope, divided by the smallest distance of two levels
 STARTS = (0.5, 2.0, 10.0)  # slopes from which the fit starts, divided by the range of the levels
@@ -53,9 +54,9 @@ class PsychometricFit:
 
 
 def fit_psychometric(
-    evidence: Sequence[float] | Float[np.ndarray, " P"],
-    p_positive: Sequence[float] | Float[np.ndarray, " P"],
-    n: int | Sequence[int] | Float[np.ndarray, " P"],
+    evidence: Sequence[float] | Real[np.ndarray, " P"],
+    p_positive: Sequence[float] | Real[np.ndarray, " P"],
+    n: int | Sequence[int] | Real[np.ndarray, " P"],
 ) -> PsychometricFit:
     """Fit a logistic psychometric function with lapses by maximum likelihood.
 
@@ -116,8 +117,8 @@ def _check(x: Float[np.ndarray, " P"], p: Float[np.ndarray, " P"], trials: Float
 
 
 def binomial_intervals(
-    p: Sequence[float] | Float[np.ndarray, " P"],
-    n: int | Sequence[int] | Int[np.ndarray, " P"],
+    p: Sequence[float] | Real[np.ndarray, " P"],
+    n: int | Sequence[int] | Real[np.ndarray, " P"],
     confidence: float = 0.95,
 ) -> Float[np.ndarray, "P 2"]:
     """Compute Wilson's interval of each share.
@@ -137,3 +138,25 @@ def binomial_intervals(
     trials = np.broadcast_to(np.asarray(n, int), shares.shape)
     pairs = zip(shares, trials, strict=True)
     return np.array([wilson_interval(round(share * total), int(total), confidence) for share, total in pairs])
+
+
+def response_times(
+    o: Float[np.ndarray, "B T"], threshold: float, onsets: int | Int[np.ndarray, " B"] | Sequence[int] = 0
+) -> Float[np.ndarray, " B"]:
+    """Find when outputs first cross a threshold, on either side.
+
+    Args:
+        o: outputs (B, T), unitless, in steps of 5 ms; NaN after the end of shorter trials.
+        threshold: absolute output that has to be passed, unitless.
+        onsets: step of each trial (B,), or of all, from which times count and before which nothing counts.
+
+    Returns:
+        times (B,), ms, 0 where the output is beyond the threshold from the start; NaN where it never is.
+
+    Raises:
+        ValueError: a threshold that is not above 0, or outputs of another shape.
+
+    Source:
+        Mante et al. 2013, Nature 503:78.
+    """
+    return STEP_MS * first_crossings(o, threshold, onsets)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
+
+FUNCTIONS = {  # in place of methods that a network of another library would have
+    **dict.fromkeys(("run", "simulate", "predict"), "ratecore.run(net, u), or net(u)"),
+    **dict.fromkeys(("evaluate", "score", "test"), "ratecore.evaluate(net, task)"),
+    "fit": "ratecore.train(ratecore.RunSettings(task='go-nogo'))",
+    "save": "torch.save(net.state_dict(), path); `ratecore train` writes .mat and .pth",
+}
 
 
 class NetworkNames:
@@ -17,6 +26,11 @@ class NetworkNames:
     exc: torch.Tensor
     som_N: int
     _drawn: dict[str, torch.Tensor] | None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in FUNCTIONS:
+            raise AttributeError(f"a network has no method {name}; call {FUNCTIONS[name]}")
+        return super().__getattr__(name)  # type: ignore[misc]  # torch.nn.Module's
 
     @property
     def mask(self) -> Float[torch.Tensor, "N N"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,14 @@ from ratecore.compat.network_names import NetworkNames
 from ratecore.formats.containers import StrPath
 from ratecore.formats.starting import start_of
 from ratecore.rate import training
-from ratecore.rate.dynamics import run
+from ratecore.rate.dynamics import simulate
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import TrainingResult
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.run import RunSettings
 from ratecore.system.arrays import STEPS, Dimension, real_tensor, tensor_of
 from ratecore.system.devices import torch_device
+from ratecore.tasks.values import describe
 
 if TYPE_CHECKING:
     from typing import Self
@@ -299,7 +301,7 @@ class FR_RNN_dale(NetworkNames, RateNetwork, AbstractRateRNN):  # type: ignore[o
         if stim.shape[-1] < T:
             raise ValueError(f"settings['T'] = {T}: stim has only {stim.shape[-1]} steps")
         stim = stim[..., : int(T)]
-        states: tuple[Any, Any, Any] = run(
+        states: tuple[Any, Any, Any] = simulate(
             self,
             stim if stim.ndim == 3 else stim[None],
             x0=x0,
@@ -359,10 +361,13 @@ def load_network(
         the network; its `saved_task` is what the file says about its task.
 
     Raises:
+        TypeError: `path` is no path.
         ratecore.formats.FormatError: missing, damaged, or not the file of a network.
 
     Source: none
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path is {describe(path)}; it must be that of a .mat or .pth file")
     return FR_RNN_dale.from_network(formats.load_network(path, device, dtype))
 
 
@@ -383,9 +388,16 @@ def train(
     Returns:
         the result; its network is an FR_RNN_dale.
 
+    Raises:
+        TypeError: `settings` are none of a run.
+
     Source:
         docs/model.md 3.
     """
+    if not isinstance(settings, RunSettings):
+        example = "RunSettings(task='go-nogo', network={'N': 50})"
+        how = "RunSettings(**settings)" if isinstance(settings, dict) else example
+        raise TypeError(f"settings is {describe(settings)}; train takes settings of a run: {how}")
 
     def named(result: TrainingResult) -> TrainingResult:
         result.net = FR_RNN_dale.from_network(result.net)

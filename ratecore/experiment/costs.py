@@ -7,6 +7,7 @@ import math
 from ratecore.experiment.analyses.table import chosen
 from ratecore.settings.analysis import settings_of
 from ratecore.settings.run import RunSettings
+from ratecore.tasks.decisions import graded_points
 
 BASE_MB = 700  # Python with torch, Numba's kernels and figures: 390 MiB measured
 MARGIN = 2.0  # over the measured times, for older and busier machines
@@ -115,10 +116,11 @@ def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -
     Returns:
         minutes.
     """
-    N, c = settings.network.N, settings.conversion
-    steps = settings.tested_task("conversion").T * settings.spiking.steps_per_column
+    N, c, task = settings.network.N, settings.conversion, settings.tested_task("conversion")
+    steps = task.T * settings.spiking.steps_per_column
     values = len(c.values_for(settings.network.activation)) + 2 * c.refine
-    trials = values * c.n_trials + c.fresh_trials + 10 * c.trials_shown
+    graded = len(graded_points(task, c.evidence_levels)) * c.psychometric_trials
+    trials = values * c.n_trials + c.fresh_trials + 10 * c.trials_shown + graded
     seconds = 10 + (1.5e-9 + 3e-12 * N) * trials * steps * N / threads
     return math.ceil(5 + MARGIN * networks * seconds / 60)
 

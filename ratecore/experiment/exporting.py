@@ -11,7 +11,7 @@ import torch
 
 from ratecore.formats import export_stem, pth_bytes
 from ratecore.formats.mat import arrays_of, packed_mat
-from ratecore.rate.dynamics import run
+from ratecore.rate.dynamics import simulate
 from ratecore.rate.evaluation import draw_trials
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.parameters import activation_function
@@ -41,7 +41,7 @@ def example_trial(settings: RunSettings, net: RateNetwork) -> dict[str, Any]:
     )
     trials, x0, noise = draw_trials(task, exact, [rng])
     with torch.no_grad():
-        x, r, o = run(exact, trials.u, x0=x0, noise=noise, engine="torch")
+        x, r, o = simulate(exact, trials.u, x0=x0, noise=noise, engine="torch")
     weight = {} if trials.weight is None else {"weight": trials.weight[0].numpy()}
     return {
         "u": trials.u[0].numpy(),

@@ -196,7 +196,7 @@ def _spiking_in_seconds(experiment: Experiment) -> Iterator[str]:
         for value in sorted(v for v in _values(experiment, "spiking", key) if v and abs(v) < 0.1):
             yield f"spiking.{key} = {value:g} is in mV; if volts were meant, write {value * 1000:g}"
     windows = {
-        (stimulation.window, grid_point.settings.create_task().T * RATE_STEP)
+        (stimulation.window, grid_point.settings.tested_task("conversion").T * RATE_STEP)
         for grid_point in experiment.grid_points
         if (stimulation := grid_point.settings.spiking.stimulation).mode != "none" and stimulation.window
     }
@@ -340,6 +340,10 @@ def _idle_structure(experiment: Experiment) -> Iterator[str]:
     for key in ("long_range", "feedback"):
         if _chosen(experiment, "network", key) and not any(network.areas for network in networks):
             yield f"network.{key} has no effect without areas"
+    penalised = any(grid_point.settings.training.penalties.distance for grid_point in experiment.grid_points)
+    for key in ("positions", "positions_file"):
+        if _chosen(experiment, "network", key) and not penalised:
+            yield f"network.{key} has no effect without training.penalties.distance"
     if all(network.rank is not None for network in networks):
         for key in ("w_dist", "P_rec"):
             if _chosen(experiment, "network", key) and (key == "w_dist" or not any(n.areas for n in networks)):

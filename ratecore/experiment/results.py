@@ -303,11 +303,13 @@ class Results:
         Source:
             docs/model.md 5.
         """
-        from ratecore.experiment.spikes import spikes_of
+        from ratecore.experiment.converted import converted
+        from ratecore.experiment.spikes import Spikes
 
         chosen = self.networks(**({} if task is None else {"task": task}), **selection)
         _, opened, values = self._rows
-        return spikes_of(chosen, [opened[k] for k in chosen.index], list(values), trials, stream_name, threads)
+        sources = converted(chosen, [opened[k] for k in chosen.index], list(values), trials)
+        return Spikes(sources, stream_name, threads)
 
     def _place(self, row: Any) -> int:
         """The position of a row in the table."""
@@ -356,8 +358,8 @@ def _rows_of_experiment(
     from ratecore.experiment.grid import value_on
     from ratecore.experiment.summary import all_runs, partial_summary
 
-    table, _ = partial_summary(experiment)
-    runs, seeds = [run for _, run in all_runs(experiment)], len(experiment.seeds)
+    runs, seeds = list(all_runs(experiment)), len(experiment.seeds)
+    table, _ = partial_summary(experiment, runs)
     values: dict[str, list[Any]] = {}
     for axis in experiment.axes:
         of_points = [value_on(axis, point.settings) for point in experiment.grid_points]
@@ -368,6 +370,6 @@ def _rows_of_experiment(
         table[column] = table[column].astype("string" if column in _TEXTS else "float64")
     opened = [
         Opened.of_run(run) if trained is not pd.NA and run.network.is_file() else None
-        for run, trained in zip(runs, table["trained"], strict=True)
+        for (_, run), trained in zip(runs, table["trained"], strict=True)
     ]
     return table, opened, values

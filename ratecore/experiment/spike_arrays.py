@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ratecore
+from ratecore.experiment.dataset import WIDTH
 from ratecore.formats.activity.labelled import filled
-from ratecore.formats.activity.parts import Variable, spike_arrays, spike_schema
+from ratecore.formats.activity.variables import Variable, spike_arrays, spike_schema
 from ratecore.settings.spiking import RATE_STEP
 from ratecore.system.extras import needed
 
@@ -49,7 +50,7 @@ def lazy_dataset(spikes: Spikes, bin_ms: float | None) -> xr.Dataset:
     found: dict[str, Any] = {}
     for name, variable in schema.items():
         shape = tuple(sizes[dim] for dim in variable.dims)
-        dtype = "<U64" if variable.dtype == "str" else variable.dtype
+        dtype = _text(name) if variable.dtype == "str" else variable.dtype
         parts = [array.from_delayed(block[name], (1, *shape[1:]), dtype) for block in blocks]
         dims = tuple(dim.removeprefix(PREFIX) for dim in variable.dims)
         found[name.removeprefix(PREFIX)] = (dims, array.concatenate(parts), variable.attrs)
@@ -82,4 +83,9 @@ def _block(
     arrays = spike_arrays(found, bin_ms) | {"unit_type": np.array(found.unit_type), "tau": found.tau}
     shapes = {name: tuple(sizes[dim] for dim in variable.dims[1:]) for name, variable in schema.items()}
     made = {name: filled(arrays[name], schema[name].dtype, shape)[None] for name, shape in shapes.items()}
-    return {name: value.astype("<U64") if value.dtype == object else value for name, value in made.items()}
+    return {name: value.astype(_text(name)) if value.dtype == object else value for name, value in made.items()}
+
+
+def _text(name: str) -> str:
+    """Type of a variable of text, of the widths that activity has."""
+    return "<U3" if name == "unit_type" else f"<U{WIDTH}"

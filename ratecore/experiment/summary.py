@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from ratecore.experiment.points import GridPoint
 from ratecore.experiment.report_figures import GridFigure
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import ANALYSE, TRAIN, Stage, stages_of
+from ratecore.settings.run import AFTER_TRAINING
 from ratecore.system.files import write_atomic
 from ratecore.tracking.mlflow.state import Mirrored, read_state
 from ratecore.tracking.record import RecordError
@@ -177,7 +178,9 @@ def _errors(ends: dict[str, dict[str, Any]]) -> str | None:
     return ends[TRAIN].get("error") or "; ".join(failed) or None
 
 
-def partial_summary(experiment: Experiment) -> tuple[pd.DataFrame, list[Undone]]:
+def partial_summary(
+    experiment: Experiment, runs: Iterable[tuple[GridPoint, Run]] | None = None
+) -> tuple[pd.DataFrame, list[Undone]]:
     """The table of a grid as far as it is done.
 
     Networks that are not done have the status 'broke' or 'not done' and empty columns for what is not known. A network
@@ -185,6 +188,7 @@ def partial_summary(experiment: Experiment) -> tuple[pd.DataFrame, list[Undone]]
 
     Args:
         experiment: of the grid.
+        runs: of `all_runs`, where they are known.
 
     Returns:
         the table, as of `summarize`, with a row for every network; and the stages that are not done.
@@ -194,7 +198,7 @@ def partial_summary(experiment: Experiment) -> tuple[pd.DataFrame, list[Undone]]
     rows: list[dict[str, Any]] = []
     undone: list[Undone] = []
     stages, mirrored = stages_of(experiment.settings), Mirrored(experiment.root)
-    for grid_point, run in all_runs(experiment):
+    for grid_point, run in all_runs(experiment) if runs is None else runs:
         try:
             row, left = summary_row(experiment, grid_point, run, stages, mirrored)
         except RecordError as error:
@@ -330,11 +334,19 @@ def grid_pages(experiment: Experiment, table: pd.DataFrame) -> dict[str, Figure]
     """
     from ratecore.figures import against_axes
 
-    axes = swept_columns(experiment)
     table = table[table["status"].isin(FINISHED)].copy()
     table["trained"] = table["trained"].astype(bool)
     table["needed"] = table["n_trials"].where(table["trained"]).astype(float)
     return {
-        name: against_axes(table, figure.column, figure.label, figure.limits, columns=axes)
-        for name, figure in grid_figures(experiment).items()
+        figure.name: against_axes(
+            table, figure.column, figure.label, figure.limits, columns=_axes_of(experiment, stage)
+        )
+        for stage in stages_of(experiment.settings).values()
+        for figure in stage.grid_figures
     }
+
+
+def _axes_of(experiment: Experiment, stage: Stage) -> list[str]:
+    """The columns that figures of a stage are drawn against: not those that only change other stages."""
+    without = {a.column for a in experiment.axes if a.path[0] in AFTER_TRAINING and a.path[0] not in stage.settings}
+    return [column for column in swept_columns(experiment) if column not in without]

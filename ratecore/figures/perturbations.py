@@ -56,7 +56,7 @@ def accuracy_against(
     axis.set_ylabel("accuracy")
     axis.set_ylim(-0.03, 1.03)
     if by:
-        legend(axis, title=by.replace("_", " "))
+        legend(axis, title=by.replace("_", " "), title_fontsize=8)
     return axis
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -242,7 +243,8 @@ def axis_label(column: str) -> str:
         column: of the axis in the table.
 
     Returns:
-        its name in words, with its unit; 'delay in evaluation (steps of 5 ms)' where a network is tested elsewhere.
+        its name in words, with its unit; 'delay in evaluation (steps of 5 ms)' where a network is tested elsewhere,
+        'scale synapses I-E in conversion' where it is perturbed.
 
     Source: none
     """
@@ -250,7 +252,8 @@ def axis_label(column: str) -> str:
         return AXIS_NAMES[column]
     section, _, rest = column.partition("_")
     tested = rest if section in ("evaluation", "conversion") and rest else ""
-    name = f"{tested} in {section}" if tested else column
+    name = f"{tested.removeprefix('perturbation_')} in {section}" if tested else column
+    name = re.sub(r"(?<=scale_synapses_)([EI])_([EI])\b", r"\1-\2", name)
     unit = f" (steps of {STEP_MS} ms)" if (tested or column) in DURATIONS else ""
     return name.replace("_", " ") + unit
 

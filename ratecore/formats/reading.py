@@ -54,7 +54,8 @@ def read_network(path: StrPath) -> NetworkFile:
     """
     path = Path(path)
     if not path.is_file():
-        raise FormatError(f"{path}: there is no such file")
+        what = "it is a folder, not the file of a network" if path.is_dir() else "there is no such file"
+        raise FormatError(f"{path}: {what}")
     if path.suffix.lower() not in (".mat", ".pth", ".pt"):
         raise FormatError(f"{path}: a network is saved as .mat or .pth, not {path.suffix or 'without a suffix'}")
     try:

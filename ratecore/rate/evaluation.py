@@ -21,6 +21,8 @@ from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.checks import ready_to_score
 from ratecore.tasks.decisions import Curves, draw_graded, graded_points, times_of
 from ratecore.tasks.trials import Trial, Trials, score
+from ratecore.tasks.values import describe
+from ratecore.tasks.whole_trials import check_weights
 
 CHUNK = 100  # trials run at once, so that memory does not grow with their number
 
@@ -69,12 +71,13 @@ def draw_trials(
     else:
         trials = task.generate_batch(generators) if trials is None else trials
         arrays = arrays_of_trials(task, trials, len(generators), exact)
+        check_weights(task, trials)
     u, z = (torch.from_numpy(v) for v in arrays)
     if w.dtype != u.dtype or w.device != u.device:
         u, z = u.to(w.device, w.dtype), z.to(w.device, w.dtype)
     weight, steps, drawn = (getattr(trials, name, None) for name in ("weight", "steps", "trials"))
     if weight is not None:
-        weight = torch.from_numpy(weight.astype(exact)).to(w.device, w.dtype)
+        weight = torch.from_numpy(np.asarray(weight).astype(exact)).to(w.device, w.dtype)
     s = noise_settings(net)
     sd, scale = noise_of_units(net, s.noise_sd)
     x0, noise = trial_noise(generators, u.shape[2], net.N, w.dtype, w.device, steps, noise_sd=sd, x0_sd=s.x0_sd)
@@ -186,26 +189,47 @@ def _chunks(n: int) -> Iterator[range]:
 
 
 def evaluate(
-    task: AbstractTask, net: RateNetwork, seed: int, settings: EvaluationSettings, loss_fn: str = "l2"
+    task: AbstractTask | RateNetwork,
+    net: RateNetwork | AbstractTask,
+    seed: int = 0,
+    settings: EvaluationSettings | None = None,
+    loss_fn: str = "l2",
+    *,
+    n_trials: int | None = None,
 ) -> Evaluation:
     """Score a network on fresh trials of the run's own evaluation stream.
+
+    Task and network may come in either order: `evaluate(net, task)`.
 
     Args:
         task: draws and scores the trials.
         net: the trained network.
         seed: of the run.
-        settings: numbers of trials.
+        settings: numbers of trials; `EvaluationSettings()` when None.
         loss_fn: name of the loss, as in `training.loss_fn`.
+        n_trials: number of trials, in place of that in `settings`.
 
     Returns:
         the scores and, for tasks that grade evidence, the psychometric and the chronometric curve.
 
     Raises:
+        TypeError: they are not a task and a network.
+        ValueError: a number of trials that is not allowed, or a network with other inputs or outputs than the task.
         TaskError: a task of the user's with a fault, or without `is_correct`.
+
+    Source:
+        docs/model.md 2 and 3.
     """
+    task, net = _task_and_network(task, net)
+    settings = EvaluationSettings() if settings is None else settings
+    if not isinstance(settings, EvaluationSettings):
+        raise TypeError(f"settings is {describe(settings)}; it must be EvaluationSettings(n_trials=100)")
+    if n_trials is not None:
+        settings = EvaluationSettings(**settings.model_dump() | {"n_trials": n_trials})
     ready_to_score(task)
     if (saved := getattr(net, "saved_task", None)) is not None:  # of a file: says where this is another task
         saved.compare(task)
+    _check_sizes(task, net)
     with one_thread():
         parts = [
             score_trials(task, net, loss_fn, [stream(seed, "evaluation", k) for k in chunk])
@@ -215,6 +239,32 @@ def evaluate(
         if task.evidence_levels and settings.psychometric_trials:
             result.add_curves(graded_curves(task, net, seed, settings, loss_fn))
     return result
+
+
+def _task_and_network(first: Any, second: Any) -> tuple[AbstractTask, RateNetwork]:
+    """Which of two arguments is the task and which the network. Raises TypeError if they are anything else."""
+    swapped = isinstance(first, torch.nn.Module) or (
+        isinstance(second, AbstractTask) and not isinstance(first, AbstractTask)
+    )
+    task, net = (second, first) if swapped else (first, second)
+    for name, value, kind, example in (
+        ("task", task, AbstractTask, "rate.TaskFactory.create_task('go-nogo')"),
+        ("net", net, torch.nn.Module, "rate.load_network(path)"),
+    ):
+        if isinstance(value, type):
+            raise TypeError(f"{name} is the class {value.__name__}; create one first: {value.__name__}(...)")
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is {describe(value)}; evaluate(task, net) takes a {name} such as {example}")
+    return task, net
+
+
+def _check_sizes(task: AbstractTask, net: RateNetwork) -> None:
+    """Raises ValueError for a network with other inputs or outputs than a task."""
+    sizes, needed = (net.w_in.shape[1], len(net.w_out)), (task.n_inputs, task.n_outputs)
+    if sizes != needed:
+        raise ValueError(
+            f"net has {sizes[0]} inputs and {sizes[1]} outputs; task '{task.name}' needs {needed[0]} and {needed[1]}"
+        )
 
 
 def graded_curves(

@@ -30,11 +30,15 @@ def loss_op(
 ) -> Float[torch.Tensor, ""]:
     """Compute the loss of a trial, or the mean over a batch: o[t] against z[t-1], t = 1 .. T-1, as the original code.
 
+    The output of the first step, o[0], and the last step of the target, z[T-1], are compared with nothing. Both may be
+    there or not.
+
     Args:
-        o: T - 1 outputs, a sequence or (T-1,); or (B, T-1); unitless. Of several outputs a sequence of T - 1 entries of
-            n_out numbers, (n_out, T-1) or (B, n_out, T-1).
-        z: target (T,) or (B, T); or without its last step, which has no output, (T-1,) or (B, T-1); unitless. Of
-            several outputs (n_out, T) or (B, n_out, T), or without the last step.
+        o: outputs of all T steps, as `ratecore.run` returns them, (T,) or (B, T), or of several outputs (n_out, T) or
+            (B, n_out, T); or without the first step, as `net.forward` and `eval_rnn` return them: T - 1 steps in the
+            same shapes, or a sequence of T - 1 entries, of n_out numbers each. Unitless.
+        z: target (T,) or (B, T), or of several outputs (n_out, T) or (B, n_out, T), unitless. Where `o` is a sequence
+            of entries, or what torch.cat or torch.stack make of it, the last step may be missing.
         training_params: `loss_fn`, 'l2' (default), 'l1', 'mse', 'huber' or 'cross_entropy', in any case.
         weight: weights in the loss, in the shape of z, unitless; all 1 when None.
         n_out: number of outputs; when None 1, or with a sequence as many as z has rows.
@@ -49,12 +53,15 @@ def loss_op(
         docs/model.md 3.
     """
     z = real_tensor("z", z, torch.float64)
+    without_first = not isinstance(o, torch.Tensor | np.ndarray)
+    if isinstance(o, np.ndarray) and o.shape[:-1] == z.shape[:-1]:
+        o = real_tensor("o", o)
     if not isinstance(o, torch.Tensor):
         n_out = (len(z) if z.ndim == 2 else 1) if n_out is None else n_out
         o = _stacked(o, n_out)
     n_out, z = n_out or 1, z.to(device=o.device, dtype=o.dtype)
     if n_out == 1 and o.ndim > 1 and z.ndim == 1 and o.numel() == len(o):
-        o = o.reshape(-1)  # one trial, as torch.cat or torch.stack make it of the entries
+        o, without_first = o.reshape(-1), True  # one trial, as torch.cat or torch.stack make it of the entries
     if z.ndim != o.ndim or z.shape[:-1] != o.shape[:-1] or z.shape[-1] - o.shape[-1] not in (0, 1):
         raise ValueError(
             f"o has shape {tuple(o.shape)} and z {tuple(z.shape)}; z must have as many steps as o or one step more"
@@ -69,7 +76,9 @@ def loss_op(
             raise ValueError(
                 f"weight has shape {tuple(weight.shape)}; it must be that of z, {tuple(z.shape)}, and >= 0"
             )
-    if z.shape[-1] == o.shape[-1]:  # the last step of a target is compared with nothing
+    if z.shape[-1] == o.shape[-1] and not without_first:
+        o = o[..., 1:]
+    elif z.shape[-1] == o.shape[-1]:  # the last step of the target is missing
         z = torch.cat([z, z[..., -1:]], -1)
         weight = None if weight is None else torch.cat([weight, weight[..., -1:]], -1)
     return trial_losses(o, z, (training_params or {}).get("loss_fn", "l2"), weight, n_out).mean()

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, Shaped
 
 from ratecore.rate.network import RateNetwork
 from ratecore.tasks.base import AbstractTask
-from ratecore.tasks.decisions import Curves
+from ratecore.tasks.decisions import Curves, decision_output
 from ratecore.tasks.trials import Trial, response_of
 
 
@@ -76,7 +76,7 @@ class Scores:
         return table
 
     def choices(self, task: AbstractTask) -> Shaped[np.ndarray, " B"]:
-        """The sign of each trial's mean output (of the first output, if several) in its response window.
+        """The sign of each trial's mean output in its response window: of the first output, or of its task's.
 
         Args:
             task: that drew the trials.
@@ -86,12 +86,12 @@ class Scores:
 
         Source: none
         """
-        first = self.outputs if self.outputs.ndim == 2 else self.outputs[:, 0]
         if self.trials is None:
+            first = self.outputs if self.outputs.ndim == 2 else self.outputs[:, 0]
             positive: Shaped[np.ndarray, " B"] = first[:, task.response_window].mean(1) > 0
             return positive
-        windows = [response_of(task, trial) for trial in self.trials]
-        return np.array([row[window].mean() > 0 for row, window in zip(first, windows, strict=True)])
+        pairs = zip(self.outputs, self.trials, strict=True)
+        return np.array([decision_output(task, o, trial)[response_of(task, trial)].mean() > 0 for o, trial in pairs])
 
 
 @dataclass

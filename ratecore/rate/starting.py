@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ratecore.rate.structure import allowed_connections, density
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_connections import allowed_connections, density
 
 
 def starting_weights(

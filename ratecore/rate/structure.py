@@ -1,4 +1,4 @@
-"""Which connections, inputs and outputs a network can have: areas, masks and groups of units (docs/model.md 1.6)."""
+"""Which weights, inputs, outputs and time constants are trained, by groups of units (docs/model.md 1.6)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ratecore.settings.network import NetworkSettings
-from ratecore.settings.network_files import file_array
-from ratecore.settings.network_units import places_of, units_in
+from ratecore.settings.network_units import units_in
 from ratecore.settings.units import block_of
 
 
@@ -39,59 +38,3 @@ def gradient_masks(settings: NetworkSettings, inh: Bool[np.ndarray, " N"]) -> di
     if settings.trains_taus and "taus" not in settings.trained and len(kinds) == 1:
         masks["taus_gaus"] = (inh if kinds == ["taus_inh"] else ~inh)[:, None].astype(float)
     return masks
-
-
-def density(settings: NetworkSettings) -> float | Float[np.ndarray, "N N"]:
-    """The probability of each connection before training.
-
-    Args:
-        settings: of the network.
-
-    Returns:
-        `P_rec`, or (N, N) for a network with areas, in [0, 1]; row = receiving unit.
-
-    Source:
-        docs/model.md 1.6.
-    """
-    places, given = places_of(settings), settings.area_density
-    if not places or given is None:
-        return settings.P_rec
-    probability = np.full((settings.N, settings.N), settings.P_rec)
-    for i, (receiver, rows) in enumerate(places.items()):
-        for j, (sender, columns) in enumerate(places.items()):
-            if isinstance(given, dict):
-                general = given.get("within" if i == j else "between", settings.P_rec)
-                named = [p for key, p in given.items() if "->" in key and block_of(key) == (sender, receiver)]
-                probability[rows, columns] = named[-1] if named else general
-            else:
-                probability[rows, columns] = given[i][j]
-    return probability
-
-
-def allowed_connections(settings: NetworkSettings, inh: Bool[np.ndarray, " N"]) -> Bool[np.ndarray, "N N"] | None:
-    """The connections that a network can have by its areas, its file and its rule on autapses.
-
-    Args:
-        settings: of the network.
-        inh: inhibitory units (N,).
-
-    Returns:
-        (N, N), row = receiving unit; None if all are allowed.
-
-    Source:
-        docs/model.md 1.6.
-    """
-    given = file_array(settings, "mask_file")
-    if settings.autapses and not settings.areas and given is None:
-        return None
-    allowed = np.ones((settings.N, settings.N), bool) if given is None else given == 1
-    if not settings.autapses:
-        np.fill_diagonal(allowed, False)
-    places = list(places_of(settings).values())
-    for i, rows in enumerate(places):
-        for j, columns in enumerate(places):
-            if i < j and not settings.feedback:  # from a later area to an earlier one
-                allowed[rows, columns] = False
-            elif i != j and settings.long_range == "exc":
-                allowed[rows, columns] &= ~inh[columns]
-    return allowed

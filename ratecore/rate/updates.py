@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ratecore.rate.adam import BETAS, EPS
 from ratecore.rate.constraints import Constraints
-from ratecore.rate.dynamics import run
+from ratecore.rate.dynamics import simulate
 from ratecore.rate.fused_updates import FusedUpdates
 from ratecore.rate.losses import TaskLoss, chosen_loss, trial_losses
 from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
@@ -102,7 +102,7 @@ class TorchUpdates:
             weight = tensor_of("weight", weight, shape, dtype, device, finite)
             if finite and bool((weight < 0).any()):
                 raise ValueError(f"weight holds {float(weight.min()):g}; it must be at least 0")
-        _, r, o = run(self.net, u, x0=x0, noise=noise, finite=finite)
+        _, r, o = simulate(self.net, u, x0=x0, noise=noise, finite=finite)
         loss = trial_losses(o, z, self.loss_fn, weight, n_out).mean()
         total = loss
         if self._penalties.of_rates:

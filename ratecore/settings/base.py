@@ -84,15 +84,20 @@ class Settings(BaseModel):
     """Base class of all settings: frozen, no unknown keys, errors in plain words.
 
     Args:
+        *unnamed: refused; settings are given by name.
         **values: settings by name; all others have their defaults.
 
     Raises:
+        TypeError: a setting without its name.
         SettingsError: names each problem.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
-    def __init__(self, /, **values: Any):
+    def __init__(self, /, *unnamed: Any, **values: Any):
+        if unnamed:
+            kind, first = type(self).__name__, next(iter(type(self).model_fields))
+            raise TypeError(f"{kind}({shown(unnamed[0])}): settings are given by name, such as {kind}({first}=...)")
         # Strict, so that YAML's `N: true` is not a number; values that can be read in only one way are converted.
         numbers = _numbers(type(self))
         for key, value in values.items():  # in place and fast: a grid makes thousands of settings

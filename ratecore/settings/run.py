@@ -15,6 +15,7 @@ from ratecore.settings.analysis import Analyses, AnalysisSettings, sections_of
 from ratecore.settings.base import Settings, SettingsError, TaskName, did_you_mean, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_connections import has_cycle
 from ratecore.settings.network_files import hashes_of_files
 from ratecore.settings.network_units import units_in
 from ratecore.settings.paths import LocalPathAsWritten
@@ -26,12 +27,12 @@ from ratecore.settings.unit_sets import Known, TuningSettings, UnitSet, UnitSets
 from ratecore.system.streams import draw_inhibitory, stream
 from ratecore.tasks import AbstractTask, TaskFactory
 from ratecore.tasks.checks import check_task, other_folder
+from ratecore.tasks.decisions import draw_graded, graded_points
 from ratecore.tasks.examples import conditions_of
 from ratecore.tasks.files import load_task_file, registered_by, task_code
-from ratecore.tasks.losses import why_not
+from ratecore.tasks.losses import check_probabilities, why_not
 from ratecore.tasks.multi import settings_over
 from ratecore.tasks.randomness import same_folder, working_folder
-from ratecore.tasks.trials import with_type
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes of the weights kept during training
 AFTER_TRAINING = ("evaluation", "spiking", "conversion", "analysis")  # sections that no trained network depends on
@@ -85,6 +86,7 @@ class RunSettings(Settings):
             raise SettingsError([(("network", *path), message) for path, message in error.problems]) from None
         if net.depends_on_types:
             self._check_groups(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")))
+        self._check_radius()
         if net.som_N and net.som_N <= net.N:
             # The types are the first draw of the network's stream, so the number of inhibitory units is known here.
             n_inh = int(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")).sum())
@@ -143,6 +145,15 @@ class RunSettings(Settings):
         if "spiking" in sections and self.spiking.stimulation.mode != "none":
             units.append(self.spiking.stimulation.units)
         return used_sets(units, self.unit_sets)
+
+    def _check_radius(self) -> None:
+        """Check that the connections that a network can have allow an eigenvalue other than 0."""
+        net = self.network
+        if net.spectral_radius is None:
+            return
+        if not has_cycle(net, draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation"))):
+            reason = "no connections that the network can have form a loop, so that all eigenvalues are 0"
+            raise SettingsError([(("network", "spectral_radius"), f" = {net.spectral_radius:g}: {reason}")])
 
     def _check_start(self) -> None:
         """Check that the run whose network the training starts from has one that fits."""
@@ -222,6 +233,8 @@ class RunSettings(Settings):
     def _check_loss(self, task: AbstractTask, training: TrainingSettings) -> None:
         if reason := why_not(task, training.loss_fn):
             raise SettingsError([(("training", "loss_fn"), f" = {shown(training.loss_fn)}: {reason}")])
+        if training.loss_fn == "cross_entropy":
+            check_probabilities(task)
 
     def _tasks_of_other_stages(self) -> list[tuple[int, AbstractTask]]:
         """The tasks of all stages before the last, each of other settings once."""
@@ -270,14 +283,12 @@ class RunSettings(Settings):
         levels = getattr(self, section).evidence_levels
         if not levels or not task.evidence_levels:
             return
-        graded: Any = task
-        for kind in task.trial_types:
-            for level in levels:
-                try:
-                    task.collect([with_type(kind, graded.draw_graded_trial(kind, level, np.random.default_rng(0)))])
-                except Exception as error:  # of a user's task, too
-                    message = f" = {level:g}: {task.name} cannot draw such a trial: {error}"
-                    raise SettingsError([((section, "evidence_levels"), message)]) from error
+        for point in graded_points(task, levels):
+            try:
+                draw_graded(task, point, [np.random.default_rng(0)])
+            except Exception as error:  # of a user's task, too
+                message = f" = {point[1]:g}: {task.name} cannot draw such a trial: {error}"
+                raise SettingsError([((section, "evidence_levels"), message)]) from error
 
     def tested_task(self, section: Tested) -> AbstractTask:
         """Make the task on which the trained network is tested: that of training with other settings over its own.

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from ratecore.rate.dynamics import outputs_of_all_steps, run
+from ratecore.rate.dynamics import run
 from ratecore.rate.evaluation import draw_trials, one_thread
 from ratecore.rate.network import RateNetwork
 from ratecore.settings.spiking import SpikingSettings
@@ -164,7 +164,6 @@ class Pair:
         trials, x0, noise = draw_trials(self.task, net, [rng], trials)
         with torch.no_grad():
             _, r, o = run(net, trials.u, x0=x0, noise=noise)
-            o = outputs_of_all_steps(r, o, net.w_out, net.b_out)
         return o[0].double().cpu().numpy(), r[0].double().cpu().numpy(), trials.u[0].double().cpu().numpy()
 
     def _to_length(self, value: Float[np.ndarray, ...], axis: int) -> Float[np.ndarray, ...]:

@@ -14,7 +14,7 @@ from ratecore.spiking.source import RateModel
 from ratecore.system.processes import side_by_side
 from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
-from ratecore.tasks.decisions import Curves, draw_graded, graded_points, times_of
+from ratecore.tasks.decisions import Curves, decision_output, draw_graded, graded_points, times_of
 from ratecore.tasks.trials import Trial, response_of, score
 from ratecore.tasks.whole_trials import Trials
 
@@ -81,9 +81,9 @@ class GradedTrials(TrialsOfTask):
         return Decision(correct, self._choice(o[0], trial), float(time))
 
     def _choice(self, o: Float[np.ndarray, "*out T"], trial: Trial | None) -> bool:
-        """Whether the mean of the first output is positive in the window in which the spiking network is scored."""
+        """Whether the mean output is positive in the window in which the spiking network is scored."""
         window = self.task.spiking_window if trial is None else response_of(self.task, trial)
-        return bool((o if o.ndim == 1 else o[0])[window].mean() > 0)
+        return bool(decision_output(self.task, o, trial)[window].mean() > 0)
 
 
 def graded_curves(

@@ -319,7 +319,7 @@ def _nothing() -> list[Any]:
 def simulate(
     model: RateModel,
     scaling_factor: Any,
-    u: ArrayLike,
+    u: ArrayLike | None = None,
     settings: SpikingSettings | None = None,
     rng: np.random.Generator | int | None = None,
     states: bool = False,
@@ -339,11 +339,17 @@ def simulate(
 
     Raises:
         SettingsError: `settings` are of another class.
+        TypeError: lambda or the stimulus is missing, or they are swapped.
         ValueError: names the argument, its value and what is allowed.
 
     Source:
         docs/model.md 5; Kim et al. 2019, equations 6-9.
     """
+    if u is None or (np.ndim(u) == 0 and np.ndim(scaling_factor) > 1):
+        raise TypeError("simulate(model, scaling_factor, u): lambda comes before the stimulus; search_scaling finds it")
+    u = getattr(u, "u", u)
+    if np.ndim(u) == 3:
+        raise ValueError(f"u has shape {np.shape(u)}; simulate runs one trial at a time: u[k], of shape (n_in, T)")
     settings = settings or SpikingSettings()
     if not isinstance(settings, SpikingSettings):
         raise SettingsError(f"settings is a {type(settings).__name__}; it must be SpikingSettings")

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
@@ -47,7 +48,11 @@ def side_by_side(
                 k, item = waiting.pop(0)
                 receive, send = fork.Pipe(duplex=False)
                 process = fork.Process(target=_child, args=(do, item, send, os.getpid()))
-                process.start()
+                with warnings.catch_warnings():  # Python 3.12 warns of threads; those of dask and zarr are idle here
+                    warnings.filterwarnings(
+                        "ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning
+                    )
+                    process.start()
                 send.close()
                 under_way[receive] = k, process
             for ready in wait(list(under_way)):

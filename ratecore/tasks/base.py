@@ -13,8 +13,9 @@ from jaxtyping import Float
 
 from ratecore.settings.base import did_you_mean, shown
 from ratecore.tasks import port, trials, values
+from ratecore.tasks.outputs import check_outputs
 from ratecore.tasks.overriding import overridable
-from ratecore.tasks.settings import checked
+from ratecore.tasks.settings import check_call, checked
 from ratecore.tasks.trials import Trial, Trials
 from ratecore.tasks.values import TaskError
 from ratecore.tasks.variables import default_variables
@@ -36,9 +37,10 @@ class AbstractTask(ABC):
     Args:
         settings: settings of the task over its `defaults`; steps of 5 ms. Settings of other tasks and of the network
             are ignored: `taus`, `DeltaT` and `task` silently, others (`delay` for go-nogo) with one warning.
+        **named: refused; settings are given in a dict.
 
     Raises:
-        TypeError: the class does not define `draw_trial`.
+        TypeError: the class does not define `draw_trial`, or the settings are not in a dict.
         ValueError: a misspelt key, or a stimulus that does not fit the trial.
     """
 
@@ -69,8 +71,11 @@ class AbstractTask(ABC):
         if hasattr(cls, "evaluate_single_trial") and cls.generate_target is AbstractTask.generate_target:
             # An evaluator of the `spiking` package draws and scores by itself.
             cls.generate_target = _no_target  # type: ignore[method-assign]
+        if not port.is_port_class(cls):
+            check_outputs(cls)
 
-    def __init__(self, settings: Mapping[str, Any] | None = None):
+    def __init__(self, settings: Mapping[str, Any] | None = None, **named: Any):
+        check_call(type(self).__name__, settings, named)
         draws = type(self).draw_trial is not AbstractTask.draw_trial or port.is_port_class(type(self))
         if not draws and not hasattr(self, "evaluate_single_trial"):
             raise TypeError(
@@ -358,19 +363,28 @@ class AbstractTask(ABC):
         u, label = drawn
         return u, self.generate_target(label), label
 
-    def generate_batch(self, generators: list[np.random.Generator]) -> Trials:
-        """Draw a batch of trials, one from each generator, so that any of them can be drawn again alone.
+    def generate_batch(
+        self, generators: int | np.random.Generator | Iterable[np.random.Generator], seed: Any = None
+    ) -> Trials:
+        """Draw a batch of trials, each from its own generator, so that any of them can be drawn again alone.
 
         Args:
-            generators: generator of each trial.
+            generators: number of trials, or the generator of each trial, or one generator for one trial.
+            seed: of a number of trials: int, `numpy.random.Generator` or None (fresh entropy). The generator of trial
+                k does not depend on the number of trials.
 
         Returns:
             The batch.
 
         Raises:
+            ValueError: no number of trials, nor generators; or a seed besides generators.
             TaskError: a method of the task raised an exception or returned anything unexpected.
+
+        Source:
+            docs/model.md 2.
         """
-        return self.collect(trials.draw_any(self, rng) for rng in generators)
+        drawn_from = trials.generators_of(self, generators, seed)
+        return self.collect(trials.draw_any(self, rng) for rng in drawn_from)
 
     def collect(self, drawn: Iterable[tuple[Any, ...]]) -> Trials:
         """Check drawn trials and put them into a batch.

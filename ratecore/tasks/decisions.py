@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from ratecore.settings.elsewhere import ElsewhereSettings
+from ratecore.system.crossings import first_crossings
 from ratecore.tasks.base import ACCURACY_AMPLITUDE, AbstractTask
+from ratecore.tasks.multi import MultiTask, joined
 from ratecore.tasks.trials import Trial, response_of, with_type
 from ratecore.tasks.whole_trials import Trials
 
@@ -80,6 +81,9 @@ def graded_points(task: AbstractTask, levels: Sequence[float] | None = None) -> 
     """
     if not task.evidence_levels:
         return []
+    if isinstance(task, MultiTask):
+        points = {name: graded_points(part, levels) for name, part in task.parts.items()}
+        return [(joined(name, kind), level) for name, own in points.items() for kind, level in own]
     return [(kind, level) for kind in task.trial_types for level in levels or task.evidence_levels]
 
 
@@ -103,12 +107,13 @@ def draw_graded(task: AbstractTask, point: tuple[str, float], generators: Sequen
     return task.collect(with_type(point[0], graded.draw_graded_trial(*point, rng)) for rng in generators)
 
 
-def decision_threshold(task: AbstractTask, given: float | None = None) -> float:
+def decision_threshold(task: AbstractTask, given: float | None = None, trial: Trial | None = None) -> float:
     """The absolute output at which a choice is made.
 
     Args:
         task: the task.
         given: threshold in place of the task's, unitless.
+        trial: the trial, of several tasks in one network.
 
     Returns:
         `given`; else the output that the task's criterion asks for, its `amplitude` or `answer_amplitude`; else 0.7.
@@ -116,6 +121,8 @@ def decision_threshold(task: AbstractTask, given: float | None = None) -> float:
     Source:
         docs/model.md 2.
     """
+    if isinstance(task, MultiTask) and trial is not None:
+        return decision_threshold(task.parts[trial.info["task"]], given)
     own = getattr(task, "amplitude", getattr(task, "answer_amplitude", ACCURACY_AMPLITUDE))
     return float(own if given is None else given)
 
@@ -139,42 +146,13 @@ def decision_onset(task: AbstractTask, trial: Trial | None = None, since: str = 
     return int(response_of(task, trial).indices(task.T if trial is None else trial.T)[0])
 
 
-def response_times(
-    o: Float[np.ndarray, "B T"], threshold: float, onsets: int | Int[np.ndarray, " B"] | Sequence[int] = 0
-) -> Float[np.ndarray, " B"]:
-    """Find when outputs first cross a threshold, on either side.
-
-    Args:
-        o: outputs (B, T), unitless, in steps of 5 ms; NaN after the end of shorter trials.
-        threshold: absolute output that has to be passed, unitless.
-        onsets: step of each trial (B,), or of all, from which times count and before which nothing counts.
-
-    Returns:
-        times (B,), ms, 0 where the output is beyond the threshold from the start; NaN where it never is.
-
-    Raises:
-        ValueError: a threshold that is not above 0, or outputs of another shape.
-
-    Source:
-        Mante et al. 2013, Nature 503:78.
-    """
-    if np.ndim(o) != 2:
-        raise ValueError(f"o has shape {np.shape(o)}; it must be (B, T), one output for each trial")
-    if not 0 < threshold < math.inf:
-        raise ValueError(f"threshold = {threshold!r}; it must be a finite number above 0")
-    B, T = o.shape
-    first = np.broadcast_to(np.asarray(onsets, int), (B,))
-    beyond = (np.abs(o) > threshold) & (np.arange(T) >= first[:, None])
-    return np.where(beyond.any(1), STEP_MS * (beyond.argmax(1) - first), np.nan)
-
-
 def times_of(
     task: AbstractTask,
     o: Float[np.ndarray, "B *out T"],
     trials: Sequence[Trial] | None,
     settings: ElsewhereSettings,
 ) -> Float[np.ndarray, " B"]:
-    """Response times of the first output on trials of a task.
+    """Response times on trials of a task.
 
     Args:
         task: that drew the trials.
@@ -187,7 +165,32 @@ def times_of(
 
     Source: none
     """
-    first = o if o.ndim == 2 else o[:, 0]
-    since = settings.response_time_from
-    onsets = [decision_onset(task, trial, since) for trial in trials] if trials else decision_onset(task, None, since)
-    return response_times(first, decision_threshold(task, settings.decision_threshold), onsets)
+    since, given = settings.response_time_from, settings.decision_threshold
+    if not trials:
+        onset = decision_onset(task, None, since)
+        return STEP_MS * first_crossings(o if o.ndim == 2 else o[:, 0], decision_threshold(task, given), onset)
+    own = np.array([decision_output(task, row, trial) for row, trial in zip(o, trials, strict=True)])
+    thresholds = np.array([decision_threshold(task, given, trial) for trial in trials])
+    onsets = np.array([decision_onset(task, trial, since) for trial in trials])
+    return STEP_MS * first_crossings(own, thresholds, onsets)
+
+
+def decision_output(
+    task: AbstractTask, o: Float[np.ndarray, "*out T"], trial: Trial | None = None
+) -> Float[np.ndarray, " T"]:
+    """The output by which a choice is made: the first, of several tasks in one network the first of the trial's task.
+
+    Args:
+        task: the task.
+        o: output (T,), or (n_out, T) of several outputs, unitless.
+        trial: the trial, of a task that draws Trials.
+
+    Returns:
+        (T,), unitless.
+
+    Source: none
+    """
+    if o.ndim == 1:
+        return o
+    own: Float[np.ndarray, " T"] = o[task.output_of(trial) if isinstance(task, MultiTask) and trial is not None else 0]
+    return own

@@ -150,12 +150,39 @@ class MultiTask(AbstractTask):
 
     def draw_trial_type(self, rng: np.random.Generator) -> str:
         name = list(self.parts)[rng.choice(len(self.parts), p=self._probabilities)]
-        return _joined(name, self.parts[name].draw_trial_type(rng))
+        return joined(name, self.parts[name].draw_trial_type(rng))
+
+    @property
+    def evidence_levels(self) -> tuple[float, ...]:  # type: ignore[override]  # depends on the tasks
+        """All strengths of evidence of the tasks, in their units, such as a fraction of the dots; each has its own."""
+        levels = (level for part in self.parts.values() for level in part.evidence_levels)
+        return tuple(dict.fromkeys(levels))
 
     def draw_trial(self, trial_type: str, rng: np.random.Generator) -> Trial:
         name, kind = self._type[trial_type]
+        return self._trial_of(name, kind, trials.draw_stimulus(self.parts[name], kind, rng))
+
+    def draw_graded_trial(self, trial_type: str, evidence: float, rng: np.random.Generator) -> Trial:
+        """Draw a trial of graded evidence of a task that grades it.
+
+        Args:
+            trial_type: 'task/trial type'.
+            evidence: signed, in the unit of that task, such as a fraction of the dots.
+            rng: generator of the trial.
+
+        Returns:
+            The trial.
+
+        Source:
+            Yang et al. 2019, Nat Neurosci 22:297, Fig. 1.
+        """
+        name, kind = self._type[trial_type]
+        graded: Any = self.parts[name]
+        return self._trial_of(name, kind, graded.draw_graded_trial(kind, evidence, rng))
+
+    def _trial_of(self, name: str, kind: str | None, drawn: Any) -> Trial:
+        """The trial of the combination for a trial of one of its tasks."""
         part, number = self.parts[name], list(self.parts).index(name)
-        drawn = trials.draw_stimulus(part, kind, rng)
         own = trials.collect(part, [trials.with_type(kind, drawn)])
         trial, scored_by = own.trials[0] if own.trials else None, own.scored_by(0)
         T = own.u.shape[-1]
@@ -176,7 +203,7 @@ class MultiTask(AbstractTask):
             u,
             target[0] if one else target,
             weight[0] if one and weight is not None else weight,
-            condition=_joined(name, own.conditions[0]),
+            condition=joined(name, own.conditions[0]),
             label=f"{name}/{own.labels[0]}",
             response=trials.response_of(part, trial),
             stimuli=windows,
@@ -198,6 +225,20 @@ class MultiTask(AbstractTask):
             own = own[0]
         return bool(trials.score(part, own, trial.info["scored_by"], method))
 
+    def output_of(self, trial: Trial) -> int:
+        """The first output of the task of a trial.
+
+        Args:
+            trial: of this task.
+
+        Returns:
+            its index.
+
+        Source: none
+        """
+        first: int = self._rows(list(self.parts).index(trial.info["task"]), "n_outputs", "share_outputs").start
+        return first
+
     def _rows(self, number: int, attribute: str, shared: str) -> slice:
         """Inputs or outputs of one task."""
         each = [getattr(part, attribute) for part in self.parts.values()]
@@ -208,11 +249,20 @@ class MultiTask(AbstractTask):
     def _type(self) -> dict[str, tuple[str, str | None]]:
         """Trial type: task and its own trial type."""
         return {
-            _joined(name, kind): (name, kind) for name, part in self.part_classes.items() for kind in part.trial_types
+            joined(name, kind): (name, kind) for name, part in self.part_classes.items() for kind in part.trial_types
         }
 
 
-def _joined(name: str, kind: str | None) -> str:
+def joined(name: str, kind: str | None) -> str:
+    """The trial type of several tasks in one network for one of a task.
+
+    Args:
+        name: of the task.
+        kind: its own trial type; None if it has none.
+
+    Returns:
+        'task/trial type', or the task's name.
+    """
     return name if kind is None else f"{name}/{kind}"
 
 
@@ -274,7 +324,7 @@ def _made(names: tuple[str, ...], classes: tuple[type[AbstractTask], ...]) -> ty
                 **MultiTask.descriptions,
                 **{f"{name}.{key}": text for name, part in parts.items() for key, text in part.descriptions.items()},
             },
-            "trial_types": tuple(_joined(name, kind) for name, part in parts.items() for kind in part.trial_types),
+            "trial_types": tuple(joined(name, kind) for name, part in parts.items() for kind in part.trial_types),
             "min_trials": max(part.min_trials for part in parts.values()),
             **({} if scored else {"is_correct": AbstractTask.is_correct}),
         },

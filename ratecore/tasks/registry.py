@@ -11,6 +11,7 @@ from ratecore.tasks import multi, tracebacks, values
 from ratecore.tasks.base import AbstractTask, registered
 from ratecore.tasks.environments import PREFIX
 from ratecore.tasks.neurogym import neurogym_class
+from ratecore.tasks.settings import check_call
 from ratecore.tasks.values import TaskError
 
 PUBLISHED = ("go-nogo", "xor", "mante")  # built-in tasks whose names no other task can take
@@ -96,21 +97,26 @@ class TaskFactory:
         return True
 
     @classmethod
-    def create_task(cls, name: str, settings: Mapping[str, Any] | None = None, strict: bool = False) -> AbstractTask:
+    def create_task(
+        cls, name: str, settings: Mapping[str, Any] | None = None, strict: bool = False, **named: Any
+    ) -> AbstractTask:
         """Make a task.
 
         Args:
             name: name of the task.
             settings: settings of the task over its defaults.
             strict: whether a setting of another task is an error and not only a warning.
+            **named: refused; settings are given in a dict.
 
         Returns:
             The task.
 
         Raises:
+            TypeError: settings that are not given in a dict.
             ValueError: an unknown name or setting, or settings that do not fit.
             TaskError: any other exception in a user's task.
         """
+        check_call("create_task", settings, named, f"{shown(name)}, ")
         task_class = cls.task_class(name)
         if strict:
             task_class.refuse_unknown(settings or {})

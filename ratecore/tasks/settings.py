@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,3 +94,22 @@ def _one(task: type[AbstractTask], key: str, default: Any, value: Any, given: st
             raise ValueError(refused)
         return int(value)
     return value
+
+
+def check_call(function: str, settings: object, named: Mapping[str, Any], before: str = "") -> None:
+    """Check that the settings of a task are given in a dict.
+
+    Args:
+        function: what is called, for the message.
+        settings: the dict, or None.
+        named: settings that are given by name.
+        before: other arguments, for the message.
+
+    Raises:
+        TypeError: they are given in another way.
+    """
+    if named or not isinstance(settings, Mapping | None):
+        given = ", ".join([*([] if settings is None else [shown(settings)]), *named])
+        example = shown(dict(named)) if named else "{'T': 200}"
+        call = f"{function}({before}"
+        raise TypeError(f"{call}{given}): the settings of a task are given in a dict: {call}{example})")

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from ratecore.settings.base import shown
 from ratecore.tasks import port, values
 from ratecore.tasks.overriding import overrides
 from ratecore.tasks.values import TaskError
@@ -61,6 +62,38 @@ def draw_stimulus(task: AbstractTask, trial_type: str | None, rng: np.random.Gen
     except values.FAULTS as error:
         raise values.raised(task, drawing_method(task), error, trial_type) from error
     return drawn if isinstance(drawn, Trial) else values.pair(task, drawing_method(task), trial_type, drawn)
+
+
+def generators_of(task: AbstractTask, given: Any, seed: Any = None) -> list[np.random.Generator]:
+    """The generator of each trial of a batch.
+
+    Args:
+        task: the task, for messages.
+        given: number of trials, the generators themselves, or one generator.
+        seed: of a number of trials: int, generator or None (fresh entropy).
+
+    Returns:
+        The generators; those that a number of trials asks for are the first children of the seed.
+
+    Raises:
+        ValueError: `given` is neither, or `seed` is given besides generators.
+    """
+    if isinstance(given, int | np.integer) and not isinstance(given, bool):
+        if given < 1:
+            raise ValueError(f"{task.name}: generate_batch({given}); the number of trials must be at least 1")
+        return np.random.default_rng(None if seed is False else seed).spawn(int(given))
+    if isinstance(given, np.random.Generator):
+        generators = [given]
+    else:
+        generators = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
+    if not generators or not all(isinstance(rng, np.random.Generator) for rng in generators):
+        raise ValueError(
+            f"{task.name}: generate_batch({shown(given)}); it must be the number of trials, generate_batch(100), or a "
+            "numpy.random.Generator for each trial"
+        )
+    if seed is not None:
+        raise ValueError(f"{task.name}: generate_batch got generators and seed = {shown(seed)}; give one of them")
+    return generators
 
 
 def draw_any(task: AbstractTask, rng: np.random.Generator) -> tuple[Any, ...]:

@@ -260,3 +260,32 @@ def batch_of(drawn: list[Trial]) -> Trials:
             weight[k, ..., : steps[k] - 1] = 1 if trial.weight is None else trial.weight[..., :-1]
     labels, conditions = [trial.label for trial in drawn], [trial.condition for trial in drawn]
     return Trials(u, z, labels, conditions, weight, steps if differ else None, drawn)
+
+
+def check_weights(task: AbstractTask, batch: Any) -> None:
+    """Check weights and lengths of the trials of a batch that a task's own `generate_batch` made.
+
+    Args:
+        task: the task.
+        batch: has u (B, n_in, T) and z (B, T) or (B, n_out, T), and may have weight in the shape of z and steps (B,).
+
+    Raises:
+        TaskError: as `checked_trial`, with the trial's place in the batch.
+    """
+    weight, steps = (getattr(batch, name, None) for name in ("weight", "steps"))
+    (B, _, T), shape, method = np.shape(batch.u), np.shape(batch.z), "generate_batch"
+    if steps is not None:
+        whole = [n for n in steps if isinstance(n, int | np.integer) and 2 <= n <= T] if np.ndim(steps) == 1 else []
+        if not len(whole) == len(steps) == B:
+            raise TaskError(
+                f"{where(task, method)} returned the steps {shown(steps)}; it must be {B} whole numbers from 2 to {T}, "
+                "the lengths of the trials"
+            )
+    if weight is None:
+        return
+    array = values.numbers(task, method, None, weight, shape, "the weights, which have the shape of z")
+    for k, row in enumerate(array):
+        try:
+            _weight(task, method, None, row, shape[1:])
+        except TaskError as error:
+            raise TaskError(f"{error} (trial {k} of the batch)") from None

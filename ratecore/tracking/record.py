@@ -1,7 +1,9 @@
 """The run record: an append-only file beside a run's results with everything that happened to the run.
 
-Each line is a CRC-32 of the rest, a space and one event as JSON. An incomplete last line, as a crash leaves it, is
-dropped; any other line that does not match its checksum is an error that names it.
+Each line is one event as JSON. Its last entry, `crc32`, is the checksum of the line without this entry, as eight
+hexadecimal digits. An incomplete last line, as a crash leaves it, is dropped; any other line that does not match its
+checksum is an error that names it. In older records, the checksum and a space come before the JSON; such lines are
+still read, also in files with newer ones.
 
 All events have `event`, `stage` and `time`, in seconds since 1970. A stage that works on variants of a network has the
 variant in its name, `convert refractory~2`. The events are:
@@ -45,6 +47,9 @@ from typing import Any, NoReturn
 from ratecore.system.files import AnyPath, read_bounded
 
 Event = dict[str, Any]
+
+SEAL = b', "crc32": "%08x"}'  # end of a line, in place of the last brace of the JSON without checksum
+_SEALED = len(SEAL % 0)
 
 LARGEST = 2**28  # bytes; the record of a training with 100,000 tests has a tenth of it
 _NUMBER = (int, float)
@@ -106,9 +111,8 @@ class Record:
         """
         appended = {"event": event, "stage": stage, "time": round(time.time(), 3), **data}
         text = json.dumps(appended, allow_nan=False)
-        line = f"{zlib.crc32(text.encode()):08x} {text}\n".encode()
         try:
-            self._append(line, sync)
+            self._append(sealed_line(text.encode()), sync)
         except OSError as error:  # errors of `os.write` do not name the file
             raise OSError(error.errno, error.strerror, str(self.path)) from error
         return appended
@@ -177,11 +181,13 @@ class Record:
         head = f'{{"event": "{kind}", '.encode() if kind else b""  # as `append` writes it
         lines = data.split(b"\n")
         lines.pop()  # what follows the last newline: nothing, or an incomplete line
-        events = []
+        events, crc32 = [], zlib.crc32
         for number, line in enumerate(lines, 1):
-            checksum, _, text = line.partition(b" ")
-            if checksum != f"{zlib.crc32(text):08x}".encode():
-                raise RecordError(f"{self.path}, line {number}: the checksum does not match; the file was damaged")
+            text = line[:-_SEALED] + b"}"
+            if not line.endswith(SEAL % crc32(text)):
+                checksum, _, text = line.partition(b" ")  # of an older record
+                if checksum != b"%08x" % crc32(text):
+                    raise RecordError(f"{self.path}, line {number}: the checksum does not match; the file was damaged")
             if not text.startswith(head):
                 continue
             try:
@@ -233,6 +239,20 @@ class Record:
         return {e["stage"]: e for e in self.events(event)}
 
 
+def sealed_line(text: bytes) -> bytes:
+    """The line of the record that holds an event.
+
+    Args:
+        text: the event, a JSON object with at least one entry, as `json.dumps` writes it.
+
+    Returns:
+        The same object with its checksum as the last entry, and a newline.
+
+    Source: none
+    """
+    return text[:-1] + SEAL % zlib.crc32(text) + b"\n"
+
+
 def tests_of(events: list[Event]) -> dict[int, dict[str, float]]:
     """The tests during training among the events of a record.
 
@@ -250,7 +270,7 @@ def tests_of(events: list[Event]) -> dict[int, dict[str, float]]:
 
 def _event(text: bytes) -> Event:
     """Decode the event of a line. Raises ValueError if entries are missing or have a wrong type."""
-    event = json.loads(text, parse_constant=_refuse)
+    event = _DECODER.decode(text.decode())
     if not isinstance(event, dict):
         raise ValueError("it must be an object")
     for key in ("event", "stage", "time", *_REQUIRED.get(str(event.get("event")), ())):
@@ -300,6 +320,9 @@ _CONTENTS: dict[str, Callable[[Any], bool]] = {
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not allowed")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)  # which `json.loads` would make anew for each line
 
 
 def _drop_torn_end(handle: int) -> None:

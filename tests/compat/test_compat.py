@@ -94,12 +94,16 @@ def test_ranges_of_lambda():
 
 def test_the_loss_takes_targets_with_and_without_the_last_step():
     o, z = np.array([1.0, 2.0, 4.0]), np.array([0.0, 2.0, 2.0, 9.0])
+    entries = [torch.tensor([[v]]) for v in o]
     for target in (z, z[:-1], torch.tensor(z[:-1])):
-        for outputs in (o, [torch.tensor([[v]]) for v in o], list(o)):
+        for outputs in (entries, list(o), tuple(o), torch.cat(entries), torch.stack(entries)):
             assert float(rate.loss_op(outputs, target, {"loss_fn": "L2"})) == pytest.approx(5**0.5)
             assert float(rate.loss_op(outputs, target, {"loss_fn": "l1"})) == pytest.approx(3)
-    batch = rate.loss_op(torch.tensor(np.stack([o, o])), np.stack([z[:-1], z[:-1]]), {})
-    assert float(batch) == pytest.approx(5**0.5)
+    for outputs in (o, np.append(-7, o)):  # with and without the output of the first step, as `run` returns it
+        for batch in (1, 2):
+            many = torch.tensor(np.stack([outputs] * batch)), np.stack([z] * batch)
+            assert float(rate.loss_op(*many, {})) == pytest.approx(5**0.5)
+        assert float(rate.loss_op(outputs, z, {})) == pytest.approx(5**0.5)
     for wrong in (z[:-2], np.append(z, 0), z[None]):
         with pytest.raises(ValueError, match="as many steps as o or one step more"):
             rate.loss_op(o, wrong, {})

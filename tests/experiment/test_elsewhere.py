@@ -17,7 +17,7 @@ from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import do_stage
 from ratecore.experiment.summary import summarize
 from ratecore.rate import testing
-from ratecore.rate.dynamics import run as simulate
+from ratecore.rate.dynamics import simulate
 from ratecore.rate.evaluation import evaluate
 from ratecore.rate.network import RateNetwork
 from ratecore.settings.base import SettingsError
@@ -349,6 +349,47 @@ def test_a_grid_trains_once_and_is_evaluated_and_converted_in_each_variant(tmp_p
     more = experiment({**grid, "evaluation.task_settings.stim_dur": [25]}, **task)
     (added,) = (Run.at(more, point, 0) for point in more.grid_points)
     assert added.folder == runs[0].folder and added.outcome("train") and not added.outcome("evaluate")
+
+
+def test_a_search_resumes_from_trials_of_the_same_conditions_alone(tmp_path):
+    from ratecore.experiment.stages.convert import SavedTrials
+    from ratecore.spiking.scoring import Outcomes
+
+    grid = {"conversion.input_gain": [1, 0.5], "conversion.task_settings.delay": [5, 10], "seed": [0]}
+    e = experiment(grid, results=str(tmp_path))
+    runs = [Run.at(e, point, 0) for point in e.grid_points]
+    do_stage("train", runs[:1], e.settings)
+    saved = [SavedTrials(run) for run in runs]
+    assert len({one.path for one in saved}) == 4 and len({run.folder for run in runs}) == 1
+    saved[1].save({20.0: Outcomes([1], [2.0], [3.0])})
+    assert [len(one.load()) for one in saved] == [0, 1, 0, 0]
+    # What does not change the search shares its trials, as the default does with a delay like that of training.
+    same = experiment(
+        {"seed": [0]}, results=str(tmp_path), conversion={**CONFIG["conversion"], "psychometric_trials": 3}
+    )
+    assert SavedTrials(Run.at(same, same.grid_points[0], 0)).path == saved[0].path
+
+
+def test_a_network_of_a_file_is_tested_elsewhere_without_a_note(tmp_path, capsys):
+    from ratecore.experiment.exporting import export
+    from ratecore.formats import load_network, load_task
+    from ratecore.rate.training import train
+    from ratecore.spiking.comparison import compare
+
+    settings = experiment().grid_points[0].settings
+    result = train(settings)
+    mat, _ = export(tmp_path, settings, result, result.last_test)
+    capsys.readouterr()
+    other = RunSettings(**{**settings.model_dump(), "evaluation": {"task_settings": {"delay": 20}, "n_trials": 2},
+                           "conversion": {"task_settings": {"delay": 30}, "input_gain": 0.5}})  # fmt: skip
+    task, net = testing.tested(other, load_network(mat))
+    evaluate(task, net, 0, other.evaluation)
+    converted, model, spiking = spiking_testing.tested(other, rate_model(mat))
+    compare(load_network(mat), converted, spiking, 30.0, 0, 1, model=model)
+    assert load_task(mat, settings={"delay": 9}, elsewhere=True).settings["delay"] == 9
+    assert capsys.readouterr().err == ""
+    evaluate(task, load_network(mat), 0, other.evaluation)  # by hand, it may be a mistake
+    assert "scored with delay = 20; it was trained with delay = 5" in capsys.readouterr().err
 
 
 # --------------------------------------------------------------------------------------------------------------- curves

@@ -1,23 +1,31 @@
 """Perturbations and named sets of units in grids: axes, identities, errors before any job, and all stages."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from ratecore.experiment.configurations import keep_configuration
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.plan import find_cautions
+from ratecore.experiment.results import open_results
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import do_stage
 from ratecore.experiment.summary import grid_pages, summarize
 from ratecore.rate import testing
 from ratecore.rate.evaluation import evaluate
 from ratecore.rate.perturbation import perturbed
+from ratecore.rate.training import train
 from ratecore.rate.tuning import tuned_units
 from ratecore.settings.base import SettingsError
 from ratecore.settings.perturbation import PerturbationSettings, RatePerturbationSettings
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import RunSettings
+from ratecore.settings.unit_sets import TuningSettings
 from ratecore.spiking import rate_model
 from ratecore.spiking import testing as spiking_testing
+from ratecore.spiking.conversion import scored_network
 from ratecore.spiking.scoring import TrialsOfTask, run_trials
 from ratecore.tracking.mlflow.translation import _params
 
@@ -188,8 +196,8 @@ WRONG = {
         r"unit_sets\.go_units\.tuning\.condition_a = 'Go': no condition of 'go-nogo' \(did you mean 'go'\?\); ",
     ),
     "stimulation": (
-        {"spiking": {"stimulation": {"mode": "exc", "units": "rigth"}}, "unit_sets": {"right": [1]}},
-        r"spiking\.stimulation\.units = 'rigth': 'rigth' is no group of units \(did you mean 'right'\?\)",
+        {"spiking": {"stimulation": {"mode": "exc", "units": "rightx"}}, "unit_sets": {"right": [1]}},
+        r"spiking\.stimulation\.units = 'rightx': 'rightx' is no group of units \(did you mean 'right'\?\)",
     ),
 }
 
@@ -269,6 +277,11 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
             (end,) = do_stage(stage, [run], e.settings)
             assert end["status"] == "done" and "skipped" not in end
     assert len({run.folder for run in runs}) == 1 and len(list(runs[0].folder.glob("search-*.json"))) == 1
+    starts = {event["stage"]: event["settings"] for event in runs[2].record.events() if event["event"] == "start"}
+    assert not {"unit_sets", "evaluation"} & starts["train"].keys()
+    evaluated = starts[runs[2].step("evaluate")]
+    assert evaluated["evaluation"]["perturbation"] == {"lesion_units": "go_units"}
+    assert evaluated["unit_sets"] == {"go_units": {"tuning": TUNED}}
     result = result_from_pth(runs[0].network)
     task, net = runs[0].settings.create_task(), result.net
     units = tuned_units(net, task, TUNED, 1)
@@ -281,6 +294,11 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
         assert load_scores(run.evaluation).outputs.tobytes() == expected.outputs.tobytes()
         own_task, own_net = testing.tested(settings, net)
         assert np.array_equal(evaluate(own_task, own_net, 1, settings.evaluation).scores.outputs, expected.outputs)
+    keep_configuration(e.root, e.given())
+    activity = open_results(e.root).activity(evaluation_perturbation_lesion_fraction=1.0)
+    assert np.array_equal(activity.o.values[0, :, :, 0], load_scores(runs[2].evaluation).outputs.astype(np.float32))
+    assert not activity.r.values[0][:, :, units].any() and activity.r.values[0].any()
+    assert activity.sizes["input"] == 1
     table = summarize(e)
     column = "evaluation_perturbation_lesion_fraction"
     assert list(table[column]) == ["0", "0", "1", "1"] and table["loss"].nunique() == 2
@@ -293,7 +311,10 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
     )
     assert table["spiking_accuracy"][1] == expected.accuracy
     np.testing.assert_allclose(table["mean_rate_exc"][1], np.mean(expected.rate_exc))
-    assert {"accuracy", "spiking_accuracy"} <= grid_pages(e, table).keys()
+    pages = grid_pages(e, table)
+    labels = {name: [axis.get_xlabel() for axis in pages[name].axes][2:] for name in pages}  # after N and taus
+    assert labels["trained"] == [] and labels["accuracy"] == ["lesion fraction in evaluation"]
+    assert labels["spiking_accuracy"] == ["scale synapses I-E in conversion"]
 
 
 def test_the_network_of_the_search_gets_the_sets_from_the_rate_network():
@@ -315,7 +336,40 @@ def test_the_network_of_the_search_gets_the_sets_from_the_rate_network():
 
 def test_the_example_of_perturbations():
     config = load_yaml("config/examples/perturbations.yaml")
-    assert config["unit_sets"]
-    config["network"] = {**config["network"], "N": 30}
-    e = Experiment.from_config(config)
-    assert len(e.grid_points_of("train")) == 1 < len(e.grid_points_of("evaluate"))
+    assert len(Path("config/examples/perturbations.yaml").read_text().splitlines()) < 40
+    small = {key: CONFIG[key] for key in ("task_settings", "training", "evaluation", "conversion", "spiking")}
+    e = Experiment.from_config({**config, **small, "network": {"N": 30}})
+    assert len(e.grid_points_of("train")) == 1 and len(e.grid_points) == 9 and not find_cautions(e)
+    net, losses, weights = train(e.grid_points[0].run(1)).net, set(), set()
+    model = rate_model(net)
+    for point in e.grid_points:
+        settings = point.run(1)
+        task, tested = testing.tested(settings, net)
+        gone = 0 if tested.silent is None else tested.silent.sum()
+        assert gone == (3 if settings.evaluation.perturbation.lesion_units else 0)
+        losses.add(evaluate(task, tested, 1, settings.evaluation).scores.losses.mean())
+        scored = scored_network(spiking_testing.tested(settings, model, net)[1], settings.conversion, 1)
+        weights.add(
+            round(scored.W[np.ix_(~model.inh, model.inh)].sum() / model.W[np.ix_(~model.inh, model.inh)].sum(), 9)
+        )
+    assert len(losses) == 3 and weights == {0.5, 1.0, 1.5}
+
+
+def test_the_python_of_the_page_runs(tmp_path, monkeypatch):
+    from ratecore.experiment.exporting import export
+
+    page = Path("docs/perturbations.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    settings = RunSettings(
+        **{key: CONFIG[key] for key in ("task_settings", "training")}, network={"N": 20, "P_inh": 0.4}
+    )
+    result = train(settings)
+    mat, _ = export(tmp_path, settings, result, result.last_test)
+    monkeypatch.chdir(tmp_path)
+    mat.rename("network.mat")
+    names = {"u": np.zeros((2, 1, 30))}
+    exec(block, names)
+    assert len(names["rows"]) == len(names["spiking"]) == 3 and len(names["tuned"]) == 4
+    assert names["r"].shape[:2] == (2, 30) and not names["r"][..., names["net"].inh].any()
+    named = set(re.findall(r"`(\w+)", page))
+    assert {*RatePerturbationSettings.model_fields, *TuningSettings.model_fields} <= named

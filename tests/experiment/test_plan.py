@@ -97,6 +97,7 @@ SLIPS = [
     (dict(training={"loss_fn": "huber"}), "training.loss_fn = 'huber' is a mean over the trial"),
     # No effect.
     (dict(network={"w_dist": "gamma", "gain": 2}), "network.gain has no effect with w_dist = 'gamma'"),
+    (dict(network={"areas": {"a": 0.5, "b": 0.5}, "positions": "areas"}), "network.positions has no effect without tr"),
     (dict(network={"feedback": False}), "network.feedback has no effect without areas"),
     (dict(network={"rank": 2, "P_rec": 0.5}), "network.P_rec has no effect with a rank"),
     (dict(network={"spectral_radius": 1.2, "gain": 2}), "network.gain has no effect with a spectral_radius"),

@@ -42,6 +42,12 @@ COMMON = {
 }
 GRID = {"task": ["go-nogo", "xor"], "N": [12, 15], "gain": [1.0, 1.5], "seed": [0, 4]}
 VARIANTS = {"evaluation.n_trials": [5, 9], "apply_dale": [True, False], "P_inh": [0.3], "seed": [2]}
+ELSEWHERE = {
+    "evaluation.task_settings.T": [40, 50],
+    "evaluation.noise_sd": [None, 0.5],
+    "evaluation.input_gain": [1.0, 0.5],
+    "seed": [1],
+}
 OWN_TASK = """
 import numpy as np
 from ratecore import AbstractTask, TaskFactory, Trial
@@ -85,7 +91,7 @@ def work_on(config, stages=("train", "evaluate", "export"), runs=slice(None)):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Folder with the results of three experiments."""
+    """Folder with the results of four experiments."""
     folder = tmp_path_factory.mktemp("results")
     (folder / "tasks").mkdir()
     (folder / "tasks" / "own.py").write_text(OWN_TASK)
@@ -96,6 +102,7 @@ def results(tmp_path_factory):
         common = {"results": "results", **COMMON}
         work_on({"experiment": "grid", "grid": GRID, **common})
         work_on({"experiment": "variants", "task": "go-nogo", "grid": VARIANTS, **common})
+        work_on({"experiment": "elsewhere", "task": "go-nogo", "grid": ELSEWHERE, **common}, ["train", "evaluate"])
         own = {"experiment": "own", "task": "own", "task_file": "tasks/own.py", "grid": {"seed": [0, 1]}}
         work_on({**common, "task_settings": {}, **own})
     assert os.getcwd() == before
@@ -218,7 +225,7 @@ def check_bits(exp, ds, trials=slice(None)):
         with np.load(run.evaluation) as file:
             outputs = file["outputs"][trials]
             n = len(outputs)
-            np.testing.assert_array_equal(mine.o.values[:n, :, 0], outputs.astype(np.float32))
+            np.testing.assert_array_equal(mine.o.values[:n, : outputs.shape[1], 0], outputs.astype(np.float32))
             np.testing.assert_array_equal(mine.correct.values[:n], file["correct"][trials])
             assert mine.condition.values[:n].tolist() == file["conditions"][trials].tolist()
             assert mine.label.values[:n].tolist() == file["labels"][trials].tolist()
@@ -253,6 +260,19 @@ def test_coordinates_are_those_of_the_files(exp):
         assert (mine.choice.values == np.where(window > 0, 1, -1)).all()
     assert ds.tau.units == ds.time.units == "ms" and ds.r.units == "1"
     assert ds.attrs["ratecore_version"] == rate.__version__
+
+
+def test_what_the_page_shows_works(exp):
+    one = exp.activity("xor", N=12).isel(network=0).load()
+    means = one.r.groupby("condition").mean()
+    for name in means.condition.values:
+        np.testing.assert_allclose(means.sel(condition=name), one.r.values[one.condition.values == name].mean(0), 1e-5)
+    many = exp.activity("xor", N=12)
+    psth = many.r.mean("trial").compute()
+    np.testing.assert_allclose(psth.isel(network=0), one.r.values.mean(0), 1e-5)
+    rates = many.r.where(many.unit_type == "I").mean("unit").compute()
+    inhibitory = one.unit_type.values == "I"
+    np.testing.assert_allclose(rates.isel(network=0), one.r.values[..., inhibitory].mean(-1), 1e-5)
 
 
 def test_rates_and_outputs_follow_from_currents(exp):
@@ -331,6 +351,24 @@ def test_variants_have_their_own_evaluation(results):
     assert (short.trial_number.values == [0, 1, 2, 3, 4, -1, -1, -1, -1]).all() and np.isnan(short.r.values[5:]).all()
     assert (short.condition.values[5:] == "").all() and (short.choice.values[5:] == 0).all()
     assert torch.equal(exp.load(0).w, exp.load(2).w) and not torch.equal(exp.load(0).w, exp.load(1).w)
+
+
+def test_networks_are_tested_where_their_row_says(results):
+    exp = rate.open_results(results / "elsewhere")
+    assert exp.variants == ("evaluation_T", "evaluation_noise_sd", "evaluation_input_gain")
+    ds = exp.activity().load()
+    assert ds.sizes["network"] == 8 and ds.sizes["time"] == 50
+    check_bits(exp, ds)
+    trained = exp.load(0)
+    assert all(torch.equal(exp.load(k).w_in, trained.w_in) for k in range(8))
+    for k in range(8):
+        task, net = exp.tested(k)
+        row, mine = exp.table.loc[k], ds.sel(network=k)
+        assert row["evaluation_T"] == task.T and exp.task(k).T == 40
+        assert torch.equal(net.w_in, trained.w_in * row["evaluation_input_gain"])
+        assert np.isnan(mine.r.values).all((0, 2)).tolist() == [t >= task.T for t in range(50)]
+    noisy, quiet = (ds.x.sel(network=exp.networks(evaluation_noise_sd=sd).index) for sd in (0.5, None))
+    assert float(noisy.diff("time").std()) > 2 * float(quiet.diff("time").std())
 
 
 def test_a_task_of_ones_own_is_found_beside_the_results(results, monkeypatch, tmp_path):
@@ -441,7 +479,7 @@ def test_a_file_of_another_program(tmp_path):
 
 def test_folders_without_results_say_what_is_missing(results, tmp_path):
     with pytest.raises(
-        ValueError, match=r"it holds the results of several experiments \(grid, own, variants\); open one"
+        ValueError, match=r"it holds the results of several experiments \(elsewhere, grid, own, variants\); open one"
     ):
         rate.open_results(results)
     with pytest.raises(

@@ -85,6 +85,29 @@ def test_variants_differ_and_labels_tell_them_apart(results):
     assert len({tuple(own.values()) for own in spikes.labels}) == 4
 
 
+def test_networks_tested_elsewhere_and_perturbed(tmp_path):
+    changes = {
+        "task_settings": {"stim_on": 8},
+        "input_gain": 0.5,
+        "perturbation": {"lesion_units": "all", "lesion_fraction": 0.2},
+    }
+    grid = {"conversion.input_gain": [1, 0.5], "conversion.task_settings.T": [30, 40]}
+    conversion = {**CONFIG["conversion"], "n_trials": 8, **changes}
+    experiment = done(experiment_in(tmp_path, conversion=conversion, grid=grid))
+    spikes = rate.open_results(experiment.root).spikes()
+    assert spikes.sizes["time"] == 40 and len(spikes) == 4
+    for row, run in enumerate(runs_of(experiment)):
+        found, end = spikes.arrays(row), run.outcome("convert")
+        assert found.duration[0] == pytest.approx((run.settings.conversion.task_settings["T"] - 1) * 5)
+        assert found.correct.mean() == end["spiking_accuracy"]
+        exc = np.array([kind == "E" for kind in found.unit_type])
+        model = spikes._sources[row].tested()[1]
+        assert model.silent.sum() == 2  # a fifth of twelve units
+        assert not found.counts[:, model.silent].any() and not model.silent[found.units].any()
+        rates = found.counts[:, exc & ~model.silent].mean(1) / found.seconds
+        assert rates.mean() == end["mean_rate_exc"]
+
+
 def test_fresh_trials_are_those_that_were_scored(tmp_path):
     experiment = experiment_in(tmp_path, conversion={**CONFIG["conversion"], "fresh_trials": 5})
     (run,) = runs_of(done(experiment))

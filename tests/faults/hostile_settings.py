@@ -94,8 +94,10 @@ def record_lines_that_are_no_events(place):
     ]
     for text in texts:
         record = Record(place.folder / "record.jsonl")
-        record.path.write_bytes(f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
-        place.refused(record.events, RecordError, "record.jsonl, line 1")
+        checksum = f"{zlib.crc32(text.encode()):08x}"
+        for line in (f'{text[:-1]}, "crc32": "{checksum}"}}', f"{checksum} {text}"):
+            record.path.write_bytes(f"{line}\n".encode())
+            place.refused(record.events, RecordError, "record.jsonl, line 1")
 
 
 @case

@@ -257,7 +257,7 @@ def _recorded(folder) -> dict:
     """Returns what a store must have of a run, read from its record without ratecore's own reader."""
     from ratecore.tracking.mlflow.translation import Translation, metric_name
 
-    events = [json.loads(line.partition(" ")[2]) for line in Path(folder, "record.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in Path(folder, "record.jsonl").read_text().splitlines()]
     points, params, tags, artifacts, end, translate = {}, {}, {}, {}, None, Translation()
     for event in events:
         when, shown = round(event["time"] * 1000), translate(event)

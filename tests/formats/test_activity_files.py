@@ -12,7 +12,7 @@ import pytest
 import scipy.io
 
 from ratecore.formats import activity as files
-from ratecore.formats.activity import Contents, write_activity
+from ratecore.formats.activity import Contents, parts, write_activity
 from ratecore.formats.activity.parts import name_of
 from ratecore.spiking.results import SpikeTrials
 from ratecore.system import extras
@@ -240,6 +240,45 @@ def test_one_network_is_in_memory_at_a_time(tmp_path, suffix):
     assert max(most) <= 2 * cores  # those that are written, and the next
 
 
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_large_networks_are_written_some_trials_at_a_time(tmp_path, monkeypatch, suffix):
+    given = dataset()
+    whole = given.load()
+    most = []
+
+    def load(part, **options):
+        most.append(part.sizes["trial"])
+        return loaded(part, **options)
+
+    loaded = xr.Dataset.load
+    monkeypatch.setattr(xr.Dataset, "load", load)
+    monkeypatch.setattr(parts, "LARGEST_GROUP", 1)
+    write_activity(tmp_path / f"a{suffix}", Contents(given.chunk(trial=2, network=1), Spikes(), bin_ms=5.0))
+    assert most == [2, 2, 1] * 3
+    with opened(tmp_path / f"a{suffix}") as found:
+        for name in (*whole.data_vars, *whole.coords):
+            np.testing.assert_array_equal(found[name].values, whole[name].values)
+        np.testing.assert_array_equal(found["lambda"], [20, np.nan, 22])
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr", ".mat", ".nwb"])
+def test_trials_of_the_spiking_networks_may_be_longer(tmp_path, suffix):
+    given = dataset(1).isel(time=slice(0, 7))
+    write_activity(tmp_path / f"a{suffix}", Contents(given, Spikes((0,))))
+    if suffix in (".nc", ".zarr"):
+        with opened(tmp_path / f"a{suffix}") as found:
+            assert found.time.values.tolist() == [5.0 * t for t in range(T)]
+            same(found.r[:, :, :7], given.r)
+            assert np.isnan(found.r[:, :, 7:]).all()
+            same(found.spiking_o[0], np.moveaxis(spike_trials(0).o, 1, 2))
+    if suffix == ".nwb":
+        io, file = read_nwb(tmp_path / "a.nwb")
+        with io:
+            same(file.processing["rate_network"]["r"].data[:].reshape(B, 7, -1), given.r[0])
+            assert file.processing["spiking_network"]["o"].starting_time == pytest.approx(B * 0.035)
+            assert file.trials["start_time"][B] == pytest.approx(B * 0.035)
+
+
 # ------------------------------------------------------------------------------------------------------------- MATLAB
 
 
@@ -416,6 +455,7 @@ def test_a_task_without_criterion(tmp_path):
         ({"variables": ("r", "y")}, "variables = 'y'; they must be among x, r, o, u, target"),
         ({"activity": None}, "there is nothing to write"),
         ({"bin_ms": 5.0}, "bin_ms = 5.0: spikes are counted in bins, and there are none"),
+        ({"bin_ms": 0.0, "spikes": Spikes()}, "bin_ms = 0.0: it must be above 0 ms"),
         ({"spikes": Spikes((0, 7))}, r"spikes are of network 47, too; the activity has \[40, 41, 42\]"),
     ],
 )

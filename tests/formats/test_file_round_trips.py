@@ -68,7 +68,7 @@ def test_networks_of_either_file_are_equal_and_nothing_is_said_of_our_own(mat, e
 
 def test_the_documentation_runs_and_its_example_of_a_note_is_one(mat, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", DOCS, re.S)
+    code, *_ = re.findall(r"```python\n(.*?)```", DOCS, re.S)
     exec(code, names := {})
     assert names["net"].N == 20 and names["task"].settings["T"] == 60 and "w" in names["variables"]
     u = np.zeros((2, 300))

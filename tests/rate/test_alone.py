@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.rate.dynamics import alone, draw_noise, outputs, packed, run
+from ratecore.rate.dynamics import alone, draw_noise, outputs, packed, simulate
 from ratecore.rate.updates import FusedUpdates
 from ratecore.settings.training import TrainingSettings
 
@@ -46,13 +46,13 @@ def test_trials_and_gradients_are_those_of_torch(case, N, n_out):
         assert in_one_call(nets[0], u, x0, noise) is not None
         found = []
         for net, engine in zip(nets, (None, "torch"), strict=True):
-            states = run(net, u, x0=x0, noise=noise, engine=engine)
+            states = simulate(net, u, x0=x0, noise=noise, engine=engine)
             sum((v**2).sum() for v in states).backward()
             found.append([*states, *(p.grad for p in net.parameters() if p.requires_grad)])
         for ours, theirs in zip(*found, strict=True):
             assert torch.allclose(ours, theirs, rtol=bound, atol=bound * float(theirs.detach().abs().max()))
         with torch.no_grad():
-            for ours, theirs in zip(run(nets[0], u, x0=x0, noise=noise), found[0], strict=False):
+            for ours, theirs in zip(simulate(nets[0], u, x0=x0, noise=noise), found[0], strict=False):
                 assert torch.equal(ours, theirs)  # with and without a graph
         o = outputs(nets[0], u, x0, noise)
         assert torch.equal(o[..., 1:], found[0][2])
@@ -113,12 +113,12 @@ CHANGES = [
 def test_a_network_that_changed_is_simulated_as_it_is(change):
     net = network()
     with torch.no_grad():
-        run(net, trials(net)[0], rng=1)
+        simulate(net, trials(net)[0], rng=1)
         change(net)
         u, x0, noise = trials(net)
-        ours = run(net, u, x0=x0, noise=noise)
-        new = run(copy.deepcopy(net), u, x0=x0, noise=noise)  # of which nothing is known
-        torch_engine = run(net, u, x0=x0, noise=noise, engine="torch")
+        ours = simulate(net, u, x0=x0, noise=noise)
+        new = simulate(copy.deepcopy(net), u, x0=x0, noise=noise)  # of which nothing is known
+        torch_engine = simulate(net, u, x0=x0, noise=noise, engine="torch")
     for a, b, c in zip(ours, new, torch_engine, strict=True):
         assert torch.equal(a, b) and torch.allclose(a, c, rtol=1e-5, atol=2e-5)
 
@@ -130,13 +130,13 @@ def test_what_is_not_finite_is_refused(name, value):
     given = dict(zip(("stim", "x0", "noise"), trials(net), strict=True))
     given[name][0, 0] = value
     with torch.no_grad(), pytest.raises(ValueError, match=f"{name} holds NaN, infinity"):
-        run(net, given.pop("stim"), **given)
+        simulate(net, given.pop("stim"), **given)
 
 
 def test_a_gradient_of_the_noise_is_another_engines():
     net = network()
     u, x0, noise = trials(net)
-    run(net, u, x0=x0, noise=noise.requires_grad_())[2].sum().backward()
+    simulate(net, u, x0=x0, noise=noise.requires_grad_())[2].sum().backward()
     assert noise.grad is not None and net.w.grad is not None
 
 

@@ -13,7 +13,7 @@ import torch
 from test_network import parameters, relative
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.rate.dynamics import outputs, run, trial_noise
+from ratecore.rate.dynamics import outputs, simulate, trial_noise
 from ratecore.rate.dynamics.loss_kernels import LOSS_CODES, loss_of_trial
 from ratecore.rate.losses import loss_op, trial_losses
 from ratecore.rate.stacked import BlockUpdates, StackedNetworks
@@ -209,7 +209,7 @@ def test_outputs_have_one_row_each(n_out, dtype):
     u, _, x0, noise, _ = batch(trials, dtype)
     p = parameters(net)
     shape = (17, T) if n_out == 1 else (17, n_out, T)
-    with_grad = {engine: run(net, u, x0=x0, noise=noise, engine=engine) for engine in ("torch", "fused")}
+    with_grad = {engine: simulate(net, u, x0=x0, noise=noise, engine=engine) for engine in ("torch", "fused")}
     many, few = outputs(net, u, x0, noise), outputs(net, u[:2], x0[:2], noise[:2])  # side by side, and one by one
     stacked = StackedNetworks([net, network(n_out, dtype, 2)]).outputs(u[None], x0[None], noise[None], [0])[0]
     assert many.shape == stacked.shape == shape
@@ -229,7 +229,7 @@ def test_states_and_outputs_have_slopes_together():
     for engine in ("fused", "torch"):
         net = network(3, torch.float64)
         u, _, x0, noise, _ = batch(drawn([T] * 2, 3, False), torch.float64)
-        x, r, o = run(net, u, x0=x0, noise=noise, engine=engine)
+        x, r, o = simulate(net, u, x0=x0, noise=noise, engine=engine)
         (x.square().sum() + r.sin().sum() + (o * torch.arange(3)[:, None]).square().sum()).backward()
         grads.append([p.grad for p in net.parameters()])
     for a, b in zip(*grads, strict=True):
@@ -260,12 +260,15 @@ def test_loss_op_takes_several_outputs(loss_fn, n_out, weighted):
     each = [reference.loss(o[k], z[k], loss_fn, weight[k] if weighted else None) for k in range(2)]
     params = {"loss_fn": loss_fn.upper()}
     assert float(loss_op(torch.tensor(o), z, params, weight, n_out)) == pytest.approx(np.mean(each), rel=1e-12)
-    cut = None if weight is None else weight[..., :-1]
-    assert float(loss_op(torch.tensor(o), z[..., :-1], params, cut, n_out)) == pytest.approx(np.mean(each), rel=1e-12)
+    first = np.full((*o.shape[:-1], 1), 100.0)  # of the first step, which is compared with nothing
+    for whole in (np.concatenate([first, o], -1), torch.tensor(np.concatenate([first, o], -1))):
+        assert float(loss_op(whole, z, params, weight, n_out)) == pytest.approx(np.mean(each), rel=1e-12)
     one = None if weight is None else weight[0]
     assert float(loss_op(torch.tensor(o[0]), z[0], params, one, n_out)) == pytest.approx(each[0], rel=1e-12)
     entries = [torch.tensor(o[0][..., t]).reshape(-1, 1) for t in range(T - 1)]  # as `forward` returns them
     assert float(loss_op(entries, z[0], params, one)) == pytest.approx(each[0], rel=1e-12)
+    cut = None if weight is None else weight[0][..., :-1]  # without the last step, which is compared with nothing
+    assert float(loss_op(entries, z[0][..., :-1], params, cut)) == pytest.approx(each[0], rel=1e-12)
 
 
 @pytest.mark.parametrize(

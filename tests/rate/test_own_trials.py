@@ -224,6 +224,88 @@ def test_losses_that_a_task_cannot_have_are_named_with_the_settings(loss_fn, mes
         RunSettings(training={"loss_fn": loss_fn})
 
 
+def _target(change, weight=None):
+    """A trial of 20 steps with two outputs of 0.5, of which some numbers are changed."""
+    target = np.full((2, 20), 0.5)
+    change(target)
+    return Trial(np.zeros((2, 20)), target, weight)
+
+
+def _at(step, *values):
+    def change(target):
+        target[:, step] = values
+
+    return change
+
+
+UNWEIGHTED = np.arange(20) > 4
+NO_PROBABILITIES = {
+    "negative": (_at(7, -0.1, 1.1), [-0.1, 1.1], 7),
+    "sum above 1": (_at(3, 0.5, 0.6), [0.5, 0.6], 3),
+    "none": (_at(0, 0, 0), [0.0, 0.0], 0),
+    "a little": (_at(5, 0.5, 0.50001), [0.5, 0.50001], 5),
+    "the step before the last": (_at(18, 1, 1), [1.0, 1.0], 18),
+}
+
+
+@pytest.mark.parametrize("by_label", [True, False], ids=["label", "trial"])
+@pytest.mark.parametrize("case", NO_PROBABILITIES)
+def test_targets_of_cross_entropy_that_are_no_probabilities_are_named_before_any_job(case, by_label):
+    change, values, step = NO_PROBABILITIES[case]
+
+    class Wrong(Choice):
+        defaults = {"T": 20, "stim_on": 1, "stim_dur": 2}
+
+        def draw_trial(self, trial_type, rng):
+            trial = _target(change if trial_type == "second" else _at(0, 0.3, 0.7))
+            return (trial.u, trial_type) if by_label else trial
+
+        def generate_target(self, label):
+            return _target(change if label == "second" else _at(0, 0.3, 0.7)).target
+
+        def is_correct(self, o, label):
+            return True
+
+    TaskFactory.register_task("choice", Wrong)
+    method = "generate_target" if by_label else "draw_trial"
+    shown = rf"{method}\('second'\) returned the target \[{values[0]}, {values[1]}\] at step {step}; it must be a prob"
+    with pytest.raises(SettingsError, match=f"training.loss_fn = 'cross_entropy': task 'choice': {shown}"):
+        small_settings(task="choice", task_settings={}, training={"loss_fn": "cross_entropy"})
+    small_settings(task="choice", task_settings={}, training={"loss_fn": "l2"})
+
+
+@pytest.mark.parametrize(
+    ("change", "weight"),
+    [
+        (_at(3, 0, 0), UNWEIGHTED),
+        (_at(3, -1, 5), np.stack([UNWEIGHTED, UNWEIGHTED])),
+        (_at(19, 0, 0), None),  # the last step is compared with nothing
+        (_at(5, 0.3, 0.7 + 5e-7), None),
+        (_at(5, 0, 1), None),
+    ],
+    ids=["not weighted", "by output", "last step", "rounding", "one of them"],
+)
+def test_targets_of_cross_entropy_need_be_probabilities_only_where_they_count(change, weight):
+    class Right(Choice):
+        defaults = {"T": 20}
+
+        def draw_trial(self, trial_type, rng):
+            return _target(change, weight)
+
+        def is_correct(self, o, trial):
+            return True
+
+    TaskFactory.register_task("choice", Right)
+    small_settings(task="choice", task_settings={}, training={"loss_fn": "cross_entropy"})
+
+
+def test_a_built_in_task_with_other_targets_cannot_have_cross_entropy():
+    with pytest.raises(
+        SettingsError, match=r"'pro-anti': draw_trial\('.*'\) returned the target .* at step 0; it must be a"
+    ):
+        RunSettings(task="pro-anti", training={"loss_fn": "cross_entropy"})
+
+
 def test_the_loss_of_the_default_settings_is_in_their_identity_as_before():
     assert RunSettings().identity_values()["training"]["loss_fn"] == "l2"
 

@@ -304,3 +304,45 @@ def test_settings_of_training_and_start_that_fit_no_network_are_named(settings, 
 def test_groups_that_have_no_unit_are_named(network, message):
     with pytest.raises(SettingsError, match=message):
         RunSettings(network={"N": 10, **network})
+
+
+LOWER, ONE_BACK = np.tril(np.ones((10, 10)), -1), np.tril(np.ones((10, 10)), -1)
+ONE_BACK[2, 6] = 1  # closes a loop with 6 <- 2
+APART = {"areas": {"a": 5, "b": 5}, "area_density": {"within": 0, "between": 1}}
+LOOPS = {  # settings over N = 10 and P_rec = 1; whether a connection can close a loop
+    "one unit": ({"N": 1}, True),
+    "one unit without an autapse": ({"N": 1, "autapses": False}, False),
+    "two units": ({"N": 2, "autapses": False}, True),
+    "nothing": ({"P_rec": 0}, False),
+    "low rank, which has all connections": ({"P_rec": 0, "rank": 2}, True),
+    "forward": ({**APART, "feedback": False}, False),
+    "forward, low rank": ({**APART, "feedback": False, "rank": 2}, False),
+    "forward and back": (APART, True),
+    "forward within areas of one unit": ({"N": 3, "areas": {"a": 1, "b": 1, "c": 1}, "feedback": False,
+                                          "autapses": False}, False),
+    "a file without a loop": ({"mask_file": LOWER}, False),
+    "a file with one": ({"mask_file": ONE_BACK}, True),
+    "a file with a loop of autapses": ({"mask_file": np.eye(10)}, True),
+    "a file of autapses without autapses": ({"mask_file": np.eye(10), "autapses": False}, False),
+    "all SST": ({"P_inh": 1, "som_N": 10}, False),
+    "excitation across, none within": ({**APART, "P_inh": 1, "long_range": "exc"}, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LOOPS)
+def test_a_spectral_radius_that_no_weights_can_have_is_named_with_the_settings(case, tmp_path):
+    given, loops = LOOPS[case]
+    settings = {"N": 10, "P_rec": 1, "spectral_radius": 1.5, **given}
+    if "mask_file" in given:
+        settings["mask_file"] = write(tmp_path / "mask.npy", given["mask_file"])
+    if loops:
+        RunSettings(network=settings)
+        assert abs(eigenvalues(RateNetwork(NetworkSettings(**settings), 1, 0))).max() == pytest.approx(1.5, rel=1e-5)
+        return
+    with pytest.raises(
+        SettingsError, match=r"network\.spectral_radius = 1\.5: no connections .* all eigenvalues are 0"
+    ):
+        RunSettings(network=settings)
+    with pytest.raises(ValueError, match="no eigenvalue but 0"):  # as the numbers say
+        RateNetwork(NetworkSettings(**settings), 1, 0)
+    RunSettings(network={**settings, "spectral_radius": None})

@@ -65,13 +65,13 @@ def one_by_one(request):
         x0, noise = trial_noise([rng], of.T, net.N)
         with torch.no_grad():
             _, r, o = run(net, torch.as_tensor(u[None], dtype=torch.float32), x0=x0, noise=noise, engine="torch")
-            first = (r[0, 0] @ net.w_out[0] + net.b_out).numpy()
+            assert o[0, 0] == pytest.approx((r[0, 0] @ net.w_out[0] + net.b_out).item(), abs=1e-6)
         trial = simulate(rate_model(net), SCALING, u, settings, rng, states=True)
         start = np.zeros((1, net.N))
         activity = by_bins(np.concatenate([start, trial.r]), settings, of.T)
         every = outputs_every(settings)
         out = by_bins(np.append(0, trial.out[every - 1 :: every]), settings, of.T, every)
-        alone.append((kind, np.append(first, o[0].numpy()), r[0].numpy(), out, activity, trial.rates, trial, u))
+        alone.append((kind, o[0].numpy(), r[0].numpy(), out, activity, trial.rates, trial, u))
     return found, alone, of, rate_model(net)
 
 

@@ -1,5 +1,7 @@
 """Arrays are checked before compiled loops read them: invalid ones are refused, all others give the same numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import reference
@@ -8,10 +10,11 @@ from test_lif import content
 
 from ratecore import FR_RNN_dale, NetworkSettings
 from ratecore.compat.rate_network import eval_rnn
-from ratecore.rate.dynamics import draw_noise, outputs, run
+from ratecore.rate.dynamics import draw_noise, outputs
+from ratecore.rate.dynamics import simulate as simulate_rate
 from ratecore.rate.dynamics.fused import fused_engine
-from ratecore.rate.dynamics.lanes import outputs_over
 from ratecore.rate.dynamics.live import LiveMatrix
+from ratecore.rate.dynamics.side_by_side import outputs_over
 from ratecore.rate.evaluation import draw_trials, evaluate, psychometric_curve, score_trials
 from ratecore.rate.stacked import BlockUpdates, StackedNetworks
 from ratecore.rate.updates import FusedUpdates, TorchUpdates, make_updates
@@ -31,6 +34,7 @@ from ratecore.system.noise import normal
 from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
 from ratecore.tasks.trials import Trials
+from ratecore.tasks.values import TaskError
 
 N, N_IN, T = 12, 2, 30
 TRAINING = TrainingSettings()
@@ -51,7 +55,7 @@ def trials(B, dtype=np.float32, seed=0):
 
 
 def _run(engine):
-    return lambda u, z, x0, noise: run(network(), u, x0=x0, noise=noise, engine=engine)[2]
+    return lambda u, z, x0, noise: simulate_rate(network(), u, x0=x0, noise=noise, engine=engine)[2]
 
 
 def _outputs(u, z, x0, noise):
@@ -187,7 +191,7 @@ def test_other_dtypes_and_layouts_give_the_same_numbers(boundary, conversion):
 def test_an_empty_batch_has_empty_results_and_no_loss():
     empty = {name: value[:0] for name, value in trials(3).items()}
     for engine in ("torch", "fused"):
-        x, r, o = run(network(), empty["u"], x0=empty["x0"], noise=empty["noise"], engine=engine)
+        x, r, o = simulate_rate(network(), empty["u"], x0=empty["x0"], noise=empty["noise"], engine=engine)
         assert x.shape == r.shape == (0, T, N) and o.shape == (0, T - 1)
     assert outputs(network(), empty["u"], empty["x0"], empty["noise"]).shape == (0, T)
     for boundary in USES_Z:
@@ -258,7 +262,7 @@ def test_precisions_that_loops_have_not_go_by_torch(dtype):
     assert o.dtype == dtype and torch.allclose(o.float(), _outputs(**given), atol=0.05)
     assert type(make_updates(net, TRAINING)) is TorchUpdates
     with pytest.raises(ValueError, match="engine 'fused' runs float32 and float64"):
-        run(net, given["u"], engine="fused")
+        simulate_rate(net, given["u"], engine="fused")
     with pytest.raises(ValueError, match="must be float32 or float64"):
         FusedUpdates(net, TRAINING)
 
@@ -409,6 +413,65 @@ def test_trials_are_checked_wherever_a_task_makes_them_itself():
     given = broken(Own().generate_batch([stream(0, "trial", 0)]))
     with pytest.raises(ValueError, match="task own, 1 trials: the stimulus u holds NaN"):
         draw_trials(Own(), network(), [stream(0, "trial", 0)], given)
+
+
+def _weighted(change):
+    weight = np.ones((2, T))
+    change(weight)
+    return {"weight": weight}
+
+
+def _put(index, value):
+    def change(weight):
+        weight[index] = value
+
+    return change
+
+
+WRONG_WEIGHTS = {
+    "shape": (
+        {"weight": np.ones((2, T - 1))},
+        r"returned an array of shape \(2, 29\).*; it must be .* of shape \(2, 30\)",
+    ),
+    "one row": ({"weight": np.ones(T)}, r"as the weights, which have the shape of z"),
+    "words": ({"weight": [["a"] * T] * 2}, "it must be an array of real numbers"),
+    "nan": (
+        _weighted(_put((1, 3), np.nan)),
+        r"returned nan at step 3; all numbers must be finite .* \(trial 1 of the batch",
+    ),
+    "infinite": (_weighted(_put((0, 3), np.inf)), r"returned inf at step 3; all numbers .*\(trial 0 of the batch\)"),
+    "negative": (_weighted(_put((1, 3), -0.5)), r"returned a weight of -0.5; weights must be at least 0.*\(trial 1 of"),
+    "zero": (
+        _weighted(_put((1, slice(None, -1)), 0)),
+        r"a weight of 0 at every step; .* above 0 at a step before the last",
+    ),
+    "steps": ({"steps": [T, T + 1]}, rf"returned the steps \[30, 31\]; it must be 2 whole numbers from 2 to {T}"),
+    "one step": ({"steps": [T]}, "it must be 2 whole numbers"),
+    "half a step": ({"steps": [T, 2.5]}, "it must be 2 whole numbers"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_WEIGHTS)
+def test_weights_of_a_batch_of_ones_own_are_checked(case):
+    more, message = WRONG_WEIGHTS[case]
+
+    class Weighted(Own):
+        def generate_batch(self, generators):
+            return replace(super().generate_batch(generators), **more)
+
+    with pytest.raises(TaskError, match=r"task 'own': generate_batch\(\) .*" + message):
+        draw_trials(Weighted(), network(), [stream(0, "trial", k) for k in range(2)])
+
+
+def test_weights_of_a_batch_of_ones_own_are_taken():
+    rows = np.linspace(0, 1, 2 * T).reshape(2, T)
+
+    class Weighted(Own):
+        def generate_batch(self, generators):
+            return replace(super().generate_batch(generators), weight=rows.tolist(), steps=[T, np.int64(T - 3)])
+
+    drawn, _, _ = draw_trials(Weighted(), network(dtype=torch.float64), [stream(0, "trial", k) for k in range(2)])
+    np.testing.assert_array_equal(drawn.weight, rows)
 
 
 def test_a_batch_is_a_copy_of_what_its_task_returned():

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from conftest import PATIENCE
@@ -62,3 +63,18 @@ def _runs(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_idle_threads_of_other_libraries_give_no_warning():
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert side_by_side(doubled, [1, 2], 2) == [(2, ""), (4, "")]
+    finally:
+        done.set()
+        thread.join()
+
+
+def doubled(item):
+    return 2 * item, ""

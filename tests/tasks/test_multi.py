@@ -276,3 +276,28 @@ def test_stages_of_a_curriculum_set_one_of_several_tasks():
     first, last = (settings.create_task(stage).settings for stage in (0, 1))
     assert (first["go-nogo.T"], first["xor.delay"]) == (100, 20)
     assert (last["go-nogo.T"], last["xor.delay"]) == (150, 10)
+
+
+def test_tasks_that_grade_their_evidence_do_so_in_one_network():
+    """Points are those of each task; trials are the task's own, and choices and times are of the task's own output."""
+    from ratecore.settings.elsewhere import ElsewhereSettings
+    from ratecore.tasks.decisions import decision_output, draw_graded, graded_points, times_of
+
+    task = TaskFactory.create_task("go-nogo+random-dots+mante", {"mante.T": 400})
+    parts = task.parts
+    points = graded_points(task)
+    assert points[:8] == [("random-dots/motion", level) for level in parts["random-dots"].evidence_levels]
+    assert {kind for kind, _ in points[8:]} == {"mante/motion", "mante/color"} and len(points) == 8 + 16
+    assert graded_points(task, [0.3]) == [(kind, 0.3) for kind in ("random-dots/motion", "mante/motion", "mante/color")]
+    assert not graded_points(TaskFactory.create_task("go-nogo+xor"))
+    for point, name, rows in ((points[0], "random-dots", slice(1, 3)), (points[-1], "mante", slice(3, 7))):
+        (trial,) = draw_graded(task, point, [np.random.default_rng(5)]).trials
+        own = parts[name].draw_graded_trial(point[0].partition("/")[2], point[1], np.random.default_rng(5))
+        np.testing.assert_array_equal(trial.u[rows], own[0] if isinstance(own, tuple) else own.u)
+        number = list(parts).index(name)
+        o = np.zeros((3, trial.T))
+        o[number, 60:] = -0.6  # beyond the threshold of random dots, 0.5, but not beyond that of mante, 0.7
+        np.testing.assert_array_equal(decision_output(task, o, trial), o[number])
+        (time,) = times_of(task, o[None], [trial], ElsewhereSettings())
+        assert time == 5 * (60 - 20) if name == "random-dots" else np.isnan(time)
+        assert np.isnan(times_of(task, np.roll(o, 1, 0)[None], [trial], ElsewhereSettings()))[0]

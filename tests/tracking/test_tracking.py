@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 
+import pandas as pd
 import pytest
 from conftest import PATIENCE
 
@@ -43,8 +44,9 @@ def test_whether_a_record_has_ended_is_seen_by_its_last_complete_line(tmp_path):
     data = record.path.read_bytes()
     record.path.write_bytes(data[:-5])  # torn: the metrics before it are the last event
     assert not record.has_ended()
-    record.path.write_bytes(data + b"0000 {")
-    assert record.has_ended()
+    for torn in (b"0000 {", b'{"event": "start", "stage"'):
+        record.path.write_bytes(data + torn)
+        assert record.has_ended()
     record.path.write_bytes(data[:-9] + b"#" + data[-8:])
     with pytest.raises(RecordError, match="checksum"):
         record.has_ended()
@@ -65,22 +67,99 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(tmp_path):
         assert [e.get("status") for e in record.events()] == [None, "again"], cut
 
 
-def test_every_flipped_bit_is_seen(tmp_path):
+OLD, NEW = "as ratecore 0.1 wrote it", "with the checksum in the JSON"
+
+
+def line_of(text, form=NEW):
+    """A line of a record, by the description of the format alone."""
+    checksum = f"{zlib.crc32(text.encode()):08x}"
+    return f"{checksum} {text}\n" if form == OLD else f'{text[:-1]}, "crc32": "{checksum}"}}\n'
+
+
+START = '{"event": "start", "stage": "train", "time": 1.5, "identity": "a \\u00b5"}'
+END = '{"event": "end", "stage": "train", "time": 2, "status": "done"}'
+
+
+def test_other_programs_read_a_record_line_by_line(tmp_path):
     record = Record(tmp_path / "record.jsonl")
-    record.append("start", "train", identity="a")
-    record.append("end", "train", status="done")
-    data = record.path.read_bytes()
+    appended = [
+        record.append("start", "train", identity="a", labels={"name": "µ, }"}),
+        record.append("metrics", "train", step=100, values={"loss": 1.25}),
+        record.append("end", "train", status="done"),
+    ]
+    lines = record.path.read_text().splitlines()
+    read = [json.loads(line) for line in lines]
+    assert [list(event)[-1] for event in read] == ["crc32"] * 3
+    for line, event in zip(lines, read, strict=True):
+        checksum = event.pop("crc32")
+        assert line_of(json.dumps(event)) == line + "\n" and checksum in line
+    assert read == appended == record.events()  # whose events have no checksum
+    table = pd.read_json(record.path, lines=True)
+    assert list(table["event"]) == ["start", "metrics", "end"] and table["crc32"].map(len).eq(8).all()
+
+
+def test_a_file_may_mix_lines_of_both_forms(tmp_path):
+    record = Record(tmp_path / "record.jsonl")
+    step = '{"event": "metrics", "stage": "train", "time": 1.7, "step": 3, "values": {}}'
+    record.path.write_text(line_of(START, OLD) + line_of(step, NEW) + line_of(step, OLD) + line_of(END, OLD))
+    assert record.has_ended()
+    record.append("start", "export")
+    record.append("end", "export")
+    assert [e["event"] for e in record.events()] == ["start", "metrics", "metrics", "end", "start", "end"]
+    assert [e["stage"] for e in record.events("end")] == ["train", "export"] and record.has_ended()
+    assert record.last("start", "train") == json.loads(START)
+
+
+@pytest.mark.parametrize("form", [OLD, NEW])
+def test_every_flipped_bit_is_seen(tmp_path, form):
+    record = Record(tmp_path / "record.jsonl")
+    data = (line_of(START, form) + line_of(END, form)).encode()
+    record.path.write_bytes(data)
     before = record.events()
     for position in range(len(data)):
-        flipped = bytearray(data)
-        flipped[position] ^= 1 << (position % 8)
-        record.path.write_bytes(flipped)
-        try:
-            events = record.events()
-        except RecordError as error:
-            assert "record.jsonl, line" in str(error)
-        else:  # the newline at the end: then the last line is a torn one
-            assert position == len(data) - 1 and events == before[:1]
+        for bit in range(8):
+            flipped = bytearray(data)
+            flipped[position] ^= 1 << bit
+            record.path.write_bytes(flipped)
+            for kind in (None, "end", "artifact"):
+                try:
+                    events = record.events(kind)
+                except RecordError as error:
+                    assert "record.jsonl, line" in str(error)
+                else:  # the newline at the end: then the last line is a torn one
+                    assert position == len(data) - 1 and events == (before[:1] if kind is None else [])
+
+
+@pytest.mark.parametrize("form", [OLD, NEW])
+def test_a_line_that_has_lost_or_gained_a_byte_is_seen(tmp_path, form):
+    record = Record(tmp_path / "record.jsonl")
+    line = line_of(START, form).encode()
+    for position in range(len(line) - 1):
+        for other in (line[:position] + line[position + 1 :], line[:position] + b"0" + line[position:]):
+            record.path.write_bytes(other + line)
+            if other != line:
+                with pytest.raises(RecordError, match="line 1: the checksum does not match"):
+                    record.events()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{}",
+        "}",
+        " ",
+        '{"crc32": "00000000"}',
+        START,
+        START + " ",
+        line_of(START, OLD)[9:-1],
+        line_of(END).upper()[:-1],
+    ],
+)
+def test_a_line_without_its_checksum_is_damage(tmp_path, line):
+    (tmp_path / "record.jsonl").write_text(line_of(START) + line + "\n" + line_of(END))
+    with pytest.raises(RecordError, match=r"record.jsonl, line 2: the checksum does not match"):
+        Record(tmp_path / "record.jsonl").events()
 
 
 def test_names_that_mlflow_allows():
@@ -117,10 +196,11 @@ def test_a_uri_with_control_characters_is_refused_and_not_shown(monkeypatch, tmp
     ids=lambda v: v[:40],
 )
 def test_a_line_with_its_checksum_is_not_yet_an_event(tmp_path, text, message):
-    (tmp_path / "record.jsonl").write_text(f"{zlib.crc32(text.encode()):08x} {text}\n")
-    with pytest.raises(RecordError, match=r"record.jsonl, line 1: not an event") as error:
-        Record(tmp_path / "record.jsonl").events()
-    assert message in str(error.value)
+    for form in (OLD, NEW) if text.endswith("}") else (OLD,):
+        (tmp_path / "record.jsonl").write_text(line_of(text, form))
+        with pytest.raises(RecordError, match=r"record.jsonl, line 1: not an event") as error:
+            Record(tmp_path / "record.jsonl").events()
+        assert message in str(error.value)
 
 
 def test_a_record_too_large_to_read_is_named(tmp_path):

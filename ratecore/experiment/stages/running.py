@@ -275,6 +275,8 @@ def _settings(run: Run, stage: str) -> Event:
         settings[name] = getattr(run.settings, name).identity_values()
     if "analysis" in settings:
         settings["analysis"] = {name: settings["analysis"][name] for name in analyses}
+    if sets := run.settings.sets_used_in(*settings):
+        settings["unit_sets"] = {name: own.identity_values() for name, own in sets.items()}
     return settings
 
 

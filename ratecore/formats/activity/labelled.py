@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ratecore import __version__
-from ratecore.formats.activity.parts import Array, Contents, Variable, flat_spikes
+from ratecore.formats.activity.parts import Contents
+from ratecore.formats.activity.variables import Array, Variable, flat_spikes
 from ratecore.system.extras import needed
 
 SPIKES_AT_ONCE = 2**16  # in a chunk of a flat list
@@ -33,13 +34,14 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def write(self, name: str, values: Array, network: int | None) -> None:
+    def write(self, name: str, values: Array, network: int | None, trials: slice | None = None) -> None:
         """Write the values of a variable.
 
         Args:
             name: of the variable.
             values: of all dimensions but that of networks, any unit.
             network: its place; None for a variable without that dimension.
+            trials: of the network; None for a variable without that dimension.
 
         Source: none
         """
@@ -82,15 +84,20 @@ def write_labelled(path: Path, contents: Contents) -> int:
             store.create(name, variable, shape, _chunks(variable, shape))
         for name, values in contents.fixed().items():
             store.write(name, values, None)
+        of_networks = {name: variable for name, variable in schema.items() if variable.dims[:1] == ("network",)}
         for k, part in enumerate(contents.parts()):
-            arrays = contents.arrays(part)
-            for name, variable in schema.items():
-                if variable.dims[:1] == ("network",):
-                    lengths = tuple(sizes[dim] for dim in variable.dims[1:])
-                    store.write(name, filled(arrays.get(name), variable.dtype, lengths), k)
-            if part.spikes is not None:
-                with_spikes += 1
-                store.extend(flat_spikes(part.spikes, k))
+            for first, piece in part.pieces():
+                n = 0 if piece.activity is None else piece.activity.sizes.get("trial", 0)
+                arrays = contents.arrays(piece)
+                for name, variable in of_networks.items():
+                    of_trials = variable.dims[1:2] == ("trial",)
+                    if of_trials or not first:
+                        lengths = tuple({**sizes, "trial": n}[dim] for dim in variable.dims[1:])
+                        values = filled(arrays.get(name), variable.dtype, lengths)
+                        store.write(name, values, k, slice(first, first + n) if of_trials else None)
+                if piece.spikes is not None:
+                    with_spikes += 1
+                    store.extend(flat_spikes(piece.spikes, k))
     return with_spikes
 
 
@@ -165,12 +172,13 @@ class NetCDFStore(Store):
         if variable.dtype == "bool":
             made.attrs["dtype"] = "bool"  # as xarray writes it
 
-    def write(self, name: str, values: Array, network: int | None) -> None:
+    def write(self, name: str, values: Array, network: int | None, trials: slice | None = None) -> None:
         values = values.astype("i1") if values.dtype == bool else values
         if network is None:
             self.file.variables[name][...] = values
         elif values.size:
-            self.file.variables[name][network] = values if values.ndim else values.item()
+            place = network if trials is None else (network, trials)
+            self.file.variables[name][place] = values if values.ndim else values.item()
 
     def extend(self, values: Mapping[str, Array]) -> None:
         n = len(next(iter(values.values())))
@@ -216,11 +224,11 @@ class ZarrStore(Store):
             **options,
         )
 
-    def write(self, name: str, values: Array, network: int | None) -> None:
+    def write(self, name: str, values: Array, network: int | None, trials: slice | None = None) -> None:
         if network is None:
             self.group[name][...] = values
         elif values.size:
-            self.group[name][network] = values
+            self.group[name][network if trials is None else (network, trials)] = values
 
     def extend(self, values: Mapping[str, Array]) -> None:
         for name, array in values.items():

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ratecore import __version__
-from ratecore.formats.activity.parts import Array, Contents, Part, compact, output_last
+from ratecore.formats.activity.parts import Contents, Part, compact
+from ratecore.formats.activity.variables import Array, output_last
 from ratecore.spiking.results import SpikeTrials
 
 LARGEST = 2**31  # bytes of a variable, by the format
@@ -56,7 +57,7 @@ def write_mat(path: Path, contents: Contents, part: Part) -> None:
     values: dict[str, Any] = {"source": f"ratecore {__version__}", "network": _struct(part.labels)}
     if part.activity is not None:
         schema = contents.schema()
-        arrays = contents.fixed() | contents.arrays(Part(part.labels, compact(part.activity)))
+        arrays = contents.fixed() | contents.arrays(Part(part.labels, compact(part.activity.load())))
         skipped = {
             *part.labels,
             *(name for name, variable in schema.items() if variable.dims == (name,) and name != "time"),

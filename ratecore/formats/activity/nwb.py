@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from ratecore import __version__
-from ratecore.formats.activity.parts import STEP, VARIABLES, Array, Contents, Part, compact, name_of, output_last
+from ratecore.formats.activity.parts import STEP, VARIABLES, Contents, Part, compact, name_of
+from ratecore.formats.activity.variables import Array, output_last
 from ratecore.system.extras import needed
 
 MEANING = {
@@ -89,16 +90,17 @@ def write_nwb(path: Path, contents: Contents, part: Part) -> None:
         return H5DataIO(values, compression="gzip", compression_opts=1)
 
     if part.activity is not None:
-        part = Part(part.labels, compact(part.activity), part.spikes)
+        part = Part(part.labels, compact(part.activity.load()), part.spikes)
     file = pynwb.NWBFile(**_session(part))
     file.subject = pynwb.file.Subject(subject_id=_name(part), **SUBJECT)
-    slot = _steps(contents) * STEP / 1000
-    trials = []
+    trials, after = [], 0.0  # `after`: where trials of the spiking network begin, s
     if part.activity is not None:
+        slot = part.activity.sizes["time"] * STEP / 1000
         trials.append(rate_trials(part, slot))
+        after = slot * len(trials[0].start)
         _add_activity(file, pynwb, stored, contents, part)
     if part.spikes is not None:
-        after = slot * len(trials[0].start) if trials else 0.0  # where its trials begin, s
+        slot = part.spikes.o.shape[-1] * STEP / 1000
         trials.append(spiking_trials(part, slot, after))
         _add_spikes(file, pynwb, stored, contents, part, (slot, after))
     _add_trials(file, pynwb, trials)
@@ -109,11 +111,6 @@ def write_nwb(path: Path, contents: Contents, part: Part) -> None:
         io.write(file)
     del file, io
     gc.collect()  # what pynwb makes refers to itself, and would keep the arrays of several networks
-
-
-def _steps(contents: Contents) -> int:
-    """Rate steps of a slot."""
-    return contents.sizes()["time"]
 
 
 def _name(part: Part) -> str:
@@ -267,12 +264,10 @@ def _add_spikes(file: Any, pynwb: Any, stored: Any, contents: Contents, part: Pa
     )
     module = file.create_processing_module("spiking_network", "output of the spiking network, trial after trial")
     o = output_last(spikes.o).astype(contents.dtype)
-    padded = np.full((len(o), _steps(contents), o.shape[-1]), np.nan, contents.dtype)
-    padded[:, : o.shape[1]] = o
     module.add(
         pynwb.TimeSeries(
             name="o",
-            data=stored(padded.reshape(-1, o.shape[-1])),
+            data=stored(o.reshape(-1, o.shape[-1])),
             unit="unitless",
             starting_time=after,
             rate=1000 / STEP,

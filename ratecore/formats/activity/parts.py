@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ratecore.formats.activity.variables import Array, Variable, spike_arrays, spike_schema
 from ratecore.spiking.results import SpikeTrials
 
 if TYPE_CHECKING:
     import xarray as xr
 
 STEP = 5.0  # ms of a rate step
-LARGEST_GROUP = 2**30  # bytes of the activity of networks that are computed together
+LARGEST_GROUP = 2**28  # bytes of the activity of networks that are computed together
 VARIABLES = ("x", "r", "o", "u", "target")  # of the rate network
 DTYPES = ("float32", "float64")
-Array = NDArray[Any]
-Dims = tuple[str, ...]
 
 
 class Spikes(Protocol):
@@ -50,36 +48,36 @@ class Spikes(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Variable:
-    """A variable of a file.
-
-    Attributes:
-        dims: names of its dimensions; those of networks have 'network' first, and flat lists of spikes 'spike' alone.
-        dtype: of NumPy, 'bool', or 'str'.
-        attrs: long_name, units ...
-        coordinate: whether it describes others.
-    """
-
-    dims: Dims
-    dtype: str
-    attrs: dict[str, Any] = field(default_factory=dict)
-    coordinate: bool = False
-
-
 @dataclass
 class Part:
     """One network.
 
     Attributes:
         labels: what tells it apart: task, seed, axes of the grid, folder.
-        activity: of the rate network, loaded, without the dimension 'network'; None when not asked for.
+        activity: of the rate network, without the dimension 'network'; None when not asked for. It is loaded, unless it
+            is larger than `LARGEST_GROUP`.
         spikes: of the spiking network; None when not asked for, or for a network that was not converted.
     """
 
     labels: dict[str, Any]
     activity: xr.Dataset | None = None
     spikes: SpikeTrials | None = None
+
+    def pieces(self) -> Iterator[tuple[int, Part]]:
+        """Take the trials of the rate network a few at a time, as they are computed.
+
+        Yields:
+            first trial of the piece, and the piece with its activity loaded; the first one has the spikes.
+        """
+        chunks = {} if self.activity is None else dict(self.activity.chunks)
+        if self.activity is None or not chunks:  # loaded already
+            yield 0, self
+            return
+        first = 0
+        for n in chunks.get("trial", (self.activity.sizes.get("trial", 0),)):
+            loaded = self.activity.isel(trial=slice(first, first + n)).load()
+            yield first, Part(self.labels, loaded, None if first else self.spikes)
+            first += n
 
 
 @dataclass
@@ -112,6 +110,8 @@ class Contents:
             raise ValueError("there is nothing to write: neither activity nor spikes")
         if self.spikes is None and self.bin_ms is not None:
             raise ValueError(f"bin_ms = {self.bin_ms}: spikes are counted in bins, and there are none")
+        if self.bin_ms is not None and not 0 < self.bin_ms < math.inf:
+            raise ValueError(f"bin_ms = {self.bin_ms}: it must be above 0 ms")
         if self.activity is not None:
             left_out = [str(name) for name in self.activity.data_vars if str(name) not in self.variables]
             self.activity = self.activity.drop_vars(left_out)
@@ -162,11 +162,13 @@ class Contents:
         with_spikes = set() if self.spikes is None else set(self.spikes.networks)
         for first in range(0, len(networks), self._at_once()):
             chosen = slice(first, first + self._at_once())
-            loaded = None if self.activity is None else self.activity.isel(network=chosen).load()
+            activity = None if self.activity is None else self.activity.isel(network=chosen)
+            if activity is not None and activity.nbytes <= LARGEST_GROUP:
+                activity = activity.load()
             for k, network in enumerate(networks[chosen]):
                 part = Part(labels[first + k])
-                if loaded is not None:
-                    part.activity = loaded.isel(network=k)
+                if activity is not None:
+                    part.activity = activity.isel(network=k)
                 if self.spikes is not None and network in with_spikes:
                     part.spikes = self.spikes.arrays(network)
                 yield part
@@ -232,7 +234,10 @@ class Contents:
         if self.activity is None:
             return {"time": np.arange(self.sizes()["time"]) * STEP}
         loaded = {str(name): array for name, array in self.activity.variables.items() if "network" not in array.dims}
-        return {name: np.asarray(array.values) for name, array in loaded.items()}
+        found = {name: np.asarray(array.values) for name, array in loaded.items()}
+        if "time" in found:  # trials of the spiking networks may be longer
+            found["time"] = np.arange(self.sizes()["time"]) * STEP
+        return found
 
     def arrays(self, part: Part) -> dict[str, Array]:
         """The variables of one network, without spikes' flat lists.
@@ -260,86 +265,6 @@ class Contents:
         return found
 
 
-def spike_schema(dtype: str, bin_ms: float | None) -> dict[str, Variable]:
-    """Describe the variables of spikes.
-
-    Args:
-        dtype: of outputs and rates.
-        bin_ms: width of bins, ms; None for none.
-
-    Returns:
-        name: variable.
-    """
-    trial, of_trial = ("network", "spiking_trial"), "of each trial of the spiking network"
-    found = {
-        "lambda": Variable(("network",), "float64", {"units": "1", "long_name": "divisor of the weights"}, True),
-        "dt": Variable(("network",), "float64", {"units": "ms", "long_name": "step of the spiking simulation"}, True),
-        "spiking_trial_number": Variable(trial, "int64", {"long_name": f"number in its stream, {of_trial}"}, True),
-        "spiking_condition": Variable(trial, "str", {"long_name": f"condition, {of_trial}"}, True),
-        "spiking_choice": Variable(trial, "int8", {"long_name": f"sign of the mean output, {of_trial}"}, True),
-        "spiking_correct": Variable(trial, "bool", {"long_name": f"whether it is correct, {of_trial}"}, True),
-        "duration": Variable(trial, "float64", {"units": "ms", "long_name": f"simulated time, {of_trial}"}, True),
-        "firing_rate": Variable((*trial, "unit"), dtype, {"units": "spikes/s", "long_name": "firing rate"}),
-        "spiking_o": Variable((*trial, "time", "output"), dtype, {"units": "1", "long_name": "output by rate step"}),
-        "spike_time": Variable(("spike",), "float64", {"units": "ms", "long_name": "from the start of the trial"}),
-        "spike_unit": Variable(("spike",), "int32", {"long_name": "unit that fired, from 0"}),
-        "spike_trial": Variable(("spike",), "int32", {"long_name": "place along spiking_trial, from 0"}),
-        "spike_network": Variable(("spike",), "int32", {"long_name": "place along network, from 0"}),
-    }
-    if bin_ms is not None:
-        counted = {"units": "spikes", "long_name": f"spikes in bins of {bin_ms:g} ms", "bin_ms": float(bin_ms)}
-        found["spike_count"] = Variable((*trial, "bin", "unit"), "int32", counted)
-    return found
-
-
-def spike_arrays(spikes: SpikeTrials, bin_ms: float | None) -> dict[str, Array]:
-    """The variables of one network's spikes, without the flat lists.
-
-    Args:
-        spikes: of the network.
-        bin_ms: width of bins, ms; None for none.
-
-    Returns:
-        name: values, without the dimension 'network'.
-
-    Source: none
-    """
-    found: dict[str, Array] = {
-        "lambda": np.asarray(spikes.scaling_factor),
-        "dt": np.asarray(spikes.dt),
-        "spiking_trial_number": spikes.numbers,
-        "spiking_condition": np.array(spikes.condition),
-        "spiking_choice": spikes.choice,
-        "spiking_correct": spikes.correct,
-        "duration": spikes.duration,
-        "firing_rate": spikes.rates,
-        "spiking_o": output_last(spikes.o),
-    }
-    if bin_ms is not None:
-        found["spike_count"] = spikes.binned(bin_ms)
-    return found
-
-
-def flat_spikes(spikes: SpikeTrials, network: int) -> dict[str, Array]:
-    """The flat lists of one network's spikes.
-
-    Args:
-        spikes: of the network.
-        network: its place in the file, from 0.
-
-    Returns:
-        name: values (S,).
-
-    Source: none
-    """
-    return {
-        "spike_time": spikes.times,
-        "spike_unit": spikes.units,
-        "spike_trial": spikes.trials,
-        "spike_network": np.full(spikes.times.size, network),
-    }
-
-
 def compact(activity: xr.Dataset) -> xr.Dataset:
     """Leave out what a network does not have: units of larger networks, and trials of longer lists.
 
@@ -354,20 +279,6 @@ def compact(activity: xr.Dataset) -> xr.Dataset:
             (dim,) = activity[name].dims
             activity = activity.isel({dim: activity[name].values != absent})
     return activity
-
-
-def output_last(o: Array) -> Array:
-    """Give outputs the dimensions (trial, time, output).
-
-    Args:
-        o: (B, T), or (B, n_out, T) of several outputs, unitless.
-
-    Returns:
-        (B, T, n_out), unitless.
-
-    Source: none
-    """
-    return o[..., None] if o.ndim == 2 else np.moveaxis(o, 1, 2)
 
 
 def name_of(labels: Mapping[str, Any], among: Sequence[Mapping[str, Any]]) -> str:

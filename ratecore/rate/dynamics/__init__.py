@@ -11,11 +11,17 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from ratecore.rate.dynamics.arguments import (
+    as_batch,
+    check_arguments,
+    check_finite,
+    checked_trials,
+    is_one_trial,
+)
 from ratecore.rate.dynamics.noise import (
     draw_noise,
     noise_of_units,
     noise_settings,
-    stimulated,
     trial_noise,
     with_input_noise,
 )
@@ -23,7 +29,6 @@ from ratecore.rate.dynamics.stepwise import Activity, outputs_of_all_steps, stac
 from ratecore.rate.network import RateNetwork, compiled_loops_take, is_standard
 from ratecore.rate.parameters import activation_function
 from ratecore.settings.network import ACTIVATIONS
-from ratecore.system.arrays import STEPS, tensor_of
 
 if TYPE_CHECKING:
     from ratecore.rate.dynamics.live import LiveMatrix
@@ -35,6 +40,7 @@ __all__ = [
     "outputs",
     "outputs_of_all_steps",
     "run",
+    "simulate",
     "stacked_step",
     "states",
     "torch_engine",
@@ -46,76 +52,6 @@ __all__ = [
 LANES_PAY = 6  # from this number of trials on, running them side by side is faster than one by one
 FEW = 8  # from this number of trials on, one matrix product per step for all of them is faster without gradients
 DENSE = 0.5  # above this fraction of live connections, dense matrix products are faster in large networks
-
-
-def _fit(net: RateNetwork, stim: Any, x0: Any, noise: Any) -> bool:
-    """Whether trials are tensors of a network's type, device and sizes, to which nothing has to be added.
-
-    All other checks together would take as long as a small trial, as would the attributes of a module.
-    """
-    if not type(stim) is type(x0) is type(noise) is torch.Tensor:
-        return False
-    parameters, buffers = net._parameters, net._buffers
-    w, w_in = parameters["w"], parameters["w_in"] if "w_in" in parameters else buffers["w_in"]
-    if w is None or w_in is None or "x0_mean" in parameters or buffers.get("x0_mean") is not None:
-        return False
-    shape, N, dtype = stim.shape, net.N, w.dtype
-    return (
-        (stim.dtype is dtype and x0.dtype is dtype and noise.dtype is dtype)
-        and (
-            (stim.is_cpu and x0.is_cpu and noise.is_cpu and w.is_cpu)
-            or stim.device == x0.device == noise.device == w.device
-        )
-        and (len(shape) == 3 and shape[1] == w_in.shape[1] and STEPS[1] <= shape[2])
-        and (x0.shape == (shape[0], N) and noise.shape == (shape[0], shape[2] - 1, N))
-    )
-
-
-def _trials(
-    net: RateNetwork,
-    stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
-    x0: Float[torch.Tensor, "B N"] | ArrayLike | None,
-    noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike | None,
-    rng: np.random.Generator | int | None = None,
-    finite: bool = True,
-    *,
-    taus: ArrayLike | None = None,
-    DeltaT: float = 1,
-) -> tuple[Float[torch.Tensor, "B n_in T"], Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
-    """Checked stim, x0 and noise, with the current of a stimulation added to the noise."""
-    trials = _checked(net, stim, x0, noise, rng, finite)
-    if getattr(net, "stimulation", None) is not None:
-        return *trials[:2], stimulated(net, trials[2], DeltaT / net.time_constants(taus))
-    return trials
-
-
-def _checked(
-    net: RateNetwork,
-    stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
-    x0: Float[torch.Tensor, "B N"] | ArrayLike | None,
-    noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike | None,
-    rng: np.random.Generator | int | None = None,
-    finite: bool = True,
-) -> tuple[Float[torch.Tensor, "B n_in T"], Float[torch.Tensor, "B N"], Float[torch.Tensor, "B T-1 N"]]:
-    """Checked stim (B, n_in, T), x0 (B, N) and noise (B, T-1, N) as tensors of the network's dtype and device."""
-    if _fit(net, stim, x0, noise):
-        return stim, x0, noise  # type: ignore[return-value]  # tensors
-    w = net.w
-    dtype, device = w.dtype, w.device
-    stim = tensor_of("stim", stim, (("B", 0), net.w_in.shape[1], STEPS), dtype, device, finite)
-    B, _, T = stim.shape
-    if x0 is None or noise is None:
-        rng, s = np.random.default_rng(rng), noise_settings(net)
-        sd, scale = noise_of_units(net, s.noise_sd)
-        drawn = draw_noise(B, T, net.N, rng, dtype, device, noise_sd=sd, x0_sd=s.x0_sd)
-        drawn = drawn if scale is None else (drawn[0], drawn[1] * torch.as_tensor(scale).to(drawn[1]))
-        if noise is None:
-            stim = with_input_noise(stim, [rng] * B, s.input_noise_sd)
-        x0, noise = (new if given is None else given for given, new in zip((x0, noise), drawn, strict=True))
-    state = tensor_of("x0", x0, (B, net.N), dtype, device, finite)
-    if (own := getattr(net, "x0_mean", None)) is not None:
-        state = state + own
-    return stim, state, tensor_of("noise", noise, (B, T - 1, net.N), dtype, device, finite)
 
 
 def outputs(
@@ -144,13 +80,13 @@ def outputs(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    trials = _trials(net, stim, x0, noise, None, finite=False)
+    trials = checked_trials(net, stim, x0, noise, None, finite=False)
     if (alone := _alone(net, trials, finite, net.activation, "", first=0)) is not None:
         return alone[0]
     with torch.no_grad():
-        _check_finite(trials, finite)
+        check_finite(trials, finite)
         if (live := _side_by_side(net, len(trials[0]))) is not None:
-            from ratecore.rate.dynamics.lanes import outputs_over  # compiled on first use
+            from ratecore.rate.dynamics.side_by_side import outputs_over  # compiled on first use
 
             return torch.from_numpy(outputs_over(live, net, *trials))
         _, r, o = _run(net, *trials)
@@ -219,7 +155,7 @@ def states(
         docs/model.md 1.1, equations 1 to 3.
     """
     with torch.no_grad():
-        trials = _trials(net, stim, x0, noise, None, finite=False)
+        trials = checked_trials(net, stim, x0, noise, None, finite=False)
         batch = len(trials[0]) if batch is None else batch
         if _one_by_one(net, batch):
             from ratecore.rate.dynamics import alone
@@ -227,7 +163,7 @@ def states(
             if (kept := alone.simulated(net, *trials, False, net.activation, "xr", 0)) is not None:
                 return kept[1], _without_silent(net, kept[2]), kept[0]
         if (live := _side_by_side(net, batch)) is not None:
-            from ratecore.rate.dynamics.lanes import states_over
+            from ratecore.rate.dynamics.side_by_side import states_over
 
             x, r, o = map(torch.from_numpy, states_over(live, net, *trials))
             return x, _without_silent(net, r), o
@@ -236,7 +172,7 @@ def states(
         return x, _without_silent(net, r), o
 
 
-def run(
+def simulate(
     net: RateNetwork,
     stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,
     *,
@@ -249,7 +185,9 @@ def run(
     engine: str | None = None,
     finite: bool = True,
 ) -> Activity:
-    """Simulate a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
+    """Simulate a batch of trials, with the outputs that the loss compares: all but that of the first step.
+
+    It is what training runs, and is differentiable in w, w_out, b_out and taus_gaus.
 
     Args:
         net: the network.
@@ -275,7 +213,7 @@ def run(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    trials = _trials(net, stim, x0, noise, rng, finite=False, taus=taus, DeltaT=DeltaT)
+    trials = checked_trials(net, stim, x0, noise, rng, finite=False, taus=taus, DeltaT=DeltaT)
     x, r, o = _activity(net, trials, taus, activation, DeltaT, engine, finite)
     return x, _without_silent(net, r), o
 
@@ -295,7 +233,7 @@ def _activity(
     engine: str | None,
     finite: bool,
 ) -> Activity:
-    """`run` for trials that `_trials` has checked, by the fastest engine."""
+    """`run` for trials that `checked_trials` has checked, by the fastest engine."""
     if taus is None and DeltaT == 1 and engine is None:
         phi, graph = activation or net.activation, torch.is_grad_enabled() and _wants_gradients(net, trials)
         alone = None if graph is None else _alone(net, trials, finite, phi, "xrh" if graph else "xr", first=1)
@@ -305,8 +243,73 @@ def _activity(
 
                 return with_gradients(net, alone, phi)
             return alone[1], alone[2], alone[0]
-    _check_finite(trials, finite)
+    check_finite(trials, finite)
     return _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
+
+
+def run(
+    net: RateNetwork,
+    stim: Float[torch.Tensor, "B n_in T"] | Float[torch.Tensor, "n_in T"] | ArrayLike,
+    *,
+    x0: Float[torch.Tensor, "*B N"] | ArrayLike | None = None,
+    noise: Float[torch.Tensor, "*B T-1 N"] | ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+    taus: ArrayLike | None = None,
+    activation: str | None = None,
+    DeltaT: float = 1,
+    engine: str | None = None,
+    finite: bool = True,
+) -> tuple[Float[torch.Tensor, "*B T N"], Float[torch.Tensor, "*B T N"], Float[torch.Tensor, "*shape T"]]:
+    """Run a network on a trial, or on a batch of trials; differentiable in w, w_out, b_out and taus_gaus.
+
+    Within `torch.no_grad()` it is faster, and the results are ready for `numpy` and matplotlib.
+
+    Args:
+        net: the network.
+        stim: stimulus (n_in, T) of one trial, or (B, n_in, T) of B trials, unitless: an array, tensor or nested list,
+            or what `generate_batch` of a task returns.
+        x0: synaptic currents at the first step (N,), or (B, N), unitless; drawn from `rng` when None. Where the first
+            state is trained, `net.x0_mean` is added.
+        noise: (T-1, N), or (B, T-1, N), unitless; drawn from `rng` when None, as is then the noise of the inputs, if
+            the network has any.
+        rng: numpy generator or seed; None for fresh entropy.
+        taus: (tau,) or (tau_min, tau_max), steps, in place of the network's own.
+        activation: name of phi, in place of the network's own.
+        DeltaT: step of integration, steps; alpha = DeltaT / tau.
+        engine: 'torch', 'fused' (CPU only), or None for the fastest on the network's device.
+        finite: whether NaN and infinity in stim, x0 and noise are refused.
+
+    Returns:
+        x and r (T, N) and o (T,), or (n_out, T) of several outputs, with o[..., t] the readout of r[t]; with a leading
+        axis B where `stim` has one; unitless.
+
+    Raises:
+        TypeError: `net` is no network, or `stim` no array.
+        ValueError: an array has the wrong shape, is not of real numbers, or contains NaN or infinity; a time constant
+            is below DeltaT; or the activation or engine is unknown or cannot run the network.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    check_arguments(net, stim)
+    stim = getattr(stim, "u", stim)
+    alone = is_one_trial(net, stim)
+    if alone:
+        stim, x0, noise = as_batch(stim, 2), as_batch(x0, 1), as_batch(noise, 2)
+    x, r, o = simulate(
+        net,
+        stim,
+        x0=x0,
+        noise=noise,
+        rng=rng,
+        taus=taus,
+        activation=activation,
+        DeltaT=DeltaT,
+        engine=engine,
+        finite=finite,
+    )
+    o = outputs_of_all_steps(r, o, net.w_out, net.b_out)
+    return (x[0], r[0], o[0]) if alone else (x, r, o)
 
 
 def _alone(
@@ -338,13 +341,6 @@ def _wants_gradients(net: RateNetwork, trials: Sequence[torch.Tensor]) -> bool |
     return any(arrays[name].requires_grad for name in ("w", "w_out", "b_out", "taus_gaus"))
 
 
-def _check_finite(trials: Sequence[torch.Tensor], finite: bool) -> None:
-    """Raises the ValueError of `tensor_of` where trials hold NaN or infinity."""
-    if finite:
-        for name, value in zip(("stim", "x0", "noise"), trials, strict=True):
-            tensor_of(name, value, value.shape, value.dtype, value.device)
-
-
 def _run(
     net: RateNetwork,
     stim: Float[torch.Tensor, "B n_in T"],
@@ -355,7 +351,7 @@ def _run(
     DeltaT: float = 1,
     engine: str | None = None,
 ) -> Activity:
-    """`run` for trials that `_trials` has checked."""
+    """`run` for trials that `checked_trials` has checked."""
     w, (B, _, T) = net.w, stim.shape
     tau = net.time_constants(taus)
     shortest = float(tau.detach().min())
