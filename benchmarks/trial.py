@@ -106,11 +106,11 @@ def evaluation(settings, net, seconds: float) -> dict:
         return lambda: score_trials(task, net, loss_fn, [stream(0, "test", k) for k in range(n)])
 
     def single():
-        from ratecore.rate.dynamics import run
+        from ratecore.rate.dynamics import simulate
 
         trials, x0, noise = draw_trials(task, net, [stream(0, "test", 0)])
         with torch.no_grad():
-            run(net, trials.u, x0=x0, noise=noise, engine="fused")
+            simulate(net, trials.u, x0=x0, noise=noise, engine="fused")
 
     times = rounds_of({"of 100": score(100), "single": single}, seconds)
     of_100 = np.array(times["of 100"]) / 100

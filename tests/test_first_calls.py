@@ -124,7 +124,7 @@ SAY_HOW = {
     "rate.RunSettings('go-nogo')": (TypeError, "settings are given by name, such as RunSettings(task=...)"),
     "rate.RunSettings(task='gonogo')": (ValueError, "did you mean 'go-nogo'?"),
     "rate.RunSettings(task='xor', N=100)": (ValueError, "unknown setting 'N' (did you mean 'network.N'?)"),
-    "rate.EvaluationSettings(100)": (TypeError, "such as EvaluationSettings(n_trials=...)"),
+    "rate.EvaluationSettings(100)": (TypeError, "are given by name, such as EvaluationSettings("),
     "rate.GoNogoTask(T=100)": (TypeError, "the settings of a task are given in a dict: GoNogoTask({'T': 100})"),
     "rate.GoNogoTask(100)": (TypeError, "GoNogoTask({'T': 200})"),
     "rate.TaskFactory.create_task('mante', T=100)": (TypeError, "in a dict: create_task('mante', {'T': 100})"),
