@@ -121,7 +121,7 @@ EDITED = [
     ("spiking/comparison.py", "number", {"convert"}),
     ("spiking/companion.py", "number", set()),
     ("tasks/mante.py", "number", ALL),
-    ("tasks/trials.py", "number", {*ALL, "figures"}),
+    ("tasks/trials.py", "number", ALL),
     ("tasks/checks.py", "number", set()),
     ("settings/training.py", "number", ALL),
     ("settings/training.py", "description", set()),
