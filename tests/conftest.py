@@ -17,6 +17,7 @@ from warm_python import WarmPython
 # compiles no checks), settings (pydantic checks them), and modules that name types which only type checkers import
 # (system.arrays, and what handles users' tasks).
 SHAPES_CHECKED = [
+    "ratecore.analysis.decay",
     "ratecore.analysis.decoding",
     "ratecore.analysis.dimensionality",
     "ratecore.analysis.discriminant",
@@ -25,6 +26,7 @@ SHAPES_CHECKED = [
     "ratecore.analysis.selectivity",
     "ratecore.analysis.spectrum",
     "ratecore.analysis.tdr",
+    "ratecore.analysis.timescales",
     "ratecore.analysis.trials",
     "ratecore.analysis.tuning",
     "ratecore.figures.decoding",
@@ -36,6 +38,7 @@ SHAPES_CHECKED = [
     "ratecore.figures.search",
     "ratecore.figures.spiking",
     "ratecore.figures.style",
+    "ratecore.figures.timescales",
     "ratecore.formats.conform",
     "ratecore.formats.containers",
     "ratecore.formats.errors",

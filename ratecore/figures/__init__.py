@@ -45,6 +45,7 @@ from ratecore.figures.spiking import (
 )
 from ratecore.figures.style import COLORS, STEP_MS, STYLE, mean_and_sd, new_figure, note, png
 from ratecore.figures.tasks import trials_by_condition
+from ratecore.figures.timescales import autocorrelations, timescale_distribution, timescales_against_synapses
 
 __all__ = [
     "COLORS",
@@ -53,6 +54,7 @@ __all__ = [
     "accuracies",
     "accuracy_against",
     "against_axes",
+    "autocorrelations",
     "choices",
     "chronometric",
     "component_courses",
@@ -92,6 +94,8 @@ __all__ = [
     "tau_distribution",
     "taus_before_and_after",
     "times",
+    "timescale_distribution",
+    "timescales_against_synapses",
     "training_curve",
     "trajectories",
     "trials_by_condition",

@@ -125,6 +125,25 @@ class SelectivitySettings(VariablesSettings):
     max_order: int = Field(2, ge=1, le=3, description="variables in an interaction, at most")
 
 
+class TimescalesSettings(PopulationSettings):
+    """Intrinsic timescales of the units, from the decay of their autocorrelation (Murray et al. 2014)."""
+
+    bin_ms: float = Field(5.0, ge=5, description="length of a time bin, ms")
+    window: Literal["auto", "before", "delay", "trial"] = Field(
+        "auto",
+        description="time that counts: before the first stimulus, from the last stimulus before the response to the "
+        "response, or the trial; auto: before the stimulus if that is at least `least_ms`, else the trial",
+    )
+    least_ms: float = Field(400.0, gt=0, description="with auto, the shortest time before the stimulus that counts, ms")
+    skip_ms: float = Field(
+        100.0, ge=0, description="time at the start of the trial that is left out, in which activity builds up, ms"
+    )
+    method: Literal["across", "within"] = Field("across", description="correlations across trials or within trials")
+    max_lag_ms: float | None = Field(None, gt=0, description="largest lag, ms; ~: half of the window")
+    skip_dip: bool = Field(False, description="whether fits begin at the peak of the autocorrelation, after a dip")
+    least_r2: float = Field(0.5, ge=0, le=1, description="R^2 below which a fit is not usable")
+
+
 class LearningSettings(OneAnalysis):
     """How the weights change during training, from copies that `training.keep_weights` keeps."""
 
@@ -145,6 +164,7 @@ class AnalysisSettings(Settings):
     dpca: DpcaSettings = DpcaSettings()
     decoding: DecodingSettings = DecodingSettings()
     selectivity: SelectivitySettings = SelectivitySettings()
+    timescales: TimescalesSettings = TimescalesSettings()
     learning: LearningSettings = LearningSettings()
 
 
