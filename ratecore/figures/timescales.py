@@ -44,7 +44,7 @@ def autocorrelations(
     ax = axes_or_new(ax)
     order = np.flatnonzero(usable)[np.argsort(fits[0, usable], kind="stable")]
     places = np.linspace(0.1, 0.9, N_EXAMPLES) * max(len(order) - 1, 0)
-    chosen = np.unique(order[np.rint(places).astype(int)]) if len(order) else order
+    chosen = order[np.unique(np.rint(places).astype(int))] if len(order) else order
     rows = [(acf[:, k], fits[:, k], f"unit {k}", color_of(i)) for i, k in enumerate(chosen)]
     if mean_acf is not None:
         rows.append((mean_acf, np.full(3, np.nan) if population is None else population, "mean", "k"))
@@ -67,6 +67,7 @@ def timescale_distribution(
     taus: Sequence[Float[np.ndarray, " _"]],
     usable: Sequence[Bool[np.ndarray, " _"]],
     synaptic: Sequence[Float[np.ndarray, " _"]] | None = None,
+    labels: Sequence[str] = (),
 ) -> Axes:
     """Draw the cumulative distribution of timescales over units, a line per network, and that of synaptic decay times.
 
@@ -75,6 +76,7 @@ def timescale_distribution(
         taus: of each network: timescales of its units (N,), ms.
         usable: of each network: whether the fits are (N,). The lines end at the share of units that have one.
         synaptic: of each network: synaptic decay times (N,), ms, thin and grey.
+        labels: of the networks; without them, or with more than there are colours, one stands for all.
 
     Returns:
         the axes.
@@ -82,10 +84,12 @@ def timescale_distribution(
     Source: none
     """
     ax = axes_or_new(ax)
+    if len(labels) != len(taus) or len(labels) > len(COLORS):
+        labels = ["intrinsic", *[""] * (len(taus) - 1)]
     for k, values in enumerate(synaptic or []):
         _steps(ax, values, len(values), color="0.6", lw=0.8, label="" if k else "synaptic")
     for k, (values, good) in enumerate(zip(taus, usable, strict=True)):
-        _steps(ax, values[good], len(values), color=color_of(k), lw=1.3, label="" if k else "intrinsic")
+        _steps(ax, values[good], len(values), color=color_of(k), lw=1.3, label=labels[k])
     ax.set(xscale="log", xlabel="time constant (ms)", ylabel="share of units", ylim=(0, 1.03))
     _plain_ticks(ax, [*taus, *(synaptic or [])], [*usable, *(np.ones(len(s), bool) for s in synaptic or [])], "x")
     legend(ax)
@@ -124,7 +128,8 @@ def timescales_against_synapses(
     if x.size:
         ends = np.array([x.min(), x.max()])
         ax.plot(ends, ends, color="0.4", lw=0.8, ls="--", label="equal")
-    ax.set(yscale="log", xlabel="synaptic decay time (ms)", ylabel="intrinsic timescale (ms)")
+    ax.set(xscale="log", yscale="log", xlabel="synaptic decay time (ms)", ylabel="intrinsic timescale (ms)")
+    _plain_ticks(ax, [x], [np.ones(len(x), bool)], "x")
     _plain_ticks(ax, [y, x], [good, np.ones(len(x), bool)], "y")
     legend(ax)
     return ax

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
 from ratecore.settings.base import Settings, SettingsError, did_you_mean, shown
 
@@ -142,6 +142,16 @@ class TimescalesSettings(PopulationSettings):
     max_lag_ms: float | None = Field(None, gt=0, description="largest lag, ms; ~: half of the window")
     skip_dip: bool = Field(False, description="whether fits begin at the peak of the autocorrelation, after a dip")
     least_r2: float = Field(0.5, ge=0, le=1, description="R^2 below which a fit is not usable")
+    n_bootstrap: int = Field(
+        0, ge=0, le=100_000, description="draws of trials for the interval of the population's timescale; 0: none"
+    )
+
+    @field_validator("n_bootstrap")
+    @classmethod
+    def _several(cls, n: int) -> int:
+        if n == 1:
+            raise ValueError("it must be 0 or at least 2")
+        return n
 
 
 class LearningSettings(OneAnalysis):

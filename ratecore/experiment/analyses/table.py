@@ -272,6 +272,8 @@ ROWS = (
             "tau_exc_ms": "the same of excitatory units",
             "tau_inh_ms": "the same of inhibitory units",
             "population_ms": "timescale of the mean autocorrelation of all units, ms",
+            "population_low_ms": "lower end of its interval of 95 % by bootstrap over trials, with `n_bootstrap`, ms",
+            "population_high_ms": "upper end of it, ms",
             "usable": "share of units with a usable fit, in [0, 1]",
             "r2": "median R^2 of the usable fits, unitless",
             "synaptic": "rank correlation of timescales and synaptic decay times over units with a usable fit",

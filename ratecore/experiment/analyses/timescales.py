@@ -40,7 +40,7 @@ def analyse(material: Material, settings: TimescalesSettings) -> AnalysisResult:
     Source:
         Murray et al. 2014 (Nature Neuroscience 17:1661); `ratecore.analysis.timescales`.
     """
-    from ratecore.analysis.timescales import intrinsic_timescales
+    from ratecore.analysis.timescales import bootstrap_interval, intrinsic_timescales
     from ratecore.analysis.trials import binned
 
     drawn = material.activity(settings.n_trials)
@@ -53,17 +53,14 @@ def analyse(material: Material, settings: TimescalesSettings) -> AnalysisResult:
         if not kept.any():
             raise ValueError(f"correct_only = true: none of the {len(kept)} trials is correct")
     values = aligned(getattr(drawn, settings.signal), windows)[kept]
-    found = intrinsic_timescales(
-        binned(values, settings.bin_ms),
-        max(1, round(settings.bin_ms / STEP_MS)) * STEP_MS,
-        conditions=np.asarray(drawn.scores.conditions)[kept],
-        method=settings.method,
-        max_lag_ms=settings.max_lag_ms,
-        skip_dip=settings.skip_dip,
-        least_r2=settings.least_r2,
-    )
+    bins, bin_ms = binned(values, settings.bin_ms), float(max(1, round(settings.bin_ms / STEP_MS)) * STEP_MS)
+    options = settings.model_dump(include={"method", "max_lag_ms", "skip_dip", "least_r2"})
+    options["conditions"] = np.asarray(drawn.scores.conditions)[kept]
+    found, interval = intrinsic_timescales(bins, bin_ms, **options), (float("nan"), float("nan"))
+    if settings.n_bootstrap:
+        interval = bootstrap_interval(bins, bin_ms, n=settings.n_bootstrap, seed=material.settings.seed, **options)
     synaptic = material.tested_net.time_constants().detach().cpu().numpy().astype(np.float64) * STEP_MS
-    return _result(found, synaptic, material.inhibitory, windows[kept])
+    return _result(found, synaptic, material.inhibitory, windows[kept], interval)
 
 
 def windows_of(task: AbstractTask, drawn: Activity, settings: TimescalesSettings) -> NDArray[np.int64] | None:
@@ -127,6 +124,7 @@ def _result(
     synaptic: Float[np.ndarray, " N"],
     inhibitory: Bool[np.ndarray, " N"],
     windows: NDArray[np.int64],
+    interval: tuple[float, float],
 ) -> AnalysisResult:
     units, usable = found.units, found.units.usable
     window = np.array([windows[:, 0].min(), windows[:, 1].max()]) * float(STEP_MS)
@@ -137,6 +135,8 @@ def _result(
         "tau_exc_ms": _median(units.tau[usable & ~inhibitory]),
         "tau_inh_ms": _median(units.tau[usable & inhibitory]),
         "population_ms": float(population[0]),
+        "population_low_ms": interval[0],
+        "population_high_ms": interval[1],
         "usable": float(usable.mean()),
         "r2": _median(units.r2[usable]),
         "synaptic": _rank_correlation(units.tau[usable], synaptic[usable]),
@@ -193,7 +193,7 @@ def draw(networks: Networks) -> dict[str, Figure]:
     if len(networks) > 1:
         axes[0].set_title(label, fontsize=9)
     taus, synaptic = ([arrays[name] for arrays in networks.values()] for name in ("tau", "synaptic"))
-    timescale_distribution(axes[1], taus, usable, synaptic)
+    timescale_distribution(axes[1], taus, usable, synaptic, list(networks) if len(networks) > 1 else ())
     inhibitory = [arrays["inhibitory"] for arrays in networks.values()]
     timescales_against_synapses(axes[2], taus, synaptic, usable, inhibitory)
     return {"timescales_fits": figure}
