@@ -131,7 +131,7 @@ class TimescalesSettings(PopulationSettings):
     bin_ms: float = Field(5.0, ge=5, description="length of a time bin, ms")
     window: Literal["auto", "before", "delay", "trial"] = Field(
         "auto",
-        description="time that counts: before the first stimulus, from the last stimulus before the response to the "
+        description="time that counts: before the first stimulus, the longest delay between stimuli or before the "
         "response, or the trial; auto: before the stimulus if that is at least `least_ms`, else the trial",
     )
     least_ms: float = Field(400.0, gt=0, description="with auto, the shortest time before the stimulus that counts, ms")

@@ -103,14 +103,30 @@ def test_windows(window):
     assert windows_of(task, drawn, own(window=window)).tolist() == [WINDOWS[window]] * 2
 
 
+def trial(stimuli, response):
+    return SimpleNamespace(stimuli=stimuli, response=slice(*response), T=100)
+
+
+DELAYS = {
+    "between stimuli": ([(10, 20), (50, 60)], (70, 100), (20, 50)),
+    "before the response": ([(50, 60), (10, 40)], (80, 100), (60, 80)),
+    "stimuli that overlap": ([(10, 60), (20, 30)], (65, 100), (60, 65)),
+    "stimulus in the response": ([(10, 20), (45, 50)], (40, 100), (20, 40)),
+    "none": ([(10, 50)], (50, 100), (0, 0)),
+    "no stimulus": ([], (50, 100), (0, 0)),
+}
+
+
 def test_windows_of_trials_that_differ():
     """Each has its own stimuli and end; one without a delay has no window."""
-    given = material("delayed-match", delay_jitter=40)
-    drawn = given.activity(12)
-    windows = windows_of(given.task, drawn, own(window="delay"))
-    for (start, stop), trial in zip(windows, drawn.scores.trials, strict=True):
-        last = max(end for first, end in trial.stimuli if first < trial.response.start)
-        assert (start, stop) == (last, max(trial.response.start, last))
+    scores = SimpleNamespace(trials=[trial(stimuli, response) for stimuli, response, _ in DELAYS.values()])
+    drawn = SimpleNamespace(steps=np.full(len(DELAYS), 100), scores=scores)
+    task = SimpleNamespace(stimulus_windows=[(0, 1)])
+    found = windows_of(task, drawn, own(window="delay", skip_ms=0))
+    assert found.tolist() == [list(window) for _, _, window in DELAYS.values()]
+    assert windows_of(task, drawn, own(window="before", skip_ms=0))[:, 1].tolist() == [10, 10, 10, 10, 10, 100]
+    found = result(material("delayed-match", delay_jitter=40), window="delay", n_trials=200)
+    assert found.numbers["window_ms"] > 400 and found.numbers["usable"] > 0.5
     values = np.arange(60.0).reshape(2, 30, 1)
     cut = aligned(values, np.array([[5, 8], [10, 10]]))
     np.testing.assert_array_equal(cut[:, :, 0], [[5, 6, 7], [np.nan] * 3])

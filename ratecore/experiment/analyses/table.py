@@ -297,7 +297,7 @@ ROWS = (
         columns=("tau_ms", "tau_exc_ms", "tau_inh_ms", "usable", "r2"),
         figures=("timescales_fits",),
         grid_figures=(GridFigure("timescales_tau", "timescales_tau_ms", "median timescale (ms)", (0, None)),),
-        seconds=1.5,
+        seconds=1.0,
     ),
     Analysis(
         "learning",

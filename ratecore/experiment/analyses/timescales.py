@@ -90,14 +90,23 @@ def windows_of(task: AbstractTask, drawn: Activity, settings: TimescalesSettings
         if settings.window in ("auto", "before"):
             windows[k, 1] = min((start for start, _ in stimuli), default=steps[k])
         elif settings.window == "delay":
-            ends = [end for start, end in stimuli if start < response]
-            windows[k] = (max(ends), response) if ends else (0, 0)
+            windows[k] = _delay(stimuli, response)
     windows = np.clip(windows, whole[:, :1], whole[:, 1:])
     windows[:, 1] = np.maximum(windows[:, 0], windows[:, 1])
     lengths = (windows[:, 1] - windows[:, 0]) * STEP_MS
     if settings.window == "auto" and np.median(lengths) < settings.least_ms:
         windows, lengths = whole, (whole[:, 1] - whole[:, 0]) * STEP_MS
     return windows if (lengths >= 2 * settings.bin_ms).any() else None
+
+
+def _delay(stimuli: Sequence[tuple[int, int]], response: int) -> tuple[int, int]:
+    """The longest time without a stimulus between the first one and the response."""
+    found, end = (0, 0), None
+    for start, stop in [*sorted((int(a), int(b)) for a, b in stimuli if a < response), (response, response)]:
+        if end is not None and start - end > found[1] - found[0]:
+            found = end, start
+        end = stop if end is None else max(end, stop)
+    return found
 
 
 def aligned(activity: Float[np.ndarray, "B T N"], windows: NDArray[np.int64]) -> Float[np.ndarray, "B W N"]:
