@@ -237,19 +237,15 @@ def _activity(
     """x, r and, from step `first` on, o, by the fastest engine, for trials that `checked_trials` has checked."""
     if taus is None and DeltaT == 1 and engine is None:
         phi, graph = activation or net.activation, torch.is_grad_enabled() and _wants_gradients(net, trials)
-        if graph is False and (alone := _alone(net, trials, finite, phi, "xr", first)) is not None:
+        alone = None if graph is None else _alone(net, trials, finite, phi, "xrh" if graph else "xr", first)
+        if alone is not None:
+            if graph:
+                from ratecore.rate.dynamics.fused import with_gradients
+
+                return with_gradients(net, alone, phi)
             return alone[1], alone[2], alone[0]
-        if graph and (alone := _alone(net, trials, finite, phi, "xrh", first=1)) is not None:
-            from ratecore.rate.dynamics.fused import with_gradients
-
-            return _from_step(first, net, *with_gradients(net, alone, phi))
     check_finite(trials, finite)
-    activity = _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
-    return _from_step(first, net, *activity)
-
-
-def _from_step(first: int, net: RateNetwork, x: torch.Tensor, r: torch.Tensor, o: torch.Tensor) -> Activity:
-    """x, r and o from step `first` on, of o from step 1 on."""
+    x, r, o = _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
     return x, r, o if first else outputs_of_all_steps(r, o, net.w_out, net.b_out)
 
 
