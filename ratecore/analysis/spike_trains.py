@@ -237,7 +237,8 @@ def interval_cv(
     squares = np.square(found.lengths - mean[found.units])
     n = np.bincount(found.units, minlength=n_units)
     variance = _mean_by_unit(squares, found.units, n_units, least) * n / np.maximum(n - 1, 1)
-    return np.sqrt(variance) / mean
+    cv: Float[np.ndarray, " N"] = np.sqrt(variance) / mean
+    return cv
 
 
 def cv2(

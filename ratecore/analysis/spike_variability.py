@@ -122,7 +122,8 @@ def mean_matched_fano(
     parts = list(_by_condition(values, conditions, least_trials, least_spikes))
     K = values.shape[1]
     if not parts:
-        return MatchedFano(*(np.full(K, np.nan) for _ in range(3)), kept=0.0)
+        none = np.full(K, np.nan)
+        return MatchedFano(none, none, none, 0.0)
     mean, variance, n = (np.concatenate([part[k] for part in parts], axis=1) for k in range(3))  # (K, points)
     bins = _bins(mean)
     some = (bins >= 0).any(1)

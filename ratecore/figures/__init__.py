@@ -34,7 +34,7 @@ from ratecore.figures.rate import (
 )
 from ratecore.figures.search import scaling
 from ratecore.figures.spectrum import eigenvalues, eigenvalues_before_and_after, spectrum
-from ratecore.figures.spike_trains import fano_over_time, interval_histogram, variation_histogram
+from ratecore.figures.spike_trains import fano_over_time, interval_histogram, rates_over_time, variation_histogram
 from ratecore.figures.spiking import (
     components,
     conversion_figures,
@@ -83,6 +83,7 @@ __all__ = [
     "projections",
     "psychometric",
     "raster",
+    "rates_over_time",
     "run_figures",
     "scaling",
     "selection",

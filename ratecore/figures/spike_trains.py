@@ -105,7 +105,7 @@ def variation_histogram(
         ax.hist(shown, bins.tolist(), weights=shares, histtype="step", color=color, lw=1.2, label=label)
         if there.size:
             middle = min(float(np.median(there)), MOST)
-            ax.plot(middle, 1.04, "v", ms=5, color=color, transform=ax.get_xaxis_transform(), clip_on=False)
+            ax.plot(middle, 0.98, "v", ms=5, color=color, transform=ax.get_xaxis_transform(), clip_on=False)
     ax.axvline(1, color="0.5", lw=0.8, ls="--")
     ax.set(xlabel=xlabel, ylabel="share of units", xlim=(0, MOST))
     if labelled:
@@ -124,18 +124,18 @@ def interval_histogram(
         counts: by type of unit, number of intervals in each bin (Q,).
 
     Returns:
-        the axes.
+        the axes, from the first to the last bin with an interval.
 
     Source: none
     """
     ax = axes_or_new(ax)
+    some = np.flatnonzero(np.sum(list(counts.values()), axis=0))
+    ends = (edges[some[0]], edges[some[-1] + 1]) if some.size else (edges[0], edges[-1])
     for k, (kind, given) in enumerate(counts.items()):
         total = int(given.sum())
         color, label = KINDS.get(kind, color_of(k)), f"{kind}\n({total:,} intervals)"
         ax.stairs(given / max(total, 1), edges, color=color, lw=1.2, label=label)
-    ax.set(
-        xlabel="interval (ms)", ylabel="share of intervals", xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, None)
-    )
+    ax.set(xlabel="interval (ms)", ylabel="share of intervals", xscale="log", xlim=ends, ylim=(0, None))
     legend(ax)
     return ax
 

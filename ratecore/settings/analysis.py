@@ -143,8 +143,10 @@ class SpikeTrainsSettings(OneAnalysis):
     n_trials: int = Field(100, ge=2, le=MOST_TRIALS, description="trials of the conversion")
     window_ms: float = Field(100.0, gt=0, description="length of the windows in which spikes are counted, ms")
     step_ms: float = Field(25.0, gt=0, description="from one window of the Fano factor to the next, ms")
-    start_ms: float = Field(0.0, ge=0, description="start of the time that counts, ms")
-    least_trials: int = Field(5, ge=2, description="trials that a condition needs for the Fano factor")
+    start_ms: float = Field(
+        100.0, ge=0, description="start of the time that counts, ms; units that start close to threshold fire before it"
+    )
+    least_trials: int = Field(5, ge=2, description="trials that a condition needs for the Fano factor and correlations")
     least_intervals: int = Field(10, ge=2, description="intervals that a unit needs for CV, CV2 and LV")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ratecore.spiking.results import SpikeTrials
 
 STEP_MS = 5.0
-EDGES_MS = np.logspace(0, 3, 46)  # of the histogram of intervals
+EDGES_MS = np.logspace(0, 4, 61)  # of the histogram of intervals
 
 
 def analyse(material: Material, settings: SpikeTrainsSettings) -> AnalysisResult:
@@ -80,10 +80,10 @@ def _counted(
     before = windows[:, 1] <= (stimulus[:, 0].min() if len(stimulus) else -np.inf)
     numbers = {
         "fano": _median(mean_there(fano, 0)),
-        "fano_before": _median(mean_there(fano[before], 0)),
-        "fano_stimulus": _median(mean_there(fano[within], 0)),
-        "fano_matched": float(mean_there(matched, 0)),
-        "correlation": float(mean_there(correlations, (0, 1))),
+        "fano_before": _median(mean_there(fano[before], 0)) if before.any() else float("nan"),
+        "fano_stimulus": _median(mean_there(fano[within], 0)) if within.any() else float("nan"),
+        "fano_matched": _mean(matched),
+        "correlation": _mean(correlations.ravel()),
         "synchrony": population_synchrony(apart, drawn.condition),
     }
     arrays = {
@@ -126,6 +126,11 @@ def _between_spikes(
 def _median(values: Float[np.ndarray, " N"]) -> float:
     there = values[~np.isnan(values)]
     return float(np.median(there)) if there.size else float("nan")
+
+
+def _mean(values: Float[np.ndarray, " N"]) -> float:
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if there.size else float("nan")
 
 
 def draw(networks: Networks) -> dict[str, Figure]:
