@@ -34,6 +34,7 @@ from ratecore.figures.rate import (
 )
 from ratecore.figures.search import scaling
 from ratecore.figures.spectrum import eigenvalues, eigenvalues_before_and_after, spectrum
+from ratecore.figures.spike_trains import fano_over_time, interval_histogram, rates_over_time, variation_histogram
 from ratecore.figures.spiking import (
     components,
     conversion_figures,
@@ -66,10 +67,12 @@ __all__ = [
     "eigenvalues",
     "eigenvalues_before_and_after",
     "explained_variance",
+    "fano_over_time",
     "firing_rates",
     "fit_text",
     "graded_figures",
     "grid_point_figures",
+    "interval_histogram",
     "lengths_over_time",
     "loss_curves",
     "marginalisation_shares",
@@ -82,6 +85,7 @@ __all__ = [
     "projections",
     "psychometric",
     "raster",
+    "rates_over_time",
     "run_figures",
     "scaling",
     "selection",
@@ -101,5 +105,6 @@ __all__ = [
     "trials_by_condition",
     "tuning",
     "units",
+    "variation_histogram",
     "weight_matrix",
 ]

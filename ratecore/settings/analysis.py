@@ -164,6 +164,21 @@ class LearningSettings(OneAnalysis):
     )
 
 
+class SpikeTrainsSettings(OneAnalysis):
+    """Variability of the spike trains of converted networks, between trials and between intervals."""
+
+    depends_on = SPIKES
+
+    n_trials: int = Field(100, ge=2, le=MOST_TRIALS, description="trials of the conversion")
+    window_ms: float = Field(100.0, gt=0, description="length of the windows in which spikes are counted, ms")
+    step_ms: float = Field(25.0, gt=0, description="from one window of the Fano factor to the next, ms")
+    start_ms: float = Field(
+        100.0, ge=0, description="start of the time that counts, ms; units that start close to threshold fire before it"
+    )
+    least_trials: int = Field(5, ge=2, description="trials that a condition needs for the Fano factor and correlations")
+    least_intervals: int = Field(10, ge=2, description="intervals that a unit needs for CV, CV2 and LV")
+
+
 class AnalysisSettings(Settings):
     """What the analyses do: a section for each."""
 
@@ -176,6 +191,7 @@ class AnalysisSettings(Settings):
     selectivity: SelectivitySettings = SelectivitySettings()
     timescales: TimescalesSettings = TimescalesSettings()
     learning: LearningSettings = LearningSettings()
+    spike_trains: SpikeTrainsSettings = SpikeTrainsSettings()
 
 
 KNOWN = tuple(AnalysisSettings.model_fields)
