@@ -17,6 +17,8 @@ from warm_python import WarmPython
 # compiles no checks), settings (pydantic checks them), and modules that name types which only type checkers import
 # (system.arrays, and what handles users' tasks).
 SHAPES_CHECKED = [
+    "ratecore.analysis.balance",
+    "ratecore.analysis.cross_correlation",
     "ratecore.analysis.decoding",
     "ratecore.analysis.dimensionality",
     "ratecore.analysis.discriminant",
@@ -27,6 +29,7 @@ SHAPES_CHECKED = [
     "ratecore.analysis.tdr",
     "ratecore.analysis.trials",
     "ratecore.analysis.tuning",
+    "ratecore.figures.balance",
     "ratecore.figures.decoding",
     "ratecore.figures.graded",
     "ratecore.figures.learning",
