@@ -19,6 +19,7 @@ from warm_python import WarmPython
 SHAPES_CHECKED = [
     "ratecore.analysis.balance",
     "ratecore.analysis.cross_correlation",
+    "ratecore.analysis.currents",
     "ratecore.analysis.decoding",
     "ratecore.analysis.dimensionality",
     "ratecore.analysis.discriminant",
@@ -26,6 +27,7 @@ SHAPES_CHECKED = [
     "ratecore.analysis.learning",
     "ratecore.analysis.selectivity",
     "ratecore.analysis.spectrum",
+    "ratecore.analysis.synaptic",
     "ratecore.analysis.tdr",
     "ratecore.analysis.trials",
     "ratecore.analysis.tuning",

@@ -20,14 +20,14 @@ def cross_correlation(
     from each signal, so that differences between trials do not count.
 
     Args:
-        a: (B, T, N) over trials, time and units, in any units; NaN after the end of shorter trials.
-        b: the same of the other signal (B, T, N), in any units.
+        a: (B, T, N) over trials, time and units, in any units of currents; NaN after the end of shorter trials.
+        b: the same of the other signal (B, T, N), in any units of currents.
         max_lag_ms: largest lag, ms.
         step_ms: time step, ms.
 
     Returns:
-        the lags (L,), ms, an odd number around 0, and Pearson's correlation (L, N), in [-1, 1]; NaN where a signal does
-        not change.
+        the lags (L,), ms, an odd number around 0, and Pearson's correlation (L, N), unitless, in [-1, 1]; NaN
+        where a signal does not change.
 
     Raises:
         ValueError: both have different shapes, or the largest lag is shorter than a step or too long for the trials.
@@ -42,7 +42,7 @@ def cross_correlation(
     longest, most = int(steps.max()), round(max_lag_ms / step_ms) if max_lag_ms < 1e9 else 10**9
     if not 1 <= most <= longest - 3:
         raise ValueError(
-            f"max_lag_ms = {max_lag_ms:g}; it must be from {step_ms:g} (one step) to {(longest - 3) * step_ms:g}, since "
+            f"max_lag_ms = {max_lag_ms:g}; it must be from {step_ms:g} (one step) to {(longest - 3) * step_ms:g}, as "
             f"the activity lasts {longest * step_ms:g} ms"
         )
     sums = np.zeros((3, 2 * most + 1, first.shape[2]))  # products, and squares of each
@@ -83,7 +83,7 @@ def peak_lags(lags: Float[np.ndarray, " L"], correlation: Float[np.ndarray, "L N
 
     Args:
         lags: (L,), ms, evenly spaced.
-        correlation: (L, N), in [-1, 1].
+        correlation: (L, N), unitless, in [-1, 1].
 
     Returns:
         (N,), ms; NaN where nothing is positive, or the largest is at the first or last lag, so that the peak is further

@@ -34,8 +34,9 @@ def currents_over_time(
         ax: to draw into; a new one when None.
         times: (T,), ms.
         excitatory: mean current of each condition (C, T), in units of x.
-        inhibitory: the same (C, T), <= 0.
-        external: the same from inputs (C, T); not drawn where it is 0 throughout or None. The net current has it.
+        inhibitory: the same (C, T), <= 0, in units of x.
+        external: the same from inputs (C, T), in units of x; not drawn where it is 0 throughout or
+            None. The net current has it.
         conditions: their names; none for one alone.
         unit: of the currents.
 
@@ -103,7 +104,7 @@ def correlations(ax: Axes | None, correlation: Float[np.ndarray, " N"], types: S
 
     Args:
         ax: to draw into; a new one when None.
-        correlation: of each unit (N,), in [-1, 1]; NaN is left out.
+        correlation: of each unit (N,), unitless, in [-1, 1]; NaN is left out.
         types: of the units (N,), 'E', 'I' or 'all'.
 
     Returns:

@@ -133,7 +133,9 @@ class BalanceSettings(OneAnalysis):
         "trial", description="part of the trial that counts; `stimulus` is from the first to the end of the last"
     )
     skip_ms: float = Field(
-        100.0, ge=0, description="start of the trial that does not count, in which the network leaves its first state; ms"
+        100.0,
+        ge=0,
+        description="start of the trial that does not count, in which the network leaves its first state; ms",
     )
     external: bool = Field(
         False, description="whether currents from inputs count, too: as excitation where positive, else as inhibition"

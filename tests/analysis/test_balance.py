@@ -8,6 +8,7 @@ import torch
 
 import ratecore as rate
 from ratecore.analysis import balance as bal
+from ratecore.analysis import currents as cur
 from ratecore.analysis.cross_correlation import cross_correlation, peak_lags
 from ratecore.rate.network import RateNetwork
 from ratecore.settings.network import NetworkSettings
@@ -16,14 +17,14 @@ from ratecore.settings.network import NetworkSettings
 def test_a_network_of_three_units_by_hand():
     # Unit 2 is inhibitory. At the only step r = (1, 2, 4) and u = (3,).
     W = [[0, 0.5, -1], [2, 0, -0.25], [1, 1, 0]]
-    found = bal.currents([[[1, 2, 4]]], W, np.array([False, False, True]), u=[[[3]]], w_in=[[1], [0], [-2]])
+    found = cur.currents([[[1, 2, 4]]], W, np.array([False, False, True]), u=[[[3]]], w_in=[[1], [0], [-2]])
     assert found.excitatory.tolist() == [[[1, 2, 3]]] and found.inhibitory.tolist() == [[[-4, -1, 0]]]
     assert found.external.tolist() == [[[3, 0, -6]]]
     assert found.recurrent.tolist() == [[[-3, 1, 3]]] and found.total.tolist() == [[[0, 1, -3]]]
     both = found.with_external()
     assert both.excitatory.tolist() == [[[4, 2, 3]]] and both.inhibitory.tolist() == [[[-4, -1, -6]]]
     np.testing.assert_allclose(bal.weight_balance(W), [-0.5 / 1.5, 1.75 / 2.25, 1])
-    of_two = bal.currents([[[1, 2, 4]]], W, sources=np.array([False, True, True]))
+    of_two = cur.currents([[[1, 2, 4]]], W, sources=np.array([False, True, True]))
     assert of_two.excitatory.tolist() == [[[1, 0, 2]]] and of_two.inhibitory.tolist() == [[[-4, -1, 0]]]
 
 
@@ -36,7 +37,7 @@ def test_currents_are_those_of_equation_1(dale):
     with torch.no_grad():
         x, r, _ = (np.asarray(array) for array in rate.run(net, torch.as_tensor(u), rng=0))
         W, w_in, tau = (array.numpy() for array in (net.effective_weights(), net.w_in, net.time_constants()))
-    found = bal.currents(r, W, net.inh.numpy() if dale else None, u=u, w_in=w_in)
+    found = cur.currents(r, W, net.inh.numpy() if dale else None, u=u, w_in=w_in)
     np.testing.assert_allclose(found.total[:, :-1], tau * (x[:, 1:] - (1 - 1 / tau) * x[:, :-1]), atol=1e-10)
     written_out = np.zeros((2, 4, 25, 30))  # excitatory and inhibitory currents, synapse by synapse
     for i, j in itertools.product(range(30), repeat=2):
@@ -50,13 +51,13 @@ def test_areas_add_up_to_the_whole():
     rng = np.random.default_rng(0)
     r, W, areas = rng.random((3, 5, 6)), rng.standard_normal((6, 6)), np.array(["b", "b", "a", "a", "a", "b"])
     r[2, 3:] = np.nan
-    whole = bal.currents(r, W)
-    parts = [bal.currents(r, W, sources=areas == name) for name in "ab"]
+    whole = cur.currents(r, W)
+    parts = [cur.currents(r, W, sources=areas == name) for name in "ab"]
     np.testing.assert_allclose(sum(part.recurrent for part in parts), whole.recurrent)
-    names, exc, inh = bal.mean_currents_by_area(r, W, areas)
+    names, exc, inh = cur.mean_currents_by_area(r, W, areas)
     assert names == ["b", "a"]
     for (i, to), (j, source) in itertools.product(enumerate(names), repeat=2):
-        own = bal.currents(r, W, sources=areas == source)
+        own = cur.currents(r, W, sources=areas == source)
         assert exc[i, j] == pytest.approx(np.nanmean(own.excitatory[..., areas == to]))
         assert inh[i, j] == pytest.approx(np.nanmean(own.inhibitory[..., areas == to]))
 
@@ -70,7 +71,7 @@ def signals(n_trials=4, T=200, n=3, seed=0):
 
 
 def given(E, inh):
-    return bal.Currents(E, inh, np.zeros_like(E))
+    return cur.Currents(E, inh, np.zeros_like(E))
 
 
 def test_perfect_balance_and_none():
@@ -137,6 +138,20 @@ def test_correlations_are_those_of_numpy_trial_by_trial():
             assert found[k, unit] == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-12)
 
 
+def test_noise_correlations_are_without_the_courses_of_conditions():
+    rng = np.random.default_rng(5)
+    shared, own = rng.standard_normal((2, 41, 80, 2))
+    course = 20 * np.sin(np.arange(80.0) / 10)[None, :, None]  # of condition a alone, in both currents
+    names = np.array(["a"] * 20 + ["b"] * 20 + ["once"])
+    E = 50 + shared + course * (names == "a")[:, None, None]
+    inhibition = 50 - shared + own + course * (names == "a")[:, None, None]
+    found = bal.noise_correlation(given(E, -inhibition), names)
+    # -1/sqrt(2) with an SD of (1 - 1/2)/sqrt(40 x 80) = 0.009; four of them
+    np.testing.assert_allclose(found, -np.sqrt(0.5), atol=0.036)
+    assert (bal.balance(given(E, -inhibition)).correlation > 0.9).all()
+    assert np.isnan(bal.noise_correlation(given(E[-1:], -inhibition[-1:]), names[-1:])).all()
+
+
 def test_no_peak_without_a_positive_correlation():
     lags = np.arange(-2, 3) * 5.0
     rows = np.array([[0.1, 0.2, 0.5, 0.2, 0.1], [-0.5, -0.4, -0.3, -0.4, -0.5], [0.9, 0.5, 0, 0, 0], [np.nan] * 5])
@@ -153,44 +168,48 @@ def test_shorter_trials_count_as_long_as_they_last():
 
 def test_types_of_units():
     inh = np.array([False, True, False])
-    groups = bal.units_by_type(inh, 3)
-    assert list(groups) == ["E", "I"] and list(bal.units_by_type(None, 3)) == ["all"]
-    assert list(bal.units_by_type(np.zeros(2, bool), 2)) == ["E"]
-    assert bal.onto_types(np.array([[1.0, 2, 3], [4, 5, np.nan]]), groups).tolist() == [[2, 2], [4, 5]]
+    groups = cur.units_by_type(inh, 3)
+    assert list(groups) == ["E", "I"] and list(cur.units_by_type(None, 3)) == ["all"]
+    assert list(cur.units_by_type(np.zeros(2, bool), 2)) == ["E"]
+    assert cur.onto_types(np.array([[1.0, 2, 3], [4, 5, np.nan]]), groups).tolist() == [[2, 2], [4, 5]]
 
 
 R, W = np.ones((2, 4, 3)), np.eye(3)
 INH = np.array([False, True, False])
 
 
-# fmt: off
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"r": R[0]}, r"r: shape \(4, 3\)"),
-    ({"r": -R}, "r: its smallest rate is -1; rates must be at least 0"),
-    ({"r": np.where(INH, np.nan, R)}, "r: some units are NaN where others are not"),
-    ({"W": np.eye(4)}, r"W has shape \(4, 4\) of float64; it must be \(3, 3\)"),
-    ({"W": np.full((3, 3), np.inf)}, "W has shape"),
-    ({"inhibitory": INH}, "W: unit 1 is inhibitory but has positive weights; without Dale's law, inhibitory is None"),
-    ({"W": -W, "inhibitory": INH}, "W: unit 0 is excitatory but has negative weights"),
-    ({"inhibitory": [0, 1, 0]}, r"inhibitory has shape \(3,\) of int64; it must be \(3,\) of bool"),
-    ({"sources": INH[:2]}, "sources has shape"),
-    ({"u": np.ones((2, 1, 4))}, "u and w_in: give both"),
-    ({"u": np.ones((2, 1, 4)), "w_in": np.ones((2, 1))}, r"w_in has shape \(2, 1\); it must be \(3, n_in\)"),
-    ({"u": np.ones((2, 2, 4)), "w_in": np.ones((3, 1))}, r"u has shape \(2, 2, 4\); it must be \(2, 1, 4\)"),
-    ({"added": np.ones(3)}, r"added has shape \(3,\); it must be \(4, 3\) or \(2, 4, 3\)"),
-])
-# fmt: on
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"r": R[0]}, r"r: shape \(4, 3\)"),
+        ({"r": -R}, "r: its smallest rate is -1; rates must be at least 0"),
+        ({"r": np.where(INH, np.nan, R)}, "r: some units are NaN where others are not"),
+        ({"W": np.eye(4)}, r"W has shape \(4, 4\) of float64; it must be \(3, 3\)"),
+        ({"W": np.full((3, 3), np.inf)}, "W has shape"),
+        (
+            {"inhibitory": INH},
+            "W: unit 1 is inhibitory but has positive weights; without Dale's law, inhibitory is None",
+        ),
+        ({"W": -W, "inhibitory": INH}, "W: unit 0 is excitatory but has negative weights"),
+        ({"inhibitory": [0, 1, 0]}, r"inhibitory has shape \(3,\) of int64; it must be \(3,\) of bool"),
+        ({"sources": INH[:2]}, "sources has shape"),
+        ({"u": np.ones((2, 1, 4))}, "u and w_in: give both"),
+        ({"u": np.ones((2, 1, 4)), "w_in": np.ones((2, 1))}, r"w_in has shape \(2, 1\); it must be \(3, n_in\)"),
+        ({"u": np.ones((2, 2, 4)), "w_in": np.ones((3, 1))}, r"u has shape \(2, 2, 4\); it must be \(2, 1, 4\)"),
+        ({"added": np.ones(3)}, r"added has shape \(3,\); it must be \(4, 3\) or \(2, 4, 3\)"),
+    ],
+)
 def test_what_does_not_fit_is_said(arguments, message):
     with pytest.raises(ValueError, match=message):
-        bal.currents(**{"r": R, "W": W, **arguments})
+        cur.currents(**{"r": R, "W": W, **arguments})
 
 
 def test_what_does_not_fit_in_balance_and_areas():
-    with pytest.raises(ValueError, match=r"max_lag_ms = 50; it must be from 5 \(one step\) to 5, since the activity la"):
-        bal.balance(bal.currents(R, W))
+    with pytest.raises(ValueError, match=r"max_lag_ms = 50; it must be from 5 \(one step\) to 5, as the act"):
+        bal.balance(cur.currents(R, W))
     with pytest.raises(ValueError, match=r"max_lag_ms = nan; it must be"):
         cross_correlation(R, R, float("nan"))
     with pytest.raises(ValueError, match=r"b has shape \(2, 4, 2\)"):
         cross_correlation(R, R[..., :2], 5)
     with pytest.raises(ValueError, match=r"areas has shape \(2,\)"):
-        bal.mean_currents_by_area(R, W, ["a", "b"])
+        cur.mean_currents_by_area(R, W, ["a", "b"])

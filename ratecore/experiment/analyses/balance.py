@@ -16,7 +16,8 @@ from ratecore.settings.analysis import BalanceSettings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ratecore.analysis.balance import Balance, Currents
+    from ratecore.analysis.balance import Balance
+    from ratecore.analysis.currents import Currents
     from ratecore.rate.network import RateNetwork
     from ratecore.rate.results import Activity
 
@@ -43,34 +44,37 @@ def analyse(material: Material, settings: BalanceSettings) -> AnalysisResult:
     Source:
         docs/model.md 1.1, equation 1; `ratecore.analysis.balance`.
     """
-    from ratecore.analysis.balance import balance, mean_currents_by_area, units_by_type, weight_balance
+    from ratecore.analysis import balance as bal
+    from ratecore.analysis import currents as cur
 
     net, drawn = material.tested_net, material.activity(settings.n_trials)
     inh = material.inhibitory if net.settings.apply_dale else None
     W = weights_of(net)
-    groups = units_by_type(inh, len(W))
+    groups = cur.units_by_type(inh, len(W))
     found = currents_of(net, drawn, inh)
     if settings.external:
         found = found.with_external()
     start, stop = _window(material, settings)
     inside = found.between(start, stop)
-    measured = balance(inside, max_lag_ms=settings.max_lag_ms)
-    of_rows = weight_balance(W)
+    measured = bal.balance(inside, max_lag_ms=settings.max_lag_ms)
+    noise = bal.noise_correlation(inside, drawn.scores.conditions)
+    of_rows = bal.weight_balance(W)
     sizes = net.settings.area_sizes()
     of_units = [area for area, n in sizes.items() for _ in range(n)]
-    names, *by_area = mean_currents_by_area(drawn.r[:, start:stop], W, of_units or np.zeros(len(W), int), inh)
+    names, *by_area = cur.mean_currents_by_area(drawn.r[:, start:stop], W, of_units or np.zeros(len(W), int), inh)
     arrays = {
         "times": np.arange(drawn.r.shape[1]) * float(STEP_MS),
         "stimulus": np.array(material.task.stimulus_windows, float).reshape(-1, 2) * STEP_MS,
         "window": np.array([start, stop], float) * STEP_MS,
         **_courses(found, drawn.scores.conditions, groups),
         **_of_units(inside, measured, groups),
+        "noise_correlation": noise,
         "weights": of_rows,
         "areas": np.array(names if sizes else [], str),
         "area_excitatory": by_area[0][: len(sizes), : len(sizes)],
         "area_inhibitory": by_area[1][: len(sizes), : len(sizes)],
     }
-    return AnalysisResult(_numbers(measured, of_rows, groups), arrays)
+    return AnalysisResult(_numbers(measured, noise, of_rows, groups), arrays)
 
 
 def weights_of(net: RateNetwork) -> Float[np.ndarray, "N N"]:
@@ -103,7 +107,7 @@ def currents_of(net: RateNetwork, drawn: Activity, inhibitory: Bool[np.ndarray, 
     Source:
         docs/model.md 1.1, equation 1, and 8.
     """
-    from ratecore.analysis.balance import currents
+    from ratecore.analysis.currents import currents
 
     T = drawn.r.shape[1]
     stimulation: Any = getattr(net, "stimulation", None)
@@ -118,15 +122,15 @@ def _window(material: Material, settings: BalanceSettings) -> tuple[int, int]:
     start, stop = max(first, round(settings.skip_ms / STEP_MS)), min(end, material.task.T)
     if start >= stop:
         raise ValueError(
-            f"analysis.balance.skip_ms = {settings.skip_ms:g}: nothing is left of the window '{settings.window}', which "
-            f"ends at {stop * STEP_MS} ms"
+            f"analysis.balance.skip_ms = {settings.skip_ms:g}: nothing is left of the window '{settings.window}', "
+            f"which ends at {stop * STEP_MS} ms"
         )
     return start, stop
 
 
 def _courses(found: Currents, conditions: NDArray[Any], groups: Groups) -> dict[str, NDArray[Any]]:
     """Mean currents over time by condition and type of units."""
-    from ratecore.analysis.balance import onto_types
+    from ratecore.analysis.currents import onto_types
     from ratecore.analysis.trials import condition_means
 
     courses: dict[str, NDArray[Any]] = {"types": np.array(list(groups))}
@@ -138,7 +142,7 @@ def _courses(found: Currents, conditions: NDArray[Any], groups: Groups) -> dict[
 
 def _of_units(inside: Currents, measured: Balance, groups: Groups) -> dict[str, NDArray[Any]]:
     """Means and measures of each unit."""
-    from ratecore.analysis.balance import onto_types
+    from ratecore.analysis.currents import onto_types
     from ratecore.analysis.trials import mean_there
 
     kinds = np.select(list(groups.values()), list(groups), "")
@@ -153,13 +157,21 @@ def _of_units(inside: Currents, measured: Balance, groups: Groups) -> dict[str, 
     }
 
 
-def _numbers(measured: Balance, of_rows: Float[np.ndarray, " N"], groups: Groups) -> dict[str, float]:
+def _numbers(
+    measured: Balance, noise: Float[np.ndarray, " N"], of_rows: Float[np.ndarray, " N"], groups: Groups
+) -> dict[str, float]:
     numbers = {name: _median(getattr(measured, name)) for name in MEASURES}
     for name, units in (("exc", groups.get("E", groups.get("all"))), ("inh", groups.get("I"))):
         for kind in KINDS[:2]:
             own = getattr(measured, kind)[units] if units is not None else np.array([])
             numbers[f"{kind[:3]}_onto_{name}"] = float(own.mean()) if own.size else float("nan")
-    return {**numbers, "ei_ratio": _median(measured.ei_ratio), "weights": _median(of_rows)}
+    return {
+        **numbers,
+        "noise_correlation": _median(noise),
+        "with_lag": float((~np.isnan(measured.lag_ms)).mean()),
+        "ei_ratio": _median(measured.ei_ratio),
+        "weights": _median(of_rows),
+    }
 
 
 def _median(values: Float[np.ndarray, " N"]) -> float:
@@ -207,8 +219,8 @@ def currents_figure(arrays: Arrays, title: str = "") -> Figure:
     figure, axes = new_figure(1.6 + 3.4 * len(types), 3.2, columns=len(types), squeeze=False, sharey=True)
     windows = np.rint(arrays["stimulus"] / STEP_MS).astype(int)
     for g, (axis, name) in enumerate(zip(axes[0], types, strict=True)):
-        courses = [arrays[kind][:, g] for kind in KINDS]
-        currents_over_time(axis, arrays["times"], *courses, conditions=arrays["conditions"].tolist())
+        exc, inh, external = (arrays[kind][:, g] for kind in KINDS)
+        currents_over_time(axis, arrays["times"], exc, inh, external, arrays["conditions"].tolist())
         title_over(axis, f"onto {name} units" + (f", {title}" if title else ""))
     for axis in axes[0]:
         mark_windows(axis, windows)
