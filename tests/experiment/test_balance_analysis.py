@@ -8,9 +8,9 @@ import pytest
 
 from ratecore.experiment.analyses.table import ANALYSES
 from ratecore.experiment.stages.table import function_of
+from ratecore.rate import testing
 from ratecore.rate.activity import trial_activity
 from ratecore.rate.network import RateNetwork
-from ratecore.rate.testing import tested
 from ratecore.settings.analysis import AnalysisSettings
 from ratecore.settings.run import RunSettings
 
@@ -26,7 +26,7 @@ class Untrained:
 
     @cached_property
     def parts(self):
-        return tested(self.settings, RateNetwork(self.settings.network, 1, rng=5))
+        return testing.tested(self.settings, RateNetwork(self.settings.network, 1, rng=5))
 
     @property
     def task(self):
@@ -97,8 +97,9 @@ def test_areas_add_up_and_perturbations_count():
     np.testing.assert_allclose(found["area_excitatory"].sum(1)[1], found["unit_excitatory"][20:].mean())
     assert found["area_inhibitory"][0, 1] == 0, "long-range connections are excitatory"
     assert result(material()).arrays["area_excitatory"].shape == (0, 0)
-    perturbed = {"perturbation": {"stimulation_current": 2, "stimulation_units": "inh", "scale_synapses": {"inh": 0}}}
-    changed = result(material(perturbed))
+    without_inhibition = {"I-E": 0, "I-I": 0}
+    perturbation = {"stimulation_current": 2, "stimulation_units": "inh", "scale_synapses": without_inhibition}
+    changed = result(material({"perturbation": perturbation}))
     assert changed.arrays["external"][1, 1] == pytest.approx(2) and (changed.arrays["external"][1, 0] == 0).all()
     assert (changed.arrays["inhibitory"] == 0).all() and changed.numbers["ratio"] == 1
 

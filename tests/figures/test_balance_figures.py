@@ -32,7 +32,7 @@ def test_units_and_medians():
     types = np.array(["E", "E", "I"])
     axis = figures.exc_against_inh(None, np.array([1.0, 2, 4]), np.array([-1.0, -3, 0]), types)
     line, exc, inh = axis.lines
-    assert line.get_xdata() == line.get_ydata() == [0, 4.2]
+    np.testing.assert_allclose(line.get_xydata(), [[0, 0], [4.2, 4.2]])
     assert exc.get_xydata().tolist() == [[1, 1], [2, 3]] and inh.get_xydata().tolist() == [[4, 0]]
     axis = figures.correlations(None, np.array([0.2, 0.4, np.nan]), types)
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["onto E: median 0.30"]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ratecore.rate.results import Activity
 
 STEP_MS = 5
+LEAST = 0.1  # share of units with a lag below which their median says nothing about the network
 MEASURES = ("ratio", "mean_ratio", "correlation", "lag_ms")
 KINDS = ("excitatory", "inhibitory", "external")
 
@@ -165,10 +166,12 @@ def _numbers(
         for kind in KINDS[:2]:
             own = getattr(measured, kind)[units] if units is not None else np.array([])
             numbers[f"{kind[:3]}_onto_{name}"] = float(own.mean()) if own.size else float("nan")
+    with_lag = float((~np.isnan(measured.lag_ms)).mean())
     return {
         **numbers,
         "noise_correlation": _median(noise),
-        "with_lag": float((~np.isnan(measured.lag_ms)).mean()),
+        "lag_ms": numbers["lag_ms"] if with_lag >= LEAST else float("nan"),
+        "with_lag": with_lag,
         "ei_ratio": _median(measured.ei_ratio),
         "weights": _median(of_rows),
     }

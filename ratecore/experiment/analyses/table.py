@@ -272,7 +272,7 @@ ROWS = (
             "mean_ratio": "median of |<E> + <I>| / (<E> + |<I>|), in [0, 1]: 0 if their means cancel",
             "correlation": "median correlation of E and |I| over time, in [-1, 1]",
             "noise_correlation": "median correlation of their fluctuations around the condition means, in [-1, 1]",
-            "lag_ms": "median lag of |I| behind E, ms, over the units that have one",
+            "lag_ms": "median lag of |I| behind E, ms, over the units that have one, if a tenth of all have",
             "with_lag": "share of units that have one: a positive peak of the cross-correlation, in [0, 1]",
             "exc_onto_exc": "mean E onto excitatory units, in units of x; onto all units without Dale's law",
             "inh_onto_exc": "mean I onto excitatory units, <= 0, in units of x; onto all units without Dale's law",
