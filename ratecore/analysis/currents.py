@@ -79,6 +79,7 @@ def currents(
     w_in: ArrayLike | None = None,
     added: ArrayLike | None = None,
     sources: ArrayLike | None = None,
+    onto: ArrayLike | None = None,
 ) -> Currents:
     """Compute the currents onto each unit over time.
 
@@ -87,16 +88,17 @@ def currents(
 
     Args:
         r: firing rates (B, T, N), unitless; NaN after the end of shorter trials. An xarray DataArray is one, too.
-        W: effective weights (N, N), unitless, W[i, j] from unit j to unit i, as of `net.effectiveweights_of()`.
+        W: effective weights (N, N), unitless, W[i, j] from unit j to unit i, as of `net.effective_weights()`.
         inhibitory: which units are inhibitory (N,), for a network with Dale's law: the signs of W must be those of the
             types then; None without Dale's law.
         u: inputs (B, n_in, T), unitless.
         w_in: input weights (N, n_in), unitless.
         added: other external currents (T, N) or (B, T, N), in units of x, such as a stimulation's.
         sources: which units' synapses count (N,), bool, unitless, such as those of one area; all by default.
+        onto: which units receive them (N,), bool, unitless; all by default. Some at a time take less memory.
 
     Returns:
-        the currents in float64.
+        the currents in float64, of M units if `onto` names M.
 
     Raises:
         ValueError: shapes do not fit, numbers are not finite, a rate is negative, or the signs are not those of Dale's
@@ -110,13 +112,15 @@ def currents(
     weights = weights_of(W, N, inhibitory)
     if sources is not None:
         weights = np.where(units_mask(sources, N, "sources"), weights, 0)
+    receiving = np.ones(N, bool) if onto is None else units_mask(onto, N, "onto")
+    weights = weights[receiving]
     excitatory, inhibition = (rates @ part(weights, 0).T for part in (np.maximum, np.minimum))
-    external = _external(rates, u, w_in)
+    external = _external(rates, u, w_in, receiving)
     if added is not None:
         more = np.asarray(added, np.float64)
-        if more.shape not in (external.shape, external.shape[1:]):
-            raise ValueError(f"added has shape {more.shape}; it must be {external.shape[1:]} or {external.shape}")
-        external = external + more
+        if more.shape not in (rates.shape, rates.shape[1:]):
+            raise ValueError(f"added has shape {more.shape}; it must be {rates.shape[1:]} or {rates.shape}")
+        external = external + more[..., receiving]
     return Currents(excitatory, inhibition, external)
 
 
@@ -258,11 +262,11 @@ def _against_dale(W: Float[np.ndarray, "N N"], inh: Bool[np.ndarray, " N"]) -> I
 
 
 def _external(
-    rates: Float[np.ndarray, "B T N"], u: ArrayLike | None, w_in: ArrayLike | None
-) -> Float[np.ndarray, "B T N"]:
+    rates: Float[np.ndarray, "B T N"], u: ArrayLike | None, w_in: ArrayLike | None, onto: Bool[np.ndarray, " N"]
+) -> Float[np.ndarray, "B T M"]:
     """W_in u, or 0; NaN where the rates are."""
     B, T, N = rates.shape
-    nothing = np.where(np.isnan(rates), np.nan, 0.0)
+    nothing = np.where(np.isnan(rates[..., onto]), np.nan, 0.0)
     if u is None and w_in is None:
         return nothing
     if u is None or w_in is None:
@@ -272,5 +276,5 @@ def _external(
         raise ValueError(f"w_in has shape {weights.shape}; it must be ({N}, n_in) of finite numbers")
     if stimuli.shape != (B, weights.shape[1], T):
         raise ValueError(f"u has shape {stimuli.shape}; it must be {(B, weights.shape[1], T)}")
-    external: Float[np.ndarray, "B T N"] = np.einsum("bkt,nk->btn", stimuli, weights) + nothing
+    external: Float[np.ndarray, "B T M"] = np.einsum("bkt,nk->btn", stimuli, weights[onto]) + nothing
     return external

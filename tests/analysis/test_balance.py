@@ -25,6 +25,8 @@ def test_a_network_of_three_units_by_hand():
     assert both.excitatory.tolist() == [[[4, 2, 3]]] and both.inhibitory.tolist() == [[[-4, -1, -6]]]
     np.testing.assert_allclose(bal.weight_balance(W), [-0.5 / 1.5, 1.75 / 2.25, 1])
     of_two = cur.currents([[[1, 2, 4]]], W, sources=np.array([False, True, True]))
+    onto = cur.currents([[[1, 2, 4]]], W, u=[[[3]]], w_in=[[1], [0], [-2]], onto=np.array([True, False, True]))
+    assert onto.total.tolist() == [[[0, -3]]]
     assert of_two.excitatory.tolist() == [[[1, 0, 2]]] and of_two.inhibitory.tolist() == [[[-4, -1, 0]]]
 
 
@@ -193,6 +195,7 @@ INH = np.array([False, True, False])
         ({"W": -W, "inhibitory": INH}, "W: unit 0 is excitatory but has negative weights"),
         ({"inhibitory": [0, 1, 0]}, r"inhibitory has shape \(3,\) of int64; it must be \(3,\) of bool"),
         ({"sources": INH[:2]}, "sources has shape"),
+        ({"onto": INH[:2]}, "onto has shape"),
         ({"u": np.ones((2, 1, 4))}, "u and w_in: give both"),
         ({"u": np.ones((2, 1, 4)), "w_in": np.ones((2, 1))}, r"w_in has shape \(2, 1\); it must be \(3, n_in\)"),
         ({"u": np.ones((2, 2, 4)), "w_in": np.ones((3, 1))}, r"u has shape \(2, 2, 4\); it must be \(2, 1, 4\)"),

@@ -91,6 +91,16 @@ def test_courses_and_means_are_those_of_equation_1():
     np.testing.assert_allclose(*mean, rtol=1e-6, atol=1e-9)
 
 
+def test_some_units_at_a_time_give_the_same(monkeypatch):
+    whole = result(material())
+    monkeypatch.setattr("ratecore.experiment.analyses.balance.AT_ONCE", 7)
+    parts = result(material())
+    assert parts.numbers == pytest.approx(whole.numbers)
+    for name, array in whole.arrays.items():
+        if array.dtype.kind == "f":
+            np.testing.assert_allclose(parts.arrays[name], array, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
 def test_areas_add_up_and_perturbations_count():
     found = result(material(areas={"a": 20, "b": 10})).arrays
     assert found["areas"].tolist() == ["a", "b"] and found["area_excitatory"].shape == (2, 2)

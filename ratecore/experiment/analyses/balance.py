@@ -16,12 +16,12 @@ from ratecore.settings.analysis import BalanceSettings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ratecore.analysis.balance import Balance
     from ratecore.analysis.currents import Currents
     from ratecore.rate.network import RateNetwork
     from ratecore.rate.results import Activity
 
 STEP_MS = 5
+AT_ONCE = 100  # receiving units whose currents of all trials are in memory together
 LEAST = 0.1  # share of units with a lag below which their median says nothing about the network
 MEASURES = ("ratio", "mean_ratio", "correlation", "lag_ms")
 KINDS = ("excitatory", "inhibitory", "external")
@@ -45,37 +45,44 @@ def analyse(material: Material, settings: BalanceSettings) -> AnalysisResult:
     Source:
         docs/model.md 1.1, equation 1; `ratecore.analysis.balance`.
     """
-    from ratecore.analysis import balance as bal
-    from ratecore.analysis import currents as cur
+    from ratecore.analysis.balance import weight_balance
+    from ratecore.analysis.currents import mean_currents_by_area, onto_types, units_by_type
 
     net, drawn = material.tested_net, material.activity(settings.n_trials)
     inh = material.inhibitory if net.settings.apply_dale else None
-    W = weights_of(net)
-    groups = cur.units_by_type(inh, len(W))
-    found = currents_of(net, drawn, inh)
-    if settings.external:
-        found = found.with_external()
-    start, stop = _window(material, settings)
-    inside = found.between(start, stop)
-    measured = bal.balance(inside, max_lag_ms=settings.max_lag_ms)
-    noise = bal.noise_correlation(inside, drawn.scores.conditions)
-    of_rows = bal.weight_balance(W)
+    W, (start, stop) = weights_of(net), _window(material, settings)
+    groups = units_by_type(inh, len(W))
+    units = np.arange(len(W))
+    parts = [
+        _part((units >= first) & (units < first + AT_ONCE), net, drawn, inh, groups, (start, stop), settings)
+        for first in range(0, len(W), AT_ONCE)
+    ]
+    measured = {name: np.concatenate([part[name] for part in parts], -1) for name in parts[0] if name not in KINDS}
+    of_rows = weight_balance(W)
     sizes = net.settings.area_sizes()
     of_units = [area for area, n in sizes.items() for _ in range(n)]
-    names, *by_area = cur.mean_currents_by_area(drawn.r[:, start:stop], W, of_units or np.zeros(len(W), int), inh)
+    names, *by_area = mean_currents_by_area(drawn.r[:, start:stop], W, of_units or np.zeros(len(W), int), inh)
+    crossed = measured.pop("cross_correlation")
+    numbers = _numbers({**measured, "weights": of_rows}, groups)
+    del measured["ei_ratio"]
+    lags = np.arange(-(len(crossed) // 2), len(crossed) // 2 + 1) * float(STEP_MS)
     arrays = {
         "times": np.arange(drawn.r.shape[1]) * float(STEP_MS),
         "stimulus": np.array(material.task.stimulus_windows, float).reshape(-1, 2) * STEP_MS,
         "window": np.array([start, stop], float) * STEP_MS,
-        **_courses(found, drawn.scores.conditions, groups),
-        **_of_units(inside, measured, groups),
-        "noise_correlation": noise,
+        "conditions": np.unique(drawn.scores.conditions).astype(str),
+        "types": np.array(list(groups)),
+        **{kind: np.sum([part[kind] for part in parts], 0) for kind in KINDS},
+        **measured,
+        "unit_type": np.select(list(groups.values()), list(groups), ""),
+        "lags": lags,
+        "cross_correlation": onto_types(crossed, groups).T,
         "weights": of_rows,
         "areas": np.array(names if sizes else [], str),
         "area_excitatory": by_area[0][: len(sizes), : len(sizes)],
         "area_inhibitory": by_area[1][: len(sizes), : len(sizes)],
     }
-    return AnalysisResult(_numbers(measured, noise, of_rows, groups), arrays)
+    return AnalysisResult(numbers, arrays)
 
 
 def weights_of(net: RateNetwork) -> Float[np.ndarray, "N N"]:
@@ -94,13 +101,19 @@ def weights_of(net: RateNetwork) -> Float[np.ndarray, "N N"]:
     return W
 
 
-def currents_of(net: RateNetwork, drawn: Activity, inhibitory: Bool[np.ndarray, " N"] | None) -> Currents:
+def currents_of(
+    net: RateNetwork,
+    drawn: Activity,
+    inhibitory: Bool[np.ndarray, " N"] | None,
+    onto: Bool[np.ndarray, " N"] | None = None,
+) -> Currents:
     """The currents of a network in trials, with that of a stimulation among the external ones.
 
     Args:
         net: the network.
         drawn: its activity.
         inhibitory: which units are inhibitory (N,); None without Dale's law.
+        onto: which units receive them (N,); all by default.
 
     Returns:
         the currents.
@@ -114,7 +127,7 @@ def currents_of(net: RateNetwork, drawn: Activity, inhibitory: Bool[np.ndarray, 
     stimulation: Any = getattr(net, "stimulation", None)
     added = None if stimulation is None else stimulation.on(T)[:, None] * stimulation.current
     w_in = net.w_in.detach().double().cpu().numpy()
-    return currents(drawn.r, weights_of(net), inhibitory, u=drawn.u, w_in=w_in, added=added)
+    return currents(drawn.r, weights_of(net), inhibitory, u=drawn.u, w_in=w_in, added=added, onto=onto)
 
 
 def _window(material: Material, settings: BalanceSettings) -> tuple[int, int]:
@@ -129,52 +142,49 @@ def _window(material: Material, settings: BalanceSettings) -> tuple[int, int]:
     return start, stop
 
 
-def _courses(found: Currents, conditions: NDArray[Any], groups: Groups) -> dict[str, NDArray[Any]]:
-    """Mean currents over time by condition and type of units."""
-    from ratecore.analysis.currents import onto_types
-    from ratecore.analysis.trials import condition_means
+def _part(
+    onto: Bool[np.ndarray, " N"],
+    net: RateNetwork,
+    drawn: Activity,
+    inhibitory: Bool[np.ndarray, " N"] | None,
+    groups: Groups,
+    window: tuple[int, int],
+    settings: BalanceSettings,
+) -> dict[str, NDArray[Any]]:
+    """Measures of some units, and their contribution to the means over all units of each type (C, G, T)."""
+    from ratecore.analysis.balance import balance, noise_correlation
+    from ratecore.analysis.trials import condition_means, mean_there
 
-    courses: dict[str, NDArray[Any]] = {"types": np.array(list(groups))}
-    for kind in KINDS:
-        names, means = condition_means(onto_types(getattr(found, kind), groups), conditions)
-        courses[kind] = means.transpose(0, 2, 1)
-    return {"conditions": np.array([str(name) for name in names]), **courses}
-
-
-def _of_units(inside: Currents, measured: Balance, groups: Groups) -> dict[str, NDArray[Any]]:
-    """Means and measures of each unit."""
-    from ratecore.analysis.currents import onto_types
-    from ratecore.analysis.trials import mean_there
-
-    kinds = np.select(list(groups.values()), list(groups), "")
+    found = currents_of(net, drawn, inhibitory, onto)
+    if settings.external:
+        found = found.with_external()
+    inside, conditions = found.between(*window), drawn.scores.conditions
+    measured = balance(inside, max_lag_ms=settings.max_lag_ms)
+    shares = np.array([units[onto] / units.sum() for units in groups.values()])
+    courses = {
+        kind: condition_means(getattr(found, kind) @ shares.T, conditions)[1].transpose(0, 2, 1) for kind in KINDS
+    }
     return {
+        **courses,
         "unit_excitatory": measured.excitatory,
         "unit_inhibitory": measured.inhibitory,
         "unit_external": mean_there(inside.external, (0, 1)),
-        "unit_type": kinds,
-        **{name: getattr(measured, name) for name in MEASURES},
-        "lags": measured.lags,
-        "cross_correlation": onto_types(measured.cross_correlation, groups).T,
+        **{name: getattr(measured, name) for name in (*MEASURES, "ei_ratio", "cross_correlation")},
+        "noise_correlation": noise_correlation(inside, conditions),
     }
 
 
-def _numbers(
-    measured: Balance, noise: Float[np.ndarray, " N"], of_rows: Float[np.ndarray, " N"], groups: Groups
-) -> dict[str, float]:
-    numbers = {name: _median(getattr(measured, name)) for name in MEASURES}
+def _numbers(measured: Arrays, groups: Groups) -> dict[str, float]:
+    """Medians and means over units."""
+    numbers = {name: _median(measured[name]) for name in (*MEASURES, "noise_correlation", "ei_ratio", "weights")}
     for name, units in (("exc", groups.get("E", groups.get("all"))), ("inh", groups.get("I"))):
         for kind in KINDS[:2]:
-            own = getattr(measured, kind)[units] if units is not None else np.array([])
+            own = measured[f"unit_{kind}"][units] if units is not None else np.array([])
             numbers[f"{kind[:3]}_onto_{name}"] = float(own.mean()) if own.size else float("nan")
-    with_lag = float((~np.isnan(measured.lag_ms)).mean())
-    return {
-        **numbers,
-        "noise_correlation": _median(noise),
-        "lag_ms": numbers["lag_ms"] if with_lag >= LEAST else float("nan"),
-        "with_lag": with_lag,
-        "ei_ratio": _median(measured.ei_ratio),
-        "weights": _median(of_rows),
-    }
+    numbers["with_lag"] = float((~np.isnan(measured["lag_ms"])).mean())
+    if numbers["with_lag"] < LEAST:
+        numbers["lag_ms"] = float("nan")
+    return numbers
 
 
 def _median(values: Float[np.ndarray, " N"]) -> float:
