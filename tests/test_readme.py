@@ -57,8 +57,8 @@ def block(language, containing):
 def test_every_block_is_run_by_a_test_below():
     covered = {("bash", "make demo"), ("bash", "--dry-run"), ("bash", "--report"), ("bash", "make ui"),
                ("bash", "ratecore.main"), ("yaml", "experiment: gains"), ("yaml", "refractory:"), ("python", "set_gpu"),
-               ("python", "lesion_w_by_type"), ("python", "refractory_sweep"), ("python", "class Delayed"),
-               ("bibtex", "Kim_2019")}  # fmt: skip
+               ("python", "lesion_w_by_type"), ("python", "refractory_sweep"), ("python", "open_results"),
+               ("python", "class Delayed"), ("bibtex", "Kim_2019")}  # fmt: skip
     for kind, text in BLOCKS:
         assert sum(kind == k and part in text for k, part in covered) == 1, text
     assert len(BLOCKS) == len(covered)
@@ -146,7 +146,7 @@ def test_command_line(checkout):
     assert "trained after" in printed and printed.count("on 100 fresh trials") == 1
 
 
-@pytest.mark.parametrize("part", ["set_gpu", "lesion_w_by_type", "refractory_sweep"])
+@pytest.mark.parametrize("part", ["set_gpu", "lesion_w_by_type", "refractory_sweep", "open_results"])
 def test_python(checkout, part):
     run(checkout, [sys.executable, "-c", block("python", part)])
 

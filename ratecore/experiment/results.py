@@ -240,8 +240,9 @@ class Results:
     ) -> xr.Dataset:
         """Draw trials again and simulate them: the very trials of the evaluation, and their outputs to the bit.
 
-        Nothing is simulated before numbers are asked for: the arrays are lazy, with one chunk for each network, and
-        dask computes chunks on all cores. Reductions such as `ds.r.mean("trial")` hold only a few chunks at a time.
+        Only conditions and labels are drawn now. Nothing is simulated before numbers are asked for: the arrays are
+        lazy, with one chunk for each network, and dask computes chunks on all cores. Reductions such as
+        `ds.r.mean("trial")` hold only a few chunks at a time.
 
         Args:
             task: of the networks, which must have one task; not needed where there is only one.

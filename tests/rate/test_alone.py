@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ratecore import FR_RNN_dale, NetworkSettings
-from ratecore.rate.dynamics import alone, draw_noise, outputs, packed, simulate
+from ratecore.rate.dynamics import alone, draw_noise, outputs, packed, run, simulate
 from ratecore.rate.updates import FusedUpdates
 from ratecore.settings.training import TrainingSettings
 
@@ -34,10 +34,11 @@ def in_one_call(net, u, x0, noise):
         return alone.simulated(net, u, x0, noise, True, net.activation, "xrh", 1)
 
 
+@pytest.mark.parametrize("forward", [simulate, run])
 @pytest.mark.parametrize("n_out", [1, 3])
 @pytest.mark.parametrize("N", [5, 16, 37, 70])
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, c.values())))
-def test_trials_and_gradients_are_those_of_torch(case, N, n_out):
+def test_trials_and_gradients_are_those_of_torch(case, N, n_out, forward):
     for dtype, bound in ((torch.float64, 1e-10), (torch.float32, 2e-5)):
         if not packed.lanes_of(np.float32 if dtype == torch.float32 else np.float64):
             continue
@@ -46,16 +47,16 @@ def test_trials_and_gradients_are_those_of_torch(case, N, n_out):
         assert in_one_call(nets[0], u, x0, noise) is not None
         found = []
         for net, engine in zip(nets, (None, "torch"), strict=True):
-            states = simulate(net, u, x0=x0, noise=noise, engine=engine)
+            states = forward(net, u, x0=x0, noise=noise, engine=engine)
             sum((v**2).sum() for v in states).backward()
             found.append([*states, *(p.grad for p in net.parameters() if p.requires_grad)])
         for ours, theirs in zip(*found, strict=True):
             assert torch.allclose(ours, theirs, rtol=bound, atol=bound * float(theirs.detach().abs().max()))
         with torch.no_grad():
-            for ours, theirs in zip(simulate(nets[0], u, x0=x0, noise=noise), found[0], strict=False):
+            for ours, theirs in zip(forward(nets[0], u, x0=x0, noise=noise), found[0], strict=False):
                 assert torch.equal(ours, theirs)  # with and without a graph
         o = outputs(nets[0], u, x0, noise)
-        assert torch.equal(o[..., 1:], found[0][2])
+        assert torch.equal(o[..., 1:], found[0][2][..., -16:]) and found[0][2].shape[-1] == 16 + (forward is run)
         first = found[1][1][:, :1] @ nets[1].w_out.T + nets[1].b_out
         assert torch.allclose(o[..., :1], first.mT if n_out > 1 else first[..., 0], rtol=bound, atol=bound)
 

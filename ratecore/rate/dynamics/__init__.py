@@ -214,7 +214,7 @@ def simulate(
         docs/model.md 1.1, equations 1 to 3.
     """
     trials = checked_trials(net, stim, x0, noise, rng, finite=False, taus=taus, DeltaT=DeltaT)
-    x, r, o = _activity(net, trials, taus, activation, DeltaT, engine, finite)
+    x, r, o = _activity(net, trials, taus, activation, DeltaT, engine, finite, first=1)
     return x, _without_silent(net, r), o
 
 
@@ -232,11 +232,12 @@ def _activity(
     DeltaT: float,
     engine: str | None,
     finite: bool,
+    first: int,
 ) -> Activity:
-    """`run` for trials that `checked_trials` has checked, by the fastest engine."""
+    """x, r and, from step `first` on, o, by the fastest engine, for trials that `checked_trials` has checked."""
     if taus is None and DeltaT == 1 and engine is None:
         phi, graph = activation or net.activation, torch.is_grad_enabled() and _wants_gradients(net, trials)
-        alone = None if graph is None else _alone(net, trials, finite, phi, "xrh" if graph else "xr", first=1)
+        alone = None if graph is None else _alone(net, trials, finite, phi, "xrh" if graph else "xr", first)
         if alone is not None:
             if graph:
                 from ratecore.rate.dynamics.fused import with_gradients
@@ -244,7 +245,8 @@ def _activity(
                 return with_gradients(net, alone, phi)
             return alone[1], alone[2], alone[0]
     check_finite(trials, finite)
-    return _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
+    x, r, o = _run(net, *trials, taus=taus, activation=activation, DeltaT=DeltaT, engine=engine)
+    return x, r, o if first else outputs_of_all_steps(r, o, net.w_out, net.b_out)
 
 
 def run(
@@ -296,19 +298,9 @@ def run(
     alone = is_one_trial(net, stim)
     if alone:
         stim, x0, noise = as_batch(stim, 2), as_batch(x0, 1), as_batch(noise, 2)
-    x, r, o = simulate(
-        net,
-        stim,
-        x0=x0,
-        noise=noise,
-        rng=rng,
-        taus=taus,
-        activation=activation,
-        DeltaT=DeltaT,
-        engine=engine,
-        finite=finite,
-    )
-    o = outputs_of_all_steps(r, o, net.w_out, net.b_out)
+    trials = checked_trials(net, stim, x0, noise, rng, finite=False, taus=taus, DeltaT=DeltaT)
+    x, r, o = _activity(net, trials, taus, activation, DeltaT, engine, finite, first=0)
+    r = _without_silent(net, r)
     return (x[0], r[0], o[0]) if alone else (x, r, o)
 
 

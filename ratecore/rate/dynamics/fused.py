@@ -92,6 +92,9 @@ class _Network(torch.autograd.Function):
         dale, taus, code = ctx.settings
         signs, tau, N = connection_signs(m, som_m), time_constants(taus_gaus[:, 0], taus), len(w)
         W, alpha = effective_weights(w, signs, dale), 1 / tau
+        at_start = None
+        if go is not None and go.shape[-1] == x.shape[1]:  # the first output follows from the first state alone
+            at_start, go = go[..., 0].reshape(len(x), -1), go[..., 1:]
         a, g_alpha, _, of_outputs = _backward(W, alpha, code, x, r, h, w_out, b_out, (gx, gr, go))
         need, g_w, g_taus_gaus = ctx.needs_input_grad, None, None
         if need[0]:
@@ -100,22 +103,24 @@ class _Network(torch.autograd.Function):
         if need[1] and len(taus) == 2:
             share = torch.sigmoid(taus_gaus[:, 0])
             g_taus_gaus = (-g_alpha * alpha * alpha * (taus[1] - taus[0]) * ((1 - share) * share))[:, None]
-        g_w_out = of_outputs @ r[:, 1:].reshape(-1, N) if need[2] else None
-        return g_w, g_taus_gaus, g_w_out, of_outputs.sum(1), None, None, None
+        g_w_out, g_b_out = of_outputs @ r[:, 1:].reshape(-1, N), of_outputs.sum(1)
+        if at_start is not None:
+            g_w_out, g_b_out = g_w_out + at_start.T @ r[:, 0], g_b_out + at_start.sum(0)
+        return g_w, g_taus_gaus, g_w_out, g_b_out, None, None, None
 
 
 def with_gradients(
     net: RateNetwork, simulated: tuple[torch.Tensor, ...], activation: str
-) -> tuple[Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B *out T-1"]]:
+) -> tuple[Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B T N"], Float[torch.Tensor, "B *out _"]]:
     """Make simulated trials part of the graph of the network's parameters.
 
     Args:
         net: the network.
-        simulated: o (B, T-1), x and r (B, T, N) and h (B, T-1, N), as from `alone.simulated`, unitless.
+        simulated: o (B, T-1) or (B, T), x and r (B, T, N) and h (B, T-1, N), as from `alone.simulated`, unitless.
         activation: name of phi.
 
     Returns:
-        x and r (B, T, N), o (B, T-1), or (B, n_out, T-1) of several outputs; unitless.
+        x and r (B, T, N), o in the given shape; unitless.
 
     Source:
         docs/model.md 1.1, equations 1 to 3.
