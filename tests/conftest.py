@@ -17,6 +17,9 @@ from warm_python import WarmPython
 # compiles no checks), settings (pydantic checks them), and modules that name types which only type checkers import
 # (system.arrays, and what handles users' tasks).
 SHAPES_CHECKED = [
+    "ratecore.analysis.balance",
+    "ratecore.analysis.cross_correlation",
+    "ratecore.analysis.currents",
     "ratecore.analysis.decay",
     "ratecore.analysis.decoding",
     "ratecore.analysis.dimensionality",
@@ -27,10 +30,12 @@ SHAPES_CHECKED = [
     "ratecore.analysis.spectrum",
     "ratecore.analysis.spike_trains",
     "ratecore.analysis.spike_variability",
+    "ratecore.analysis.synaptic",
     "ratecore.analysis.tdr",
     "ratecore.analysis.timescales",
     "ratecore.analysis.trials",
     "ratecore.analysis.tuning",
+    "ratecore.figures.balance",
     "ratecore.figures.decoding",
     "ratecore.figures.graded",
     "ratecore.figures.learning",
@@ -58,8 +63,8 @@ SHAPES_CHECKED = [
     "ratecore.spiking.comparison",
     "ratecore.spiking.conversion",
     "ratecore.spiking.exploration",
-    "ratecore.spiking.perturbation",
     "ratecore.spiking.graded",
+    "ratecore.spiking.perturbation",
     "ratecore.spiking.results",
     "ratecore.spiking.scoring",
     "ratecore.system.intervals",

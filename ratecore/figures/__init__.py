@@ -1,6 +1,7 @@
 """Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
 
 import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
+from ratecore.figures.balance import correlations, currents_over_time, exc_against_inh
 from ratecore.figures.decoding import (
     cross_temporal,
     decoding_over_time,
@@ -61,11 +62,14 @@ __all__ = [
     "component_courses",
     "components",
     "conversion_figures",
+    "correlations",
     "cross_temporal",
     "crossings",
+    "currents_over_time",
     "decoding_over_time",
     "eigenvalues",
     "eigenvalues_before_and_after",
+    "exc_against_inh",
     "explained_variance",
     "fano_over_time",
     "firing_rates",

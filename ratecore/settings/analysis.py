@@ -154,6 +154,24 @@ class TimescalesSettings(PopulationSettings):
         return n
 
 
+class BalanceSettings(OneAnalysis):
+    """Excitatory and inhibitory currents, and how far they balance each other."""
+
+    n_trials: int = Field(50, ge=1, le=MOST_TRIALS, description="trials of the evaluation")
+    window: Literal["trial", "stimulus", "response"] = Field(
+        "trial", description="part of the trial that counts; `stimulus` is from the first to the end of the last"
+    )
+    skip_ms: float = Field(
+        100.0,
+        ge=0,
+        description="start of the trial that does not count, in which the network leaves its first state; ms",
+    )
+    external: bool = Field(
+        False, description="whether currents from inputs count, too: as excitation where positive, else as inhibition"
+    )
+    max_lag_ms: float = Field(50.0, ge=5, description="largest lag of inhibition behind or before excitation, ms")
+
+
 class LearningSettings(OneAnalysis):
     """How the weights change during training, from copies that `training.keep_weights` keeps."""
 
@@ -190,6 +208,7 @@ class AnalysisSettings(Settings):
     decoding: DecodingSettings = DecodingSettings()
     selectivity: SelectivitySettings = SelectivitySettings()
     timescales: TimescalesSettings = TimescalesSettings()
+    balance: BalanceSettings = BalanceSettings()
     learning: LearningSettings = LearningSettings()
     spike_trains: SpikeTrainsSettings = SpikeTrainsSettings()
 
