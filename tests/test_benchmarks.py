@@ -110,7 +110,7 @@ def test_simulated_runs_are_recorded_as_real_ones(tmp_path, monkeypatch):
     assert list(summarize(experiment)["status"]) == ["trained"] * 6
     for _, run in all_runs(experiment):
         starts = run.record.newest("start")
-        later = {"evaluation", "spiking", "conversion"}
+        later = {"evaluation", "spiking", "conversion", "analysis", "analyses", "unit_sets"}
         assert starts["train"]["settings"] == run.settings.model_dump(mode="json", exclude=later)
         assert starts["train"]["task_settings"] == run.settings.create_task().settings
         for stage in ("train", "evaluate", "export", "convert"):

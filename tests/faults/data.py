@@ -148,8 +148,11 @@ def _from_checkpoint(run: Run):
     return [dict(result.net.state_dict()), result.optimizer, result.losses, result.tests, result.n_trials]
 
 
+DONE = [stage for stage, row in STAGES.items() if row.switch != "analyses"]  # those of the grid
+
+
 def _outcomes(run: Run) -> list:
-    return [run.outcome(stage) for stage in STAGES]
+    return [run.outcome(stage) for stage in DONE]
 
 
 def _table(experiment: Experiment) -> list:
@@ -173,7 +176,7 @@ def targets(experiment: Experiment, runs: list[Run]) -> list[Target]:
 
     def not_whole(file):  # a stage that has written or read the file is repeated
         def repeated(read, truth):
-            for stage, a, b in zip(STAGES, read, truth, strict=True):
+            for stage, a, b in zip(DONE, read, truth, strict=True):
                 listed = run.relative(file) in {**b.get("files", {}), **b.get("reads", {})}
                 # The variables added by the conversion can be damaged while the export itself is complete.
                 listed &= not (stage == "export" and file.suffix == ".mat")
