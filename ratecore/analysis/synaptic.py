@@ -63,14 +63,13 @@ def synaptic_currents(
     if width < 1 or T < 1:
         raise ValueError(f"bin_ms = {bin_ms:g}; it must be from {dt:g} (one step) to {ends.max() * dt:g} (the trial)")
     found = np.full((2, len(ends), T, N), np.nan)
-    for k, nt in enumerate(ends):
-        fired, bins = own == k, nt // width
-        for first in range(0, N, AT_ONCE):
-            some = slice(first, first + AT_ONCE)
-            for kind, part in enumerate((np.maximum, np.minimum)):
-                arriving = _arriving(steps[fired], senders[fired], part(weights[some], 0), int(nt))
-                current = _filtered(arriving, decay_ms[some], dt, tau_rise)[: bins * width]
-                found[kind, k][:bins, some] = current.reshape(bins, width, -1).mean(1)
+    for kind, part in enumerate((np.maximum, np.minimum)):
+        for k, nt in enumerate(ends):
+            spikes, end = (steps[own == k], senders[own == k]), nt // width * width
+            for first in range(0, N, AT_ONCE):
+                some = slice(first, first + AT_ONCE)
+                current = _filtered(_arriving(*spikes, part(weights[some], 0), int(nt)), decay_ms[some], dt, tau_rise)
+                found[kind, k][: nt // width, some] = current[:end].reshape(nt // width, width, -1).mean(1)
     return Currents(found[0], found[1], np.where(np.isnan(found[0]), np.nan, 0.0))
 
 
