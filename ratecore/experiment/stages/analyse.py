@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
-from ratecore.experiment.analyses.table import Analysis, chosen
+from ratecore.experiment.analyses.row import Analysis
+from ratecore.experiment.analyses.table import chosen
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import write_file
