@@ -20,6 +20,7 @@ DURATIONS = ("T", "stim_on", "stim_dur", "delay")  # settings of tasks that are 
 TRUE, FALSE, NOTHING = {"true", "yes", "y", "on", "1", "t"}, {"false", "no", "n", "off", "0", "f"}, {"none", "null"}
 DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
 QUOTES = "'\"\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+MOST_NAMES = 4  # in one hint
 
 
 def plain(word: str) -> str:
@@ -122,6 +123,8 @@ def for_key(key: str, model: type[BaseModel]) -> str:
         same_section = settings.get(target, model) is model or (name in own and near(key, [name]))
         return _mean(name if name in own and same_section else target)
     elsewhere = [path for path in settings if "." in path and plain(path.rpartition(".")[2]) == same]
+    depth = min((path.count(".") for path in elsewhere), default=0)
+    elsewhere = [path for path in elsewhere if path.count(".") == depth][:MOST_NAMES]  # a name can be in many sections
     here = near(key, own, 0.76 if elsewhere else 0.6)
     if elsewhere or here:
         return _mean(*filter(None, [here]), *elsewhere)

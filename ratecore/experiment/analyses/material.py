@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class Material:
     """A trained network for its analyses. Everything is read or drawn when it is first asked for.
 
-    Args:
-        run: of the network.
-
     Attributes:
         settings: of the run.
+
+    Args:
+        run: of the network.
     """
 
     def __init__(self, run: Run) -> None:
@@ -112,7 +112,7 @@ class Material:
 
     @cached_property
     def kept_weights(self) -> dict[str, NDArray[Any]] | None:
-        """The weights kept during training, as `formats.load_weights` gives them; None without `keep_weights`."""
+        """Weights (S, N, N) and other arrays kept during training, unitless, as of `formats.load_weights`; or None."""
         from ratecore.formats.weights import load_weights
 
         path = self._run.folder / "weights.npz"

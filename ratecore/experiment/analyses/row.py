@@ -23,7 +23,8 @@ class Analysis:
         figures: names of its figures of a grid point over its seeds, each with a caption in
             `workflow/report/`; the name begins with that of the analysis.
         grid_figures: figures of the grid, of its columns.
-        seconds: that it takes for a network of 200 units with the default settings, measured; more units take more.
+        seconds: time that it takes for a network of 200 units with the default settings, s, measured; more units take
+            more.
         packages: optional packages that it imports, all in the extra `analysis`.
     """
 

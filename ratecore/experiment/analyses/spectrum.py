@@ -25,7 +25,7 @@ def analyse(material: Material, settings: SpectrumSettings) -> AnalysisResult:
         numbers and arrays, as the table of the analyses says.
 
     Source:
-        `ratecore.analysis.spectrum`.
+        docs/model.md 1.2; `ratecore.analysis.spectrum`.
     """
     from ratecore.analysis.spectrum import spectrum
 
