@@ -84,8 +84,8 @@ def variation_histogram(
 
     Args:
         ax: to draw into; a new one when None.
-        values: by type of unit, CV, CV2 or LV of its units (N,), unitless; NaN does not count. Values above 2.5 are in the
-            last bin.
+        values: by type of unit, CV, CV2 or LV of its units (N,), unitless; NaN does not count. Values above 2.5 are in
+            the last bin.
         xlabel: name of the measure.
         labelled: whether there is a legend, with the number of units.
 
