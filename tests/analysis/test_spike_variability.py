@@ -85,6 +85,17 @@ def test_means_are_matched():
     assert found.mean == pytest.approx([3, 3], rel=0.05)
 
 
+def test_points_are_dropped_until_means_are_as_frequent():
+    """Means of 2 and 8 with 300 and 100 units, then 100 and 300: 100 of each remain."""
+    rng = np.random.default_rng(8)
+    means = np.array([np.repeat([2.0, 8], [300, 100]), np.repeat([2.0, 8], [100, 300])])
+    counts = rng.poisson(means * rng.gamma(2, 0.5, (2000, 2, 400)))  # Fano factors of 2 and 5
+    found = sv.mean_matched_fano(counts)
+    assert found.unmatched == pytest.approx([2.75, 4.25], rel=0.05)
+    assert found.fano == pytest.approx([3.5, 3.5], rel=0.06) and found.mean == pytest.approx([5, 5], rel=0.06)
+    assert found.kept == pytest.approx(0.5, abs=0.12)  # means are spread over neighbouring bins
+
+
 def test_matched_poisson_counts_stay_at_1_and_windows_after_the_end_do_not_count():
     rng = np.random.default_rng(5)
     counts = rng.poisson(rng.uniform(0.5, 4, (3, 500)) * np.array([1, 2, 1])[:, None], (30, 3, 500)).astype(float)
@@ -121,6 +132,16 @@ def test_correlations_are_those_of_numpy():
     expected = np.corrcoef(counts.T)
     np.fill_diagonal(expected, np.nan)
     np.testing.assert_allclose(sv.count_correlations(counts), expected)
+
+
+def test_correlations_of_conditions_count_alike():
+    """Counts are standardised in each condition: of equally many trials, r is the mean of their correlations."""
+    rng = np.random.default_rng(9)
+    conditions = np.arange(80) % 2
+    counts = rng.poisson(np.where(conditions, 30, 2)[:, None], (80, 3)) + rng.poisson(5 * conditions)[:, None]
+    expected = np.mean([np.corrcoef(counts[conditions == k].T) for k in (0, 1)], axis=0)
+    np.fill_diagonal(expected, np.nan)
+    np.testing.assert_allclose(sv.count_correlations(counts, conditions), expected)
 
 
 def test_what_the_condition_does_is_no_correlation():

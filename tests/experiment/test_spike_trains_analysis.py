@@ -104,6 +104,14 @@ def test_poisson_units_have_their_rates_and_a_fano_factor_of_1(poisson):
     assert poisson.arrays["intervals"].sum(1)[1] > poisson.arrays["intervals"].sum(1)[0] / 2
 
 
+def test_windows_before_and_within_the_stimulus(poisson):
+    """It is on from 250 to 375 ms; windows have 100 ms."""
+    times, fano = poisson.arrays["times"], poisson.arrays["fano"][:, poisson.arrays["rate"].any(0)]
+    for name, first, last in (("fano_before", 150, 200), ("fano_stimulus", 300, 325)):
+        chosen = fano[(times >= first) & (times <= last)]
+        assert poisson.numbers[name] == pytest.approx(np.median(chosen.mean(0)))
+
+
 def test_rates_that_differ_between_trials_add_to_the_fano_factor():
     """By the mean count in a window, 2 for E and 6 for I before the stimulus, times the variance of the factor, 0.5."""
     found = result(Planted(RunSettings(task="go-nogo"), doubly=0.5)).arrays

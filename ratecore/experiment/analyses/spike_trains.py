@@ -34,7 +34,8 @@ def analyse(material: Material, settings: SpikeTrainsSettings) -> AnalysisResult
         ValueError: no window lies within the trials.
 
     Source:
-        Churchland et al. 2010 (Nature Neuroscience 13:369); `ratecore.analysis.spike_trains`, `spike_variability`.
+        Churchland et al. 2010 (Nature Neuroscience 13:369); Shinomoto et al. 2003 (Neural Computation 15:2823);
+        `ratecore.analysis.spike_trains` and `ratecore.analysis.spike_variability`.
     """
     if material.not_converted:
         return AnalysisResult(skipped=f"there are no spikes: {material.not_converted}")
