@@ -1,6 +1,7 @@
 """Every plot. Functions take data and give a matplotlib figure; none shows or keeps state."""
 
 import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
+from ratecore.figures.balance import correlations, currents_over_time, exc_against_inh
 from ratecore.figures.decoding import (
     cross_temporal,
     decoding_over_time,
@@ -46,6 +47,7 @@ from ratecore.figures.spiking import (
 )
 from ratecore.figures.style import COLORS, STEP_MS, STYLE, mean_and_sd, new_figure, note, png
 from ratecore.figures.tasks import trials_by_condition
+from ratecore.figures.timescales import autocorrelations, timescale_distribution, timescales_against_synapses
 
 __all__ = [
     "COLORS",
@@ -54,16 +56,20 @@ __all__ = [
     "accuracies",
     "accuracy_against",
     "against_axes",
+    "autocorrelations",
     "choices",
     "chronometric",
     "component_courses",
     "components",
     "conversion_figures",
+    "correlations",
     "cross_temporal",
     "crossings",
+    "currents_over_time",
     "decoding_over_time",
     "eigenvalues",
     "eigenvalues_before_and_after",
+    "exc_against_inh",
     "explained_variance",
     "fano_over_time",
     "firing_rates",
@@ -96,6 +102,8 @@ __all__ = [
     "tau_distribution",
     "taus_before_and_after",
     "times",
+    "timescale_distribution",
+    "timescales_against_synapses",
     "training_curve",
     "trajectories",
     "trials_by_condition",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
 from ratecore.settings.base import Settings, SettingsError, did_you_mean, shown
 
@@ -125,6 +125,53 @@ class SelectivitySettings(VariablesSettings):
     max_order: int = Field(2, ge=1, le=3, description="variables in an interaction, at most")
 
 
+class TimescalesSettings(PopulationSettings):
+    """Intrinsic timescales of the units, from the decay of their autocorrelation (Murray et al. 2014)."""
+
+    bin_ms: float = Field(5.0, ge=5, description="length of a time bin, ms")
+    window: Literal["auto", "before", "delay", "trial"] = Field(
+        "auto",
+        description="time that counts: before the first stimulus, the longest delay between stimuli or before the "
+        "response, or the trial; auto: before the stimulus if that is at least `least_ms`, else the trial",
+    )
+    least_ms: float = Field(400.0, gt=0, description="with auto, the shortest time before the stimulus that counts, ms")
+    skip_ms: float = Field(
+        100.0, ge=0, description="time at the start of the trial that is left out, in which activity builds up, ms"
+    )
+    method: Literal["across", "within"] = Field("across", description="correlations across trials or within trials")
+    max_lag_ms: float | None = Field(None, gt=0, description="largest lag, ms; ~: half of the window")
+    skip_dip: bool = Field(False, description="whether fits begin at the peak of the autocorrelation, after a dip")
+    least_r2: float = Field(0.5, ge=0, le=1, description="R^2 below which a fit is not usable")
+    n_bootstrap: int = Field(
+        0, ge=0, le=100_000, description="draws of trials for the interval of the population's timescale; 0: none"
+    )
+
+    @field_validator("n_bootstrap")
+    @classmethod
+    def _several(cls, n: int) -> int:
+        if n == 1:
+            raise ValueError("it must be 0 or at least 2")
+        return n
+
+
+class BalanceSettings(OneAnalysis):
+    """Excitatory and inhibitory currents, and how far they balance each other."""
+
+    n_trials: int = Field(50, ge=1, le=MOST_TRIALS, description="trials of the evaluation")
+    window: Literal["trial", "stimulus", "response"] = Field(
+        "trial", description="part of the trial that counts; `stimulus` is from the first to the end of the last"
+    )
+    skip_ms: float = Field(
+        100.0,
+        ge=0,
+        description="start of the trial that does not count, in which the network leaves its first state; ms",
+    )
+    external: bool = Field(
+        False, description="whether currents from inputs count, too: as excitation where positive, else as inhibition"
+    )
+    max_lag_ms: float = Field(50.0, ge=5, description="largest lag of inhibition behind or before excitation, ms")
+
+
 class LearningSettings(OneAnalysis):
     """How the weights change during training, from copies that `training.keep_weights` keeps."""
 
@@ -160,6 +207,8 @@ class AnalysisSettings(Settings):
     dpca: DpcaSettings = DpcaSettings()
     decoding: DecodingSettings = DecodingSettings()
     selectivity: SelectivitySettings = SelectivitySettings()
+    timescales: TimescalesSettings = TimescalesSettings()
+    balance: BalanceSettings = BalanceSettings()
     learning: LearningSettings = LearningSettings()
     spike_trains: SpikeTrainsSettings = SpikeTrainsSettings()
 
