@@ -67,7 +67,7 @@ class Own(AbstractTask):
     def is_correct(self, o, trial):
         return bool(o[-5:].mean() * trial.target[0] > 0)
 
-TaskFactory.register_task("own", Own)
+TaskFactory.register_task("pulse-of-own", Own)
 """
 
 
@@ -103,7 +103,7 @@ def results(tmp_path_factory):
         work_on({"experiment": "grid", "grid": GRID, **common})
         work_on({"experiment": "variants", "task": "go-nogo", "grid": VARIANTS, **common})
         work_on({"experiment": "elsewhere", "task": "go-nogo", "grid": ELSEWHERE, **common}, ["train", "evaluate"])
-        own = {"experiment": "own", "task": "own", "task_file": "tasks/own.py", "grid": {"seed": [0, 1]}}
+        own = {"experiment": "own", "task": "pulse-of-own", "task_file": "tasks/own.py", "grid": {"seed": [0, 1]}}
         work_on({**common, "task_settings": {}, **own})
     assert os.getcwd() == before
     return folder / "results"
