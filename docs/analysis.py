@@ -150,8 +150,8 @@ kept every 200 trials), on one core:
 | all of these with trials and files | 29.2 |
 | their figures of both grid points | 6.7 |
 
-For one network of 200 units, `timescales` takes 0.3 s (go-nogo) to 1 s (mante), `balance` 0.2 s to 1 s, and `spike_trains`
-of a converted network 2 to 3 s, nearly all of it to simulate 100 trials.
+For one network of 200 units, `timescales` takes 0.3 s (go-nogo) to 1 s (mante), `balance` 0.2 s to 1 s, and
+`spike_trains` of a converted network 2 to 3 s, nearly all of it to simulate 100 trials.
 """
 
 if __name__ == "__main__":
