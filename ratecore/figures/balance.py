@@ -9,8 +9,8 @@ from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ratecore.figures.population import LINES, axes_or_new
-from ratecore.figures.style import COLORS, legend
+from ratecore.figures.population import LINES
+from ratecore.figures.style import COLORS, axes_or_new, legend
 
 EXC, INH, NET, EXTERNAL = COLORS[1], COLORS[0], COLORS[6], COLORS[2]
 TYPE_COLORS = {"E": EXC, "I": INH, "all": "0.4"}

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 
-from ratecore.figures.population import axes_or_new
-from ratecore.figures.style import COLORS, color_of, legend
+from ratecore.figures.style import COLORS, axes_or_new, color_of, legend
 
 MOST_NAMES = 12  # of networks that have room beside their bars
 KIND_COLORS = {"none": "0.8", "pure": COLORS[5], "linear mixed": COLORS[4], "nonlinear mixed": COLORS[1]}

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ratecore.figures.style import STEP_MS, color_of, new_figure
+from ratecore.figures.style import STEP_MS, axes_or_new, color_of
 
 # Marker, whether it is filled, and name of each kind of point
 MARKERS = {
@@ -57,7 +57,7 @@ def slow_points(
     Source:
         Mante et al. 2013, Nature 503:78, Fig. 5.
     """
-    axis = new_figure(4.6, 3.4)[1] if axis is None else axis
+    axis = axes_or_new(axis, 4.6, 3.4)
     for k, (trajectory, name) in enumerate(zip(trajectories, names, strict=True)):
         there = trajectory[~np.isnan(trajectory).any(1)]
         axis.plot(*there.T, color=color_of(k), lw=1, alpha=0.8, label=name)
@@ -124,7 +124,7 @@ def modes(
     Source:
         docs/model.md 1.1, equation 1.
     """
-    axis = new_figure(4.2, 3.0)[1] if axis is None else axis
+    axis = axes_or_new(axis, 4.2, 3.0)
     for k, kind in enumerate(in_order(kinds)):
         mu = np.concatenate([m for m, own in zip(multipliers, kinds, strict=True) if own == kind])
         with np.errstate(divide="ignore"):
@@ -176,7 +176,7 @@ def selection(
     Source:
         Mante et al. 2013, Nature 503:78, Fig. 5.
     """
-    axis = new_figure(4.2, 3.0)[1] if axis is None else axis
+    axis = axes_or_new(axis, 4.2, 3.0)
     n_in = cosines[0].shape[1]
     width = 0.8 / len(cosines)
     axis.axhline(0, color="0.7", lw=0.8, zorder=0)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ratecore.analysis.psychometrics import PsychometricFit, binomial_intervals, fit_psychometric
-from ratecore.figures.style import color_of, legend, new_figure
+from ratecore.figures.style import axes_or_new, color_of, legend, new_figure
 
 EVIDENCE = "evidence"  # label of the axis where the unit is not known
 BESIDE = 0.006  # of the range of the evidence: how far the times of a trial type are from those of the one before
@@ -89,7 +89,7 @@ def choices(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE, fit: bool = T
     Source:
         Wichmann & Hill 2001, Percept Psychophys 63:1293.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax, 5.0)
     for i, (kind, own) in enumerate(_by_type(rows).items()):
         x, p, n = (np.array([row[key] for row in own]) for key in ("evidence", "p_positive", "n"))
         fitted = fit_psychometric(x, p, n) if fit and np.unique(x).size >= 3 else None
@@ -170,7 +170,7 @@ def times(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
     Source:
         Roitman & Shadlen 2002, J Neurosci 22:9475, Fig. 3.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax, 5.0)
     for i, (kind, own) in enumerate(_by_type(rows).items()):
         there = [row for row in own if row.get("median") is not None]
         x, middle, low, high = (
@@ -184,7 +184,7 @@ def times(ax: Axes | None, rows: Rows, evidence: str = EVIDENCE) -> Axes:
 
 
 def _shares(ax: Axes | None, rows: Rows, key: str, label: str, evidence: str) -> Axes:
-    ax = _axes(ax)
+    ax = axes_or_new(ax, 5.0)
     for i, (kind, own) in enumerate(_by_type(rows).items()):
         x, p, n = (np.array([row[name] for row in own]) for name in ("evidence", key, "n"))
         _points(ax, x, p, binomial_intervals(p, n), i, kind)
@@ -209,10 +209,3 @@ def _by_type(rows: Rows) -> dict[str, list[Mapping[str, Any]]]:
 
 def _evidence(row: Mapping[str, Any]) -> float:
     return float(row["evidence"])
-
-
-def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    new: Axes = new_figure()[1]
-    return new

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from ratecore.figures.style import COLORS, new_figure
+from ratecore.figures.style import COLORS, axes_or_new
 
 Trials = Int[np.ndarray, " S"]
 Course = Float[np.ndarray, " S"]
@@ -30,7 +30,7 @@ def weight_changes(
 
     Source: none
     """
-    axis = new_figure(4.0, 3.0)[1] if axis is None else axis
+    axis = axes_or_new(axis, 4.0, 3.0)
     axis.plot(trials, exc, color=color, lw=1.2)
     axis.plot(trials, inh, color=color, lw=1.2, ls=":")
     if first:
@@ -53,7 +53,7 @@ def change_overlap(axis: Axes | None, trials: Trials, overlap: Course, color: st
 
     Source: none
     """
-    axis = new_figure(4.0, 3.0)[1] if axis is None else axis
+    axis = axes_or_new(axis, 4.0, 3.0)
     axis.plot(trials, overlap, color=color, lw=1.2)
     low = min(0.0, float(np.nanmin(overlap, initial=0.0)), axis.get_ylim()[0] if axis.lines[1:] else 0.0)
     axis.set(xlabel="trial of training", ylabel="overlap with the whole change", ylim=(low, 1.03))
@@ -78,7 +78,7 @@ def spectra_in_training(
 
     Source: none
     """
-    axis = new_figure(4.0, 3.0)[1] if axis is None else axis
+    axis = axes_or_new(axis, 4.0, 3.0)
     axis.plot(trials, radius, color=color, lw=1.2)
     axis.plot(trials, abscissa, color=color, lw=1.2, ls=":")
     if first:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ratecore.figures.style import color_of, legend, new_figure
+from ratecore.figures.style import axes_or_new, color_of, legend
 
 
 def accuracy_against(
@@ -37,7 +37,7 @@ def accuracy_against(
     for name in (column, "accuracy", *([by] if by else [])):
         if missing := [row for row in rows if name not in row]:
             raise ValueError(f"a row has no column '{name}'; it has {', '.join(missing[0])}")
-    axis = axis or new_figure()[1]
+    axis = axes_or_new(axis, 5.0)
     numbers = all(isinstance(row[column], int | float) for row in rows)
     places = {value: k for k, value in enumerate(dict.fromkeys(str(row[column]) for row in rows))}
     for i, line in enumerate(dict.fromkeys(str(row[by]) if by else "" for row in rows)):

@@ -10,26 +10,9 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ratecore.figures.style import color_of, legend, new_figure
+from ratecore.figures.style import axes_or_new, color_of, legend
 
 LINES = ("-", "--", ":", "-.")
-
-
-def axes_or_new(ax: Axes | None, width: float = 4.5, height: float = 3.2) -> Axes:
-    """The axes to draw into.
-
-    Args:
-        ax: given by the caller, or None.
-        width: of a new figure, inches.
-        height: of a new figure, inches.
-
-    Returns:
-        these, or those of a new figure.
-    """
-    if ax is not None:
-        return ax
-    new: Axes = new_figure(width, height)[1]
-    return new
 
 
 def style_of(k: int, n: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from jaxtyping import Complex
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ratecore.figures.style import COLORS, color_of, new_figure
+from ratecore.figures.style import COLORS, axes_or_new, color_of, new_figure
 
 if TYPE_CHECKING:  # importing them takes longer than drawing
     from ratecore.rate.results import TrainingResult
@@ -90,7 +90,7 @@ def eigenvalues(
     Source:
         Rajan & Abbott 2006, Physical Review Letters 97:188104.
     """
-    axis = new_figure(3.4, 3.2)[1] if axis is None else axis
+    axis = axes_or_new(axis, 3.4, 3.2)
     circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
     axis.axhline(0, color="0.9", lw=0.6, zorder=0)
     axis.axvline(0, color="0.9", lw=0.6, zorder=0)

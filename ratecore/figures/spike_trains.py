@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
-from ratecore.figures.population import axes_or_new
-from ratecore.figures.style import COLORS, color_of, legend
+from ratecore.figures.style import COLORS, axes_or_new, color_of, legend
 
 KINDS = {"E": COLORS[0], "I": COLORS[1]}  # as in the other figures of spiking networks
 MOST = 2.5  # largest CV or LV that has a bin of its own

@@ -46,6 +46,25 @@ def new_figure(
         return figure, figure.subplots(rows, columns, **options)
 
 
+def axes_or_new(ax: Axes | None, width: float = 4.5, height: float = 3.2) -> Axes:
+    """The axes to draw into.
+
+    Args:
+        ax: given by the caller, or None.
+        width: of a new figure, inches.
+        height: of a new figure, inches.
+
+    Returns:
+        these, or those of a new figure.
+
+    Source: none
+    """
+    if ax is not None:
+        return ax
+    new: Axes = new_figure(width, height)[1]
+    return new
+
+
 def png(figure: Figure) -> bytes:
     """Draw a figure as a PNG file.
 

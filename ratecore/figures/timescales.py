@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from ratecore.figures.population import axes_or_new
-from ratecore.figures.style import COLORS, color_of, legend
+from ratecore.figures.style import COLORS, axes_or_new, color_of, legend
 
 N_EXAMPLES = 3  # units whose autocorrelations are drawn
 
