@@ -1,7 +1,7 @@
 """Times the search for fixed points, and looks for those of trained mante networks, for docs/fixed_points.md.
 
 python benchmarks/fixed_points.py                # 1,000 starts at N = 200 on one core, in s
-python benchmarks/fixed_points.py --networks 10  # trains so many networks: docs/fixed_points.csv and figures
+python benchmarks/fixed_points.py --networks 10  # trains 10 networks: docs/fixed_points.csv and figures
 """
 
 import argparse

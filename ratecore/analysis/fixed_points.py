@@ -15,7 +15,7 @@ from ratecore.rate.network import RateNetwork
 KINDS = ("stable", "saddle", "unstable", "marginal", "kink", "slow")
 SLOW = 0.01  # |dx/dt| of a slow point, 1/ms
 DAMPING = 0.03  # of the search for slow points
-AT_KINK = 10  # a unit is at a kink of phi within so many tolerances
+AT_KINK = 10  # a unit is at a kink of phi within this number of tolerances
 
 
 @dataclass(frozen=True, eq=False)

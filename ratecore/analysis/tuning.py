@@ -96,7 +96,7 @@ def tuning_curves(rates: ArrayLike, evidence: Sequence[float] | NDArray[Any], ma
     Args:
         rates: (B, N), unitless.
         evidence: of each trial (B,), in any units of its own.
-        max_levels: with more distinct values than this, trials are divided into so many groups of about equal size.
+        max_levels: with more distinct values than this, trials form this number of groups of about equal size.
 
     Returns:
         Curves and regression lines.

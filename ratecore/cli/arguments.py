@@ -191,7 +191,7 @@ def _activity(commands: _Commands) -> None:
                    "first 20; 1,4,9: these (default: %(default)s)")  # fmt: skip
     p.add_argument("--variables", metavar="NAMES", help="among x,r,o,u,target; none for spikes alone (default: all)")
     p.add_argument("--spikes", action="store_true", help="spikes, rates and outputs of the converted networks, too")
-    p.add_argument("--bin", type=float, metavar="MS", help="count spikes in bins of so many ms, too")
+    p.add_argument("--bin", type=float, metavar="MS", help="also count spikes in bins of this length, in ms")
     p.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="(default: %(default)s)")
     p.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     _task_file(p)

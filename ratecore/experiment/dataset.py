@@ -345,7 +345,7 @@ def _plain_coordinates(
 
 
 def _numbers_of(trials: str | int | Sequence[int]) -> Callable[[int], Iterable[int]]:
-    """Numbers of trials for an evaluation of so many trials. Raises ValueError for what does not name trials."""
+    """Which trials are meant, given how many an evaluation has. Raises ValueError for what does not name trials."""
     if isinstance(trials, str) and trials == "evaluation":
         return range
     if not isinstance(trials, str):

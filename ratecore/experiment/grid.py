@@ -224,7 +224,7 @@ class Experiment:
             grid_point: that is trained.
 
         Returns:
-            the first grid point with that network; None for trainings that start anew or from a file.
+            the first grid point with that network; None for trainings that start from drawn weights or from a file.
         """
         start = grid_point.settings.start
         return None if start is None else self._by_network.get(start.identity("training"))

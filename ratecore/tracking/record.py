@@ -322,7 +322,7 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not allowed")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)  # which `json.loads` would make anew for each line
+_DECODER = json.JSONDecoder(parse_constant=_refuse)  # which `json.loads` would make again for each line
 
 
 def _drop_torn_end(handle: int) -> None:
