@@ -26,6 +26,7 @@ from ratecore.experiment.axes import (
     plain_name,
     short_name,
 )
+from ratecore.experiment.claim_groups import claimed_networks
 from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.seeds import MOST_RUNS, block_name, parse_seeds
@@ -70,6 +71,7 @@ class Experiment:
         self.grid_points = self._make_grid_points()
         self._refuse_duplicates()
         self._refuse_missing_starts()
+        claimed_networks(self)  # raises SettingsError for claims about networks that are not there
 
     @classmethod
     def from_config(cls, config: Any) -> Experiment:

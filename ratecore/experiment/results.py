@@ -146,6 +146,27 @@ class Results:
         table, _, values = self._rows
         return chosen_rows(table, selection, values).copy()
 
+    def claims(self) -> pd.DataFrame:
+        """Judge the claims of the experiment's configuration by the networks that are done.
+
+        Nothing is decided about networks of which some are not done.
+
+        Returns:
+            a row for each claim, with the columns of `claims.csv` (docs/claims.md).
+
+        Raises:
+            ValueError: a single network was opened, or the configuration has no claims.
+
+        Source: none
+        """
+        from ratecore.experiment.claims import judge_claims
+        from ratecore.experiment.summary import partial_summary
+
+        if self._experiment is None or not self._experiment.settings.claims:
+            where = "the configuration of these results has none" if self._experiment else "a single network has none"
+            raise ValueError(f"{self.path}: there are no claims; {where}")
+        return judge_claims(self._experiment, partial_summary(self._experiment)[0])
+
     def load(self, row: Any) -> RateNetwork:
         """Load a trained network.
 
