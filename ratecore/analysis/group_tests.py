@@ -23,7 +23,7 @@ def trend_test(groups: Sequence[Float[np.ndarray, " _"]], paired: bool = False) 
     """
     from scipy.stats import kendalltau, page_trend_test
 
-    name = "Page" if paired else "Jonckheere-Terpstra"
+    name = "Page" if paired else "Jonckheere"
     y = np.concatenate(groups)
     if np.ptp(y) == 0:
         return name, 1.0

@@ -12,6 +12,10 @@ from ratecore.system.intervals import published_half_width, wilson_interval
 
 UNBOUNDED = (-math.inf, math.inf)
 Bounds = tuple[float, float]
+ROUNDING = 1e-12  # below which values do not differ
+
+
+LEAST = 5  # networks below which nothing is decided: skewed values, such as accuracies, need more than normal ones
 
 
 class TooFewError(ValueError):
@@ -202,7 +206,8 @@ def share_interval(k: int, n: int, confidence: float = 0.95) -> Estimate:
     """
     if n == 0:
         raise TooFewError("no network has a value")
-    return Estimate(k / n, *wilson_interval(k, n, confidence), n, power=1.0 if k in (0, n) else 0.5)
+    low, high = wilson_interval(k, n, confidence)  # which rounding can put a hair's breadth beside 0 and 1
+    return Estimate(k / n, low if k else 0.0, high if k < n else 1.0, n, power=1.0 if k in (0, n) else 0.5)
 
 
 def share_difference(a: tuple[int, int], b: tuple[int, int], confidence: float = 0.95) -> Estimate:
@@ -301,8 +306,9 @@ def _clipped(e: Estimate, bounds: Bounds) -> Estimate:
 
 
 def _sd(values: Float[np.ndarray, " n"]) -> float:
-    """The sample SD; exactly 0 where all values are equal, whatever rounding does to their mean."""
-    return 0.0 if np.ptp(values) == 0 else float(np.std(values, ddof=1))
+    """The sample SD; exactly 0 where values are equal but for rounding."""
+    equal = np.ptp(values) <= ROUNDING * max(1.0, float(np.max(np.abs(values))))
+    return 0.0 if equal else float(np.std(values, ddof=1))
 
 
 def _t(confidence: float, df: float) -> float:

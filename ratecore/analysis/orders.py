@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.analysis.intervals import Estimate, TooFewError
+from ratecore.analysis.intervals import LEAST, Estimate, TooFewError
 
-REPEATS = 2000  # of the bootstrap
-LEAST = 5  # networks of a group below which a bootstrap says little: of 5 there are 126 different samples
+REPEATS, AT_ONCE = 2000, 100  # samples of the bootstrap, and of them in memory
 
 
 def trend(
@@ -43,20 +42,31 @@ def trend(
     sizes = [len(values) for values in groups]
     if min(sizes) < LEAST:
         raise TooFewError(f"a group has {min(sizes)} networks with a value; the bootstrap needs {LEAST} in each")
-    y, group = np.concatenate(groups), np.repeat(np.arange(len(groups)), sizes)
-    signs = np.sign(y[None, :] - y[:, None]) * (group[None, :] > group[:, None])
     pairs = (sum(sizes) ** 2 - sum(n * n for n in sizes)) / 2
-    rng = np.random.default_rng(seed)
-    if paired:
-        weights = np.tile(_resampled(sizes[0], rng), len(groups))
-    else:
-        weights = np.concatenate([_resampled(n, rng) for n in sizes], axis=1)
-    found = np.einsum("rn,rn->r", weights @ signs, weights) / pairs
+    rng, found = np.random.default_rng(seed), list[Float[np.ndarray, " repeats"]]()
+    for _ in range(0, REPEATS, AT_ONCE):
+        drawn = [_resampled(n, rng) for n in sizes[: 1 if paired else None]]
+        found.append(_more_minus_less(groups, drawn * len(groups) if paired else drawn))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
-    return Estimate(float(signs.sum() / pairs), float(low), float(high), min(sizes))
+    low, high = np.quantile(np.concatenate(found) / pairs, [tail, 1 - tail])
+    (value,) = _more_minus_less(groups, [np.ones((1, n)) for n in sizes]) / pairs
+    return Estimate(float(value), float(low), float(high), min(sizes))
 
 
 def _resampled(n: int, rng: np.random.Generator) -> Float[np.ndarray, "repeats n"]:
     """How often each of n networks is in each sample of the bootstrap."""
-    return rng.multinomial(n, np.full(n, 1 / n), REPEATS).astype(float)
+    return rng.multinomial(n, np.full(n, 1 / n), AT_ONCE).astype(float)
+
+
+def _more_minus_less(
+    groups: Sequence[Float[np.ndarray, " _"]], weights: Sequence[Float[np.ndarray, "repeats _"]]
+) -> Float[np.ndarray, " repeats"]:
+    """In how many pairs the network of the later group has more, minus in how many it has less."""
+    total = np.zeros(len(weights[0]))
+    for k in range(1, len(groups)):
+        earlier, weight = np.concatenate(groups[:k]), np.concatenate(weights[:k], axis=1)
+        order = np.argsort(earlier, kind="stable")
+        counts = np.cumsum(np.pad(weight[:, order], ((0, 0), (1, 0))), axis=1)
+        below, not_above = (counts[:, np.searchsorted(earlier[order], groups[k], side)] for side in ("left", "right"))
+        total += np.sum((below + not_above - counts[:, -1:]) * weights[k], axis=1)
+    return total

@@ -14,6 +14,7 @@ from ratecore.analysis import claims as rule
 from ratecore.analysis.claims import Outcome
 from ratecore.analysis.group_tests import group_test, published_mean_test, published_share_test, trend_test
 from ratecore.analysis.intervals import (
+    LEAST,
     Estimate,
     TooFewError,
     mean_difference,
@@ -271,14 +272,13 @@ def _of_trend(found: ClaimedNetworks, samples: list[Sample]) -> Part:
     """Judge a trend over all groups."""
     claim = found.claim
     groups = _all_paired(samples) if found.paired else [sample.values for sample in samples]
-    if claim.direction == "falling":
-        groups = [-values for values in groups]
     try:
-        judged = trend(groups, found.paired, claim.confidence)
+        ours = trend(groups, found.paired, claim.confidence)
     except TooFewError as error:
         return _undecided("", str(error), samples, claim)
+    judged = replace(ours, value=-ours.value, low=-ours.high, high=-ours.low) if claim.direction == "falling" else ours
     outcome, factor, worst = _judged(claim, judged)
-    part = Part("", outcome, judged, judged, "", factor, worst, *trend_test(groups, found.paired))
+    part = Part("", outcome, ours, judged, "", factor, worst, *trend_test(groups, found.paired))
     return _with_reason(part, samples, claim)
 
 
@@ -300,7 +300,7 @@ def _undecided(name: str, reason: str, samples: Sequence[Sample], claim: ClaimSe
 
 
 def _with_reason(part: Part, samples: Sequence[Sample], claim: ClaimSettings) -> Part:
-    """A part with what should be known about its networks. Nothing is decided while networks are not done."""
+    """A part with what should be known about its networks. Nothing is decided by few, or before all are done."""
     undone, missing = sum(s.undone for s in samples), sum(s.missing for s in samples)
     rows = sum(s.n_rows for s in samples)
     notes = [part.reason] if part.reason else []
@@ -311,8 +311,14 @@ def _with_reason(part: Part, samples: Sequence[Sample], claim: ClaimSettings) ->
         notes = [f"no network is trained{f' with {empty[0]}' if empty[0] else ''}", *notes[bool(part.reason) :]]
     if missing:
         notes.append(f"{missing} networks have no {claim.measure}")
-    outcome = Outcome.TOO_FEW if undone else part.outcome
-    return replace(part, outcome=outcome, reason="; ".join(notes), factor=math.inf if undone else part.factor)
+    few = part.judged is not None and part.judged.n < LEAST
+    if few and part.judged is not None:
+        notes.append(f"{part.judged.n} networks have a value; nothing is decided by fewer than {LEAST}")
+    elif part.outcome is Outcome.TOO_FEW and part.judged is not None and math.isinf(part.factor) and not undone:
+        notes.append("so close to the margin that no number of networks would decide")
+    outcome = Outcome.TOO_FEW if undone or few else part.outcome
+    factor = math.inf if undone else max(part.factor, LEAST / part.judged.n) if few and part.judged else part.factor
+    return replace(part, outcome=outcome, reason="; ".join(notes), factor=factor)
 
 
 def _row_of(found: ClaimedNetworks, parts: list[Part]) -> dict[str, Any]:
@@ -339,7 +345,7 @@ def _row_of(found: ClaimedNetworks, parts: list[Part]) -> dict[str, Any]:
     if ours is not None:
         row |= {"ours": ours.value, "ci_low": ours.low, "ci_high": ours.high, "n": ours.n}
         row["n_needed"] = math.ceil(ours.n * factor) if math.isfinite(factor) else None
-    if judged is not None and judged is not ours:
+    if judged is not None and claim.kind in ("mean", "share"):
         row |= {"difference": judged.value, "difference_low": judged.low, "difference_high": judged.high}
     return row
 

@@ -31,7 +31,8 @@ body { font: 14px/1.45 system-ui, sans-serif; margin: 1.5em; color: #222; backgr
 table { border-collapse: collapse; }
 th, td { text-align: left; vertical-align: top; padding: .35em .7em; border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #444; position: sticky; top: 0; background: #fff; }
-td.number { white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.claim { min-width: 20em; max-width: 34em; }
+td.source, td.number { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .outcome { white-space: nowrap; font-weight: 600; }
 .outcome b { display: inline-block; width: 1.3em; text-align: center; border-radius: 3px; color: #fff; }
 .outcome b { margin-right: .4em; }
@@ -161,18 +162,26 @@ def _row(row: dict[Any, Any]) -> str:
     reason = "" if _missing(row["reason"]) else f"<br><small>{html.escape(str(row['reason']))}</small>"
     test = "" if _missing(row["test"]) else f"{html.escape(str(row['test']))}, {p_words(row['p'])}"
     margin = "" if _missing(row["margin"]) else f"{row['margin']:g}"
+    difference = with_interval(row, "difference", "difference_low", "difference_high")
+    measure = html.escape(str(row["measure"]))
     cells = [
-        f"<td>{html.escape(str(row['source']))}</td>",
+        f"<td class='source'>{html.escape(str(row['source']))}</td>",
         f"<td class='outcome'><b style='background:{colour}'>{mark}</b>{row['outcome']}</td>",
-        f"<td>{html.escape(str(row['says']))}<br><small>{html.escape(str(row['measure']))}</small>{reason}</td>",
+        f"<td class='claim'>{html.escape(str(row['says']))}<br><small>{measure}</small>{reason}</td>",
         f"<td class='number'>{html.escape(str(row['published']))}</td>",
-        f"<td class='number'>{with_interval(row, 'ours', 'ci_low', 'ci_high')}</td>",
+        f"<td class='number'>{_two_lines(with_interval(row, 'ours', 'ci_low', 'ci_high'), ' [')}</td>",
         f"<td class='number'>{'' if _missing(row['n']) else int(row['n'])}{needed}</td>",
-        f"<td class='number'>{with_interval(row, 'difference', 'difference_low', 'difference_high')}</td>",
+        f"<td class='number'>{_two_lines(difference, ' [')}</td>",
         f"<td class='number'>{margin}</td>",
-        f"<td class='number'>{test}</td>",
+        f"<td class='number'>{_two_lines(test, ', ')}</td>",
     ]
     return f"<tr id='{html.escape(str(row['id']))}'>{''.join(cells)}</tr>"
+
+
+def _two_lines(text: str, at: str) -> str:
+    """A text with its second part, such as an interval, in small letters on a line of its own."""
+    first, sign, second = text.partition(at)
+    return f"{first}<br><small>{sign.strip(', ')}{second}</small>" if second else first
 
 
 def with_interval(row: dict[Any, Any], value: str, low: str, high: str) -> str:
