@@ -35,11 +35,19 @@ FACTORS = ("evaluation.perturbation.scale_synapses", "conversion.perturbation.sc
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
 RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
+MISSING = "-"  # in paths: `ABSENT`
 LONGEST_COLUMN = 74  # characters; file systems limit names to 255
 # Axes of every grid, even if not swept, so that a path always tells what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
 # Methods of Snakemake's wildcards, which no axis can be named after.
 METHODS = {*dir(list), "get", "items", "keys", "values", "update", "fromdict", "size", "size_mb"}
+
+
+class Absent:
+    """The value of a setting that a grid point does not have, such as one of another task."""
+
+
+ABSENT = Absent()
 
 
 def format_value(value: Any) -> str:
@@ -54,8 +62,8 @@ def format_value(value: Any) -> str:
     Returns:
         the part of the path.
     """
-    if value is None:
-        return "default"
+    if value is None or value is ABSENT:
+        return MISSING if value is ABSENT else "default"
     if isinstance(value, dict):
         text = "_".join(f"{name.rpartition('.')[2]}={format_value(v)}" for name, v in value.items())
         return hashed(text, json.dumps(value, sort_keys=True))  # '=' is not in paths
