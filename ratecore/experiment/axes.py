@@ -131,6 +131,15 @@ def _setting_paths(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[t
     return found
 
 
+def setting_paths() -> list[tuple[str, ...]]:
+    """The keys of every setting of a section, from the section to the setting.
+
+    Returns:
+        the keys of each.
+    """
+    return [path for section, model in SECTIONS.items() for path in _setting_paths(model, (section,))]
+
+
 def is_elsewhere(path: tuple[str, ...]) -> bool:
     """Whether a setting says where else than in training a network is tested, or is one like it.
 
@@ -173,7 +182,7 @@ def axis_path(name: str) -> tuple[str, ...]:
     Raises:
         SettingsError: the axis is unknown (names the nearest one), or two sections have a setting of this short name.
     """
-    every = [path for section, model in SECTIONS.items() for path in _setting_paths(model, (section,))]
+    every = setting_paths()
     places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in ("task", "seed")}
     for path in sorted(every, key=is_elsewhere):  # those that were there before come first
         # Settings of analyses have names such as `n_trials`, which say little without that of the analysis.

@@ -80,9 +80,9 @@ class BaseSettings:
         values |= {name: getattr(s, name).model_dump() for name in SECTIONS} | {"analyses": s.analyses}
         task = task_name(overrides.get(("task",), s.task))
         task = task if isinstance(task, str) else shown(task)
-        values["task_settings"] = _task_settings(task, s.task_settings)
+        values["task_settings"] = settings_of_task(task, s.task_settings)
         for name in TESTED:
-            values[name]["task_settings"] = _task_settings(task, getattr(s, name).task_settings)
+            values[name]["task_settings"] = settings_of_task(task, getattr(s, name).task_settings)
         values["training"]["start_from"] = self._start
         for path, value in overrides.items():
             section = values
@@ -108,15 +108,22 @@ class BaseSettings:
             full[".".join(path)] = self._full_names(value) if path == START else value
         if "task" in full and isinstance(task := task_name(full["task"]), str):
             full = {
-                f"task_settings.{key}": value for key, value in _task_settings(task, self.settings.task_settings).items()
+                f"task_settings.{key}": value for key, value in settings_of_task(task, self.settings.task_settings).items()
             } | full
         return full
 
 
-def _task_settings(task: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The settings for every task, overridden by those under the task's own name.
+def settings_of_task(task: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What `task_settings` set for a task: those for every task, overridden by those under the task's own name.
 
     Of several tasks in one network those under the name of each, and under that of all, as 'a+b'.
+
+    Args:
+        task: name of the task.
+        given: the `task_settings` of a configuration.
+
+    Returns:
+        key: value.
     """
     merged = {k: v for k, v in given.items() if not isinstance(v, dict)}
     parts = task.split(SUM) if SUM in task else ()

@@ -304,7 +304,7 @@ def against_axes_of_products(
     options = {"rows": len(products), "columns": most, "sharey": True, "squeeze": False}
     figure, axes = new_figure(1.5 + 3 * most, 3.2 * len(products), **options)
     for row, (name, (table, columns)) in zip(axes, products.items(), strict=True):
-        _against_axes(row[: len(columns)], table, value, columns)
+        _against_axes(list(row[: len(columns)]), table, value, columns)
         row[0].set_ylabel(label)
         row[0].set_title(name, loc="left")
         for axis in row[len(columns) :]:
