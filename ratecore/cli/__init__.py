@@ -31,6 +31,10 @@ def _run(args: argparse.Namespace) -> int:
         from ratecore.cli.claims import claims_command
 
         return claims_command(args)
+    if args.command == "combine":
+        from ratecore.cli.combine import combine_command
+
+        return combine_command(args)
     if args.command == "replay":
         from ratecore.cli.mirror import replay_command
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ratecore.experiment.axes import format_value
+from ratecore.experiment.axes import MISSING, format_value
 from ratecore.experiment.seeds import parse_seeds
 from ratecore.experiment.stages.table import TRAIN, stages_of
 from ratecore.settings.base import Problem, SettingsError, did_you_mean, shown, task_name
@@ -65,7 +65,7 @@ def claimed_networks(experiment: Experiment) -> list[ClaimedNetworks]:
         those of each claim.
 
     Raises:
-        SettingsError: names every column, value or part of the grid that does not exist, and every claim that no rule
+        SettingsError: names every column, value or product that does not exist, and every claim that no rule
             can judge.
     """
     problems: list[Problem] = []
@@ -81,7 +81,7 @@ def claimed_networks(experiment: Experiment) -> list[ClaimedNetworks]:
 
 
 def grid_names(experiment: Experiment) -> list[str]:
-    """The names of the parts of a grid.
+    """The names of the products of a grid.
 
     Args:
         experiment: with its grid.
@@ -89,7 +89,7 @@ def grid_names(experiment: Experiment) -> list[str]:
     Returns:
         the names; none if the grid is a mapping.
     """
-    return [product.name for product in getattr(experiment, "products", ()) if product.name]
+    return [product.name for product in experiment.products if product.name]
 
 
 class _Finder:
@@ -132,16 +132,16 @@ class _Finder:
                 )  # fmt: skip
 
     def _of_grid(self) -> list[GridPoint]:
-        """The points of the part of the grid that is meant."""
+        """The points of the product that is meant."""
         points, name = self.experiment.grid_points, self.claim.grid
         if name is None:
             return points
         names = grid_names(self.experiment)
         if name not in names:
-            there = f"there are {_listed(names)}" if names else "the grid is no list of parts with names"
-            raise SettingsError([(("grid",), f" = '{name}': the grid has no such part{did_you_mean(name, names)}; "
+            there = f"there are {_listed(names)}" if names else "the grid is no list of products with names"
+            raise SettingsError([(("grid",), f" = '{name}': the grid has no such product{did_you_mean(name, names)}; "
                                   f"{there}")])  # fmt: skip
-        return [p for p in points if name in (product.name for product in getattr(p, "products", ()))]
+        return [p for p in points if name in (product.name for product in p.products)]
 
     def _resolved(
         self, given: dict[str, Any], points: Sequence[GridPoint], path: tuple[str, ...]
@@ -160,7 +160,7 @@ class _Finder:
 
     def _values(self, column: str, wanted: Any, points: Sequence[GridPoint]) -> tuple[Any, ...]:
         if column in self.axes:
-            return _texts(column, wanted, list(dict.fromkeys(point.values[column] for point in points)))
+            return _texts(column, wanted, _known(column, points))
         if column == "seed":
             seeds = parse_seeds(wanted) if isinstance(wanted, str | list) else [wanted]
             if unknown := [seed for seed in seeds if seed not in self.experiment.seeds]:
@@ -185,11 +185,11 @@ class _Finder:
         if column not in self.axes:
             hint = did_you_mean(column, self.axes)
             raise SettingsError([(("over",), f" = '{column}': it must be an axis{hint}; axes: {_listed(self.axes)}")])
-        texts = list(dict.fromkeys(point.values[column] for point in within))
-        claim = self.claim
-        if len(texts) < 2 and claim.kind not in ("mean", "share", "range"):
-            raise SettingsError([(("over",), f" = '{column}': there is one value, {texts[0]}; kind: {claim.kind} "
-                                  "needs two or more")])  # fmt: skip
+        texts, claim = _known(column, within), self.claim
+        least = 1 if claim.kind in ("mean", "share", "range") else 2
+        if len(texts) < least:
+            there = f"there is one value, {texts[0]}" if texts else "no grid point has a value"
+            raise SettingsError([(("over",), f" = '{column}': {there}; kind: {claim.kind} needs {least} or more")])
         if claim.kind == "trend":
             texts = self._in_order(column, texts)
         if claim.kind == "best":
@@ -256,6 +256,11 @@ class _Finder:
         of_training = self.experiment.columns(TRAIN)
         networks = [{point.path_in(of_training) for point in points} for points in chosen]
         return can and all(n == networks[0] for n in networks), columns
+
+
+def _known(column: str, points: Sequence[GridPoint]) -> list[str]:
+    """The values that grid points have on an axis; not all of them need to have one."""
+    return [text for text in dict.fromkeys(point.values[column] for point in points) if text != MISSING]
 
 
 def _meant(points: Sequence[GridPoint], where: dict[str, tuple[Any, ...]]) -> list[GridPoint]:

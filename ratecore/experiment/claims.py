@@ -30,6 +30,7 @@ from ratecore.analysis.orders import trend
 from ratecore.experiment.claim_groups import ClaimedNetworks, Group, claimed_networks
 from ratecore.experiment.configurations import TABLE
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.products import GRIDS
 from ratecore.experiment.summary import FINISHED
 from ratecore.settings.claims import TRAINED, ClaimSettings, Measure
 
@@ -162,7 +163,7 @@ def _sample(found: ClaimedNetworks, group: Group, table: pd.DataFrame, axes: set
     """The values of a group of networks."""
     claim, rows = found.claim, table
     if claim.grid is not None:
-        rows = rows[[claim.grid in str(names).split() for names in rows["grids"]]]
+        rows = rows[[claim.grid in str(names).split() for names in rows[GRIDS]]]
     later = {}
     for column, wanted in group.where.items():
         if column in axes or column == "seed":

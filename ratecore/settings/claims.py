@@ -113,7 +113,9 @@ class ClaimSettings(Settings):
     measure: str = Field(
         description="column of summary.csv, 'gap' (accuracy - spiking_accuracy), or 'share of COLUMN >= NUMBER'"
     )
-    grid: str | None = Field(None, description="name of the part of the grid whose networks are meant; by default all")
+    grid: str | None = Field(
+        None, description="name of the product of the grid whose networks are meant; by default all"
+    )
     where: dict[str, Any] = Field(
         {}, description="column of summary.csv: value, or list of values, of the networks that are meant"
     )

@@ -181,7 +181,7 @@ NAMES = [
     ({**MEAN, "where": {"taus": 5, **AT_2}}, "claims.c.where.taus = 5: no grid point has it; values: 4, 4_10, 4_20"),
     ({**MEAN, "where": {"taus": 4, "refractory": [0, 3]}}, "claims.c.where.refractory = 3: no grid point has it"),
     ({**MEAN, "where": {"seed": 77, **AT_2}}, "claims.c.where.seed = 77: no network has the seed 77"),
-    ({**MEAN, "grid": "fig7"}, "claims.c.grid = 'fig7': the grid has no such part"),
+    ({**MEAN, "grid": "fig7"}, "claims.c.grid = 'fig7': the grid has no such product"),
     ({**MEAN, "measure": "acuracy"}, "these results have no number 'acuracy' (did you mean 'accuracy'?)"),
     ({**MEAN, "where": {"taus": 4}}, "claims.c.where: the networks have several rows of each network, with other "
      "values of refractory"),
@@ -216,6 +216,32 @@ def test_a_value_that_is_a_list_is_that_value_and_a_list_of_values_are_several()
     chosen = [{"taus": [4, 20]}, {"taus": [4, [4, 20]]}, {"taus": 4, "seed": "0..9"}]
     exp = experiment({f"c{k}": {**one, "where": {**where, **AT_2}} for k, where in enumerate(chosen)})
     assert list(judge_claims(exp, table_of(exp))["n"]) == [20, 40, 10]
+
+
+def test_a_claim_is_about_the_networks_of_its_product():
+    grid = [
+        {"name": "taus", "taus": [4, [4, 10]], "refractory": [2], "seed": "0..9"},
+        {"name": "refractory", "taus": [[4, 10]], "refractory": [0, 2], "seed": "5..19"},
+    ]
+    one = {"says": "s", "kind": "range", "measure": "spiking_accuracy", "published": {"low": 0.5}}
+    claims = {
+        "taus": {**one, "grid": "taus", "where": {"taus": [4, 10]}},
+        "refractory": {**one, "grid": "refractory", "over": "refractory"},
+        "both": {**one, "where": {"taus": [4, 10], **AT_2}},
+    }
+    exp = experiment(claims, grid=grid)
+    rows = [
+        {**point.values, "seed": seed, "grids": " ".join(point.grids(seed)), "status": "trained", "trained": True,
+         "accuracy": 1.0, "spiking_accuracy": 0.9 + 0.001 * seed}
+        for point in exp.grid_points for seed in point.seeds
+    ]  # fmt: skip
+    judged = judge_claims(exp, pd.DataFrame(rows)).set_index("id")
+    assert dict(judged["n"]) == {"taus": 10, "refractory": 15, "both": 20}
+    assert judged["ours"]["taus"] == pytest.approx(0.9045) and judged["grid"]["taus"] == "taus"
+    with pytest.raises(SettingsError, match="claims.c.grid = 'tau': the grid has no such product .did you mean 'taus'"):
+        experiment({"c": {**one, "grid": "tau"}}, grid=grid)
+    with pytest.raises(SettingsError, match="claims.c.where.taus = 4: no grid point has it; values: 4_10"):
+        experiment({"c": {**one, "grid": "refractory", "where": {"taus": 4}}}, grid=grid)
 
 
 def test_claims_change_no_identity_and_no_grid():
