@@ -153,7 +153,7 @@ class _Finder:
             try:
                 found[column] = self._values(column, wanted, points)
             except ValueError as error:
-                problems.append(((*path, column), str(error)))
+                problems.append(((*path, column), str(error).removeprefix("grid.seed")))  # of `parse_seeds`
         if problems:
             raise SettingsError(problems)
         return found

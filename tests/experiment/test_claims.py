@@ -10,6 +10,7 @@ from scipy import stats
 
 import ratecore as rate
 from ratecore.cli import main
+from ratecore.cli.networks import single_run
 from ratecore.experiment.claims import COLUMNS, judge_claims, read_table
 from ratecore.experiment.claims_files import claims_hash, claims_page, stale_claims, write_claims
 from ratecore.experiment.configurations import grid_hash, keep_configuration
@@ -181,6 +182,7 @@ NAMES = [
     ({**MEAN, "where": {"taus": 5, **AT_2}}, "claims.c.where.taus = 5: no grid point has it; values: 4, 4_10, 4_20"),
     ({**MEAN, "where": {"taus": 4, "refractory": [0, 3]}}, "claims.c.where.refractory = 3: no grid point has it"),
     ({**MEAN, "where": {"seed": 77, **AT_2}}, "claims.c.where.seed = 77: no network has the seed 77"),
+    ({**MEAN, "where": {"seed": "0-5"}}, "claims.c.where.seed = '0-5': a range of seeds is written 'first..last'"),
     ({**MEAN, "grid": "fig7"}, "claims.c.grid = 'fig7': the grid has no such product"),
     ({**MEAN, "measure": "acuracy"}, "these results have no number 'acuracy' (did you mean 'accuracy'?)"),
     ({**MEAN, "where": {"taus": 4}}, "claims.c.where: the networks have several rows of each network, with other "
@@ -366,6 +368,11 @@ def test_results_without_claims_say_so(tmp_path, capsys):
         rate.open_results(exp.root).claims()
     assert main(["claims", str(tmp_path / "nowhere")]) == 2
     assert "there is no such folder" in capsys.readouterr().err
+
+
+def test_one_network_is_trained_from_a_configuration_with_claims():
+    run, _ = single_run("config/examples/claims.yaml", given={"N": 50, "refractory": 2}, seed=3)
+    assert run.network.N == 50 and run.seed == 3
 
 
 def test_the_example_is_a_configuration_with_claims_of_every_kind():
