@@ -136,7 +136,7 @@ class Simulator:
             start=start.astype(np.int64),
             index=post.astype(np.int64),
             value=W[post, pre] * size[post],
-            decay=decay,
+            decay=_padded(decay),
             to_r=r,
             to_hr=hr,
             keep_r=keep_r,
@@ -283,8 +283,9 @@ class Simulator:
         seeds = array_of("seeds", randomness.seeds, (3, N), np.uint32)
         out = np.empty((inverses.size, n_out, nt // self.every))
         count = np.zeros((inverses.size, N), np.int64)
-        inputs = kernels.Inputs(drive, kicks, self.hit)
-        kernels.trial(self.cell, self.wiring, inverses, inputs, v0, seeds.copy(), out, count, traces)
+        inputs = kernels.Inputs(_padded(drive), kicks, bool(kicks.any()), self.hit)
+        start = _padded(v0, self.cell.reset), _padded(seeds)
+        kernels.trial(self.cell, self.wiring, inverses, inputs, *start, out, count, traces)
         if (
             silent := self.model.silent
         ) is not None:  # nothing reads them, so that their traces alone have to be cleared
@@ -310,6 +311,14 @@ def _checked(model: RateModel, initial: bool) -> RateModel:
     if not (arrays["tau"] > 0).all():
         raise ValueError(f"tau = {arrays['tau'].min():g} ms of a unit; it must be above 0")
     return replace(model, **arrays)
+
+
+def _padded(values: np.ndarray, value: float = 0.0) -> np.ndarray:
+    """A copy with further units at the end, up to a whole number of vectors."""
+    N = values.shape[-1]
+    found = np.full((*values.shape[:-1], -(-N // kernels.PADDING) * kernels.PADDING), value, values.dtype)
+    found[..., :N] = values
+    return found
 
 
 def _nothing() -> list[Any]:
