@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, UInt
 
 from ratecore.spiking.membrane_kernels import LANES, run_steps
 from ratecore.spiking.noise_kernels import PADDING, WARM_UP, fill_noise
-from ratecore.spiking.step_kernels import LIF, NOTHING, QIF, Cell, Wiring, forget, kick, read_out, spread
+from ratecore.spiking.step_kernels import LIF, NOTHING, QIF, Cell, Traces, Wiring, forget, kick, read_out, spread
 from ratecore.system.compilation import compiled
 
 __all__ = [
@@ -66,25 +66,9 @@ class State(NamedTuple):
     count: Int[np.ndarray, " N"]  # type: ignore[assignment]  # hides tuple.count, which nothing needs
 
 
-class Traces(NamedTuple):
-    """States of every step where they are asked for; otherwise arrays without rows.
-
-    Attributes:
-        spikes: 1 where a unit fired (nt, N).
-        v: membrane potential (nt, N), mV.
-        ipsc: synaptic current (nt, N), mV.
-        r: filtered rate (nt, N), spikes/s, which needs `every` = 1.
-    """
-
-    spikes: UInt[np.ndarray, "nt N"]
-    v: Float[np.ndarray, "nt N"]
-    ipsc: Float[np.ndarray, "nt N"]
-    r: Float[np.ndarray, "nt N"]
-
-
 @compiled
 def keep(record: Traces, cell: Cell, k: int, v: Float[np.ndarray, " N"], ipsc: Float[np.ndarray, " N"]) -> None:
-    """Record a step.
+    """Record the states of a step.
 
     Args:
         record: updated.
@@ -96,11 +80,29 @@ def keep(record: Traces, cell: Cell, k: int, v: Float[np.ndarray, " N"], ipsc: F
     Source: none
     """
     for j in range(v.size):
-        fired = v[j] >= cell.threshold
-        record.spikes[k, j] = fired
-        if record.v.shape[0]:
-            record.v[k, j] = cell.peak if fired else v[j]
-            record.ipsc[k, j] = ipsc[j]
+        record.v[k, j] = cell.peak if v[j] >= cell.threshold else v[j]
+        record.ipsc[k, j] = ipsc[j]
+
+
+@compiled
+def with_room(record: Traces, more: int) -> Traces:
+    """Make room for further spikes.
+
+    Args:
+        record: of a trial.
+        more: spikes.
+
+    Returns:
+        the record, with longer lists if these were too short.
+
+    Source: none
+    """
+    n = record.n[0]
+    if n + more <= record.steps.size:
+        return record
+    steps, units = np.empty(2 * n + more, np.int32), np.empty(2 * n + more, np.int32)
+    steps[:n], units[:n] = record.steps[:n], record.units[:n]
+    return Traces(True, steps, units, record.n, record.v, record.ipsc, record.r)
 
 
 @compiled
@@ -128,7 +130,7 @@ def advance(
         last: first step after them.
         state: of the network, updated.
         out: receives outputs (n_out, n), unitless, n = nt / every.
-        record: updated, where it has rows.
+        record: updated, where it lists spikes or has rows.
 
     Source:
         docs/model.md 5.2 and 5.3, equations 8-10.
@@ -138,7 +140,7 @@ def advance(
     v, ipsc, h, r = state.filters[0, :N], state.filters[1, :N], state.filters[2, :N], state.filters[3, :N]
     hr, in_r, in_hr = state.filters[4, :N], state.filters[5, :N], state.filters[6, :N]
     numbers = cell.gain, cell.dt, cell.rise, cell.threshold
-    recorded = record.spikes.shape[0] > 0
+    recorded = record.v.shape[0] > 0
     jump = h if cell.rise > 0.0 else ipsc  # a single filter has no rising part
     before, fired = np.empty(N if recorded else 0), np.zeros(ready.size // LANES, np.uint8)
     k = first
@@ -162,7 +164,7 @@ def advance(
         if recorded:
             keep(record, cell, k, v, before)
         if some:
-            spread(cell, wiring, inverse, v, ready, jump, in_r, in_hr, step, count, fired)
+            spread(cell, wiring, inverse, v, ready, jump, in_r, in_hr, step, count, fired, record)
         if step % every == 0:
             read_out(wiring, inverse, r, hr, in_r, in_hr, out, step // every - 1)
             if record.r.shape[0]:
@@ -181,7 +183,7 @@ def trial(
     out: Float[np.ndarray, "L n_out n"],
     count: Int[np.ndarray, "L N"],
     record: Traces,
-) -> None:
+) -> Traces:
     """Run one trial at L values of lambda.
 
     Args:
@@ -193,7 +195,10 @@ def trial(
         seeds: of the units' noise (3, units), padded, updated.
         out: receives outputs (L, n_out, n), unitless, n = nt / every.
         count: receives spikes of each unit (L, N).
-        record: of the only lambda, or without rows.
+        record: of the only lambda, or without spikes and rows.
+
+    Returns:
+        the record, with all spikes.
 
     Source:
         docs/model.md 5.
@@ -208,12 +213,15 @@ def trial(
         counter = fill_noise(seeds, counter, 0.0, np.zeros((WARM_UP, units), np.float32))
     for first in range(0, nt, cell.columns):
         last = min(first + cell.columns, nt)
+        if record.listed:
+            record = with_room(record, N * (last - first))
         if cell.noise_sd > 0.0:
             counter = fill_noise(seeds, counter, cell.noise_sd, noise)
         for l in range(inverses.size):
             state = State(filters[l], ready[l], count[l])
             advance(cell, wiring, inverses[l], inputs, noise, first, last, state, out[l], record)
             forget(state.filters)
+    return record
 
 
 @compiled
