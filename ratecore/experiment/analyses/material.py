@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,12 @@ class Material:
 
     Args:
         run: of the network.
+        analyses: names of those that are to be done; all that the settings choose when None.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, analyses: Sequence[str] | None = None) -> None:
         self._run, self.settings = run, run.settings
+        self._analyses = run.settings.analyses if analyses is None else tuple(analyses)
         self._drawn: Activity | None = None
         self._spikes: dict[int, SpikeTrials] = {}
 
@@ -106,8 +109,8 @@ class Material:
 
     @property
     def _most_trials(self) -> int:
-        """The largest number of trials that a chosen analysis of activity takes."""
-        every = settings_of(self.settings.analyses, self.settings.analysis).values()
+        """The largest number of trials that an analysis of activity takes."""
+        every = settings_of(self._analyses, self.settings.analysis).values()
         return max((getattr(own, "n_trials", 0) for own in every if "evaluation" in own.depends_on), default=0)
 
     @cached_property
