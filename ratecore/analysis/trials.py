@@ -22,7 +22,8 @@ def activity_of(activity: ArrayLike, name: str = "activity") -> Float[np.ndarray
         name: of the argument, for messages.
 
     Returns:
-        the activity (B, T, N) in float64, unitless.
+        the activity (B, T, N) in float64, unitless: the given array where it is one already, so that nothing may
+        change it.
 
     Raises:
         ValueError: it has another shape, is empty or infinite.
@@ -35,9 +36,9 @@ def activity_of(activity: ArrayLike, name: str = "activity") -> Float[np.ndarray
             f"{name}: shape {given.shape}, dtype {given.dtype}; it must be numbers of shape (trials, time, units), "
             "with at least one of each"
         )
-    values = given.astype(np.float64)
-    if np.isinf(values).any():
+    if given.dtype.kind == "f" and np.isinf(given).any():
         raise ValueError(f"{name}: it has infinite numbers; allowed: finite ones, and NaN after the end of a trial")
+    values: Float[np.ndarray, "B T N"] = np.asarray(given, np.float64)
     return values
 
 
@@ -109,7 +110,8 @@ def binned(activity: ArrayLike, bin_ms: float, step_ms: float = STEP_MS) -> Floa
 
     Returns:
         (B, K, N), unitless. A bin in which a trial ends is the mean of what is there, one after its end is NaN. Steps
-        at the end that do not fill a bin are left out.
+        at the end that do not fill a bin are left out. For bins of a step, it is the given array where that is of
+        float64.
 
     Raises:
         ValueError: the bin is shorter than a step or longer than the trial.
