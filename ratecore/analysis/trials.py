@@ -30,6 +30,12 @@ def activity_of(activity: ArrayLike, name: str = "activity") -> Float[np.ndarray
 
     Source: none
     """
+    values: Float[np.ndarray, "B T N"] = np.asarray(_checked(activity, name), np.float64)
+    return values
+
+
+def _checked(activity: ArrayLike, name: str) -> NDArray[Any]:
+    """The activity in the type in which it was given. Raises ValueError."""
     given = np.asarray(activity)
     if given.ndim != 3 or 0 in given.shape or given.dtype.kind not in "fiub":
         raise ValueError(
@@ -38,8 +44,7 @@ def activity_of(activity: ArrayLike, name: str = "activity") -> Float[np.ndarray
         )
     if given.dtype.kind == "f" and np.isinf(given).any():
         raise ValueError(f"{name}: it has infinite numbers; allowed: finite ones, and NaN after the end of a trial")
-    values: Float[np.ndarray, "B T N"] = np.asarray(given, np.float64)
-    return values
+    return given
 
 
 def labels_of(labels: Sequence[Any] | NDArray[Any], n: int, name: str = "labels") -> Shaped[np.ndarray, " B"]:
@@ -118,13 +123,16 @@ def binned(activity: ArrayLike, bin_ms: float, step_ms: float = STEP_MS) -> Floa
 
     Source: none
     """
-    values = activity_of(activity)
-    B, T, N = values.shape
+    given = _checked(activity, "activity")
+    B, T, N = given.shape
     width = _steps_of_bin(T, bin_ms, step_ms)
     if width == 1:
-        return values
-    bins = values[:, : T // width * width].reshape(B, T // width, width, N)
-    return mean_there(bins, 2)
+        return activity_of(given)
+    bins = given[:, : T // width * width].reshape(B, T // width, width, N)
+    if given.dtype.kind == "f" and not np.isnan(given).any():  # without a copy of all in float64
+        means: Float[np.ndarray, "B K N"] = bins.mean(2, dtype=np.float64)
+        return means
+    return mean_there(bins.astype(np.float64), 2)
 
 
 def _steps_of_bin(T: int, bin_ms: float, step_ms: float) -> int:

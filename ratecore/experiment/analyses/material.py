@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ratecore.rate.results import Activity, TrainingResult
     from ratecore.spiking.results import SpikeTrials
     from ratecore.tasks.base import AbstractTask
+
+Made = TypeVar("Made")
 
 
 class Material:
@@ -38,6 +40,7 @@ class Material:
         self._run, self.settings = run, run.settings
         self._analyses = run.settings.analyses if analyses is None else tuple(analyses)
         self._drawn: Activity | None = None
+        self._shared: dict[Any, Any] = {}
         self._spikes: dict[int, SpikeTrials] = {}
 
     @cached_property
@@ -112,6 +115,23 @@ class Material:
         """The largest number of trials that an analysis of activity takes."""
         every = settings_of(self._analyses, self.settings.analysis).values()
         return max((getattr(own, "n_trials", 0) for own in every if "evaluation" in own.depends_on), default=0)
+
+    def shared(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Make what several analyses need, such as the activity in bins, when the first one asks for it.
+
+        Args:
+            key: of what is made, with all that it depends on besides the network.
+            make: makes it.
+
+        Returns:
+            what was made. Nothing may change it.
+
+        Source: none
+        """
+        if key not in self._shared:
+            self._shared[key] = make()
+        made: Made = self._shared[key]
+        return made
 
     @cached_property
     def kept_weights(self) -> dict[str, NDArray[Any]] | None:
