@@ -79,7 +79,7 @@ class Traces(NamedTuple):
     """States of every step where they are asked for; otherwise arrays without rows.
 
     Attributes:
-        spikes: 1 where a unit fired (nt, N), 0 before the trial.
+        spikes: 1 where a unit fired (nt, N).
         v: membrane potential (nt, N), mV.
         ipsc: synaptic current (nt, N), mV.
         r: filtered rate (nt, N), spikes/s, which needs `every` = 1.
@@ -148,7 +148,7 @@ def keep(record: Traces, cell: Cell, k: int, v: Float[np.ndarray, " N"], ipsc: F
         cell: numbers that all units share.
         k: step, from 0.
         v: membrane potentials after the step and before the reset (N,), mV.
-        ipsc: synaptic currents before the step (N,), mV; not read without states.
+        ipsc: synaptic currents before the step (N,), mV.
 
     Source: none
     """
@@ -196,13 +196,12 @@ def advance(
     decay, gain, dt, rise, threshold = wiring.decay, cell.gain, cell.dt, cell.rise, cell.threshold
     recorded = record.spikes.shape[0] > 0
     jump = h if rise > 0.0 else ipsc  # a single filter has no rising part
-    states = record.v.shape[0] > 0
-    before = np.empty(v.size if states else 0)
+    before = np.empty(v.size if recorded else 0)
     quadratic = cell.model == QIF
     for k in range(first, last):
         step, time = k + 1, np.float64(k + 1)
         now, eta = drive[(step + cell.columns // 2) // cell.columns], noise[k - first]
-        if states:
+        if recorded:
             before[:] = ipsc
         # Loops of few arrays each: LLVM vectorises only loops in which it can prove that arrays do not overlap.
         if quadratic:
@@ -217,7 +216,7 @@ def advance(
             for j in range(v.size):
                 v[j] += kicks[k] * hit[j]
                 fired += v[j] >= threshold
-        if states or (recorded and fired > 0):
+        if recorded:
             keep(record, cell, k, v, before)
         if fired > 0:
             spread(cell, wiring, inverse, v, ready, jump, in_r, in_hr, step, count)

@@ -266,7 +266,7 @@ class Simulator:
                 raise ValueError(f"every = {self.every}: the states of every step need every = 1")
             kept = [np.empty((nt, N)) for _ in range(3)]
         out, count = self._run(factors, u, randomness, kernels.Traces(spikes, *kept))
-        steps, units = np.divmod(np.flatnonzero(spikes.view(bool)), N)  # in a fraction of the time of np.nonzero
+        steps, units = np.nonzero(spikes)
         v, ipsc, r = kept if states else (None, None, None)
         return Trial(self.dt, nt, out[0], steps, units, count[0] / (nt * self.dt), v, ipsc, r)
 
