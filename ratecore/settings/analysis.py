@@ -125,10 +125,15 @@ class SelectivitySettings(VariablesSettings):
     max_order: int = Field(2, ge=1, le=3, description="variables in an interaction, at most")
 
 
-class TimescalesSettings(PopulationSettings):
-    """Intrinsic timescales of the units, from the decay of their autocorrelation (Murray et al. 2014)."""
+class FitSettings(OneAnalysis):
+    """What the analyses of timescales share: the window, and the fits of autocorrelations.
 
-    bin_ms: float = Field(5.0, ge=5, description="length of a time bin, ms")
+    Attributes:
+        bin_ms: length of a time bin, ms; its default is that of the analysis.
+    """
+
+    bin_ms: float
+
     window: Literal["auto", "before", "delay", "trial"] = Field(
         "auto",
         description="time that counts: before the first stimulus, the longest delay between stimuli or before the "
@@ -152,6 +157,12 @@ class TimescalesSettings(PopulationSettings):
         if n == 1:
             raise ValueError("it must be 0 or at least 2")
         return n
+
+
+class TimescalesSettings(FitSettings, PopulationSettings):
+    """Intrinsic timescales of the units, from the decay of their autocorrelation (Murray et al. 2014)."""
+
+    bin_ms: float = Field(5.0, ge=5, description="length of a time bin, ms")
 
 
 class BalanceSettings(OneAnalysis):
@@ -197,6 +208,24 @@ class SpikeTrainsSettings(OneAnalysis):
     least_intervals: int = Field(10, ge=2, description="intervals that a unit needs for CV, CV2 and LV")
 
 
+class SpikeTimescalesSettings(FitSettings):
+    """Intrinsic timescales of the units of converted networks, from their numbers of spikes (Murray et al. 2014)."""
+
+    depends_on = SPIKES
+
+    n_trials: int = Field(100, ge=2, le=MOST_TRIALS, description="trials of the conversion")
+    bin_ms: float = Field(25.0, ge=1, description="length of a time bin in which spikes are counted, ms")
+    correct_only: bool = Field(False, description="whether only correct trials count")
+
+
+class SpikeBalanceSettings(BalanceSettings):
+    """Excitatory and inhibitory synaptic currents in converted networks, and how far they balance each other."""
+
+    depends_on = SPIKES
+
+    n_trials: int = Field(100, ge=1, le=MOST_TRIALS, description="trials of the conversion")
+
+
 class AnalysisSettings(Settings):
     """What the analyses do: a section for each."""
 
@@ -211,6 +240,8 @@ class AnalysisSettings(Settings):
     balance: BalanceSettings = BalanceSettings()
     learning: LearningSettings = LearningSettings()
     spike_trains: SpikeTrainsSettings = SpikeTrainsSettings()
+    spike_timescales: SpikeTimescalesSettings = SpikeTimescalesSettings()
+    spike_balance: SpikeBalanceSettings = SpikeBalanceSettings()
 
 
 KNOWN = tuple(AnalysisSettings.model_fields)

@@ -35,7 +35,7 @@ class Material:
     def __init__(self, run: Run) -> None:
         self._run, self.settings = run, run.settings
         self._drawn: Activity | None = None
-        self._spikes: dict[int, SpikeTrials] = {}
+        self._spikes: SpikeTrials | None = None
 
     @cached_property
     def result(self) -> TrainingResult:
@@ -98,17 +98,16 @@ class Material:
                 self.task,
                 self.tested_net,
                 s.seed,
-                range(max(n_trials, self._most_trials)),
+                range(max(n_trials, self._most_trials("evaluation"))),
                 loss_fn=s.training.last.loss_fn,
                 n_trials=s.evaluation.n_trials,
             )
         return first_trials(self._drawn, n_trials)
 
-    @property
-    def _most_trials(self) -> int:
-        """The largest number of trials that a chosen analysis of activity takes."""
+    def _most_trials(self, section: str) -> int:
+        """The largest number of trials that a chosen analysis of activity ('evaluation') or spikes takes."""
         every = settings_of(self.settings.analyses, self.settings.analysis).values()
-        return max((getattr(own, "n_trials", 0) for own in every if "evaluation" in own.depends_on), default=0)
+        return max((getattr(own, "n_trials", 0) for own in every if section in own.depends_on), default=0)
 
     @cached_property
     def kept_weights(self) -> dict[str, NDArray[Any]] | None:
@@ -154,10 +153,12 @@ class Material:
         """
         if self.scaling_factor is None:
             raise ValueError(f"there are no spikes: {self.not_converted}")
-        if n_trials not in self._spikes:
-            spikes_of = function_of(SPIKES)  # no import, which would make it code of every analysis
-            self._spikes[n_trials] = spikes_of(self.settings, self.result, self.scaling_factor, n_trials)
-        return self._spikes[n_trials]
+        spikes_of, first_spikes = map(function_of, SPIKES)  # no import, which would make it code of every analysis
+        if self._spikes is None or len(self._spikes.numbers) < n_trials:
+            most = max(n_trials, self._most_trials("conversion"))
+            self._spikes = spikes_of(self.settings, self.result, self.scaling_factor, most)
+        found: SpikeTrials = first_spikes(self._spikes, n_trials)
+        return found
 
     @cached_property
     def inhibitory(self) -> Bool[np.ndarray, " N"]:
