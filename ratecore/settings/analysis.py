@@ -23,6 +23,20 @@ class OneAnalysis(Settings):
     """
 
     depends_on: ClassVar[tuple[str, ...]] = ("evaluation",)
+    newer: ClassVar[tuple[str, ...]] = ()  # settings that are left out of the identity at their defaults
+
+    def identity_values(self) -> dict[str, Any]:
+        """What the settings add to the identity of a run.
+
+        Returns:
+            the settings, without newer ones that have their defaults.
+        """
+        values, fields = self.model_dump(mode="json"), type(self).model_fields
+        return {
+            key: value
+            for key, value in values.items()
+            if key not in self.newer or getattr(self, key) != fields[key].default
+        }
 
 
 class SpectrumSettings(OneAnalysis):
@@ -103,6 +117,15 @@ class DpcaSettings(VariablesSettings):
     penalty: float | None = Field(
         None, ge=0, description="regularisation as a fraction of the variance; ~: by cross-validation"
     )
+    shuffles: int = Field(
+        0, ge=0, le=10_000, description="shuffles of the trials, for the significance of the components; 0: none"
+    )
+    repeats: int = Field(
+        10, ge=1, le=10_000, description="with shuffles, times that a trial of each condition is left out"
+    )
+    least_bins: int = Field(3, ge=1, description="with shuffles, bins in a row in which accuracy exceeds all shuffles")
+
+    newer = ("shuffles", "repeats", "least_bins")
 
 
 class DecodingSettings(VariablesSettings):

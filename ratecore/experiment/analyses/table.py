@@ -149,6 +149,9 @@ ROWS = (
             "share_mixed": "share that depends on combinations of variables, in [0, 1]",
             "content": "share of the first components' variance that is of their own marginalisation, in [0, 1]",
             "penalty": "regularisation as a fraction of the variance, unitless",
+            "significant": "share of the marginalisations of variables whose first component is significant at some "
+            "time, with `shuffles`, in [0, 1]",
+            "significant_ms": "time in which that of the first variable is significant, with `shuffles`, ms",
         },
         arrays={
             "marginalisations": "(M,) names of the marginalisations",
@@ -159,6 +162,10 @@ ROWS = (
             "mean": "(N,) mean activity of each unit, unitless",
             "conditions": "(C,) names of the combinations of the variables",
             "courses": "(M, K, C, T) components of the condition means, unitless",
+            "accuracy": "(M, K, T) share of left-out trials that each component classifies correctly, in [0, 1]; NaN "
+            "of time alone; empty without `shuffles`, as the next two",
+            "shuffles_most": "(M, K, T) the largest of these accuracies with shuffled trials, in [0, 1]",
+            "significant": "(M, K, T) whether the accuracy exceeds it for at least `least_bins`",
             "times": "(T,) centres of the time bins, ms",
         },
         columns=("share_time", "share_mixed"),
