@@ -176,6 +176,13 @@ def test_identities_are_as_they_were_without_analyses():
     )
 
 
+def test_newer_settings_of_an_analysis_count_where_they_are_not_at_their_defaults():
+    def identity(**dpca):
+        return RunSettings(analyses=["dpca"], analysis={"dpca": dpca}).identity("training", "analysis")
+
+    assert identity() == identity(repeats=10) == "6e99b9937bbb9a2a" != identity(repeats=11)
+
+
 def test_settings_of_other_analyses_and_of_the_evaluation_do_not_count(monkeypatch):
     def identity(**settings):
         return RunSettings(analyses=["spectrum"], **settings).identity("training", "analysis")

@@ -41,7 +41,7 @@ class Material:
         self._analyses = run.settings.analyses if analyses is None else tuple(analyses)
         self._drawn: Activity | None = None
         self._shared: dict[Any, Any] = {}
-        self._spikes: dict[int, SpikeTrials] = {}
+        self._spikes: SpikeTrials | None = None
 
     @cached_property
     def result(self) -> TrainingResult:
@@ -104,17 +104,16 @@ class Material:
                 self.task,
                 self.tested_net,
                 s.seed,
-                range(max(n_trials, self._most_trials)),
+                range(max(n_trials, self._most_trials("evaluation"))),
                 loss_fn=s.training.last.loss_fn,
                 n_trials=s.evaluation.n_trials,
             )
         return first_trials(self._drawn, n_trials)
 
-    @property
-    def _most_trials(self) -> int:
-        """The largest number of trials that an analysis of activity takes."""
+    def _most_trials(self, section: str) -> int:
+        """The largest number of trials that an analysis of activity ('evaluation') or spikes ('conversion') takes."""
         every = settings_of(self._analyses, self.settings.analysis).values()
-        return max((getattr(own, "n_trials", 0) for own in every if "evaluation" in own.depends_on), default=0)
+        return max((getattr(own, "n_trials", 0) for own in every if section in own.depends_on), default=0)
 
     def shared(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Make what several analyses need, such as the activity in bins, when the first one asks for it.
@@ -177,10 +176,12 @@ class Material:
         """
         if self.scaling_factor is None:
             raise ValueError(f"there are no spikes: {self.not_converted}")
-        if n_trials not in self._spikes:
-            spikes_of = function_of(SPIKES)  # no import, which would make it code of every analysis
-            self._spikes[n_trials] = spikes_of(self.settings, self.result, self.scaling_factor, n_trials)
-        return self._spikes[n_trials]
+        spikes_of, first_spikes = map(function_of, SPIKES)  # no import, which would make it code of every analysis
+        if self._spikes is None or len(self._spikes.numbers) < n_trials:
+            most = max(n_trials, self._most_trials("conversion"))
+            self._spikes = spikes_of(self.settings, self.result, self.scaling_factor, most)
+        found: SpikeTrials = first_spikes(self._spikes, n_trials)
+        return found
 
     @cached_property
     def inhibitory(self) -> Bool[np.ndarray, " N"]:

@@ -295,7 +295,7 @@ def code_hash(stage: str, package: Path = PACKAGE, analyses: tuple[str, ...] = (
     """
     module, _, _ = STAGES[stage].work.partition(":")
     roots = [module, *(analysis.module for analysis in analyses_table.chosen(analyses))]
-    roots += [analyses_table.SPIKES.partition(":")[0]] if of_spikes(analyses) else []
+    roots += [analyses_table.SPIKES[0].partition(":")[0]] if of_spikes(analyses) else []
     return code_hash_of(package, roots, WITHOUT_NUMBERS)
 
 
