@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 from pydantic import Field, field_validator, model_validator
 
-from ratecore.settings.analysis import Analyses, AnalysisSettings, sections_of
+from ratecore.settings.analysis import Analyses, AnalysisSettings, sections_of, settings_of
 from ratecore.settings.base import Settings, SettingsError, TaskName, did_you_mean, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
@@ -367,10 +367,10 @@ class RunSettings(Settings):
         if "analysis" in given:
             given |= set(sections_of(self.analyses))
         values = self.model_dump(mode="json", exclude={"analyses", *(every - given)})
-        if own := {name: values["analysis"][name] for name in self.analyses if "analysis" in given}:
-            values["analysis"] = own
-        else:
-            values.pop("analysis", None)
+        values.pop("analysis", None)
+        if "analysis" in given and self.analyses:
+            chosen = settings_of(self.analyses, self.analysis)
+            values["analysis"] = {name: own.identity_values() for name, own in chosen.items()}
         task = self.create_task()
         values["task_settings"] = task.settings
         del values["task_file"], values["unit_sets"]
