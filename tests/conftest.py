@@ -25,6 +25,8 @@ SHAPES_CHECKED = [
     "ratecore.analysis.dimensionality",
     "ratecore.analysis.discriminant",
     "ratecore.analysis.dpca",
+    "ratecore.analysis.dpca_regression",
+    "ratecore.analysis.dpca_significance",
     "ratecore.analysis.group_tests",
     "ratecore.analysis.intervals",
     "ratecore.analysis.learning",

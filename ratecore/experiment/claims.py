@@ -52,7 +52,7 @@ class Sample:
 
     Attributes:
         group: that they belong to.
-        values: (n,) of the measure, in its units.
+        values: (n,), in units of the measure.
         keys: which pair each of them belongs to.
         undone: number of networks that are not done.
         n_rows: number of networks of the group, done or not.
