@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.system.intervals import published_half_width, wilson_interval
+from ratecore.system.intervals import wilson_interval
+from ratecore.system.published import published_half_width
 
 UNBOUNDED = (-math.inf, math.inf)
 Bounds = tuple[float, float]

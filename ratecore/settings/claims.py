@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.base import Problem, Settings, SettingsError, shown
-from ratecore.system.intervals import published_half_width
+from ratecore.system.published import published_half_width
 
 Kind = Literal["mean", "share", "range", "equal", "greater", "differ", "trend", "best"]
 Direction = Literal["rising", "falling", "highest", "lowest"]

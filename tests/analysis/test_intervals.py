@@ -17,7 +17,7 @@ from ratecore.analysis.intervals import (
     share_interval,
     share_minus_published,
 )
-from ratecore.system.intervals import published_half_width
+from ratecore.system.published import published_half_width
 
 RNG = np.random.default_rng(5)
 A, B = RNG.normal(0.9, 0.05, 12), RNG.normal(0.87, 0.1, 7)

@@ -52,7 +52,8 @@ def test_pairs_are_resampled_together():
     assert paired.low > 0 and apart.low < 0
 
 
-def test_the_interval_covers_the_true_trend():
+def test_the_interval_covers_the_true_trend(monkeypatch):
+    monkeypatch.setattr("ratecore.analysis.orders.REPEATS", 500)
     rng, found = np.random.default_rng(7), []
     truth = trend([rng.normal(0.4 * k, 1, 4000) for k in range(3)]).value
     for k in range(80):
