@@ -184,7 +184,7 @@ NAMES = [
     ({**MEAN, "where": {"seed": 77, **AT_2}}, "claims.c.where.seed = 77: no network has the seed 77"),
     ({**MEAN, "where": {"seed": "0-5"}}, "claims.c.where.seed = '0-5': a range of seeds is written 'first..last'"),
     ({**MEAN, "grid": "fig7"}, "claims.c.grid = 'fig7': the grid has no such product"),
-    ({**MEAN, "measure": "acuracy"}, "these results have no number 'acuracy' (did you mean 'accuracy'?)"),
+    ({**MEAN, "measure": "spikingaccuracy"}, "have no number 'spikingaccuracy' (did you mean 'spiking_accuracy'?)"),
     ({**MEAN, "where": {"taus": 4}}, "claims.c.where: the networks have several rows of each network, with other "
      "values of refractory"),
     ({**MEAN, "over": "seed"}, "claims.c.over = 'seed': it must be an axis"),
