@@ -81,11 +81,11 @@ def single_run(
         places = {axis_path(key) for key in chosen}
     except SettingsError as error:
         raise SettingsError(str(error).replace("grid: unknown axis", "--set: unknown setting")) from None
-    given = {key: [value] for key, value in chosen.items()} | ({} if seed is None else {"seed": [seed]})
+    fixed: dict[str, Any] = {key: [value] for key, value in chosen.items()} | ({} if seed is None else {"seed": [seed]})
 
     def with_choice(product: dict[str, Any]) -> dict[str, Any]:
         kept = {k: v for k, v in product.items() if k in ("seed", NAME) or axis_path(k) not in places}
-        return kept | given
+        return kept | fixed
 
     if task_file:
         values["task_file"] = task_file
@@ -108,7 +108,7 @@ def single_run(
 
 
 def _possible(values: dict[str, Any], products: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The products of a grid that can have what was chosen: not those with a setting of another task. All if none can."""
+    """The products that can have what was chosen, so none with a setting of another task. All if none can."""
     from ratecore.experiment.grid import Experiment
 
     possible = []

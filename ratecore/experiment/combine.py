@@ -261,9 +261,7 @@ def _put(combined: dict[str, Any], keys: Keys, value: Any) -> None:
     section[keys[-1]] = copy.deepcopy(value)
 
 
-def _settle_task_settings(
-    parts: Sequence[Part], keys: Keys, combined: dict[str, Any], problems: list[Problem]
-) -> None:
+def _settle_task_settings(parts: Sequence[Part], keys: Keys, combined: dict[str, Any], problems: list[Problem]) -> None:
     """Keep settings of a task that all files which use it have in common, and make the others axes."""
     if all(part.value(keys) == parts[0].value(keys) for part in parts):
         if parts[0].value(keys):
@@ -338,7 +336,9 @@ def _check_columns(parts: Sequence[Part], whole: Experiment) -> None:
                 for name, entry in (part.given.get(section) or {}).items():
                     if axis.column in _words(entry):
                         what = f"{section}.{name} in {part.path} names the column {axis.column}"
-                        why = f"which is {new[axis.path]} in the combined table, where other files have axes of that name"
+                        why = (
+                            f"which is {new[axis.path]} in the combined table, where other files have axes of that name"
+                        )
                         problems.append(((), f"{what}, {why}"))
     if problems:
         raise SettingsError(problems)
@@ -377,6 +377,5 @@ def as_text(config: dict[str, Any], head: Iterable[str]) -> str:
         elif not isinstance(value, dict):
             lines.append(f"{key}: {flow(value)}")
         else:
-            options = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 118}
-            lines += yaml.safe_dump({key: value}, **options).splitlines()
+            lines += yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=118).splitlines()
     return "\n".join(lines) + "\n"

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
 
 # Columns of text; all others that are no axes are numbers.
-_TEXTS = {GRIDS, "device", "mlflow_run_id", "folder", "error", *(path for stage in STAGES.values() for path in stage.paths)}
+_TEXTS = {
+    GRIDS,
+    "device",
+    "mlflow_run_id",
+    "folder",
+    "error",
+    *(path for stage in STAGES.values() for path in stage.paths),
+}
 
 
 def open_results(path: str | os.PathLike[str], *, task_file: str | os.PathLike[str] | None = None) -> Results:

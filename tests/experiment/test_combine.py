@@ -184,7 +184,9 @@ def test_entries_that_name_a_column_of_another_name_are_refused(write):
     whole = Experiment.from_config(combine([p.path for p in parts]))
     columns = [axis.column for axis in two.experiment.axes if axis.path[-1] == "noise_sd"]
     assert columns == ["noise_sd"]
-    with pytest.raises(SettingsError, match="panels.p in .*b.yaml names the column noise_sd, which is spiking_noise_sd"):
+    with pytest.raises(
+        SettingsError, match="panels.p in .*b.yaml names the column noise_sd, which is spiking_noise_sd"
+    ):
         _check_columns(parts, whole)
 
 

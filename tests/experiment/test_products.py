@@ -60,7 +60,9 @@ def test_runs_are_those_of_each_product_alone():
     e = experiment()
     runs = [point.run(seed) for point in e.grid_points for seed in point.seeds]
     assert {run_key(run) for run in runs} == expected and len(runs) == len(expected) == e.n_runs
-    folders = {single.folder(point.run(s)).name for single in alone for point in single.grid_points for s in single.seeds}
+    folders = {
+        single.folder(point.run(s)).name for single in alone for point in single.grid_points for s in single.seeds
+    }
     assert set(e.run_names()) == folders and e.n_networks == len(e.run_names()) == len(folders)
     for part, single in zip(PAPER, alone, strict=True):
         own = {run_key(p.run(s)) for p in e.grid_points for s in p.seeds if part["name"] in p.grids(s)}
@@ -88,7 +90,9 @@ def test_a_list_of_one_product_is_the_grid_of_its_axes():
     one, same = experiment(mapping), experiment([{"name": "all", **mapping}])
     assert [point.path for point in one.grid_points] == [point.path for point in same.grid_points]
     assert one.blocks == same.blocks and one.run_names() == same.run_names()
-    assert [one.variant(p, "convert") for p in one.grid_points] == [same.variant(p, "convert") for p in same.grid_points]
+    assert [one.variant(p, "convert") for p in one.grid_points] == [
+        same.variant(p, "convert") for p in same.grid_points
+    ]
 
 
 def test_blocks_have_all_seeds_of_a_product_or_none():
@@ -196,7 +200,9 @@ def test_figures_of_the_grid_have_a_row_for_each_product(tmp_path):
     table, _ = partial_summary(e)
     table = table.assign(status="trained", trained=True, n_trials=1500, accuracy=0.5)
     made = grid_pages(e, table)["accuracy"]
-    assert [axis.get_title(loc="left") for axis in made.axes if axis.get_title(loc="left")] == [p["name"] for p in PAPER]
+    assert [axis.get_title(loc="left") for axis in made.axes if axis.get_title(loc="left")] == [
+        p["name"] for p in PAPER
+    ]
     labels = [axis.get_xlabel() for axis in made.axes if axis.axison]
     assert labels[:6] == ["N (units)", "taus (steps of 5 ms)"] * 2 + ["N (units)", "taus (steps of 5 ms)"]
     assert "delay (steps of 5 ms)" in labels and not any("refractory" in label for label in labels)
@@ -249,7 +255,9 @@ def test_one_network_of_a_list_is_trained_by_itself(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text(yaml.safe_dump({"experiment": "e", "grid": PAPER}))
     run, _ = single_run(str(file), "go-nogo", {"N": 10, "taus": 8, "refractory": 3}, 4)
-    with pytest.raises(SettingsError, match=r"its grid has 6 networks, .* choose it with --set task=... --set N=\.\.\. "):
+    with pytest.raises(
+        SettingsError, match=r"its grid has 6 networks, .* choose it with --set task=... --set N=\.\.\. "
+    ):
         single_run(str(file), None, {}, 4)
     with pytest.raises(SettingsError, match="unknown task 'xorr'"):
         single_run(str(file), "xorr", {}, 4)
@@ -261,7 +269,7 @@ WRONG = [
     ([{"N": [1]}, 3], "it must be a mapping of axis: list of values, or a list of such mappings"),
     (["N"], "or a list of such mappings"),
     ([{1: [2]}], "grid..1: unknown setting; its name must be text"),
-    ([{"name": "a", "N": [1]}, {"name": "a"}], "grid: products 1 and 2 of the list have the name 'a'; each needs another"),
+    ([{"name": "a", "N": [1]}, {"name": "a"}], "grid: products 1 and 2 of the list have the name 'a'; each needs"),
     ([{"N": [1]}, {"name": "1"}], "grid: products 1 and 2 of the list have the name '1'; each needs another"),
     ([{"name": "a b"}], "grid.1.name = 'a b': it must be text of at most 100 letters"),
     ([{"name": "../a"}], "grid.1.name = '../a': it must be text"),

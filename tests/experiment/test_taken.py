@@ -105,7 +105,9 @@ def test_a_combined_grid_computes_only_what_is_new(done, work):
     assert all(run.outcome(stage) for run in runs for stage in STAGES)
     # Each variant has a `.mat` of its own, with its own lambda.
     for run in runs:
-        found = load_mat(run.named(run.outcome("export")["mat"]), ("opt_scaling_factor", "all_perfs", "scaling_factors"))
+        found = load_mat(
+            run.named(run.outcome("export")["mat"]), ("opt_scaling_factor", "all_perfs", "scaling_factors")
+        )
         saved = json.loads(run.conversion.read_text())
         assert found["opt_scaling_factor"].item() == run.outcome("convert")["lambda"] == saved["lambda"]
         np.testing.assert_array_equal(found["all_perfs"].ravel(), saved["all_perfs"])
