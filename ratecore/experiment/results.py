@@ -393,9 +393,9 @@ def _rows_of_experiment(
     values: dict[str, list[Any]] = {}
     for axis in experiment.axes:
         of_points = [(value_on(axis, point.settings), len(point.seeds)) for point in experiment.grid_points]
-        known = [(None if value is ABSENT else value, n) for value, n in of_points]
-        values[axis.column] = [value for value, n in known for _ in range(n)]
-        table[axis.column] = typed_column(values[axis.column])
+        of_rows = [value for value, n in of_points for _ in range(n)]
+        table[axis.column] = typed_column(of_rows)
+        values[axis.column] = [None if value is ABSENT else value for value in of_rows]
     table["status"] = pd.Categorical(table["status"])
     for column in table.columns.difference([*values, "seed", "status", "trained", "n_trials"]):
         table[column] = table[column].astype("string" if column in _TEXTS else "float64")
