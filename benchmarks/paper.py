@@ -35,6 +35,7 @@ from pathlib import Path  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from ratecore import figures  # noqa: E402
 from ratecore.experiment.grid import Experiment  # noqa: E402
 from ratecore.experiment.runs import Run  # noqa: E402
 from ratecore.experiment.stages.running import do_stage  # noqa: E402
@@ -46,10 +47,13 @@ from ratecore.settings.run import RunSettings  # noqa: E402
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings  # noqa: E402
 from ratecore.settings.training import TrainingSettings  # noqa: E402
 from ratecore.spiking import search_scaling  # noqa: E402
+from ratecore.spiking.comparison import compare  # noqa: E402
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[1]
-START = "import torch, ratecore.experiment.scripts, ratecore.rate.training, ratecore.spiking.conversion, ratecore.figures"
+START = (
+    "import torch, ratecore.experiment.scripts, ratecore.rate.training, ratecore.spiking.conversion, ratecore.figures"
+)
 
 Costs = dict[str, float]  # stage: core-seconds
 Points = dict[tuple[str, str], float]  # (stage, identity of its first run): core-seconds of all its seeds
@@ -147,7 +151,8 @@ def by_stage(points: Points) -> Costs:
 
 
 def warm_up() -> None:
-    """Compiles all loops, or reads them from the cache, which a workflow does once."""
+    """Imports what a job imports, and compiles all loops or reads them from the cache, which a workflow does once."""
+    figures.png(figures.new_figure()[0])
     for task in ("go-nogo", "mante"):
         for dale in (True, False):
             settings = RunSettings(
@@ -159,6 +164,7 @@ def warm_up() -> None:
             for model in ("lif", "qif"):
                 conversion = ConversionSettings(n_trials=2, scaling_factors=(50.0,))
                 search_scaling(net, settings.create_task(), conversion, SpikingSettings(model=model))
+        compare(net, settings.create_task(), SpikingSettings(), 50.0, 0, 1)
 
 
 def start_of_job() -> float:
