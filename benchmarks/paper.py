@@ -116,19 +116,14 @@ def of_jobs(experiment: Experiment, stage: str, folder: Path) -> list[float]:
         files = sorted((folder / "benchmarks" / stage / path).glob("seeds~*.tsv"))
         if not files:
             raise SystemExit(f"{folder}: no job of {stage} has run at {path}")
-        names = {file.stem.removeprefix("seeds~") for file in files}
-        seconds, n = 0.0, sum(len(seeds_of(name)) for name in names)
+        seconds, n = 0.0, 0
         for file in files:
             with open(file) as table:
                 seconds += float(next(csv.DictReader(table, delimiter="\t"))["cpu_time"])
+            job = folder / "jobs" / stage / path / f"{file.stem}.json"
+            n += len(json.loads(job.read_text())["runs"])
         means.append(seconds / n)
     return means
-
-
-def seeds_of(block: str) -> range:
-    """Returns the seeds of a block by its name: 0..9, or 7."""
-    first, _, last = block.partition("..")
-    return range(int(first), int(last or first) + 1)
 
 
 def figure(experiment: Experiment, means: Callable[[str], list[float]], seeds: int, start: float) -> Points:

@@ -93,9 +93,7 @@ def _steps(quadratic: bool) -> Any:
                 slope = builder.select(free, on.mul(gain, pull), ir.Constant(on.vector, None))
                 v = on.add(on.add(v, slope), on.load_narrow(etas, builder.add(eta_at, j)))
                 on.store(v, state, j)
-                on.store(
-                    on.add(on.mul(ipsc, on.load(decays, j)), on.mul(h, dt)), state, builder.add(j, size)
-                )
+                on.store(on.add(on.mul(ipsc, on.load(decays, j)), on.mul(h, dt)), state, builder.add(j, size))
                 on.store(on.mul(h, rise), state, h_at)
                 mask = builder.bitcast(builder.fcmp_ordered(">=", v, threshold), byte)
                 at = builder.gep(masks, [builder.udiv(j, ir.Constant(kind, LANES))], source_etype=byte)
@@ -110,10 +108,8 @@ def _steps(quadratic: bool) -> Any:
             silent = builder.icmp_unsigned("==", builder.load(any_fired, typ=byte), ir.Constant(byte, 0))
             return builder.select(silent, done, builder.neg(done))
 
-        return types.int64(
-            filters, ready, decay, drive, noise, fired,
-            types.float64, types.float64, types.float64, types.float64, types.int64, types.int64, types.int64, types.int64,
-        ), generate  # fmt: skip
+        numbers = [types.float64] * 4 + [types.int64] * 4
+        return types.int64(filters, ready, decay, drive, noise, fired, *numbers), generate
 
     return run
 

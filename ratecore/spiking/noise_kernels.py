@@ -111,7 +111,7 @@ def _next_word(on: _Vectors, a: Any, b: Any, c: Any, count: Any) -> tuple[Any, A
 def _normal(on: _Vectors, word: Any, scale: Any) -> Any:
     """Normal numbers of words, times the scale."""
     b = on.builder
-    # 23 bits and a half: x is symmetric about 0, never -1 or 1. It appears in three forms, of which each is rounded once
+    # 23 bits and a half: x is symmetric about 0, never -1 or 1. It appears in three forms, each of them rounded once.
     f = b.sitofp(b.lshr(word, on.integer(9)), on.floats)
     t = b.fmul(f, on.number(2.0**-22))
     product = b.fmul(b.fsub(on.number(2 - 2.0**-23), t), b.fadd(t, on.number(2.0**-23)))  # (1 - x) (1 + x)
@@ -164,7 +164,10 @@ def _fill(typing_context: Any, generators: Any, counter: Any, scale: Any, noise:
 
 @compiled
 def fill_noise(
-    generators: UInt[np.ndarray, "3 units"], counter: int, scale: float | np.float32, noise: Float[np.ndarray, "steps units"]
+    generators: UInt[np.ndarray, "3 units"],
+    counter: int,
+    scale: float | np.float32,
+    noise: Float[np.ndarray, "steps units"],
 ) -> int:
     """Draw the noise of the next steps, a normal number from a word of each unit's generator.
 
