@@ -75,8 +75,9 @@ def _steps(quadratic: bool) -> Any:
             gain, dt, rise, threshold = number
             zero, one, size = ir.Constant(kind, 0), ir.Constant(kind, 1), arrays[1].nitems
             now, offset = builder.mul(column, size), builder.mul(row, size)
-            step = cgutils.alloca_once_value(builder, first)
-            any_fired = cgutils.alloca_once_value(builder, ir.Constant(byte, 0))
+            step = cgutils.alloca_once_value(builder, first)  # type: ignore[no-untyped-call]
+            none = ir.Constant(byte, 0)
+            any_fired = cgutils.alloca_once_value(builder, none)  # type: ignore[no-untyped-call]
             loop, end = builder.append_basic_block("steps"), builder.append_basic_block("end")
             builder.branch(loop)
             builder.position_at_end(loop)
@@ -165,9 +166,9 @@ def run_steps(
             raise IndexError("steps lie outside their arrays")
     gain, dt, rise, threshold = numbers
     if quadratic:
-        return _run_quadratic(  # type: ignore[call-arg]  # Numba adds the context
+        return _run_quadratic(  # type: ignore[no-any-return]  # Numba knows the type
             filters, ready, decay, drive, noise, fired, gain, dt, rise, threshold, column, row, first, last
         )
-    return _run_leaky(  # type: ignore[call-arg]
+    return _run_leaky(  # type: ignore[no-any-return]
         filters, ready, decay, drive, noise, fired, gain, dt, rise, threshold, column, row, first, last
     )
