@@ -35,6 +35,7 @@ from pathlib import Path  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from ratecore import figures  # noqa: E402
 from ratecore.experiment.grid import Experiment  # noqa: E402
 from ratecore.experiment.runs import Run  # noqa: E402
 from ratecore.experiment.stages.running import do_stage  # noqa: E402
@@ -46,10 +47,13 @@ from ratecore.settings.run import RunSettings  # noqa: E402
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings  # noqa: E402
 from ratecore.settings.training import TrainingSettings  # noqa: E402
 from ratecore.spiking import search_scaling  # noqa: E402
+from ratecore.spiking.comparison import compare  # noqa: E402
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[1]
-START = "import torch, ratecore.experiment.scripts, ratecore.rate.training, ratecore.spiking.conversion, ratecore.figures"
+START = (
+    "import torch, ratecore.experiment.scripts, ratecore.rate.training, ratecore.spiking.conversion, ratecore.figures"
+)
 
 Costs = dict[str, float]  # stage: core-seconds
 Points = dict[tuple[str, str], float]  # (stage, identity of its first run): core-seconds of all its seeds
@@ -112,19 +116,14 @@ def of_jobs(experiment: Experiment, stage: str, folder: Path) -> list[float]:
         files = sorted((folder / "benchmarks" / stage / path).glob("seeds~*.tsv"))
         if not files:
             raise SystemExit(f"{folder}: no job of {stage} has run at {path}")
-        names = {file.stem.removeprefix("seeds~") for file in files}
-        seconds, n = 0.0, sum(len(seeds_of(name)) for name in names)
+        seconds, n = 0.0, 0
         for file in files:
             with open(file) as table:
                 seconds += float(next(csv.DictReader(table, delimiter="\t"))["cpu_time"])
+            job = folder / "jobs" / stage / path / f"{file.stem}.json"
+            n += len(json.loads(job.read_text())["runs"])
         means.append(seconds / n)
     return means
-
-
-def seeds_of(block: str) -> range:
-    """Returns the seeds of a block by its name: 0..9, or 7."""
-    first, _, last = block.partition("..")
-    return range(int(first), int(last or first) + 1)
 
 
 def figure(experiment: Experiment, means: Callable[[str], list[float]], seeds: int, start: float) -> Points:
@@ -147,7 +146,8 @@ def by_stage(points: Points) -> Costs:
 
 
 def warm_up() -> None:
-    """Compiles all loops, or reads them from the cache, which a workflow does once."""
+    """Imports what a job imports, and compiles all loops or reads them from the cache, which a workflow does once."""
+    figures.png(figures.new_figure()[0])
     for task in ("go-nogo", "mante"):
         for dale in (True, False):
             settings = RunSettings(
@@ -159,6 +159,7 @@ def warm_up() -> None:
             for model in ("lif", "qif"):
                 conversion = ConversionSettings(n_trials=2, scaling_factors=(50.0,))
                 search_scaling(net, settings.create_task(), conversion, SpikingSettings(model=model))
+        compare(net, settings.create_task(), SpikingSettings(), 50.0, 0, 1)
 
 
 def start_of_job() -> float:

@@ -18,6 +18,7 @@ from test_lif import content, stimulus
 
 from ratecore import open_results
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.jobs import write_job
 from ratecore.experiment.summary import all_runs, summarize
 from ratecore.rate.evaluation import draw_trials
 from ratecore.rate.training import initial_network
@@ -29,6 +30,7 @@ sys.path.insert(0, str(BENCHMARKS))
 import activity  # noqa: E402
 import contenders  # noqa: E402
 import contenders_lif  # noqa: E402
+import paper  # noqa: E402
 import scaling  # noqa: E402
 import simulated  # noqa: E402
 
@@ -161,3 +163,23 @@ def test_networks_whose_activity_is_timed_are_as_sparse_as_trained_ones(tmp_path
     assert np.mean(shares) == pytest.approx(activity.LIVE, abs=4 * np.sqrt(0.05 / 16000))  # four standard errors
     opened, computed, cpu, peak = activity.measure(exp.path, 3)
     assert min(opened, computed, cpu) > 0 and 0.01 < peak < 100
+
+
+def test_the_cost_of_a_figure_adds_up_over_its_points_jobs_and_seeds(tmp_path):
+    assert paper.sampled(9, 3) == [0, 4, 8] and paper.sampled(2, 3) == [0, 1] and paper.sampled(1, 3) == [0]
+    assert paper.interpolated(5, {0: 1.0, 4: 9.0}) == [1, 3, 5, 7, 9]
+    grid = {"taus": [[4, 10]], "N": [20, 40], "refractory": [1, 2, 3], "seed": "0..19"}
+    experiment = Experiment.from_config({"experiment": "cost", "results": str(tmp_path), "grid": grid})
+    costs = paper.figure(experiment, lambda stage: [2.0] * len(experiment.grid_points_of(stage)), 100, 0.5)
+    assert paper.by_stage(costs) == {"train": 410, "evaluate": 410, "export": 410, "convert": 1230}  # 10 jobs a point
+    for path, seconds in zip(experiment.grid_points_of("convert"), range(6), strict=True):
+        for block, n in (("0-9", 1), ("10-19", 2)):
+            file = tmp_path / "benchmarks" / "convert" / path / f"seeds~{block}.tsv"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"s\tcpu_time\n99\t{n * seconds}\n")
+            write_job(tmp_path / "jobs" / "convert" / path / f"seeds~{block}.json", [{}] * 10)
+    assert paper.of_jobs(experiment, "convert", tmp_path) == pytest.approx([3 * k / 20 for k in range(6)])
+    lines = paper.table({"fig": {"train": 3600.0, "convert": 1800.0}}, 100).splitlines()
+    assert lines[2] == "| fig | 1.00 | 0.50 | 1.50 |"
+    with pytest.raises(SystemExit, match="no job of train has run at"):
+        paper.of_jobs(experiment, "train", tmp_path)

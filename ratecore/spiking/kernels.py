@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, UInt
 
 from ratecore.spiking.membrane_kernels import LANES, run_steps
 from ratecore.spiking.noise_kernels import PADDING, WARM_UP, fill_noise
-from ratecore.spiking.step_kernels import LIF, NOTHING, QIF, Cell, Traces, Wiring, forget, kick, read_out, spread
+from ratecore.spiking.step_kernels import LIF, NOTHING, QIF, Cell, Wiring, forget, kick, list_spikes, read_out, spread
 from ratecore.system.compilation import compiled
 
 __all__ = [
@@ -64,6 +64,28 @@ class State(NamedTuple):
     filters: Float[np.ndarray, "7 units"]
     ready: Float[np.ndarray, " units"]
     count: Int[np.ndarray, " N"]  # type: ignore[assignment]  # hides tuple.count, which nothing needs
+
+
+class Traces(NamedTuple):
+    """What is recorded of a trial at one lambda, where it is asked for.
+
+    Attributes:
+        listed: whether spikes are.
+        steps: LIF step of each spike, from 0, in the order of time (room,), int32.
+        units: unit of each spike (room,), int32.
+        n: number of spikes so far (1,).
+        v: membrane potential of every step (nt, N), mV, or without rows, as the next two.
+        ipsc: synaptic current (nt, N), mV.
+        r: filtered rate (nt, N), spikes/s, which needs `every` = 1.
+    """
+
+    listed: bool
+    steps: Int[np.ndarray, " room"]
+    units: Int[np.ndarray, " room"]
+    n: Int[np.ndarray, " 1"]
+    v: Float[np.ndarray, "nt N"]
+    ipsc: Float[np.ndarray, "nt N"]
+    r: Float[np.ndarray, "nt N"]
 
 
 @compiled
@@ -164,7 +186,9 @@ def advance(
         if recorded:
             keep(record, cell, k, v, before)
         if some:
-            spread(cell, wiring, inverse, v, ready, jump, in_r, in_hr, step, count, fired, record)
+            if record.listed:
+                list_spikes(cell.threshold, v, fired, k, record.steps, record.units, record.n)
+            spread(cell, wiring, inverse, v, ready, jump, in_r, in_hr, step, count, fired)
         if step % every == 0:
             read_out(wiring, inverse, r, hr, in_r, in_hr, out, step // every - 1)
             if record.r.shape[0]:

@@ -75,8 +75,9 @@ def _steps(quadratic: bool) -> Any:
             gain, dt, rise, threshold = number
             zero, one, size = ir.Constant(kind, 0), ir.Constant(kind, 1), arrays[1].nitems
             now, offset = builder.mul(column, size), builder.mul(row, size)
-            step = cgutils.alloca_once_value(builder, first)
-            any_fired = cgutils.alloca_once_value(builder, ir.Constant(byte, 0))
+            step = cgutils.alloca_once_value(builder, first)  # type: ignore[no-untyped-call]
+            none = ir.Constant(byte, 0)
+            any_fired = cgutils.alloca_once_value(builder, none)  # type: ignore[no-untyped-call]
             loop, end = builder.append_basic_block("steps"), builder.append_basic_block("end")
             builder.branch(loop)
             builder.position_at_end(loop)
@@ -93,9 +94,7 @@ def _steps(quadratic: bool) -> Any:
                 slope = builder.select(free, on.mul(gain, pull), ir.Constant(on.vector, None))
                 v = on.add(on.add(v, slope), on.load_narrow(etas, builder.add(eta_at, j)))
                 on.store(v, state, j)
-                on.store(
-                    on.add(on.mul(ipsc, on.load(decays, j)), on.mul(h, dt)), state, builder.add(j, size)
-                )
+                on.store(on.add(on.mul(ipsc, on.load(decays, j)), on.mul(h, dt)), state, builder.add(j, size))
                 on.store(on.mul(h, rise), state, h_at)
                 mask = builder.bitcast(builder.fcmp_ordered(">=", v, threshold), byte)
                 at = builder.gep(masks, [builder.udiv(j, ir.Constant(kind, LANES))], source_etype=byte)
@@ -110,10 +109,8 @@ def _steps(quadratic: bool) -> Any:
             silent = builder.icmp_unsigned("==", builder.load(any_fired, typ=byte), ir.Constant(byte, 0))
             return builder.select(silent, done, builder.neg(done))
 
-        return types.int64(
-            filters, ready, decay, drive, noise, fired,
-            types.float64, types.float64, types.float64, types.float64, types.int64, types.int64, types.int64, types.int64,
-        ), generate  # fmt: skip
+        numbers = [types.float64] * 4 + [types.int64] * 4
+        return types.int64(filters, ready, decay, drive, noise, fired, *numbers), generate
 
     return run
 
@@ -169,9 +166,9 @@ def run_steps(
             raise IndexError("steps lie outside their arrays")
     gain, dt, rise, threshold = numbers
     if quadratic:
-        return _run_quadratic(  # type: ignore[call-arg]  # Numba adds the context
+        return _run_quadratic(  # type: ignore[no-any-return]  # Numba knows the type
             filters, ready, decay, drive, noise, fired, gain, dt, rise, threshold, column, row, first, last
         )
-    return _run_leaky(  # type: ignore[call-arg]
+    return _run_leaky(  # type: ignore[no-any-return]
         filters, ready, decay, drive, noise, fired, gain, dt, rise, threshold, column, row, first, last
     )

@@ -111,14 +111,14 @@ def _next_word(on: _Vectors, a: Any, b: Any, c: Any, count: Any) -> tuple[Any, A
 def _normal(on: _Vectors, word: Any, scale: Any) -> Any:
     """Normal numbers of words, times the scale."""
     b = on.builder
-    # 23 bits and a half: x is symmetric about 0, never -1 or 1. It appears in three forms, of which each is rounded once
+    # 23 bits and a half: x is symmetric about 0, never -1 or 1. It appears in three forms, each of them rounded once.
     f = b.sitofp(b.lshr(word, on.integer(9)), on.floats)
     t = b.fmul(f, on.number(2.0**-22))
     product = b.fmul(b.fsub(on.number(2 - 2.0**-23), t), b.fadd(t, on.number(2.0**-23)))  # (1 - x) (1 + x)
     log = on.logarithm(product)  # -w
     central = on.polynomial(_CENTRAL, b.fsub(on.number(-2.5), log))
     is_central = b.fcmp_ordered(">", log, on.number(-5.0))
-    found = cgutils.alloca_once(b, on.floats)
+    found = cgutils.alloca_once(b, on.floats)  # type: ignore[no-untyped-call]
     b.store(central, found)
     few = b.icmp_unsigned("!=", b.bitcast(is_central, ir.IntType(PADDING)), ir.Constant(ir.IntType(PADDING), -1))
     with b.if_then(few, likely=False):
@@ -142,16 +142,17 @@ def _fill(typing_context: Any, generators: Any, counter: Any, scale: Any, noise:
         state = context.make_array(signature.args[0])(context, builder, args[0])
         out = context.make_array(signature.args[3])(context, builder, args[3])
         on, kind = _Vectors(builder), args[1].type
-        steps, units = cgutils.unpack_tuple(builder, out.shape, 2)
+        steps, units = cgutils.unpack_tuple(builder, out.shape, 2)  # type: ignore[no-untyped-call]
         places = [builder.mul(units, ir.Constant(kind, k)) for k in range(3)]
         scale, zero, one = on.all_lanes(args[2], on.floats), ir.Constant(kind, 0), ir.Constant(kind, 1)
-        rows = [cgutils.alloca_once(builder, on.words) for _ in range(3)]
+        rows = [cgutils.alloca_once(builder, on.words) for _ in range(3)]  # type: ignore[no-untyped-call]
         with cgutils.for_range_slice(builder, zero, units, ir.Constant(kind, PADDING)) as (j, _):
             for place, row in zip(places, rows, strict=True):
                 builder.store(on.load_words(state.data, builder.add(place, j)), row)
             with cgutils.for_range_slice(builder, zero, steps, one) as (t, _):
                 count = on.all_lanes(builder.trunc(builder.add(args[1], t), on.word), on.words)
-                word, *after = _next_word(on, *(builder.load(row, typ=on.words) for row in rows), count)
+                a, b, c = (builder.load(row, typ=on.words) for row in rows)
+                word, *after = _next_word(on, a, b, c, count)
                 for value, row in zip(after, rows, strict=True):
                     builder.store(value, row)
                 on.store(_normal(on, word, scale), out.data, builder.add(builder.mul(t, units), j))
@@ -164,7 +165,10 @@ def _fill(typing_context: Any, generators: Any, counter: Any, scale: Any, noise:
 
 @compiled
 def fill_noise(
-    generators: UInt[np.ndarray, "3 units"], counter: int, scale: float | np.float32, noise: Float[np.ndarray, "steps units"]
+    generators: UInt[np.ndarray, "3 units"],
+    counter: int,
+    scale: float | np.float32,
+    noise: Float[np.ndarray, "steps units"],
 ) -> int:
     """Draw the noise of the next steps, a normal number from a word of each unit's generator.
 

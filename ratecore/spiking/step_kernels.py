@@ -80,28 +80,6 @@ class Wiring(NamedTuple):
     b_out: Float[np.ndarray, " n_out"]
 
 
-class Traces(NamedTuple):
-    """What is recorded of a trial at one lambda, where it is asked for.
-
-    Attributes:
-        listed: whether spikes are.
-        steps: LIF step of each spike, from 0, in the order of time (room,), int32.
-        units: unit of each spike (room,), int32.
-        n: number of spikes so far (1,).
-        v: membrane potential of every step (nt, N), mV, or without rows, as the next two.
-        ipsc: synaptic current (nt, N), mV.
-        r: filtered rate (nt, N), spikes/s, which needs `every` = 1.
-    """
-
-    listed: bool
-    steps: Int[np.ndarray, " room"]
-    units: Int[np.ndarray, " room"]
-    n: Int[np.ndarray, " 1"]
-    v: Float[np.ndarray, "nt N"]
-    ipsc: Float[np.ndarray, "nt N"]
-    r: Float[np.ndarray, "nt N"]
-
-
 @compiled
 def spread(
     cell: Cell,
@@ -115,7 +93,6 @@ def spread(
     step: int,
     count: Int[np.ndarray, " N"],
     fired: UInt[np.ndarray, " vectors"],
-    record: Traces,
 ) -> None:
     """Reset the units above threshold, begin their refractory period and send their spikes.
 
@@ -131,7 +108,6 @@ def spread(
         step: from 1.
         count: spikes of each unit so far (N,), updated.
         fired: 0 for each vector of units in which none is above threshold.
-        record: updated, where it lists spikes.
 
     Source:
         docs/model.md 5.2 and 5.3.
@@ -147,11 +123,39 @@ def spread(
                     in_hr[j] += wiring.to_hr[left, j]
                     if step > cell.skip:
                         count[j] += 1
-                    if record.listed:
-                        record.steps[record.n[0]], record.units[record.n[0]] = step - 1, j
-                        record.n[0] += 1
                     for k in range(wiring.start[j], wiring.start[j + 1]):
                         h[wiring.index[k]] += inverse * wiring.value[k]
+
+
+@compiled
+def list_spikes(
+    threshold: float,
+    v: Float[np.ndarray, " N"],
+    fired: UInt[np.ndarray, " vectors"],
+    k: int,
+    steps: Int[np.ndarray, " room"],
+    units: Int[np.ndarray, " room"],
+    n: Int[np.ndarray, " 1"],
+) -> None:
+    """Append the spikes of a step to those of the steps before.
+
+    Args:
+        threshold: mV.
+        v: membrane potentials before the reset (N,), mV.
+        fired: 0 for each vector of units in which none is above threshold.
+        k: step, from 0.
+        steps: step of each spike (room,), int32, updated.
+        units: unit of each spike (room,), int32, updated.
+        n: number of spikes (1,), updated.
+
+    Source: none
+    """
+    for vector in range(fired.size):
+        if fired[vector]:
+            for j in range(LANES * vector, min(LANES * (vector + 1), v.size)):
+                if v[j] >= threshold:
+                    steps[n[0]], units[n[0]] = k, j
+                    n[0] += 1
 
 
 @compiled
