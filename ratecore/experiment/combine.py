@@ -144,7 +144,7 @@ def combine(
 
     Its grid is the list of their products, each named after its file unless it has a name. Settings that all have in
     common stay settings; where they differ they become axes of one value. Every run has the identity that it has
-    in its file.
+    in its file. If one file converts its networks, those of all files are converted.
 
     Args:
         files: paths of the configurations.
@@ -164,11 +164,13 @@ def combine(
         combined["experiment"] = _same(parts, "experiment", problems, "; choose one with --experiment")
     top = [name for name in ExperimentSettings.model_fields if name not in {*SECTIONS, *MERGED}]
     for name in top:
-        if name in ("experiment", "grid", "task", "task_settings", "unit_sets"):
+        if name in ("experiment", "grid", "task", "task_settings", "unit_sets", "convert"):
             continue
         value = _of_the_work(parts, name, problems) if name in LENIENT else _same(parts, name, problems)
         if value is not None:
             combined[name] = value
+    if not any(part.value(("convert",)) for part in parts):  # else those of all files, so that they share networks
+        combined["convert"] = False
     for keys in [("task",), *setting_paths()]:
         if keys not in TASKS:
             _settle(parts, keys, combined)
