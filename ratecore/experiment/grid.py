@@ -62,6 +62,10 @@ class Experiment:
         if self.is_list:
             self.axes = self._axes_of_points()
         refuse_missing_starts(self.grid_points, self.start_of)
+        if settings.panels:
+            from ratecore.experiment.panels.checks import check_panels  # with matplotlib, which takes a second
+
+            check_panels(self)
 
     @property
     def is_list(self) -> bool:

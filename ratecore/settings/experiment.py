@@ -12,13 +12,13 @@ from ratecore.settings.elsewhere import checked_names
 from ratecore.settings.grid import LONGEST_NAME, NAMES, checked_grid
 from ratecore.settings.hints import look_in
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.panels import Panels
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.reading import expanded_uri, local_path
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
 from ratecore.settings.unit_sets import UnitSets
-
 
 Product = dict[str, Annotated[list[Any], Field(min_length=1)] | str]  # axis: values
 
@@ -97,6 +97,7 @@ class ExperimentSettings(Settings):
     )
     tracking: TrackingSettings = TrackingSettings()
     figures: FigureSettings = FigureSettings()
+    panels: Panels = Field({}, description="figures in the terms of a paper, by name, drawn when the grid is done")
 
     @model_validator(mode="after")
     def _check_analyses(self) -> Self:

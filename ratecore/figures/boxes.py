@@ -1,0 +1,152 @@
+"""Boxes and means of values at a position, and published values beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from ratecore.figures.print_style import BAND, PUBLISHED
+
+FEW = 30  # values up to which each is drawn as a point
+LEAST = 4  # values from which a box is drawn
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A published value.
+
+    Attributes:
+        position: on the horizontal axis, by number of the position; None for all of it.
+        series: number of the series that it belongs to; None for none.
+        value: in the unit of the vertical axis; None for a band alone.
+        sd: likewise.
+        low: lower end of a band, likewise.
+        high: upper end.
+    """
+
+    position: int | None = None
+    series: int | None = None
+    value: float | None = None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def jitter(values: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
+    """Shifts that keep points of similar values apart, the same each time.
+
+    Args:
+        values: (n,), any unit.
+        width: largest distance of two points.
+
+    Returns:
+        shifts (n,) in the unit of the width, around 0.
+
+    Source: none
+    """
+    order = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return (((order * 0.618034) % 1.0) - 0.5) * width  # the golden ratio keeps neighbours far apart
+
+
+def draw_box(
+    axis: Axes, x: float, values: Float[np.ndarray, " n"], width: float, color: str, marker: str = "o"
+) -> None:
+    """Draw median, quartiles and whiskers at 1.5 interquartile ranges, with the points where they are few.
+
+    Args:
+        axis: to draw into.
+        x: position.
+        values: (n,), without NaN.
+        width: of the box, in the unit of the axis.
+        color: of the box.
+        marker: of the points.
+
+    Source:
+        Tukey 1977, Exploratory Data Analysis.
+    """
+    n = len(values)
+    if n >= LEAST:
+        line = {"color": color, "lw": 0.8}
+        axis.boxplot(
+            [values],
+            positions=[x],
+            widths=[width],
+            whis=1.5,
+            showfliers=n > FEW,
+            flierprops={"marker": ".", "ms": 2.5, "mec": color, "mfc": color},
+            boxprops={**line, "facecolor": (*_rgb(color), 0.18)},
+            whiskerprops=line,
+            capprops=line,
+            medianprops={"color": color, "lw": 1.6, "solid_capstyle": "butt"},
+            patch_artist=True,
+            manage_ticks=False,
+        )
+    elif n:
+        axis.plot([x - width / 2, x + width / 2], [np.median(values)] * 2, color=color, lw=1.6)
+    if n <= FEW:
+        look: dict[str, Any] = {"ls": "", "marker": marker, "ms": 2.2, "mew": 0, "alpha": 0.75, "color": color}
+        axis.plot(x + jitter(values, 0.55 * width), values, zorder=3, **look)
+
+
+def _rgb(color: str) -> tuple[float, float, float]:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(color)
+
+
+def draw_published(
+    axis: Axes, marks: list[Mark], places: dict[tuple[int | None, int | None], float], width: float
+) -> None:
+    """Draw published values: open diamonds with their SD, and grey bands.
+
+    Args:
+        axis: to draw into.
+        marks: the values.
+        places: (position, series): x, also for series None.
+        width: of a band at one position, in the unit of the axis.
+
+    Source: none
+    """
+    for mark in marks:
+        x = None if mark.position is None else places[mark.position, mark.series]
+        if mark.low is not None and mark.high is not None:
+            if x is None:
+                axis.axhspan(mark.low, mark.high, color=BAND, lw=0, zorder=0)
+            else:
+                axis.fill_between([x - width / 2, x + width / 2], mark.low, mark.high, color=BAND, lw=0, zorder=0)
+        if mark.value is None:
+            continue
+        if x is None:
+            axis.axhline(mark.value, color=PUBLISHED, lw=0.8, ls=(0, (4, 2)), zorder=0)
+        else:
+            axis.errorbar(
+                [x], [mark.value], None if mark.sd is None else [mark.sd], fmt="D", ms=4.2, mfc="white", mec=PUBLISHED,
+                mew=0.9, ecolor=PUBLISHED, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=5, clip_on=False,
+            )  # fmt: skip
+
+
+def published_handles(marks: list[Mark], where: str = "published") -> list[Any]:
+    """What a legend shows for published values.
+
+    Args:
+        marks: the values.
+        where: they are from.
+
+    Returns:
+        artists with labels; none without values.
+    """
+    handles: list[Any] = []
+    if any(mark.value is not None and mark.position is not None for mark in marks):
+        look: dict[str, Any] = {"marker": "D", "ms": 4.2, "mfc": "white", "mec": PUBLISHED, "mew": 0.9}
+        handles.append(Line2D([], [], ls="", label=where, **look))
+    if any(mark.value is not None and mark.position is None for mark in marks):
+        handles.append(Line2D([], [], color=PUBLISHED, lw=0.8, ls=(0, (4, 2)), label=where))
+    if any(mark.low is not None for mark in marks):
+        handles.append(Patch(color=BAND, label=f"{where}, range"))
+    return handles
