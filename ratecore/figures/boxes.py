@@ -25,9 +25,9 @@ class Mark:
         position: on the horizontal axis, by number of the position; None for all of it.
         series: number of the series that it belongs to; None for none.
         value: in the unit of the vertical axis; None for a band alone.
-        sd: likewise.
-        low: lower end of a band, likewise.
-        high: upper end.
+        sd: in the same unit.
+        low: lower end of a band, in the same unit.
+        high: upper end, in the same unit.
     """
 
     position: int | None = None
@@ -43,7 +43,7 @@ def jitter(values: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, "
 
     Args:
         values: (n,), any unit.
-        width: largest distance of two points.
+        width: largest distance of two points, any unit.
 
     Returns:
         shifts (n,) in the unit of the width, around 0.
@@ -61,8 +61,8 @@ def draw_box(
 
     Args:
         axis: to draw into.
-        x: position.
-        values: (n,), without NaN.
+        x: position, in the unit of the axis.
+        values: (n,), without NaN, in the unit of the axis.
         width: of the box, in the unit of the axis.
         color: of the box.
         marker: of the points.

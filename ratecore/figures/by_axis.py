@@ -31,11 +31,11 @@ class Series:
         marker: of the means.
         line: style of the line that connects the means; '' for none.
         share: whether it is a share, drawn with Wilson's interval; `whole` is then the value of 100 %.
-        whole: see `share`.
+        whole: see `share`; in the unit of the vertical axis.
     """
 
     label: str
-    values: Sequence[Float[np.ndarray, " n"]]
+    values: Sequence[Float[np.ndarray, " _"]]
     color: str
     marker: str = "o"
     line: str = "-"
@@ -49,7 +49,7 @@ class Positions:
 
     Attributes:
         labels: of the P values.
-        values: numbers (P,), for the scales linear and log.
+        values: numbers (P,), in the unit of the axis, for the scales linear and log.
         scale: categories, side by side at equal distances; linear; or log.
     """
 
@@ -59,7 +59,7 @@ class Positions:
 
     @property
     def x(self) -> Float[np.ndarray, " P"]:
-        """Positions (P,): numbers of the categories, the values, or their logarithms to base 10."""
+        """Positions (P,), in units of the axis: numbers of the categories, values, or their logarithms to base 10."""
         if self.scale == "categories":
             return np.arange(len(self.labels), dtype=float)
         values = np.asarray(self.values, float)
@@ -67,7 +67,7 @@ class Positions:
 
     @property
     def distance(self) -> float:
-        """Smallest distance of two positions; 1 where there is only one."""
+        """Smallest distance of two positions, in units of the axis; 1 where there is only one."""
         x = self.x
         return float(np.diff(np.sort(x)).min()) if len(x) > 1 else 1.0
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from ratecore.figures.style import axes_or_new, color_of
 
 
-def distribution(ax: Axes | None, values: Mapping[str, Float[np.ndarray, " n"]], bins: int = 25) -> Axes:
+def distribution(ax: Axes | None, values: Mapping[str, Float[np.ndarray, " _"]], bins: int = 25) -> Axes:
     """Draw the distribution of each group's values: the share of them in each bin.
 
     Args:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from ratecore.figures.style import COLORS, STEP_MS, Window, Windows, axes_or_new, color_of, mark_windows
 
 UNIT_COLORS = {"E": COLORS[0], "I": COLORS[1], "SST": COLORS[2]}
-Outputs = Mapping[str, tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]]
+Outputs = Mapping[str, tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]]
 
 
 def example_outputs(

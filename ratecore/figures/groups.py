@@ -18,7 +18,7 @@ BESIDE = 0.38  # distance of a published value from the middle of its group
 
 def groups(
     ax: Axes | None,
-    values: Mapping[str, Float[np.ndarray, " n"]],
+    values: Mapping[str, Float[np.ndarray, " _"]],
     *,
     tests: Mapping[int, str] | None = None,
     published: Sequence[Mark] = (),
@@ -56,11 +56,13 @@ def in_words(values: Float[np.ndarray, " n"], digits: int = 1) -> str:
     """Number, mean and SD of some values.
 
     Args:
-        values: (n,), without NaN.
+        values: (n,), without NaN, any unit.
         digits: decimals.
 
     Returns:
         'n = 12' and '97.0 ± 6.6' in a line of its own; the SD has n - 1 in the denominator.
+
+    Source: none
     """
     n = len(values)
     if not n:

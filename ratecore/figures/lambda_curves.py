@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from ratecore.figures.style import axes_or_new, color_of
 
 # Values of lambda (L,) and accuracies at them (L,), in [0, 1]
-Search = tuple[Float[np.ndarray, " L"], Float[np.ndarray, " L"]]
+Search = tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]
 
 
 def lambda_curves(

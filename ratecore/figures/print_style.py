@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -52,8 +53,8 @@ def print_figure(
     """Make a figure at its size in print.
 
     Args:
-        width: mm.
-        height: mm.
+        width: in units of mm.
+        height: in units of mm.
         rows: of axes.
         columns: of axes.
         title: over the figure, in as many lines as it needs.
@@ -81,8 +82,8 @@ def wrapped(text: str, width: float, size: float = SIZE) -> str:
 
     Args:
         text: any.
-        width: mm.
-        size: of the letters, pt.
+        width: in units of mm.
+        size: of the letters, in units of pt.
 
     Returns:
         the text with line breaks.
@@ -138,7 +139,7 @@ def touching(texts: Sequence[Text], renderer: Any, gap: float = 1.0) -> bool:
     Args:
         texts: from left to right.
         renderer: of the canvas.
-        gap: smallest distance, pt.
+        gap: smallest distance, in units of pt.
 
     Returns:
         True if two are closer than this.
@@ -201,14 +202,16 @@ def say_instead(axis: Axes, text: str) -> None:
     axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, fontsize=SIZE, color="0.3")
 
 
-def spread_evenly(n: int, width: float) -> np.ndarray:
+def spread_evenly(n: int, width: float) -> Float[np.ndarray, " n"]:
     """Places of n things side by side.
 
     Args:
         n: number.
-        width: of all of them.
+        width: of all of them, any unit.
 
     Returns:
         distances from the middle (n,), in the unit of the width.
+
+    Source: none
     """
     return (np.arange(n) - (n - 1) / 2) * (width / max(n, 1))

@@ -89,7 +89,7 @@ class PanelSettings(Settings):
 
     @property
     def width(self) -> float:
-        """Width in print, mm."""
+        """Width in print, in units of mm."""
         return ONE_COLUMN if self.columns == 1 else TWO_COLUMNS
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.panels.captions import Drawn, caption_of
-from ratecore.experiment.panels.networks import Cells, Networks, networks_of, read_table
+from ratecore.experiment.panels.cells import Cells
+from ratecore.experiment.panels.networks import Networks, networks_of, read_table
 from ratecore.settings.panels import PanelSettings
 from ratecore.system.files import write_atomic
 

@@ -124,7 +124,7 @@ def _examples(own: Networks, panel: ExampleOutputsSettings, name: str) -> tuple[
     index = own.example(column)
     if index is None:
         return [], []
-    row = own.table.loc[index]
+    row: dict[str, Any] = dict(own.table.loc[index])
     n = int(own.table[column].notna().sum())
     of = f"{name}: " if name else ""
     told = f"{of}seed {own.cells.seeds[index]}, with the median accuracy ({100 * row[column]:.1f} %) of {n} networks"

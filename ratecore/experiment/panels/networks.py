@@ -92,7 +92,7 @@ class Networks:
             (n,), in the unit of the vertical axis; of a share 0 or `measure.factor`.
         """
         values = self.column(measure)
-        return values[~np.isnan(values)]
+        return np.asarray(values[~np.isnan(values)])
 
     def column(self, measure: Measure) -> Float[np.ndarray, " n"]:
         """The values of a measure.
@@ -111,9 +111,9 @@ class Networks:
         else:
             values = _floats(self.table, measure.column)
         if measure.sign is None:
-            return values * measure.factor
+            return np.asarray(values * measure.factor)
         with np.errstate(invalid="ignore"):
-            return SIGNS[measure.sign](values, measure.threshold).astype(float) * measure.factor
+            return np.asarray(SIGNS[measure.sign](values, measure.threshold), float) * measure.factor
 
     def example(self, column: str) -> int | None:
         """The network with the median of a column; of two in the middle the lower, of equal ones the lowest seed.
@@ -129,8 +129,9 @@ class Networks:
         if not there.size:
             return None
         middle = np.sort(values[there])[(there.size - 1) // 2]
-        rows = [int(self.table.index[k]) for k in there if values[k] == middle]
-        return min(rows, key=lambda index: (self.cells.seeds[index], index))
+        index: list[int] = self.table.index.tolist()
+        rows = [index[k] for k in there if values[k] == middle]
+        return min(rows, key=lambda row: (self.cells.seeds[row], row))
 
 
 def _floats(table: pd.DataFrame, column: str) -> Float[np.ndarray, " n"]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ratecore.experiment.panels.captions import counted_at, with_published
 from ratecore.experiment.panels.columns import (
+    TRAINED,
     Measure,
     axis_of,
     measure_of,
@@ -128,29 +129,34 @@ def _series(
 ) -> list[Series]:
     """A series for each measure and each value of `by`."""
     from ratecore.figures.by_axis import Series
-    from ratecore.figures.style import COLORS, LIF, color_of
+    from ratecore.figures.style import color_of
 
     by = None if panel.by is None else axis_of(panel.by, source.experiment)
     groups = [None] if by is None else source.cells.values_in(panel, by)
-    own_colors = {"accuracy": COLORS[6], "spiking_accuracy": LIF, **dict.fromkeys(("gap", "trained"), COLORS[6])}
     series: list[Series] = []
     for i, value in enumerate(groups):
         for k, measure in enumerate(measures):
-            networks = source.networks(panel, everyone=measure.column == "trained")
-            networks = dict_of(networks.grouped(by)).get(repr(value))
-            at = {} if networks is None else dict_of(networks.grouped(axis))
+            everyone = source.networks(panel, everyone=measure.column == TRAINED)
+            own = dict_of(everyone.grouped(by)).get(repr(value))
+            at = {} if own is None else dict_of(own.grouped(axis))
             found = [at[repr(v)].numbers(measure) if repr(v) in at else np.empty(0) for v in values]
             words = [] if by is None else [words_of_value(by, value, panel.names)]
             if by is None or len(measures) > 1:
                 words.append(measure.words)
-            color = own_colors.get(measure.column, color_of(k)) if by is None else color_of(i)
-            if by is None and measure.is_share and len(measures) > 1:
-                color = color_of(k)
-            place = k if by is not None else k % len(MARKERS)
-            line = LINES[place % len(LINES)] if by is not None else "-"
-            share = {"share": measure.is_share, "whole": measure.factor}
-            series.append(Series(", ".join(words), found, color, MARKERS[place % len(MARKERS)], line, **share))
+            color = _color(measure, k, len(measures)) if by is None else color_of(i)
+            line = "-" if by is None else LINES[k % len(LINES)]
+            label, marker = ", ".join(words), MARKERS[k % len(MARKERS)]
+            series.append(Series(label, found, color, marker, line, measure.is_share, measure.factor))
     return series
+
+
+def _color(measure: Measure, k: int, n: int) -> str:
+    """The colour of the k-th of n measures on one axis: black for rate networks and blue for spiking ones."""
+    from ratecore.figures.style import COLORS, LIF, color_of
+
+    if measure.column == "spiking_accuracy" and not measure.is_share:
+        return LIF
+    return COLORS[6] if n == 1 or measure.column == "accuracy" else color_of(k)
 
 
 def dict_of(groups: Sequence[tuple[Any, Networks]]) -> dict[str, Networks]:
