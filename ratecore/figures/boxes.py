@@ -25,9 +25,9 @@ class Mark:
         position: on the horizontal axis, by number of the position; None for all of it.
         series: number of the series that it belongs to; None for none.
         value: in the unit of the vertical axis; None for a band alone.
-        sd: in the same unit.
-        low: lower end of a band, in the same unit.
-        high: upper end, in the same unit.
+        sd: in the unit of the value.
+        low: lower end of a band, in the unit of the vertical axis.
+        high: upper end, in the unit of the vertical axis.
     """
 
     position: int | None = None
@@ -42,8 +42,8 @@ def jitter(values: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, "
     """Shifts that keep points of similar values apart, the same each time.
 
     Args:
-        values: (n,), any unit.
-        width: largest distance of two points, any unit.
+        values: (n,), in the unit of any measure.
+        width: largest distance of two points, in the unit of the axis.
 
     Returns:
         shifts (n,) in the unit of the width, around 0.

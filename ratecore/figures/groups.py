@@ -56,7 +56,7 @@ def in_words(values: Float[np.ndarray, " n"], digits: int = 1) -> str:
     """Number, mean and SD of some values.
 
     Args:
-        values: (n,), without NaN, any unit.
+        values: (n,), without NaN, in the unit of any measure.
         digits: decimals.
 
     Returns:

@@ -207,7 +207,7 @@ def spread_evenly(n: int, width: float) -> Float[np.ndarray, " n"]:
 
     Args:
         n: number.
-        width: of all of them, any unit.
+        width: of all of them, in the unit of an axis.
 
     Returns:
         distances from the middle (n,), in the unit of the width.

@@ -3,9 +3,13 @@ PANELS = experiment.settings.panels
 
 
 def panel_labels(wildcards):
-    """Returns the words of a panel in the report."""
-    panel = PANELS[wildcards.panel]
-    return {"panel": wildcards.panel, "title": panel.title, "beside": panel.source or ""}
+    """Returns the words of a panel in the report, without braces, in which Snakemake would look for wildcards."""
+    panel, braces = PANELS[wildcards.panel], str.maketrans("{}", "()")
+    words = {"title": panel.title, "beside": panel.source or ""}
+    return {
+        "panel": wildcards.panel,
+        **{name: text.translate(braces) for name, text in words.items()},
+    }
 
 
 if PANELS:
@@ -28,12 +32,12 @@ if PANELS:
                 category="Panels",
                 labels=panel_labels,
             ),
-        wildcard_constraints:
-            panel="|".join(re.escape(name) for name in PANELS),
         log:
             f"{ROOT}/logs/draw_panel/{{panel}}.log",
         benchmark:
             f"{ROOT}/benchmarks/draw_panel/{{panel}}.tsv"
+        wildcard_constraints:
+            panel="|".join(re.escape(name) for name in PANELS),
         conda:
             "../envs/ratecore.yaml"
         params:
