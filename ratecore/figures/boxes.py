@@ -127,7 +127,7 @@ def draw_published(
         else:
             axis.errorbar(
                 [x], [mark.value], None if mark.sd is None else [mark.sd], fmt="D", ms=4.2, mfc="white", mec=PUBLISHED,
-                mew=0.9, ecolor=PUBLISHED, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=5, clip_on=False,
+                mew=0.9, ecolor=PUBLISHED, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=5,
             )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def _means(ax: Axes, x: list[float], series: Series) -> None:
         ax.plot(at, y, ls=series.line, lw=0.9, color=series.color, zorder=2)
     look: dict[str, Any] = {"ms": 3.6, "mew": 0, "elinewidth": 0.9, "capsize": 1.5, "capthick": 0.9, "zorder": 3}
     if len(there):
-        ax.errorbar(at, y, np.abs(bars), fmt=series.marker, color=series.color, clip_on=False, **look)
+        ax.errorbar(at, y, np.abs(bars), fmt=series.marker, color=series.color, **look)
 
 
 def _bar(series: Series, values: Float[np.ndarray, " n"]) -> tuple[float, float]:

@@ -262,7 +262,7 @@ def test_every_kind_is_drawn_from_what_is_done(results, tmp_path):
 def test_captions_say_how_many_and_which(results):
     source = Source(results, partial=True)
     caption = draw_panel(source, "by_axis").caption
-    assert "accuracy (%), go-nogo, rate network: n = 4 networks at each position" in caption
+    assert "go-nogo, rate network: n = 4 networks at each position" in caption
     assert "mante, rate network: n = 4 (12), 2 (14) networks" in caption
     assert "not done (2)" in caption and "Open diamonds are the published values of Fig. 1C, bars their SD" in caption
     caption = draw_panel(source, "groups").caption

@@ -51,7 +51,8 @@ class Measure:
         name: in the configuration.
         column: of the table.
         label: of the vertical axis, with the unit; measures with the same one share an axis.
-        words: in legends and captions.
+        words: in legends.
+        told: in captions, and on an axis of its own.
         factor: from the table's unit to that of the axis.
         sign: of a share of networks: how the column is compared; None for a number.
         threshold: what it is compared with, in the unit of the table.
@@ -61,6 +62,7 @@ class Measure:
     column: str
     label: str
     words: str
+    told: str
     factor: float = 1.0
     sign: str | None = None
     threshold: float = 0.0
@@ -70,19 +72,24 @@ class Measure:
         """Whether it is a share of networks."""
         return self.sign is not None or self.column == TRAINED
 
+    @property
+    def alone(self) -> str:
+        """The label of an axis that shows nothing else, with the unit."""
+        _, bracket, unit = self.label.rpartition(" (")
+        return f"{self.told.removeprefix('share of ')}{bracket}{unit if bracket else ''}"
 
-# Column: label of the axis, words, factor
+
+# Column: label of the axis, words in legends, words in captions, factor
 NUMBERS = {
-    "accuracy": ("accuracy (%)", "rate network", 100.0),
-    "spiking_accuracy": ("accuracy (%)", "spiking network", 100.0),
-    GAP: ("lost by the conversion (percentage points)", "rate minus spiking accuracy", 100.0),
-    TRAINED: ("networks (%)", "trained", 100.0),
-    "n_trials": ("trials until trained", "trials until trained", 1.0),
-    "loss": ("loss", "loss", 1.0),
-    "seconds": ("training (s)", "time of training", 1.0),
-    "lambda": ("best λ", "best λ", 1.0),
-    "mean_rate_exc": ("mean rate (spikes/s)", "E units", 1.0),
-    "mean_rate_inh": ("mean rate (spikes/s)", "I units", 1.0),
+    "accuracy": ("accuracy (%)", "rate network", "accuracy of the rate network", 100.0),
+    "spiking_accuracy": ("accuracy (%)", "spiking network", "accuracy of the spiking network", 100.0),
+    GAP: ("accuracy lost (%)", "lost by the conversion", "accuracy lost by the conversion", 100.0),
+    TRAINED: ("networks (%)", "trained", "share of trained networks", 100.0),
+    "n_trials": ("trials until trained", "trials until trained", "trials until trained", 1.0),
+    "seconds": ("training (s)", "training", "time of training", 1.0),
+    "lambda": ("best λ", "best λ", "best λ", 1.0),
+    "mean_rate_exc": ("mean rate (spikes/s)", "E units", "mean rate of E units", 1.0),
+    "mean_rate_inh": ("mean rate (spikes/s)", "I units", "mean rate of I units", 1.0),
 }
 
 
@@ -123,14 +130,16 @@ def measure_of(name: str, settings: ExperimentSettings) -> Measure:
         raise ValueError(
             f"there is no such measure{hint}; {extra}allowed: {', '.join(known)}, or 'share of COLUMN >= NUMBER'"
         )
-    label, words, factor = NUMBERS.get(column, (column.replace("_", " "), column.replace("_", " "), 1.0))
+    plain = column.replace("_", " ")
+    label, words, told, factor = NUMBERS.get(column, (plain, plain, plain, 1.0))
     if not found:
-        return Measure(name, column, label, words, factor)
+        return Measure(name, column, label, words, told, factor)
     threshold = float(found["threshold"])
     unit = " %" if factor == 100 else ""
     what = {"accuracy": "rate accuracy", "spiking_accuracy": "spiking accuracy"}.get(column, words)
     limit = f"{what} {SIGNS[found['sign']]} {threshold * factor:g}{unit}"
-    return Measure(name, column, "networks (%)", limit, 100.0, found["sign"], threshold)
+    told = f"share of networks with {limit}"
+    return Measure(name, column, "networks (%)", limit, told, 100.0, found["sign"], threshold)
 
 
 def axis_of(name: str, experiment: Experiment) -> Axis:

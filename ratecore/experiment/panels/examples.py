@@ -100,7 +100,7 @@ def draw_examples(source: Source, panel: ExampleOutputsSettings) -> tuple[Figure
     for ax in axes[:, 1:].flat:
         ax.set_ylabel("")
     handles = {h.get_label(): h for ax in axes.flat for h in ax.get_legend_handles_labels()[0]}
-    figures.legend_below(axes[-1, 0], list(handles.values()), 3 if panel.columns == 1 else 6, markerscale=2.5)
+    figures.legend_below(axes[-1, 0], list(handles.values()), 3 if panel.columns == 1 else 8, markerscale=2.5)
     return figure, [*_words(panel, found), *told]
 
 
@@ -203,6 +203,7 @@ def thresholds_of(task: AbstractTask, lowest: float) -> tuple[float, ...]:
 
 def _raster(ax: Axes, example: Example, condition: str) -> None:
     from ratecore import figures
+    from ratecore.figures.style import STEP_MS
 
     spikes = example.spikes
     assert spikes is not None  # the settings allow rasters of spiking networks alone
@@ -211,5 +212,5 @@ def _raster(ax: Axes, example: Example, condition: str) -> None:
         return
     k = example.conditions.index(condition)
     times, units = spikes.of_trial(k)
-    duration = float(spikes.duration[k])
+    duration = float(example.outputs.shape[1] * STEP_MS)
     figures.example_raster(ax, times, units, spikes.unit_type, example.task.stimulus_windows, duration)

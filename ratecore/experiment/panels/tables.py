@@ -58,7 +58,7 @@ def draw_by_axis(source: Source, panel: ByAxisSettings) -> tuple[Figure, list[st
     positions = _positions(panel, axis, values)
     handles: dict[str, Any] = {}
     all_marks: list[Mark] = []
-    counts: list[str] = []
+    counts: dict[str, dict[str, str]] = {}
     drawn = 0
     for ax, label in zip(axes[:, 0], labels, strict=True):
         own = [measure for measure in measures if measure.label == label]
@@ -67,14 +67,13 @@ def draw_by_axis(source: Source, panel: ByAxisSettings) -> tuple[Figure, list[st
         marks = _marks(published, panel, source, values, own, series)
         drawn += sum(len(v) for one in series for v in one.values)
         figures.by_axis(ax, positions, series, style=panel.style, published=marks)
-        ax.set_ylabel(_wrapped_label(label, panel, len(labels)))
+        ax.set_ylabel(_wrapped_label(own[0].alone if len(own) == 1 else label, panel, len(labels)))
         _limits(ax, own[0], panel)
         for handle in figures.series_handles(series, panel.style):
             handles.setdefault(handle.get_label(), handle)
         for one in series:
             found = {at: len(v) for at, v in zip(positions.labels, one.values, strict=True)}
-            of = "" if one.label in label or len(labels) == 1 else f"{label}, "
-            counts.append(f"{of}{one.label}: {counted_at(found)}")
+            counts.setdefault(one.label, {})[label] = counted_at(found)
         all_marks += marks
     axes[-1, 0].set_xlabel(panel.axis_label or words_of_axis(axis))
     for handle in published_handles(all_marks):
@@ -85,8 +84,21 @@ def draw_by_axis(source: Source, panel: ByAxisSettings) -> tuple[Figure, list[st
         why = NOTHING if not len(source.networks(panel)) else NO_NUMBERS
         figures.say_instead(axes[0, 0], why)
         return figure, [why, _left_out(source, panel)]
-    sentences = [_what(panel, measures, axis), "; ".join(dict.fromkeys(counts)) + ".", _left_out(source, panel)]
+    sentences = [_what(panel, measures, axis), _counts(counts), _left_out(source, panel)]
     return figure, [*sentences, with_published(panel, all_marks)]
+
+
+def _counts(counts: dict[str, dict[str, str]]) -> str:
+    """The sentence about numbers of networks: by series, and by axis where they differ."""
+    if len({n for at in counts.values() for n in at.values()}) == 1:
+        return f"{next(n for at in counts.values() for n in at.values())}."
+    told = []
+    for series, at in counts.items():
+        same = len(set(at.values())) == 1
+        told += [f"{series}{'' if same or label == series else f', {label}'}: {n}" for label, n in at.items()][
+            : 1 if same else None
+        ]
+    return "; ".join(told) + "."
 
 
 def _height(rows: int, panel: ByAxisSettings) -> float:
@@ -241,7 +253,7 @@ def _what(panel: ByAxisSettings, measures: Sequence[Measure], axis: Axis) -> str
         )
     if shares:
         parts.append("shares are of networks, with 95 % intervals (Wilson)")
-    names = ", ".join(dict.fromkeys(f"{measure.words} [{measure.label}]" for measure in measures))
+    names = ", ".join(dict.fromkeys(measure.told for measure in measures))
     text = f"{names} against {words_of_axis(axis)}: {'; '.join(parts)}"
     return text[0].upper() + text[1:] + "."
 
@@ -290,8 +302,7 @@ def draw_groups(source: Source, panel: GroupsSettings) -> tuple[Figure, list[str
     known = [mark for mark in marks if mark is not None]
     digits = 1 if measure.factor == 100 else 2
     figures.groups(ax, values, tests=outcomes, published=known, digits=digits)
-    label = measure.label if measure.label != "accuracy (%)" else f"accuracy of the {measure.words} (%)"
-    ax.set_ylabel(wrapped(label, 0.55 * height))
+    ax.set_ylabel(wrapped(measure.alone, 0.55 * height))
     ax.set_xlabel(words_of_axis(axis))
     _limits(ax, measure, panel)
     if known:
@@ -301,7 +312,7 @@ def draw_groups(source: Source, panel: GroupsSettings) -> tuple[Figure, list[str
         "Boxes are quartiles over networks with the median, whiskers reach at most 1.5 interquartile ranges, points "
         "are networks (those beyond the whiskers if there are more than 30); mean ± SD are below."
     )
-    sentences = [f"{measure.label} of each group. {boxes}", f"{each}.", told, _left_out(source, panel)]
+    sentences = [f"{measure.told} by {words_of_axis(axis)}. {boxes}", f"{each}.", told, _left_out(source, panel)]
     sentences[0] = sentences[0][0].upper() + sentences[0][1:]
     return figure, [*sentences, with_published(panel, known)]
 

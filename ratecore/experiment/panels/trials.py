@@ -177,7 +177,7 @@ def draw_distribution(source: Source, panel: DistributionSettings) -> tuple[Figu
         figures.say_instead(axes[0, 0], why)
         return figure, [why]
     labels = {"taus": "synaptic decay time constant after training (ms)", "weights": "effective weight, without zeros"}
-    label = labels.get(panel.of) or measure_of(panel.of, source.experiment.settings).label
+    label = labels.get(panel.of) or measure_of(panel.of, source.experiment.settings).alone
     of = {"taus": "units", "weights": "synapses"}.get(panel.of, "networks")
     named = {of if name == "networks" else name: own for name, own in values.items()}
     figures.distribution(axes[0, 0], named, panel.bins)
