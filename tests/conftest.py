@@ -26,6 +26,8 @@ SHAPES_CHECKED = [
     "ratecore.analysis.discriminant",
     "ratecore.analysis.dpca",
     "ratecore.analysis.group_tests",
+    "ratecore.analysis.dpca_regression",
+    "ratecore.analysis.dpca_significance",
     "ratecore.analysis.learning",
     "ratecore.analysis.selectivity",
     "ratecore.analysis.spectrum",
