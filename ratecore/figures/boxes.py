@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from matplotlib.patches import Patch
 from ratecore.figures.print_style import BAND, PUBLISHED
 
 FEW = 30  # values up to which each is drawn as a point
+DASHES = (0, (4, 2))  # of lines of published values
 LEAST = 4  # values from which a box is drawn
 
 
@@ -101,37 +103,45 @@ def _rgb(color: str) -> tuple[float, float, float]:
 
 
 def draw_published(
-    axis: Axes, marks: list[Mark], places: dict[tuple[int | None, int | None], float], width: float
+    axis: Axes,
+    marks: Sequence[Mark],
+    places: Mapping[tuple[int | None, int | None], float],
+    width: float,
+    colors: Sequence[str] = (),
 ) -> None:
-    """Draw published values: open diamonds with their SD, and grey bands.
+    """Draw published values: open diamonds with their SD, dashed lines, and bands.
 
     Args:
         axis: to draw into.
         marks: the values.
         places: (position, series): x, also for series None.
         width: of a band at one position, in the unit of the axis.
+        colors: of the series. A value of one of them has its colour, others are grey.
 
     Source: none
     """
     for mark in marks:
+        own = mark.series is not None and len(colors) > 1
+        color = colors[mark.series] if own and mark.series is not None else PUBLISHED
+        band: dict[str, Any] = {"color": color, "alpha": 0.15} if own else {"color": BAND}
         x = None if mark.position is None else places[mark.position, mark.series]
         if mark.low is not None and mark.high is not None:
             if x is None:
-                axis.axhspan(mark.low, mark.high, color=BAND, lw=0, zorder=0)
+                axis.axhspan(mark.low, mark.high, lw=0, zorder=0, **band)
             else:
-                axis.fill_between([x - width / 2, x + width / 2], mark.low, mark.high, color=BAND, lw=0, zorder=0)
+                axis.fill_between([x - width / 2, x + width / 2], mark.low, mark.high, lw=0, zorder=0, **band)
         if mark.value is None:
             continue
         if x is None:
-            axis.axhline(mark.value, color=PUBLISHED, lw=0.8, ls=(0, (4, 2)), zorder=0)
+            axis.axhline(mark.value, color=color, lw=0.8, ls=DASHES, zorder=0)
         else:
             axis.errorbar(
-                [x], [mark.value], None if mark.sd is None else [mark.sd], fmt="D", ms=4.2, mfc="white", mec=PUBLISHED,
-                mew=0.9, ecolor=PUBLISHED, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=5,
+                [x], [mark.value], None if mark.sd is None else [mark.sd], fmt="D", ms=4.2, mfc="white", mec=color,
+                mew=0.9, ecolor=color, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=5,
             )  # fmt: skip
 
 
-def published_handles(marks: list[Mark], where: str = "published") -> list[Any]:
+def published_handles(marks: Sequence[Mark], where: str = "published") -> list[Any]:
     """What a legend shows for published values.
 
     Args:
@@ -146,7 +156,7 @@ def published_handles(marks: list[Mark], where: str = "published") -> list[Any]:
         look: dict[str, Any] = {"marker": "D", "ms": 4.2, "mfc": "white", "mec": PUBLISHED, "mew": 0.9}
         handles.append(Line2D([], [], ls="", label=where, **look))
     if any(mark.value is not None and mark.position is None for mark in marks):
-        handles.append(Line2D([], [], color=PUBLISHED, lw=0.8, ls=(0, (4, 2)), label=where))
+        handles.append(Line2D([], [], color=PUBLISHED, lw=0.8, ls=DASHES, label=where))
     if any(mark.low is not None for mark in marks):
         handles.append(Patch(color=BAND, label=f"{where}, range"))
     return handles

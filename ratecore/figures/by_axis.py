@@ -17,7 +17,8 @@ from ratecore.figures.style import axes_or_new
 from ratecore.system.intervals import wilson_interval
 
 Scale = Literal["categories", "linear", "log"]
-SLOTS = 0.7  # share of the distance between two positions that is used
+# Share of the distance between two positions over which series are side by side
+SLOTS = {"boxes": 0.7, "mean": 0.4}
 
 
 @dataclass(frozen=True)
@@ -99,19 +100,20 @@ def by_axis(
     x = positions.x
     beside = any(mark.series is None and mark.value is not None and mark.position is not None for mark in published)
     n_slots = len(series) + beside
-    shifts = spread_evenly(n_slots, SLOTS * positions.distance * (1.0 if n_slots > 1 or style == "boxes" else 0.0))
+    used = SLOTS[style] * positions.distance
+    shifts = spread_evenly(n_slots, used)
     places: dict[tuple[int | None, int | None], float] = {
         (i, k): float(x[i] + shifts[k]) for i in range(len(x)) for k in range(len(series))
     }
     places |= {(i, None): float(x[i] + shifts[-1]) for i in range(len(x))}
-    slot = SLOTS * positions.distance / n_slots
+    slot = used / n_slots
     for k, one in enumerate(series):
         if style == "boxes" and not one.share:
             for i, values in enumerate(one.values):
                 draw_box(ax, places[i, k], values, 0.8 * slot, one.color, one.marker)
         else:
             _means(ax, [places[i, k] for i in range(len(x))], one)
-    draw_published(ax, list(published), places, SLOTS * positions.distance)
+    draw_published(ax, published, places, SLOTS["boxes"] * positions.distance, [one.color for one in series])
     ax.set_xticks(x, list(positions.labels))
     margin = 0.6 * positions.distance if positions.scale != "linear" or len(x) < 3 else 0.04 * np.ptp(x) + 0.5 * slot
     ax.set_xlim(x.min() - margin, x.max() + margin)

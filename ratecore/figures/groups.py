@@ -43,7 +43,7 @@ def groups(
     for k, own in enumerate(values.values()):
         draw_box(ax, k, own, WIDTH, color_of(k))
     places: dict[tuple[int | None, int | None], float] = {(k, None): k + BESIDE for k in range(len(values))}
-    draw_published(ax, list(published), places, 0.8)
+    draw_published(ax, published, places, 0.8)
     labels = [f"{name}\n{in_words(own, digits)}" for name, own in values.items()]
     ax.set_xticks(range(len(values)), labels)
     ax.set_xlim(-0.6, len(values) - 0.4)

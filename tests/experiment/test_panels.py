@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,10 +23,12 @@ from ratecore.experiment.stages.running import do_stage
 from ratecore.experiment.stages.table import stages_of
 from ratecore.experiment.summary import summarize, write_summary
 from ratecore.settings.base import SettingsError
-from ratecore.settings.panels import KINDS
+from ratecore.settings.panels import KINDS, PublishedSettings
 from ratecore.settings.reading import load_yaml
 from ratecore.tasks import TaskFactory
 
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/panels.md"
 ACCURACY = {"kind": "by_axis", "title": "t", "axis": "N", "measures": "accuracy"}
 GROUPS = {"kind": "groups", "title": "t", "by": "N", "measure": "gap"}
 EXAMPLE = {"kind": "example_outputs", "title": "t", "where": {"N": 12, "noise_sd": 0.1, "task": "go-nogo"}}
@@ -383,7 +386,39 @@ def test_text_of_users_is_no_markup():
     assert body.strip() == "<p>a * b ** c `d`_ |e| f_ {{ g }} {% h %} &lt;i&gt; \\ 5 %</p>"
 
 
-def test_the_example_of_the_page():
-    config = load_yaml("config/examples/panels.yaml")
-    e = Experiment.from_config({**config, "results": "nowhere"})
+def test_the_example_has_every_kind_and_its_pictures_are_on_the_page():
+    assert len((ROOT / "config/examples/panels.yaml").read_text().splitlines()) < 40
+    e = Experiment.from_config({**load_yaml(ROOT / "config/examples/panels.yaml"), "results": "nowhere"})
     assert {panel.kind for panel in e.settings.panels.values()} == KINDS.keys()
+    shown = re.findall(r"\(images/(panel-\w+)\.png\)", PAGE.read_text())
+    assert sorted(shown) == sorted(e.settings.panels)
+    assert all((ROOT / f"docs/images/{name}.png").is_file() for name in shown)
+
+
+def test_the_example_is_drawn_from_a_small_grid(tmp_path, figures_are_not_rendered):
+    """The example's panels of networks as small as those of these tests, which take a second instead of minutes."""
+    small = {key: CONFIG[key] for key in ("training", "evaluation", "task_settings", "conversion")}
+    config = load_yaml(ROOT / "config/examples/panels.yaml")
+    for product in config["grid"]:
+        product["seed"] = [0]
+    e = Experiment.from_config({**config, **small, "network": {"N": 12, "P_inh": 0.3}, "results": str(tmp_path)})
+    for stage in stages_of(e.settings):
+        for point in e.grid_points:
+            do_stage(stage, [Run.at(e, point, seed) for seed in point.seeds], e.settings)
+    write_summary(summarize(e), e.root)
+    source = Source(e)
+    for name, panel in e.settings.panels.items():
+        caption = draw_panel(source, name).caption
+        assert "No network of this panel" not in caption, caption
+        assert f"product {panel.grid}" in caption
+
+
+def test_the_page_names_every_key_and_its_python_runs(tmp_path, monkeypatch):
+    page = PAGE.read_text()
+    named = set(re.findall(r"`(\w+)", page))
+    keys = {key for panel in (*KINDS.values(), PublishedSettings) for key in panel.model_fields}
+    assert keys <= named, keys - named
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(block, {})
+    assert (tmp_path / "accuracy.pdf").read_bytes().startswith(b"%PDF")

@@ -57,7 +57,7 @@ def test_series_and_published_values_are_side_by_side():
     marks = [Mark(1, None, 94.0, 8.0), Mark(0, 1, 50.0), Mark(None, None, low=10.0, high=20.0)]
     figures.by_axis(ax, Positions(["a", "b", "c"]), series, published=marks)
     first, second, beside, at_second = (container.lines[0].get_xydata() for container in ax.containers)
-    assert first[0, 0] < second[0, 0] < 0.5 and beside[0].tolist() == pytest.approx([1 + 0.7 / 3, 94])
+    assert first[0, 0] < second[0, 0] < 0.5 and beside[0].tolist() == pytest.approx([1 + 0.4 / 3, 94])
     assert at_second[0].tolist() == pytest.approx([second[0, 0], 50])
     (bars_of_published,) = ax.containers[2].lines[2]
     np.testing.assert_allclose(bars_of_published.get_segments()[0][:, 1], [86, 102])

@@ -93,7 +93,7 @@ def with_published(panel: PanelSettings, marks: Sequence[Mark]) -> str:
     looks = {
         "open diamonds": any(mark.value is not None and mark.position is not None for mark in marks),
         "dashed lines": any(mark.value is not None and mark.position is None for mark in marks),
-        "grey bands": any(mark.low is not None for mark in marks),
+        "bands": any(mark.low is not None for mark in marks),
     }
     found = [look for look, used in looks.items() if used]
     if not found:
