@@ -36,7 +36,7 @@ def distribution(ax: Axes | None, values: Mapping[str, Float[np.ndarray, " _"]],
         ax.stairs(shares, edges, color=color_of(i), alpha=0.12, fill=True, lw=0)
         ax.plot(
             [np.median(own)],
-            [1.03],
+            [1.03 + 0.04 * i],
             "v",
             ms=4.5,
             mew=0,

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from ratecore.figures.style import axes_or_new, color_of
 
+ABOVE = 4  # percent by which the triangle of a group is above that of the one before
 # Values of lambda (L,) and accuracies at them (L,), in [0, 1]
 Search = tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]
 
@@ -44,8 +45,12 @@ def lambda_curves(
         )
         if len(best[name]):
             look: dict[str, Any] = {"ms": 4.5, "mew": 0, "color": color_of(i), "clip_on": False, "zorder": 4}
-            ax.plot([np.median(best[name])], [104], "v", **look)
-    ax.set(xlabel="λ, by which the weights are divided", ylabel="accuracy (%)", ylim=(-3, 108))
+            ax.plot([np.median(best[name])], [104 + ABOVE * i], "v", **look)  # above one another, as they can be equal
+    ax.set(
+        xlabel="λ, by which the weights are divided",
+        ylabel="accuracy (%)",
+        ylim=(-3, 108 + ABOVE * (len(searches) - 1)),
+    )
     ax.set_yticks(range(0, 101, 20))
     return ax
 
