@@ -79,7 +79,6 @@ def draw_box(
             [values],
             positions=[x],
             widths=[width],
-            whis=1.5,
             showfliers=n > FEW,
             flierprops={"marker": ".", "ms": 2.5, "mec": color, "mfc": color},
             boxprops={**line, "facecolor": (*_rgb(color), 0.18)},

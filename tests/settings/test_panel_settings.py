@@ -23,7 +23,7 @@ def settings(**panels):
         ),
         ({"title": "t"}, "panels.a.kind: it is required and missing; allowed: by_axis, groups"),
         ({"kind": "groups", "title": "t", "by": "N"}, "panels.a.measure: it is required and missing"),
-        ({**AXIS, "mesures": []}, r"unknown setting 'panels.a.mesures' \(did you mean 'measures'\?\)"),
+        ({**AXIS, "measuress": []}, r"unknown setting 'panels.a.measuress' \(did you mean 'measures'\?\)"),
         ({**AXIS, "measures": []}, r"panels.a.measures = \[\]: it needs at least one name"),
         ({**AXIS, "columns": 3}, "panels.a.columns = 3: Input should be 1 or 2"),
         ({**AXIS, "published": [{"at": 10}]}, r"panels.a.published\[0\]: give a value, or the ends of a band"),
