@@ -87,7 +87,7 @@ def results(tmp_path_factory, png_file):
     [
         ({"axis": "n"}, r"panels.a.axis = 'n': the grid has no such axis \(did you mean 'N'\?\); axes: task, N, taus"),
         ({"axis": "gain"}, "axis = 'gain': the grid has no such axis; it has one value in all networks"),
-        ({"measures": ["accuracyy"]}, r"measures\[0\] = 'accuracyy': there is no such measure \(did you mean 'accuracy'\?"),
+        ({"measures": ["accuracyy"]}, r"measures\[0\] = 'accuracyy': there is no such .*did you mean 'accuracy'\?"),
         ({"measures": ["share of acc > 1"]}, r"measures\[0\] = 'share of acc > 1': there is no such measure"),
         ({"grid": "fig1c"}, "grid = 'fig1c': there is no such product; the grid is one product without a name"),
         ({"where": {"N": 13}}, r"where.N = 13: no network has 13; values: 12, 14"),
