@@ -35,6 +35,10 @@ def _run(args: argparse.Namespace) -> int:
         from ratecore.cli.combine import combine_command
 
         return combine_command(args)
+    if args.command == "panels":
+        from ratecore.cli.panels import panels_command
+
+        return panels_command(args)
     if args.command == "replay":
         from ratecore.cli.mirror import replay_command
 

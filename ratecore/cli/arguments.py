@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ratecore import __version__
 
-COMMANDS = ("init", "train", "evaluate", "convert", "activity", "claims", "combine", "replay", "ui", "schema", "task")
+COMMANDS = ("init", "train", "evaluate", "convert", "activity", "claims", "combine", "panels", "replay", "ui", "schema", "task")
 SETTING = "KEY=VALUE"
 
 
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--version", action="version", version=f"ratecore {__version__}")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_init, _train, _evaluate, _convert, _activity, _claims, _combine, _replay, _ui, _schema, _task):
+    for add in (_init, _train, _evaluate, _convert, _activity, _claims, _combine, _panels, _replay, _ui, _schema, _task):
         add(commands)
     return p
 
@@ -231,6 +231,24 @@ def _combine(commands: _Commands) -> None:
     )
     p.add_argument("--seeds", metavar="SEEDS", help="of all grids, as 0..4 or [0,3] (default: those of each file)")
     p.add_argument("-o", "--output", metavar="FILE", help="where it goes (default: it is printed)")
+
+
+def _panels(commands: _Commands) -> None:
+    p = _add(
+        commands,
+        "panels",
+        "draw the panels of an experiment",
+        "Draws the figures that the section `panels` of the configuration describes, from the networks that are done,\n"
+        "as PDF and PNG with their captions in RESULTS/figures/panels/. The workflow does so at its end.",
+        "ratecore panels results/demo --only fig2e --config config/config.yaml",
+    )
+    p.add_argument("results", metavar="RESULTS", help="folder of an experiment, results/demo")
+    p.add_argument("--only", action="append", default=[], metavar="ID",
+                   help="name of a panel (default: all). Give it once for each panel")  # fmt: skip
+    p.add_argument("--config", metavar="FILE",
+                   help="configuration whose section panels is drawn (default: that of the results)")  # fmt: skip
+    p.add_argument("--out", metavar="FOLDER", help="where the files go (default: RESULTS/figures/panels)")
+    _task_file(p)
 
 
 def _replay(commands: _Commands) -> None:

@@ -28,6 +28,7 @@ OF_THE_WORK = {
     "tracking",
     "figures",
     "claims",
+    "panels",
 }
 CONFIG, TABLE, EARLIER = "config.yaml", "summary.csv", "earlier"
 

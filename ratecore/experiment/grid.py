@@ -64,6 +64,10 @@ class Experiment:
             self.axes = self._axes_of_points()
         refuse_missing_starts(self.grid_points, self.start_of)
         claimed_networks(self)  # raises SettingsError for claims about networks that are not there
+        if settings.panels:
+            from ratecore.experiment.panels.checks import check_panels  # with matplotlib, which takes a second
+
+            check_panels(self)
 
     @property
     def is_list(self) -> bool:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ratecore.experiment.configurations import CONFIG
 from ratecore.experiment.grid import Experiment
@@ -35,12 +35,15 @@ class OpenedExperiment(Experiment):
         return self.opened
 
 
-def open_experiment(root: Path, task_file: str | os.PathLike[str] | None = None) -> OpenedExperiment:
+def open_experiment(
+    root: Path, task_file: str | os.PathLike[str] | None = None, panels: Any = None
+) -> OpenedExperiment:
     """Open the folder of an experiment. Nothing is written or locked.
 
     Args:
         root: the folder.
         task_file: in place of that in the configuration.
+        panels: in place of those in the configuration.
 
     Returns:
         the experiment.
@@ -56,6 +59,8 @@ def open_experiment(root: Path, task_file: str | os.PathLike[str] | None = None)
         file = task_file or config.get("task_file")
         if isinstance(file, str | os.PathLike):
             config = {**config, "task_file": _found(Path(file), root)}
+        if panels is not None:
+            config = {**config, "panels": panels}
     experiment = cast("OpenedExperiment", OpenedExperiment.from_config(config))
     experiment.opened = root
     return experiment

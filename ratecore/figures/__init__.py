@@ -2,6 +2,7 @@
 
 import ratecore.figures.backend  # noqa: F401, before anything else imports matplotlib
 from ratecore.figures.balance import correlations, currents_over_time, exc_against_inh
+from ratecore.figures.by_axis import by_axis, series_handles
 from ratecore.figures.decoding import (
     cross_temporal,
     decoding_over_time,
@@ -10,10 +11,15 @@ from ratecore.figures.decoding import (
     selectivity_scatter,
     tuning,
 )
+from ratecore.figures.distribution import distribution
+from ratecore.figures.evidence import by_evidence
+from ratecore.figures.examples import example_outputs, example_raster
 from ratecore.figures.fixed_points import modes, selection, slow_points
 from ratecore.figures.graded import accuracies, choices, crossings, fit_text, graded_figures, times
 from ratecore.figures.graded import chronometric_figure as chronometric
 from ratecore.figures.graded import psychometric_figure as psychometric
+from ratecore.figures.groups import groups
+from ratecore.figures.lambda_curves import lambda_curves
 from ratecore.figures.perturbations import accuracy_against
 from ratecore.figures.population import (
     component_courses,
@@ -22,6 +28,14 @@ from ratecore.figures.population import (
     marginalisation_shares,
     projections,
     trajectories,
+)
+from ratecore.figures.print_style import (
+    legend_below,
+    pdf,
+    print_figure,
+    print_png,
+    say_instead,
+    settle_ticks,
 )
 from ratecore.figures.rate import (
     against_axes,
@@ -59,6 +73,8 @@ __all__ = [
     "against_axes",
     "against_axes_of_products",
     "autocorrelations",
+    "by_axis",
+    "by_evidence",
     "choices",
     "chronometric",
     "component_courses",
@@ -69,8 +85,11 @@ __all__ = [
     "crossings",
     "currents_over_time",
     "decoding_over_time",
+    "distribution",
     "eigenvalues",
     "eigenvalues_before_and_after",
+    "example_outputs",
+    "example_raster",
     "exc_against_inh",
     "explained_variance",
     "fano_over_time",
@@ -78,7 +97,10 @@ __all__ = [
     "fit_text",
     "graded_figures",
     "grid_point_figures",
+    "groups",
     "interval_histogram",
+    "lambda_curves",
+    "legend_below",
     "lengths_over_time",
     "loss_curves",
     "marginalisation_shares",
@@ -87,17 +109,23 @@ __all__ = [
     "new_figure",
     "note",
     "outputs_by_condition",
+    "pdf",
     "png",
+    "print_figure",
+    "print_png",
     "projections",
     "psychometric",
     "raster",
     "rates_over_time",
     "run_figures",
+    "say_instead",
     "scaling",
     "selection",
     "selectivity_histogram",
     "selectivity_kinds",
     "selectivity_scatter",
+    "series_handles",
+    "settle_ticks",
     "slow_points",
     "spectrum",
     "spiking_outputs",

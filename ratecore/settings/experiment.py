@@ -14,6 +14,7 @@ from ratecore.settings.grid import LONGEST_NAME, NAMES, checked_grid
 from ratecore.settings.hints import look_in
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.network_units import with_named_units
+from ratecore.settings.panels import Panels
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.reading import expanded_uri, local_path
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
@@ -101,6 +102,7 @@ class ExperimentSettings(Settings):
     claims: dict[str, ClaimSettings] = Field(
         {}, description="claims of a publication about these networks, by their ids, each with the rule that judges it"
     )
+    panels: Panels = Field({}, description="figures in the terms of a paper, by name, drawn when the grid is done")
 
     @model_validator(mode="before")
     @classmethod

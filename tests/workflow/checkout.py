@@ -24,7 +24,9 @@ SMALL = {
     "training": {"n_trials": 20, "eval_freq": 10, "eval_tr": 5},
     "evaluation": {"n_trials": 10, "psychometric_trials": 2},
     "task_settings": {"go-nogo": {"T": 60, "stim_on": 10, "stim_dur": 10}, "mante": {"T": 260, "stim_dur": 20}},
-}
+    "panels": {"losses": {"kind": "by_axis", "title": "Loss of {{ small }} networks", "axis": "task",
+                          "measures": "loss", "networks": "all"}},
+}  # fmt: skip
 
 
 class Checkout:

@@ -104,9 +104,14 @@ def test_each_stage_can_be_made_again_alone(done):
             {"init_tracking"},
         ),
         ({"figures": {"grid_points": 1}}, set(), {"train", "evaluate", "export", "summarize"}),
+        (
+            {"panels": {"losses": {**SMALL["panels"]["losses"], "title": "Losses"}}},
+            {"draw_panel"},
+            {"train", "evaluate", "export", "summarize", "plot_grid"},
+        ),
         ({"grid": {**SMALL["grid"], "taus": [[4, 20], 10]}}, {"train"}, {"init_tracking"}),
     ],
-    ids=["evaluation", "spiking", "learning_rate", "figures", "grid_point"],
+    ids=["evaluation", "spiking", "learning_rate", "figures", "panels", "grid_point"],
 )
 def test_a_changed_value_makes_what_depends_on_it_again(done, changes, again, not_again):
     done.configure(**changes)
@@ -127,7 +132,7 @@ def test_a_copy_of_the_results_runs_nothing_again(done):
     for k, path in enumerate(files):
         os.utime(path, (10**9 + k, 10**9 + k))
     try:
-        assert set(done.planned("--config", "results=a copy")) == {"summarize", "plot_grid", "all"}
+        assert set(done.planned("--config", "results=a copy")) == {"summarize", "plot_grid", "draw_panel", "all"}
         # Without Snakemake's notes, too, what was computed with other settings is not taken for what is asked for.
         changed = done.planned("--config", "results=a copy", "training={learning_rate: 0.02}")
         assert {"train", "evaluate", "export", "summarize"} <= set(changed)
@@ -210,7 +215,14 @@ main(sys.argv[1:])
 def test_report(done):
     done.snakemake("--report", "report.html")
     html = (done.folder / "report.html").read_text()
-    for words in ("Synaptic decay time constants of all units", "Number of trials until", "Grid points", "mante"):
+    of_panels = ("Panels", "Loss of {{ small }} networks", "n = 2 networks at each position", ">--only<")
+    for words in (
+        "Synaptic decay time constants of all units",
+        "Number of trials until",
+        "Grid points",
+        "mante",
+        *of_panels,
+    ):
         assert words in html
 
 

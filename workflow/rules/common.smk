@@ -1,5 +1,7 @@
 # What all rules need: the experiment described by the configuration, and the paths of its files.
+import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -15,6 +17,7 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.hooks import Launch
 from ratecore.experiment.jobs import TABLE_WRITTEN
 from ratecore.experiment.module import apply_prefix, module_overrides
+from ratecore.experiment.panels.code import panels_hash
 from ratecore.experiment.plan import announcement
 from ratecore.settings.reading import read_words
 from ratecore.experiment.stages.table import (
@@ -54,8 +57,9 @@ except OSError as error:
 except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
 
-# Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now.
-validate(experiment.given(), "../schemas/config.schema.yaml")
+# Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now. Defaults are filled in elsewhere:
+# Snakemake would give a panel those of all kinds.
+validate(experiment.given(), "../schemas/config.schema.yaml", set_default=False)
 
 CHOSEN = stages_of(experiment.settings)  # the stages that every network goes through
 ROWS = {name: row_of(name, experiment.settings.analyses) for name in STAGES}
