@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from ratecore.experiment.configurations import CONFIG
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.networks_from import with_kept
 from ratecore.experiment.runs import Run
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import RunSettings
@@ -56,6 +57,7 @@ def open_experiment(root: Path, task_file: str | os.PathLike[str] | None = None)
         file = task_file or config.get("task_file")
         if isinstance(file, str | os.PathLike):
             config = {**config, "task_file": _found(Path(file), root)}
+        config = with_kept(config, root)
     experiment = cast("OpenedExperiment", OpenedExperiment.from_config(config))
     experiment.opened = root
     return experiment
