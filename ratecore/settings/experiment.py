@@ -12,6 +12,7 @@ from ratecore.settings.elsewhere import checked_names
 from ratecore.settings.grid import LONGEST_NAME, NAMES, checked_grid
 from ratecore.settings.hints import look_in
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_units import with_named_units
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.reading import expanded_uri, local_path
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
@@ -97,6 +98,11 @@ class ExperimentSettings(Settings):
     )
     tracking: TrackingSettings = TrackingSettings()
     figures: FigureSettings = FigureSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return with_named_units(given)
 
     @model_validator(mode="after")
     def _check_analyses(self) -> Self:
