@@ -205,10 +205,12 @@ def _combine(commands: _Commands) -> None:
         "Writes a configuration whose grid is the list of the grids of several files, so that they share networks,\n"
         "one table and one call of Snakemake. Each grid is named after its file; settings in which the files differ\n"
         "become axes of one value, and every network is the one of its file.",
-        "ratecore combine config/paper/*.yaml --seeds 0..4 -o paper.yaml && snakemake --cores 2 --configfile paper.yaml",
+        "ratecore combine config/paper/*.yaml --experiment paper --seeds 0..4 -o paper.yaml",
     )
     p.add_argument("files", nargs="+", metavar="FILE", help="configurations")
-    p.add_argument("--experiment", metavar="NAME", help="of the combined one (default: that of the files, if they agree)")
+    p.add_argument(
+        "--experiment", metavar="NAME", help="of the combined one (default: that of the files, if they agree)"
+    )
     p.add_argument("--seeds", metavar="SEEDS", help="of all grids, as 0..4 or [0,3] (default: those of each file)")
     p.add_argument("-o", "--output", metavar="FILE", help="where it goes (default: it is printed)")
 

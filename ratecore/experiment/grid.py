@@ -291,7 +291,7 @@ class Experiment:
 
     @cached_property
     def blocks(self) -> dict[str, tuple[int, ...]]:
-        """Name: seeds of each block. Every product has all seeds of a block or none, so that all stages share blocks."""
+        """Name: seeds of each block, all of which a product has, or none: so all stages share blocks."""
         k = self.settings.seeds_per_job
         together: dict[tuple[bool, ...], list[int]] = {}
         for seed in self.seeds:

@@ -20,7 +20,6 @@ from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
 from ratecore.settings.unit_sets import UnitSets
 
-
 Product = dict[str, Annotated[list[Any], Field(min_length=1)] | str]  # axis: values
 
 

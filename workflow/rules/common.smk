@@ -101,6 +101,8 @@ GRID_POINT = {
 BLOCK = {
     stage: f"{grid_point}/seeds~{{seeds}}" for stage, grid_point in GRID_POINT.items()
 }
+
+
 wildcard_constraints:
     **{axis.column: "[^/]+" for axis in experiment.axes},
     seeds="[0-9a-f+-]+",
