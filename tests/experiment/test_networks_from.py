@@ -162,8 +162,8 @@ def test_dale_and_taus(tmp_path):
 
 
 def test_the_table_tells_origin_file_and_what_was_published(tmp_path):
-    lamda = {"opt_scaling_factor": 30.0, "all_perfs": [0.5, 0.91, 0.7], "scaling_factors": [25, 30, 35]}
-    changed(ORIGINAL / TWO_TAUS, tmp_path / TWO_TAUS, **lamda)
+    search = {"opt_scaling_factor": 30.0, "all_perfs": [0.5, 0.91, 0.7], "scaling_factors": [25, 30, 35]}
+    changed(ORIGINAL / TWO_TAUS, tmp_path / TWO_TAUS, **search)
     for name in (ONE_TAU, XOR):
         shutil.copyfile(ORIGINAL / name, tmp_path / name)
     given = config(tmp_path / "results", str(tmp_path), training={"loss_threshold": 6, "accuracy_threshold": 0.5})
@@ -450,3 +450,12 @@ def test_the_pth_of_the_port_is_not_its_network(tmp_path):
     assert table["origin"].tolist() == ["rate"]
     notes = [note for _, run in all_runs(experiment) for note in run.record.newest("end")["train"]["notes"]]
     assert any("never trained" in note for note in notes) and "never trained" in announcement(experiment)
+
+
+def test_the_example_is_a_short_file_that_gives_a_plan(tmp_path, monkeypatch):
+    example = Path(__file__).parents[2] / "config" / "examples" / "original.yaml"
+    assert len(example.read_text().splitlines()) < 40
+    shutil.copytree(ORIGINAL, tmp_path / "original" / "models")
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment.from_yaml(example)
+    assert [len(point.seeds) for point in experiment.grid_points] == [1] * 6 + [10] * 2
