@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ratecore import __version__
 
-COMMANDS = ("init", "train", "evaluate", "convert", "activity", "combine", "replay", "ui", "schema", "task")
+COMMANDS = ("init", "train", "evaluate", "convert", "activity", "claims", "combine", "replay", "ui", "schema", "task")
 SETTING = "KEY=VALUE"
 
 
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--version", action="version", version=f"ratecore {__version__}")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_init, _train, _evaluate, _convert, _activity, _combine, _replay, _ui, _schema, _task):
+    for add in (_init, _train, _evaluate, _convert, _activity, _claims, _combine, _replay, _ui, _schema, _task):
         add(commands)
     return p
 
@@ -194,6 +194,24 @@ def _activity(commands: _Commands) -> None:
     p.add_argument("--bin", type=float, metavar="MS", help="also count spikes in bins of this length, in ms")
     p.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="(default: %(default)s)")
     p.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    _task_file(p)
+
+
+def _claims(commands: _Commands) -> None:
+    p = _add(
+        commands,
+        "claims",
+        "judge the claims of a publication",
+        "Judges the claims of a configuration by the networks of an experiment: reproduced, not reproduced, or too\n"
+        "few seeds. Nothing is written.",
+        "ratecore claims results/paper --partial",
+    )
+    p.add_argument("results", metavar="RESULTS", help="folder of an experiment, results/paper")
+    p.add_argument("--partial", action="store_true", help="also while networks are not done; nothing is decided about "
+                   "groups of networks of which some are not done")  # fmt: skip
+    p.add_argument("--claims", metavar="FILE", help="configuration whose section claims is judged in place of that of "
+                   "the results")  # fmt: skip
+    p.add_argument("--csv", action="store_true", help="print the table, as in claims.csv")
     _task_file(p)
 
 

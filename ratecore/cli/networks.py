@@ -72,6 +72,7 @@ def single_run(
 
     values = {"experiment": "single", **(load_yaml(config) if config else {})}
     chosen = {**({} if task is None else {"task": task}), **(given or {})}
+    values.pop("claims", None)  # about networks of the whole grid, most of which are not in the one that is left here
     grid = values.get("grid") or {}
     if not all(isinstance(part, dict) for part in (grid if isinstance(grid, list) else [grid])):
         raise SettingsError(f"{config}: grid: {ALLOWED}")

@@ -15,6 +15,7 @@ from typing import Any
 from ratecore.experiment.analyses.names import check_variables
 from ratecore.experiment.analyses.packages import require_packages
 from ratecore.experiment.axes import MISSING, Axis, format_value, path_of
+from ratecore.experiment.claim_groups import claimed_networks
 from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.products import Product, all_axes, files_of, find_grid_problems, products_of
@@ -64,6 +65,7 @@ class Experiment:
         if self.is_list or self.files:
             self.axes = self._axes_of_points()
         refuse_missing_starts(self.grid_points, self.start_of)
+        claimed_networks(self)  # raises SettingsError for claims about networks that are not there
 
     @property
     def is_list(self) -> bool:

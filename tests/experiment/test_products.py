@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 
 from ratecore.cli.networks import single_run
+from ratecore.experiment.axes import ABSENT
 from ratecore.experiment.closing import Closing
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.plan import find_cautions, plan
 from ratecore.experiment.results import Results
 from ratecore.experiment.runs import Run
-from ratecore.experiment.selection import chosen_rows
+from ratecore.experiment.selection import chosen_rows, typed_column
 from ratecore.experiment.summary import all_runs, grid_pages, partial_summary, read_summary, write_summary
 from ratecore.settings.base import SettingsError
 from ratecore.settings.experiment import ExperimentSettings
@@ -204,10 +205,9 @@ def test_figures_of_the_grid_have_a_row_for_each_product(tmp_path):
         p["name"] for p in PAPER
     ]
     labels = [axis.get_xlabel() for axis in made.axes if axis.axison]
-    assert labels[:6] == ["N (units)", "taus (steps of 5 ms)"] * 2 + ["N (units)", "taus (steps of 5 ms)"]
-    assert "delay (steps of 5 ms)" in labels and not any("refractory" in label for label in labels)
+    assert labels == ["N (units)", "taus (steps of 5 ms)", "delay (steps of 5 ms)", "N (units)"]
     converted = grid_pages(e, table)["spiking_accuracy"]
-    assert "refractory period (ms)" in [axis.get_xlabel() for axis in converted.axes]
+    assert [axis.get_xlabel() for axis in converted.axes][-1] == "refractory period (ms)"
 
 
 @pytest.mark.parametrize(
@@ -307,6 +307,19 @@ def test_name_is_no_axis_of_a_mapping():
 def test_idle_axes_are_named_with_their_product():
     with pytest.raises(SettingsError, match="grid.b: refractory has no effect with convert = False; set it to true"):
         experiment([{"name": "a"}, {"name": "b", "refractory": [1, 2]}], convert=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([ABSENT, 3, 4], "float64"), ([True, ABSENT, False], "boolean"), (["a", ABSENT, "b"], "category"),
+        ([(4.0, 20.0), None, ABSENT], "category"), ([ABSENT, ABSENT], "category"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_setting_that_a_row_does_not_have_is_missing(values, dtype):
+    column = pd.Series(typed_column(values))
+    assert column.dtype == dtype and list(column.isna()) == [value is ABSENT for value in values]
 
 
 def test_tuples_are_lists():
