@@ -22,7 +22,7 @@ _HOMES = {
     "rate.perturbation": ("perturbed",),
     "rate.tuning": ("tuned_units",),
     "settings.perturbation": ("RatePerturbationSettings",),
-    "experiment.results": ("open_results",),
+    "experiment.opening": ("open_results",),
     "compat.factory": ("RateRNNFactory",),
     "compat.rate_network": ("AbstractRateRNN", "FR_RNN_dale", "eval_rnn", "load_network", "train"),
     "formats": ("load_task",),

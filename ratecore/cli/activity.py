@@ -35,7 +35,7 @@ def activity_command(args: argparse.Namespace) -> int:
     if "task" in where:
         raise ValueError(f"--where task={where['task']}: choose the task with --task {where['task']}")
 
-    from ratecore.experiment.results import open_results
+    from ratecore.experiment.opening import open_results
 
     exp = open_results(args.results, task_file=args.task_file)
     activity = exp.activity(args.task, trials, **where) if variables else None

@@ -17,6 +17,8 @@ from ratecore.settings.analysis import AnalysisSettings
 from ratecore.settings.base import LONGEST_START, SettingsError, hashed, path_part, shortened
 from ratecore.settings.hints import for_axis
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_from import NETWORKS_FROM
+from ratecore.settings.network_from import PATH as FILES
 from ratecore.settings.run import AFTER_TRAINING
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
@@ -182,6 +184,10 @@ def axis_path(name: str) -> tuple[str, ...]:
     Raises:
         SettingsError: the axis is unknown (names the nearest one), or two sections have a setting of this short name.
     """
+    if name == NETWORKS_FROM:
+        return FILES
+    if name in (FILES[-1], ".".join(FILES)):
+        raise SettingsError(f"grid: axis '{name}': {NETWORKS_FROM} names the files of networks")
     every = setting_paths()
     places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in ("task", "seed")}
     for path in sorted(every, key=is_elsewhere):  # those that were there before come first

@@ -19,6 +19,7 @@ from ratecore.experiment.seeds import parse_seeds
 from ratecore.settings.base import Problem, SettingsError, shown, task_name
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.grid import LONGEST_NAME, NAME, products_in
+from ratecore.settings.network_from import NETWORKS_FROM
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import TESTED
 
@@ -191,7 +192,7 @@ LENIENT = OF_THE_WORK | {"task_file"}
 
 
 def _product(name: str, axes: dict[str, Any], seeds: str | Sequence[int] | None) -> dict[str, Any]:
-    if seeds is None:
+    if seeds is None or NETWORKS_FROM in axes:  # networks of files are not drawn from seeds
         return {NAME: name, **axes}
     if not isinstance(seeds, str):
         seeds = list(seeds)

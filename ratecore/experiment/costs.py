@@ -66,6 +66,8 @@ def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> 
         minutes.
     """
     training = settings.training
+    if training.network_from is not None:
+        return 5
     stages = [training.in_stage(k) for k in range(max(len(training.stages), 1))]
     trials = sum(stage.n_trials * (1 + stage.eval_tr / stage.eval_freq / 3) for stage in stages)
     return math.ceil(5 + MARGIN * math.ceil(networks / threads) * trials * trial_seconds(settings) / 60)

@@ -18,7 +18,7 @@ from ratecore.experiment.axes import MISSING, Axis, format_value, path_of
 from ratecore.experiment.claim_groups import claimed_networks
 from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
-from ratecore.experiment.products import Product, all_axes, find_grid_problems, products_of
+from ratecore.experiment.products import Product, all_axes, files_of, find_grid_problems, products_of
 from ratecore.experiment.run_values import BaseSettings, value_on
 from ratecore.experiment.seeds import block_name
 from ratecore.experiment.stages.table import STAGES, TRAIN, row_of
@@ -38,6 +38,7 @@ class Experiment:
     Attributes:
         settings: of the experiment.
         products: of the grid; one without a name if the grid is a mapping.
+        files: networks that are not trained here (`networks_from`), by the name of their product.
         axes: of all products, with their values.
         seeds: of all products.
         grid_points: each once, whatever the number of products that have it.
@@ -57,10 +58,11 @@ class Experiment:
         self._base = BaseSettings(settings)
         self.products = products_of(settings, self._base.value)
         self.seeds = tuple(dict.fromkeys(seed for product in self.products for seed in product.seeds))
+        self.files = files_of(self.products)
         self.axes = all_axes(self.products)
         require_packages(settings.analyses)
         self.grid_points = self._make_grid_points()
-        if self.is_list:
+        if self.is_list or self.files:
             self.axes = self._axes_of_points()
         refuse_missing_starts(self.grid_points, self.start_of)
         claimed_networks(self)  # raises SettingsError for claims about networks that are not there

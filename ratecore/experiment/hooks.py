@@ -22,6 +22,7 @@ from ratecore.experiment.jobs import (
     was_copied,
 )
 from ratecore.experiment.launch import StopFilter, cannot_run, hide_errors_after_stop, same_snakemake, shell, ui_command
+from ratecore.experiment.networks_from import keep as keep_files
 from ratecore.experiment.stages.table import stages_of
 from ratecore.system.devices import device_pool
 from ratecore.system.files import network_file_system
@@ -152,6 +153,7 @@ class Launch:
         self._warn_of_shared_sqlite()
         mark_times(self.root)
         self.closing.earlier = keep_configuration(self.root, self._config)
+        keep_files(self.root, self.experiment.files)
         if self.stale is not None:
             note_grid(self.experiment, self.stale)
         for folder in note_deaths(self.root):

@@ -141,8 +141,11 @@ def note_grid(experiment: Experiment, stale: list[str]) -> None:
 def _grid_of(experiment: Experiment) -> dict[str, str]:
     tasks = {grid_point.settings.task: grid_point.settings for grid_point in experiment.grid_points}
     code = {name: task_code(type(settings.create_task())) for name, settings in tasks.items()}
+    files = {name: [network.sha256 for network in part] for name, part in experiment.files.items()}
     return {
-        "grid": hash_of({"settings": grid_hash(experiment.settings), "code": code}),
+        "grid": hash_of(
+            {"settings": grid_hash(experiment.settings), "code": code} | ({"files": files} if files else {})
+        ),
         "seeds": hash_of({"seeds": _seeds_of(experiment)}),
     }
 

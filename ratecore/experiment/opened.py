@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ratecore.experiment.configurations import CONFIG
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.networks_from import with_kept
 from ratecore.experiment.runs import Run
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import RunSettings
@@ -61,6 +62,7 @@ def open_experiment(
             config = {**config, "task_file": _found(Path(file), root)}
         if panels is not None:
             config = {**config, "panels": panels}
+        config = with_kept(config, root)
     experiment = cast("OpenedExperiment", OpenedExperiment.from_config(config))
     experiment.opened = root
     return experiment

@@ -87,7 +87,7 @@ def _chosen(experiment: Experiment, *path: str) -> bool:
 
 
 def _taus_in_ms(experiment: Experiment) -> Iterator[str]:
-    for product in experiment.products:
+    for product in (product for product in experiment.products if not product.of_files):
         yield from _taus_of_product_in_ms(product)
 
 

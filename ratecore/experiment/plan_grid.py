@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ratecore.experiment.axes import Axis
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.networks_from import FileNetwork, not_told
 from ratecore.experiment.stages.table import TRAIN, stages_of
 from ratecore.settings.base import shown
 from ratecore.settings.hints import DURATIONS
+from ratecore.settings.network_from import NetworkFromSettings
 from ratecore.settings.spiking import RATE_STEP
 
 MOST_SHOWN = 8  # values of an axis
@@ -39,8 +43,19 @@ def plan(experiment: Experiment) -> list[str]:
     if variants > 1:
         head += f", each {_done_in_variants(experiment)} in {'up to ' * experiment.is_list}{variants:,} ways"
     if experiment.is_list:
-        return [head, *_products(experiment)]
-    return [head, *_rows(experiment.axes, experiment.seeds)]
+        return [head, *_products(experiment), *_not_told(experiment)]
+    return [head, *_rows(experiment.axes, experiment.seeds), *_not_told(experiment)]
+
+
+def _not_told(experiment: Experiment) -> Iterator[str]:
+    """What files of networks do not tell, and what was assumed of them: each once, with the number of files."""
+    every = [network for part in experiment.files.values() for network in part]
+    missing = Counter(name for network in every for name in not_told(network))
+    if missing:
+        names = ", ".join(name if n == len(every) else f"{name} ({n:,} files)" for name, n in missing.items())
+        yield f"  {_count(len(every), 'file')} of networks; not told: {names}"
+    for note, n in Counter(note for network in every for note in network.notes).items():
+        yield f"  {_count(n, 'file')}: {note}"
 
 
 def _products(experiment: Experiment) -> Iterator[str]:
@@ -91,6 +106,8 @@ def _value(path: tuple[str, ...], value: Any) -> str:
     """A value of an axis with its unit."""
     if path == ("network", "taus"):
         return taus_in_ms(value)
+    if isinstance(value, NetworkFromSettings | FileNetwork):
+        return Path(value.file).name
     text = str(value) if isinstance(value, str) else "default" if value is None else shown(value)
     if "task_settings" in path and path[-1] in DURATIONS and isinstance(value, int | float):
         return f"{value:g} steps ({value * RATE_STEP:g} ms)"

@@ -21,12 +21,14 @@ from ratecore.experiment.axes import (
     plain_name,
     short_name,
 )
+from ratecore.experiment.networks_from import FileNetwork, decided_by_file, products_of_files, refuse_by_hand
 from ratecore.experiment.seeds import MOST_RUNS, parse_seeds
 from ratecore.experiment.stages.table import ANALYSE, STAGES, stages_of
 from ratecore.settings.base import Problem, SettingsError, shown
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.grid import products_in
 from ratecore.settings.hints import for_list
+from ratecore.settings.network_from import PATH as FILES
 
 GRIDS = "grids"  # column of the table with the names of products
 MOST_POINTS = 1_000_000  # every grid point is checked before any work starts
@@ -53,9 +55,21 @@ class Product:
         return frozenset(self.seeds)
 
     @property
+    def of_files(self) -> bool:
+        """Whether its networks are those of files (`networks_from`)."""
+        return any(axis.path == FILES for axis in self.axes)
+
+    @property
+    def multiplied(self) -> tuple[Axis, ...]:
+        """The axes whose values are combined: all, or with networks of files, which decide the others, those left."""
+        if not self.of_files:
+            return self.axes
+        return tuple(axis for axis in self.axes if not decided_by_file(axis.path))
+
+    @property
     def size(self) -> int:
         """Number of combinations of values."""
-        return math.prod(len(axis.values) for axis in self.axes)
+        return math.prod(len(axis.values) for axis in self.multiplied)
 
     @property
     def key(self) -> str:
@@ -68,9 +82,10 @@ class Product:
         Yields:
             keys of each setting: its value.
         """
-        paths = [axis.path for axis in self.axes]
-        for values in itertools.product(*(axis.values for axis in self.axes)):
-            yield dict(zip(paths, values, strict=True))
+        paths = [axis.path for axis in self.multiplied]
+        for values in itertools.product(*(axis.values for axis in self.multiplied)):
+            point = dict(zip(paths, values, strict=True))
+            yield {("task",): point[FILES].task, **point} if FILES in point else point
 
     def refuse_value_twice(self, first: int, second: int) -> None:
         """Raise an error if two equal grid points differ in only one axis.
@@ -84,7 +99,7 @@ class Product:
         """
         differ: list[tuple[Axis, Any, Any]] = []
         left: tuple[int, ...] = (first, second)
-        for axis in reversed(self.axes):
+        for axis in reversed(self.multiplied):
             (i, j), left = (n % len(axis.values) for n in left), tuple(n // len(axis.values) for n in left)
             differ += [(axis, axis.values[i], axis.values[j])] if i != j else []
         if len(differ) == 1:
@@ -107,16 +122,23 @@ def products_of(settings: ExperimentSettings, base_value: Callable[[Path], Any])
     Raises:
         SettingsError: two axes of one column, an axis without effect, or too many grid points.
     """
+    refuse_by_hand(settings)
     given = products_in(settings.grid)
-    seeds = {name: _seeds(name, grid.pop("seed", [0])) for name, grid in given.items()}
-    swept = {name: {axis_path(axis): values for axis, values in grid.items()} for name, grid in given.items()}
+    swept: list[tuple[str, dict[Path, Any], tuple[int, ...]]] = []
+    for name, grid in given.items():
+        seeds = _seeds(name, grid.pop("seed")) if "seed" in grid else None
+        axes = {axis_path(axis): values for axis, values in grid.items()}
+        if FILES in axes:
+            swept += [(name, *own) for own in products_of_files(axes, seeds, settings, f"grid.{name}".rstrip("."))]
+        else:
+            swept.append((name, axes, seeds or (0,)))
     reserved = RESERVED if "" in given else RESERVED | {GRIDS}
-    columns = _columns_of(dict.fromkeys(path for axes in swept.values() for path in axes), reserved)
+    columns = _columns_of(dict.fromkeys(path for _, axes, _ in swept for path in axes), reserved)
     products = []
-    for name, axes in swept.items():
+    for name, axes, seeds in swept:
         every = {path: axes.get(path) or [base_value(path)] for path in FIRST_AXES.values()} | axes
         own = tuple(Axis(columns[path], path, tuple(values)) for path, values in every.items())
-        products.append(Product(name, own, seeds[name]))
+        products.append(Product(name, own, seeds))
     _refuse_idle_axes(products, settings)
     _refuse_too_many(products)
     return products
@@ -141,6 +163,23 @@ def all_axes(products: Sequence[Product]) -> list[Axis]:
         for value in axis.values:
             values.setdefault(axis.path, {}).setdefault(format_value(value), value)
     return [Axis(columns[path], path, tuple(found.values())) for path, found in values.items()]
+
+
+def files_of(products: Iterable[Product]) -> dict[str, list[FileNetwork]]:
+    """The networks of files in a grid.
+
+    Args:
+        products: of the grid.
+
+    Returns:
+        name of a product: its networks; none for those that are trained here.
+    """
+    found: dict[str, list[FileNetwork]] = {}
+    for product in products:
+        for axis in product.axes:
+            if axis.path == FILES:
+                found.setdefault(product.name, []).extend(axis.values)
+    return found
 
 
 def _seeds(name: str, given: Any) -> tuple[int, ...]:
@@ -235,7 +274,7 @@ def _problems_of(grid: Mapping[str, Any]) -> list[Problem]:
         except SettingsError as error:
             problems += error.problems
             continue
-        if isinstance(values, str):
+        if isinstance(values, str) and path != FILES:
             text = f"grid.{name} = {shown(values)}: it must be a list of values{for_list(values)}"
             problems.append(((), text))
         elif path in paths:

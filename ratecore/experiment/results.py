@@ -1,21 +1,19 @@
-"""Opens results: `rate.open_results("results/demo")`."""
+"""Opened results: what `rate.open_results("results/demo")` returns."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratecore.experiment.axes import ABSENT
-from ratecore.experiment.opened import ALLOWED, SUFFIXES, Opened, OpenedExperiment, open_experiment
+from ratecore.experiment.opened import Opened, OpenedExperiment
 from ratecore.experiment.products import GRIDS
 from ratecore.experiment.runs import Run
 from ratecore.experiment.selection import chosen_rows, typed_column
 from ratecore.experiment.stages.table import STAGES
 from ratecore.settings.base import shown
-from ratecore.system.extras import needed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,50 +27,16 @@ if TYPE_CHECKING:
 
 
 # Columns of text; all others that are no axes are numbers.
-_TEXTS = {
+TEXTS = {
     GRIDS,
+    "origin",
+    "file",
     "device",
     "mlflow_run_id",
     "folder",
     "error",
     *(path for stage in STAGES.values() for path in stage.paths),
 }
-
-
-def open_results(path: str | os.PathLike[str], *, task_file: str | os.PathLike[str] | None = None) -> Results:
-    """Open the results of an experiment, or a single network.
-
-    Nothing is written or locked: the folder may be read-only, moved to another place, or still being filled by a
-    running workflow. Neither Snakemake nor MLflow is needed.
-
-    Args:
-        path: folder of an experiment, such as results/demo, or a `.mat` or `.pth` file.
-        task_file: Python file that registers your own task, where it is no longer at the place that the configuration
-            names.
-
-    Returns:
-        the results.
-
-    Raises:
-        FileNotFoundError: there is nothing at this path.
-        ValueError: it holds no results of ratecore; the message says what is missing.
-        ImportError: pandas is not installed.
-
-    Source: none
-    """
-    path = Path(path).expanduser()
-    needed("pandas", "analysis", "tables of results")
-    if path.is_dir():
-        return Results(experiment=open_experiment(path, task_file))
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file or folder; it must be {ALLOWED}")
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: not the file of a network; it must be {ALLOWED}")
-    if task_file is not None:
-        from ratecore.tasks.files import load_task_file
-
-        load_task_file(os.fspath(task_file))
-    return Results(file=path)
 
 
 class Results:
@@ -398,7 +362,7 @@ def _rows_of_experiment(
         values[axis.column] = [None if value is ABSENT else value for value in of_rows]
     table["status"] = pd.Categorical(table["status"])
     for column in table.columns.difference([*values, "seed", "status", "trained", "n_trials"]):
-        table[column] = table[column].astype("string" if column in _TEXTS else "float64")
+        table[column] = table[column].astype("string" if column in TEXTS else "float64")
     opened = [
         Opened.of_run(run) if trained is not pd.NA and run.network.is_file() else None
         for (_, run), trained in zip(runs, table["trained"], strict=True)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratecore.experiment.axes import ABSENT, SECTIONS, Axis, axis_path
+from ratecore.experiment.networks_from import FileNetwork
 from ratecore.settings.base import SettingsError, shown, task_key, task_name
 from ratecore.settings.experiment import ExperimentSettings
+from ratecore.settings.network_from import PATH as FILES
 from ratecore.settings.run import TESTED, RunSettings
 from ratecore.settings.starts import KEY as START
 from ratecore.settings.starts import refused
@@ -89,6 +91,8 @@ class BaseSettings:
             for key in path[:-1]:
                 section = section[key]
             section[path[-1]] = self._full_names(value) if path == START else copy.copy(value)
+        if isinstance(network := overrides.get(FILES), FileNetwork):
+            network.fill(values)
         return values
 
     def _full_names(self, start: Any) -> Any:
@@ -155,7 +159,7 @@ def value_on(axis: Axis, run: RunSettings) -> Any:
         if isinstance(value, dict) and key not in value:
             return _tested_value(axis, run)
         value = value[key] if isinstance(value, dict) else getattr(value, key)
-    return value
+    return ABSENT if axis.path == FILES and value is None else value
 
 
 def _tested_value(axis: Axis, run: RunSettings) -> Any:

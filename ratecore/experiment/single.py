@@ -10,18 +10,16 @@ import numpy as np
 from ratecore.experiment.axes import format_value
 from ratecore.experiment.opened import Opened
 from ratecore.experiment.selection import typed_column
-from ratecore.formats import load_mat, load_pth, read_network
+from ratecore.formats import load_mat, load_pth
+from ratecore.formats.errors import say_once
 from ratecore.formats.pth import network_from_state
+from ratecore.formats.told import told_by
 from ratecore.settings.base import SettingsError
 from ratecore.settings.run import RunSettings
 from ratecore.settings.training import EvaluationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Variables of a `.mat` file with the columns of the table that they fill.
-_OF_MAT = {"tr": "n_trials", "eval_perf_mean": "accuracy", "eval_loss_mean": "loss"}
-_OF_MAT |= {"opt_scaling_factor": "lambda", "spiking_accuracy": "spiking_accuracy"}
 
 
 def row_of_file(path: Path) -> tuple[pd.DataFrame, list[Opened | None], dict[str, list[Any]]]:
@@ -38,25 +36,21 @@ def row_of_file(path: Path) -> tuple[pd.DataFrame, list[Opened | None], dict[str
     """
     import pandas as pd
 
-    file = read_network(path)
-    values: dict[str, Any] = {"task": file.task.name, "N": None, "taus": None, "seed": 0}
-    found: dict[str, Any] = {"trained": None, "n_trials": None}
+    file, told = told_by(path)
+    for source, notes in file.notes:
+        say_once(source, notes)
+    values: dict[str, Any] = {"task": file.task.name, "N": None, "taus": None, "seed": told.seed or 0}
+    found: dict[str, Any] = {"trained": told.trained, "n_trials": told.n_trials, "origin": told.origin}
     n_trials, settings = EvaluationSettings().n_trials, None
     if file.content is not None:
         content = load_pth(path) if "run_settings" not in file.content else file.content
         settings = _settings_in(content)
         net = network_from_state(content["model_state_dict"], "cpu").settings
-        values |= {"seed": (content.get("run_settings") or {}).get("seed", 0)}
-        found |= {"trained": bool(content["trained"]), "n_trials": content["trial"]}
     else:
         net = (file.arrays or {})["settings"]
-        names = ("seed", "trained", "eval_labels", *_OF_MAT)
-        stored = {key: np.ravel(value) for key, value in load_mat(path, names).items() if key in names}
-        numbers = {key: float(value[0]) for key, value in stored.items() if value.size and value.dtype.kind in "fiub"}
-        values |= {"seed": int(numbers.get("seed", 0))}
-        found |= {column: numbers[key] for key, column in _OF_MAT.items() if key in numbers}
-        found |= {"trained": bool(numbers["trained"])} if "trained" in numbers else {}
-        n_trials = stored["eval_labels"].size if "eval_labels" in stored else n_trials
+        labels = load_mat(path.with_suffix(".mat"), ("eval_labels",)).get("eval_labels")
+        n_trials = n_trials if labels is None else np.size(labels)
+        found |= told.published
     values |= {"N": net.N, "taus": net.taus}
     status = {True: "trained", False: "not trained", None: "not known"}[found["trained"]]
     row = {**values, "status": status, **found, "file": str(path), "folder": str(path.parent)}

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.networks_from import PUBLISHED, TRAINED
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.products import GRIDS, Product
 from ratecore.experiment.report_figures import GridFigure
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import ANALYSE, TRAIN, Stage, stages_of
+from ratecore.settings.network_from import PATH as FILES
 from ratecore.settings.run import AFTER_TRAINING
 from ratecore.system.files import write_atomic
 from ratecore.tracking.mlflow.state import Mirrored, read_state
@@ -149,16 +151,26 @@ def summary_row(
         **grid_point.known_values,
         "seed": run.settings.seed,
         **({GRIDS: " ".join(grid_point.grids(run.settings.seed))} if experiment.is_list else {}),
+        **(_of_file(results[TRAIN], run) if experiment.files else {}),
         "status": undone.status if undone else "failed" if failed else "trained" if train["trained"] else "not trained",
         "trained": None if "status" not in train else bool(train.get("trained", False)),
         **{column: columns.pop(column) for column in FIRST_COLUMNS},
         **columns,
+        **({name: results[TRAIN].get(name) for name in PUBLISHED} if experiment.files else {}),
         "mlflow_run_id": mirrored.run_id(run.folder) or read_state(run.folder).get("run_id"),
         **{key: run.relative(path) if path else None for key, path in paths.items()},
         "folder": run.relative(run.folder),
         "error": f"{undone.stage}: {undone.error}" if undone and undone.error else _errors(results),
     }
     return row, undone
+
+
+def _of_file(train: dict[str, Any], run: Run) -> dict[str, Any]:
+    """Where a network comes from: `trained` here, or the program that wrote its file; and the file."""
+    own = run.settings.training.network_from
+    if own is None:
+        return {"origin": TRAINED, "file": None}
+    return {"origin": train.get("origin"), "file": own.file}
 
 
 def value_of(end: dict[str, Any], key: str) -> Any:
@@ -320,8 +332,8 @@ def swept_columns(grid: Experiment | Product) -> list[str]:
     Returns:
         their names.
     """
-    swept = [a.column for a in grid.axes if a.column in ("N", "taus") or len(a.values) > 1]
-    return [column for column in swept if column != "task"]
+    axes = [axis for axis in grid.axes if axis.path not in (("task",), FILES)]
+    return [axis.column for axis in axes if axis.column in ("N", "taus") or len(axis.values) > 1]
 
 
 def grid_pages(experiment: Experiment, table: pd.DataFrame) -> dict[str, Figure]:

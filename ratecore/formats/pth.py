@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import pickle
 import re
 import zipfile
@@ -71,7 +72,7 @@ def pth_bytes(settings: RunSettings, result: TrainingResult, **extra: object) ->
         "settings": task,
         "training_params": training_params(settings),
         "losses": torch.tensor(result.losses, dtype=torch.float64),
-        "final_loss": result.losses[-1],
+        "final_loss": result.losses[-1] if result.losses else math.nan,  # none for networks of some files
         "trial": result.n_trials,
         "tests": result.tests,
         "trained": result.trained,

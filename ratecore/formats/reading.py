@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,19 +33,22 @@ class NetworkFile:
         task: what the file says about its task.
         arrays: from a `.mat` file, as `conform` returns them.
         content: of a `.pth` file of ratecore.
+        notes: the file that they are about, and what was assumed or converted in it.
     """
 
     path: Path
     task: SavedTask
     arrays: Content | None = None
     content: Content | None = None
+    notes: tuple[tuple[Path, list[str]], ...] = ()
 
 
-def read_network(path: StrPath) -> NetworkFile:
+def read_network(path: StrPath, quiet: bool = False) -> NetworkFile:
     """Read the `.mat` or `.pth` file of a network. One line on stderr tells what was assumed or converted.
 
     Args:
         path: of the file.
+        quiet: whether there is no such line, since the caller tells it.
 
     Returns:
         the network and what the file says about its task.
@@ -59,11 +63,14 @@ def read_network(path: StrPath) -> NetworkFile:
     if path.suffix.lower() not in (".mat", ".pth", ".pt"):
         raise FormatError(f"{path}: a network is saved as .mat or .pth, not {path.suffix or 'without a suffix'}")
     try:
-        return _of_mat(path) if path.suffix.lower() == ".mat" else _of_pth(path)
+        file = _of_mat(path) if path.suffix.lower() == ".mat" else _of_pth(path)
     except FormatError:
         raise
     except Exception as error:  # other files raise errors of many kinds
         raise FormatError(f"{path}: {first_line(error)}") from error
+    for source, notes in () if quiet else file.notes:
+        say_once(source, notes)
+    return file
 
 
 def load_network(
@@ -118,7 +125,7 @@ def load_task(
 
 def _of_mat(path: Path) -> NetworkFile:
     notes: list[str] = []
-    content = _unpacked(read_variables(path, _NAMES, nested=True), path, notes)
+    content = unpacked(read_variables(path, _NAMES, nested=True), path, _NAMES, notes)
     if "activation" not in content and (named := _named_activation(path)):
         content["activation"] = np.array([named])
         notes.append(f"it has no activation: {named} by its name")
@@ -132,12 +139,24 @@ def _of_mat(path: Path) -> NetworkFile:
         )
     if task.settings is None:
         task = _task_beside(path, task) or task
-    say_once(path, notes)
-    return NetworkFile(path, task, arrays=arrays)
+    return NetworkFile(path, task, arrays=arrays, notes=((path, notes),))
 
 
-def _unpacked(content: Content, path: Path, notes: list[str]) -> Content:
-    """The variables of a file, or of the only structure in it that holds a network."""
+def unpacked(content: Content, path: StrPath, names: Collection[str], notes: list[str]) -> Content:
+    """Find the variables of a network in a file, or in the only structure in it that holds one.
+
+    Args:
+        content: variables of the file, with `w` if it has that.
+        path: of the file.
+        names: of the variables that are wanted.
+        notes: extended by the name of the structure.
+
+    Returns:
+        variables by name.
+
+    Raises:
+        ValueError: there are several such structures.
+    """
     if "w" in content:
         return content
     found = {}
@@ -152,7 +171,7 @@ def _unpacked(content: Content, path: Path, notes: list[str]) -> Content:
         raise ValueError(f"it has no w, and {len(found)} structures that have one: {', '.join(found)}; save only one")
     for name, fields in found.items():
         notes.append(f"its network is in the structure {name}")
-        return {key: value for key, value in fields.items() if key in _NAMES}
+        return {key: value for key, value in fields.items() if key in names}
     return content
 
 
@@ -194,5 +213,5 @@ def _of_pth(path: Path) -> NetworkFile:
         value = tensor.detach().double().numpy().ravel()
         if value.size != expected.size or not np.allclose(value, expected.ravel(), rounding, 1e-6):
             raise FormatError(f"{path}: {mat.name} beside it is of another network, its {name} differs")
-    say_once(path, [f"a network of the PyTorch port: masks, input weights and time constants are those of {mat.name}"])
-    return NetworkFile(path, file.task, arrays=file.arrays)
+    note = f"a network of the PyTorch port: masks, input weights and time constants are those of {mat.name}"
+    return NetworkFile(path, file.task, arrays=file.arrays, notes=(*file.notes, (path, [note])))

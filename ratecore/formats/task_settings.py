@@ -86,6 +86,23 @@ class SavedTask:
             say_once(self.source, [f"it does not hold the settings of its task: {task.name} with {values} ({known})"])
         return task
 
+    def known_settings(self, name: str) -> dict[str, Any]:
+        """The settings of a task that the file tells, or that its example stimulus shows.
+
+        Args:
+            name: of a registered task.
+
+        Returns:
+            by name; none where the file tells nothing.
+
+        Raises:
+            FormatError: the network has other inputs or outputs than the task.
+            ValueError: an unknown task.
+        """
+        task_class = TaskFactory.task_class(name)
+        self._check_sizes(name, "", task_class)
+        return self._known(task_class)
+
     def _only_length(self, inferred: dict[str, Any]) -> bool:
         return self.settings is None and set(inferred) == {"T"}
 

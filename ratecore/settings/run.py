@@ -89,6 +89,8 @@ class RunSettings(Settings):
             hashes_of_files(net)
         except SettingsError as error:
             raise SettingsError([(("network", *path), message) for path, message in error.problems]) from None
+        if self.training.network_from is not None:
+            return self  # nothing is drawn
         if net.depends_on_types or net.named_units or any(getattr(net, key) != ("all",) for key in KEYS):
             self._check_groups(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")))
         self._check_radius()

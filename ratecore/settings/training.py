@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from ratecore.settings.base import Settings, SettingsError, flat_settings, shown
 from ratecore.settings.elsewhere import ElsewhereSettings
+from ratecore.settings.network_from import NetworkFromSettings
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.perturbation import RatePerturbationSettings
 from ratecore.settings.reading import local_path
@@ -102,7 +104,7 @@ class TrainingSettings(Settings):
 
     newer: ClassVar[tuple[str, ...]] = (  # settings that networks of release 0.1 did not have
         *("optimizer", "momentum", "weight_decay", "revive", "clip", "schedule", "schedule_trials", "schedule_factor"),
-        *("penalties", "stages", "start_from", "keep_weights"),
+        *("penalties", "stages", "start_from", "keep_weights", "network_from"),
     )
 
     n_trials: int = Field(6000, ge=1, le=MOST, description="largest number of trials; with stages, of each stage")
@@ -143,6 +145,9 @@ class TrainingSettings(Settings):
     keep_weights: int | None = Field(
         None, ge=1, le=MOST, description="trials between two copies of the weights in weights.npz; by default none"
     )
+    network_from: SkipJsonSchema[NetworkFromSettings | None] = Field(
+        None, description="file of a network that is not trained here; `grid.networks_from` sets it"
+    )
 
     @model_validator(mode="after")
     def _check_decay(self) -> Self:
@@ -181,6 +186,11 @@ class TrainingSettings(Settings):
             their values; a setting that older networks did not have is left out at its default, so that they keep
             their identity.
         """
+        if (
+            self.network_from is not None
+        ):  # nothing is trained; the criterion decides whether the network counts as trained
+            judged = self.model_dump(mode="json", include={"loss_fn", "loss_threshold", "accuracy_threshold"})
+            return {"network_from": self.network_from.sha256, **judged}
         values = self.model_dump(mode="json")
         if values["min_trials"] is None:
             del values["min_trials"]

@@ -8,8 +8,8 @@ import pytest
 
 from ratecore.experiment.configurations import keep_configuration
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.opening import open_results
 from ratecore.experiment.plan import find_cautions
-from ratecore.experiment.results import open_results
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import do_stage
 from ratecore.experiment.summary import grid_pages, summarize

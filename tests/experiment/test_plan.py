@@ -182,7 +182,10 @@ def test_settings_that_have_an_effect_are_not(changes):
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("config/**/*.yaml")), ids=lambda p: p.name)
-def test_the_configurations_of_the_repository_have_none(path):
+def test_the_configurations_of_the_repository_have_none(path, tmp_path, monkeypatch):
+    if path.name == "original.yaml":  # its networks are where users put them
+        (tmp_path / "original").symlink_to(ROOT / "tests/data/original")
+        monkeypatch.chdir(tmp_path)
     e = Experiment.from_config(load_yaml(path))
     assert find_cautions(e) == [] and announcement(e) == "\n".join(plan(e)) and announcement(e, quiet=True) == ""
 

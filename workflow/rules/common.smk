@@ -127,7 +127,9 @@ def identities(stage):
 
 
 def gpus(wildcards):
-    """Returns the number of GPUs of a training job; 0 on the CPU."""
+    """Returns the number of GPUs of a training job; 0 on the CPU, and for a network that is not trained here."""
+    if experiment.grid_point_of(wildcards).settings.training.network_from is not None:
+        return 0
     wanted = experiment.settings.device
     return int(wanted == "cuda" or (wanted == "auto" and bool(device_pool())))
 

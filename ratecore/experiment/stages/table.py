@@ -26,6 +26,7 @@ FIGURES = "ratecore.figures"
 WITHOUT_NUMBERS = (
     FIGURES,
     "ratecore.compat",
+    "ratecore.experiment.adopting",
     "ratecore.experiment.analyses.kept",
     "ratecore.experiment.analyses.table",
     "ratecore.experiment.checkpoints",

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from ratecore.experiment.adopting import adopt_run
 from ratecore.experiment.grid import folder_of_network
 from ratecore.experiment.progress import say
 from ratecore.experiment.runs import Run
@@ -144,6 +145,8 @@ def train_run(run: Run, device: str = "cpu", log: TextIO | None = None, no_gpu: 
     Returns:
         the fields of the stage's `end`.
     """
+    if run.settings.training.network_from is not None:
+        return adopt_run(run, log)
     from ratecore.experiment.checkpoints import deferred_signals
     from ratecore.rate.training import train
 
@@ -171,6 +174,8 @@ def train_job(runs: list[Run], settings: ExperimentSettings, threads: int = 1) -
     from ratecore.rate.training import warm_up
     from ratecore.system.devices import job_device
 
+    if all(run.settings.training.network_from is not None for run in runs):
+        return run_block(STAGE, runs, train_run)
     with job_device(settings.device, settings.jobs_per_gpu, settings.gpu_frac) as (device, no_gpu):
         if device != "cpu":
             return train_batched(runs, device)

@@ -146,7 +146,8 @@ def _training(end: Event, variant: str, curves: str, settings: dict[str, Any]) -
         ("train/seconds", 0): end.get("seconds"),
         ("train/trained", 0): int(end["trained"]) if "trained" in end else None,
     }
-    tags: Tags = {key: end[key] for key in ("trained", "device", "no_gpu") if key in end}
+    points |= {(key.replace("published_", "published/"), 0): end[key] for key in end if key.startswith("published_")}
+    tags: Tags = {key: end[key] for key in ("trained", "device", "no_gpu", "origin", "file") if key in end}
     return _known(points), tags
 
 
