@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from ratecore.analysis.currents import Currents, units_mask, weights_of
