@@ -71,8 +71,9 @@ def synaptic_currents(
     train = steps[order], senders[order], own[order]
     for mean, part in zip(found, (np.maximum, np.minimum), strict=True):
         jumps = np.ascontiguousarray((part(weights[receiving], 0) * filters.jump[:, None]).T)
-        counted = jumps.any(1)[train[1]] & (train[0] < ends[train[2]] // width * width)
-        add_currents(*(values[counted] for values in train), jumps, filters, mean)
+        sends = np.flatnonzero(jumps.any(1))
+        counted = np.isin(train[1], sends) & (train[0] < ends[train[2]] // width * width)
+        add_currents(train[0][counted], train[1][counted], train[2][counted], jumps, filters, mean)
     found[:, np.arange(T) >= ends[:, None] // width] = np.nan
     return Currents(found[0], found[1], np.where(np.isnan(found[0]), np.nan, 0.0))
 
