@@ -201,9 +201,7 @@ class _Projection:
         change: derivative of `decay` by log tau (L, M), unitless.
     """
 
-    def __init__(
-        self, x: Float[np.ndarray, " L"], c: Float[np.ndarray, "L M"], p: Float[np.ndarray, " M"]
-    ) -> None:
+    def __init__(self, x: Float[np.ndarray, " L"], c: Float[np.ndarray, "L M"], p: Float[np.ndarray, " M"]) -> None:
         self._c, self._scaled = c, x[:, None] * np.exp(-p)
         self._whole = np.exp(-self._scaled)
         self.mean_decay = self._whole.mean(0)
