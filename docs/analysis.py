@@ -38,9 +38,11 @@ and `status` of the table tell them apart.
 - **The spiking network as the conversion scores it**, at its lambda, for analyses of spikes. They need `convert: true`.
 - **The weights** before, after and, with `training.keep_weights`, during training.
 
-An analysis is identified by its own settings and by those of the sections that it depends on: choosing another
-analysis or changing the settings of one does all chosen analyses of a network again, and nothing else. So does a new
-version of the code of a chosen analysis. A new version of the code of figures only redraws them.
+Each analysis is identified by its own settings, those of the sections that it depends on, its code and the files that
+it reads. Choosing another analysis, or changing the settings of one, does that one alone: what is done is kept. So is
+what was done before a kill. An axis over the settings of one analysis repeats only this one, and the other analyses of
+a network are done once for all of its variants. An analysis whose code has changed is done again; new code of figures
+only redraws them.
 
 ## Results
 

@@ -261,9 +261,7 @@ def _against_dale(W: Float[np.ndarray, "N N"], inh: Bool[np.ndarray, " N"]) -> I
     yield from np.flatnonzero((np.where(inh, -W, W) < 0).any(0)).tolist()
 
 
-def _from_senders(
-    rates: Float[np.ndarray, "B T N"], weights: Float[np.ndarray, "M N"]
-) -> Float[np.ndarray, "B T M"]:
+def _from_senders(rates: Float[np.ndarray, "B T N"], weights: Float[np.ndarray, "M N"]) -> Float[np.ndarray, "B T M"]:
     """W r, without the units that send nothing; NaN after the end of trials."""
     sending = (weights != 0).any(0)
     sending[0] |= not sending.any()

@@ -108,8 +108,8 @@ def fit_timescales(
     reasons[~kept.any(0)] = "no variance"
     several = np.flatnonzero(kept.sum(0) >= FEWEST_LAGS)
     patterns, of_unit = np.unique(kept[:, several], axis=1, return_inverse=True)
-    for k, own in enumerate(patterns.T):
-        units = several[of_unit.reshape(-1) == k]
+    for number, own in enumerate(patterns.T):
+        units = several[of_unit.reshape(-1) == number]
         rows[units] = _fitted(lags[own], acf[np.ix_(own, units)])
         for unit in units:
             reasons[unit] = _reason(rows[unit], float(np.diff(lags).min()), float(lags[own][-1]), least_r2)
@@ -201,9 +201,7 @@ class _Projection:
         change: derivative of `decay` by log tau (L, M), unitless.
     """
 
-    def __init__(
-        self, x: Float[np.ndarray, " L"], c: Float[np.ndarray, "L M"], p: Float[np.ndarray, " M"]
-    ) -> None:
+    def __init__(self, x: Float[np.ndarray, " L"], c: Float[np.ndarray, "L M"], p: Float[np.ndarray, " M"]) -> None:
         self._c, self._scaled = c, x[:, None] * np.exp(-p)
         self._whole = np.exp(-self._scaled)
         self.mean_decay = self._whole.mean(0)

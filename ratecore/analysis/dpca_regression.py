@@ -118,8 +118,8 @@ def reduced(
 ) -> tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"]]:
     """An orthonormal basis of the dimensions of a marginalisation, and X_m X^T with its rows in this basis.
 
-    A marginalisation is constant along the parameters that are not its own, and sums to 0 along its own. In contrasts of
-    conditions, most of its rows are therefore 0, and what is left is much smaller.
+    A marginalisation is constant along the parameters that are not its own, and sums to 0 along its own. In contrasts
+    of conditions, most of its rows are therefore 0, and what is left is much smaller.
 
     Args:
         part: the marginalisation X_m (*P, T, N), unitless.

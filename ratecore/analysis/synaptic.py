@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from ratecore.analysis.currents import Currents, units_mask, weights_of
+from ratecore.analysis.synaptic_kernels import Filters, add_currents
 from ratecore.analysis.trials import STEP_MS
-
-AT_ONCE = 50  # receiving units whose currents by single spikes are in memory together
 
 
 def synaptic_currents(
@@ -69,17 +66,15 @@ def synaptic_currents(
     if width < 1 or T < 1:
         raise ValueError(f"bin_ms = {bin_ms:g}; it must be from {dt:g} (one step) to {ends.max() * dt:g} (the trial)")
     receiving = np.flatnonzero(np.ones(N, bool) if onto is None else units_mask(onto, N, "onto"))
-    found = np.full((2, len(ends), T, len(receiving)), np.nan)
-    for first in range(0, len(receiving), AT_ONCE):
-        chosen = receiving[first : first + AT_ONCE]
-        filters = _filters(decay_ms[chosen], dt, tau_rise, width)
-        for kind, part in enumerate((np.maximum, np.minimum)):
-            W_kind = part(weights[chosen], 0)
-            sends = W_kind.any(0)
-            for k, nt in enumerate(ends):
-                counted = (own == k) & sends[senders] & (steps < nt // width * width)
-                mean = _binned(steps[counted], senders[counted], W_kind, filters, int(nt) // width)
-                found[kind, k, : len(mean), first : first + AT_ONCE] = mean
+    found = np.zeros((2, len(ends), T, len(receiving)))
+    order, filters = np.lexsort((steps, own)), _filters(decay_ms[receiving], dt, tau_rise, width)
+    train = steps[order], senders[order], own[order]
+    for mean, part in zip(found, (np.maximum, np.minimum), strict=True):
+        jumps = np.ascontiguousarray((part(weights[receiving], 0) * filters.jump[:, None]).T)
+        sends = np.flatnonzero(jumps.any(1))
+        counted = np.isin(train[1], sends) & (train[0] < ends[train[2]] // width * width)
+        add_currents(train[0][counted], train[1][counted], train[2][counted], jumps, filters, mean)
+    found[:, np.arange(T) >= ends[:, None] // width] = np.nan
     return Currents(found[0], found[1], np.where(np.isnan(found[0]), np.nan, 0.0))
 
 
@@ -108,30 +103,7 @@ def _spikes(
     return steps, senders.astype(np.int64), own.astype(np.int64), ends
 
 
-@dataclass(frozen=True)
-class _Filters:
-    """What a spike, and the state at the start of a bin of K steps, do in the bin and leave at its end.
-
-    Attributes:
-        jump: by which a spike of weight 1 changes the first state of the filter (M,): 1 / (tau_rise tau), or 1 / tau.
-        mean: of the current over the bin by a spike in each of its steps (K, M), unitless, per jump.
-        end: the current at the end of the bin by it (K, M).
-        rising: the rising state at the end of the bin by it (K,); none without a rise time.
-        from_current: mean and end of the current by a current of 1 at the start (2, M).
-        from_rising: the same by a rising state of 1 (2, M).
-        keep: what is left of the rising state after the bin.
-    """
-
-    jump: Float[np.ndarray, " M"]
-    mean: Float[np.ndarray, "K M"]
-    end: Float[np.ndarray, "K M"]
-    rising: Float[np.ndarray, " K"]
-    from_current: Float[np.ndarray, "2 M"]
-    from_rising: Float[np.ndarray, "2 M"]
-    keep: float
-
-
-def _filters(tau: Float[np.ndarray, " M"], dt: float, tau_rise: float, width: int) -> _Filters:
+def _filters(tau: Float[np.ndarray, " M"], dt: float, tau_rise: float, width: int) -> Filters:
     """The filters of equation 9, or 10 without a rise time, over a bin, by going through its steps once."""
     seconds, step = tau / 1000, dt / 1000
     decay, rise = np.exp(-dt / tau), float(np.exp(-dt / tau_rise)) if tau_rise else 0.0
@@ -143,7 +115,7 @@ def _filters(tau: Float[np.ndarray, " M"], dt: float, tau_rise: float, width: in
     response = current if tau_rise else alone
     left = width - 1 - np.arange(width)  # steps of the bin after each step
     summed = np.concatenate([np.zeros((1, len(tau))), np.cumsum(response[:width], 0)])
-    return _Filters(
+    return Filters(
         jump=1 / (tau_rise / 1000 * seconds) if tau_rise else 1 / seconds,
         mean=summed[left] / width,
         end=response[left],
@@ -152,30 +124,3 @@ def _filters(tau: Float[np.ndarray, " M"], dt: float, tau_rise: float, width: in
         from_rising=np.stack([current[:width].mean(0), current[width]]),
         keep=rise**width if tau_rise else 0.0,
     )
-
-
-def _binned(
-    steps: Int[np.ndarray, " S"],
-    senders: Int[np.ndarray, " S"],
-    W: Float[np.ndarray, "M N"],
-    filters: _Filters,
-    bins: int,
-) -> Float[np.ndarray, "bins M"]:
-    """Mean current in each bin by the spikes of one trial."""
-    f, width = filters, len(filters.mean)
-    order = np.argsort(steps, kind="stable")
-    steps, jumps = steps[order], (W * f.jump[:, None]).T[senders[order]]
-    own, inside = steps // width, steps % width
-    mean, end, rising = np.zeros((3, bins, len(W)))
-    if len(steps):
-        starts = np.flatnonzero(np.diff(own, prepend=-1))  # of the bins that have spikes
-        there = own[starts]
-        mean[there] = np.add.reduceat(jumps * f.mean[inside], starts)
-        end[there] = np.add.reduceat(jumps * f.end[inside], starts)
-        rising[there] = np.add.reduceat(jumps * f.rising[inside, None], starts)
-    current, state = np.zeros((2, len(W)))
-    for k in range(bins):
-        mean[k] += f.from_current[0] * current + f.from_rising[0] * state
-        current = f.from_current[1] * current + f.from_rising[1] * state + end[k]
-        state = f.keep * state + rising[k]
-    return mean

@@ -189,7 +189,7 @@ def _across_complete(
     Values are divided by their SD over trials at each time, so that correlations of all pairs of times with a lag add
     up to the products of such values, which are sums over trials of Fourier transforms.
     """
-    n, B, T = residuals.shape
+    B, T = residuals.shape[1:]
     variance = np.einsum("nbt,nbt->nt", residuals, residuals)
     varies = variance > B * np.square(small)[:, None]
     z = residuals * np.divide(1, np.sqrt(variance), out=np.zeros_like(variance), where=varies)[:, None]

@@ -17,6 +17,7 @@ STEP_MS = 5
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 LIF = COLORS[0]  # colour of the spiking network
+QUICKLY = {"compress_level": 3}  # of PNG files, which are a seventh larger than at 6, the default
 STYLE: dict[Any, Any] = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
 
 # First step and first step after it, in rate steps of 5 ms: as saved with a comparison (arrays) or as tasks have them.
@@ -78,7 +79,7 @@ def png(figure: Figure) -> bytes:
     with warnings.catch_warnings():
         # They are about how a figure looks or how long it took. With Python's -W error they would lose the figure.
         warnings.simplefilter("default")
-        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None}, pil_kwargs=QUICKLY)
     return buffer.getvalue()
 
 

@@ -30,7 +30,8 @@ def part_bytes(arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) ->
     """
     buffer = io.BytesIO()
     named: dict[str, Any] = {f"array/{name}": array for name, array in arrays.items()}
-    np.savez(buffer, **named, **{WORDS: np.array(json.dumps(values))})
+    named[WORDS] = np.array(json.dumps(values))
+    np.savez(buffer, **named)
     return buffer.getvalue()
 
 

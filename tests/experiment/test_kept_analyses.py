@@ -1,6 +1,5 @@
-"""What stage 'analyse' keeps: an analysis is done once for a network, whatever is chosen beside it and killed between."""
+"""What stage 'analyse' keeps: an analysis is done once for a network, whatever is chosen beside it."""
 
-import io
 import shutil
 import zipfile
 from collections import Counter
