@@ -34,7 +34,7 @@ TESTS = ("evaluation.task_settings", "conversion.task_settings")  # mappings, an
 FACTORS = ("evaluation.perturbation.scale_synapses", "conversion.perturbation.scale_synapses")
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
-RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
+RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.columns_if_any, *stage.paths)}
 LONGEST_COLUMN = 74  # characters; file systems limit names to 255
 # Axes of every grid, even if not swept, so that a path always tells what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
