@@ -17,6 +17,7 @@ from ratecore.settings.analysis import AnalysisSettings
 from ratecore.settings.base import LONGEST_START, SettingsError, hashed, path_part, shortened
 from ratecore.settings.hints import for_axis
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.own_analyses import OWN
 from ratecore.settings.run import AFTER_TRAINING
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
@@ -120,6 +121,9 @@ def _setting_paths(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[t
         kind: Any = field_.annotation
         inner = hasattr(kind, "model_fields")
         found += _setting_paths(kind, (*path, key)) if inner else [(*path, key)]
+    if model is AnalysisSettings:
+        for name, own in OWN.items():
+            found += _setting_paths(own.model, (*path, name))
     return found
 
 

@@ -139,7 +139,7 @@ def summary_row(
     columns = {
         column: value_of(results[name], key)
         for name, stage in stages.items()
-        for column, key in (stage.columns | stage.columns_if_any).items()
+        for column, key in {**stage.columns, **stage.columns_if_any}.items()
     }
     paths = {
         key: run.named(results[name][key], links=False) if key in results[name] else None

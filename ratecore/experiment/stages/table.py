@@ -39,6 +39,7 @@ WITHOUT_NUMBERS = (
     "ratecore.settings.analysis",  # each analysis has its settings in its identity
     "ratecore.settings.experiment",
     "ratecore.settings.hints",
+    "ratecore.settings.own_analyses",
     "ratecore.settings.reading",
     "ratecore.system.devices",
     "ratecore.system.files",
