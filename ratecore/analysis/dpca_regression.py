@@ -118,6 +118,9 @@ def reduced(
 ) -> tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"]]:
     """An orthonormal basis of the dimensions of a marginalisation, and X_m X^T with its rows in this basis.
 
+    A marginalisation is constant along the parameters that are not its own, and sums to 0 along its own. In contrasts of
+    conditions, most of its rows are therefore 0, and what is left is much smaller.
+
     Args:
         part: the marginalisation X_m (*P, T, N), unitless.
         means: condition means X (*P, T, N), unitless.
@@ -127,11 +130,21 @@ def reduced(
 
     Source: none
     """
-    N = part.shape[-1]
-    rows = part.reshape(-1, N)
-    sizes, vectors = np.linalg.eigh(rows.T @ rows)
-    basis = vectors[:, sizes > 1e-13 * max(sizes[-1], 0)].T
-    return basis, basis @ (rows.T @ means.reshape(-1, N))
+    rows, others = _contrasts(part), _contrasts(means)
+    sizes = np.square(rows).sum(1)
+    kept = sizes > 1e-26 * sizes.max()
+    left, sizes, right = np.linalg.svd(rows[kept], full_matrices=False)
+    used = np.square(sizes) > 1e-13 * np.square(sizes[:1])
+    return right[used], (left[:, used] * sizes[used]).T @ others[kept]
+
+
+def _contrasts(values: Float[np.ndarray, "*P T N"]) -> Float[np.ndarray, "S N"]:
+    """Rows in an orthonormal basis of each parameter's values, whose first vector is constant."""
+    for axis in range(values.ndim - 2):
+        n = values.shape[axis]
+        basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0]
+        values = np.moveaxis(np.tensordot(basis.T, values, (1, axis)), 0, axis)
+    return np.ascontiguousarray(values).reshape(-1, values.shape[-1])
 
 
 def reduced_rank(
@@ -154,14 +167,12 @@ def reduced_rank(
     Source:
         Kobak et al. 2016, Methods, "dPCA".
     """
-    from scipy.linalg import eigh
-
     basis, cross = in_basis
-    R = len(cross)
-    if not R:
+    if not len(cross):
         return cross, cross
     A = cross @ inverse
-    sizes, vectors = eigh(A @ cross.T, subset_by_index=(max(R - n, 0), R - 1))
+    sizes, vectors = np.linalg.eigh(A @ cross.T)
+    sizes, vectors = sizes[-n:], vectors[:, -n:]
     order = [k for k in range(len(sizes) - 1, -1, -1) if sizes[k] > 1e-10 * max(sizes[-1], 0)]
     q = vectors[:, order].T
     F = q @ basis

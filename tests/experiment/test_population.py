@@ -27,6 +27,9 @@ class Planted:
     settings: RunSettings
     noise: float = 0.3
 
+    def shared(self, key, make):
+        return make()
+
     def activity(self, n_trials):
         batch = self.task.generate_batch([np.random.default_rng([7, k]) for k in range(n_trials)])
         rng = np.random.default_rng(0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ratecore.spiking.results import SpikeTrials
     from ratecore.tasks.base import AbstractTask
 
+Made = TypeVar("Made")
+
 
 class Material:
     """A trained network for its analyses. Everything is read or drawn when it is first asked for.
@@ -30,11 +33,14 @@ class Material:
 
     Args:
         run: of the network.
+        analyses: names of those that are to be done; all that the settings choose when None.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, analyses: Sequence[str] | None = None) -> None:
         self._run, self.settings = run, run.settings
+        self._analyses = run.settings.analyses if analyses is None else tuple(analyses)
         self._drawn: Activity | None = None
+        self._shared: dict[Any, Any] = {}
         self._spikes: SpikeTrials | None = None
 
     @cached_property
@@ -105,9 +111,26 @@ class Material:
         return first_trials(self._drawn, n_trials)
 
     def _most_trials(self, section: str) -> int:
-        """The largest number of trials that a chosen analysis of activity ('evaluation') or spikes takes."""
-        every = settings_of(self.settings.analyses, self.settings.analysis).values()
+        """The largest number of trials that an analysis of activity ('evaluation') or spikes ('conversion') takes."""
+        every = settings_of(self._analyses, self.settings.analysis).values()
         return max((getattr(own, "n_trials", 0) for own in every if section in own.depends_on), default=0)
+
+    def shared(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Make what several analyses need, such as the activity in bins, when the first one asks for it.
+
+        Args:
+            key: of what is made, with all that it depends on besides the network.
+            make: makes it.
+
+        Returns:
+            what was made. Nothing may change it.
+
+        Source: none
+        """
+        if key not in self._shared:
+            self._shared[key] = make()
+        made: Made = self._shared[key]
+        return made
 
     @cached_property
     def kept_weights(self) -> dict[str, NDArray[Any]] | None:

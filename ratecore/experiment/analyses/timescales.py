@@ -50,7 +50,8 @@ def analyse(material: Material, settings: TimescalesSettings) -> AnalysisResult:
         kept &= np.asarray(drawn.scores.correct, np.float64) == 1
         if not kept.any():
             raise ValueError(f"correct_only = true: none of the {len(kept)} trials is correct")
-    values = aligned(getattr(drawn, settings.signal), windows)[kept]
+    values = aligned(getattr(drawn, settings.signal), windows)
+    values = values if kept.all() else values[kept]
     bins, bin_ms = binned(values, settings.bin_ms), float(max(1, round(settings.bin_ms / STEP_MS)) * STEP_MS)
     found, interval = fitted(bins, bin_ms, np.asarray(drawn.scores.conditions)[kept], settings, material.settings.seed)
     synaptic = material.tested_net.time_constants().detach().cpu().numpy().astype(np.float64) * STEP_MS
@@ -158,10 +159,13 @@ def aligned(activity: Float[np.ndarray, "B T N"], windows: NDArray[np.int64]) ->
         windows: first step and first step after it, of each trial (B, 2).
 
     Returns:
-        (B, W, N), as long as the longest window and NaN after the end of shorter ones, unitless.
+        (B, W, N), as long as the longest window and NaN after the end of shorter ones, unitless; without a copy where
+        all are the same.
 
     Source: none
     """
+    if (windows == windows[0]).all():
+        return activity[:, windows[0, 0] : windows[0, 1]]
     W = int((windows[:, 1] - windows[:, 0]).max())
     found = np.full((len(activity), W, activity.shape[2]), np.nan)
     for row, own, (start, stop) in zip(found, activity, windows.tolist(), strict=True):
@@ -240,11 +244,11 @@ def median_of(values: NDArray[np.float64]) -> float:
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Spearman's; NaN for few units, or where all are the same."""
-    from scipy.stats import spearmanr
+    from ratecore.analysis.ranking import rank_correlation
 
     if len(a) < FEWEST_UNITS or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
-    return float(spearmanr(a, b).statistic)
+    return rank_correlation(a, b)
 
 
 def draw(networks: Networks) -> dict[str, Figure]:
