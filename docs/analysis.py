@@ -9,6 +9,7 @@ from ratecore.experiment.analyses.table import ROWS, Analysis
 from ratecore.settings.analysis import AnalysisSettings
 
 DOCS = Path(__file__).parent
+EXAMPLE = (DOCS / "examples/own_analysis.py").read_text().partition("\nif __name__")[0].rstrip() + "\n"
 
 INTRODUCTION = """# Analyses of trained networks
 
@@ -67,7 +68,47 @@ memory) breaks the stage, as for all stages: the same command tries again.
 
 OWN = """## An analysis of your own
 
-An analysis is one file, one row and one class of settings:
+`analysis_file` is a Python file that registers a function of the recorded material. This one is
+[docs/examples/own_analysis.py](examples/own_analysis.py):
+
+```python
+EXAMPLE```
+
+```yaml
+analysis_file: own_analysis.py
+analyses: [active, spectrum]
+analysis:
+  active: {least: 0.2}
+grid:
+  analysis.active.least: [0.1, 0.2]    # as any setting of an analysis
+```
+
+- **`analyse(material, settings)`** returns numbers by name; or a tuple of numbers and arrays by name; or a text that
+  says why the network is left out. A number that is not defined is NaN. `material` has `settings` (of the run),
+  `task`, `net` (after training), `tested_net` (as the evaluation tests it), `weights` and `initial_weights` (N, N),
+  `inhibitory` (N,), `activity(n_trials)` with `x`, `r` (trials, steps, units), `o`, `u` and `scores`,
+  `spikes(n_trials)` (of a converted network; `not_converted` says why there are none), and `kept_weights`. Its arrays
+  are shared and must not be changed.
+- **`register_analysis(name, analyse, numbers=...)`** says what each number is. The first six are columns
+  `<name>_<number>` of `summary.csv`; all are in the record and in MLflow, and the arrays in `analysis.npz`.
+  `settings` has a default for each setting, and a value must have the type of its default. `of` says what the
+  analysis looks at: `activity` (the default), `weights` or `spikes`, and so after which stage it runs and which
+  settings do it again. `seconds` is the time that it takes for a network.
+- **`draw(networks)`**, if there is one, returns a matplotlib figure of the arrays of a grid point's networks by their
+  label: `figures/.../<name>_own.png` and a place in the report.
+- **Random numbers**: `random`, `np.random` and torch have the same state each time. Take a generator of your own for
+  more.
+
+The file is loaded, and what it registers is checked, before any job starts: the error names the file, the function
+and what is wrong. Its source, and that of files in its folder that it imports, is part of the identity of its
+analyses alone: a change does these again, and trains nothing. What the function raises for a network, or returns by
+mistake, is one line in `errors` of the stage's `end` and in the column `error` of the table, with the file, the
+function and the line; the other analyses are done. Results can be opened where the file is missing; columns of its
+analyses are missing then.
+
+## A further analysis of ratecore
+
+An analysis of ratecore itself is one file, one row and one class of settings:
 
 1. `ratecore/experiment/analyses/<name>.py` with two functions: `analyse(material, settings)` takes a `Material`
    (`net`, `weights`, `task`, `activity(n_trials)`, `spikes(n_trials)`, `kept_weights` ...) and returns an
@@ -80,7 +121,6 @@ An analysis is one file, one row and one class of settings:
    `python docs/analysis.py > docs/analysis.md`, and the schema by `make schema`.
 
 What is computed belongs into `ratecore/analysis/`, as functions of arrays, which are then useful without a grid.
-Without changing ratecore, read the networks of a grid in Python and call functions of your own.
 
 ## Time
 
@@ -131,7 +171,14 @@ def page() -> str:
     """The whole page."""
     overview = ["| analysis | of what |", "|---|---|"]
     overview += [f"| [`{row.name}`](#{row.name}-{_anchor(row.title)}) | {row.title} |" for row in ROWS]
-    return INTRODUCTION + "\n".join(overview) + "\n\n" + "".join(map(section, ROWS)) + OWN + TIME
+    return (
+        INTRODUCTION
+        + "\n".join(overview)
+        + "\n\n"
+        + "".join(map(section, ROWS))
+        + OWN.replace("EXAMPLE", EXAMPLE)
+        + TIME
+    )
 
 
 def _anchor(title: str) -> str:

@@ -12,6 +12,7 @@ _HOMES = {
     "compat.generators": ("AbstractLossFunction", "AbstractTargetGenerator", "AbstractTaskGenerator"),
     "compat.config": ("RNNConfig", "create_default_config", "validate_config"),
     "settings.network": ("NetworkSettings",),
+    "settings.own_analyses": ("register_analysis",),
     "settings.run": ("RunSettings",),
     "settings.spiking": ("ConversionSettings", "SpikingSettings"),
     "settings.training": ("EvaluationSettings", "TrainingSettings"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from ratecore.system.intervals import wilson_interval
 STEP_MS = 5
 LARGEST_LAPSE = 0.4  # share of lapses to each side; at 0.5 choices would not depend on the evidence
 STEEPEST = 20.0  # largest slope, divided by the smallest distance of two levels
+FEWEST_LEVELS = 3  # strengths of evidence of a fit
+FITTED = ("threshold", "bias", "slope", "lapse", "levels")  # what `fit_numbers` says of a fit
 STARTS = (0.5, 2.0, 10.0)  # slopes from which the fit starts, divided by the range of the levels
 
 
@@ -37,6 +39,11 @@ class PsychometricFit:
     lapse: float
     log_likelihood: float
     determined: bool
+
+    @property
+    def threshold(self) -> float:
+        """Evidence beyond the bias at which three of four choices without lapses are positive (or negative), > 0."""
+        return float(np.log(3) / abs(self.slope)) if self.slope else float("inf")
 
     def __call__(self, evidence: ArrayLike) -> Float[np.ndarray, ...]:
         """Share of positive choices at some strengths of evidence.
@@ -99,6 +106,40 @@ def fit_psychometric(
     return PsychometricFit(found_bias, found_slope, lapse, -float(best.fun), bool(determined))
 
 
+def fit_numbers(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Fit the psychometric function of each trial type.
+
+    Args:
+        rows: a row for each trial type and strength of evidence: trial_type, evidence, p_positive and n, as of
+            `Evaluation.psychometric`.
+
+    Returns:
+        `psychometric/<name>` of threshold, bias and slope (in the unit of the evidence, or per unit), lapse (a share)
+        and levels (number of strengths of evidence), the mean over trial types; of several, also
+        `psychometric/<name>/<trial type>`. Threshold and slope are missing where the data do not determine the slope;
+        all is missing for trial types with fewer than three strengths.
+
+    Source:
+        `fit_psychometric`.
+    """
+    by_type: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_type.setdefault(str(row["trial_type"]), []).append(row)
+    found: dict[str, dict[str, float]] = {name: {} for name in FITTED}
+    for kind, own in by_type.items():
+        x, p, n = (np.array([row[key] for row in own], float) for key in ("evidence", "p_positive", "n"))
+        if (levels := np.unique(x).size) < FEWEST_LEVELS:
+            continue
+        fit = fit_psychometric(x, p, n)
+        if fit.determined:
+            found["threshold"][kind], found["slope"][kind] = fit.threshold, fit.slope
+        found["bias"][kind], found["lapse"][kind], found["levels"][kind] = fit.bias, fit.lapse, float(levels)
+    numbers = {f"psychometric/{name}": float(np.mean(list(own.values()))) for name, own in found.items() if own}
+    if len(by_type) > 1:
+        numbers |= {f"psychometric/{name}/{kind}": value for name, own in found.items() for kind, value in own.items()}
+    return numbers
+
+
 def _logistic(x: Float[np.ndarray, ...], bias: float, slope: float, lapse: float) -> Float[np.ndarray, ...]:
     from scipy.special import expit
 
@@ -108,7 +149,7 @@ def _logistic(x: Float[np.ndarray, ...], bias: float, slope: float, lapse: float
 def _check(x: Float[np.ndarray, " P"], p: Float[np.ndarray, " P"], trials: Float[np.ndarray, " P"]) -> None:
     if p.shape != x.shape:
         raise ValueError(f"p_positive has {p.size} values; it must have one for each of {x.size} strengths of evidence")
-    if np.unique(x).size < 3 or not np.isfinite(x).all():
+    if np.unique(x).size < FEWEST_LEVELS or not np.isfinite(x).all():
         raise ValueError(f"evidence has {np.unique(x).size} strengths; it must have at least three, all finite")
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"p_positive = {p[~((p >= 0) & (p <= 1))][0]:g}; it must be a share in [0, 1]")

@@ -19,6 +19,7 @@ from ratecore.settings.hints import for_axis
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.network_from import NETWORKS_FROM
 from ratecore.settings.network_from import PATH as FILES
+from ratecore.settings.own_analyses import OWN
 from ratecore.settings.run import AFTER_TRAINING
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.training import EvaluationSettings, TrainingSettings
@@ -36,7 +37,7 @@ TESTS = ("evaluation.task_settings", "conversion.task_settings")  # mappings, an
 FACTORS = ("evaluation.perturbation.scale_synapses", "conversion.perturbation.scale_synapses")
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
-RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
+RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.columns_if_any, *stage.paths)}
 MISSING = "-"  # in paths: `ABSENT`
 LONGEST_COLUMN = 74  # characters; file systems limit names to 255
 # Axes of every grid, even if not swept, so that a path always tells what a network is.
@@ -130,6 +131,9 @@ def _setting_paths(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[t
         kind: Any = field_.annotation
         inner = hasattr(kind, "model_fields")
         found += _setting_paths(kind, (*path, key)) if inner else [(*path, key)]
+    if model is AnalysisSettings:
+        for name, own in OWN.items():
+            found += _setting_paths(own.model, (*path, name))
     return found
 
 

@@ -12,6 +12,7 @@ from ratecore.experiment.configurations import CONFIG
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.networks_from import with_kept
 from ratecore.experiment.runs import Run
+from ratecore.settings.analysis import KNOWN
 from ratecore.settings.reading import load_yaml
 from ratecore.settings.run import RunSettings
 from ratecore.tasks import AbstractTask
@@ -63,9 +64,29 @@ def open_experiment(
         if panels is not None:
             config = {**config, "panels": panels}
         config = with_kept(config, root)
+        config = _with_analyses(config, root)
     experiment = cast("OpenedExperiment", OpenedExperiment.from_config(config))
     experiment.opened = root
     return experiment
+
+
+def _with_analyses(config: dict[str, Any], root: Path) -> dict[str, Any]:
+    """The configuration with the place of the file of a user's analyses; without these where there is no file."""
+    if not isinstance(config.get("analysis_file"), str):
+        return config
+    file, names = Path(_found(Path(config["analysis_file"]), root)), config.get("analyses")
+    if file.is_file():
+        return {**config, "analysis_file": str(file)}
+    kept = {key: value for key, value in config.items() if key != "analysis_file"}
+    known = {"analyses": [name for name in names if name in KNOWN]} if isinstance(names, list) else {}
+    sections = {name: own for name, own in kept.get("analysis", {}).items() if name in KNOWN}
+    axes = {axis: v for axis, v in kept.get("grid", {}).items() if _is_known(axis)}
+    return {**kept, **known, "analysis": sections, "grid": axes}
+
+
+def _is_known(axis: str) -> bool:
+    section, _, rest = axis.partition(".")
+    return section != "analysis" or rest.partition(".")[0] in KNOWN
 
 
 def _why_not(root: Path) -> str:

@@ -35,3 +35,15 @@ class PointFigures:
 
     draw: str
     names: tuple[str, ...]
+
+
+def caption_of(figure: str) -> str:
+    """The file of a figure's caption in `workflow/report/`.
+
+    Args:
+        figure: its name.
+
+    Returns:
+        name of the file; figures of analyses that users registered share one.
+    """
+    return f"{'own_analysis' if figure.endswith('_own') else figure}.rst"

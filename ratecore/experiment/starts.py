@@ -36,7 +36,7 @@ def check_starts(grid_points: Iterable[GridPoint]) -> None:
         s = point.settings
         if isinstance(s.training.start_from, str):
             stages = s.training.stages[:1]
-            key = (s.training.start_from, s.network, s.task, repr(s.task_settings), repr(stages))
+            key = (s.training.start_from, repr(s.network), s.task, repr(s.task_settings), repr(stages))
             starts.setdefault(key, s)
     if starts:
         from ratecore.formats.starting import start_of  # with torch, which takes a second

@@ -140,7 +140,9 @@ def summary_row(
     undone = _undone(experiment, grid_point, run, missing[0], ends) if missing else None
     results = {name: end or {} for name, end in found.items()}
     columns = {
-        column: value_of(results[name], key) for name, stage in stages.items() for column, key in stage.columns.items()
+        column: value_of(results[name], key)
+        for name, stage in stages.items()
+        for column, key in {**stage.columns, **stage.columns_if_any}.items()
     }
     paths = {
         key: run.named(results[name][key], links=False) if key in results[name] else None
@@ -226,7 +228,7 @@ def partial_summary(
             }
         rows.append(row)
         undone += [left] if left else []
-    table = pd.DataFrame(rows, columns=list(max(rows, key=lambda row: len(list(row)))))
+    table = _without_idle(pd.DataFrame(rows, columns=list(max(rows, key=lambda row: len(list(row))))), stages)
     return table.astype({"n_trials": "Int64", "trained": "boolean"}), undone
 
 
@@ -256,7 +258,13 @@ def summarize(experiment: Experiment) -> pd.DataFrame:
             f"{len(missing)} of {len(rows)} runs are not complete; `snakemake --forcerun {TRAIN}` does "
             "only what is missing:\n  " + "\n  ".join(missing[:20]) + more
         )
-    return pd.DataFrame(rows).astype({"n_trials": "Int64"})
+    return _without_idle(pd.DataFrame(rows), stages).astype({"n_trials": "Int64"})
+
+
+def _without_idle(table: pd.DataFrame, stages: dict[str, Stage]) -> pd.DataFrame:
+    """The table without columns that no network has a value in, of those that only some tasks have."""
+    some = [column for stage in stages.values() for column in stage.columns_if_any if column in table]
+    return table.drop(columns=[column for column in some if table[column].isna().all()])
 
 
 def write_summary(table: pd.DataFrame, root: str | os.PathLike[str]) -> None:

@@ -109,5 +109,6 @@ class TrainingFiles:
         if result.n_trials not in self._kept_until(result.n_trials):
             self.keep(result)
         trials = self._kept_until(result.n_trials)
-        data = kept_weights_bytes(result.net, trials, [self._copy(trial) for trial in trials])
+        copies = [self._copy(trial) for trial in trials]
+        data = kept_weights_bytes(result.net, trials, copies, result.initial["w_in"])
         return files | write_file(self._run, STAGE, self._run.folder / WEIGHTS, data)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ratecore.formats.containers import StrPath, read_npz
@@ -16,6 +17,7 @@ from ratecore.rate.network import RateNetwork
 
 _CHANGED = ("w", "w_out", "b_out", "taus_gaus")
 _FIXED = ("w_in", "m", "som_m", "inh", "exc")
+FIRST_INPUTS = "w_in0"  # newer than the others
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -31,25 +33,29 @@ def copy_bytes(net: RateNetwork) -> bytes:
     return _packed(_arrays(net, _CHANGED))
 
 
-def kept_weights_bytes(net: RateNetwork, trials: Sequence[int], copies: Sequence[StrPath]) -> bytes:
+def kept_weights_bytes(
+    net: RateNetwork, trials: Sequence[int], copies: Sequence[StrPath], w_in0: torch.Tensor
+) -> bytes:
     """Make the file of all copies of a training.
 
     Args:
         net: the trained network.
         trials: number of trials before each copy.
         copies: files of `copy_bytes`, in the same order.
+        w_in0: input weights before training (N, n_in), unitless.
 
     Returns:
         the file: trials (S,), w (S, N, N) rectified with Dale's law, w_out (S, n_out, N), b_out (S, n_out) and
         taus_gaus (S, N, 1) of the S copies, and of the network w_in (N, n_in), m (N, N), som_m (N, N), inh (N,) and
-        exc (N,).
+        exc (N,), and w_in0 (N, n_in).
 
     Raises:
         FormatError: a copy is missing or damaged.
     """
     read = [_read(path, _CHANGED) for path in copies]
     arrays = {name: np.stack([part[name] for part in read]) for name in _CHANGED}
-    return _packed({"trials": np.array(trials, np.int64), **arrays, **_arrays(net, _FIXED)})
+    before = {FIRST_INPUTS: w_in0.detach().cpu().numpy()}
+    return _packed({"trials": np.array(trials, np.int64), **arrays, **_arrays(net, _FIXED), **before})
 
 
 def load_weights(path: StrPath) -> Arrays:
@@ -59,12 +65,16 @@ def load_weights(path: StrPath) -> Arrays:
         path: of the file.
 
     Returns:
-        the arrays of `kept_weights_bytes` by name.
+        the arrays of `kept_weights_bytes` by name; files of older versions have no w_in0.
 
     Raises:
         FormatError: it cannot be read.
     """
-    return _read(path, ("trials", *_CHANGED, *_FIXED))
+    names = ("trials", *_CHANGED, *_FIXED)
+    found = _read(path, None)
+    if missing := [name for name in names if name not in found]:
+        raise FormatError(f"{path}: not readable weights: it has no {missing[0]}")
+    return {name: found[name] for name in (*names, FIRST_INPUTS) if name in found}
 
 
 def _arrays(net: RateNetwork, names: Sequence[str]) -> Arrays:
@@ -78,7 +88,7 @@ def _packed(arrays: Arrays) -> bytes:
     return buffer.getvalue()
 
 
-def _read(path: StrPath, names: Sequence[str]) -> Arrays:
+def _read(path: StrPath, names: Sequence[str] | None) -> Arrays:
     try:
         return read_npz(bytes_of(Path(path)), names)
     except FormatError:

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from ratecore.settings.base import Settings, SettingsError, did_you_mean, shown
+from ratecore.settings.own_analyses import BUILT_IN, OWN, OneAnalysis, with_own
 
 MOST_TRIALS = 1_000_000  # of activity that one analysis draws
 CHOICE = "choice"  # the variable that the network decides, which every task with one output has
 SPIKES = ("spiking", "conversion")  # sections on which analyses of spikes depend
-
-
-class OneAnalysis(Settings):
-    """Base class of the settings of one analysis.
-
-    Attributes:
-        depends_on: sections, besides its own, that its numbers depend on: 'evaluation' if it draws activity, as most
-            do, 'spiking' and 'conversion' if it draws spikes. They are part of its identity, and their axes repeat it.
-    """
-
-    depends_on: ClassVar[tuple[str, ...]] = ("evaluation",)
-    newer: ClassVar[tuple[str, ...]] = ()  # settings that are left out of the identity at their defaults
-
-    def identity_values(self) -> dict[str, Any]:
-        """What the settings add to the identity of a run.
-
-        Returns:
-            the settings, without newer ones that have their defaults.
-        """
-        values, fields = self.model_dump(mode="json"), type(self).model_fields
-        return {
-            key: value
-            for key, value in values.items()
-            if key not in self.newer or getattr(self, key) != fields[key].default
-        }
 
 
 class SpectrumSettings(OneAnalysis):
@@ -250,7 +234,14 @@ class SpikeBalanceSettings(BalanceSettings):
 
 
 class AnalysisSettings(Settings):
-    """What the analyses do: a section for each."""
+    """What the analyses do: a section for each, also for those that the user's file registered."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_own(cls, given: Any) -> Any:
+        return with_own(given)
 
     spectrum: SpectrumSettings = SpectrumSettings()
     fixed_points: FixedPointsSettings = FixedPointsSettings()
@@ -268,6 +259,7 @@ class AnalysisSettings(Settings):
 
 
 KNOWN = tuple(AnalysisSettings.model_fields)
+BUILT_IN.update(KNOWN)
 
 
 def _as_tuple(names: Any) -> Any:
@@ -279,11 +271,12 @@ def _as_tuple(names: Any) -> Any:
 
 
 def _check(names: tuple[str, ...]) -> tuple[str, ...]:
+    known = [*KNOWN, *OWN]
     for name in names:
-        if name not in KNOWN:
-            hint = did_you_mean(name, KNOWN)
-            raise SettingsError([((), f": unknown analysis {shown(name)}{hint}; available: {', '.join(KNOWN)}")])
-    if twice := [name for name in KNOWN if names.count(name) > 1]:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise SettingsError([((), f": unknown analysis {shown(name)}{hint}; available: {', '.join(known)}")])
+    if twice := [name for name in known if names.count(name) > 1]:
         raise SettingsError([((), f": {twice[0]} is listed twice; list it once")])
     return names
 
@@ -293,7 +286,7 @@ Analyses = Annotated[
     tuple[str, ...],
     BeforeValidator(_as_tuple),
     AfterValidator(_check),
-    WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(KNOWN)}}),
+    WithJsonSchema({"type": "array", "items": {"anyOf": [{"enum": list(KNOWN)}, {"type": "string"}]}}),
 ]
 
 

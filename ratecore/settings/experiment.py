@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -21,6 +22,7 @@ from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
 from ratecore.settings.unit_sets import UnitSets
+from ratecore.tasks.files import load_analysis_file
 
 Product = dict[str, Annotated[list[Any], Field(min_length=1)] | str]  # axis: values
 
@@ -92,6 +94,7 @@ class ExperimentSettings(Settings):
     conversion: ConversionSettings = ConversionSettings()
     analyses: Analyses = Field((), description="analyses of every trained network, by their names; none by default")
     analysis: AnalysisSettings = AnalysisSettings()
+    analysis_file: LocalPathAsWritten | None = Field(None, description="Python file that registers your own analyses")
     unit_sets: UnitSets = Field(
         {},
         description="named sets of units, for settings that choose units: a list of indices, {file: units.csv}, "
@@ -107,6 +110,9 @@ class ExperimentSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, given: Any) -> Any:
+        file = given.get("analysis_file") if isinstance(given, dict) else None
+        if isinstance(file, str | PathLike):
+            load_analysis_file(file)  # before the names of analyses and their settings are checked
         return with_named_units(given)
 
     @model_validator(mode="after")

@@ -153,8 +153,8 @@ class NetworkSettings(Settings):
         None, description="file with the place of each unit (N, 3), in place of random ones"
     )
 
-    named_units: dict[str, Units] = Field(
-        {}, description="units of the sets that input_units and output_units name; filled in from unit_sets"
+    named_units: dict[str, Units] | None = Field(
+        None, description="units of the sets that input_units and output_units name; filled in from unit_sets"
     )
 
     # Newer than the first networks, whose identity and files stay as they are: none has one of these at its default.
@@ -205,7 +205,7 @@ class NetworkSettings(Settings):
             with _naming(key, list(getattr(self, key)), "; unit_sets gives a list a name"):
                 for group in getattr(self, key):
                     if isinstance(group, str):
-                        check_group(group, (*areas, *self.named_units))
+                        check_group(group, (*areas, *(self.named_units or ())))
         with _naming("frozen", list(self.frozen)):
             for text in self.frozen:
                 for group in block_of(text):
@@ -266,7 +266,7 @@ class NetworkSettings(Settings):
     def depends_on_types(self) -> bool:
         """Whether the types that are drawn for a seed decide whether a network can be made."""
         groups = [*self.input_units, *self.output_units]
-        for own in self.named_units.values():
+        for own in (self.named_units or {}).values():
             groups += [own] if isinstance(own, str) else own
         kinds = {group.rpartition(".")[2] for group in groups if isinstance(group, str)}
         return self.som_N > 0 or self.balance or not kinds.isdisjoint(TYPES)

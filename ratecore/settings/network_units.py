@@ -35,7 +35,7 @@ def with_named_units(given: Any) -> Any:
     values = network.model_dump() if isinstance(network, NetworkSettings) else network
     if not isinstance(values, Mapping):
         return given
-    before = values.get("named_units", {})
+    before = values.get("named_units") or {}
     chosen = {key: _readable(values[key]) for key in KEYS if key in values}
     sets = _sets_of(given.get("unit_sets"))
     named = {name: _content(own) for name, own in used_sets(chosen.values(), sets).items()}
@@ -52,7 +52,7 @@ def with_named_units(given: Any) -> Any:
                 )
                 message = f" = {shown(values[key])}: {why} are chosen before; give a list, a file or groups"
                 raise SettingsError([(("network", key), message)])
-    return {**given, "network": {**values, "named_units": named}}
+    return {**given, "network": {**values, "named_units": named or None}}
 
 
 def _readable(units: Any) -> Any:
@@ -125,7 +125,7 @@ def units_in(
         inside = np.zeros_like(inh)
         if name in kinds:
             inside = kinds[name]
-        elif name in settings.named_units:
+        elif settings.named_units and name in settings.named_units:
             own = settings.named_units[name]
             inside = units_in((own,) if isinstance(own, str) else own, settings, inh)
         else:

@@ -1,4 +1,4 @@
-"""Loads a user's task file as a module and hashes the code that a task consists of."""
+"""Loads a user's file of a task or of analyses as a module, and hashes the code that it consists of."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ratecore.settings.base import Lines, SettingsError, shown
+from ratecore.settings.own_analyses import OWN
 from ratecore.settings.reading import expanded
 from ratecore.system.files import AnyPath
 from ratecore.tasks.base import AbstractTask
@@ -58,26 +59,53 @@ def load_task_file(path: AnyPath) -> None:
         SettingsError: the file does not exist or cannot be loaded; with the user's part of the traceback, and the
             original exception as its cause.
     """
-    path = _resolve(path)
+    _load(path, "task_file")
+
+
+def load_analysis_file(path: AnyPath) -> None:
+    """Load a user's Python file as `load_task_file` does, so that it registers its analyses.
+
+    Args:
+        path: the file; `~` and variables are expanded.
+
+    Raises:
+        SettingsError: the file does not exist, cannot be loaded or registers no analysis.
+    """
+    before = dict(OWN)
+    file = _load(path, "analysis_file")
+    for own in OWN.values():
+        module = getattr(own.analyse, "__module__", "")
+        if own is not before.get(own.name) or not own.code:
+            own.file, own.code = str(file), _code.get(module) or _code[_loaded[file].module]
+    if not any(own.file == str(file) for own in OWN.values()):
+        line = "ratecore.register_analysis(<name>, <function>, numbers={...})"
+        message = f"it registers no analysis: it must call {line} when it is imported"
+        raise SettingsError(f"analysis_file = {shown(str(path))}: {message}")
+
+
+def _load(path: AnyPath, key: str) -> Path:
+    """Load a file once in a process; `key` is the setting that names it."""
+    path = _resolve(path, key)
     known = _loaded.get(path)
     if known is not None:
-        _warn_if_changed(path, known)
-        return
+        _warn_if_changed(path, known, key)
+        return path
     if not path.is_file():
-        raise SettingsError(f"task_file = {shown(str(path))}: there is no such file")
+        raise SettingsError(f"{key} = {shown(str(path))}: there is no such file")
     try:
         changed, code = path.stat().st_mtime_ns, path.read_bytes()
     except OSError as error:
-        raise SettingsError(f"task_file = {shown(str(path))}: it cannot be read: {error}") from error
+        raise SettingsError(f"{key} = {shown(str(path))}: it cannot be read: {error}") from error
     module = _module_of(path)
     if module is None:
-        module = _module_name(path)
-        _execute(path, module, code)
+        module = _module_name(path, key)
+        _execute(path, module, code, key)
     _loaded[path] = TaskFile(module, hashlib.sha256(code).hexdigest(), changed)
     _code[module] = _hash(path, code, sources := _sources_beside(path, code))
     for name, file in sources.items():
         inner = file.read_bytes()
         _code.setdefault(name, _hash(file, inner, _sources_beside(file, inner, path.parent)))
+    return path
 
 
 def registered_by(path: AnyPath) -> list[str]:
@@ -89,7 +117,7 @@ def registered_by(path: AnyPath) -> list[str]:
     Returns:
         Sorted names.
     """
-    folder = _resolve(path).parent
+    folder = _resolve(path, "task_file").parent
     modules = {name: sys.modules.get(task.__module__) for name, task in TaskFactory._tasks.items()}
     return sorted(name for name, module in modules.items() if module is not None and _is_beside(module, folder))
 
@@ -110,7 +138,7 @@ def task_code(task_class: type[AbstractTask]) -> str | None:
     return _code.get(task_class.__module__) or getattr(task_class, "version", None)
 
 
-def _resolve(path: AnyPath) -> Path:
+def _resolve(path: AnyPath, key: str) -> Path:
     try:
         given = os.getcwd(), str(path)
         if given not in _resolved:  # a grid asks for it at every point
@@ -119,10 +147,10 @@ def _resolve(path: AnyPath) -> Path:
             _resolved[given] = resolved
         return _resolved[given]
     except (OSError, ValueError, RuntimeError) as error:  # too long, contains NUL, circular links
-        raise SettingsError(f"task_file = {shown(str(path))}: it is no path: {error}") from error
+        raise SettingsError(f"{key} = {shown(str(path))}: it is no path: {error}") from error
 
 
-def _warn_if_changed(path: Path, known: TaskFile) -> None:
+def _warn_if_changed(path: Path, known: TaskFile, key: str) -> None:
     try:
         changed = path.stat().st_mtime_ns
     except OSError:
@@ -132,9 +160,9 @@ def _warn_if_changed(path: Path, known: TaskFile) -> None:
     _loaded[path] = replace(known, changed=changed)  # so that the warning comes once
     if hashlib.sha256(path.read_bytes()).hexdigest() != known.sha256:
         warnings.warn(
-            f"task_file = {str(path)!r} was changed after it was loaded; the code loaded earlier is still in use. "
+            f"{key} = {str(path)!r} was changed after it was loaded; the code loaded earlier is still in use. "
             "Restart Python to use the new code",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -147,18 +175,18 @@ def _module_of(path: Path) -> str | None:
     return None
 
 
-def _module_name(path: Path) -> str:
+def _module_name(path: Path, key: str) -> str:
     # The same in every process, so that objects pickled in one can be read in another.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    return f"ratecore_task_file_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest}"
+    return f"ratecore_{key}_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest}"
 
 
-def _execute(path: Path, name: str, code: bytes) -> None:
+def _execute(path: Path, name: str, code: bytes, key: str) -> None:
     try:
         compiled = compile(code, str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:  # ValueError: it contains NUL
-        raise _loading_error(path, error) from error
-    before, registered = set(sys.modules), dict(TaskFactory._tasks)
+        raise _loading_error(path, error, key) from error
+    before, registered, analyses = set(sys.modules), dict(TaskFactory._tasks), dict(OWN)
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))  # at the end, so that no file there replaces a module of Python
     importlib.invalidate_caches()
@@ -179,17 +207,21 @@ def _execute(path: Path, name: str, code: bytes) -> None:
                 del sys.modules[new]
         TaskFactory._tasks.clear()
         TaskFactory._tasks.update(registered)
-        raise _loading_error(path, error) from error
+        OWN.clear()
+        OWN.update(analyses)
+        raise _loading_error(path, error, key) from error
 
 
-def _loading_error(path: Path, error: BaseException) -> SettingsError:
-    start = f"task_file = {str(path)!r}: "
+def _loading_error(path: Path, error: BaseException, key: str) -> SettingsError:
+    start = f"{key} = {str(path)!r}: "
     if isinstance(error, SyntaxError) and error.filename == str(path):
         line = (error.text or "").strip()
         return SettingsError(f"{start}line {error.lineno}: {type(error).__name__}: {error.msg}: {line}")
     message = f"{type(error).__name__}: {error}"
     if isinstance(error, SystemExit):
-        message = f"it ends the program while it is loaded, by SystemExit({error.code!r}); a task file must not"
+        message = (
+            f"it ends the program while it is loaded, by SystemExit({error.code!r}); a {key.replace('_', ' ')} must not"
+        )
     return SettingsError(Lines(start + message + user_frames(error)))
 
 

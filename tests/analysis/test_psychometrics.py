@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ratecore.analysis.psychometrics import binomial_intervals, fit_psychometric, response_times
+from ratecore.analysis.psychometrics import binomial_intervals, fit_numbers, fit_psychometric, response_times
 from ratecore.settings.elsewhere import ElsewhereSettings
 from ratecore.tasks import TaskFactory
 from ratecore.tasks.decisions import decision_onset, decision_threshold, graded_points, times_of
@@ -43,6 +43,31 @@ def test_the_fit_finds_the_observer(observer):
         assert abs(found - true) < 4 * error
     assert fit.lapse < 0.1 and fit.determined
     np.testing.assert_allclose(fit(LEVELS), observed(LEVELS, *observer), atol=0.03)
+
+
+def rows_of(kind, p, x=LEVELS):
+    return [{"trial_type": kind, "evidence": e, "p_positive": q, "n": 10**6} for e, q in zip(x, p, strict=True)]
+
+
+def test_numbers_of_fits_are_those_of_the_observers_and_their_means():
+    a, b = (0.1, 9.0, 0.04), (-0.3, 6.0, 0.0)
+    found = fit_numbers(rows_of("a", observed(LEVELS, *a)) + rows_of("b", observed(LEVELS, *b)))
+    for kind, (bias, slope, lapse) in {"a": a, "b": b}.items():
+        truth = {"bias": bias, "slope": slope, "lapse": lapse, "threshold": math.log(3) / slope, "levels": 9}
+        for name, value in truth.items():
+            assert found[f"psychometric/{name}/{kind}"] == pytest.approx(value, rel=5e-3, abs=1e-3)
+            mean = (found[f"psychometric/{name}/a"] + found[f"psychometric/{name}/b"]) / 2
+            assert found[f"psychometric/{name}"] == pytest.approx(mean)
+    # Without lapses, three of four choices are positive at the threshold beyond the bias.
+    threshold = found["psychometric/threshold/b"]
+    assert observed(found["psychometric/bias/b"] + threshold, *b) == pytest.approx(0.75, abs=2e-3)
+
+
+def test_numbers_that_the_data_do_not_determine_are_missing():
+    steep = fit_numbers(rows_of("a", (LEVELS > 0.2).astype(float)))
+    assert set(steep) == {"psychometric/bias", "psychometric/lapse", "psychometric/levels"}
+    assert 0.125 <= steep["psychometric/bias"] <= 0.25
+    assert fit_numbers([]) == fit_numbers(rows_of("a", [0.1, 0.9], LEVELS[:2])) == {}
 
 
 @pytest.mark.parametrize("scale", [0.01, 1, 100])

@@ -498,8 +498,10 @@ def test_levels_that_a_task_cannot_draw_are_named(section):
 
 @pytest.mark.usefixtures("figures_are_not_rendered")
 def test_curves_are_in_the_record_in_mlflow_and_in_the_figures(tmp_path):
+    from ratecore.analysis.psychometrics import fit_psychometric
     from ratecore.experiment.stages.convert import redraw_run as redraw_conversion
     from ratecore.experiment.stages.evaluate import redraw_run
+    from ratecore.experiment.summary import summarize
     from ratecore.tracking.mlflow.translation import Translation
 
     curves = {"psychometric_trials": 2, "evidence_levels": [-0.4, -0.1, 0.1, 0.4]}
@@ -524,6 +526,15 @@ def test_curves_are_in_the_record_in_mlflow_and_in_the_figures(tmp_path):
         for row in rows:
             name = f"{group}_curves/chronometric_crossed/motion", round(1000 * row["evidence"])
             assert points[name] == row["crossed"]
+    (row,) = summarize(e).to_dict("records")
+    for columns, group, file in (("", "eval", run.evaluation), ("spiking_", "spiking", run.comparison)):
+        x, p, n = (np.load(file)[f"psychometric_{key}"] for key in ("evidence", "p_positive", "n"))
+        fit = fit_psychometric(x, p, n)
+        expected = {"bias": fit.bias, "lapse": fit.lapse, "levels": 4}
+        expected |= {"slope": fit.slope, "threshold": fit.threshold} if fit.determined else {}
+        for name, value in expected.items():
+            assert row[f"{columns}psychometric_{name}"] == points[f"{group}/psychometric/{name}", 0] == value
+        assert ("slope" in expected) == bool(np.isfinite(row.get(f"{columns}psychometric_slope", np.nan)))
     for files, redraw in (("evaluate", redraw_run), ("convert", redraw_conversion)):
         drawn = {path for path in run.record.last("end", files)["files"] if path.endswith(".png")}
         assert set(redraw(run)) == drawn and any("chronometric" in path for path in drawn)

@@ -89,6 +89,14 @@ def test_a_curriculum_leaves_a_network_for_each_stage(tmp_path):
     files = {path.rpartition("/")[2] for path in end["files"]}
     assert files == {"network.pth", "stage_1.mat", "stage_2.mat", "weights.npz"}
     kept = load_weights(run.folder / "weights.npz")
+    np.testing.assert_array_equal(kept["w_in0"], result.initial["w_in"].numpy())
+    np.testing.assert_array_equal(kept["w_in"], result.net.w_in.detach().numpy())
+    older = {name: array for name, array in np.load(run.folder / "weights.npz").items() if name != "w_in0"}
+    np.savez(tmp_path / "older.npz", **older)
+    assert load_weights(tmp_path / "older.npz").keys() == kept.keys() - {"w_in0"}
+    np.savez(tmp_path / "broken.npz", w=kept["w"])
+    with pytest.raises(FormatError, match="it has no trials"):
+        load_weights(tmp_path / "broken.npz")
     for stage, T in ((1, 50), (2, 60)):
         path = run.folder / f"stage_{stage}.mat"
         assert load_task(path).T == T

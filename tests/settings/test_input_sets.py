@@ -58,7 +58,7 @@ def test_paths_have_the_name_and_all_seeds_the_set(tmp_path):
     assert shown[0] == "few" and shown[2:] == ["all", "2_3"]
     few = [experiment.grid_points[0].run(seed).network for seed in (0, 1)]
     assert few[0] == few[1] and few[0].named_units == {"few": (1, 4, 7)}
-    assert experiment.grid_points[2].settings.network.named_units == {}
+    assert experiment.grid_points[2].settings.network.named_units is None
     assert experiment.grid_points[0].identity(1) == experiment.grid_points[0].run(1).identity()
 
 

@@ -67,7 +67,7 @@ def without_times(tags):
 
 def older_metrics(metrics):
     """Metrics, or points of them, without those that the stored records do not have."""
-    return {key: value for key, value in metrics.items() if NEWER not in str(key)}
+    return {key: value for key, value in metrics.items() if NEWER not in str(key) and "/psychometric/" not in str(key)}
 
 
 def steps(metrics):

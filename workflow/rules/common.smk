@@ -19,6 +19,7 @@ from ratecore.experiment.jobs import TABLE_WRITTEN
 from ratecore.experiment.module import apply_prefix, module_overrides
 from ratecore.experiment.panels.code import panels_hash
 from ratecore.experiment.plan import announcement
+from ratecore.experiment.report_figures import caption_of
 from ratecore.settings.reading import read_words
 from ratecore.experiment.stages.table import (
     STAGES,
@@ -234,7 +235,7 @@ def figures_of(stage, category):
     return {
         name: report(
             f"{ROOT}/figures/{GRID_POINT[stage]}/{name}.png",
-            caption=f"../report/{name}.rst",
+            caption=f"../report/{caption_of(name)}",
             category=category,
             labels={
                 **{column: f"{{{column}}}" for column in GRID_POINTS[stage].columns},

@@ -57,3 +57,22 @@ class Analysis:
     def summary(self) -> dict[str, str]:
         """Column of summary.csv: number as the record has it."""
         return {f"{self.name}_{number}": f"{self.name}/{number}" for number in self.columns}
+
+
+class OwnRow(Analysis):
+    """The row of an analysis that a user's file registered."""
+
+    @property
+    def work(self) -> str:
+        """The function that calls the user's, with checks."""
+        return f"{HERE}.own:analyse_{self.name}"
+
+    @property
+    def draw(self) -> str:
+        """The function that calls the user's for a figure."""
+        return f"{HERE}.own:draw_{self.name}"
+
+    @property
+    def module(self) -> str:
+        """The module of both; the user's code is in the identity of the analysis."""
+        return f"{HERE}.own"

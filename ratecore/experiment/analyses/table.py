@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ratecore.experiment.analyses.row import HERE, Analysis
+from ratecore.experiment.analyses.row import HERE, Analysis, OwnRow
 from ratecore.experiment.analyses.shared_results import (
     BALANCE_ARRAYS,
     BALANCE_NUMBERS,
@@ -17,6 +17,7 @@ from ratecore.experiment.analyses.shared_results import (
 )
 from ratecore.experiment.analyses.spike_rows import SPIKE_ROWS
 from ratecore.experiment.report_figures import SHARE, GridFigure
+from ratecore.settings.own_analyses import MOST_COLUMNS, OWN, OwnAnalysis
 
 SPIKES = (f"{HERE}.spiking:spikes_of", f"{HERE}.spiking:first_spikes")  # what draws the spikes that analyses share
 
@@ -292,4 +293,24 @@ def chosen(names: Iterable[str]) -> list[Analysis]:
         their rows.
     """
     names = set(names)
-    return [row for row in ROWS if row.name in names]
+    return [row for row in (*ROWS, *map(own_row, OWN.values())) if row.name in names]
+
+
+def own_row(own: OwnAnalysis) -> Analysis:
+    """The row of an analysis that a user's file registered.
+
+    Args:
+        own: the analysis.
+
+    Returns:
+        its row.
+    """
+    return OwnRow(
+        own.name,
+        title=own.title,
+        numbers=own.numbers,
+        arrays={},
+        columns=tuple(own.numbers)[:MOST_COLUMNS],
+        figures=(f"{own.name}_own",) if own.draw else (),
+        seconds=own.seconds,
+    )

@@ -31,6 +31,7 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     Returns:
         the fields of the stage's `end`; `skipped` with the reason for a network that was not trained.
     """
+    from ratecore.analysis.psychometrics import fit_numbers
     from ratecore.formats.mat import add_to_mat
     from ratecore.formats.npz import comparison_bytes
     from ratecore.formats.pth import result_from_pth
@@ -60,8 +61,9 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
         curves = graded_curves(
             scored, task, found.opt_scaling_factor, s.conversion, spiking, seed=s.seed, threads=threads
         )
-    rows: dict[str, Any] = {}
+    rows, fits = dict[str, Any](), dict[str, float]()
     if curves is not None:
+        fits = fit_numbers(curves.psychometric)
         rows = {"psychometric": curves.psychometric, "chronometric": curves.chronometric}
     files = write_file(run, STAGE, run.conversion, sealed_json({**summary, **rows}, indent=2))
     files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison, curves))
@@ -74,7 +76,7 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
         f"[{found.ci_low:.3f}, {found.ci_high:.3f}], {share:.0%} of the trials of a full search",
         log,
     )
-    return _end(summary) | rows | {"files": files}
+    return _end(summary) | rows | ({"numbers": fits} if fits else {}) | {"files": files}
 
 
 def redraw_run(run: Run) -> dict[str, str]:

@@ -25,6 +25,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     Returns:
         the fields of the stage's `end`.
     """
+    from ratecore.analysis.psychometrics import fit_numbers
     from ratecore.formats.npz import evaluation_bytes
     from ratecore.formats.pth import result_from_pth
     from ratecore.rate.evaluation import evaluate
@@ -38,7 +39,9 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     files = write_file(run, STAGE, run.evaluation, evaluation_bytes(evaluation))
     files |= write_file(run, STAGE, run.scores, json.dumps(summary, indent=2).encode())
     files |= _draw(run, result, evaluation)
+    fits = fit_numbers(evaluation.psychometric)
     return {
+        **({"numbers": fits} if fits else {}),
         "accuracy": summary["accuracy"],
         "loss": summary["loss"],
         "n_trials": summary["n_trials"],

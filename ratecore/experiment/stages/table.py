@@ -41,6 +41,7 @@ WITHOUT_NUMBERS = (
     "ratecore.settings.analysis",  # each analysis has its settings in its identity
     "ratecore.settings.experiment",
     "ratecore.settings.hints",
+    "ratecore.settings.own_analyses",
     "ratecore.settings.reading",
     "ratecore.system.devices",
     "ratecore.system.files",
@@ -51,6 +52,7 @@ WITHOUT_NUMBERS = (
     "ratecore.tracking",
 )
 ANALYSE = "analyse"
+FITS = ("threshold", "bias", "slope", "lapse", "levels")  # of a psychometric function
 SCORED_BY = ("evaluation", "spiking", "conversion")  # sections by which a network is scored or converted
 
 
@@ -72,6 +74,7 @@ class Stage:
         reads_if_there: the same of files that not every network has.
         switch: setting of the experiment that turns it off if false or empty.
         columns: columns of the table, each with the key of the stage's `end` event; 'a/b' is in its `numbers`.
+        columns_if_any: the same of columns that the table has only if some network has a value.
         verb: what the plan calls it if there are several variants, such as 'scored'.
         redraw: function that redraws a run's figures from its files and returns the same as `write_figures`; None for a
             stage without figures of single runs.
@@ -98,6 +101,7 @@ class Stage:
     reads_if_there: tuple[str, ...] = ()
     switch: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    columns_if_any: Mapping[str, str] = field(default_factory=dict)
     verb: str | None = None
     redraw: str | None = None
     point_figures: PointFigures | None = None
@@ -137,6 +141,7 @@ ROWS = (
         files={"evaluation": "evaluation.npz", "scores": "scores.json"},
         reads=("network",),
         columns={"accuracy": "accuracy", "loss": "loss"},
+        columns_if_any={f"psychometric_{name}": f"psychometric/{name}" for name in FITS},  # of graded evidence
         verb="scored",
         redraw="ratecore.experiment.stages.evaluate:redraw_run",
         point_figures=PointFigures(
@@ -171,6 +176,7 @@ ROWS = (
             "mean_rate_exc": "mean_rate_exc",
             "mean_rate_inh": "mean_rate_inh",
         },
+        columns_if_any={f"spiking_psychometric_{name}": f"psychometric/{name}" for name in FITS},
         verb="converted",
         redraw="ratecore.experiment.stages.convert:redraw_run",
         point_figures=PointFigures(

@@ -153,6 +153,7 @@ def _training(end: Event, variant: str, curves: str, settings: dict[str, Any]) -
 
 def _evaluation(end: Event, variant: str, curves: str, settings: dict[str, Any]) -> tuple[Points, Tags]:
     points = {(f"eval{variant}/{key}", 0): end.get(key) for key in ("accuracy", "loss")}
+    points |= {(f"eval{variant}/{name}", 0): value for name, value in end.get("numbers", {}).items()}
     for name, row in end.get("conditions", {}).items():
         for key, value in row.items():
             kind = re.sub(r"_\d+$", "", key)  # outputs after the first are numbered: response_mean_2
@@ -183,6 +184,7 @@ def _conversion(end: Event, variant: str, curves: str, settings: dict[str, Any])
     if "skipped" in end:
         return {}, {f"spiking{variant}": f"skipped: {end['skipped']}"}
     points = {(f"spiking{variant}/{short}", 0): end.get(key) for key, short in SPIKING_METRICS.items()}
+    points |= {(f"spiking{variant}/{name}", 0): value for name, value in end.get("numbers", {}).items()}
     points |= {(f"{curves}/accuracy_by_lambda", thousandths(value)): perf for value, perf in end.get("search", ())}
     points |= _graded(end, curves)
     used = {key: settings[key] for key in ("spiking", "conversion") if key in settings}
