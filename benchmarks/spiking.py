@@ -53,13 +53,12 @@ def trials(model, seconds: float) -> dict:
     rare, each = Simulator(model, settings, outputs_every(settings)), Simulator(model, settings)
     randomness = rare.draw(rng, rare.steps(u.shape[1]))
     nt, twelve = randomness.kicks.size, ConversionSettings().values_for("sigmoid")
-    words, noise = np.zeros((100, model.N), np.uint32), np.zeros((100, model.N), np.float32)
+    units = model.N + -model.N % kernels.PADDING
+    noise, generators = np.zeros((100, units), np.float32), np.ones((3, units), np.uint32)
 
     def floor():
-        state = randomness.seeds.copy()
         for k in range(nt // 100):
-            kernels.draw_words(state, 100 * k + 1, words)
-            kernels.scaled_normals(words.reshape(-1), np.float32(0.1), noise.reshape(-1))
+            kernels.fill_noise(generators, 100 * k + 1, 0.1, noise)
 
     calls = {
         "a trial": (lambda: rare.outputs([SCALING], u, randomness), 1),

@@ -151,7 +151,8 @@ kept every 200 trials), on one core:
 | their figures of both grid points | 6.7 |
 
 For one network of 200 units, `timescales` takes 0.3 s (go-nogo) to 1 s (mante), `balance` 0.2 s to 1 s, and
-`spike_trains` of a converted network 2 to 3 s, nearly all of it to simulate 100 trials.
+`spike_trains` of a converted network 2 to 3 s, nearly all of it to simulate 100 trials. With these spikes,
+`spike_balance` takes 2 s and `spike_timescales` 0.5 s.
 """
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ SHAPES_CHECKED = [
     "ratecore.analysis.dimensionality",
     "ratecore.analysis.discriminant",
     "ratecore.analysis.dpca",
+    "ratecore.analysis.dpca_regression",
+    "ratecore.analysis.dpca_significance",
     "ratecore.analysis.learning",
     "ratecore.analysis.selectivity",
     "ratecore.analysis.spectrum",

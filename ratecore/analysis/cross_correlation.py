@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from ratecore.analysis.trials import STEP_MS, activity_of
 
 CONSTANT = 1e-20  # variance, as a fraction of the mean square, below which a signal is constant but for rounding
+UNITS_AT_ONCE = 8  # whose signals are in memory in another order
 
 
 def cross_correlation(
@@ -38,31 +39,43 @@ def cross_correlation(
     first, second = activity_of(a, "a"), activity_of(b, "b")
     if first.shape != second.shape:
         raise ValueError(f"b has shape {second.shape}; it must be that of a, {first.shape}")
-    steps = (~(np.isnan(first) | np.isnan(second)).any(2)).sum(1)
+    steps = (~np.isnan(first.sum(2) + second.sum(2))).sum(1)
     longest, most = int(steps.max()), round(max_lag_ms / step_ms) if max_lag_ms < 1e9 else 10**9
     if not 1 <= most <= longest - 3:
         raise ValueError(
             f"max_lag_ms = {max_lag_ms:g}; it must be from {step_ms:g} (one step) to {(longest - 3) * step_ms:g}, as "
             f"the activity lasts {longest * step_ms:g} ms"
         )
-    sums = np.zeros((3, 2 * most + 1, first.shape[2]))  # products, and squares of each
-    for length in np.unique(steps[steps >= 2]):
-        same = steps == length
-        sums += _sums(first[same, :length], second[same, :length], most)
-    whole = [np.nansum(np.square(signal), (0, 1)) for signal in (first, second)]
-    changes = np.logical_and.reduce([own > CONSTANT * square for own, square in zip(sums[1:], whole, strict=True)])
-    found = np.full(sums.shape[1:], np.nan)
-    np.divide(sums[0], np.sqrt(sums[1] * sums[2]), out=found, where=changes)
-    correlation: Float[np.ndarray, "L N"] = np.clip(found, -1, 1)
+    correlation = np.full((2 * most + 1, first.shape[2]), np.nan)
+    for start in range(0, first.shape[2], UNITS_AT_ONCE):
+        units = slice(start, start + UNITS_AT_ONCE)
+        own = [np.ascontiguousarray(np.moveaxis(signal[:, :, units], 2, 0)) for signal in (first, second)]
+        correlation[:, units] = _of_units(own[0], own[1], steps, most)
     return np.arange(-most, most + 1) * step_ms, correlation
 
 
-def _sums(a: Float[np.ndarray, "B T N"], b: Float[np.ndarray, "B T N"], most: int) -> Float[np.ndarray, "3 L N"]:
+def _of_units(
+    a: Float[np.ndarray, "n B T"], b: Float[np.ndarray, "n B T"], steps: Int[np.ndarray, " B"], most: int
+) -> Float[np.ndarray, "L n"]:
+    """The correlation of some units, whose arrays fit into the processor's cache."""
+    sums = np.zeros((3, 2 * most + 1, len(a)))  # products, and squares of each
+    for length in np.unique(steps[steps >= 2]):
+        same = steps == length
+        alike = [signal if same.all() else signal[:, same] for signal in (a, b)]
+        sums += _sums(alike[0][..., :length], alike[1][..., :length], most)
+    whole = [np.nansum(np.square(signal), (1, 2)) for signal in (a, b)]
+    changes = np.logical_and.reduce([own > CONSTANT * square for own, square in zip(sums[1:], whole, strict=True)])
+    found = np.full(sums.shape[1:], np.nan)
+    np.divide(sums[0], np.sqrt(sums[1] * sums[2]), out=found, where=changes)
+    return np.clip(found, -1, 1)
+
+
+def _sums(a: Float[np.ndarray, "n B T"], b: Float[np.ndarray, "n B T"], most: int) -> Float[np.ndarray, "3 L n"]:
     """Sums of products and squares at each lag, about the means of the overlapping parts of each trial."""
-    T = a.shape[1]
-    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
-    squares = [np.square(signal).sum((0, 1)) for signal in (a, b)]
-    sums = np.zeros((3, 2 * most + 1, a.shape[2]))
+    T = a.shape[2]
+    a, b = a - a.mean(2, keepdims=True), b - b.mean(2, keepdims=True)
+    squares = [np.einsum("nbt,nbt->n", signal, signal) for signal in (a, b)]
+    sums = np.zeros((3, 2 * most + 1, len(a)))
     for k, lag in enumerate(range(-most, most + 1)):
         n = T - abs(lag)
         if n < 2:
@@ -70,11 +83,11 @@ def _sums(a: Float[np.ndarray, "B T N"], b: Float[np.ndarray, "B T N"], most: in
         # What is left out: the end of the earlier signal and the start of the later one. Sums over whole trials are 0.
         parts = (slice(0, n), slice(T - n, T)) if lag >= 0 else (slice(T - n, T), slice(0, n))
         rest = (slice(n, T), slice(0, T - n)) if lag >= 0 else (slice(0, T - n), slice(n, T))
-        left = [signal[:, part] for signal, part in zip((a, b), rest, strict=True)]
-        of_a, of_b = (-own.sum(1) for own in left)
-        sums[0, k] = np.einsum("btn,btn->n", a[:, parts[0]], b[:, parts[1]]) - (of_a * of_b).sum(0) / n
+        left = [signal[..., part] for signal, part in zip((a, b), rest, strict=True)]
+        of_a, of_b = (-own.sum(2) for own in left)
+        sums[0, k] = np.einsum("nbt,nbt->n", a[..., parts[0]], b[..., parts[1]]) - (of_a * of_b).sum(1) / n
         for row, own, square, total in zip((1, 2), left, squares, (of_a, of_b), strict=True):
-            sums[row, k] = square - np.square(own).sum((0, 1)) - np.square(total).sum(0) / n
+            sums[row, k] = square - np.square(own).sum((1, 2)) - np.square(total).sum(1) / n
     return sums
 
 

@@ -114,7 +114,7 @@ def currents(
         weights = np.where(units_mask(sources, N, "sources"), weights, 0)
     receiving = np.ones(N, bool) if onto is None else units_mask(onto, N, "onto")
     weights = weights[receiving]
-    excitatory, inhibition = (rates @ part(weights, 0).T for part in (np.maximum, np.minimum))
+    excitatory, inhibition = (_from_senders(rates, part(weights, 0)) for part in (np.maximum, np.minimum))
     external = _external(rates, u, w_in, receiving)
     if added is not None:
         more = np.asarray(added, np.float64)
@@ -250,7 +250,7 @@ def weights_of(W: ArrayLike, N: int, inhibitory: ArrayLike | None) -> Float[np.n
 def _rates(r: ArrayLike) -> Float[np.ndarray, "B T N"]:
     rates = activity_of(r, "r")
     absent = np.isnan(rates)
-    if (absent.any(2) != absent.all(2)).any():
+    if absent.any() and (absent.any(2) != absent.all(2)).any():
         raise ValueError("r: some units are NaN where others are not; leave out units that do not exist")
     if (rates < 0).any():
         raise ValueError(f"r: its smallest rate is {np.nanmin(rates):g}; rates must be at least 0")
@@ -261,13 +261,25 @@ def _against_dale(W: Float[np.ndarray, "N N"], inh: Bool[np.ndarray, " N"]) -> I
     yield from np.flatnonzero((np.where(inh, -W, W) < 0).any(0)).tolist()
 
 
+def _from_senders(
+    rates: Float[np.ndarray, "B T N"], weights: Float[np.ndarray, "M N"]
+) -> Float[np.ndarray, "B T M"]:
+    """W r, without the units that send nothing; NaN after the end of trials."""
+    sending = (weights != 0).any(0)
+    sending[0] |= not sending.any()
+    received: Float[np.ndarray, "B T M"] = rates[..., sending] @ weights[:, sending].T
+    return received
+
+
 def _external(
     rates: Float[np.ndarray, "B T N"], u: ArrayLike | None, w_in: ArrayLike | None, onto: Bool[np.ndarray, " N"]
 ) -> Float[np.ndarray, "B T M"]:
     """W_in u, or 0; NaN where the rates are."""
     B, T, N = rates.shape
-    nothing = np.where(np.isnan(rates[..., onto]), np.nan, 0.0)
+    ended = np.isnan(rates).all(2)
     if u is None and w_in is None:
+        nothing = np.zeros((B, T, int(onto.sum())))
+        nothing[ended] = np.nan
         return nothing
     if u is None or w_in is None:
         raise ValueError("u and w_in: give both, or none of them")
@@ -276,5 +288,6 @@ def _external(
         raise ValueError(f"w_in has shape {weights.shape}; it must be ({N}, n_in) of finite numbers")
     if stimuli.shape != (B, weights.shape[1], T):
         raise ValueError(f"u has shape {stimuli.shape}; it must be {(B, weights.shape[1], T)}")
-    external: Float[np.ndarray, "B T M"] = np.einsum("bkt,nk->btn", stimuli, weights[onto]) + nothing
+    external: Float[np.ndarray, "B T M"] = np.moveaxis(stimuli, 1, 2) @ weights[onto].T
+    external[ended] = np.nan
     return external

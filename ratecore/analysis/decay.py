@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import itemgetter
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
@@ -13,6 +12,7 @@ FEWEST_LAGS = 5  # a fit has three parameters
 REASONS = ("no variance", "few lags", "flat", "negative", "fast", "slow", "uncertain")
 N_TAUS = 80  # at which the sum of squares is computed, to start from its minima
 MOST_STARTS = 3
+MOST_STEPS, PRECISION = 60, 1e-9  # of the search for a minimum: of log tau
 MOST_LOG = 700.0  # whose exponential is finite
 TINY = 1e-9  # SD of an autocorrelation that is constant to rounding
 
@@ -70,7 +70,10 @@ def fit_timescales(
     skip_dip: bool = False,
     least_r2: float = 0.5,
 ) -> Timescales:
-    """Fit an exponential decay with an offset to each of N autocorrelations, by least squares from several starts.
+    """Fit an exponential decay with an offset to each of N autocorrelations, by least squares.
+
+    For a given tau, the best amplitude and offset are known, so that the sum of squares is a function of tau alone
+    (variable projection). Its lowest minima on a fine grid are brackets, in which secants lead to the minimum.
 
     Args:
         lags: (L,), ms, ascending.
@@ -88,28 +91,30 @@ def fit_timescales(
         ValueError: lags do not ascend, or are not those of the autocorrelations.
 
     Source:
-        Murray et al. 2014 (Nature Neuroscience 17:1661), Methods, equation 2.
+        Murray et al. 2014 (Nature Neuroscience 17:1661), Methods, equation 2; Golub & Pereyra 1973 (SIAM Journal on
+        Numerical Analysis 10:413), variable projection.
     """
     lags, acf = np.asarray(lags, np.float64), np.asarray(acf, np.float64)
     if lags.ndim != 1 or acf.ndim != 2 or len(acf) != len(lags) or not (np.diff(lags) > 0).all():
         raise ValueError(
             f"lags of shape {lags.shape}, acf of shape {acf.shape}; they must be ascending lags (L,) and (L, units)"
         )
-    rows, reasons = np.full((acf.shape[1], 5), np.nan), []
-    for k, own in enumerate(acf.T):
-        kept = ~np.isnan(own) & (zero_lag | (lags > 0))
-        if skip_dip and kept.any():
-            half = kept & (lags <= lags[-1] / 2)
-            kept &= lags >= lags[half][np.argmax(own[half])] if half.any() else True
-        if not kept.any():
-            reasons.append("no variance")
-        elif kept.sum() < FEWEST_LAGS:
-            reasons.append("few lags")
-        else:
-            rows[k] = _fitted(lags[kept], own[kept])
-            reasons.append(_reason(rows[k], float(np.diff(lags).min()), float(lags[kept][-1]), least_r2))
+    rows, reasons = np.full((acf.shape[1], 5), np.nan), np.full(acf.shape[1], "few lags", "<U16")
+    kept = ~np.isnan(acf) & (zero_lag | (lags > 0))[:, None]
+    if skip_dip:
+        for k in np.flatnonzero((kept & (lags <= lags[-1] / 2)[:, None]).any(0)):
+            half = kept[:, k] & (lags <= lags[-1] / 2)
+            kept[:, k] &= lags >= lags[half][np.argmax(acf[half, k])]
+    reasons[~kept.any(0)] = "no variance"
+    several = np.flatnonzero(kept.sum(0) >= FEWEST_LAGS)
+    patterns, of_unit = np.unique(kept[:, several], axis=1, return_inverse=True)
+    for k, own in enumerate(patterns.T):
+        units = several[of_unit.reshape(-1) == k]
+        rows[units] = _fitted(lags[own], acf[np.ix_(own, units)])
+        for unit in units:
+            reasons[unit] = _reason(rows[unit], float(np.diff(lags).min()), float(lags[own][-1]), least_r2)
     tau, amplitude, offset, r2, se = rows.T.copy()
-    return Timescales(tau, amplitude, offset, r2, se, np.array(reasons))
+    return Timescales(tau, amplitude, offset, r2, se, reasons)
 
 
 def fit_timescale(
@@ -155,49 +160,112 @@ def _reason(row: NDArray[np.float64], step: float, largest: float, least_r2: flo
     return "" if se <= tau else "uncertain"
 
 
-def _fitted(lags: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float, float, float]:
-    """tau, amplitude, offset, R^2 and the standard error of tau, from log tau, amplitude and offset as parameters."""
-    from scipy.optimize import least_squares
-
-    centred = y - y.mean()
-    total = float(centred @ centred)
-    if total <= len(y) * TINY**2:
-        return np.nan, 0.0, float(y.mean()), np.nan, np.nan
+def _fitted(lags: Float[np.ndarray, " L"], y: Float[np.ndarray, "L M"]) -> Float[np.ndarray, "M 5"]:
+    """tau, amplitude, offset, R^2 and the standard error of tau of each autocorrelation."""
+    mean = y.mean(0)
+    c = y - mean
+    total = np.square(c).sum(0)
+    found = np.stack([np.full(len(mean), np.nan), np.zeros(len(mean)), mean, *np.full((2, len(mean)), np.nan)], 1)
+    (varies,) = np.nonzero(total > len(y) * TINY**2)
+    if not varies.size:
+        return found
+    c, total = c[:, varies], total[varies]
     first, x = lags[0], lags - lags[0]  # the amplitude is that at the first lag, so that no decay is 0 throughout
     log_taus = np.linspace(np.log(np.diff(lags).min() / 5), np.log(50 * x[-1]), N_TAUS)
-
-    def rate_of(p: NDArray[np.float64]) -> float:
-        return float(np.exp(-min(max(p[0], log_taus[0]), log_taus[-1])))
-
-    def residuals(p: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(p[1] * np.exp(-x * rate_of(p)) + p[2] - y)
-
-    def jacobian(p: NDArray[np.float64]) -> NDArray[np.float64]:
-        decay = np.exp(-x * rate_of(p))
-        return np.stack([p[1] * decay * x * rate_of(p), decay, np.ones_like(x)], 1)
-
-    found = [least_squares(residuals, p, jacobian, method="lm") for p in _starts(x, y, log_taus)]
-    p, squares = min(((own.x, 2 * float(own.cost)) for own in found), key=itemgetter(1))
-    J, tau = jacobian(p), 1 / rate_of(p)
-    try:
-        variance = squares / max(len(y) - 3, 1) * float(np.linalg.inv(J.T @ J)[0, 0])
-    except np.linalg.LinAlgError:
-        variance = np.inf
-    se = tau * float(np.sqrt(variance)) if variance >= 0 else np.inf
-    amplitude = float(p[1]) * float(np.exp(min(first / tau, MOST_LOG)))
-    return tau, amplitude, float(p[2]), 1 - squares / total, se
+    p, squares = _lowest(x, c, log_taus)
+    fit = _Projection(x, c, p)
+    e, q, tau = fit.decay, fit.change, np.exp(p)
+    rest = q - e * (np.einsum("lm,lm->m", e, q) / fit.size)  # the part that amplitude and offset cannot make up for
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = squares / max(len(y) - 3, 1) / (np.square(fit.amplitude) * np.square(rest).sum(0))
+    se = tau * np.sqrt(np.where(np.isnan(variance), np.inf, variance))
+    amplitude = fit.amplitude * np.exp(np.minimum(first / tau, MOST_LOG))
+    offset = mean[varies] - fit.amplitude * fit.mean_decay
+    found[varies] = np.stack([tau, amplitude, offset, 1 - squares / total, se], 1)
+    return found
 
 
-def _starts(
-    x: NDArray[np.float64], y: NDArray[np.float64], log_taus: NDArray[np.float64]
-) -> list[tuple[float, float, float]]:
-    """The lowest minima of the sum of squares over tau; for a given tau, the best amplitude and offset are known."""
+class _Projection:
+    """The best fits of decays with given time constants to centred autocorrelations.
+
+    Args:
+        x: lags (L,), ms, from 0.
+        c: centred autocorrelations (L, M), unitless.
+        p: log of tau in ms (M,).
+
+    Attributes:
+        decay: exp(-x / tau) without its mean over lags (L, M), unitless.
+        mean_decay: this mean (M,), unitless.
+        size: sum of squares of `decay` (M,), unitless.
+        amplitude: (M,), unitless.
+        change: derivative of `decay` by log tau (L, M), unitless.
+    """
+
+    def __init__(
+        self, x: Float[np.ndarray, " L"], c: Float[np.ndarray, "L M"], p: Float[np.ndarray, " M"]
+    ) -> None:
+        self._c, self._scaled = c, x[:, None] * np.exp(-p)
+        self._whole = np.exp(-self._scaled)
+        self.mean_decay = self._whole.mean(0)
+        self.decay = self._whole - self.mean_decay
+        self.size = np.square(self.decay).sum(0)
+        self.amplitude = np.einsum("lm,lm->m", c, self.decay) / self.size
+        change = self._whole * self._scaled
+        self.change = change - change.mean(0)
+
+    def slope(self) -> Float[np.ndarray, " M"]:
+        """Half of the derivative of the sum of squares by log tau (M,), unitless."""
+        rest = self._c - self.amplitude * self.decay
+        found: Float[np.ndarray, " M"] = -self.amplitude * np.einsum("lm,lm->m", rest, self.change)
+        return found
+
+    def squares(self) -> Float[np.ndarray, " M"]:
+        """Sum of squares of what is left (M,), unitless."""
+        left: Float[np.ndarray, " M"] = np.square(self._c - self.amplitude * self.decay).sum(0)
+        return left
+
+
+def _lowest(
+    x: Float[np.ndarray, " L"], c: Float[np.ndarray, "L M"], log_taus: Float[np.ndarray, " P"]
+) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
+    """Log tau of the lowest sum of squares of each autocorrelation, and this sum."""
     decays = np.exp(-x[:, None] / np.exp(log_taus))
-    e, c = decays - decays.mean(0), y - y.mean()
-    amplitudes = (c @ e) / np.square(e).sum(0)
-    squares = np.square(c[:, None] - amplitudes * e).sum(0)
-    padded = np.concatenate([[np.inf], squares, [np.inf]])
-    minima = np.flatnonzero((squares <= padded[:-2]) & (squares <= padded[2:]))
-    chosen = minima[np.argsort(squares[minima], kind="stable")][:MOST_STARTS]
-    offsets = y.mean() - amplitudes * decays.mean(0)
-    return [(float(log_taus[k]), float(amplitudes[k]), float(offsets[k])) for k in chosen]
+    e = decays - decays.mean(0)
+    squares = np.square(c).sum(0) - np.square(e.T @ c) / np.square(e).sum(0)[:, None]  # (P, M)
+    padded = np.pad(squares, ((1, 1), (0, 0)), constant_values=np.inf)
+    ranked = np.where((squares <= padded[:-2]) & (squares <= padded[2:]), squares, np.inf)
+    chosen = np.argsort(ranked, axis=0, kind="stable")[:MOST_STARTS]
+    places, units = np.nonzero(np.isfinite(np.take_along_axis(ranked, chosen, 0)))
+    at = chosen[places, units]
+    low, high = log_taus[np.maximum(at - 1, 0)], log_taus[np.minimum(at + 1, len(log_taus) - 1)]
+    p, own = _minimum(x, c[:, units], low, high, log_taus[at]), np.full((2, MOST_STARTS, c.shape[1]), np.inf)
+    own[:, places, units] = p, _Projection(x, c[:, units], p).squares()
+    best = own[1].argmin(0)
+    return own[0][best, np.arange(c.shape[1])], own[1].min(0)
+
+
+def _minimum(
+    x: Float[np.ndarray, " L"],
+    c: Float[np.ndarray, "L M"],
+    low: Float[np.ndarray, " M"],
+    high: Float[np.ndarray, " M"],
+    p: Float[np.ndarray, " M"],
+) -> Float[np.ndarray, " M"]:
+    """Where the derivative of the sum of squares is 0 between two values of log tau, or the end to which it falls."""
+    low, high, p = low.copy(), high.copy(), p.copy()
+    before, slope_before = np.full((2, len(p)), np.nan)
+    going = np.arange(len(p))
+    for _ in range(MOST_STEPS):
+        slope = _Projection(x, c[:, going], p[going]).slope()
+        down = slope < 0
+        low[going[down]], high[going[~down]] = p[going[down]], p[going[~down]]
+        with np.errstate(divide="ignore", invalid="ignore"):  # no step before the first
+            secant = p[going] - slope * (p[going] - before[going]) / (slope - slope_before[going])
+        inside = (secant > low[going]) & (secant < high[going])
+        new = np.where(inside, secant, (low[going] + high[going]) / 2)
+        before[going], slope_before[going] = p[going], slope
+        p[going] = np.where(slope == 0, p[going], new)
+        going = going[np.abs(p[going] - before[going]) > PRECISION]
+        if not going.size:
+            break
+    return p

@@ -116,7 +116,8 @@ def decode(
         King & Dehaene 2014 (Trends in Cognitive Sciences 18:203), temporal generalisation; Pedregosa et al. 2011 (JMLR
         12:2825), scikit-learn.
     """
-    needed("sklearn", "analysis", "decoders")
+    if classifier != "lda" or groups is not None:
+        needed("sklearn", "analysis", "decoders")
     values = _of_units(activity)
     given = labels_of(labels, len(values))
     classes, y = categories(given)
@@ -209,14 +210,14 @@ def _check(classifier: str, folds: int, classes: list[Any], y: Int[np.ndarray, "
 
 def _classifier(name: str) -> Callable[[int], Any]:
     """A function that makes an untrained classifier, which standardises units by its training trials."""
+    if name == "lda":  # without scikit-learn, which takes half a second to import
+        return Discriminant
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
     def make(n_classes: int) -> Any:
-        if name == "lda":
-            return Discriminant(n_classes)
         if name == "svm":
             decoder = SVC(kernel="linear", class_weight="balanced")
         else:
@@ -228,6 +229,8 @@ def _classifier(name: str) -> Callable[[int], Any]:
 
 def _split(y: NDArray[Any] | None, groups: NDArray[Any] | None, folds: int, seed: int, n: int = 0) -> list[Fold]:
     """Training and test trials of each fold."""
+    if y is not None and groups is None:
+        return _stratified(y, folds, seed)
     from sklearn import model_selection as ms
 
     options = {"n_splits": folds, "shuffle": True, "random_state": seed % 2**32}
@@ -238,9 +241,30 @@ def _split(y: NDArray[Any] | None, groups: NDArray[Any] | None, folds: int, seed
         order = np.random.default_rng(seed).permutation(groups.max() + 1)  # GroupKFold itself is not random
         return list(ms.GroupKFold(folds).split(rows, None, order[groups]))
     rows = np.zeros((len(y), 1))
-    if groups is None:
-        return list(ms.StratifiedKFold(**options).split(rows, y))
     return list(ms.StratifiedGroupKFold(**options).split(rows, y, groups))
+
+
+def _stratified(y: Int[np.ndarray, " B"], folds: int, seed: int) -> list[Fold]:
+    """Folds with the same share of each class, but for one trial: those of scikit-learn's StratifiedKFold.
+
+    The trials in the order of their classes are dealt out to the folds like cards, which gives the number of trials of
+    each class in each fold. Which trials these are is random.
+    """
+    rng = np.random.RandomState(seed % 2**32)
+    ordered, fold_of = np.sort(_by_appearance(y)), np.empty(len(y), int)
+    dealt = np.array([np.bincount(ordered[k::folds], minlength=int(ordered[-1]) + 1) for k in range(folds)])
+    for k, of_class in enumerate(dealt.T):
+        mixed = np.repeat(np.arange(folds), of_class)
+        rng.shuffle(mixed)
+        fold_of[_by_appearance(y) == k] = mixed
+    return [(np.flatnonzero(fold_of != k), np.flatnonzero(fold_of == k)) for k in range(folds)]
+
+
+def _by_appearance(y: Int[np.ndarray, " B"]) -> Int[np.ndarray, " B"]:
+    """Classes numbered in the order of their first trial."""
+    _, first, index = np.unique(y, return_index=True, return_inverse=True)
+    numbers: Int[np.ndarray, " B"] = np.argsort(np.argsort(first))[index.reshape(-1)]
+    return numbers
 
 
 def _shuffled(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.linalg.lapack import dposv
 
 SHRINKAGE = 0.1  # of the covariance of standardised units towards the identity
 
@@ -64,19 +65,28 @@ def discriminants(
     mean, sd = rates.mean(0), rates.std(0)
     scale = np.where(sd > 0, sd, 1.0)
     X, keep = (rates - mean) / scale, 1 - shrinkage
-    if n < N:  # A^-1 X^T = X^T (keep X X^T / n + shrinkage)^-1, where the matrix is smaller
-        solved = X.T @ np.linalg.inv(keep * (X @ X.T) / n + shrinkage * np.eye(n))
-    else:
-        solved = np.linalg.solve(keep * (X.T @ X) / n + shrinkage * np.eye(N), X.T)
     of_class = (labels[:, None] == np.arange(K)[:, None]).astype(float)  # (S, K, n)
     counts = of_class.sum(2, keepdims=True)
     averaging = of_class / counts
-    means, ahead = averaging @ X, np.moveaxis(averaging @ solved.T, 1, 2)  # M (S, K, N) and A^-1 M^T (S, N, K)
+    means, rows = averaging @ X, averaging.reshape(-1, n)  # M (S, K, N), and the mean of each labelling and class
+    if n < N:  # A^-1 X^T = X^T (keep X X^T / n + shrinkage)^-1, where the matrix is smaller
+        solved = X.T @ _solve(keep * (X @ X.T) / n + shrinkage * np.eye(n), rows.T)
+    else:
+        solved = _solve(keep * (X.T @ X) / n + shrinkage * np.eye(N), X.T @ rows.T)
+    ahead = np.moveaxis(solved.reshape(N, -1, K), 0, 1)  # A^-1 M^T (S, N, K)
     inner = np.eye(K) - keep * (counts / n) * (means @ ahead)
     weights = ahead @ np.linalg.inv(inner)
     offsets = -np.einsum("skn,snk->sk", means, weights) / 2
     weights /= scale[:, None]
     return Discriminants(weights, offsets - mean @ weights)
+
+
+def _solve(A: Float[np.ndarray, "m m"], B: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m k"]:
+    """A^-1 B for a positive definite matrix, by its Cholesky factor."""
+    _, solved, failed = dposv(A, B, lower=1)
+    if failed:
+        raise np.linalg.LinAlgError(f"a covariance of {len(A)} dimensions is not positive definite")
+    return np.asarray(solved)
 
 
 class Discriminant:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
 
+from ratecore.analysis.dpca_regression import common_times, gains, gram, inverses, means_of, reduced, reduced_rank
 from ratecore.analysis.trials import activity_of, full_design, units_there
 
 TIME = "time"
@@ -184,106 +185,55 @@ def demixed_components(
     there = units_there(values)
     shape = tuple(len(own) for own in levels)
     cell = np.ravel_multi_index(tuple(indices), shape)
-    trials, steps = _common_times(values[:, :, there], cell, 1 if penalty is not None else 2)
+    trials, steps = common_times(values[:, :, there], cell, 1 if penalty is not None else 2)
     losses = np.zeros((0, 2))
     if penalty is None:
         losses = _cross_validated(trials, cell, shape, (list(parameters), joined), n_components, noise, repeats, seed)
         penalty = float(losses[losses[:, 1].argmin(), 0])
-    means, mean = _means(trials, cell, shape)
+    means, mean = means_of(trials, cell, shape)
     parts = marginalise(means, list(parameters), joined)
-    (inverse,) = _inverses(_gram(trials, cell, means + mean, noise), [penalty], float(np.square(means).sum()))
-    fitted = {name: _reduced_rank(_reduced(part, means), inverse, n_components) for name, part in parts.items()}
+    (inverse,) = inverses(gram(trials, cell, means + mean, noise), [penalty], float(np.square(means).sum()))
+    fitted = {name: reduced_rank(reduced(part, means), inverse, n_components) for name, part in parts.items()}
     return _described(
         fitted, parts, means, dict(zip(parameters, levels, strict=True)), mean, there, steps, penalty, losses
     )
 
 
-def _common_times(
-    trials: Float[np.ndarray, "B T N"], cell: Int[np.ndarray, " B"], least: int
-) -> tuple[Float[np.ndarray, "B kept N"], Int[np.ndarray, " kept"]]:
-    """The times at which every condition has enough trials, and their steps."""
-    lasting = ~np.isnan(trials).any(2)
-    n = np.array([lasting[cell == k].sum(0) for k in np.unique(cell)])
-    steps = np.flatnonzero((n >= least).all(0))
-    if not len(steps):
-        raise ValueError(
-            f"activity: at no time does every condition have {least} trials; take trials of similar length"
-        )
-    return trials[:, steps], steps
+def decoders_of(
+    trials: Float[np.ndarray, "B T N"],
+    cell: Int[np.ndarray, " B"],
+    shape: tuple[int, ...],
+    parameters: Sequence[str],
+    n: int,
+    *,
+    penalty: float,
+    noise: bool,
+) -> tuple[Float[np.ndarray, "*P T N"], Float[np.ndarray, " N"], Parts]:
+    """Compute the decoders of `demixed_components` alone.
 
+    Args:
+        trials: (B, T, N), unitless; every condition has a trial at each time.
+        cell: number of the condition of each trial (B,).
+        shape: number of values of each parameter.
+        parameters: their names.
+        n: components of each marginalisation, at most.
+        penalty: mu as a fraction of the variance of the condition means.
+        noise: as in `demixed_components`.
 
-def _means(
-    trials: Float[np.ndarray, "B T N"], cell: Int[np.ndarray, " B"], shape: tuple[int, ...]
-) -> tuple[Float[np.ndarray, "*P T N"], Float[np.ndarray, " N"]]:
-    """Condition means without the mean of each unit over conditions and times, and that mean."""
-    each = np.stack([np.nanmean(trials[cell == k], 0) for k in range(int(np.prod(shape)))])
-    mean = each.mean((0, 1))
-    return (each - mean).reshape(*shape, *each.shape[1:]), mean
+    Returns:
+        condition means without the mean of each unit (*P, T, N); that mean (N,); and by marginalisation, decoders
+        (K, N) in the order of the variance that they explain. All are unitless.
 
-
-def _gram(
-    trials: Float[np.ndarray, "B T N"], cell: Int[np.ndarray, " B"], means: Float[np.ndarray, "*P T N"], noise: bool
-) -> Float[np.ndarray, "N N"]:
-    """X X^T of the condition means, plus that of the noise, the mean over the trials of each condition."""
-    N = means.shape[-1]
-    flat = means.reshape(-1, *means.shape[-2:])
-    centred = (flat - flat.mean((0, 1))).reshape(-1, N)
-    gram: Float[np.ndarray, "N N"] = centred.T @ centred
-    if noise:
-        for k, mean in enumerate(flat):
-            deviations = trials[cell == k] - mean
-            weights = 1 / (~np.isnan(deviations[:, :, 0])).sum(0)
-            weighted = (np.nan_to_num(deviations) * np.sqrt(weights)[None, :, None]).reshape(-1, N)
-            gram += weighted.T @ weighted
-    return gram
-
-
-def _inverses(
-    gram: Float[np.ndarray, "N N"], penalties: Sequence[float], variance: float
-) -> list[Float[np.ndarray, "N N"]]:
-    """(X X^T + mu)^-1 for each penalty; without penalty, directions without activity are left out."""
-    sizes, vectors = np.linalg.eigh(gram)
-    inverses = []
-    for penalty in penalties:
-        regularised = sizes + penalty * variance
-        used = regularised > 1e-12 * regularised[-1]
-        inverses.append((vectors[:, used] / regularised[used]) @ vectors[:, used].T)
-    return inverses
-
-
-def _reduced_rank(
-    reduced: tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"]], inverse: Float[np.ndarray, "N N"], n: int
-) -> tuple[Float[np.ndarray, "K N"], Float[np.ndarray, "K N"]]:
-    """Decoders and encoders (K, N) of one marginalisation, by reduced-rank ridge regression.
-
-    With A = X_m X^T (X X^T + mu)^-1, the full-rank solution, the encoders are the leading eigenvectors of
-    A (X X^T + mu) A^T, and the decoders are F^T A. X_m X^T has no contribution of the noise, whose mean is 0. All of
-    this is computed in the R dimensions that X_m has, which are much fewer than units.
+    Source:
+        Kobak et al. 2016, Methods, "dPCA".
     """
-    from scipy.linalg import eigh
-
-    basis, cross = reduced
-    R = len(cross)
-    if not R:
-        return cross, cross
-    A = cross @ inverse
-    sizes, vectors = eigh(A @ cross.T, subset_by_index=(max(R - n, 0), R - 1))
-    order = [k for k in range(len(sizes) - 1, -1, -1) if sizes[k] > 1e-10 * max(sizes[-1], 0)]
-    q = vectors[:, order].T
-    F = q @ basis
-    signs = np.where(F[np.arange(len(F)), np.abs(F).argmax(1)] < 0, -1.0, 1.0) if len(F) else np.ones(0)
-    return signs[:, None] * (q @ A), signs[:, None] * F
-
-
-def _reduced(
-    part: Float[np.ndarray, "*P T N"], means: Float[np.ndarray, "*P T N"]
-) -> tuple[Float[np.ndarray, "R N"], Float[np.ndarray, "R N"]]:
-    """An orthonormal basis (R, N) of the dimensions of a marginalisation, and X_m X^T with its rows in this basis."""
-    N = part.shape[-1]
-    rows = part.reshape(-1, N)
-    sizes, vectors = np.linalg.eigh(rows.T @ rows)
-    basis = vectors[:, sizes > 1e-13 * max(sizes[-1], 0)].T
-    return basis, basis @ (rows.T @ means.reshape(-1, N))
+    means, mean = means_of(trials, cell, shape)
+    (inverse,) = inverses(gram(trials, cell, means + mean, noise), [penalty], float(np.square(means).sum()))
+    X, decoders = means.reshape(-1, means.shape[-1]), {}
+    for name, part in marginalise(means, parameters).items():
+        D, F = reduced_rank(reduced(part, means), inverse, n)
+        decoders[name] = D[np.argsort(-gains(X, D, F), kind="stable")]
+    return means, mean, decoders
 
 
 def _cross_validated(
@@ -309,14 +259,14 @@ def _cross_validated(
         if not enough.any():
             raise ValueError("activity: the trials are too different in length for cross-validation; give a penalty")
         kept, own = trials[train][:, enough], cell[train]
-        means, mean = _means(kept, own, shape)
+        means, mean = means_of(kept, own, shape)
         test = (trials[left_out][:, enough] - mean).reshape(-1, len(mean))
         total = float(np.square(means).sum())
-        inverses = _inverses(_gram(kept, own, means + mean, noise), PENALTIES, total)
+        of_penalties = inverses(gram(kept, own, means + mean, noise), PENALTIES, total)
         for part in marginalise(means, *marginalisations).values():
-            target, reduced = part.reshape(test.shape), _reduced(part, means)
-            for i, inverse in enumerate(inverses):
-                D, F = _reduced_rank(reduced, inverse, n)
+            target, in_basis = part.reshape(test.shape), reduced(part, means)
+            for i, inverse in enumerate(of_penalties):
+                D, F = reduced_rank(in_basis, inverse, n)
                 losses[i] += np.square(target - (test @ D.T) @ F).sum() / total / repeats
     return np.column_stack([PENALTIES, losses])
 
@@ -338,12 +288,10 @@ def _described(
     total = float(np.square(X).sum())
     decoders, encoders, explained, content = {}, {}, {}, {}
     for name, (D, F) in fitted.items():
-        read = X @ D.T
-        # |X|^2 - |X - f d X|^2 with unit vectors f
-        gains = 2 * np.einsum("sk,sk->k", X @ F.T, read) - np.square(read).sum(0)
-        order = np.argsort(-gains, kind="stable")
+        gained = gains(X, D, F)
+        order = np.argsort(-gained, kind="stable")
         D, F = D[order], F[order]
-        explained[name] = gains[order] / total if total else gains[order]
+        explained[name] = gained[order] / total if total else gained[order]
         variances = np.array([np.square(own @ D.T).sum(0) for own in flat.values()]).T.reshape(len(D), len(flat))
         content[name] = variances / variances.sum(1, keepdims=True)
         decoders[name], encoders[name] = _for_all(D, there), _for_all(F, there)

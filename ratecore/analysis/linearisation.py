@@ -12,6 +12,8 @@ from scipy.linalg import solve_discrete_lyapunov
 from ratecore.analysis.rate_equations import STEP_MS, RateEquations
 from ratecore.rate.network import RateNetwork
 
+MOST_DEPENDENT = 1e12  # condition number of eigenvectors that are inverted
+
 
 @dataclass(frozen=True, eq=False)
 class Linearisation:
@@ -202,10 +204,41 @@ def linearise(net: RateNetwork | RateEquations, x: ArrayLike) -> Linearisation:
     eigenvalues, right = np.linalg.eig(J)
     order = np.argsort(-np.abs(1 + STEP_MS * eigenvalues), kind="stable")
     eigenvalues, right = eigenvalues[order].astype(complex), right[:, order].astype(complex)
-    left = np.linalg.pinv(right) if np.linalg.cond(right) > 1e12 else np.linalg.inv(right)
+    left = _inverse(right)
     w_out = np.zeros((0, equations.N)) if equations.w_out is None else equations.w_out
     inputs = equations.w_in / equations.tau[:, None]
     return Linearisation(state, J, eigenvalues, 1 + STEP_MS * eigenvalues, right, left, slope, inputs, w_out * slope)
+
+
+def multipliers_at(net: RateNetwork | RateEquations, x: ArrayLike) -> Complex[np.ndarray, " N"]:
+    """Compute the multipliers of `linearise` without the modes that belong to them, in a fraction of the time.
+
+    Args:
+        net: the network or its equations.
+        x: the state (N,), unitless.
+
+    Returns:
+        mu (N,), unitless, the largest first.
+
+    Source:
+        docs/model.md 1.1, equation 1.
+    """
+    equations = RateEquations.of(net)
+    multipliers = 1 + STEP_MS * np.linalg.eigvals(equations.jacobian(np.asarray(x, float))).astype(complex)
+    found: Complex[np.ndarray, " N"] = multipliers[np.argsort(-np.abs(multipliers), kind="stable")]
+    return found
+
+
+def _inverse(right: Complex[np.ndarray, "N N"]) -> Complex[np.ndarray, "N N"]:
+    """The inverse of the eigenvectors; the pseudo-inverse where they are almost linearly dependent."""
+    try:
+        inverse: Complex[np.ndarray, "N N"] = np.linalg.inv(right)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(right)
+    # The product of these norms is at least the condition number, which takes longer.
+    if np.linalg.norm(right) * np.linalg.norm(inverse) > MOST_DEPENDENT and np.linalg.cond(right) > MOST_DEPENDENT:
+        return np.linalg.pinv(right)
+    return inverse
 
 
 def cosines(a: Float[np.ndarray, " N"], rows: Float[np.ndarray, "K N"]) -> Float[np.ndarray, " K"]:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import fdtrc
 
+from ratecore.analysis.ranking import adjusted_p, average_ranks
 from ratecore.analysis.trials import categories, full_design, labels_of
 
 KINDS = ("none", "pure", "linear mixed", "nonlinear mixed")
@@ -104,8 +106,6 @@ def classify_selectivity(
     Source:
         Rigotti et al. 2013 (Nature 497:585); Benjamini & Hochberg 1995 (JRSS B 57:289).
     """
-    from scipy import stats
-
     values = rates_of(rates)
     B, N = values.shape
     if not factors or not 0 < alpha < 1 or max_order < 1 or not 0 <= least < 1:
@@ -128,8 +128,8 @@ def classify_selectivity(
         with np.errstate(divide="ignore", invalid="ignore"):
             F[k] = np.where(silent, np.nan, gained / own.shape[1] / (residual / freedom))
             explained[k] = np.where(silent, 0, gained / total)
-        p[k] = np.where(silent, 1, stats.f.sf(F[k], own.shape[1], freedom))
-    significant = stats.false_discovery_control(p, axis=None).reshape(p.shape) <= alpha
+        p[k] = np.where(silent, 1, fdtrc(own.shape[1], freedom, F[k]))
+    significant = adjusted_p(p) <= alpha
     significant &= explained >= least
     main = np.array([" x " not in term for term in terms])
     n_main, interacts = significant[main].sum(0), significant[~main].any(0)
@@ -205,10 +205,8 @@ def roc_area(rates: ArrayLike, labels: Sequence[Any] | NDArray[Any]) -> Float[np
     Source:
         Green & Swets 1966; Mann & Whitney 1947 (Annals of Mathematical Statistics 18:50).
     """
-    from scipy.stats import rankdata
-
     low, high = _two_classes(rates, labels, 1)
-    ranks = rankdata(np.concatenate([low, high]), axis=0)
+    ranks = average_ranks(np.concatenate([low, high]))
     n0, n1 = len(low), len(high)
     area: Float[np.ndarray, " N"] = (ranks[n0:].sum(0) - n1 * (n1 + 1) / 2) / (n0 * n1)
     return area

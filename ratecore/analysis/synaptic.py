@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 
-from ratecore.analysis.currents import Currents, weights_of
+from ratecore.analysis.currents import Currents, units_mask, weights_of
 from ratecore.analysis.trials import STEP_MS
 
-AT_ONCE = 50  # receiving units whose currents of every step are in memory together
+AT_ONCE = 50  # receiving units whose currents by single spikes are in memory together
 
 
 def synaptic_currents(
@@ -24,11 +26,14 @@ def synaptic_currents(
     dt: float = 0.05,
     tau_rise: float = 2.0,
     bin_ms: float = STEP_MS,
+    onto: ArrayLike | None = None,
 ) -> Currents:
     """Compute the synaptic currents onto each unit from all spikes, as means in bins of time.
 
     Excitatory and inhibitory spikes go through the filters of the receiving unit, so that both currents add up to IPSC
-    of the simulation. `ratecore.spiking.results.SpikeTrials` has the arguments under the same names.
+    of the simulation. Between spikes the filters are linear: a bin follows from the state at its start and from its
+    spikes, and no single step is computed. `ratecore.spiking.results.SpikeTrials` has the arguments under the same
+    names.
 
     Args:
         times: time of each spike (S,), ms from the start of its trial: the end of the step in which the unit fired.
@@ -41,10 +46,11 @@ def synaptic_currents(
         dt: step of the simulation, ms.
         tau_rise: synaptic rise time, ms; 0 for the single-exponential filter.
         bin_ms: length of a bin, ms.
+        onto: which units receive them (N,), bool, unitless; all by default. Some at a time take less memory.
 
     Returns:
-        the currents (B, T, N), mV, in all bins that the longest trial fills; NaN after the end of shorter trials. There
-        are no external currents: they are `Simulator.drive`.
+        the currents (B, T, N), mV, in all bins that the longest trial fills; NaN after the end of shorter trials. They
+        are of M units if `onto` names M. There are no external currents: they are `Simulator.drive`.
 
     Raises:
         ValueError: shapes do not fit, or a time, unit, trial, time constant or bin is out of range.
@@ -62,14 +68,18 @@ def synaptic_currents(
     T = int(ends.max()) // max(width, 1)
     if width < 1 or T < 1:
         raise ValueError(f"bin_ms = {bin_ms:g}; it must be from {dt:g} (one step) to {ends.max() * dt:g} (the trial)")
-    found = np.full((2, len(ends), T, N), np.nan)
-    for kind, part in enumerate((np.maximum, np.minimum)):
-        for k, nt in enumerate(ends):
-            spikes, end = (steps[own == k], senders[own == k]), nt // width * width
-            for first in range(0, N, AT_ONCE):
-                some = slice(first, first + AT_ONCE)
-                current = _filtered(_arriving(*spikes, part(weights[some], 0), int(nt)), decay_ms[some], dt, tau_rise)
-                found[kind, k][: nt // width, some] = current[:end].reshape(nt // width, width, -1).mean(1)
+    receiving = np.flatnonzero(np.ones(N, bool) if onto is None else units_mask(onto, N, "onto"))
+    found = np.full((2, len(ends), T, len(receiving)), np.nan)
+    for first in range(0, len(receiving), AT_ONCE):
+        chosen = receiving[first : first + AT_ONCE]
+        filters = _filters(decay_ms[chosen], dt, tau_rise, width)
+        for kind, part in enumerate((np.maximum, np.minimum)):
+            W_kind = part(weights[chosen], 0)
+            sends = W_kind.any(0)
+            for k, nt in enumerate(ends):
+                counted = (own == k) & sends[senders] & (steps < nt // width * width)
+                mean = _binned(steps[counted], senders[counted], W_kind, filters, int(nt) // width)
+                found[kind, k, : len(mean), first : first + AT_ONCE] = mean
     return Currents(found[0], found[1], np.where(np.isnan(found[0]), np.nan, 0.0))
 
 
@@ -98,29 +108,74 @@ def _spikes(
     return steps, senders.astype(np.int64), own.astype(np.int64), ends
 
 
-def _arriving(
-    steps: Int[np.ndarray, " S"], senders: Int[np.ndarray, " S"], W: Float[np.ndarray, "M N"], nt: int
-) -> Float[np.ndarray, "nt M"]:
-    """Sum of the weights of the units that fire in each step."""
-    from scipy.sparse import csr_array
+@dataclass(frozen=True)
+class _Filters:
+    """What a spike, and the state at the start of a bin of K steps, do in the bin and leave at its end.
 
-    fired = csr_array((np.ones(len(steps)), (steps, senders)), shape=(nt, W.shape[1]))
-    arriving: Float[np.ndarray, "nt M"] = np.asarray(fired @ W.T)
-    return arriving
+    Attributes:
+        jump: by which a spike of weight 1 changes the first state of the filter (M,): 1 / (tau_rise tau), or 1 / tau.
+        mean: of the current over the bin by a spike in each of its steps (K, M), unitless, per jump.
+        end: the current at the end of the bin by it (K, M).
+        rising: the rising state at the end of the bin by it (K,); none without a rise time.
+        from_current: mean and end of the current by a current of 1 at the start (2, M).
+        from_rising: the same by a rising state of 1 (2, M).
+        keep: what is left of the rising state after the bin.
+    """
+
+    jump: Float[np.ndarray, " M"]
+    mean: Float[np.ndarray, "K M"]
+    end: Float[np.ndarray, "K M"]
+    rising: Float[np.ndarray, " K"]
+    from_current: Float[np.ndarray, "2 M"]
+    from_rising: Float[np.ndarray, "2 M"]
+    keep: float
 
 
-def _filtered(
-    arriving: Float[np.ndarray, "nt M"], tau: Float[np.ndarray, " M"], dt: float, tau_rise: float
-) -> Float[np.ndarray, "nt M"]:
-    """IPSC before each step, by equation 9, or 10 without a rise time."""
-    from scipy.signal import lfilter
+def _filters(tau: Float[np.ndarray, " M"], dt: float, tau_rise: float, width: int) -> _Filters:
+    """The filters of equation 9, or 10 without a rise time, over a bin, by going through its steps once."""
+    seconds, step = tau / 1000, dt / 1000
+    decay, rise = np.exp(-dt / tau), float(np.exp(-dt / tau_rise)) if tau_rise else 0.0
+    current = np.zeros((width + 1, len(tau)))  # before each step, by a rising state of 1 before the first
+    for k in range(width):
+        current[k + 1] = current[k] * decay + rise**k * step
+    alone = decay ** np.arange(width + 1)[:, None]  # before each step, by a current of 1 before the first
+    # A spike in a step changes the state before the next one; without a rise time, that is the current itself.
+    response = current if tau_rise else alone
+    left = width - 1 - np.arange(width)  # steps of the bin after each step
+    summed = np.concatenate([np.zeros((1, len(tau))), np.cumsum(response[:width], 0)])
+    return _Filters(
+        jump=1 / (tau_rise / 1000 * seconds) if tau_rise else 1 / seconds,
+        mean=summed[left] / width,
+        end=response[left],
+        rising=rise**left if tau_rise else np.zeros(width),
+        from_current=np.stack([alone[:width].mean(0), alone[width]]),
+        from_rising=np.stack([current[:width].mean(0), current[width]]),
+        keep=rise**width if tau_rise else 0.0,
+    )
 
-    seconds, rise_seconds, step = tau / 1000, tau_rise / 1000, dt / 1000
-    decay = np.exp(-dt / tau)
-    if tau_rise:
-        jumps = arriving / (rise_seconds * seconds)
-        rising, size = lfilter([0, 1], [1, -np.exp(-dt / tau_rise)], jumps, axis=0), step
-    else:
-        rising, size = arriving / seconds, 1.0
-    columns = [lfilter([0, size], [1, -d], column) for d, column in zip(decay, rising.T, strict=True)]
-    return np.array(columns).T
+
+def _binned(
+    steps: Int[np.ndarray, " S"],
+    senders: Int[np.ndarray, " S"],
+    W: Float[np.ndarray, "M N"],
+    filters: _Filters,
+    bins: int,
+) -> Float[np.ndarray, "bins M"]:
+    """Mean current in each bin by the spikes of one trial."""
+    f, width = filters, len(filters.mean)
+    order = np.argsort(steps, kind="stable")
+    steps, jumps = steps[order], (W * f.jump[:, None]).T[senders[order]]
+    own, inside = steps // width, steps % width
+    mean, end, rising = np.zeros((3, bins, len(W)))
+    if len(steps):
+        starts = np.flatnonzero(np.diff(own, prepend=-1))  # of the bins that have spikes
+        there = own[starts]
+        mean[there] = np.add.reduceat(jumps * f.mean[inside], starts)
+        end[there] = np.add.reduceat(jumps * f.end[inside], starts)
+        rising[there] = np.add.reduceat(jumps * f.rising[inside, None], starts)
+    current, state = np.zeros((2, len(W)))
+    for k in range(bins):
+        mean[k] += f.from_current[0] * current + f.from_rising[0] * state
+        current = f.from_current[1] * current + f.from_rising[1] * state + end[k]
+        state = f.keep * state + rising[k]
+    return mean

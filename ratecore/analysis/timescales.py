@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 
 from ratecore.analysis.decay import Timescales, fit_timescale, fit_timescales
 from ratecore.analysis.trials import STEP_MS, activity_of, categories, labels_of, mean_there
@@ -25,6 +26,7 @@ __all__ = [
 
 METHODS = ("across", "within")
 FEWEST_TRIALS = 3  # at both times of a pair, for their correlation across trials
+UNITS_AT_ONCE = 10  # whose residuals and spectra are in memory together
 NO_VARIANCE = 1e-6  # SD as a fraction of a unit's largest activity, below which it is rounding of float32
 
 
@@ -147,55 +149,80 @@ def autocorrelation(
     needed = FEWEST_TRIALS if method == "across" else 1
     if needed > B:
         raise ValueError(f"activity: {B} trials; correlations {method} trials need at least {needed}")
-    alone = B == 1  # whose mean over trials is itself
-    residuals = (
-        values
-        if alone
-        else _residuals(values, labels_of([0] * B if conditions is None else conditions, B, "conditions"))
-    )
-    small = NO_VARIANCE * np.abs(np.where(np.isnan(values), 0, values)).max((0, 1))
-    found = np.full((most + 1, N), np.nan)
-    for k in range(N):
+    index = categories(labels_of([0] * B if conditions is None else conditions, B, "conditions"))[1]
+    trials = _several(index) if B > 1 else [np.zeros(1, np.int64)]
+    complete, found = not np.isnan(values).any(), np.full((most + 1, N), np.nan)
+    for first in range(0, N, UNITS_AT_ONCE):
+        units = slice(first, first + UNITS_AT_ONCE)
+        own = np.ascontiguousarray(np.moveaxis(values[:, :, units], 2, 0))  # (n, B, T)
+        small = NO_VARIANCE * np.max(np.abs(own), (1, 2), initial=0.0, where=~np.isnan(own))
+        residuals = np.concatenate([own[:, rows] - _mean_trial(own[:, rows], alone=B == 1) for rows in trials], 1)
+        if method == "across" and complete:
+            found[:, units] = _across_complete(residuals, most, small)
+            continue
         of_unit = _across if method == "across" else _within
-        found[:, k] = of_unit(np.ascontiguousarray(residuals[:, :, k]), most, float(small[k]))
+        found[:, units] = np.transpose([of_unit(*one, most) for one in zip(residuals, small.tolist(), strict=True)])
     return found
 
 
-def _residuals(values: NDArray[np.float64], conditions: Shaped[np.ndarray, " B"]) -> NDArray[np.float64]:
-    """Deviations from the mean of the condition at each time, of the conditions with at least two trials."""
-    names, index = categories(conditions)
-    if len(names) == 1:
-        return values - mean_there(values, 0)
-    parts = [values[index == k] for k in range(len(names))]
-    several = [part - mean_there(part, 0) for part in parts if len(part) > 1]
+def _several(index: Int[np.ndarray, " B"]) -> list[Int[np.ndarray, " _"]]:
+    """The trials of each condition that has at least two, of all if there is one condition."""
+    rows = [np.flatnonzero(index == k) for k in range(index.max() + 1)]
+    if len(rows) == 1:
+        return rows
+    several = [own for own in rows if len(own) > 1]
     if sum(map(len, several)) < FEWEST_TRIALS:
-        raise ValueError(f"conditions: {len(names)} in {len(values)} trials; one must have at least {FEWEST_TRIALS}")
-    return np.concatenate(several)
+        raise ValueError(f"conditions: {len(rows)} in {len(index)} trials; one must have at least {FEWEST_TRIALS}")
+    return several
 
 
-def _across(residuals: Float[np.ndarray, "B T"], most: int, small: float) -> Float[np.ndarray, " L"]:
-    """Mean over pairs of times of the correlation across trials."""
+def _mean_trial(own: Float[np.ndarray, "n B T"], alone: bool) -> Float[np.ndarray, "n 1 T"]:
+    """Mean over the trials of a condition; 0 for a trial alone, whose mean is itself."""
+    return np.zeros((len(own), 1, own.shape[2])) if alone else mean_there(own, 1)[:, None]
+
+
+def _across_complete(
+    residuals: Float[np.ndarray, "n B T"], most: int, small: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "L n"]:
+    """As `_across`, of units whose trials all last equally long.
+
+    Values are divided by their SD over trials at each time, so that correlations of all pairs of times with a lag add
+    up to the products of such values, which are sums over trials of Fourier transforms.
+    """
+    n, B, T = residuals.shape
+    variance = np.einsum("nbt,nbt->nt", residuals, residuals)
+    varies = variance > B * np.square(small)[:, None]
+    z = residuals * np.divide(1, np.sqrt(variance), out=np.zeros_like(variance), where=varies)[:, None]
+    length = next_fast_len(T + most, real=True)
+
+    def products(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        spectrum = rfft(x, length, axis=-1)
+        power = np.einsum("nbf,nbf->nf", spectrum.real, spectrum.real)
+        power += np.einsum("nbf,nbf->nf", spectrum.imag, spectrum.imag)
+        return np.asarray(irfft(power, length, axis=-1)[:, : most + 1])
+
+    pairs = np.rint(products(varies[:, None].astype(np.float64)))
+    return (products(z) / np.where(pairs > 0, pairs, np.nan)).T
+
+
+def _across(residuals: Float[np.ndarray, "B T"], small: float, most: int) -> Float[np.ndarray, " L"]:
+    """Mean over pairs of times of the correlation across trials, of trials of different lengths."""
     there = ~np.isnan(residuals)
     v = np.where(there, residuals, 0)
     m = there.astype(np.float64)
-    if there.all():
-        n: Any = float(len(v))
-        covariance = v.T @ v
-        variance = np.broadcast_to(np.diag(covariance)[:, None], covariance.shape)
-    else:  # of each pair, the trials that have both times
-        n = m.T @ m
-        n = np.where(n >= FEWEST_TRIALS, n, np.nan)
-        sums = v.T @ m
-        covariance = v.T @ v - sums * sums.T / n
-        variance = np.square(v).T @ m - np.square(sums) / n
+    n = m.T @ m  # of each pair, the trials that have both times
+    n = np.where(n >= FEWEST_TRIALS, n, np.nan)
+    sums = v.T @ m
+    covariance = v.T @ v - sums * sums.T / n
+    variance = np.square(v).T @ m - np.square(sums) / n
     variance = np.where(variance > n * small**2, variance, np.nan)
     correlation = covariance / np.sqrt(variance * variance.T)
     n_pairs, filled = (~np.isnan(correlation)).astype(np.float64), np.nan_to_num(correlation)
-    sums, pairs = (np.array([a.diagonal(lag).sum() for lag in range(most + 1)]) for a in (filled, n_pairs))
-    return np.asarray(sums / np.where(pairs > 0, pairs, np.nan))
+    totals, pairs = (np.array([a.diagonal(lag).sum() for lag in range(most + 1)]) for a in (filled, n_pairs))
+    return np.asarray(totals / np.where(pairs > 0, pairs, np.nan))
 
 
-def _within(residuals: Float[np.ndarray, "B T"], most: int, small: float) -> Float[np.ndarray, " L"]:
+def _within(residuals: Float[np.ndarray, "B T"], small: float, most: int) -> Float[np.ndarray, " L"]:
     """Products of deviations from the trial's own mean, averaged over times and trials, as fractions of that at 0."""
     T = residuals.shape[1]
     there: Bool[np.ndarray, "B T"] = ~np.isnan(residuals)

@@ -22,23 +22,29 @@ def activity_of(activity: ArrayLike, name: str = "activity") -> Float[np.ndarray
         name: of the argument, for messages.
 
     Returns:
-        the activity (B, T, N) in float64, unitless.
+        the activity (B, T, N) in float64, unitless: the given array where it is one already, so that nothing may
+        change it.
 
     Raises:
         ValueError: it has another shape, is empty or infinite.
 
     Source: none
     """
+    values: Float[np.ndarray, "B T N"] = np.asarray(_checked(activity, name), np.float64)
+    return values
+
+
+def _checked(activity: ArrayLike, name: str) -> NDArray[Any]:
+    """The activity in the type in which it was given. Raises ValueError."""
     given = np.asarray(activity)
     if given.ndim != 3 or 0 in given.shape or given.dtype.kind not in "fiub":
         raise ValueError(
             f"{name}: shape {given.shape}, dtype {given.dtype}; it must be numbers of shape (trials, time, units), "
             "with at least one of each"
         )
-    values = given.astype(np.float64)
-    if np.isinf(values).any():
+    if given.dtype.kind == "f" and np.isinf(given).any():
         raise ValueError(f"{name}: it has infinite numbers; allowed: finite ones, and NaN after the end of a trial")
-    return values
+    return given
 
 
 def labels_of(labels: Sequence[Any] | NDArray[Any], n: int, name: str = "labels") -> Shaped[np.ndarray, " B"]:
@@ -109,20 +115,24 @@ def binned(activity: ArrayLike, bin_ms: float, step_ms: float = STEP_MS) -> Floa
 
     Returns:
         (B, K, N), unitless. A bin in which a trial ends is the mean of what is there, one after its end is NaN. Steps
-        at the end that do not fill a bin are left out.
+        at the end that do not fill a bin are left out. For bins of a step, it is the given array where that is of
+        float64.
 
     Raises:
         ValueError: the bin is shorter than a step or longer than the trial.
 
     Source: none
     """
-    values = activity_of(activity)
-    B, T, N = values.shape
+    given = _checked(activity, "activity")
+    B, T, N = given.shape
     width = _steps_of_bin(T, bin_ms, step_ms)
     if width == 1:
-        return values
-    bins = values[:, : T // width * width].reshape(B, T // width, width, N)
-    return mean_there(bins, 2)
+        return activity_of(given)
+    bins = given[:, : T // width * width].reshape(B, T // width, width, N)
+    if given.dtype.kind == "f" and not np.isnan(given).any():  # without a copy of all in float64
+        means: Float[np.ndarray, "B K N"] = bins.mean(2, dtype=np.float64)
+        return means
+    return mean_there(bins.astype(np.float64), 2)
 
 
 def _steps_of_bin(T: int, bin_ms: float, step_ms: float) -> int:

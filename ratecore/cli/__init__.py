@@ -27,6 +27,10 @@ def _run(args: argparse.Namespace) -> int:
         from ratecore.cli.activity import activity_command
 
         return activity_command(args)
+    if args.command == "combine":
+        from ratecore.cli.combine import combine_command
+
+        return combine_command(args)
     if args.command == "replay":
         from ratecore.cli.mirror import replay_command
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ratecore import __version__
 
-COMMANDS = ("init", "train", "evaluate", "convert", "activity", "replay", "ui", "schema", "task")
+COMMANDS = ("init", "train", "evaluate", "convert", "activity", "combine", "replay", "ui", "schema", "task")
 SETTING = "KEY=VALUE"
 
 
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--version", action="version", version=f"ratecore {__version__}")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_init, _train, _evaluate, _convert, _activity, _replay, _ui, _schema, _task):
+    for add in (_init, _train, _evaluate, _convert, _activity, _combine, _replay, _ui, _schema, _task):
         add(commands)
     return p
 
@@ -195,6 +195,22 @@ def _activity(commands: _Commands) -> None:
     p.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="(default: %(default)s)")
     p.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     _task_file(p)
+
+
+def _combine(commands: _Commands) -> None:
+    p = _add(
+        commands,
+        "combine",
+        "make one configuration from several",
+        "Writes a configuration whose grid is the list of the grids of several files, so that they share networks,\n"
+        "one table and one call of Snakemake. Each grid is named after its file; settings in which the files differ\n"
+        "become axes of one value, and every network is the one of its file.",
+        "ratecore combine config/paper/*.yaml --seeds 0..4 -o paper.yaml && snakemake --cores 2 --configfile paper.yaml",
+    )
+    p.add_argument("files", nargs="+", metavar="FILE", help="configurations")
+    p.add_argument("--experiment", metavar="NAME", help="of the combined one (default: that of the files, if they agree)")
+    p.add_argument("--seeds", metavar="SEEDS", help="of all grids, as 0..4 or [0,3] (default: those of each file)")
+    p.add_argument("-o", "--output", metavar="FILE", help="where it goes (default: it is printed)")
 
 
 def _replay(commands: _Commands) -> None:

@@ -67,30 +67,35 @@ def single_run(
     """
     from ratecore.experiment.axes import axis_path
     from ratecore.experiment.grid import Experiment
+    from ratecore.settings.grid import ALLOWED, NAME
     from ratecore.settings.reading import load_yaml
 
     values = {"experiment": "single", **(load_yaml(config) if config else {})}
     chosen = {**({} if task is None else {"task": task}), **(given or {})}
     grid = values.get("grid") or {}
-    if not isinstance(grid, dict):
-        raise SettingsError(f"{config}: grid must be a mapping of axis: list of values")
+    if not all(isinstance(part, dict) for part in (grid if isinstance(grid, list) else [grid])):
+        raise SettingsError(f"{config}: grid: {ALLOWED}")
     if "seed" in chosen:
         seed = chosen.pop("seed")
     try:
         places = {axis_path(key) for key in chosen}
     except SettingsError as error:
         raise SettingsError(str(error).replace("grid: unknown axis", "--set: unknown setting")) from None
-    values["grid"] = {k: v for k, v in grid.items() if k == "seed" or axis_path(k) not in places}
-    values["grid"] |= {key: [value] for key, value in chosen.items()}
-    if seed is not None:
-        values["grid"]["seed"] = [seed]
+    given = {key: [value] for key, value in chosen.items()} | ({} if seed is None else {"seed": [seed]})
+
+    def with_choice(product: dict[str, Any]) -> dict[str, Any]:
+        kept = {k: v for k, v in product.items() if k in ("seed", NAME) or axis_path(k) not in places}
+        return kept | given
+
+    values["grid"] = [with_choice(part) for part in grid] if isinstance(grid, list) else with_choice(grid)
     if task_file:
         values["task_file"] = task_file
     experiment = Experiment.from_config(values)
-    left = [f"--set {axis.column}=..." for axis in experiment.axes if len(axis.values) > 1]
+    columns = [axis.column for axis in experiment.axes]
+    left = [f"--set {c}=..." for c in columns if len({point.values[c] for point in experiment.grid_points}) > 1]
     left += ["--seed ..."] if len(experiment.seeds) > 1 else []
     if left:
-        n = len(experiment.grid_points) * len(experiment.seeds)
+        n = experiment.n_runs
         raise SettingsError(
             f"{config}: its grid has {n:,} networks, and `ratecore train` trains one; choose it with "
             f"{' '.join(left)}, or train them all with `snakemake --configfile {config}`"

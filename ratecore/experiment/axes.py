@@ -35,11 +35,19 @@ FACTORS = ("evaluation.perturbation.scale_synapses", "conversion.perturbation.sc
 # Columns of summary.csv and wildcards of the workflow that no axis may take.
 RESERVED = {"seed", "seeds", "status", "trained", "mlflow_run_id", "folder", "error"}
 RESERVED |= {column for stage in STAGES.values() for column in (*stage.columns, *stage.paths)}
+MISSING = "-"  # in paths: `ABSENT`
 LONGEST_COLUMN = 74  # characters; file systems limit names to 255
 # Axes of every grid, even if not swept, so that a path always tells what a network is.
 FIRST_AXES = {"task": ("task",), "N": ("network", "N"), "taus": ("network", "taus")}
 # Methods of Snakemake's wildcards, which no axis can be named after.
 METHODS = {*dir(list), "get", "items", "keys", "values", "update", "fromdict", "size", "size_mb"}
+
+
+class Absent:
+    """The value of a setting that a grid point does not have, such as one of another task."""
+
+
+ABSENT = Absent()
 
 
 def format_value(value: Any) -> str:
@@ -54,8 +62,8 @@ def format_value(value: Any) -> str:
     Returns:
         the part of the path.
     """
-    if value is None:
-        return "default"
+    if value is None or value is ABSENT:
+        return MISSING if value is ABSENT else "default"
     if isinstance(value, dict):
         text = "_".join(f"{name.rpartition('.')[2]}={format_value(v)}" for name, v in value.items())
         return hashed(text, json.dumps(value, sort_keys=True))  # '=' is not in paths
@@ -123,6 +131,15 @@ def _setting_paths(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[t
     return found
 
 
+def setting_paths() -> list[tuple[str, ...]]:
+    """The keys of every setting of a section, from the section to the setting.
+
+    Returns:
+        the keys of each.
+    """
+    return [path for section, model in SECTIONS.items() for path in _setting_paths(model, (section,))]
+
+
 def is_elsewhere(path: tuple[str, ...]) -> bool:
     """Whether a setting says where else than in training a network is tested, or is one like it.
 
@@ -165,7 +182,7 @@ def axis_path(name: str) -> tuple[str, ...]:
     Raises:
         SettingsError: the axis is unknown (names the nearest one), or two sections have a setting of this short name.
     """
-    every = [path for section, model in SECTIONS.items() for path in _setting_paths(model, (section,))]
+    every = setting_paths()
     places: dict[str, list[tuple[str, ...]]] = {key: [(key,)] for key in ("task", "seed")}
     for path in sorted(every, key=is_elsewhere):  # those that were there before come first
         # Settings of analyses have names such as `n_trials`, which say little without that of the analysis.

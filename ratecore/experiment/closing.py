@@ -331,7 +331,7 @@ class Closing:
         Returns:
             the text.
         """
-        runs = len(self.experiment.grid_points) * len(self.experiment.seeds)
+        runs = self.experiment.n_runs
         if runs > MOST_READ_AFTER_STOP:
             return self._text([f"Stopped. Unfinished networks are saved. {CONTINUE}"])
         note_deaths(self.root)

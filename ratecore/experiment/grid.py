@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
-import copy
+import bisect
 import itertools
-import math
 import os
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ratecore.experiment.analyses.names import check_variables
 from ratecore.experiment.analyses.packages import require_packages
-from ratecore.experiment.axes import (
-    FIRST_AXES,
-    RESERVED,
-    SECTIONS,
-    Axis,
-    axis_path,
-    column_name,
-    format_value,
-    is_elsewhere,
-    path_of,
-    plain_name,
-    short_name,
-)
+from ratecore.experiment.axes import MISSING, Axis, format_value, path_of
 from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
-from ratecore.experiment.seeds import MOST_RUNS, block_name, parse_seeds
-from ratecore.experiment.stages.table import ANALYSE, STAGES, TRAIN, row_of, stages_of
-from ratecore.settings.base import SettingsError, did_you_mean, shown, task_key, task_name
+from ratecore.experiment.products import Product, all_axes, find_grid_problems, products_of
+from ratecore.experiment.run_values import BaseSettings, value_on
+from ratecore.experiment.seeds import block_name
+from ratecore.experiment.stages.table import STAGES, TRAIN, row_of
+from ratecore.experiment.starts import check_starts, network_key, refuse_missing_starts
+from ratecore.settings.base import Problem, SettingsError, did_you_mean, task_key
 from ratecore.settings.experiment import ExperimentSettings
-from ratecore.settings.hints import for_list
 from ratecore.settings.reading import load_yaml
-from ratecore.settings.run import AFTER_TRAINING, TESTED, RunSettings
-from ratecore.settings.starts import KEY as START
-from ratecore.settings.starts import as_text, refused
-from ratecore.tasks import AbstractTask, TaskFactory
+from ratecore.settings.run import AFTER_TRAINING, TESTED, RunSettings, hash_of
+from ratecore.tasks import TaskFactory
 from ratecore.tasks.files import load_task_file
-from ratecore.tasks.multi import SUM
 from ratecore.tasks.trials import require_criterion
-
-MOST_POINTS = 1_000_000  # every grid point is checked before any work starts
 
 
 class Experiment:
     """Everything that a configuration requests.
+
+    Attributes:
+        settings: of the experiment.
+        products: of the grid; one without a name if the grid is a mapping.
+        axes: of all products, with their values.
+        seeds: of all products.
+        grid_points: each once, whatever the number of products that have it.
 
     Args:
         settings: of the experiment.
@@ -58,18 +51,22 @@ class Experiment:
 
     def __init__(self, settings: ExperimentSettings):
         self.settings = settings
-        if problems := _find_grid_problems(settings.grid):
+        if problems := find_grid_problems(settings.grid):
             raise SettingsError(problems)
-        grid = dict(settings.grid)
-        self._base_start = self._full_names(settings.training.start_from)
-        self.seeds = parse_seeds(grid.pop("seed", [0]))
-        self.axes = self._axes(grid)
-        self._refuse_idle_axes()
+        self._base = BaseSettings(settings)
+        self.products = products_of(settings, self._base.value)
+        self.seeds = tuple(dict.fromkeys(seed for product in self.products for seed in product.seeds))
+        self.axes = all_axes(self.products)
         require_packages(settings.analyses)
-        self._refuse_too_many()
         self.grid_points = self._make_grid_points()
-        self._refuse_duplicates()
-        self._refuse_missing_starts()
+        if self.is_list:
+            self.axes = self._axes_of_points()
+        refuse_missing_starts(self.grid_points, self.start_of)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the grid is a list of products."""
+        return isinstance(self.settings.grid, list)
 
     @classmethod
     def from_config(cls, config: Any) -> Experiment:
@@ -90,7 +87,7 @@ class Experiment:
         try:
             settings = ExperimentSettings(**config)
         except SettingsError as error:  # also report the problems of the grid
-            raise SettingsError(error.problems + _find_grid_problems(config.get("grid"))) from None
+            raise SettingsError(error.problems + find_grid_problems(config.get("grid"))) from None
         return cls(settings)
 
     @classmethod
@@ -116,107 +113,6 @@ class Experiment:
         """
         return self.settings.model_dump(mode="json", exclude_unset=True)
 
-    def _axes(self, grid: dict[str, Any]) -> list[Axis]:
-        paths = {axis_path(name): values for name, values in grid.items()}
-        axes = []
-        for column, path in FIRST_AXES.items():
-            axes.append(Axis(column, path, tuple(paths.pop(path, [self._base_value(path)]))))
-        for path, values in paths.items():
-            others = {p[-1] for p in paths if p != path and not is_elsewhere(p)}
-            taken = RESERVED | {axis.column for axis in axes} | others
-            short = short_name(path)
-            column = short if short not in taken else "_".join(path)
-            others = {plain_name(name) for name in others}
-            axes.append(Axis(column_name(column, taken | others), path, tuple(values)))
-        if twice := [name for name, n in Counter(axis.column for axis in axes).items() if n > 1]:
-            raise SettingsError(f"grid: two axes would have the same column '{twice[0]}'; rename one of them")
-        return axes
-
-    def _refuse_idle_axes(self) -> None:
-        used = {section for stage in stages_of(self.settings).values() for section in stage.settings}
-        for stage in STAGES.values():
-            own = set(stage.settings) - used
-            idle = [axis.column for axis in self.axes if axis.path[0] in own and len(axis.values) > 1]
-            if idle and stage.switch and stage.name != ANALYSE:
-                changes = f"{', '.join(idle)} has no effect with {stage.switch} = False"
-                raise SettingsError(f"grid: {changes}; set it to true")
-        analyses = self.settings.analyses
-        for axis in self.axes:
-            if axis.path[0] == "analysis" and axis.path[1] not in analyses and len(axis.values) > 1:
-                what = f"grid: {'.'.join(axis.path)} has no effect with analyses = {shown(list(analyses))}"
-                raise SettingsError(f"{what}; add {axis.path[1]} to them")
-
-    def _refuse_too_many(self) -> None:
-        points, seeds = math.prod(len(axis.values) for axis in self.axes), len(self.seeds)
-        if points > MOST_POINTS or points * seeds > MOST_RUNS:
-            raise SettingsError(
-                f"grid: {points:,} grid points with {seeds:,} seeds each are {points * seeds:,} runs; "
-                f"at most {MOST_POINTS:,} grid points and {MOST_RUNS:,} runs are allowed"
-            )
-
-    def _base_value(self, path: tuple[str, ...]) -> Any:
-        value: Any = self.settings
-        for key in path:
-            value = getattr(value, key)
-        return value
-
-    def _run_values(self, overrides: dict[tuple[str, ...], object], seed: int) -> dict[str, Any]:
-        """Arguments of RunSettings: the base settings with the values of a grid point."""
-        s = self.settings
-        values: dict[str, Any] = {
-            "task": s.task,
-            "task_file": s.task_file,
-            "seed": seed,
-            "unit_sets": dict(s.unit_sets),
-        }
-        values |= {name: getattr(s, name).model_dump() for name in SECTIONS} | {"analyses": s.analyses}
-        task = task_name(overrides.get(("task",), s.task))
-        task = task if isinstance(task, str) else shown(task)
-        values["task_settings"] = self._task_settings(task, s.task_settings)
-        for name in TESTED:
-            values[name]["task_settings"] = self._task_settings(task, getattr(s, name).task_settings)
-        values["training"]["start_from"] = self._base_start
-        for path, value in overrides.items():
-            section = values
-            for key in path[:-1]:
-                section = section[key]
-            section[path[-1]] = self._full_names(value) if path == START else copy.copy(value)
-        return values
-
-    def _full_names(self, start: Any) -> Any:
-        """`training.start_from` with the full names of its settings, and those of its task where it has another."""
-        if not isinstance(start, dict):
-            return start
-        full = {}
-        for name, value in start.items():
-            try:
-                path = axis_path(str(name))
-            except SettingsError as error:
-                raise refused(
-                    str(error).replace("grid: unknown axis", "unknown setting").removeprefix("grid: ")
-                ) from None
-            if path[0] == "seed":
-                raise refused("the network that training starts from has the same seed; leave seed out")
-            full[".".join(path)] = self._full_names(value) if path == START else value
-        if "task" in full and isinstance(task := task_name(full["task"]), str):
-            full = {
-                f"task_settings.{key}": value
-                for key, value in self._task_settings(task, self.settings.task_settings).items()
-            } | full
-        return full
-
-    def _run(self, overrides: dict[tuple[str, ...], object]) -> RunSettings:
-        """The settings of the first run of a grid point.
-
-        A point that names itself in the `training.start_from` of all points is where the others start from.
-        """
-        run = RunSettings(**self._run_values(overrides, self.seeds[0]))
-        if START not in overrides and (start := run.start) is not None:
-            values = self._run_values(overrides | {START: None}, self.seeds[0])
-            if start.identity("training") == (new := RunSettings(**values)).identity("training"):
-                return new
-        return run
-
     def start_of(self, grid_point: GridPoint) -> GridPoint | None:
         """The grid point whose networks the trainings of a grid point start from.
 
@@ -227,85 +123,85 @@ class Experiment:
             the first grid point with that network; None for trainings that start from drawn weights or from a file.
         """
         start = grid_point.settings.start
-        return None if start is None else self._by_network.get(start.identity("training"))
+        return None if start is None else self._by_network.get(network_key(start))
 
     @cached_property
     def _by_network(self) -> dict[str, GridPoint]:
-        """The grid points that train a network, by its identity with the first seed."""
-        return {point.settings.identity("training"): point for point in self.grid_points_of(TRAIN).values()}
-
-    def _refuse_missing_starts(self) -> None:
-        """Raise SettingsError for a training that starts from a network that is not in the grid."""
-        for point in self.grid_points:
-            if point.settings.start is not None and self.start_of(point) is None:
-                named = as_text(point.settings.training.start_from)  # type: ignore[arg-type]  # a mapping
-                raise refused(
-                    f"{named}: {point.path} would start from a network that is not in the grid; add its values to the "
-                    "axes, and null to an axis training.start_from"
-                )
-
-    @staticmethod
-    def _task_settings(task: str, given: dict[str, Any]) -> dict[str, Any]:
-        """The settings for every task, overridden by those under the task's own name.
-
-        Of several tasks in one network those under the name of each, and under that of all, as 'a+b'.
-        """
-        merged = {k: v for k, v in given.items() if not isinstance(v, dict)}
-        parts = task.split(SUM) if SUM in task else ()
-        for name, own in given.items():
-            if isinstance(own, dict) and task_key(name) in parts:
-                merged |= {f"{task_key(name)}.{key}": value for key, value in own.items()}
-        for name, own in given.items():
-            if isinstance(own, dict) and task_key(name) == task:
-                merged |= own
-        return merged
+        """The grid points that train a network, by what tells networks apart."""
+        return {network_key(point.settings): point for point in self.grid_points_of(TRAIN).values()}
 
     def _make_grid_points(self) -> list[GridPoint]:
         if self.settings.task_file:
             load_task_file(self.settings.task_file)  # loads a broken file once, not at every point
-        grid_points: list[GridPoint] = []
-        problems: dict[Any, None] = {}
-        for point in itertools.product(*(axis.values for axis in self.axes)):
-            overrides = {axis.path: value for axis, value in zip(self.axes, point, strict=True)}
-            try:
-                grid_point = self._grid_point(self._run(overrides), len(grid_points))
-                for seed in self.seeds[1:] if grid_point.settings.network.depends_on_types else ():
-                    grid_point.run(seed)
-                grid_points.append(grid_point)
-            except SettingsError as error:
-                problems |= dict.fromkeys(error.problems)  # each once, in order
-            if len(problems) >= 20:
-                break
+        problems: dict[Problem, None] = {}
+        made = [self._points_of(product, problems) for product in self.products]
         self._check_task_names(problems)
         if problems:
             raise SettingsError(list(problems))
+        grid_points = self._each_once(made)
         check_variables(point.settings for point in grid_points)
-        self._check_starts(grid_points)
+        check_starts(grid_points)
         for grid_point in {grid_point.settings.task: grid_point for grid_point in grid_points}.values():
             require_criterion(grid_point.settings.create_task())
         return grid_points
 
-    def _check_starts(self, grid_points: list[GridPoint]) -> None:
-        """Check that the networks from which trainings start can be read and fit."""
-        starts: dict[Any, RunSettings] = {}
-        for point in grid_points:
-            s = point.settings
-            if isinstance(s.training.start_from, str):
-                stages = s.training.stages[:1]
-                key = (s.training.start_from, s.network, s.task, repr(s.task_settings), repr(stages))
-                starts.setdefault(key, s)
-        if starts:
-            from ratecore.formats.starting import start_of  # with torch, which takes a second
+    def _points_of(self, product: Product, problems: dict[Problem, None]) -> list[GridPoint]:
+        """The grid points of a product; adds what is wrong with them to `problems`."""
+        points: list[GridPoint] = []
+        for overrides in product.points():
+            if len(problems) >= 20:
+                break
+            try:
+                run = self._base.run(overrides, product.seeds[0])
+                values = {axis.column: format_value(value_on(axis, run)) for axis in self.axes}
+                point = GridPoint(values, run, len(points), (product,), product.seeds)
+                for seed in product.seeds[1:] if run.network.depends_on_types else ():
+                    point.run(seed)
+                points.append(point)
+            except SettingsError as error:
+                problems |= dict.fromkeys(error.problems)  # each once, in order
+        return points
 
-            for settings in starts.values():
-                settings.identity("training")  # reads the file once for all seeds
-                start_of(settings)
+    def _each_once(self, made: list[list[GridPoint]]) -> list[GridPoint]:
+        """The grid points of all products. One that several products have is one point, with the seeds of all."""
+        found: dict[str, GridPoint] = {}
+        for product, points in zip(self.products, made, strict=True):
+            own: dict[str, GridPoint] = {}
+            for point in points:
+                identity = hash_of({**point.settings.identity_values(), "seed": 0})
+                if identity in own:
+                    product.refuse_value_twice(own[identity].number, point.number)
+                    both = f"{own[identity].path} and {point.path}"
+                    raise SettingsError(f"{product.key}: {both} are the same grid point; list it once")
+                own[identity] = point
+            for identity, point in own.items():
+                known = found.get(identity)
+                found[identity] = replace(point, number=len(found)) if known is None else self._joined(known, [point])
+        if len({point.path for point in found.values()}) < len(found):
+            raise SettingsError("grid: two grid points have the same path")
+        return list(found.values())
 
-    def _grid_point(self, run: RunSettings, number: int) -> GridPoint:
-        values = {axis.column: format_value(value_on(axis, run)) for axis in self.axes}
-        return GridPoint(values, run, number)
+    def _joined(self, first: GridPoint, others: Iterable[GridPoint]) -> GridPoint:
+        """A grid point with the products and seeds of others, too."""
+        products = dict.fromkeys([*first.products, *(product for other in others for product in other.products)])
+        if len(products) == len(first.products):
+            return first
+        of_all = frozenset().union(*(product.seed_set for product in products))
+        seeds = first.seeds if len(of_all) == len(first.seeds) else tuple(s for s in self.seeds if s in of_all)
+        return replace(first, products=tuple(products), seeds=seeds)
 
-    def _check_task_names(self, problems: dict[Any, None]) -> None:
+    def _axes_of_points(self) -> list[Axis]:
+        """The axes with the values that grid points have, also where their product does not name the axis."""
+        axes = []
+        for axis in self.axes:
+            values: dict[str, Any] = {}
+            for point in self.grid_points:
+                if (part := point.values[axis.column]) != MISSING and part not in values:
+                    values[part] = value_on(axis, point.settings)
+            axes.append(replace(axis, values=tuple(values.values())))
+        return axes
+
+    def _check_task_names(self, problems: dict[Problem, None]) -> None:
         """Report `task_settings` of an unknown task; those of a task outside this grid are fine."""
         tasks, s = TaskFactory.list_available_tasks(), self.settings
         mappings: dict[tuple[str, ...], dict[str, Any]] = {("task_settings",): s.task_settings}
@@ -316,30 +212,6 @@ class Experiment:
             ):
                 message = f": '{name}' is no task{did_you_mean(task_key(name), tasks)}; available: {', '.join(tasks)}"
                 problems[path, message] = None
-
-    def _refuse_duplicates(self) -> None:
-        seen: dict[str, GridPoint] = {}
-        for grid_point in self.grid_points:
-            identity = grid_point.settings.identity()
-            if identity in seen:
-                self._refuse_value_twice(seen[identity].number, grid_point.number)
-                first = seen[identity].path
-                raise SettingsError(f"grid: {first} and {grid_point.path} are the same grid point; list it once")
-            seen[identity] = grid_point
-        if len({grid_point.path for grid_point in self.grid_points}) < len(self.grid_points):
-            raise SettingsError("grid: two grid points have the same path")
-
-    def _refuse_value_twice(self, first: int, second: int) -> None:
-        """Raise SettingsError if two equal grid points, given by number, differ in only one axis."""
-        differ: list[tuple[Axis, Any, Any]] = []
-        left: tuple[int, ...] = (first, second)
-        for axis in reversed(self.axes):  # the last one changes fastest, see `_make_grid_points`
-            (i, j), left = (n % len(axis.values) for n in left), tuple(n // len(axis.values) for n in left)
-            differ += [(axis, axis.values[i], axis.values[j])] if i != j else []
-        if len(differ) == 1:
-            [(axis, value, other)] = differ
-            same = f", also as {shown(value)}" if repr(value) != repr(other) else ""
-            raise SettingsError([(("grid", axis.column), f" = {shown(other)}: it is listed twice{same}; list it once")])
 
     @cached_property
     def by_path(self) -> dict[str, GridPoint]:
@@ -382,12 +254,13 @@ class Experiment:
 
     @cached_property
     def _first_grid_points(self) -> dict[tuple[str, ...], dict[str, GridPoint]]:
-        """Columns: path in only these columns: the first grid point there."""
+        """Columns: path in only these columns: the first grid point there, with the seeds of all of them."""
         found: dict[tuple[str, ...], dict[str, GridPoint]] = {}
         for columns in {self.columns(stage) for stage in STAGES}:
-            grid_points = found[columns] = {}
+            together: dict[str, list[GridPoint]] = {}
             for grid_point in self.grid_points:
-                grid_points.setdefault(grid_point.path_in(columns), grid_point)
+                together.setdefault(grid_point.path_in(columns), []).append(grid_point)
+            found[columns] = {path: self._joined(first, others) for path, (first, *others) in together.items()}
         return found
 
     def grid_points_of(self, stage: str) -> dict[str, GridPoint]:
@@ -416,10 +289,71 @@ class Experiment:
 
     @cached_property
     def blocks(self) -> dict[str, tuple[int, ...]]:
-        """Name: seeds of each block, the same for every grid point."""
+        """Name: seeds of each block. Every product has all seeds of a block or none, so that all stages share blocks."""
         k = self.settings.seeds_per_job
-        parts = [tuple(self.seeds[i : i + k]) for i in range(0, len(self.seeds), k)]
+        together: dict[tuple[bool, ...], list[int]] = {}
+        for seed in self.seeds:
+            together.setdefault(tuple(seed in product.seed_set for product in self.products), []).append(seed)
+        parts = [tuple(seeds[i : i + k]) for seeds in together.values() for i in range(0, len(seeds), k)]
         return {block_name(seeds): seeds for seeds in parts}
+
+    def blocks_of(self, grid_point: GridPoint) -> dict[str, tuple[int, ...]]:
+        """The blocks of a grid point.
+
+        Args:
+            grid_point: of the grid, or of a stage as in `grid_points_of`.
+
+        Returns:
+            name: seeds.
+        """
+        if len(grid_point.seeds) == len(self.seeds):
+            return self.blocks
+        known = frozenset(grid_point.seeds)
+        return {name: seeds for name, seeds in self.blocks.items() if seeds[0] in known}
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs, which are rows of the table."""
+        return sum(len(point.seeds) for point in self.grid_points)
+
+    @property
+    def n_networks(self) -> int:
+        """Number of networks that are trained."""
+        return sum(len(point.seeds) for point in self.grid_points_of(TRAIN).values())
+
+    @cached_property
+    def _variants(self) -> Counter[str]:
+        columns = self.columns(TRAIN)
+        return Counter(point.path_in(columns) for point in self.grid_points)
+
+    def variants_of(self, grid_point: GridPoint) -> int:
+        """Number of grid points that have the networks of a grid point.
+
+        Args:
+            grid_point: of the grid.
+
+        Returns:
+            1 if its networks have no variants.
+        """
+        return self._variants[grid_point.path_in(self.columns(TRAIN))]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """The number of runs up to each grid point."""
+        return list(itertools.accumulate(len(point.seeds) for point in self.grid_points))
+
+    def place(self, number: int) -> tuple[GridPoint, int]:
+        """The run in a row of the table.
+
+        Args:
+            number: of the row, from 0.
+
+        Returns:
+            the grid point and the seed.
+        """
+        k = bisect.bisect_right(self._ends, number)
+        point = self.grid_points[k]
+        return point, point.seeds[number - self._ends[k]]
 
     @property
     def root(self) -> Path:
@@ -446,7 +380,7 @@ class Experiment:
         return [
             grid_point.identity(seed, "training")
             for grid_point in self.grid_points_of("train").values()
-            for seed in self.seeds
+            for seed in grid_point.seeds
         ]
 
 
@@ -463,49 +397,3 @@ def folder_of_network(root: Path, run: RunSettings) -> Path:
     parts = {"task": run.task, "N": run.network.N, "taus": run.network.taus, "seed": run.seed}
     named = [f"{key}~{format_value(value)}" for key, value in parts.items()]
     return root.joinpath("runs", *named, run.identity("training"))
-
-
-def value_on(axis: Axis, run: RunSettings) -> Any:
-    """The value that a run has on an axis.
-
-    Args:
-        axis: of the grid.
-        run: settings of the run.
-
-    Returns:
-        the value of the axis's setting, with its own type.
-    """
-    value: Any = run
-    if axis.path[0] == "task_settings":  # one of several tasks can be given without the task's name
-        value = {**run.task_settings, **_own_task(run).settings}
-    for key in axis.path[axis.path[0] == "task_settings" :]:
-        value = value[key] if isinstance(value, dict) else getattr(value, key)
-    return value
-
-
-def _own_task(run: RunSettings) -> AbstractTask:
-    """The task with the settings of the run, which the stages of a curriculum replace."""
-    return TaskFactory.create_task(run.task, run.task_settings, strict=True)
-
-
-def _find_grid_problems(grid: Any) -> list[Any]:
-    """Problems with the axes' names and the seeds of a grid, before any value is checked."""
-    problems: list[Any] = []
-    paths: set[tuple[str, ...]] = set()
-    for name, values in grid.items() if isinstance(grid, dict) else ():
-        try:
-            if name == "seed":
-                if isinstance(values, list | str):  # anything else is a problem of the settings
-                    parse_seeds(values)
-                continue
-            path = axis_path(name)
-        except SettingsError as error:
-            problems += error.problems
-            continue
-        if isinstance(values, str):
-            text = f"grid.{name} = {shown(values)}: it must be a list of values{for_list(values)}"
-            problems.append(((), text))
-        elif path in paths:
-            problems.append(((), f"grid: axis '{'.'.join(path)}' is listed twice"))
-        paths.add(path)
-    return problems

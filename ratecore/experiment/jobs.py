@@ -143,14 +143,20 @@ def _grid_of(experiment: Experiment) -> dict[str, str]:
     code = {name: task_code(type(settings.create_task())) for name, settings in tasks.items()}
     return {
         "grid": hash_of({"settings": grid_hash(experiment.settings), "code": code}),
-        "seeds": hash_of({"seeds": list(experiment.seeds)}),
+        "seeds": hash_of({"seeds": _seeds_of(experiment)}),
     }
+
+
+def _seeds_of(experiment: Experiment) -> Any:
+    if not experiment.is_list:
+        return list(experiment.seeds)
+    return {product.name: list(product.seeds) for product in experiment.products}
 
 
 def _jobs(experiment: Experiment, stage: str) -> Iterator[tuple[str, list[set[str]]]]:
     """(file, identities of its runs) of each job of a stage. A run that failed in training has that identity."""
     for path, grid_point in experiment.grid_points_of(stage).items():
-        for name, seeds in experiment.blocks.items():
+        for name, seeds in experiment.blocks_of(grid_point).items():
             file = f"{experiment.root.as_posix()}/jobs/{stage}/{path}/seeds~{name}.json"
             if os.path.exists(file):
                 yield file, [{grid_point.identity(seed, *STAGES[s].settings) for s in (stage, TRAIN)} for seed in seeds]

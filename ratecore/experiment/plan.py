@@ -1,4 +1,4 @@
-"""The plan of a grid, in words and with units, and cautions about settings that are probably mistakes."""
+"""What a workflow prints before its first job: the plan, and cautions about settings that are probably mistakes."""
 
 from __future__ import annotations
 
@@ -9,82 +9,17 @@ from typing import Any
 from ratecore.experiment import plan_perturbations
 from ratecore.experiment.axes import SECTIONS
 from ratecore.experiment.grid import Experiment
-from ratecore.experiment.stages.table import TRAIN, stages_of
+from ratecore.experiment.plan_grid import MOST_SHOWN, as_taus, plan, taus_in_ms
+from ratecore.experiment.products import Product
 from ratecore.settings.base import shown, task_key
+from ratecore.settings.grid import NAME, products_in
 from ratecore.settings.hints import DURATIONS
 from ratecore.settings.run import TESTED, RunSettings
 from ratecore.settings.spiking import RATE_STEP
 from ratecore.settings.training import TrainingSettings
 from ratecore.tasks.multi import SUM
 
-MOST_SHOWN = 8  # values of an axis
 SLOW = 20  # steps; published networks have a smallest time constant of 4 to 10, and 20 ms is a common one
-UNITS = {
-    **dict.fromkeys(("dt", "tau_m", "refractory", "tau_rise"), "ms"),
-    **dict.fromkeys(("threshold", "v_reset", "v_peak", "bias", "noise_sd", "v_init_low", "v_init_high"), "mV"),
-}
-
-
-def plan(experiment: Experiment) -> list[str]:
-    """How many networks a grid has, and the values of each axis with their units.
-
-    Args:
-        experiment: of the configuration.
-
-    Returns:
-        one line for the count and one per axis.
-    """
-    points, seeds = len(experiment.grid_points_of(TRAIN)), len(experiment.seeds)
-    variants = len(experiment.grid_points) // points
-    lines = [
-        f"{experiment.settings.experiment}: {_count(points * seeds, 'network')} "
-        f"({_count(points, 'grid point')} x {_count(seeds, 'seed')})"
-        + (f", each {_done_in_variants(experiment)} in {variants:,} ways" if variants > 1 else "")
-    ]
-    rows = {axis.column: [_value(axis.path, value) for value in axis.values] for axis in experiment.axes}
-    width = max(map(len, [*rows, "seed"]))
-    for name, values in rows.items():
-        more = f", ... ({len(values):,} values)" if len(values) > MOST_SHOWN else ""
-        lines.append(f"  {name:<{width}}  {', '.join(values[:MOST_SHOWN])}{more}")
-    return [*lines, f"  {'seed':<{width}}  {_seeds(experiment.seeds)}"]
-
-
-def _done_in_variants(experiment: Experiment) -> str:
-    """'scored or converted': what the stages do whose results an axis after training can change."""
-    verbs = [stage.verb for stage in stages_of(experiment.settings).values() if stage.variants and stage.verb]
-    return " or ".join(filter(None, [", ".join(verbs[:-1]), verbs[-1]]))
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
-def _seeds(seeds: tuple[int, ...]) -> str:
-    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
-        return f"{seeds[0]}..{seeds[-1]}"
-    more = f", ... ({len(seeds):,} seeds)" if len(seeds) > MOST_SHOWN else ""
-    return ", ".join(map(str, seeds[:MOST_SHOWN])) + more
-
-
-def _value(path: tuple[str, ...], value: Any) -> str:
-    """A value of an axis with its unit."""
-    if path == ("network", "taus"):
-        return _taus(value)
-    text = str(value) if isinstance(value, str) else "default" if value is None else shown(value)
-    if "task_settings" in path and path[-1] in DURATIONS and isinstance(value, int | float):
-        return f"{value:g} steps ({value * RATE_STEP:g} ms)"
-    unit = UNITS.get(path[-1], "") if path[0] == "spiking" and isinstance(value, int | float) else ""
-    return f"{text} {unit}".rstrip()
-
-
-def _as_taus(taus: Any) -> tuple[float, ...]:
-    return tuple(float(t) for t in (taus if isinstance(taus, list | tuple) else (taus,)))
-
-
-def _taus(taus: Any) -> str:
-    """Time constants in ms: '20 to 100 ms', or '20 ms fixed'."""
-    ms = [f"{t * RATE_STEP:g}" for t in _as_taus(taus)]
-    return f"{ms[0]} to {ms[1]} ms" if len(ms) == 2 else f"{ms[0]} ms fixed"
 
 
 def announcement(experiment: Experiment, quiet: bool = False) -> str:
@@ -113,8 +48,20 @@ def find_cautions(experiment: Experiment) -> list[str]:
         a sentence, without a full stop, for each setting.
     """
     units = (_taus_in_ms, _single_lambdas, _durations, _spiking_in_seconds)
-    parts = (*units, _unreachable, _overruled, _idle, _idle_spiking, _idle_analyses, plan_perturbations.cautions)
+    parts = (_dashes, *units, _unreachable, _overruled, _idle, _idle_spiking, _idle_analyses, plan_perturbations.cautions)
     return [sentence for part in parts for sentence in part(experiment)]
+
+
+def _dashes(experiment: Experiment) -> Iterator[str]:
+    """Axes of one product that are written as a list."""
+    grid = experiment.settings.grid
+    if not isinstance(grid, list) or len(grid) < 2 or any(len(part) != 1 or NAME in part for part in grid):
+        return
+    if len(axes := [next(iter(part)) for part in grid]) == len(set(axes)):
+        yield (
+            f"grid: each '-' begins another product, so that {' and '.join(axes[:2])} are not combined; axes of one "
+            "product are a mapping, without the dashes"
+        )
 
 
 def _values(experiment: Experiment, section: str, key: str) -> set[Any]:
@@ -131,19 +78,24 @@ def _chosen(experiment: Experiment, *path: str) -> bool:
 
 
 def _taus_in_ms(experiment: Experiment) -> Iterator[str]:
-    given = next(axis.values for axis in experiment.axes if axis.column == "taus")
-    taus = [_as_taus(value) for value in given]
+    for product in experiment.products:
+        yield from _taus_of_product_in_ms(product)
+
+
+def _taus_of_product_in_ms(product: Product) -> Iterator[str]:
+    given = next(axis.values for axis in product.axes if axis.column == "taus")
+    taus = [as_taus(value) for value in given]
     if len(taus) == 2 and all(len(t) == 1 for t in taus) and taus[0] < taus[1]:
         (low,), (high,) = taus
         yield (
-            f"grid.taus = [{low:g}, {high:g}] asks for networks of one fixed time constant, {low * RATE_STEP:g} ms or "
-            f"{high * RATE_STEP:g} ms; time constants trained from {_taus((low, high))} are [[{low:g}, {high:g}]]"
+            f"{product.key}.taus = [{low:g}, {high:g}] asks for networks of one fixed time constant, {low * RATE_STEP:g} ms or "
+            f"{high * RATE_STEP:g} ms; time constants trained from {taus_in_ms((low, high))} are [[{low:g}, {high:g}]]"
         )
     if min(min(t) for t in taus) >= SLOW:
-        text = ", ".join(_taus(value) for value in given[:MOST_SHOWN])
+        text = ", ".join(taus_in_ms(value) for value in given[:MOST_SHOWN])
         first = ", ".join(f"{t / RATE_STEP:g}" for t in taus[0])
         ms = " to ".join(f"{t:g}" for t in taus[0])
-        where = "grid" if any(a.column == "taus" and len(a.values) > 1 for a in experiment.axes) else "network"
+        where = product.key if len(taus) > 1 else "network"
         yield (
             f"{where}.taus is in steps of {RATE_STEP:g} ms, which makes {text}; if ms were meant, "
             f"{ms} ms {'is' if len(taus[0]) == 1 else 'are'} [{first}]"
@@ -151,11 +103,13 @@ def _taus_in_ms(experiment: Experiment) -> Iterator[str]:
 
 
 def _single_lambdas(experiment: Experiment) -> Iterator[str]:
-    values = next((axis.values for axis in experiment.axes if axis.path == ("conversion", "scaling_factors")), ())
-    if len(values) > 1 and all(isinstance(value, int | float) for value in values):
+    for product in experiment.products:
+        values = next((axis.values for axis in product.axes if axis.path == ("conversion", "scaling_factors")), ())
+        if len(values) < 2 or not all(isinstance(value, int | float) for value in values):
+            continue
         some = ", ".join(f"{value:g}" for value in values[:MOST_SHOWN]) + (", ..." if len(values) > MOST_SHOWN else "")
         yield (
-            f"grid.scaling_factors = [{some}] converts every network {len(values)} times, each with one lambda; a "
+            f"{product.key}.scaling_factors = [{some}] converts every network {len(values)} times, each with one lambda; a "
             "search over them is conversion: {scaling_factors: [...]}"
         )
 
@@ -272,9 +226,9 @@ def _overruled(experiment: Experiment) -> Iterator[str]:
 
 
 def _in_grid(experiment: Experiment, path: tuple[str, ...]) -> bool:
-    """Whether the grid itself names an axis; task, N and taus are axes of every grid."""
+    """Whether every product of the grid names an axis; task, N and taus are axes of every grid."""
     names = {".".join(path[start:]) for start in range(len(path))}
-    return bool(names & experiment.settings.grid.keys())
+    return all(names & axes.keys() for axes in products_in(experiment.settings.grid).values())
 
 
 def _idle(experiment: Experiment) -> Iterator[str]:

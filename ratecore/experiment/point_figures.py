@@ -55,7 +55,7 @@ def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Fi
     from ratecore import figures
     from ratecore.formats import load_scores, result_from_pth
 
-    runs = [Run.at(experiment, grid_point, seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, grid_point, seed) for seed in grid_point.seeds]
     settings, title = grid_point.settings, grid_point.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
     made = {"loss_curves": figures.loss_curves(curves, settings.training.last.loss_threshold, title)}
@@ -95,7 +95,7 @@ def spiking_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, 
     from ratecore import figures
     from ratecore.formats import load_comparison
 
-    runs = [Run.at(experiment, grid_point, seed) for seed in experiment.seeds]
+    runs = [Run.at(experiment, grid_point, seed) for seed in grid_point.seeds]
     stage = WRITTEN_BY["conversion"].name
     converted = [run for run in runs if "lambda" in (run.outcome(stage, verify=False) or {})]
     searches = {
@@ -121,7 +121,7 @@ def analysis_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str,
 
     networks: dict[str, dict[str, Arrays]] = {}
     reasons: dict[str, str] = {}
-    for run in (Run.at(experiment, grid_point, seed) for seed in experiment.seeds):
+    for run in (Run.at(experiment, grid_point, seed) for seed in grid_point.seeds):
         end = run.outcome(ANALYSE, verify=False) or {}
         if "files" in end:
             for name, arrays in load_analysis(run.file("analysis")).items():

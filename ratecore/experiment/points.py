@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ratecore.experiment.axes import path_of
+from ratecore.experiment.axes import MISSING, path_of
+from ratecore.experiment.products import Product
 from ratecore.settings.run import RunSettings, hash_of
 
 
@@ -18,11 +19,15 @@ class GridPoint:
         values: column: value as part of a path.
         settings: of the run with the first seed; other runs differ only in the seed.
         number: of the point, counted from 0.
+        products: of the grid, that have this point.
+        seeds: of its runs, those of all these products.
     """
 
     values: dict[str, str]
     settings: RunSettings
     number: int = 0
+    products: tuple[Product, ...] = ()
+    seeds: tuple[int, ...] = ()
     _hashed: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -40,6 +45,22 @@ class GridPoint:
             the path.
         """
         return path_of({column: self.values[column] for column in columns})
+
+    @property
+    def known_values(self) -> dict[str, str | None]:
+        """As `values`, with None for a setting that the point does not have."""
+        return {column: None if value == MISSING else value for column, value in self.values.items()}
+
+    def grids(self, seed: int) -> tuple[str, ...]:
+        """The names of the products that have one of the point's runs.
+
+        Args:
+            seed: of the run.
+
+        Returns:
+            the names; none if the grid is a mapping.
+        """
+        return tuple(product.name for product in self.products if product.name and seed in product.seed_set)
 
     def run(self, seed: int) -> RunSettings:
         """The settings of one run.

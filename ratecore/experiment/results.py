@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ratecore.experiment.axes import ABSENT
 from ratecore.experiment.opened import ALLOWED, SUFFIXES, Opened, OpenedExperiment, open_experiment
+from ratecore.experiment.products import GRIDS
 from ratecore.experiment.runs import Run
 from ratecore.experiment.selection import chosen_rows, typed_column
 from ratecore.experiment.stages.table import STAGES
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 
 # Columns of text; all others that are no axes are numbers.
-_TEXTS = {"device", "mlflow_run_id", "folder", "error", *(path for stage in STAGES.values() for path in stage.paths)}
+_TEXTS = {GRIDS, "device", "mlflow_run_id", "folder", "error", *(path for stage in STAGES.values() for path in stage.paths)}
 
 
 def open_results(path: str | os.PathLike[str], *, task_file: str | os.PathLike[str] | None = None) -> Results:
@@ -346,8 +348,7 @@ class Results:
 
 def _run_at(experiment: OpenedExperiment, place: int) -> Run:
     """The run of a row."""
-    point, seed = divmod(place, len(experiment.seeds))
-    return Run.at(experiment, experiment.grid_points[point], experiment.seeds[seed])
+    return Run.at(experiment, *experiment.place(place))
 
 
 def _rows_of_experiment(
@@ -356,15 +357,16 @@ def _rows_of_experiment(
     """As `Results._rows`."""
     import pandas as pd
 
-    from ratecore.experiment.grid import value_on
+    from ratecore.experiment.run_values import value_on
     from ratecore.experiment.summary import all_runs, partial_summary
 
-    runs, seeds = list(all_runs(experiment)), len(experiment.seeds)
+    runs = list(all_runs(experiment))
     table, _ = partial_summary(experiment, runs)
     values: dict[str, list[Any]] = {}
     for axis in experiment.axes:
-        of_points = [value_on(axis, point.settings) for point in experiment.grid_points]
-        values[axis.column] = [value for value in of_points for _ in range(seeds)]
+        of_points = [(value_on(axis, point.settings), len(point.seeds)) for point in experiment.grid_points]
+        known = [(None if value is ABSENT else value, n) for value, n in of_points]
+        values[axis.column] = [value for value, n in known for _ in range(n)]
         table[axis.column] = typed_column(values[axis.column])
     table["status"] = pd.Categorical(table["status"])
     for column in table.columns.difference([*values, "seed", "status", "trained", "n_trials"]):

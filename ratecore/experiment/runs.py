@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.points import GridPoint
+from ratecore.experiment.products import GRIDS
 from ratecore.experiment.progress import say
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import ANALYSE, STAGES, TRAIN, WRITTEN_BY, row_of
@@ -35,7 +36,8 @@ class Run:
         folder: of the run.
         root: of the experiment's results.
         settings: of the run.
-        labels: for people: `name` of the run, `grid` (its experiment) and `cell` (its grid point).
+        labels: for people: `name` of the run, `grid` (its experiment), `cell` (its grid point) and, where the grid is a
+            list, `grids` (the products that train it).
         variants: stage: path of the variant (`refractory~2`), for stages that have variants in this grid.
         grid_point: number of the first grid point that trains this network.
     """
@@ -63,9 +65,12 @@ class Run:
         columns = experiment.columns(TRAIN)
         network = experiment.grid_points_of(TRAIN)[grid_point.path_in(columns)]
         swept = [a.column for a in experiment.axes if len(a.values) > 1 and a.column in columns and a.column != "task"]
-        parts = [*(f"{column}={grid_point.values[column]}" for column in swept), f"seed={seed}"]
+        known = grid_point.known_values
+        parts = [*(f"{column}={known[column]}" for column in swept if known[column] is not None), f"seed={seed}"]
         name = " ".join([grid_point.values["task"], *parts])
         labels = {"name": name, "grid": experiment.settings.experiment, "cell": grid_point.path_in(columns)}
+        if experiment.is_list:
+            labels[GRIDS] = " ".join(network.grids(seed))
         variants = {stage: path for stage in STAGES if (path := experiment.variant(grid_point, stage))}
         return cls(experiment.folder(settings), experiment.root, settings, labels, variants, network.number)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ratecore.experiment.axes import format_value
+from ratecore.experiment.products import GRIDS
 from ratecore.settings.base import shown
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def chosen_rows(table: pd.DataFrame, selection: dict[str, Any], values: dict[str
             near = difflib.get_close_matches(column, list(table.columns), 1)
             hint = f"; did you mean '{near[0]}'" if near else ""
             raise ValueError(f"there is no column '{column}'{hint}. Columns: {', '.join(table.columns)}")
-        keep &= _meant(table[column], wanted, values.get(column))
+        if column == GRIDS and not callable(wanted):
+            keep &= _in_products(table[column], wanted)
+        else:
+            keep &= _meant(table[column], wanted, values.get(column))
     return table[keep]
 
 
@@ -92,6 +96,19 @@ def _meant(column: pd.Series[Any], wanted: Any, raw: list[Any] | None) -> np.nda
     if not alternatives:
         raise ValueError(f"{column.name} = {shown(wanted)}: it names no value; {_listed(column)}")
     return np.asarray(np.stack(found_each).any(0))
+
+
+def _in_products(column: pd.Series[Any], wanted: Any) -> np.ndarray:
+    """Which rows are in a product of the grid, or in one of several."""
+    rows = [set(names.split()) for names in column.fillna("")]
+    known = list(dict.fromkeys(name for names in column.fillna("") for name in names.split()))
+    given = [wanted] if isinstance(wanted, str) else list(wanted) if isinstance(wanted, Iterable) else [wanted]
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{column.name} = {shown(name)}: no network is in it; products: {', '.join(known)}")
+    if not given:
+        raise ValueError(f"{column.name} = {shown(wanted)}: it names no product; products: {', '.join(known)}")
+    return np.array([bool(names & set(given)) for names in rows], bool)
 
 
 def _by_function(column: pd.Series[Any], meant: Callable[[Any], Any]) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.points import GridPoint
+from ratecore.experiment.products import GRIDS, Product
 from ratecore.experiment.report_figures import GridFigure
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import ANALYSE, TRAIN, Stage, stages_of
@@ -58,7 +59,7 @@ def all_runs(experiment: Experiment) -> Iterator[tuple[GridPoint, Run]]:
     return (
         (grid_point, Run.at(experiment, grid_point, seed))
         for grid_point in experiment.grid_points
-        for seed in experiment.seeds
+        for seed in grid_point.seeds
     )
 
 
@@ -145,8 +146,9 @@ def summary_row(
         for key in stage.paths
     }
     row = {
-        **grid_point.values,
+        **grid_point.known_values,
         "seed": run.settings.seed,
+        **({GRIDS: " ".join(grid_point.grids(run.settings.seed))} if experiment.is_list else {}),
         "status": undone.status if undone else "failed" if failed else "trained" if train["trained"] else "not trained",
         "trained": None if "status" not in train else bool(train.get("trained", False)),
         **{column: columns.pop(column) for column in FIRST_COLUMNS},
@@ -204,7 +206,7 @@ def partial_summary(
         except RecordError as error:
             left = Undone(run, TRAIN, run.record.path, "broke", str(error))
             row = {
-                **grid_point.values,
+                **grid_point.known_values,
                 "seed": run.settings.seed,
                 "status": "broke",
                 "folder": run.relative(run.folder),
@@ -272,7 +274,7 @@ def write_index(table: pd.DataFrame, root: str | os.PathLike[str]) -> None:
     own = set(table.columns[table.columns.get_loc("seed") :])
     rows: dict[str, dict[Any, Any]] = {}
     for row in table[table["mat"].notna()].to_dict("records"):
-        point = " ".join(f"{column}={value}" for column, value in row.items() if column not in own)
+        point = " ".join(f"{column}={value}" for column, value in row.items() if column not in own and value == value)
         of_network = {"grid_point": point, "seed": row["seed"], "status": row["status"]}
         for key in ("mat", "pth"):
             file = os.path.relpath(row[key], "models")
@@ -309,16 +311,16 @@ def read_summary(experiment: Experiment) -> pd.DataFrame:
     return pd.read_csv(experiment.root / "summary.csv", dtype=dict.fromkeys(swept_columns(experiment), str))
 
 
-def swept_columns(experiment: Experiment) -> list[str]:
+def swept_columns(grid: Experiment | Product) -> list[str]:
     """The columns that figures of the grid are drawn against: N, taus, and all other swept axes.
 
     Args:
-        experiment: of the grid.
+        grid: the whole grid, or one of its products.
 
     Returns:
         their names.
     """
-    swept = [a.column for a in experiment.axes if a.column in ("N", "taus") or len(a.values) > 1]
+    swept = [a.column for a in grid.axes if a.column in ("N", "taus") or len(a.values) > 1]
     return [column for column in swept if column != "task"]
 
 
@@ -332,21 +334,33 @@ def grid_pages(experiment: Experiment, table: pd.DataFrame) -> dict[str, Figure]
     Returns:
         name: figure.
     """
-    from ratecore.figures import against_axes
+    from ratecore.figures import against_axes_of_products
 
     table = table[table["status"].isin(FINISHED)].copy()
     table["trained"] = table["trained"].astype(bool)
     table["needed"] = table["n_trials"].where(table["trained"]).astype(float)
     return {
-        figure.name: against_axes(
-            table, figure.column, figure.label, figure.limits, columns=_axes_of(experiment, stage)
+        figure.name: against_axes_of_products(
+            _by_product(experiment, table, stage), figure.column, figure.label, figure.limits
         )
         for stage in stages_of(experiment.settings).values()
         for figure in stage.grid_figures
     }
 
 
-def _axes_of(experiment: Experiment, stage: Stage) -> list[str]:
+def _by_product(experiment: Experiment, table: pd.DataFrame, stage: Stage) -> dict[str, tuple[pd.DataFrame, list[str]]]:
+    """The rows of each product of the grid that has any, and the columns that figures of a stage are drawn against."""
+    found = {}
+    for product in experiment.products:
+        rows = table
+        if product.name:
+            rows = table[[product.name in str(names).split() for names in table[GRIDS]]]
+        if not product.name or len(rows):
+            found[product.name] = (rows, _axes_of(product, stage))
+    return found
+
+
+def _axes_of(product: Product, stage: Stage) -> list[str]:
     """The columns that figures of a stage are drawn against: not those that only change other stages."""
-    without = {a.column for a in experiment.axes if a.path[0] in AFTER_TRAINING and a.path[0] not in stage.settings}
-    return [column for column in swept_columns(experiment) if column not in without]
+    shown = {a.column for a in product.axes if a.path[0] not in AFTER_TRAINING or a.path[0] in stage.settings}
+    return [column for column in swept_columns(product) if column in shown]

@@ -25,6 +25,7 @@ from ratecore.figures.population import (
 )
 from ratecore.figures.rate import (
     against_axes,
+    against_axes_of_products,
     loss_curves,
     outputs_by_condition,
     run_figures,
@@ -56,6 +57,7 @@ __all__ = [
     "accuracies",
     "accuracy_against",
     "against_axes",
+    "against_axes_of_products",
     "autocorrelations",
     "choices",
     "chronometric",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -154,8 +154,9 @@ def component_courses(
     courses: Mapping[str, Float[np.ndarray, " T"]],
     title: str = "",
     labelled: bool = True,
+    significant: Bool[np.ndarray, " T"] | None = None,
 ) -> Axes:
-    """Draw one demixed component over time, a line per condition.
+    """Draw one demixed component over time, a line per condition, and a thick line below where it is significant.
 
     Args:
         ax: to draw into; a new one when None.
@@ -163,6 +164,7 @@ def component_courses(
         courses: by condition (T,), unitless.
         title: of the axes.
         labelled: whether there is a legend.
+        significant: at which times the component is (T,).
 
     Returns:
         the axes.
@@ -174,6 +176,12 @@ def component_courses(
     for k, (name, course) in enumerate(courses.items()):
         ax.plot(times, course, lw=1.2, label=name, **style_of(k, len(courses)))
     ax.axhline(0, color="0.9", lw=0.8, zorder=0)
+    if significant is not None and significant.any():
+        half = np.diff(times).mean() / 2 if len(times) > 1 else 0.5
+        low, high = ax.get_ylim()
+        below = low - 0.08 * (high - low)
+        there = [(t - half, t + half) for t in times[significant]]
+        ax.hlines([below] * len(there), *zip(*there, strict=True), color="k", lw=3, label="significant")
     ax.set(xlabel="time (ms)", ylabel="component")
     ax.set_title(title, fontsize=9)
     if labelled:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ratecore.figures.graded import graded_figures
@@ -277,9 +278,46 @@ def against_axes(
     Returns:
         the figure.
     """
-    figure, axes = new_figure(1.5 + 3 * len(columns), 3.2, columns=len(columns), sharey=True, squeeze=False)
+    return against_axes_of_products({"": (table, columns)}, value, label, limits)
+
+
+def against_axes_of_products(
+    products: Mapping[str, tuple[pd.DataFrame, Sequence[str]]],
+    value: str,
+    label: str,
+    limits: tuple[float | None, float | None] | None = None,
+) -> Figure:
+    """Draw a score as `against_axes`, with a row of panels for each product of the grid.
+
+    Args:
+        products: name of the product: the rows of its networks, and its axes.
+        value: column of the score.
+        label: of the y axis.
+        limits: of the y axis, in the unit of the score.
+
+    Returns:
+        the figure.
+
+    Source: none
+    """
+    most = max(len(columns) for _, columns in products.values())
+    options = {"rows": len(products), "columns": most, "sharey": True, "squeeze": False}
+    figure, axes = new_figure(1.5 + 3 * most, 3.2 * len(products), **options)
+    for row, (name, (table, columns)) in zip(axes, products.items(), strict=True):
+        _against_axes(list(row[: len(columns)]), table, value, columns)
+        row[0].set_ylabel(label)
+        row[0].set_title(name, loc="left")
+        for axis in row[len(columns) :]:
+            axis.set_axis_off()
+    if limits:
+        axes[0, 0].set_ylim(*limits)
+    return figure
+
+
+def _against_axes(axes: Sequence[Axes], table: pd.DataFrame, value: str, columns: Sequence[str]) -> None:
+    """Draw a score into one panel for each axis of the grid."""
     tasks = list(dict.fromkeys(table["task"]))
-    for axis, column in zip(axes[0], columns, strict=True):
+    for axis, column in zip(axes, columns, strict=True):
         ticks = sorted(set(table[column].astype(str)), key=_as_numbers)
         for i, task in enumerate(tasks):
             rows = table[table["task"] == task].dropna(subset=[value])
@@ -292,11 +330,7 @@ def against_axes(
         axis.set_xticks(range(len(ticks)), ticks, rotation=45 if crowded else 0, ha="right" if crowded else "center")
         axis.set_xlim(-0.5, len(ticks) - 0.5)
         axis.set_xlabel(axis_label(column))
-    axes[0, 0].set_ylabel(label)
-    if limits:
-        axes[0, 0].set_ylim(*limits)
-    legend(axes[0, -1])
-    return figure
+    legend(axes[-1])
 
 
 def _as_numbers(text: str) -> tuple[int, list[float], str]:

@@ -23,6 +23,20 @@ class OneAnalysis(Settings):
     """
 
     depends_on: ClassVar[tuple[str, ...]] = ("evaluation",)
+    newer: ClassVar[tuple[str, ...]] = ()  # settings that are left out of the identity at their defaults
+
+    def identity_values(self) -> dict[str, Any]:
+        """What the settings add to the identity of a run.
+
+        Returns:
+            the settings, without newer ones that have their defaults.
+        """
+        values, fields = self.model_dump(mode="json"), type(self).model_fields
+        return {
+            key: value
+            for key, value in values.items()
+            if key not in self.newer or getattr(self, key) != fields[key].default
+        }
 
 
 class SpectrumSettings(OneAnalysis):
@@ -103,6 +117,15 @@ class DpcaSettings(VariablesSettings):
     penalty: float | None = Field(
         None, ge=0, description="regularisation as a fraction of the variance; ~: by cross-validation"
     )
+    shuffles: int = Field(
+        0, ge=0, le=10_000, description="shuffles of the trials, for the significance of the components; 0: none"
+    )
+    repeats: int = Field(
+        10, ge=1, le=10_000, description="with shuffles, times that a trial of each condition is left out"
+    )
+    least_bins: int = Field(3, ge=1, description="with shuffles, bins in a row in which accuracy exceeds all shuffles")
+
+    newer = ("shuffles", "repeats", "least_bins")
 
 
 class DecodingSettings(VariablesSettings):
@@ -125,10 +148,15 @@ class SelectivitySettings(VariablesSettings):
     max_order: int = Field(2, ge=1, le=3, description="variables in an interaction, at most")
 
 
-class TimescalesSettings(PopulationSettings):
-    """Intrinsic timescales of the units, from the decay of their autocorrelation (Murray et al. 2014)."""
+class FitSettings(OneAnalysis):
+    """What the analyses of timescales share: the window, and the fits of autocorrelations.
 
-    bin_ms: float = Field(5.0, ge=5, description="length of a time bin, ms")
+    Attributes:
+        bin_ms: length of a time bin, ms; its default is that of the analysis.
+    """
+
+    bin_ms: float
+
     window: Literal["auto", "before", "delay", "trial"] = Field(
         "auto",
         description="time that counts: before the first stimulus, the longest delay between stimuli or before the "
@@ -152,6 +180,12 @@ class TimescalesSettings(PopulationSettings):
         if n == 1:
             raise ValueError("it must be 0 or at least 2")
         return n
+
+
+class TimescalesSettings(FitSettings, PopulationSettings):
+    """Intrinsic timescales of the units, from the decay of their autocorrelation (Murray et al. 2014)."""
+
+    bin_ms: float = Field(5.0, ge=5, description="length of a time bin, ms")
 
 
 class BalanceSettings(OneAnalysis):
@@ -197,6 +231,24 @@ class SpikeTrainsSettings(OneAnalysis):
     least_intervals: int = Field(10, ge=2, description="intervals that a unit needs for CV, CV2 and LV")
 
 
+class SpikeTimescalesSettings(FitSettings):
+    """Intrinsic timescales of the units of converted networks, from their numbers of spikes (Murray et al. 2014)."""
+
+    depends_on = SPIKES
+
+    n_trials: int = Field(100, ge=2, le=MOST_TRIALS, description="trials of the conversion")
+    bin_ms: float = Field(25.0, ge=1, description="length of a time bin in which spikes are counted, ms")
+    correct_only: bool = Field(False, description="whether only correct trials count")
+
+
+class SpikeBalanceSettings(BalanceSettings):
+    """Excitatory and inhibitory synaptic currents in converted networks, and how far they balance each other."""
+
+    depends_on = SPIKES
+
+    n_trials: int = Field(100, ge=1, le=MOST_TRIALS, description="trials of the conversion")
+
+
 class AnalysisSettings(Settings):
     """What the analyses do: a section for each."""
 
@@ -211,6 +263,8 @@ class AnalysisSettings(Settings):
     balance: BalanceSettings = BalanceSettings()
     learning: LearningSettings = LearningSettings()
     spike_trains: SpikeTrainsSettings = SpikeTrainsSettings()
+    spike_timescales: SpikeTimescalesSettings = SpikeTimescalesSettings()
+    spike_balance: SpikeBalanceSettings = SpikeBalanceSettings()
 
 
 KNOWN = tuple(AnalysisSettings.model_fields)

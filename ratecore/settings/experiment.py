@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.analysis import Analyses, AnalysisSettings, of_spikes
-from ratecore.settings.base import Problem, Settings, SettingsError, TaskName, shortened, shown
+from ratecore.settings.base import Settings, SettingsError, TaskName, shown
 from ratecore.settings.elsewhere import checked_names
+from ratecore.settings.grid import LONGEST_NAME, NAMES, checked_grid
 from ratecore.settings.hints import look_in
 from ratecore.settings.network import NetworkSettings
+from ratecore.settings.network_units import with_named_units
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.reading import expanded_uri, local_path
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
 from ratecore.settings.unit_sets import UnitSets
+
+
+Product = dict[str, Annotated[list[Any], Field(min_length=1)] | str]  # axis: values
 
 
 class TrackingSettings(Settings):
@@ -47,15 +51,17 @@ class ExperimentSettings(Settings):
     """An experiment: the file `config/config.yaml`."""
 
     experiment: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        max_length=100,
+        pattern=NAMES,
+        max_length=LONGEST_NAME,
         description="name of the experiment, of its folder in the results and of the experiment in MLflow",
     )
     results: str = Field(
         "results", min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$", description="folder of all results"
     )
-    grid: dict[str, Annotated[list[Any], Field(min_length=1)] | str] = Field(
-        {}, description="axis: list of values. Any setting can be an axis; `seed` can also be a range, '0..99'"
+    grid: Product | Annotated[list[Product], Field(min_length=1)] = Field(
+        {},
+        description="axis: list of values. Any setting can be an axis; `seed` can also be a range, '0..99'. Or a list "
+        "of such mappings, the products of the grid, each with a `name`",
     )
     seeds_per_job: int = Field(10, ge=1, le=MOST, description="seeds of a grid point that one job handles")
     threads_per_job: int = Field(
@@ -93,6 +99,11 @@ class ExperimentSettings(Settings):
     tracking: TrackingSettings = TrackingSettings()
     figures: FigureSettings = FigureSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return with_named_units(given)
+
     @model_validator(mode="after")
     def _check_analyses(self) -> Self:
         if not self.convert and (needy := of_spikes(self.analyses)):
@@ -118,43 +129,11 @@ class ExperimentSettings(Settings):
 
     @field_validator("grid", mode="before")
     @classmethod
-    def _check_axes(cls, grid: Any) -> dict[str, Any]:
-        if not isinstance(grid, dict) or not all(isinstance(axis, str) for axis in grid):
-            dashes = isinstance(grid, list) and any(isinstance(part, dict) for part in grid)
-            hint = " (without the dashes in front of them)" if dashes else ""
-            raise ValueError(f"it must be a mapping of axis: list of values{hint}")
-        problems: list[Problem] = []
-        lists = {axis: _as_values(values) for axis, values in grid.items()}
-        for axis, values in lists.items():
-            if isinstance(values, list) and not values:
-                problems.append(((axis,), " = []: an axis needs at least one value"))
-            elif not isinstance(values, list | str):
-                problems.append(((axis,), f" = {shown(values)}: it must be a list of values{_as_list(axis, values)}"))
-        if problems:
-            raise SettingsError(problems)
-        return lists
+    def _check_axes(cls, grid: Any) -> Any:
+        return checked_grid(grid)
 
 
 look_in(ExperimentSettings)
-
-
-def _as_values(values: Any) -> Any:
-    """Arrays, tuples and ranges as lists; anything else unchanged."""
-    if isinstance(values, np.ndarray):
-        return values.tolist()
-    return list(values) if isinstance(values, tuple | range) else values
-
-
-def _as_list(axis: str, values: object) -> str:
-    """The hint for an axis whose values are not a list: how they are written."""
-    axis = shortened(axis)
-    if values is None:
-        return f", as {axis}: [...]"
-    if isinstance(values, dict):
-        return f"; a setting in a section is named with it, as {axis}.{shortened(next(iter(values), 'key'))}: [...]"
-    if axis == "seed":
-        return f"; {values} seeds are 0..{values - 1}" if type(values) is int and values > 0 else ", or a range as 0..9"
-    return f", as [{shown(values)}]"
 
 
 def schema_yaml() -> str:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from ratecore.settings.base import Settings, SettingsError, shown
 from ratecore.settings.paths import LocalPathAsWritten
+from ratecore.settings.unit_sets import Units, as_units
 from ratecore.settings.units import TYPES, area_sizes, block_of, check_areas, check_group
 
 NOISE_SD, X0_SD = 0.1, 0.01  # of the noise added to x at every step, and of the state at the first step
@@ -34,6 +35,14 @@ def _checked_areas(areas: dict[str, float]) -> dict[str, float]:
     return areas
 
 
+def _as_chosen(groups: Any) -> Any:
+    given = list(groups) if isinstance(groups, tuple) else groups
+    texts = [given] if isinstance(given, str) else given
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        return tuple(texts)  # whose names `_check_structure` checks
+    return as_units(given)
+
+
 def _as_groups(groups: Any) -> Any:
     return (groups,) if isinstance(groups, str) else tuple(groups) if isinstance(groups, list) else groups
 
@@ -42,9 +51,11 @@ def _as_rows(matrix: Any) -> Any:
     return tuple(tuple(row) if isinstance(row, list) else row for row in matrix) if type(matrix) is list else matrix
 
 
-# Lists of groups of units; one can be given alone.
+# Lists of groups of units, of which one can be given alone, or of indices.
 Groups = Annotated[
-    tuple[str, ...], Field(min_length=1), BeforeValidator(_as_groups, json_schema_input_type=str | tuple[str, ...])
+    tuple[str, ...] | tuple[int, ...],
+    Field(min_length=1),
+    BeforeValidator(_as_chosen, json_schema_input_type=str | tuple[str, ...] | tuple[int, ...]),
 ]
 Blocks = Annotated[tuple[str, ...], BeforeValidator(_as_groups, json_schema_input_type=str | tuple[str, ...])]
 TrainedName = Literal["w", "w_in", "w_out", "b_out", "taus", "taus_exc", "taus_inh", "x0"]
@@ -111,8 +122,8 @@ class NetworkSettings(Settings):
     mask_file: LocalPathAsWritten | None = Field(
         None, description="file with a matrix (N, N) of 0 and 1: the connections that are allowed, row = receiving unit"
     )
-    input_units: Groups = Field(("all",), description="groups of units that receive the inputs")
-    output_units: Groups = Field(("all",), description="groups of units that the outputs are read from")
+    input_units: Groups = Field(("all",), description="units that receive the inputs: groups, named sets, or indices")
+    output_units: Groups = Field(("all",), description="units that the outputs are read from, as input_units")
     readout_dale: bool = Field(
         False,
         description="whether Dale's law holds for the readout: weights of excitatory units are never negative, "
@@ -142,12 +153,16 @@ class NetworkSettings(Settings):
         None, description="file with the place of each unit (N, 3), in place of random ones"
     )
 
+    named_units: dict[str, Units] = Field(
+        {}, description="units of the sets that input_units and output_units name; filled in from unit_sets"
+    )
+
     # Newer than the first networks, whose identity and files stay as they are: none has one of these at its default.
     newer: ClassVar[tuple[str, ...]] = (
         *("noise_sd", "x0_sd", "input_noise_sd"),
         *("autapses", "areas", "area_density", "long_range", "feedback", "mask_file", "input_units"),
         *("output_units", "readout_dale", "trained", "frozen", "balance", "spectral_radius", "rank", "taus_file"),
-        *("positions", "positions_file"),
+        *("positions", "positions_file", "named_units"),
     )
 
     def newer_values(self) -> dict[str, Any]:
@@ -186,11 +201,15 @@ class NetworkSettings(Settings):
             self.area_sizes()
         with _naming("area_density", self.area_density):
             self._check_density()
-        for key in ("input_units", "output_units", "frozen"):
-            with _naming(key, list(getattr(self, key))):
-                for text in getattr(self, key):
-                    for group in block_of(text) if key == "frozen" else (text,):
-                        check_group(group, areas)
+        for key in ("input_units", "output_units"):
+            with _naming(key, list(getattr(self, key)), "; unit_sets gives a list a name"):
+                for group in getattr(self, key):
+                    if isinstance(group, str):
+                        check_group(group, (*areas, *self.named_units))
+        with _naming("frozen", list(self.frozen)):
+            for text in self.frozen:
+                for group in block_of(text):
+                    check_group(group, areas)
         for key in ("readout_dale", "balance"):
             if getattr(self, key) and not self.apply_dale:
                 raise SettingsError.for_key(key, True, "it needs Dale's law (apply_dale)")
@@ -246,8 +265,11 @@ class NetworkSettings(Settings):
     @property
     def depends_on_types(self) -> bool:
         """Whether the types that are drawn for a seed decide whether a network can be made."""
-        groups = {*self.input_units, *self.output_units}
-        return self.som_N > 0 or self.balance or any(group.rpartition(".")[2] in TYPES for group in groups)
+        groups = [*self.input_units, *self.output_units]
+        for own in self.named_units.values():
+            groups += [own] if isinstance(own, str) else own
+        kinds = {group.rpartition(".")[2] for group in groups if isinstance(group, str)}
+        return self.som_N > 0 or self.balance or not kinds.isdisjoint(TYPES)
 
     @property
     def has_mask(self) -> bool:
@@ -268,11 +290,11 @@ class NetworkSettings(Settings):
 
 
 @contextlib.contextmanager
-def _naming(key: str, value: object) -> Iterator[None]:
+def _naming(key: str, value: object, hint: str = "") -> Iterator[None]:
     """Turns a ValueError into one that names a setting and its value."""
     try:
         yield
     except SettingsError:
         raise
     except ValueError as error:
-        raise SettingsError([((key,), f" = {shown(value)}: {error}")]) from None
+        raise SettingsError([((key,), f" = {shown(value)}: {error}{hint}")]) from None

@@ -11,13 +11,13 @@ import numpy as np
 from jaxtyping import Bool
 from pydantic import Field, field_validator, model_validator
 
-from ratecore.settings.analysis import Analyses, AnalysisSettings, sections_of
+from ratecore.settings.analysis import Analyses, AnalysisSettings, sections_of, settings_of
 from ratecore.settings.base import Settings, SettingsError, TaskName, did_you_mean, flat_settings, shown
 from ratecore.settings.hints import in_steps
 from ratecore.settings.network import NetworkSettings
 from ratecore.settings.network_connections import has_cycle
 from ratecore.settings.network_files import hashes_of_files
-from ratecore.settings.network_units import units_in
+from ratecore.settings.network_units import KEYS, units_in, with_named_units
 from ratecore.settings.paths import LocalPathAsWritten
 from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.starts import as_text, check_sizes, check_start, with_changes
@@ -66,6 +66,11 @@ class RunSettings(Settings):
         {}, description="named sets of units: a list, {file: ...}, {tuning: ...}, or {units: [groups]}"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return with_named_units(given)
+
     @field_validator("task_settings", mode="before")
     @classmethod
     def _convert(cls, given: Any) -> Any:
@@ -84,7 +89,7 @@ class RunSettings(Settings):
             hashes_of_files(net)
         except SettingsError as error:
             raise SettingsError([(("network", *path), message) for path, message in error.problems]) from None
-        if net.depends_on_types:
+        if net.depends_on_types or net.named_units or any(getattr(net, key) != ("all",) for key in KEYS):
             self._check_groups(draw_inhibitory(net.N, net.P_inh, net.apply_dale, stream(self.seed, "initialisation")))
         self._check_radius()
         if net.som_N and net.som_N <= net.N:
@@ -105,9 +110,14 @@ class RunSettings(Settings):
         if net.balance and inh.all() | ~inh.any():
             missing = "excitatory" if inh.all() else "inhibitory"
             raise SettingsError([(("network", "balance"), f" = True: there is no {missing} unit {drawn}")])
-        for key in ("input_units", "output_units"):
-            if not units_in(getattr(net, key), net, inh).any():
-                raise SettingsError([(("network", key), f" = {list(getattr(net, key))}: it is no unit {drawn}")])
+        for key in KEYS:
+            given = f" = {shown(list(getattr(net, key)))}: "
+            try:
+                chosen = units_in(getattr(net, key), net, inh)
+            except ValueError as error:
+                raise SettingsError([(("network", key), f"{given}{error}")]) from None
+            if not chosen.any():
+                raise SettingsError([(("network", key), f"{given}it is no unit {drawn}")])
 
     def _check_unit_sets(self) -> None:
         """Check that there are all units that settings of later stages choose."""
@@ -367,10 +377,10 @@ class RunSettings(Settings):
         if "analysis" in given:
             given |= set(sections_of(self.analyses))
         values = self.model_dump(mode="json", exclude={"analyses", *(every - given)})
-        if own := {name: values["analysis"][name] for name in self.analyses if "analysis" in given}:
-            values["analysis"] = own
-        else:
-            values.pop("analysis", None)
+        values.pop("analysis", None)
+        if "analysis" in given and self.analyses:
+            chosen = settings_of(self.analyses, self.analysis)
+            values["analysis"] = {name: own.identity_values() for name, own in chosen.items()}
         task = self.create_task()
         values["task_settings"] = task.settings
         del values["task_file"], values["unit_sets"]

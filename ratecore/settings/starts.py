@@ -12,7 +12,7 @@ KEY = ("training", "start_from")
 # The other settings only say how a network is drawn, or what of it is trained.
 _SAME = (
     *("N", "som_N", "apply_dale", "activation", "taus"),
-    *("autapses", "areas", "has_mask", "input_units", "output_units", "readout_dale"),
+    *("autapses", "areas", "has_mask", "input_units", "output_units", "named_units", "readout_dale"),
 )
 
 

@@ -12,23 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt
 
-from ratecore.spiking.step_kernels import (
-    LIF,
-    NOTHING,
-    QIF,
-    Cell,
-    Wiring,
-    forget,
-    move_leaky,
-    move_quadratic,
-    read_out,
-    spread,
-)
+from ratecore.spiking.membrane_kernels import LANES, run_steps
+from ratecore.spiking.noise_kernels import PADDING, WARM_UP, fill_noise
+from ratecore.spiking.step_kernels import LIF, NOTHING, QIF, Cell, Traces, Wiring, forget, kick, read_out, spread
 from ratecore.system.compilation import compiled
-from ratecore.system.noise import normal_of_word
 
 __all__ = [
     "LIF",
+    "PADDING",
     "QIF",
     "WARM_UP",
     "Cell",
@@ -37,27 +28,26 @@ __all__ = [
     "Traces",
     "Wiring",
     "advance",
-    "draw_words",
+    "fill_noise",
     "filtered_by_bin",
     "keep",
-    "scaled_normals",
     "trial",
 ]
-
-WARM_UP = 16  # words of a generator that are discarded, so that similar seeds give unrelated noise
 
 
 class Inputs(NamedTuple):
     """What acts on a network from outside.
 
     Attributes:
-        drive: W_in u + bias for each column of u (columns, N), mV.
+        drive: W_in u + bias for each column of u (columns, units), mV, padded.
         kicks: stimulation at each step (nt,), mV.
+        kicked: whether there is any.
         hit: 1 for units that are stimulated (N,), unitless.
     """
 
-    drive: Float[np.ndarray, "columns N"]
+    drive: Float[np.ndarray, "columns units"]
     kicks: Float[np.ndarray, " nt"]
+    kicked: bool
     hit: Float[np.ndarray, " N"]
 
 
@@ -65,83 +55,20 @@ class State(NamedTuple):
     """A network at one lambda, updated in place.
 
     Attributes:
-        filters: v, ipsc, h, r, hr and what came to r and hr since the last output (7, N), mV, mV/s, spikes/s.
-        ready: last step of each unit's refractory period (N,), steps.
+        filters: v, ipsc, h, r, hr and what came to r and hr since the last output (7, units), mV, mV/s, spikes/s,
+            padded.
+        ready: last step of each unit's refractory period (units,), steps, padded.
         count: spikes of each unit so far (N,).
     """
 
-    filters: Float[np.ndarray, "7 N"]
-    ready: Float[np.ndarray, " N"]
+    filters: Float[np.ndarray, "7 units"]
+    ready: Float[np.ndarray, " units"]
     count: Int[np.ndarray, " N"]  # type: ignore[assignment]  # hides tuple.count, which nothing needs
-
-
-class Traces(NamedTuple):
-    """States of every step where they are asked for; otherwise arrays without rows.
-
-    Attributes:
-        spikes: 1 where a unit fired (nt, N).
-        v: membrane potential (nt, N), mV.
-        ipsc: synaptic current (nt, N), mV.
-        r: filtered rate (nt, N), spikes/s, which needs `every` = 1.
-    """
-
-    spikes: UInt[np.ndarray, "nt N"]
-    v: Float[np.ndarray, "nt N"]
-    ipsc: Float[np.ndarray, "nt N"]
-    r: Float[np.ndarray, "nt N"]
-
-
-@compiled
-def draw_words(state: UInt[np.ndarray, "3 N"], counter: int, words: UInt[np.ndarray, "steps N"]) -> int:
-    """Draw the next words of N generators.
-
-    The generator is SFC32, the 32-bit variant of numpy's SFC64: additions, shifts and one rotation, so that many run
-    side by side in a vector.
-
-    Args:
-        state: 96 bits per generator (3, N), updated.
-        counter: shared by all generators.
-        words: receives the words (steps, N).
-
-    Returns:
-        the counter for the next call.
-
-    Source:
-        docs/model.md 5.2; C. Doty-Humphrey, PractRand.
-    """
-    steps, N = words.shape
-    a, b, c = state[0], state[1], state[2]
-    for t in range(steps):
-        row, count = words[t], np.uint32(counter)
-        for j in range(N):
-            word = np.uint32(np.uint32(a[j] + b[j]) + count)
-            row[j] = word
-            a[j] = b[j] ^ (b[j] >> np.uint32(9))
-            b[j] = c[j] + np.uint32(c[j] << np.uint32(3))
-            c[j] = np.uint32(np.uint32(c[j] << np.uint32(21)) | (c[j] >> np.uint32(11))) + word
-        counter += 1
-    return counter
-
-
-@compiled
-def scaled_normals(words: UInt[np.ndarray, " n"], scale: float | np.float32, noise: Float[np.ndarray, " n"]) -> None:
-    """Convert random words to normal numbers.
-
-    Args:
-        words: random words (n,).
-        scale: SD, mV.
-        noise: receives the numbers (n,), mV.
-
-    Source:
-        docs/model.md 5.2.
-    """
-    for j in range(noise.size):
-        noise[j] = scale * normal_of_word(words[j])
 
 
 @compiled
 def keep(record: Traces, cell: Cell, k: int, v: Float[np.ndarray, " N"], ipsc: Float[np.ndarray, " N"]) -> None:
-    """Record a step.
+    """Record the states of a step.
 
     Args:
         record: updated.
@@ -153,11 +80,29 @@ def keep(record: Traces, cell: Cell, k: int, v: Float[np.ndarray, " N"], ipsc: F
     Source: none
     """
     for j in range(v.size):
-        fired = v[j] >= cell.threshold
-        record.spikes[k, j] = fired
-        if record.v.shape[0]:
-            record.v[k, j] = cell.peak if fired else v[j]
-            record.ipsc[k, j] = ipsc[j]
+        record.v[k, j] = cell.peak if v[j] >= cell.threshold else v[j]
+        record.ipsc[k, j] = ipsc[j]
+
+
+@compiled
+def with_room(record: Traces, more: int) -> Traces:
+    """Make room for further spikes.
+
+    Args:
+        record: of a trial.
+        more: spikes.
+
+    Returns:
+        the record, with longer lists if these were too short.
+
+    Source: none
+    """
+    n = record.n[0]
+    if n + more <= record.steps.size:
+        return record
+    steps, units = np.empty(2 * n + more, np.int32), np.empty(2 * n + more, np.int32)
+    steps[:n], units[:n] = record.steps[:n], record.units[:n]
+    return Traces(True, steps, units, record.n, record.v, record.ipsc, record.r)
 
 
 @compiled
@@ -166,7 +111,7 @@ def advance(
     wiring: Wiring,
     inverse: float,
     inputs: Inputs,
-    noise: Float[np.ndarray, "steps N"],
+    noise: Float[np.ndarray, "steps units"],
     first: int,
     last: int,
     state: State,
@@ -177,53 +122,54 @@ def advance(
 
     Args:
         cell: numbers that all units share.
-        wiring: the network.
+        wiring: the network, `decay` padded.
         inverse: 1 / lambda, unitless.
-        inputs: of the trial.
-        noise: of these steps (last - first, N), mV.
+        inputs: of the trial, `drive` padded.
+        noise: of these steps (last - first, units), padded, mV.
         first: first step, from 0.
         last: first step after them.
         state: of the network, updated.
         out: receives outputs (n_out, n), unitless, n = nt / every.
-        record: updated, where it has rows.
+        record: updated, where it lists spikes or has rows.
 
     Source:
         docs/model.md 5.2 and 5.3, equations 8-10.
     """
     drive, kicks, hit, ready, count = inputs.drive, inputs.kicks, inputs.hit, state.ready, state.count
-    v, ipsc, h, r = state.filters[0], state.filters[1], state.filters[2], state.filters[3]
-    hr, in_r, in_hr = state.filters[4], state.filters[5], state.filters[6]
-    decay, gain, dt, rise, threshold = wiring.decay, cell.gain, cell.dt, cell.rise, cell.threshold
-    recorded = record.spikes.shape[0] > 0
-    jump = h if rise > 0.0 else ipsc  # a single filter has no rising part
-    before = np.empty(v.size if recorded else 0)
-    quadratic = cell.model == QIF
-    for k in range(first, last):
-        step, time = k + 1, np.float64(k + 1)
-        now, eta = drive[(step + cell.columns // 2) // cell.columns], noise[k - first]
+    N, columns, every = hit.size, cell.columns, cell.every
+    v, ipsc, h, r = state.filters[0, :N], state.filters[1, :N], state.filters[2, :N], state.filters[3, :N]
+    hr, in_r, in_hr = state.filters[4, :N], state.filters[5, :N], state.filters[6, :N]
+    numbers = cell.gain, cell.dt, cell.rise, cell.threshold
+    recorded = record.v.shape[0] > 0
+    jump = h if cell.rise > 0.0 else ipsc  # a single filter has no rising part
+    before, fired = np.empty(N if recorded else 0), np.zeros(ready.size // LANES, np.uint8)
+    k = first
+    while k < last:
+        column = (k + 1 + columns // 2) // columns
+        # Up to the next output, or to the next column of the input
+        stop = min(last, (k // every + 1) * every, (column + 1) * columns - columns // 2 - 1)
         if recorded:
             before[:] = ipsc
-        # Loops of few arrays each: LLVM vectorises only loops in which it can prove that arrays do not overlap.
-        if quadratic:
-            fired = move_quadratic(v, ipsc, now, ready, eta, gain, time, threshold)
-        else:
-            fired = move_leaky(v, ipsc, now, ready, eta, gain, time, threshold)
-        for j in range(v.size):
-            ipsc[j] = ipsc[j] * decay[j] + h[j] * dt
-            h[j] = h[j] * rise
+            stop = k + 1
+        if inputs.kicked:
+            stop = k + 1
+        done = run_steps(
+            cell.model == QIF, state.filters, ready, wiring.decay, drive, noise, fired, numbers,
+            column, k - first, k, stop,
+        )  # fmt: skip
+        k, step = abs(done) - 1, abs(done)
+        some = done < 0
         if kicks[k] != 0.0:
-            fired = 0
-            for j in range(v.size):
-                v[j] += kicks[k] * hit[j]
-                fired += v[j] >= threshold
+            some = kick(v, hit, kicks[k], cell.threshold, fired)
         if recorded:
             keep(record, cell, k, v, before)
-        if fired > 0:
-            spread(cell, wiring, inverse, v, ready, jump, in_r, in_hr, step, count)
-        if step % cell.every == 0:
-            read_out(wiring, inverse, r, hr, in_r, in_hr, out, step // cell.every - 1)
+        if some:
+            spread(cell, wiring, inverse, v, ready, jump, in_r, in_hr, step, count, fired, record)
+        if step % every == 0:
+            read_out(wiring, inverse, r, hr, in_r, in_hr, out, step // every - 1)
             if record.r.shape[0]:
                 record.r[k] = r
+        k += 1
 
 
 @compiled
@@ -232,12 +178,12 @@ def trial(
     wiring: Wiring,
     inverses: Float[np.ndarray, " L"],
     inputs: Inputs,
-    v0: Float[np.ndarray, " N"],
-    seeds: UInt[np.ndarray, "3 N"],
+    v0: Float[np.ndarray, " units"],
+    seeds: UInt[np.ndarray, "3 units"],
     out: Float[np.ndarray, "L n_out n"],
     count: Int[np.ndarray, "L N"],
     record: Traces,
-) -> None:
+) -> Traces:
     """Run one trial at L values of lambda.
 
     Args:
@@ -245,32 +191,37 @@ def trial(
         wiring: the network.
         inverses: 1 / lambda (L,), unitless.
         inputs: of the trial.
-        v0: initial membrane potentials (N,), mV.
-        seeds: of the units' noise (3, N), updated.
+        v0: initial membrane potentials (units,), mV, padded with values below every threshold.
+        seeds: of the units' noise (3, units), padded, updated.
         out: receives outputs (L, n_out, n), unitless, n = nt / every.
         count: receives spikes of each unit (L, N).
-        record: of the only lambda, or without rows.
+        record: of the only lambda, or without spikes and rows.
+
+    Returns:
+        the record, with all spikes.
 
     Source:
         docs/model.md 5.
     """
-    N, nt = v0.size, inputs.kicks.size
-    filters, ready = np.zeros((inverses.size, 7, N)), np.full((inverses.size, N), np.float64(cell.dead))
+    N, units, nt = inputs.hit.size, v0.size, inputs.kicks.size
+    filters, ready = np.zeros((inverses.size, 7, units)), np.full((inverses.size, units), np.inf)
+    ready[:, :N] = np.float64(cell.dead)  # units of the padding never integrate
     for l in range(inverses.size):
         filters[l, 0] = v0
-    words, noise = np.zeros((cell.columns, N), np.uint32), np.zeros((cell.columns, N), np.float32)
-    counter = 1
+    noise, counter = np.zeros((cell.columns, units), np.float32), 1
     if cell.noise_sd > 0.0:
-        counter = draw_words(seeds, counter, np.zeros((WARM_UP, N), np.uint32))
+        counter = fill_noise(seeds, counter, 0.0, np.zeros((WARM_UP, units), np.float32))
     for first in range(0, nt, cell.columns):
         last = min(first + cell.columns, nt)
+        if record.listed:
+            record = with_room(record, N * (last - first))
         if cell.noise_sd > 0.0:
-            counter = draw_words(seeds, counter, words)
-            scaled_normals(words.reshape(-1), np.float32(cell.noise_sd), noise.reshape(-1))
+            counter = fill_noise(seeds, counter, cell.noise_sd, noise)
         for l in range(inverses.size):
             state = State(filters[l], ready[l], count[l])
             advance(cell, wiring, inverses[l], inputs, noise, first, last, state, out[l], record)
             forget(state.filters)
+    return record
 
 
 @compiled

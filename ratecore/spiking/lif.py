@@ -136,7 +136,7 @@ class Simulator:
             start=start.astype(np.int64),
             index=post.astype(np.int64),
             value=W[post, pre] * size[post],
-            decay=decay,
+            decay=_padded(decay),
             to_r=r,
             to_hr=hr,
             keep_r=keep_r,
@@ -236,7 +236,8 @@ class Simulator:
         Source:
             docs/model.md 5.2 and 5.3.
         """
-        return self._run(scaling_factors, u, randomness, kernels.Traces(*_nothing()))
+        out, count, _ = self._run(scaling_factors, u, randomness, _traces(False))
+        return out, count
 
     def record(self, scaling_factor: Any, u: ArrayLike, randomness: Randomness, states: bool = False) -> Trial:
         """Run one trial and keep all its spikes.
@@ -260,19 +261,20 @@ class Simulator:
         if factors.size != 1:
             raise ValueError(f"scaling_factor has shape {np.shape(scaling_factor)}; it must be one number")
         nt, N = np.size(randomness.kicks), self.model.N
-        spikes, kept = np.zeros((nt, N), np.uint8), _nothing()[1:]
-        if states:
-            if self.every != 1:
-                raise ValueError(f"every = {self.every}: the states of every step need every = 1")
-            kept = [np.empty((nt, N)) for _ in range(3)]
-        out, count = self._run(factors, u, randomness, kernels.Traces(spikes, *kept))
-        steps, units = np.nonzero(spikes)
-        v, ipsc, r = kept if states else (None, None, None)
+        shape = (nt, N) if states else (0, 0)
+        if states and self.every != 1:
+            raise ValueError(f"every = {self.every}: the states of every step need every = 1")
+        out, count, record = self._run(factors, u, randomness, _traces(True, shape))
+        n = record.n[0]
+        steps, units = record.steps[:n].astype(int), record.units[:n].astype(int)
+        if (silent := self.model.silent) is not None:
+            steps, units = steps[~silent[units]], units[~silent[units]]
+        v, ipsc, r = (record.v, record.ipsc, record.r) if states else (None, None, None)
         return Trial(self.dt, nt, out[0], steps, units, count[0] / (nt * self.dt), v, ipsc, r)
 
     def _run(
         self, scaling_factors: Any, u: ArrayLike, randomness: Randomness, traces: kernels.Traces
-    ) -> tuple[Float[np.ndarray, "L *out n"], Int[np.ndarray, "L N"]]:
+    ) -> tuple[Float[np.ndarray, "L *out n"], Int[np.ndarray, "L N"], kernels.Traces]:
         lambdas = array_of("scaling_factor", scaling_factors, (("L", 1),), finite=False)
         if not (np.isfinite(lambdas) & (lambdas > 0)).all():
             raise ValueError(f"scaling_factor = {lambdas.tolist()}: it must be a number above 0")
@@ -283,16 +285,15 @@ class Simulator:
         seeds = array_of("seeds", randomness.seeds, (3, N), np.uint32)
         out = np.empty((inverses.size, n_out, nt // self.every))
         count = np.zeros((inverses.size, N), np.int64)
-        inputs = kernels.Inputs(drive, kicks, self.hit)
-        kernels.trial(self.cell, self.wiring, inverses, inputs, v0, seeds.copy(), out, count, traces)
-        if (
-            silent := self.model.silent
-        ) is not None:  # nothing reads them, so that their traces alone have to be cleared
+        inputs = kernels.Inputs(_padded(drive), kicks, bool(kicks.any()), self.hit)
+        start = _padded(v0, self.cell.reset), _padded(seeds)
+        record = kernels.trial(self.cell, self.wiring, inverses, inputs, *start, out, count, traces)
+        if (silent := self.model.silent) is not None:  # nothing reads them, so that their traces alone are cleared
             count[:, silent] = 0
-            for trace, value in zip(traces, (0, self.cell.reset, 0, 0), strict=True):
+            for trace, value in zip((record.v, record.ipsc, record.r), (self.cell.reset, 0, 0), strict=True):
                 if trace.size:
                     trace[:, silent] = value
-        return out[:, 0] if n_out == 1 else out, count
+        return out[:, 0] if n_out == 1 else out, count, record
 
 
 def _checked(model: RateModel, initial: bool) -> RateModel:
@@ -312,8 +313,18 @@ def _checked(model: RateModel, initial: bool) -> RateModel:
     return replace(model, **arrays)
 
 
-def _nothing() -> list[Any]:
-    return [np.empty((0, 0), np.uint8), *(np.empty((0, 0)) for _ in range(3))]
+def _padded(values: np.ndarray, value: float = 0.0) -> np.ndarray:
+    """A copy with further units at the end, up to a whole number of vectors."""
+    N = values.shape[-1]
+    found = np.full((*values.shape[:-1], -(-N // kernels.PADDING) * kernels.PADDING), value, values.dtype)
+    found[..., :N] = values
+    return found
+
+
+def _traces(listed: bool, shape: tuple[int, int] = (0, 0)) -> kernels.Traces:
+    """A record without any spike, and room for the states of some steps and units."""
+    none = np.empty(0, np.int32)
+    return kernels.Traces(listed, none, none, np.zeros(1, np.int64), *(np.empty(shape) for _ in range(3)))
 
 
 def simulate(

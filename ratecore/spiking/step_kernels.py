@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt
 
+from ratecore.spiking.membrane_kernels import LANES
 from ratecore.system.compilation import compiled
 
 LIF, QIF = 0, 1
@@ -56,7 +57,7 @@ class Wiring(NamedTuple):
         start: of unit j the connections start[j] to start[j + 1] - 1 leave it (N+1,).
         index: receiving unit of each connection (C,).
         value: what a spike adds there (C,), mV/s with a double filter, else mV.
-        decay: factor of synapses onto a unit and of its filtered rate (N,), per step.
+        decay: factor of synapses onto a unit and of its filtered rate (units,), per step, padded.
         to_r: what a spike adds to r d steps later (every, N), spikes/s.
         to_hr: the same for the rising part hr of r (every, N), spikes/s^2.
         keep_r: over `every` steps r becomes keep_r r + from_hr hr (N,), unitless.
@@ -69,7 +70,7 @@ class Wiring(NamedTuple):
     start: Int[np.ndarray, " _"]
     index: Int[np.ndarray, " C"]  # type: ignore[assignment]  # hides tuple.index, which nothing needs
     value: Float[np.ndarray, " C"]
-    decay: Float[np.ndarray, " N"]
+    decay: Float[np.ndarray, " units"]
     to_r: Float[np.ndarray, "every N"]
     to_hr: Float[np.ndarray, "every N"]
     keep_r: Float[np.ndarray, " N"]
@@ -77,6 +78,28 @@ class Wiring(NamedTuple):
     keep_hr: Float[np.ndarray, " N"]
     w_out: Float[np.ndarray, "n_out N"]
     b_out: Float[np.ndarray, " n_out"]
+
+
+class Traces(NamedTuple):
+    """What is recorded of a trial at one lambda, where it is asked for.
+
+    Attributes:
+        listed: whether spikes are.
+        steps: LIF step of each spike, from 0, in the order of time (room,), int32.
+        units: unit of each spike (room,), int32.
+        n: number of spikes so far (1,).
+        v: membrane potential of every step (nt, N), mV, or without rows, as the next two.
+        ipsc: synaptic current (nt, N), mV.
+        r: filtered rate (nt, N), spikes/s, which needs `every` = 1.
+    """
+
+    listed: bool
+    steps: Int[np.ndarray, " room"]
+    units: Int[np.ndarray, " room"]
+    n: Int[np.ndarray, " 1"]
+    v: Float[np.ndarray, "nt N"]
+    ipsc: Float[np.ndarray, "nt N"]
+    r: Float[np.ndarray, "nt N"]
 
 
 @compiled
@@ -91,6 +114,8 @@ def spread(
     in_hr: Float[np.ndarray, " N"],
     step: int,
     count: Int[np.ndarray, " N"],
+    fired: UInt[np.ndarray, " vectors"],
+    record: Traces,
 ) -> None:
     """Reset the units above threshold, begin their refractory period and send their spikes.
 
@@ -105,21 +130,28 @@ def spread(
         in_hr: what came to hr since the last output (N,), spikes/s^2, updated.
         step: from 1.
         count: spikes of each unit so far (N,), updated.
+        fired: 0 for each vector of units in which none is above threshold.
+        record: updated, where it lists spikes.
 
     Source:
         docs/model.md 5.2 and 5.3.
     """
     left = (cell.every - step % cell.every) % cell.every  # steps from here to the next output
-    for j in range(v.size):
-        if v[j] >= cell.threshold:
-            v[j] = cell.reset
-            ready[j] = step + cell.dead
-            in_r[j] += wiring.to_r[left, j]
-            in_hr[j] += wiring.to_hr[left, j]
-            if step > cell.skip:
-                count[j] += 1
-            for k in range(wiring.start[j], wiring.start[j + 1]):
-                h[wiring.index[k]] += inverse * wiring.value[k]
+    for vector in range(fired.size):
+        if fired[vector]:
+            for j in range(LANES * vector, min(LANES * (vector + 1), v.size)):
+                if v[j] >= cell.threshold:
+                    v[j] = cell.reset
+                    ready[j] = step + cell.dead
+                    in_r[j] += wiring.to_r[left, j]
+                    in_hr[j] += wiring.to_hr[left, j]
+                    if step > cell.skip:
+                        count[j] += 1
+                    if record.listed:
+                        record.steps[record.n[0]], record.units[record.n[0]] = step - 1, j
+                        record.n[0] += 1
+                    for k in range(wiring.start[j], wiring.start[j + 1]):
+                        h[wiring.index[k]] += inverse * wiring.value[k]
 
 
 @compiled
@@ -164,77 +196,36 @@ def read_out(
 
 
 @compiled
-def move_leaky(
+def kick(
     v: Float[np.ndarray, " N"],
-    ipsc: Float[np.ndarray, " N"],
-    now: Float[np.ndarray, " N"],
-    ready: Float[np.ndarray, " N"],
-    eta: Float[np.ndarray, " N"],
-    gain: float,
-    time: float,
+    hit: Float[np.ndarray, " N"],
+    size: float,
     threshold: float,
-) -> int:
-    """Advance the membranes of LIF units by a step.
+    fired: UInt[np.ndarray, " vectors"],
+) -> bool:
+    """Move the membranes of stimulated units, and find those above threshold.
 
     Args:
         v: membrane potentials (N,), mV, updated.
-        ipsc: synaptic currents (N,), mV.
-        now: external input (N,), mV.
-        ready: last step of each unit's refractory period (N,), steps.
-        eta: noise (N,), mV.
-        gain: dt / tau_m, unitless.
-        time: the step, from 1, in steps.
+        hit: 1 for units that are stimulated (N,), unitless.
+        size: of the kick, mV.
         threshold: mV.
+        fired: receives a number above 0 for each vector of units in which one reaches the threshold.
 
     Returns:
-        number of units that reach the threshold.
+        whether any does.
 
     Source:
-        docs/model.md 5.2, equation 8.
+        docs/model.md 5.4.
     """
-    fired = 0
+    fired[:] = 0
+    some = False
     for j in range(v.size):
-        slope = gain * ((ipsc[j] + now[j]) - v[j]) if time > ready[j] else 0.0
-        v[j] = v[j] + slope + np.float64(eta[j])
-        fired += v[j] >= threshold
-    return fired
-
-
-@compiled
-def move_quadratic(
-    v: Float[np.ndarray, " N"],
-    ipsc: Float[np.ndarray, " N"],
-    now: Float[np.ndarray, " N"],
-    ready: Float[np.ndarray, " N"],
-    eta: Float[np.ndarray, " N"],
-    gain: float,
-    time: float,
-    threshold: float,
-) -> int:
-    """Advance the membranes of QIF units by a step.
-
-    Args:
-        v: membrane potentials (N,), mV, updated.
-        ipsc: synaptic currents (N,), mV.
-        now: external input (N,), mV.
-        ready: last step of each unit's refractory period (N,), steps.
-        eta: noise (N,), mV.
-        gain: dt / tau_m, unitless.
-        time: the step, from 1, in steps.
-        threshold: mV.
-
-    Returns:
-        number of units that reach the threshold.
-
-    Source:
-        docs/model.md 5.2, equation 8.
-    """
-    fired = 0
-    for j in range(v.size):
-        slope = gain * (v[j] * v[j] + (ipsc[j] + now[j])) if time > ready[j] else 0.0
-        v[j] = v[j] + slope + np.float64(eta[j])
-        fired += v[j] >= threshold
-    return fired
+        v[j] += size * hit[j]
+        if v[j] >= threshold:
+            fired[j // LANES] = 1
+            some = True
+    return some
 
 
 @compiled

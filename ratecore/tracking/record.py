@@ -28,7 +28,8 @@ Results are scientific values, each stored once and under one name:
   [[lambda, accuracy], ...], and `psychometric` and `chronometric` of the spiking network, if they were asked for; or
   `skipped`, with the reason;
 - analyses: `numbers`, by `<analysis>/<number>` in the units of docs/analysis.md; and why an analysis has none, in
-  `left_out` where the network has not what it needs, and in `errors` where it failed.
+  `left_out` where the network has not what it needs, and in `errors` where it failed; `analyses`, with a hash of
+  everything that each depends on.
 
 Older records also hold what MLflow shows: `params`, `tags`, `values` and `curves` of a stage, the `folder` of an
 artifact, and `train/` before the names of a test's values. Such lines are still read, also in files with newer ones.
@@ -56,7 +57,7 @@ _NUMBER = (int, float)
 _TEXTS = "event stage identity status path sha256 folder mat pth error device code_hash figures_hash skipped no_gpu"
 _NUMBERS = "time accuracy loss seconds lambda spiking_accuracy ci_low ci_high mean_rate_exc mean_rate_inh"
 _MAPPINGS = "values curves params tags labels files reads settings task_settings provenance conditions numbers left_out"
-_MAPPINGS += " errors"
+_MAPPINGS += " errors analyses"
 # Types of an event's entries, none of which is required. Whoever writes a line computes its checksum, so a matching
 # checksum alone does not make it an event.
 _TYPES: dict[str, Any] = {
@@ -74,6 +75,7 @@ _VALUE_TYPES: dict[str, Any] = {
     "numbers": _NUMBER,
     "left_out": str,
     "errors": str,
+    "analyses": str,
     "curves": list,
     "conditions": dict,
 }

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from ratecore.analysis import decoding
-from ratecore.analysis.decoding import decode, decode_graded
+from ratecore.analysis.decoding import _split, decode, decode_graded
 from ratecore.analysis.discriminant import Discriminant, discriminants
 
 
@@ -220,8 +220,23 @@ def test_without_scikit_learn(monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "sklearn"]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    for call, labels in ((decode, y), (decode_graded, y.astype(float))):
+    for call, labels, options in (
+        (decode, y, {"classifier": "svm"}),
+        (decode, y, {"groups": np.arange(60)}),
+        (decode_graded, y.astype(float), {}),
+    ):
         with pytest.raises(
             ImportError, match=r"decoders need sklearn, which is not installed: pip install 'ratecore\[analysis\]'"
         ):
-            call(values, labels)
+            call(values, labels, **options)
+    assert decode(values, y).accuracy.shape == (1,)  # in closed form, without a package
+
+
+@pytest.mark.parametrize(("sizes", "folds"), [((30, 30), 5), ((5, 17, 8), 5), ((4, 4, 4, 4), 3), ((2, 50), 2)])
+def test_folds_are_those_of_scikit_learn(sizes, folds):
+    y = np.random.default_rng(1).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    for seed in (0, 7, 2**32 + 1):
+        expected = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32).split(y, y)
+        for own, other in zip(_split(y, None, folds, seed), expected, strict=True):
+            for a, b in zip(own, other, strict=True):
+                np.testing.assert_array_equal(a, b)

@@ -62,6 +62,16 @@ def test_shorter_trials_end_and_spikes_stay_in_theirs():
     assert np.isnan(found.excitatory[1, 6:]).all() and np.isnan(found.external[1, 6:]).all()
 
 
+def test_some_receiving_units_are_those_of_all(monkeypatch):
+    rng = np.random.default_rng(0)
+    spikes = np.round(rng.uniform(0.05, 100, 50), 2), rng.integers(0, 3, 50), rng.integers(0, 2, 50)
+    whole = synaptic_currents(*spikes, W, TAU, [100, 100], dt=0.01)
+    part = synaptic_currents(*spikes, W, TAU, [100, 100], dt=0.01, onto=np.array([True, False, True]))
+    np.testing.assert_array_equal(part.recurrent, whole.recurrent[..., [0, 2]])
+    monkeypatch.setattr("ratecore.analysis.synaptic.AT_ONCE", 2)
+    np.testing.assert_array_equal(synaptic_currents(*spikes, W, TAU, [100, 100], dt=0.01).inhibitory, whole.inhibitory)
+
+
 def test_no_spikes():
     found = synaptic_currents([], np.zeros(0, int), np.zeros(0, int), W, TAU, [50])
     assert (found.recurrent == 0).all() and found.recurrent.shape == (1, 10, 3)
@@ -75,6 +85,7 @@ CASES = [
     ({"tau": [0.0, 1, 1]}, r"tau has shape \(3,\) and tau_rise = 2"),
     ({"bin_ms": 100}, r"bin_ms = 100; it must be from 0.05 \(one step\) to 50"),
     ({"dt": 0}, "dt = 0; it must be a time above 0"),
+    ({"onto": [0]}, r"onto has shape \(1,\) of int64; it must be \(3,\) of bool"),
     ({"W": np.eye(2)}, r"W has shape \(2, 2\)"),
 ]
 

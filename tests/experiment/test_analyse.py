@@ -12,6 +12,7 @@ from ratecore.experiment.analyses.results import AnalysisResult
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.point_figures import analysis_figures
 from ratecore.experiment.runs import Run
+from ratecore.experiment.stages import analyse
 from ratecore.experiment.stages import table as stages_table
 from ratecore.experiment.stages.analyse import analyse_run
 from ratecore.experiment.stages.evaluate import evaluate_run
@@ -101,7 +102,7 @@ def test_its_results_are_in_the_record_the_file_the_table_and_mlflow(experiment)
 def test_an_analysis_that_fails_leaves_the_others_alone(experiment, monkeypatch):
     row = table.Analysis("broken", "", {}, {}, figures=("broken_figure",))
     monkeypatch.setattr(table, "ROWS", (row, *table.ROWS))
-    monkeypatch.setattr(stages_table, "code_hash", lambda stage, analyses=(): "any")
+    monkeypatch.setattr(analyse, "identities", lambda run: dict.fromkeys(run.settings.analyses, "any"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table.Analysis, "work", property(lambda row: f"test_analyse:{row.name}"))
         run = runs_of(experiment)[0]
@@ -173,6 +174,13 @@ def test_identities_are_as_they_were_without_analyses():
     assert changed.identity("training", "analysis") != RunSettings(analyses=["spectrum"]).identity(
         "training", "analysis"
     )
+
+
+def test_newer_settings_of_an_analysis_count_where_they_are_not_at_their_defaults():
+    def identity(**dpca):
+        return RunSettings(analyses=["dpca"], analysis={"dpca": dpca}).identity("training", "analysis")
+
+    assert identity() == identity(repeats=10) == "6e99b9937bbb9a2a" != identity(repeats=11)
 
 
 def test_settings_of_other_analyses_and_of_the_evaluation_do_not_count(monkeypatch):

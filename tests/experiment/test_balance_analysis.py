@@ -93,7 +93,7 @@ def test_courses_and_means_are_those_of_equation_1():
 
 def test_some_units_at_a_time_give_the_same(monkeypatch):
     whole = result(material())
-    monkeypatch.setattr("ratecore.experiment.analyses.balance.AT_ONCE", 7)
+    monkeypatch.setattr("ratecore.experiment.analyses.balance_measures.AT_ONCE", 7)
     parts = result(material())
     assert parts.numbers == pytest.approx(whole.numbers)
     for name, array in whole.arrays.items():

@@ -308,7 +308,7 @@ BAD = [
     ({"experiment": "../outside"}, "experiment = '../outside': String should match pattern"),
     ({"task_file": "nowhere.py"}, "nowhere.py': there is no such file"),
     ({"task_settings": {"xorr": {"delay": 3}}}, "task_settings: 'xorr' is no task (did you mean 'xor'?)"),
-    ({"grid": [1]}, "it must be a mapping of axis: list of values"),
+    ({"grid": [1]}, "grid = [1]: it must be a mapping of axis: list of values, or a list of such mappings"),
     ({"grid": {"seed": "0..99999999999"}}, "100,000,000,000 seeds; at most 10,000,000 are allowed"),
     ({"grid": {"seed": "0..9" + "9" * 5000}}, "a range of seeds is written 'first..last'"),
     ({"grid": {"seed": [2**63]}}, "it must be a whole number >= 0 and below 2^63"),

@@ -63,7 +63,7 @@ def test_trials_are_drawn_once_for_all_analyses(runs, monkeypatch):
 
     given = activity.trial_activity
     monkeypatch.setattr(activity, "trial_activity", counted)
-    monkeypatch.setattr(Material, "_most_trials", 9)
+    monkeypatch.setattr(Material, "_most_trials", lambda material, section: 9)
     material = Material(runs[0])
     few, many = material.activity(4), material.activity(9)
     assert calls == [range(9)]
@@ -82,6 +82,13 @@ def test_spikes_are_those_of_the_network_that_was_scored(runs):
         exc = ~material.inhibitory
         assert spikes.rates[:, exc].mean() == pytest.approx(end["mean_rate_exc"])
         assert material.spikes(6) is spikes
+        for k in range(2):
+            few = material.spikes(4)
+            for own, expected in zip(few.of_trial(k), spikes.of_trial(k), strict=True):
+                np.testing.assert_array_equal(own, expected)
+        alone = Material(run).spikes(4)
+        for name, value in vars(alone).items():
+            np.testing.assert_array_equal(getattr(few, name), value, err_msg=name)
     intact, lesioned = (Material(run).spikes(6) for run in runs[:2])
     assert not np.array_equal(intact.counts, lesioned.counts)
 

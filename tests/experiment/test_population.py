@@ -27,6 +27,9 @@ class Planted:
     settings: RunSettings
     noise: float = 0.3
 
+    def shared(self, key, make):
+        return make()
+
     def activity(self, n_trials):
         batch = self.task.generate_batch([np.random.default_rng([7, k]) for k in range(n_trials)])
         rng = np.random.default_rng(0)
@@ -104,6 +107,23 @@ def test_planted_units_are_demixed():
         assert np.abs(found.arrays["encoders"][m, 0]).argmax() == unit
     assert found.numbers["content"] > 0.9 and found.numbers["share_mixed"] > 0.2
     assert result("dpca").arrays["marginalisations"].tolist()[1:4] == ["motion", "color", "context"]
+
+
+def test_planted_components_are_significant_from_the_stimulus_on():
+    """The choice follows the stimulus, which begins at 250 ms; the context is there throughout."""
+    found = result("dpca", variables=["choice", "context"], shuffles=9, repeats=3, penalty=1e-4)
+    times, significant = found.arrays["times"], found.arrays["significant"][:, 0]
+    assert found.numbers["significant"] == 1 and not significant[0].any()
+    assert significant[1][times > 350].all() and not significant[1][times < 200].any()
+    assert significant[2].all()
+    assert found.numbers["significant_ms"] == 50 * significant[1].sum()
+    accuracy, most = found.arrays["accuracy"], found.arrays["shuffles_most"]
+    assert accuracy.shape == (4, 5, len(times)) and np.isnan(accuracy[0]).all()
+    assert (accuracy[found.arrays["significant"]] > most[found.arrays["significant"]]).all()
+    figure = function_of(ANALYSES["dpca"].draw)({"seed 0": found.arrays})["dpca_components"]
+    assert any("significant" in axis.get_legend_handles_labels()[1] for axis in figure.axes)
+    without = result("dpca", variables=["choice", "context"])
+    assert np.isnan(without.numbers["significant"]) and without.arrays["accuracy"].size == 0
 
 
 def test_planted_units_are_the_dimensions():

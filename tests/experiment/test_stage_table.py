@@ -116,7 +116,7 @@ EDITED = [
     ("rate/dynamics/kernels.py", "number", ALL),
     ("rate/dynamics/training_kernels.py", "number", {"train"}),
     ("spiking/kernels.py", "number", {"convert", "analyse"}),
-    ("spiking/step_kernels.py", "number", {"convert", "analyse"}),
+    *((f"spiking/{name}_kernels.py", "number", {"convert", "analyse"}) for name in ("step", "membrane", "noise")),
     ("spiking/conversion.py", "number", {"convert", "analyse"}),
     ("spiking/comparison.py", "number", {"convert"}),
     ("spiking/companion.py", "number", set()),

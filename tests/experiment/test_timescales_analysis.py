@@ -99,8 +99,7 @@ WINDOWS = {
 def test_windows(window):
     task = TaskFactory.create_task("go-nogo", {"T": 200, "stim_on": 50, "stim_dur": 75})
     task = SimpleNamespace(stimulus_windows=task.stimulus_windows, response_window=slice(150, 200))
-    drawn = SimpleNamespace(steps=np.array([200, 200]), scores=SimpleNamespace(trials=None))
-    assert windows_of(task, drawn, own(window=window)).tolist() == [WINDOWS[window]] * 2
+    assert windows_of(task, None, [200, 200], own(window=window)).tolist() == [WINDOWS[window]] * 2
 
 
 def trial(stimuli, response):
@@ -119,12 +118,11 @@ DELAYS = {
 
 def test_windows_of_trials_that_differ():
     """Each has its own stimuli and end; one without a delay has no window."""
-    scores = SimpleNamespace(trials=[trial(stimuli, response) for stimuli, response, _ in DELAYS.values()])
-    drawn = SimpleNamespace(steps=np.full(len(DELAYS), 100), scores=scores)
+    drawn = [trial(stimuli, response) for stimuli, response, _ in DELAYS.values()], np.full(len(DELAYS), 100)
     task = SimpleNamespace(stimulus_windows=[(0, 1)])
-    found = windows_of(task, drawn, own(window="delay", skip_ms=0))
+    found = windows_of(task, *drawn, own(window="delay", skip_ms=0))
     assert found.tolist() == [list(window) for _, _, window in DELAYS.values()]
-    assert windows_of(task, drawn, own(window="before", skip_ms=0))[:, 1].tolist() == [10, 10, 10, 10, 10, 100]
+    assert windows_of(task, *drawn, own(window="before", skip_ms=0))[:, 1].tolist() == [10, 10, 10, 10, 10, 100]
     found = result(material("delayed-match", delay_jitter=40), window="delay", n_trials=200)
     assert found.numbers["window_ms"] > 400 and found.numbers["usable"] > 0.5
     values = np.arange(60.0).reshape(2, 30, 1)

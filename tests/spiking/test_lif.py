@@ -28,11 +28,12 @@ def stimulus(T=16, n_in=2, seed=1):
 
 def noise_of(randomness, sd):
     """The noise (nt, N) of a trial in mV, drawn at once and not a rate step at a time."""
-    words = np.zeros((kernels.WARM_UP + randomness.kicks.size, randomness.v0.size), np.uint32)
-    kernels.draw_words(randomness.seeds.copy(), 1, words)
-    noise = np.zeros(words.shape, np.float32)
-    kernels.scaled_normals(words.reshape(-1), np.float32(sd), noise.reshape(-1))
-    return noise[kernels.WARM_UP :].astype(float)
+    N = randomness.v0.size
+    seeds = np.zeros((3, N + -N % kernels.PADDING), np.uint32)
+    seeds[:, :N] = randomness.seeds
+    noise = np.zeros((kernels.WARM_UP + randomness.kicks.size, seeds.shape[1]), np.float32)
+    kernels.fill_noise(seeds, 1, sd, noise)
+    return noise[kernels.WARM_UP :, :N].astype(float)
 
 
 def reference(data, settings, scaling, u, randomness, hit, noise):
@@ -160,18 +161,6 @@ def test_statistics_with_noise_are_those_of_the_reference():
         assert ours.std() > 0
         assert stats.ttest_ind(ours, theirs, equal_var=False).pvalue > 1e-3
         assert stats.levene(ours, theirs).pvalue > 1e-3
-
-
-def test_words_are_those_of_sfc32():
-    seeds = np.random.default_rng(0).integers(0, 2**32, (3, 7), np.uint32)
-    words = np.zeros((50, 7), np.uint32)
-    state = seeds.copy()
-    assert kernels.draw_words(state, 1, words[:20]) == 21
-    kernels.draw_words(state, 21, words[20:])
-    a, b, c = seeds.astype(np.uint64)
-    for counter in range(1, 51):
-        expected, a, b, c = reference_lif.sfc32(a, b, c, np.uint64(counter))
-        np.testing.assert_array_equal(words[counter - 1], expected)
 
 
 def test_noise_is_normal_and_independent_between_units_and_steps():

@@ -47,7 +47,7 @@ def test_other_sources_have_another_cache(tmp_path, monkeypatch):
     before = compilation.cache_folder.__wrapped__()
     assert before.parent == tmp_path / "cache" and compilation.cache_folder.__wrapped__() == before
     folders = {before}
-    for source in ("system/scalar.py", "rate/dynamics/kernels.py", "spiking/kernels.py", "spiking/step_kernels.py"):
+    for source in ("system/scalar.py", "rate/dynamics/kernels.py", "spiking/kernels.py", "spiking/noise_kernels.py"):
         with open(tmp_path / source, "a") as file:
             file.write("# another\n")
         folders.add(compilation.cache_folder.__wrapped__())

@@ -101,10 +101,6 @@ GRID_POINT = {
 BLOCK = {
     stage: f"{grid_point}/seeds~{{seeds}}" for stage, grid_point in GRID_POINT.items()
 }
-# Number of jobs of the last stage for the same networks. Only one of them at a time works on a network.
-VARIANTS = len(experiment.grid_points) // len(experiment.grid_points_of(TRAIN))
-
-
 wildcard_constraints:
     **{axis.column: "[^/]+" for axis in experiment.axes},
     seeds="[0-9a-f+-]+",
@@ -158,10 +154,12 @@ def minutes_of(stage):
 
     def of_job(wildcards, attempt, threads):
         minutes = _minutes(stage, wildcards, threads)
-        if VARIANTS > 1 and ROWS[stage].variants:
+        # Jobs of the last stage for the same networks. Only one of them at a time works on a network.
+        variants = experiment.variants_of(experiment.grid_point_of(wildcards))
+        if variants > 1 and ROWS[stage].variants:
             others = [name for name, row in CHOSEN.items() if row.variants]
             longest = max(_minutes(name, wildcards, 1) for name in others)
-            minutes += (VARIANTS - 1) * max(minutes, longest)
+            minutes += (variants - 1) * max(minutes, longest)
         return minutes * attempt
 
     return of_job
@@ -195,7 +193,8 @@ def blocks_of(stage):
     """Returns an input function that gives a stage's outputs for every block of a grid point."""
     pattern = f"{ROOT}/jobs/{stage}/{BLOCK[stage]}.json"
     return lambda wildcards: [
-        pattern.format(**wildcards, seeds=name) for name in experiment.blocks
+        pattern.format(**wildcards, seeds=name)
+        for name in experiment.blocks_of(experiment.grid_point_of(wildcards))
     ]
 
 
@@ -203,8 +202,8 @@ def all_blocks(stage):
     """Returns a stage's outputs for every block of the grid."""
     return [
         f"{ROOT}/jobs/{stage}/{path}/seeds~{name}.json"
-        for path in GRID_POINTS[stage].instance_patterns
-        for name in experiment.blocks
+        for path, grid_point in experiment.grid_points_of(stage).items()
+        for name in experiment.blocks_of(grid_point)
     ]
 
 

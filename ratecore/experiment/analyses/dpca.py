@@ -6,10 +6,11 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from ratecore.experiment.analyses.material import Material
-from ratecore.experiment.analyses.recording import factors_of, kept_trials, missing, recording
+from ratecore.experiment.analyses.recording import Variables, factors_of, kept_trials, missing, recording
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
 from ratecore.settings.analysis import DpcaSettings
 
@@ -45,15 +46,17 @@ def analyse(material: Material, settings: DpcaSettings) -> AnalysisResult:
     if not chosen:
         return AnalysisResult(skipped="no variable of this task has two values with enough trials each")
     trials = kept_trials(chosen)
+    of_trials = {name: values[trials] for name, values in chosen.items()}
     found = demixed_components(
         drawn.activity[trials],
-        {name: values[trials] for name, values in chosen.items()},
+        of_trials,
         settings.n_components,
         settings.penalty,
         repeats=REPEATS,
         seed=material.settings.seed,
     )
-    arrays = _arrays(found)
+    tested = _tested(drawn.activity[trials], found, of_trials, settings, material.settings.seed)
+    arrays = {**_arrays(found), **tested}
     first = [(found.explained[name][0], found.content[name][0, m]) for m, name in enumerate(found.shares)
              if len(found.content[name])]  # fmt: skip
     weights, own = np.array(first).reshape(-1, 2).T
@@ -62,8 +65,45 @@ def analyse(material: Material, settings: DpcaSettings) -> AnalysisResult:
         "share_mixed": sum(share for name, share in found.shares.items() if " x " in name),
         "content": float(weights @ own / weights.sum()) if weights.sum() > 0 else float("nan"),
         "penalty": found.penalty,
+        "significant": float("nan"),
+        "significant_ms": float("nan"),
     }
+    if settings.shuffles:
+        first_ones = arrays["significant"][1:, 0]  # of all marginalisations but time
+        numbers["significant"] = float(first_ones.any(1).mean())
+        numbers["significant_ms"] = float(first_ones[0].sum() * settings.bin_ms)
     return AnalysisResult(numbers, {**arrays, "times": drawn.times[found.steps]})
+
+
+def _tested(
+    activity: Float[np.ndarray, "B T N"],
+    found: DemixedComponents,
+    chosen: Variables,
+    settings: DpcaSettings,
+    seed: int,
+) -> dict[str, NDArray[Any]]:
+    """Accuracies of the components, those of shuffles, and where they are significant; nothing without shuffles."""
+    from ratecore.analysis.dpca_significance import component_significance
+
+    if not settings.shuffles:
+        return {name: np.zeros((0, 0, 0)) for name in ("accuracy", "shuffles_most", "significant")}
+    tested = component_significance(
+        activity,
+        chosen,
+        settings.n_components,
+        found.penalty,
+        shuffles=settings.shuffles,
+        repeats=settings.repeats,
+        least_bins=settings.least_bins,
+        seed=seed,
+    )
+    shape = (len(found.shares), settings.n_components, len(found.steps))
+    accuracy, most, significant = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, bool)
+    for m, name in enumerate(found.shares):
+        if name in tested.classes:  # not time
+            accuracy[m], most[m] = tested.accuracy[name], tested.shuffled[name].max(0)
+            significant[m] = tested.significant[name]
+    return {"accuracy": accuracy, "shuffles_most": most, "significant": significant}
 
 
 def _arrays(found: DemixedComponents) -> dict[str, NDArray[Any]]:
@@ -117,12 +157,13 @@ def draw(networks: Networks) -> dict[str, Figure]:
     with rc_context(STYLE):
         places = [figure.add_subplot(grid[2 * row : 2 * row + 2, column]) for row in range(rows) for column in range(2)]
         shares_axis, words = figure.add_subplot(grid[:rows, 2]), figure.add_subplot(grid[rows:, 2])
-    for k, (axis, m) in enumerate(zip(places, largest, strict=False)):
+    for axis, m in zip(places, largest, strict=False):
         courses = dict(zip(first["conditions"].tolist(), first["courses"][m, 0], strict=True))
         title = f"{names[m]}, {100 * first['explained'][m, 0]:.1f} %"
-        component_courses(axis, first["times"], courses, title, labelled=False)
-        if k == 0:
-            words.legend(*axis.get_legend_handles_labels(), loc="center left", fontsize=7, frameon=False)
+        tested = first["significant"][m, 0] if first["significant"].size else None
+        component_courses(axis, first["times"], courses, title, labelled=False, significant=tested)
+    labelled = max((axis.get_legend_handles_labels() for axis in places), key=lambda lines: len(lines[1]))
+    words.legend(*labelled, loc="center left", fontsize=7, frameon=False)
     for axis in [*places[len(largest) :], words]:
         axis.set_axis_off()
     shares = [dict(zip(a["marginalisations"].tolist(), a["shares"].tolist(), strict=True)) for a in networks.values()]

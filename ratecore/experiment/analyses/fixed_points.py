@@ -138,7 +138,7 @@ def _numbers(found: list[_Found]) -> dict[str, float]:
 
 
 def _arrays(equations: RateEquations, activity: Activity, found: list[_Found]) -> dict[str, Any]:
-    from ratecore.analysis.linearisation import linearise
+    from ratecore.analysis.linearisation import multipliers_at
 
     means, names = _means(activity)
     mean, components = _plane(means)
@@ -146,7 +146,7 @@ def _arrays(equations: RateEquations, activity: Activity, found: list[_Found]) -
     points = np.concatenate([one.points.x for one in found])
     slow = np.concatenate([one.slow.x for one in found])
     selection = [np.full(n_in, np.nan) if one.line is None else one.line.selection.mean(0) for one in found]
-    multipliers = [linearise(equations, x).multipliers for x in points]
+    multipliers = [multipliers_at(equations, x) for x in points]
     return {
         "u": np.array([one.held.u for one in found]),
         "conditions": np.array([", ".join(one.held.conditions) for one in found]),
@@ -179,10 +179,14 @@ def _input_of(condition: str, found: list[_Found]) -> int:
 
 def _means(activity: Activity) -> tuple[Float[np.ndarray, "C T N"], list[str]]:
     """Mean activity of each condition, NaN after the end of its longest trial."""
-    names = sorted(map(str, np.unique(activity.scores.conditions)))
+    names, complete = sorted(map(str, np.unique(activity.scores.conditions))), not np.isnan(activity.x).any()
     means = []
     for name in names:
-        x = activity.x[activity.scores.conditions == name].astype(float)
+        x = activity.x[activity.scores.conditions == name]
+        if complete:
+            means.append(x.mean(0, dtype=float))
+            continue
+        x = x.astype(float)
         there = ~np.isnan(x)
         n = np.where(there.any(0), there.sum(0), np.nan)
         means.append(np.where(there, x, 0).sum(0) / n)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ratecore.spiking.results import SpikeTrials
     from ratecore.tasks.base import AbstractTask
 
+Made = TypeVar("Made")
+
 
 class Material:
     """A trained network for its analyses. Everything is read or drawn when it is first asked for.
@@ -30,12 +33,15 @@ class Material:
 
     Args:
         run: of the network.
+        analyses: names of those that are to be done; all that the settings choose when None.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, analyses: Sequence[str] | None = None) -> None:
         self._run, self.settings = run, run.settings
+        self._analyses = run.settings.analyses if analyses is None else tuple(analyses)
         self._drawn: Activity | None = None
-        self._spikes: dict[int, SpikeTrials] = {}
+        self._shared: dict[Any, Any] = {}
+        self._spikes: SpikeTrials | None = None
 
     @cached_property
     def result(self) -> TrainingResult:
@@ -98,17 +104,33 @@ class Material:
                 self.task,
                 self.tested_net,
                 s.seed,
-                range(max(n_trials, self._most_trials)),
+                range(max(n_trials, self._most_trials("evaluation"))),
                 loss_fn=s.training.last.loss_fn,
                 n_trials=s.evaluation.n_trials,
             )
         return first_trials(self._drawn, n_trials)
 
-    @property
-    def _most_trials(self) -> int:
-        """The largest number of trials that a chosen analysis of activity takes."""
-        every = settings_of(self.settings.analyses, self.settings.analysis).values()
-        return max((getattr(own, "n_trials", 0) for own in every if "evaluation" in own.depends_on), default=0)
+    def _most_trials(self, section: str) -> int:
+        """The largest number of trials that an analysis of activity ('evaluation') or spikes ('conversion') takes."""
+        every = settings_of(self._analyses, self.settings.analysis).values()
+        return max((getattr(own, "n_trials", 0) for own in every if section in own.depends_on), default=0)
+
+    def shared(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Make what several analyses need, such as the activity in bins, when the first one asks for it.
+
+        Args:
+            key: of what is made, with all that it depends on besides the network.
+            make: makes it.
+
+        Returns:
+            what was made. Nothing may change it.
+
+        Source: none
+        """
+        if key not in self._shared:
+            self._shared[key] = make()
+        made: Made = self._shared[key]
+        return made
 
     @cached_property
     def kept_weights(self) -> dict[str, NDArray[Any]] | None:
@@ -154,10 +176,12 @@ class Material:
         """
         if self.scaling_factor is None:
             raise ValueError(f"there are no spikes: {self.not_converted}")
-        if n_trials not in self._spikes:
-            spikes_of = function_of(SPIKES)  # no import, which would make it code of every analysis
-            self._spikes[n_trials] = spikes_of(self.settings, self.result, self.scaling_factor, n_trials)
-        return self._spikes[n_trials]
+        spikes_of, first_spikes = map(function_of, SPIKES)  # no import, which would make it code of every analysis
+        if self._spikes is None or len(self._spikes.numbers) < n_trials:
+            most = max(n_trials, self._most_trials("conversion"))
+            self._spikes = spikes_of(self.settings, self.result, self.scaling_factor, most)
+        found: SpikeTrials = first_spikes(self._spikes, n_trials)
+        return found
 
     @cached_property
     def inhibitory(self) -> Bool[np.ndarray, " N"]:

@@ -42,20 +42,25 @@ class Recording:
 
 
 def recording(material: Material, settings: PopulationSettings) -> Recording:
-    """Draw the activity of a network in bins.
+    """Draw the activity of a network in bins. Analyses with the same settings share it.
 
     Args:
         material: of the network.
         settings: of the analysis.
 
     Returns:
-        the trials; only correct ones with `correct_only`.
+        the trials; only correct ones with `correct_only`. Nothing may change its arrays.
 
     Raises:
         ValueError: no trial is correct, or bins are longer than trials.
 
     Source: none
     """
+    same = (settings.n_trials, settings.bin_ms, settings.signal, settings.correct_only)
+    return material.shared(("recording", *same), lambda: _drawn(material, settings))
+
+
+def _drawn(material: Material, settings: PopulationSettings) -> Recording:
     from ratecore.analysis.trials import bin_times, binned
 
     drawn = material.activity(settings.n_trials)
@@ -64,7 +69,8 @@ def recording(material: Material, settings: PopulationSettings) -> Recording:
         kept = np.asarray(drawn.scores.correct, np.float64) == 1
         if not kept.any():
             raise ValueError(f"correct_only = true: none of the {len(kept)} trials is correct")
-    signal = getattr(drawn, settings.signal)[kept]
+    signal = getattr(drawn, settings.signal)
+    signal = signal if kept.all() else signal[kept]
     variables = {name: values[kept] for name, values in variables_of_trials(material.task, drawn).items()}
     times = bin_times(signal.shape[1], settings.bin_ms)
     return Recording(binned(signal, settings.bin_ms), times, variables, drawn.scores.conditions[kept])

@@ -9,9 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ratecore.experiment.analyses.row import HERE, Analysis
+from ratecore.experiment.analyses.shared_results import (
+    BALANCE_ARRAYS,
+    BALANCE_NUMBERS,
+    TIMESCALES_ARRAYS,
+    TIMESCALES_NUMBERS,
+)
+from ratecore.experiment.analyses.spike_rows import SPIKE_ROWS
 from ratecore.experiment.report_figures import SHARE, GridFigure
 
-SPIKES = f"{HERE}.spiking:spikes_of"  # what draws the spikes that analyses share
+SPIKES = (f"{HERE}.spiking:spikes_of", f"{HERE}.spiking:first_spikes")  # what draws the spikes that analyses share
 
 ROWS = (
     Analysis(
@@ -142,6 +149,9 @@ ROWS = (
             "share_mixed": "share that depends on combinations of variables, in [0, 1]",
             "content": "share of the first components' variance that is of their own marginalisation, in [0, 1]",
             "penalty": "regularisation as a fraction of the variance, unitless",
+            "significant": "share of the marginalisations of variables whose first component is significant at some "
+            "time, with `shuffles`, in [0, 1]",
+            "significant_ms": "time in which that of the first variable is significant, with `shuffles`, ms",
         },
         arrays={
             "marginalisations": "(M,) names of the marginalisations",
@@ -152,6 +162,10 @@ ROWS = (
             "mean": "(N,) mean activity of each unit, unitless",
             "conditions": "(C,) names of the combinations of the variables",
             "courses": "(M, K, C, T) components of the condition means, unitless",
+            "accuracy": "(M, K, T) share of left-out trials that each component classifies correctly, in [0, 1]; NaN "
+            "of time alone; empty without `shuffles`, as the next two",
+            "shuffles_most": "(M, K, T) the largest of these accuracies with shuffled trials, in [0, 1]",
+            "significant": "(M, K, T) whether the accuracy exceeds it for at least `least_bins`",
             "times": "(T,) centres of the time bins, ms",
         },
         columns=("share_time", "share_mixed"),
@@ -217,33 +231,8 @@ ROWS = (
     Analysis(
         "timescales",
         title="intrinsic timescales of the units, from the decay of their autocorrelation",
-        numbers={
-            "tau_ms": "median timescale of the units with a usable fit, ms",
-            "tau_exc_ms": "the same of excitatory units",
-            "tau_inh_ms": "the same of inhibitory units",
-            "population_ms": "timescale of the mean autocorrelation of all units, ms",
-            "population_low_ms": "lower end of its interval of 95 % by bootstrap over trials, with `n_bootstrap`, ms",
-            "population_high_ms": "upper end of it, ms",
-            "usable": "share of units with a usable fit, in [0, 1]",
-            "r2": "median R^2 of the usable fits, unitless",
-            "synaptic": "rank correlation of timescales and synaptic decay times over units with a usable fit",
-            "window_ms": "length of the window, ms",
-        },
-        arrays={
-            "lags": "(L,) ms, from 0",
-            "acf": "(L, N) autocorrelation of each unit, unitless; NaN without variance",
-            "mean_acf": "(L,) mean over units, unitless",
-            "tau": "(N,) timescale of each unit, ms; also where the fit is not usable",
-            "amplitude": "(N,) amplitude of the decay, unitless",
-            "offset": "(N,) offset of the decay, unitless",
-            "r2": "(N,) share of the variance over lags that the fit explains, unitless",
-            "se": "(N,) standard error of the timescale, ms",
-            "reason": "(N,) text, why a fit is not usable; '' if it is",
-            "population": "(3,) timescale (ms), amplitude and offset of the mean; NaN if its fit is not usable",
-            "synaptic": "(N,) synaptic decay time of each unit, ms",
-            "inhibitory": "(N,) whether a unit is inhibitory",
-            "window": "(2,) earliest start and latest end of the window in the trials, ms",
-        },
+        numbers=TIMESCALES_NUMBERS,
+        arrays=TIMESCALES_ARRAYS,
         columns=("tau_ms", "tau_exc_ms", "tau_inh_ms", "usable", "r2"),
         figures=("timescales_fits",),
         grid_figures=(GridFigure("timescales_tau", "timescales_tau_ms", "median timescale (ms)", (0, None)),),
@@ -252,45 +241,8 @@ ROWS = (
     Analysis(
         "balance",
         title="excitatory and inhibitory currents, and how far they balance each other",
-        numbers={
-            "ratio": "median over units of <|E + I|> / <E + |I|>, in [0, 1]: 0 if both currents cancel at every moment",
-            "mean_ratio": "median of |<E> + <I>| / (<E> + |<I>|), in [0, 1]: 0 if their means cancel",
-            "correlation": "median correlation of E and |I| over time, in [-1, 1]",
-            "noise_correlation": "median correlation of their fluctuations around the condition means, in [-1, 1]",
-            "lag_ms": "median lag of |I| behind E, ms, over the units that have one, if a tenth of all have",
-            "with_lag": "share of units that have one: a positive peak of the cross-correlation, in [0, 1]",
-            "exc_onto_exc": "mean E onto excitatory units, in units of x; onto all units without Dale's law",
-            "inh_onto_exc": "mean I onto excitatory units, <= 0, in units of x; onto all units without Dale's law",
-            "exc_onto_inh": "mean E onto inhibitory units, in units of x",
-            "inh_onto_inh": "mean I onto inhibitory units, <= 0, in units of x",
-            "ei_ratio": "median of <E> / |<I>|, unitless",
-            "weights": "median of the sum of a unit's synapses over the sum of their absolute values, in [-1, 1]",
-        },
-        arrays={
-            "times": "(T,) time of each step, ms",
-            "stimulus": "(K, 2) start and end of each stimulus, ms",
-            "window": "(2,) start and end of the part of the trial that counts, ms",
-            "conditions": "(C,) names of the conditions",
-            "types": "(G,) types of units, E and I, or `all` without Dale's law",
-            "excitatory": "(C, G, T) mean excitatory current onto units of each type, in units of x",
-            "inhibitory": "(C, G, T) the same of the inhibitory current, <= 0",
-            "external": "(C, G, T) the same of the current from inputs; 0 with `external`, where it is in the others",
-            "unit_excitatory": "(N,) mean excitatory current onto each unit in the window, in units of x",
-            "unit_inhibitory": "(N,) the same of the inhibitory current, <= 0",
-            "unit_external": "(N,) the same of the current from inputs",
-            "unit_type": "(N,) type of each unit",
-            "ratio": "(N,) <|E + I|> / <E + |I|> of each unit, in [0, 1]",
-            "mean_ratio": "(N,) |<E> + <I>| / (<E> + |<I>|) of each unit, in [0, 1]",
-            "correlation": "(N,) correlation of E and |I| over time, in [-1, 1]",
-            "noise_correlation": "(N,) correlation of their fluctuations around the condition means, in [-1, 1]",
-            "lag_ms": "(N,) lag of |I| behind E, ms; negative if it leads, NaN without a positive peak",
-            "lags": "(L,) lags of the cross-correlation, ms",
-            "cross_correlation": "(G, L) correlation of E(t) and |I|(t + lag), mean over units of a type, in [-1, 1]",
-            "weights": "(N,) sum of each unit's synapses over the sum of their absolute values, in [-1, 1]",
-            "areas": "(A,) names of the areas; none without areas",
-            "area_excitatory": "(A, A) mean E onto a unit of each area (row) from each area (column), in units of x",
-            "area_inhibitory": "(A, A) the same of I",
-        },
+        numbers=BALANCE_NUMBERS,
+        arrays=BALANCE_ARRAYS,
         columns=("ratio", "correlation", "noise_correlation", "lag_ms", "ei_ratio"),
         figures=("balance_currents", "balance_units"),
         grid_figures=(GridFigure("balance_net", "balance_ratio", "net current / all currents", SHARE),),
@@ -324,47 +276,7 @@ ROWS = (
         ),
         seconds=2.0,
     ),
-    Analysis(
-        "spike_trains",
-        title="variability of the spike trains of the converted networks",
-        numbers={
-            "fano": "median over units of the Fano factor, mean over windows; 1 for Poisson processes, unitless",
-            "fano_before": "the same in windows before the first stimulus",
-            "fano_stimulus": "the same in windows within a stimulus",
-            "fano_matched": "mean-matched Fano factor of all units, mean over windows, unitless",
-            "cv": "median over units of the coefficient of variation of their intervals, unitless",
-            "cv_exc": "the same of excitatory units",
-            "cv_inh": "the same of inhibitory units",
-            "cv2": "median over units of CV2, which compares adjacent intervals, unitless",
-            "lv": "median over units of the local variation LV, unitless",
-            "rate_exc": "mean firing rate of excitatory units, 1/s",
-            "rate_inh": "mean firing rate of inhibitory units, 1/s",
-            "correlation": "mean correlation of the counts of pairs of units over trials of a condition, unitless",
-            "synchrony": "variance of the population's mean count over that of units: 1 / N to 1, unitless",
-            "silent": "share of units without a spike, in [0, 1]",
-        },
-        arrays={
-            "times": "(K,) centres of the windows, ms",
-            "fano": "(K, N) Fano factor of each unit in each window, mean over conditions, unitless",
-            "fano_matched": "(K,) mean-matched Fano factor of all units, unitless; NaN if no means are in all windows",
-            "rate": "(K, N) firing rate of each unit in each window, mean over trials, 1/s",
-            "stimulus": "(M, 2) start and end of each stimulus of the task, ms",
-            "inhibitory": "(N,) whether a unit is inhibitory",
-            "cv": "(N,) coefficient of variation of the intervals, unitless",
-            "cv2": "(N,) CV2, unitless",
-            "lv": "(N,) local variation, unitless",
-            "correlation": "(N,) mean correlation of each unit's counts with those of the others, unitless",
-            "interval_edges": "(Q + 1,) edges of the bins of intervals, ms",
-            "intervals": "(2, Q) number of intervals of excitatory and of inhibitory units",
-        },
-        columns=("fano", "cv", "lv", "rate_exc", "correlation", "silent"),
-        figures=("spike_trains_fano", "spike_trains_intervals"),
-        grid_figures=(
-            GridFigure("spike_trains_median_fano", "spike_trains_fano", "median Fano factor", (0, None)),
-            GridFigure("spike_trains_median_cv", "spike_trains_cv", "median CV of intervals", (0, None)),
-        ),
-        seconds=3.0,
-    ),
+    *SPIKE_ROWS,
 )
 ANALYSES = {analysis.name: analysis for analysis in ROWS}
 COLUMNS = {column: number for analysis in ROWS for column, number in analysis.summary.items()}

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from numpy.typing import NDArray
 
 from ratecore.experiment.analyses.material import Material
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
-from ratecore.settings.analysis import TimescalesSettings
+from ratecore.settings.analysis import FitSettings, TimescalesSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ratecore.analysis.timescales import IntrinsicTimescales
-    from ratecore.rate.results import Activity
     from ratecore.tasks.base import AbstractTask
 
 STEP_MS = 5
@@ -40,35 +39,78 @@ def analyse(material: Material, settings: TimescalesSettings) -> AnalysisResult:
     Source:
         Murray et al. 2014 (Nature Neuroscience 17:1661); `ratecore.analysis.timescales`.
     """
-    from ratecore.analysis.timescales import bootstrap_interval, intrinsic_timescales
     from ratecore.analysis.trials import binned
 
     drawn = material.activity(settings.n_trials)
-    windows = windows_of(material.task, drawn, settings)
+    windows = windows_of(material.task, drawn.scores.trials, drawn.steps, settings)
     if windows is None:
-        return AnalysisResult(skipped=f"no trial of this task has a window '{settings.window}' of at least two bins")
+        return AnalysisResult(skipped=no_window(settings))
     kept = (windows[:, 1] - windows[:, 0]) * STEP_MS >= 2 * settings.bin_ms
     if settings.correct_only:
         kept &= np.asarray(drawn.scores.correct, np.float64) == 1
         if not kept.any():
             raise ValueError(f"correct_only = true: none of the {len(kept)} trials is correct")
-    values = aligned(getattr(drawn, settings.signal), windows)[kept]
+    values = aligned(getattr(drawn, settings.signal), windows)
+    values = values if kept.all() else values[kept]
     bins, bin_ms = binned(values, settings.bin_ms), float(max(1, round(settings.bin_ms / STEP_MS)) * STEP_MS)
+    found, interval = fitted(bins, bin_ms, np.asarray(drawn.scores.conditions)[kept], settings, material.settings.seed)
+    synaptic = material.tested_net.time_constants().detach().cpu().numpy().astype(np.float64) * STEP_MS
+    return result_of(found, synaptic, material.inhibitory, windows[kept], interval)
+
+
+def no_window(settings: FitSettings) -> str:
+    """Why a task is left out that has no such window.
+
+    Args:
+        settings: of the analysis.
+
+    Returns:
+        the reason.
+    """
+    return f"no trial of this task has a window '{settings.window}' of at least two bins"
+
+
+def fitted(
+    bins: Float[np.ndarray, "B T N"],
+    bin_ms: float,
+    conditions: Shaped[np.ndarray, " B"],
+    settings: FitSettings,
+    seed: int,
+) -> tuple[IntrinsicTimescales, tuple[float, float]]:
+    """Fit the decays of autocorrelations, as the settings say.
+
+    Args:
+        bins: (B, T, N), rates or numbers of spikes.
+        bin_ms: length of a bin, ms.
+        conditions: of the trials (B,).
+        settings: of the analysis.
+        seed: of the draws of trials.
+
+    Returns:
+        autocorrelations and fits, and the interval of the population's timescale, ms; NaN without draws.
+
+    Source:
+        `ratecore.analysis.timescales`.
+    """
+    from ratecore.analysis.timescales import bootstrap_interval, intrinsic_timescales
+
     options = settings.model_dump(include={"method", "max_lag_ms", "skip_dip", "least_r2"})
-    options["conditions"] = np.asarray(drawn.scores.conditions)[kept]
+    options["conditions"] = conditions
     found, interval = intrinsic_timescales(bins, bin_ms, **options), (float("nan"), float("nan"))
     if settings.n_bootstrap:
-        interval = bootstrap_interval(bins, bin_ms, n=settings.n_bootstrap, seed=material.settings.seed, **options)
-    synaptic = material.tested_net.time_constants().detach().cpu().numpy().astype(np.float64) * STEP_MS
-    return _result(found, synaptic, material.inhibitory, windows[kept], interval)
+        interval = bootstrap_interval(bins, bin_ms, n=settings.n_bootstrap, seed=seed, **options)
+    return found, interval
 
 
-def windows_of(task: AbstractTask, drawn: Activity, settings: TimescalesSettings) -> NDArray[np.int64] | None:
+def windows_of(
+    task: AbstractTask, own: Sequence[Any] | None, n_steps: Sequence[int] | NDArray[Any], settings: FitSettings
+) -> NDArray[np.int64] | None:
     """The steps of each trial that count.
 
     Args:
         task: of the trials.
-        drawn: the trials.
+        own: what each trial says about itself (B,), of a task whose trials are a `Trial`; None of others.
+        n_steps: steps of each trial (B,).
         settings: of the analysis.
 
     Returns:
@@ -79,8 +121,8 @@ def windows_of(task: AbstractTask, drawn: Activity, settings: TimescalesSettings
     """
     from ratecore.tasks.trials import response_of
 
-    steps = np.asarray(drawn.steps, np.int64)
-    trials: Sequence[Any] = drawn.scores.trials or [None] * len(steps)
+    steps = np.asarray(n_steps, np.int64)
+    trials: Sequence[Any] = own or [None] * len(steps)
     skipped = min(round(settings.skip_ms / STEP_MS), int(steps.min()) - 1)
     whole = np.stack([np.full(len(steps), skipped), steps], 1)
     windows = whole.copy()
@@ -117,10 +159,13 @@ def aligned(activity: Float[np.ndarray, "B T N"], windows: NDArray[np.int64]) ->
         windows: first step and first step after it, of each trial (B, 2).
 
     Returns:
-        (B, W, N), as long as the longest window and NaN after the end of shorter ones, unitless.
+        (B, W, N), as long as the longest window and NaN after the end of shorter ones, unitless; without a copy where
+        all are the same.
 
     Source: none
     """
+    if (windows == windows[0]).all():
+        return activity[:, windows[0, 0] : windows[0, 1]]
     W = int((windows[:, 1] - windows[:, 0]).max())
     found = np.full((len(activity), W, activity.shape[2]), np.nan)
     for row, own, (start, stop) in zip(found, activity, windows.tolist(), strict=True):
@@ -128,26 +173,40 @@ def aligned(activity: Float[np.ndarray, "B T N"], windows: NDArray[np.int64]) ->
     return found
 
 
-def _result(
+def result_of(
     found: IntrinsicTimescales,
     synaptic: Float[np.ndarray, " N"],
     inhibitory: Bool[np.ndarray, " N"],
     windows: NDArray[np.int64],
     interval: tuple[float, float],
 ) -> AnalysisResult:
+    """The numbers and arrays of fits.
+
+    Args:
+        found: autocorrelations and fits.
+        synaptic: synaptic decay time of each unit (N,), ms.
+        inhibitory: whether a unit is inhibitory (N,).
+        windows: first step and first step after the window, of each trial (B, 2).
+        interval: of the population's timescale, ms.
+
+    Returns:
+        the result, as the table of the analyses says.
+
+    Source: none
+    """
     units, usable = found.units, found.units.usable
     window = np.array([windows[:, 0].min(), windows[:, 1].max()]) * float(STEP_MS)
     one = found.population
     population = np.array([one.tau[0], one.amplitude[0], one.offset[0]]) if one.usable[0] else np.full(3, np.nan)
     numbers = {
-        "tau_ms": _median(units.tau[usable]),
-        "tau_exc_ms": _median(units.tau[usable & ~inhibitory]),
-        "tau_inh_ms": _median(units.tau[usable & inhibitory]),
+        "tau_ms": median_of(units.tau[usable]),
+        "tau_exc_ms": median_of(units.tau[usable & ~inhibitory]),
+        "tau_inh_ms": median_of(units.tau[usable & inhibitory]),
         "population_ms": float(population[0]),
         "population_low_ms": interval[0],
         "population_high_ms": interval[1],
         "usable": float(usable.mean()),
-        "r2": _median(units.r2[usable]),
+        "r2": median_of(units.r2[usable]),
         "synaptic": _rank_correlation(units.tau[usable], synaptic[usable]),
         "window_ms": float((windows[:, 1] - windows[:, 0]).max() * STEP_MS),
     }
@@ -169,17 +228,27 @@ def _result(
     return AnalysisResult(numbers, arrays)
 
 
-def _median(values: NDArray[np.float64]) -> float:
+def median_of(values: NDArray[np.float64]) -> float:
+    """The median.
+
+    Args:
+        values: any number of them.
+
+    Returns:
+        their median, in their units; NaN of none.
+
+    Source: none
+    """
     return float(np.median(values)) if values.size else float("nan")
 
 
 def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Spearman's; NaN for few units, or where all are the same."""
-    from scipy.stats import spearmanr
+    from ratecore.analysis.ranking import rank_correlation
 
     if len(a) < FEWEST_UNITS or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
-    return float(spearmanr(a, b).statistic)
+    return rank_correlation(a, b)
 
 
 def draw(networks: Networks) -> dict[str, Figure]:
@@ -190,6 +259,18 @@ def draw(networks: Networks) -> dict[str, Figure]:
 
     Returns:
         figures by name.
+    """
+    return {"timescales_fits": fits_figure(networks)}
+
+
+def fits_figure(networks: Networks) -> Figure:
+    """Draw autocorrelations with their fits, the distribution of timescales, and how they follow from synapses.
+
+    Args:
+        networks: the arrays of each.
+
+    Returns:
+        the figure.
     """
     from ratecore.figures.style import new_figure
     from ratecore.figures.timescales import autocorrelations, timescale_distribution, timescales_against_synapses
@@ -205,4 +286,8 @@ def draw(networks: Networks) -> dict[str, Figure]:
     timescale_distribution(axes[1], taus, usable, synaptic, list(networks) if len(networks) > 1 else ())
     inhibitory = [arrays["inhibitory"] for arrays in networks.values()]
     timescales_against_synapses(axes[2], taus, synaptic, usable, inhibitory)
-    return {"timescales_fits": figure}
+    if not np.concatenate(usable).any():
+        reasons = zip(*np.unique([r for a in networks.values() for r in a["reason"]], return_counts=True), strict=True)
+        text = "\n".join(["no usable fit", *(f"{reason}: {n}" for reason, n in reasons)])
+        axes[2].text(0.04, 0.97, text, va="top", fontsize=7, transform=axes[2].transAxes)
+    return figure

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from ratecore.experiment.analyses.kept import Done, done_before, identities, keep_part
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
 from ratecore.experiment.analyses.row import Analysis
 from ratecore.experiment.analyses.table import chosen
@@ -32,7 +33,8 @@ def analyse_run(run: Run, log: TextIO | None = None) -> dict[str, Any]:
     """Do the chosen analyses of the run's network, and write their arrays. Their figures are those of grid points.
 
     An analysis that fails leaves the others alone: its reason is in `errors` of the stage's `end`, and it is done again
-    when the code or its settings change.
+    when the code or its settings change. What has been done before is kept: each analysis has an identity of its own,
+    so that another analysis beside it does not repeat it.
 
     Args:
         run: to analyse.
@@ -44,34 +46,53 @@ def analyse_run(run: Run, log: TextIO | None = None) -> dict[str, Any]:
     Raises:
         OSError, MemoryError, ImportError: the machine could not do it; the next call tries again.
     """
-    from ratecore.experiment.analyses.material import Material
     from ratecore.formats.npz import analysis_bytes
 
-    material, results, errors = Material(run), dict[str, AnalysisResult](), dict[str, str]()
-    for row in chosen(run.settings.analyses):
-        try:
-            results[row.name] = _analysed(row, material)
-        except OF_THE_MACHINE:
-            raise
-        except Exception as error:
-            errors[row.name] = f"{type(error).__name__}: {error}"
-            say(f"{run.name(STAGE)}: analysis {row.name} failed\n{traceback.format_exc()}", log)
-    found = {name: result.arrays for name, result in results.items() if result.arrays}
-    files = write_file(run, STAGE, run.file("analysis"), analysis_bytes(found))
-    skipped = {name: result.skipped for name, result in results.items() if result.skipped}
+    wanted = identities(run)
+    done = _results(run, wanted, log)
+    arrays = {name: one.arrays for name, one in done.items() if one.arrays}
+    files = write_file(run, STAGE, run.file("analysis"), analysis_bytes(arrays))
+    skipped = {name: one.skipped for name, one in done.items() if one.skipped}
     for name, reason in skipped.items():
         say(f"{run.name(STAGE)}: {name} was left out: {reason}", log)
     return {
-        "numbers": {
-            f"{name}/{number}": int(value) if isinstance(value, int | np.integer) else float(f"{value:.{DIGITS}g}")
-            for name, result in results.items()
-            for number, value in result.numbers.items()
-            if math.isfinite(value)
-        },
+        "numbers": {f"{name}/{number}": value for name, one in done.items() for number, value in one.numbers.items()},
         "left_out": skipped,
-        "errors": errors,
+        "errors": {name: one.error for name, one in done.items() if one.error},
+        "analyses": wanted,
         "files": files,
     }
+
+
+def _results(run: Run, wanted: Mapping[str, str], log: TextIO | None) -> dict[str, Done]:
+    """The results of all chosen analyses. Only those are done that no earlier call or other variant has done."""
+    from ratecore.experiment.analyses.material import Material
+
+    rows, done = chosen(run.settings.analyses), done_before(run, wanted)
+    if done:
+        names = ", ".join(row.name for row in rows if row.name in done)
+        say(f"{run.name(STAGE)}: already done and kept: {names}", log)
+    left = [row for row in rows if row.name not in done]
+    material = Material(run, [row.name for row in left])
+    for row in left:
+        try:
+            done[row.name] = _rounded(_analysed(row, material))
+        except OF_THE_MACHINE:
+            raise
+        except Exception as error:
+            done[row.name] = Done(error=f"{type(error).__name__}: {error}")
+            say(f"{run.name(STAGE)}: analysis {row.name} failed\n{traceback.format_exc()}", log)
+        keep_part(run, row.name, wanted[row.name], done[row.name])
+    return {row.name: done[row.name] for row in rows}
+
+
+def _rounded(result: AnalysisResult) -> Done:
+    numbers = {
+        name: int(value) if isinstance(value, int | np.integer) else float(f"{value:.{DIGITS}g}")
+        for name, value in result.numbers.items()
+        if math.isfinite(value)
+    }
+    return Done(numbers, result.arrays, result.skipped)
 
 
 def _analysed(row: Analysis, material: Material) -> AnalysisResult:

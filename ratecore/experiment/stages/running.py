@@ -182,10 +182,8 @@ def _redraw(stage: str, run: Run, outcome: Event, log: TextIO) -> Event:
 
 def _forget_checkpoints(stage: str, run: Run) -> None:
     """Remove the files from which a stage resumes, once the record says that it is done."""
-    if stage in run.variants:  # they use each other's files
-        return
     for pattern in STAGES[stage].resumes_from:
-        for path in run.folder.glob(pattern):
+        for path in run.folder_of(stage).glob(pattern):  # those in the run's folder are for its other variants, too
             path.unlink(missing_ok=True)
 
 

@@ -26,6 +26,7 @@ FIGURES = "ratecore.figures"
 WITHOUT_NUMBERS = (
     FIGURES,
     "ratecore.compat",
+    "ratecore.experiment.analyses.kept",
     "ratecore.experiment.analyses.table",
     "ratecore.experiment.checkpoints",
     "ratecore.experiment.continuation",
@@ -75,7 +76,7 @@ class Stage:
             stage without figures of single runs.
         point_figures: figures of grid points.
         grid_figures: figures of the grid.
-        resumes_from: patterns of files in a run's folder from which it resumes after an interruption.
+        resumes_from: patterns of files in the folder of a run or variant from which it resumes after an interruption.
         polls_signals: whether its work polls for SIGTERM and SIGINT and saves its state.
         lasts: whether its results are kept when the code changes; otherwise it is redone, which is cheap.
         block: function of runs, settings of the experiment and threads that does the stage for a block in its own way.
@@ -199,6 +200,7 @@ ROWS = (
             tuple(name for analysis in analyses_table.ROWS for name in analysis.figures),
         ),
         grid_figures=tuple(figure for analysis in analyses_table.ROWS for figure in analysis.grid_figures),
+        resumes_from=("analysis-*.npz",),
         minutes="ratecore.experiment.costs:analysis_minutes",
     ),
 )
@@ -293,7 +295,7 @@ def code_hash(stage: str, package: Path = PACKAGE, analyses: tuple[str, ...] = (
     """
     module, _, _ = STAGES[stage].work.partition(":")
     roots = [module, *(analysis.module for analysis in analyses_table.chosen(analyses))]
-    roots += [analyses_table.SPIKES.partition(":")[0]] if of_spikes(analyses) else []
+    roots += [analyses_table.SPIKES[0].partition(":")[0]] if of_spikes(analyses) else []
     return code_hash_of(package, roots, WITHOUT_NUMBERS)
 
 

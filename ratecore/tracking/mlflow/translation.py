@@ -91,7 +91,7 @@ class Translation:
         if "params" in event or "tags" in event:
             return Shown(_points(event), event.get("params", {}), event.get("tags", {}))
         labels = event.get("labels", {})
-        tags = {key: labels[key] for key in ("grid", "cell") if key in labels}
+        tags = {key: labels[key] for key in ("grid", "cell", "grids") if key in labels}
         if "grid_point" in event and self._seed is not None:
             tags["mlflow.runColor"] = color(event["grid_point"], self._seed)
         if step != "train" or not settings:
