@@ -9,7 +9,7 @@ OUTSIDE := $(PATH)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo ui test coverage paper-test cluster-test faults cases lint schema bench
+.PHONY: install demo ui test costs coverage paper-test cluster-test faults cases lint schema bench
 
 install: .venv/installed
 
@@ -33,8 +33,13 @@ demo: install
 ui: install
 	@exec $(BIN)/python -P -m ratecore.cli ui "$(RESULTS)" --port $(PORT)
 
+# TESTS='tests/spiking -k lif' runs some of the tests.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
+
+# The same, and prints the CPU seconds of files and tests (tests/costs.py), which hardly depend on what else is running.
+costs: install
+	PYTHONPATH=tests $(BIN)/python -m pytest -p costs $(TESTS)
 
 # Lines of compiled loops count as covered when Numba compiles them; with an empty cache, it compiles all that are used.
 # TESTS='tests/spiking/test_lif.py' measures some of the tests.
@@ -44,7 +49,7 @@ coverage: install
 
 # Minutes of training and conversion, compared with the figures of the paper; and the complete demo.
 paper-test: install
-	$(BIN)/python -m pytest --dist load -m paper
+	$(BIN)/python -m pytest --dist loadgroup -m paper
 
 # As root on Debian: starts a SLURM cluster of two nodes on this machine and removes it afterwards.
 cluster-test: install

@@ -7,10 +7,14 @@ import tempfile
 # One worker of the tests runs on each core. On small arrays, more threads only wait for each other. Set before torch is
 # imported, also by programs that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Hundreds of programs import ratecore; Python compiles it once, also where the environment says that it must not.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import jaxtyping
 import pytest
 from warm_python import WarmPython
+
+sys.dont_write_bytecode = False  # read from the environment before
 
 # Modules whose shapes and types beartype checks in all calls within the test process. Left out are rate, spiking.source
 # and spiking.lif (their own checks are tested with wrong arrays), spiking.kernels, system.noise, system.scalar (Numba
@@ -167,12 +171,41 @@ def own_registry(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def python():
+def compiled_loops():
+    """The loops of trainings are compiled: once, and not by each of the first jobs of each worker."""
+    from ratecore.rate.training import warm_up
+    from ratecore.system.compilation import cache_folder
+    from ratecore.system.files import locked
+
+    if folder := cache_folder():
+        with locked(folder / "tests"):
+            warm_up(small_settings())
+
+
+@pytest.fixture(scope="session")
+def python(compiled_loops):
     """The path of an interpreter that starts within milliseconds: see warm_python.py."""
     with tempfile.TemporaryDirectory() as folder:  # the path of a socket must be short
         warm = WarmPython(folder)
         yield warm.executable
         warm.close()
+
+
+@pytest.fixture(scope="session")
+def prepared_tables():
+    """MLflow copies its tables to a new SQLite file (prepared_store.py)."""
+    import ratecore.tracking.mlflow.mirror  # noqa: F401  # sets what MLflow reads when it is imported
+
+    import prepared_store  # isort: skip
+
+    prepared_store.install()
+
+
+@pytest.fixture(autouse=True)
+def tables_are_prepared(request):
+    """In the tests of tracking, almost all of which have a store of their own."""
+    if request.path.parent.name == "tracking":
+        request.getfixturevalue("prepared_tables")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The README as followed by a new user: every command and code block, in order, in a copy of the checkout."""
 
+import csv
 import os
 import re
 import shutil
@@ -78,9 +79,12 @@ def test_the_two_commands(checkout):
 
 @pytest.mark.paper
 def test_the_networks_of_the_demo_are_trained(tmp_path):
-    printed = run(copy_of_the_checkout(tmp_path), ["make", "demo"])
+    folder = copy_of_the_checkout(tmp_path)
+    printed = run(folder, ["make", "demo"])
     counts = re.search(r"12 networks: (\d+) trained", printed)
     assert counts and int(counts[1]) >= 11
+    with open(folder / "results/demo/summary.csv", newline="") as file:
+        assert all(float(row["spiking_accuracy"]) > 0.9 for row in csv.DictReader(file) if row["trained"] == "True")
 
 
 def test_the_grid_of_the_readme(checkout):

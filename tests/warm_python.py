@@ -31,24 +31,36 @@ import traceback
 from pathlib import Path
 
 PACKAGES = (
+    "alembic.command",
+    "cffi",
+    "fastjsonschema",
     "h5py",
+    "jaxtyping",
+    "jinja2",
+    "jsonschema",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.tracking",
+    "nbformat",
     "numba",
     "pandas",
     "psutil",
+    "pyarrow.pandas_compat",
     "pydantic",
     "scipy.io",
     "scipy.optimize",
     "scipy.stats",
+    "smart_open",
     "snakemake.cli",
     "snakemake.executors.local",
     "snakemake.report",
+    "snakemake.report.html_reporter",
     "snakemake.script",
     "snakemake.workflow",
+    "sqlalchemy.dialects.sqlite",
     "torch",
+    "torch.utils.serialization.config",
 )
 
 COMMANDS = {"snakemake": "snakemake", "ratecore": "ratecore.cli", "mlflow": "mlflow"}
@@ -266,12 +278,27 @@ def run(arguments: list[str]) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
+def prepare() -> None:
+    """Does what these packages do on first use."""
+    import numba
+    from PIL import Image
+
+    sys.path.insert(0, str(Path(__file__).parent))
+    import prepared_store
+
+    del sys.path[0]
+    prepared_store.install()
+    numba.njit("float64(float64)")(lambda x: x)
+    Image.preinit()
+
+
 def main() -> None:
     """Imports the packages, then forks programs until standard input ends."""
     inherited = os.environ.pop("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [path for path in sys.path if path not in inherited and path != str(Path(__file__).parent)]
     for name in PACKAGES:
         importlib.import_module(name)
+    prepare()
     if threading.active_count() > 1:
         raise RuntimeError(f"threads do not outlive a fork: {threading.enumerate()}")
     if "ratecore" in sys.modules:

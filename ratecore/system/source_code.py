@@ -2,12 +2,20 @@
 
 Comments, docstrings, layout, descriptions of settings and what only type checkers read don't count. Imports are read
 from the syntax trees, those inside functions included, so nothing is imported for it.
+
+Every job begins with these hashes, and parsing takes longer than all else that a short job does. So what was read of a
+source file is kept beside its bytecode, unless Python is told to write none.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import importlib.util
+import json
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -116,11 +124,42 @@ def read_module(path: Path, name: str) -> Module:
     Raises:
         SyntaxError: the file is not Python.
     """
-    tree = ast.parse(path.read_bytes(), str(path))
+    source = path.read_bytes()
+    key = hashlib.sha256(b"\0".join([source, name.encode(), sys.version.encode(), _own_source()])).hexdigest()
+    kept = Path(importlib.util.cache_from_source(str(path))).with_suffix(".form")
+    if (module := _kept(kept, key)) is not None:
+        return module
+    tree = ast.parse(source, str(path))
     imports: list[ast.AST] = []
     digest = hashlib.sha256(normal_form(tree, imports).encode()).digest()
     parent = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    return Module(digest, frozenset(_imported(imports, parent)))
+    module = Module(digest, frozenset(_imported(imports, parent)))
+    if not sys.dont_write_bytecode:
+        _keep(kept, key, module)
+    return module
+
+
+@cache
+def _own_source() -> bytes:
+    return Path(__file__).read_bytes()
+
+
+def _kept(file: Path, key: str) -> Module | None:
+    """What was read of a source file before; None if nothing was, or of other contents."""
+    try:
+        of, digest, *imports = json.loads(file.read_bytes())
+        return Module(bytes.fromhex(digest), frozenset(imports)) if of == key else None
+    except (OSError, ValueError, TypeError):  # missing, or cut short
+        return None
+
+
+def _keep(file: Path, key: str, module: Module) -> None:
+    """Keeps what was read of a source file, if its folder is writable."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.{os.getpid()}")
+        part.write_text(json.dumps([key, module.digest.hex(), *sorted(module.imports)]))
+        part.replace(file)
 
 
 def _imported(nodes: list[ast.AST], parent: str) -> Iterator[str]:

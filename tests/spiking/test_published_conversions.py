@@ -36,10 +36,17 @@ def accuracies(activation, seeds, noise_sd=0.1, min_trials=None, refine=0):
     return found
 
 
+# These two in one worker, which trains their networks once.
+@pytest.mark.xdist_group("threshold")
 def test_networks_of_sigmoid_units_go_over_and_those_of_clipped_ones_do_not():
     sigmoid, clipped = accuracies("sigmoid", 10), accuracies("clipped_relu", 4)
     assert max(clipped) < 0.95 and sum(clipped) / 4 < 0.75  # in the paper 0 of 100, 59.7 +- 9.5 %
     assert sum(sigmoid) / 10 > 0.85 and min(sigmoid) > max(clipped)
+
+
+@pytest.mark.xdist_group("threshold")
+def test_without_noise_on_the_membrane_every_sigmoid_network_reaches_95_percent():
+    assert min(accuracies("sigmoid", 5, 0.0)) >= 0.95
 
 
 def test_most_sigmoid_networks_trained_for_longer_reach_95_percent():
@@ -49,7 +56,3 @@ def test_most_sigmoid_networks_trained_for_longer_reach_95_percent():
     # chance in less than one case of a hundred.
     reached = accuracies("sigmoid", 10, min_trials=4000, refine=2)
     assert sum(accuracy >= 0.95 for accuracy in reached) >= 5 and sum(reached) / 10 > 0.93
-
-
-def test_without_noise_on_the_membrane_every_sigmoid_network_reaches_95_percent():
-    assert min(accuracies("sigmoid", 5, 0.0)) >= 0.95

@@ -1,6 +1,7 @@
 """Hashes of source code: what changes them, what doesn't, and which modules they are of."""
 
 import ast
+import os
 import sys
 from pathlib import Path
 
@@ -149,3 +150,58 @@ def test_names_from_importing_in_functions_and_classes(tmp_path):
     source = "class A:\n    def f(self):\n        if self:\n            import example.a as b\n        return b\n"
     package = package_of(tmp_path, {"module.py": source})
     assert read_module(package / "module.py", "example.module").imports == {"example.a"}
+
+
+def read_again(path, monkeypatch=None):
+    """As another process reads a module; with `monkeypatch`, one that cannot parse."""
+    if monkeypatch is None:
+        return read_module.__wrapped__(path, "example.module")
+    with monkeypatch.context() as changed:
+        changed.setattr(ast, "parse", lambda *a: pytest.fail("it was parsed again"))
+        return read_module.__wrapped__(path, "example.module")
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A module, and the file in which what was read of it is kept."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    path = package_of(tmp_path, {"module.py": "import a.b\nx = 1\n"}) / "module.py"
+    return path, path.parent / "__pycache__" / f"module.{sys.implementation.cache_tag}.form"
+
+
+def test_a_source_file_is_parsed_once_and_again_when_it_changes(module, monkeypatch):
+    path, kept = module
+    first = read_again(path)
+    assert kept.is_file() and first.imports == {"a.b"}
+    assert read_again(path, monkeypatch) == first
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_text("import a.c\nx = 2\n")  # of the same length and time
+    os.utime(path, ns=times)
+    second = read_again(path)
+    assert second.imports == {"a.c"} and second.digest != first.digest
+    assert read_again(path, monkeypatch) == second
+    assert {file.name for file in kept.parent.iterdir()} == {kept.name}
+
+
+@pytest.mark.parametrize("contents", [b"", b"[", b"3", b"[1, 2]", b'["key", "00"]', b"\xff", b"{}"])
+def test_what_is_kept_damaged_is_ignored(module, contents):
+    path, kept = module
+    first = read_again(path)
+    whole = kept.read_bytes()
+    kept.write_bytes(contents)
+    assert read_again(path) == first and kept.read_bytes() == whole
+
+
+def test_nothing_is_kept_where_python_keeps_nothing(module, monkeypatch):
+    path, kept = module
+    with monkeypatch.context() as changed:
+        changed.setattr(sys, "dont_write_bytecode", True)
+        first = read_again(path)
+    assert not kept.parent.exists()
+    kept.parent.write_text("in the way")
+    assert read_again(path) == first
+    kept.parent.unlink()
+    monkeypatch.setattr(sys, "pycache_prefix", str(path.parent / "elsewhere"))
+    assert read_again(path) == first and not kept.parent.exists()
+    assert len(list((path.parent / "elsewhere").rglob("module.*.form"))) == 1

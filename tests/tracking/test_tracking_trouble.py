@@ -33,7 +33,11 @@ def store(tmp_path_factory):
 
 
 def test_a_disk_that_is_full_while_tables_are_made_leaves_no_half_made_database(tmp_path, monkeypatch):
+    import mlflow.store.db.utils
+    import prepared_store
+
     uri, file = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "mlflow.db"
+    monkeypatch.setattr(mlflow.store.db.utils, "_initialize_tables", prepared_store.by_migrations)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

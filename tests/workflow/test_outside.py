@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import PATIENCE
+from warm_python import NOT_RENDERED
 
 import ratecore
 
@@ -199,7 +200,7 @@ def module(folder, snakefile: str, config="config", **changes):
 
 @pytest.mark.slow
 def test_a_module_with_a_prefix_leaves_one_complete_results_folder(tmp_path, python):
-    env = environment(ROOT)
+    env = environment(ROOT, **NOT_RENDERED)
     module(tmp_path, repr(str(ROOT / "workflow/Snakefile")))
     printed = run(["snakemake", "--cores", "2", "--verbose"], tmp_path, env, python=python)
     assert {path.name for path in tmp_path.iterdir()} == {".snakemake", "Snakefile", "grid.yaml", "sub"}
@@ -256,7 +257,7 @@ def hosted(tmp_path_factory) -> dict[str, str]:
     for name in ("workflow", "scripts", "config"):
         shutil.copytree(ROOT / name, repository / name, ignore=shutil.ignore_patterns("__pycache__"))
     me = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
-    env = environment(ROOT, HOME=str(folder))
+    env = environment(ROOT, HOME=str(folder), **NOT_RENDERED)
     for command in (["init", "-q"], ["add", "."], [*me, "commit", "-q", "-m", "all"], ["tag", "v1"]):
         subprocess.run(["git", *command], cwd=repository, env=env, check=True)
     rewritten = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": f"url.{folder.as_uri()}/.insteadOf",

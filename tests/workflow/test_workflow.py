@@ -18,7 +18,7 @@ from conftest import PATIENCE
 def done(tmp_path_factory, python):
     checkout = Checkout(tmp_path_factory.mktemp("checkout"), python)
     checkout.configure()
-    checkout.output = checkout.snakemake(rendered=True)
+    checkout.output = checkout.snakemake()
     return checkout
 
 
