@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ratecore import __version__
 
-COMMANDS = ("init", "train", "evaluate", "convert", "activity", "claims", "combine", "panels", "replay", "ui", "schema", "task")
+COMMANDS = (
+    "init", "train", "evaluate", "convert", "activity", "claims", "combine", "panels", "replay", "ui", "schema", "task",
+)  # fmt: skip
 SETTING = "KEY=VALUE"
 
 
@@ -65,7 +67,8 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--version", action="version", version=f"ratecore {__version__}")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_init, _train, _evaluate, _convert, _activity, _claims, _combine, _panels, _replay, _ui, _schema, _task):
+    networks, grids = (_init, _train, _evaluate, _convert, _activity), (_claims, _combine, _panels)
+    for add in (*networks, *grids, _replay, _ui, _schema, _task):
         add(commands)
     return p
 
