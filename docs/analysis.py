@@ -168,7 +168,7 @@ The ratio says more than the seconds. `spike_balance` took 100 trials here; its 
 | share of the training | 1.97 | 1.79 | 1.84 | |
 
 With all of them, the analyses of such small and quickly trained networks take longer than their training. Spikes and
-figures are most of it: without the analyses of spikes, the analyses take about 37 s. The time hardly depends on how
+figures are most of it: without the analyses of spikes, the analyses take about 34 s. The time hardly depends on how
 long a network was trained.
 """
 
