@@ -4,8 +4,8 @@
 
 Trains, scores, exports and converts networks that do go-nogo and mante, with default settings except that copies of
 the weights are kept, and analyses them. Each stage of each task is a job in a process of its own, as in the workflow,
-on one core; the figures of each grid point are drawn in another. Times are seconds of CPU time, the start of processes and
-files included. The time of an analysis does not include that of trials and spikes, which analyses share.
+on one core; the figures of each grid point are drawn in another. Times are seconds of CPU time, the start of processes
+and files included. The time of an analysis does not include that of trials and spikes, which analyses share.
 """
 
 from __future__ import annotations

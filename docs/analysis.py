@@ -186,22 +186,37 @@ def _anchor(title: str) -> str:
     return kept.replace(" ", "-")
 
 
-TIME = """Processor time for twelve networks of 200 units (go-nogo and mante, six seeds each, default settings, weights
-kept every 200 trials), on one core:
+TIME = """Processor time of `python benchmarks/analyses.py`: twelve networks of 200 units (go-nogo and mante, six seeds
+each, default settings, weights kept every 200 trials), on one of two busy cores, with compiled loops in their cache.
+The ratio says more than the seconds. `spike_balance` took 100 trials here; its default is now 50.
 
-| step | s |
-|---|---|
-| training to criterion | 42.6 |
-| `fixed_points` | 11.9 |
-| `decoding` | 7.4 |
-| `dpca` | 4.1 |
-| `spectrum`, `learning`, `dimensionality`, `tdr`, `selectivity` together | 4.0 |
-| all of these with trials and files | 29.2 |
-| their figures of both grid points | 6.7 |
+| step | go-nogo | mante | both | a network |
+|---|---|---|---|---|
+| training | 13.8 s | 31.1 s | 44.9 s | 3.74 s |
+| `spectrum` | 0.2 s | 0.2 s | 0.3 s | 0.03 s |
+| `fixed_points` | 2.4 s | 4.7 s | 7.1 s | 0.59 s |
+| `dimensionality` | 0.1 s | 0.3 s | 0.4 s | 0.03 s |
+| `tdr` | 0.1 s | 0.3 s | 0.4 s | 0.04 s |
+| `dpca` | 0.6 s | 2.8 s | 3.4 s | 0.28 s |
+| `decoding` | 0.4 s | 3.3 s | 3.7 s | 0.31 s |
+| `selectivity` | 0.0 s | 0.1 s | 0.1 s | 0.01 s |
+| `timescales` | 0.6 s | 1.8 s | 2.4 s | 0.20 s |
+| `balance` | 1.3 s | 3.7 s | 4.9 s | 0.41 s |
+| `learning` | 0.5 s | 0.6 s | 1.0 s | 0.09 s |
+| `spike_trains` | 0.9 s | 3.0 s | 3.9 s | 0.33 s |
+| `spike_timescales` | 0.3 s | 0.6 s | 0.9 s | 0.07 s |
+| `spike_balance` | 3.0 s | 10.6 s | 13.7 s | 1.14 s |
+| trials that analyses share | 0.9 s | 1.4 s | 2.3 s | 0.19 s |
+| spiking trials | 3.9 s | 9.0 s | 13.0 s | 1.08 s |
+| start of the process, reading and writing files | 3.6 s | 4.0 s | 7.7 s | 0.64 s |
+| all analyses | 18.8 s | 46.3 s | 65.0 s | 5.42 s |
+| their figures | 8.4 s | 9.4 s | 17.8 s | 1.48 s |
+| analyses and figures | 27.2 s | 55.6 s | 82.8 s | 6.90 s |
+| share of the training | 1.97 | 1.79 | 1.84 | |
 
-For one network of 200 units, `timescales` takes 0.3 s (go-nogo) to 1 s (mante), `balance` 0.2 s to 1 s, and
-`spike_trains` of a converted network 2 to 3 s, nearly all of it to simulate 100 trials. With these spikes,
-`spike_balance` takes 2 s and `spike_timescales` 0.5 s.
+With all of them, the analyses of such small and quickly trained networks take longer than their training. Spikes and
+figures are most of it: without the analyses of spikes, the analyses take about 34 s. The time hardly depends on how
+long a network was trained.
 """
 
 if __name__ == "__main__":

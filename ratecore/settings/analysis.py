@@ -230,7 +230,7 @@ class SpikeBalanceSettings(BalanceSettings):
 
     depends_on = SPIKES
 
-    n_trials: int = Field(100, ge=1, le=MOST_TRIALS, description="trials of the conversion")
+    n_trials: int = Field(50, ge=1, le=MOST_TRIALS, description="trials of the conversion")
 
 
 class AnalysisSettings(Settings):

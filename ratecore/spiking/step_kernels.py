@@ -107,7 +107,7 @@ def spread(
         in_hr: what came to hr since the last output (N,), spikes/s^2, updated.
         step: from 1.
         count: spikes of each unit so far (N,), updated.
-        fired: 0 for each vector of units in which none is above threshold.
+        fired: 0 for each vector of units in which none is above threshold (vectors,).
 
     Source:
         docs/model.md 5.2 and 5.3.
@@ -142,7 +142,7 @@ def list_spikes(
     Args:
         threshold: mV.
         v: membrane potentials before the reset (N,), mV.
-        fired: 0 for each vector of units in which none is above threshold.
+        fired: 0 for each vector of units in which none is above threshold (vectors,).
         k: step, from 0.
         steps: step of each spike (room,), int32, updated.
         units: unit of each spike (room,), int32, updated.
@@ -214,7 +214,8 @@ def kick(
         hit: 1 for units that are stimulated (N,), unitless.
         size: of the kick, mV.
         threshold: mV.
-        fired: receives a number above 0 for each vector of units in which one reaches the threshold.
+        fired: receives a number above 0 for each vector of units in which one reaches the threshold
+            (vectors,).
 
     Returns:
         whether any does.
