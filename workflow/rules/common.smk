@@ -55,7 +55,8 @@ except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
 
 # Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now.
-validate(experiment.given(), "../schemas/config.schema.yaml")
+# Without defaults: Snakemake cannot set those of a setting that is a section or none, as in `unit_sets`.
+validate(experiment.given(), "../schemas/config.schema.yaml", set_default=False)
 
 CHOSEN = stages_of(experiment.settings)  # the stages that every network goes through
 ROWS = {name: row_of(name, experiment.settings.analyses) for name in STAGES}
