@@ -52,7 +52,7 @@ def kept_weights_bytes(
     Raises:
         FormatError: a copy is missing or damaged.
 
-    Source: none.
+    Source: none
     """
     read = [_read(path, _CHANGED) for path in copies]
     arrays = {name: np.stack([part[name] for part in read]) for name in _CHANGED}

@@ -179,11 +179,11 @@ def test_bad_registrations_are_refused_before_any_work(tmp_path, case):
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"analyses": ["aktive"]}, r"unknown analysis 'aktive' \(did you mean 'active'\?\)"),
+    ({"analyses": ["actiwe"]}, r"unknown analysis 'actiwe' \(did you mean 'active'\?\)"),
     ({"analysis": {"active": {"leest": 1}}}, r"unknown setting 'analysis\.active\.leest' \(did you mean 'least'"),
     ({"analysis": {"active": {"least": "x"}}}, r"analysis\.active\.least = 'x'"),
     ({"analysis": {"active": 3}}, r"analysis\.active = 3: it must be a mapping of settings: n_trials, least"),
-    ({"analysis": {"aktive": {}}}, r"unknown setting 'analysis\.aktive' \(did you mean 'active'"),
+    ({"analysis": {"actiwe": {}}}, r"unknown setting 'analysis\.actiwe' \(did you mean 'active'"),
     ({"grid": {"analysis.active.leest": [1, 2]}}, r"unknown axis 'analysis\.active\.leest'"),
     ({"analysis_file": "/none/mine.py"}, r"analysis_file = '/none/mine.py': there is no such file"),
 ], ids=str)  # fmt: skip

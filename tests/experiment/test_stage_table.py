@@ -141,7 +141,7 @@ EDITED = [
     ("system/noise.py", "number", ALL),
     ("system/streams.py", "number", ALL),
     ("system/files.py", "number", set()),
-    ("system/intervals.py", "number", {"convert", "figures", "analyse"}),
+    ("system/intervals.py", "number", {"evaluate", "convert", "figures", "analyse"}),
     ("tracking/record.py", "number", set()),
     ("tracking/mlflow/mirror.py", "number", set()),
     ("compat/rate_network.py", "number", set()),

@@ -58,8 +58,8 @@ except OSError as error:
 except ValueError as error:
     raise WorkflowError(f"MLflow cannot be used: {error}")
 
-# Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now. Defaults are filled in elsewhere:
-# Snakemake would give a panel those of all kinds.
+# Validate the parsed values: `1e4`, which Snakemake passes as text, is a number by now. Without defaults: Snakemake would
+# give a panel those of all kinds, and cannot set those of a setting that is a section or none.
 validate(experiment.given(), "../schemas/config.schema.yaml", set_default=False)
 
 CHOSEN = stages_of(experiment.settings)  # the stages that every network goes through
