@@ -27,6 +27,10 @@ def _run(args: argparse.Namespace) -> int:
         from ratecore.cli.activity import activity_command
 
         return activity_command(args)
+    if args.command == "claims":
+        from ratecore.cli.claims import claims_command
+
+        return claims_command(args)
     if args.command == "combine":
         from ratecore.cli.combine import combine_command
 

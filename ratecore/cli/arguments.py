@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ratecore import __version__
 
-COMMANDS = ("init", "train", "evaluate", "convert", "activity", "combine", "replay", "ui", "schema", "task")
+COMMANDS = ("init", "train", "evaluate", "convert", "activity", "claims", "combine", "replay", "ui", "schema", "task")
 SETTING = "KEY=VALUE"
 
 
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--version", action="version", version=f"ratecore {__version__}")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for add in (_init, _train, _evaluate, _convert, _activity, _combine, _replay, _ui, _schema, _task):
+    for add in (_init, _train, _evaluate, _convert, _activity, _claims, _combine, _replay, _ui, _schema, _task):
         add(commands)
     return p
 
@@ -197,6 +197,24 @@ def _activity(commands: _Commands) -> None:
     _task_file(p)
 
 
+def _claims(commands: _Commands) -> None:
+    p = _add(
+        commands,
+        "claims",
+        "judge the claims of a publication",
+        "Judges the claims of a configuration by the networks of an experiment: reproduced, not reproduced, or too\n"
+        "few seeds. Nothing is written.",
+        "ratecore claims results/paper --partial",
+    )
+    p.add_argument("results", metavar="RESULTS", help="folder of an experiment, results/paper")
+    p.add_argument("--partial", action="store_true", help="also while networks are not done; nothing is decided about "
+                   "groups of networks of which some are not done")  # fmt: skip
+    p.add_argument("--claims", metavar="FILE", help="configuration whose section claims is judged in place of that of "
+                   "the results")  # fmt: skip
+    p.add_argument("--csv", action="store_true", help="print the table, as in claims.csv")
+    _task_file(p)
+
+
 def _combine(commands: _Commands) -> None:
     p = _add(
         commands,
@@ -205,10 +223,12 @@ def _combine(commands: _Commands) -> None:
         "Writes a configuration whose grid is the list of the grids of several files, so that they share networks,\n"
         "one table and one call of Snakemake. Each grid is named after its file; settings in which the files differ\n"
         "become axes of one value, and every network is the one of its file.",
-        "ratecore combine config/paper/*.yaml --seeds 0..4 -o paper.yaml && snakemake --cores 2 --configfile paper.yaml",
+        "ratecore combine config/paper/*.yaml --experiment paper --seeds 0..4 -o paper.yaml",
     )
     p.add_argument("files", nargs="+", metavar="FILE", help="configurations")
-    p.add_argument("--experiment", metavar="NAME", help="of the combined one (default: that of the files, if they agree)")
+    p.add_argument(
+        "--experiment", metavar="NAME", help="of the combined one (default: that of the files, if they agree)"
+    )
     p.add_argument("--seeds", metavar="SEEDS", help="of all grids, as 0..4 or [0,3] (default: those of each file)")
     p.add_argument("-o", "--output", metavar="FILE", help="where it goes (default: it is printed)")
 

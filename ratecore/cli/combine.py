@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from ratecore.settings.base import SettingsError
 from ratecore.system.files import write_atomic
@@ -23,7 +24,7 @@ def combine_command(args: argparse.Namespace) -> int:
 
     if args.output and any(os.path.realpath(args.output) == os.path.realpath(file) for file in args.files):
         raise SettingsError(f"-o {args.output}: it is one of the files to combine; name another")
-    seeds = settings_in([f"seed={args.seeds}"], "--seeds")["seed"] if args.seeds is not None else None
+    seeds: Any = settings_in([f"seed={args.seeds}"], "--seeds")["seed"] if args.seeds is not None else None
     seeds = [seeds] if isinstance(seeds, int) else seeds
     config = combine(args.files, args.experiment, seeds)
     words = ["ratecore", "combine", *args.files]

@@ -72,6 +72,7 @@ def single_run(
 
     values = {"experiment": "single", **(load_yaml(config) if config else {})}
     chosen = {**({} if task is None else {"task": task}), **(given or {})}
+    values.pop("claims", None)  # about networks of the whole grid, most of which are not in the one that is left here
     grid = values.get("grid") or {}
     if not all(isinstance(part, dict) for part in (grid if isinstance(grid, list) else [grid])):
         raise SettingsError(f"{config}: grid: {ALLOWED}")
@@ -81,15 +82,19 @@ def single_run(
         places = {axis_path(key) for key in chosen}
     except SettingsError as error:
         raise SettingsError(str(error).replace("grid: unknown axis", "--set: unknown setting")) from None
-    given = {key: [value] for key, value in chosen.items()} | ({} if seed is None else {"seed": [seed]})
+    fixed: dict[str, Any] = {key: [value] for key, value in chosen.items()} | ({} if seed is None else {"seed": [seed]})
 
     def with_choice(product: dict[str, Any]) -> dict[str, Any]:
         kept = {k: v for k, v in product.items() if k in ("seed", NAME) or axis_path(k) not in places}
-        return kept | given
+        return kept | fixed
 
-    values["grid"] = [with_choice(part) for part in grid] if isinstance(grid, list) else with_choice(grid)
     if task_file:
         values["task_file"] = task_file
+    if isinstance(grid, list):
+        Experiment.from_config(values)
+        values["grid"] = _possible(values, [with_choice(part) for part in grid])
+    else:
+        values["grid"] = with_choice(grid)
     experiment = Experiment.from_config(values)
     columns = [axis.column for axis in experiment.axes]
     left = [f"--set {c}=..." for c in columns if len({point.values[c] for point in experiment.grid_points}) > 1]
@@ -101,6 +106,20 @@ def single_run(
             f"{' '.join(left)}, or train them all with `snakemake --configfile {config}`"
         )
     return experiment.grid_points[0].run(experiment.seeds[0]), experiment.settings
+
+
+def _possible(values: dict[str, Any], products: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The products that can have what was chosen, so none with a setting of another task. All if none can."""
+    from ratecore.experiment.grid import Experiment
+
+    possible = []
+    for product in products:
+        try:
+            Experiment.from_config({**values, "grid": [product]})
+        except SettingsError:
+            continue
+        possible.append(product)
+    return possible or products
 
 
 def train_command(args: argparse.Namespace) -> int:

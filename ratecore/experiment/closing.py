@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ratecore.experiment.claims_files import TABLE as CLAIMS
+from ratecore.experiment.claims_files import counted_outcomes, remove_claims
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.jobs import TABLE_WRITTEN
 from ratecore.experiment.point_figures import write_figures
@@ -303,7 +305,11 @@ class Closing:
         if not Path(self.root, TABLE_WRITTEN).is_file():  # as with --until
             return self._text([f"Done so far: {self.root}/runs/"])
         table = read_summary(self.experiment)
-        lines = [count_statuses(network_statuses(table)), *suggest_changes(self.experiment, table)]
+        lines = [
+            count_statuses(network_statuses(table)),
+            *self._claims(),
+            *suggest_changes(self.experiment, table),
+        ]
         return self._text([*lines, *list_locations(self.root, self.ui, self.report)])
 
     def failure(self, failed: list[tuple[str, str]]) -> str:
@@ -339,10 +345,20 @@ class Closing:
         lines = [count_statuses(network_statuses(table)), *describe_failures(undone, []), *list_saved(undone)]
         return self._text([*lines, *self._write(table, figures=False), f"Stopped. {CONTINUE}"])
 
+    def _claims(self) -> list[str]:
+        """The outcomes of the claims, counted; nothing without claims."""
+        import pandas as pd
+
+        path = Path(self.root, CLAIMS)
+        if not self.experiment.settings.claims or not path.is_file():  # as with --until
+            return []
+        return [f"{counted_outcomes(pd.read_csv(path))}: {path.as_posix()}"]
+
     def _write(self, table: pd.DataFrame, figures: bool) -> list[str]:
         """Write the table of what is done, which the next call replaces. Returns what prevented it."""
         try:
             Path(self.root, TABLE_WRITTEN).unlink(missing_ok=True)  # so that Snakemake makes the table again
+            remove_claims(Path(self.root))
             write_summary(table, self.root)
             if figures and table["status"].isin(FINISHED).any():
                 made = grid_pages(self.experiment, read_summary(self.experiment))

@@ -25,7 +25,6 @@ from ratecore.settings.run import TESTED
 Keys = tuple[str, ...]  # of a setting
 MERGED = ("claims", "panels")  # sections of entries by name, each of which can belong to a product
 TASKS = (("task_settings",), *((section, "task_settings") for section in TESTED))  # settings by key, or task and key
-NONE = "nothing"  # in messages
 
 
 @dataclass
@@ -119,6 +118,11 @@ class Part:
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else getattr(value, key)
         return value
+
+    def task_settings(self, keys: Keys, task: str, raw: bool = False) -> dict[str, Any]:
+        """What `task_settings`, or those of a test elsewhere, set for a task, parsed or as it is written."""
+        given = (self.raw(keys) if self.gives(keys) else {}) if raw else self.value(keys)
+        return settings_of_task(task, given)
 
     def add_axis(self, product: str, keys: Keys, value: Any) -> None:
         """Make a setting an axis of one value."""
@@ -257,13 +261,10 @@ def _put(combined: dict[str, Any], keys: Keys, value: Any) -> None:
     section[keys[-1]] = copy.deepcopy(value)
 
 
-def _settle_task_settings(
-    parts: Sequence[Part], keys: Keys, combined: dict[str, Any], problems: list[Problem]
-) -> None:
+def _settle_task_settings(parts: Sequence[Part], keys: Keys, combined: dict[str, Any], problems: list[Problem]) -> None:
     """Keep settings of a task that all files which use it have in common, and make the others axes."""
-    own = {part.path: part.value(keys) for part in parts}
-    if all(values == own[parts[0].path] for values in own.values()):
-        if own[parts[0].path]:
+    if all(part.value(keys) == parts[0].value(keys) for part in parts):
+        if parts[0].value(keys):
             _put(combined, keys, parts[0].raw(keys))
         return
     users: dict[str, list[tuple[Part, str]]] = {}  # task: products that have it
@@ -272,22 +273,24 @@ def _settle_task_settings(
             for task in tasks:
                 users.setdefault(task, []).append((part, product))
     for task, having in users.items():
-        values = {id(part): settings_of_task(task, own[part.path]) for part, _ in having}
-        for key in dict.fromkeys(key for found in values.values() for key in found):
+        for key in dict.fromkeys(key for part, _ in having for key in part.task_settings(keys, task)):
             using = [(part, product) for part, product in having if (*keys, key) not in part.paths[product]]
-            found = {id(part): values[id(part)].get(key, NONE) for part, _ in using}
-            if len({repr(value) for value in found.values()}) == 1:
-                _put(combined, (*keys, task, key), next(iter(found.values())))
+            given = [(part, product) for part, product in using if key in part.task_settings(keys, task)]
+            if len(given) == len(using) and len({repr(p.task_settings(keys, task)[key]) for p, _ in using}) == 1:
+                _put(combined, (*keys, task, key), given[0][0].task_settings(keys, task, raw=True)[key])
                 continue
-            for part, product in using:
-                if found[id(part)] == NONE:
+            for part, product in given:
+                value = part.task_settings(keys, task)[key]
+                if all(part.task_settings(keys, other).get(key) == value for other in part.tasks[product]):
+                    part.add_axis(product, (*keys, key), part.task_settings(keys, task, raw=True)[key])
                     continue
-                if any(settings_of_task(t, own[part.path]).get(key) != found[id(part)] for t in part.tasks[product]):
-                    texts = {p.path: shown(found[id(p)]) if found[id(p)] != NONE else NONE for p, _ in using}
-                    why = f"it cannot be an axis of {product}, which has several tasks; give each task its own product"
-                    problems.append(_differ(".".join((*keys, task, key)), texts, why))
-                else:
-                    part.add_axis(product, (*keys, key), found[id(part)])
+                texts = {p.path: _given(p.task_settings(keys, task, raw=True), key) for p, _ in using}
+                why = f"it cannot be an axis of {product}, which has several tasks; give each task its own product"
+                problems.append(_differ(".".join((*keys, task, key)), texts, why))
+
+
+def _given(settings: dict[str, Any], key: str) -> str:
+    return shown(settings[key]) if key in settings else "nothing"
 
 
 def _join(parts: Sequence[Part], section: str, combined: dict[str, Any], problems: list[Problem]) -> None:
@@ -333,7 +336,9 @@ def _check_columns(parts: Sequence[Part], whole: Experiment) -> None:
                 for name, entry in (part.given.get(section) or {}).items():
                     if axis.column in _words(entry):
                         what = f"{section}.{name} in {part.path} names the column {axis.column}"
-                        why = f"which is {new[axis.path]} in the combined table, where other files have axes of that name"
+                        why = (
+                            f"which is {new[axis.path]} in the combined table, where other files have axes of that name"
+                        )
                         problems.append(((), f"{what}, {why}"))
     if problems:
         raise SettingsError(problems)
@@ -372,6 +377,5 @@ def as_text(config: dict[str, Any], head: Iterable[str]) -> str:
         elif not isinstance(value, dict):
             lines.append(f"{key}: {flow(value)}")
         else:
-            options = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 118}
-            lines += yaml.safe_dump({key: value}, **options).splitlines()
+            lines += yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=118).splitlines()
     return "\n".join(lines) + "\n"

@@ -27,6 +27,7 @@ OF_THE_WORK = {
     "gpu_frac",
     "tracking",
     "figures",
+    "claims",
 }
 CONFIG, TABLE, EARLIER = "config.yaml", "summary.csv", "earlier"
 

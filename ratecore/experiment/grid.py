@@ -15,6 +15,7 @@ from typing import Any
 from ratecore.experiment.analyses.names import check_variables
 from ratecore.experiment.analyses.packages import require_packages
 from ratecore.experiment.axes import MISSING, Axis, format_value, path_of
+from ratecore.experiment.claim_groups import claimed_networks
 from ratecore.experiment.mapping import check_mapping
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.products import Product, all_axes, find_grid_problems, products_of
@@ -62,6 +63,7 @@ class Experiment:
         if self.is_list:
             self.axes = self._axes_of_points()
         refuse_missing_starts(self.grid_points, self.start_of)
+        claimed_networks(self)  # raises SettingsError for claims about networks that are not there
 
     @property
     def is_list(self) -> bool:
@@ -289,7 +291,7 @@ class Experiment:
 
     @cached_property
     def blocks(self) -> dict[str, tuple[int, ...]]:
-        """Name: seeds of each block. Every product has all seeds of a block or none, so that all stages share blocks."""
+        """Name: seeds of each block, all of which a product has, or none: so all stages share blocks."""
         k = self.settings.seeds_per_job
         together: dict[tuple[bool, ...], list[int]] = {}
         for seed in self.seeds:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ratecore.experiment.claims_files import stale_claims
 from ratecore.experiment.closing import Closing
 from ratecore.experiment.configurations import keep_configuration
 from ratecore.experiment.grid import Experiment
@@ -117,6 +118,7 @@ class Launch:
             return
         self.stale = stale_files(self.experiment, stages_of(self.experiment.settings), figures)
         settings = self.experiment.settings
+        self.stale += stale_claims(settings, self.experiment.root)
         location, table = f"{self.root}/tracking.json", f"{self.root}/{TABLE_WRITTEN}"
         if Path(location).exists():
             if not is_tracked_in(location, stored_uri(self.uri, settings.results), settings.experiment):

@@ -48,8 +48,17 @@ def find_cautions(experiment: Experiment) -> list[str]:
         a sentence, without a full stop, for each setting.
     """
     units = (_taus_in_ms, _single_lambdas, _durations, _spiking_in_seconds)
-    parts = (_dashes, *units, _unreachable, _overruled, _idle, _idle_spiking, _idle_analyses, plan_perturbations.cautions)
-    return [sentence for part in parts for sentence in part(experiment)]
+    parts = (
+        _dashes,
+        *units,
+        _unreachable,
+        _overruled,
+        _idle,
+        _idle_spiking,
+        _idle_analyses,
+        plan_perturbations.cautions,
+    )
+    return list(dict.fromkeys(sentence for part in parts for sentence in part(experiment)))  # products share some
 
 
 def _dashes(experiment: Experiment) -> Iterator[str]:
@@ -88,8 +97,9 @@ def _taus_of_product_in_ms(product: Product) -> Iterator[str]:
     if len(taus) == 2 and all(len(t) == 1 for t in taus) and taus[0] < taus[1]:
         (low,), (high,) = taus
         yield (
-            f"{product.key}.taus = [{low:g}, {high:g}] asks for networks of one fixed time constant, {low * RATE_STEP:g} ms or "
-            f"{high * RATE_STEP:g} ms; time constants trained from {taus_in_ms((low, high))} are [[{low:g}, {high:g}]]"
+            f"{product.key}.taus = [{low:g}, {high:g}] asks for networks of one fixed time constant, "
+            f"{low * RATE_STEP:g} ms or {high * RATE_STEP:g} ms; time constants trained from "
+            f"{taus_in_ms((low, high))} are [[{low:g}, {high:g}]]"
         )
     if min(min(t) for t in taus) >= SLOW:
         text = ", ".join(taus_in_ms(value) for value in given[:MOST_SHOWN])
@@ -109,8 +119,8 @@ def _single_lambdas(experiment: Experiment) -> Iterator[str]:
             continue
         some = ", ".join(f"{value:g}" for value in values[:MOST_SHOWN]) + (", ..." if len(values) > MOST_SHOWN else "")
         yield (
-            f"{product.key}.scaling_factors = [{some}] converts every network {len(values)} times, each with one lambda; a "
-            "search over them is conversion: {scaling_factors: [...]}"
+            f"{product.key}.scaling_factors = [{some}] converts every network {len(values)} times, each with one "
+            "lambda; a search over them is conversion: {scaling_factors: [...]}"
         )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from ratecore.experiment.axes import Axis
 from ratecore.experiment.grid import Experiment
-from ratecore.experiment.products import Product
 from ratecore.experiment.stages.table import TRAIN, stages_of
 from ratecore.settings.base import shown
 from ratecore.settings.hints import DURATIONS

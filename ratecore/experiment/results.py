@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
 
 # Columns of text; all others that are no axes are numbers.
-_TEXTS = {GRIDS, "device", "mlflow_run_id", "folder", "error", *(path for stage in STAGES.values() for path in stage.paths)}
+_TEXTS = {
+    GRIDS,
+    "device",
+    "mlflow_run_id",
+    "folder",
+    "error",
+    *(path for stage in STAGES.values() for path in stage.paths),
+}
 
 
 def open_results(path: str | os.PathLike[str], *, task_file: str | os.PathLike[str] | None = None) -> Results:
@@ -147,6 +154,27 @@ class Results:
         """
         table, _, values = self._rows
         return chosen_rows(table, selection, values).copy()
+
+    def claims(self) -> pd.DataFrame:
+        """Judge the claims of the experiment's configuration by the networks that are done.
+
+        Nothing is decided about networks of which some are not done.
+
+        Returns:
+            a row for each claim, with the columns of `claims.csv` (docs/claims.md).
+
+        Raises:
+            ValueError: a single network was opened, or the configuration has no claims.
+
+        Source: none
+        """
+        from ratecore.experiment.claims import judge_claims
+        from ratecore.experiment.summary import partial_summary
+
+        if self._experiment is None or not self._experiment.settings.claims:
+            where = "the configuration of these results has none" if self._experiment else "a single network has none"
+            raise ValueError(f"{self.path}: there are no claims; {where}")
+        return judge_claims(self._experiment, partial_summary(self._experiment)[0])
 
     def load(self, row: Any) -> RateNetwork:
         """Load a trained network.
@@ -365,9 +393,9 @@ def _rows_of_experiment(
     values: dict[str, list[Any]] = {}
     for axis in experiment.axes:
         of_points = [(value_on(axis, point.settings), len(point.seeds)) for point in experiment.grid_points]
-        known = [(None if value is ABSENT else value, n) for value, n in of_points]
-        values[axis.column] = [value for value, n in known for _ in range(n)]
-        table[axis.column] = typed_column(values[axis.column])
+        of_rows = [value for value, n in of_points for _ in range(n)]
+        table[axis.column] = typed_column(of_rows)
+        values[axis.column] = [None if value is ABSENT else value for value in of_rows]
     table["status"] = pd.Categorical(table["status"])
     for column in table.columns.difference([*values, "seed", "status", "trained", "n_trials"]):
         table[column] = table[column].astype("string" if column in _TEXTS else "float64")

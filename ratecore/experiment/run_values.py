@@ -108,7 +108,8 @@ class BaseSettings:
             full[".".join(path)] = self._full_names(value) if path == START else value
         if "task" in full and isinstance(task := task_name(full["task"]), str):
             full = {
-                f"task_settings.{key}": value for key, value in settings_of_task(task, self.settings.task_settings).items()
+                f"task_settings.{key}": value
+                for key, value in settings_of_task(task, self.settings.task_settings).items()
             } | full
         return full
 

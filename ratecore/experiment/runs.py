@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -206,11 +206,26 @@ class Run:
             other, key = row.adds_to
             if ends.get(self.step(other), {}).get(key) not in end.get("files", {}):
                 return None  # it was added to a file that has been replaced since
-        for path, sha256 in {**end.get("files", {}), **end.get("reads", {})}.items():
+        return end if self.holds({**end.get("files", {}), **end.get("reads", {})}, verify) else None
+
+    def holds(self, files: Mapping[str, str], verify: bool = True) -> bool:
+        """Whether all of some files are there and as they were recorded.
+
+        Args:
+            files: path as recorded: SHA-256.
+            verify: whether to check their contents, too.
+
+        Returns:
+            True if they are.
+
+        Raises:
+            RecordError: a file is outside the experiment's results.
+        """
+        for path, sha256 in files.items():
             file = self.named(path, verify)
             if not os.path.isfile(file) or (verify and not _is_as_written(file, sha256)):
-                return None
-        return end
+                return False
+        return True
 
     def _check_paths(self, ends: dict[str, dict[str, Any]], links: bool) -> None:
         """Raise RecordError if the newest `end` of a stage names a file outside the experiment's results."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ratecore.experiment.axes import format_value
+from ratecore.experiment.axes import ABSENT, format_value
 from ratecore.experiment.products import GRIDS
 from ratecore.settings.base import shown
 
@@ -22,13 +22,16 @@ def typed_column(values: Sequence[Any]) -> Any:
     """The values of an axis as a column: numbers, booleans, or categories in the order of the grid.
 
     Args:
-        values: of the axis's setting, for each row. Lists, such as `taus`, become text as in paths, '4_20'.
+        values: of the axis's setting, for each row. Lists, such as `taus`, become text as in paths, '4_20', and
+            `ABSENT` is missing.
 
     Returns:
         the column; a missing number is NaN, and a missing boolean <NA>.
     """
     import pandas as pd
 
+    absent = [value is ABSENT for value in values]
+    values = [None if missing else value for value, missing in zip(values, absent, strict=True)]
     given = [value for value in values if value is not None]
     if given and all(isinstance(value, bool | np.bool_) for value in given):
         return pd.array(list(values), dtype="bool" if len(given) == len(values) else "boolean")
@@ -36,7 +39,8 @@ def typed_column(values: Sequence[Any]) -> Any:
         whole = all(isinstance(value, int | np.integer) for value in given) and len(given) == len(values)
         return pd.array([np.nan if v is None else v for v in values], dtype="int64" if whole else "float64")
     texts = [value if isinstance(value, str) else format_value(value) for value in values]
-    return pd.Categorical(texts, categories=list(dict.fromkeys(texts)))
+    known = [None if missing else text for text, missing in zip(texts, absent, strict=True)]
+    return pd.Categorical(known, categories=[text for text in dict.fromkeys(known) if text is not None])
 
 
 def chosen_rows(table: pd.DataFrame, selection: dict[str, Any], values: dict[str, list[Any]]) -> pd.DataFrame:

@@ -46,9 +46,7 @@ def check_starts(grid_points: Iterable[GridPoint]) -> None:
             start_of(settings)
 
 
-def refuse_missing_starts(
-    grid_points: Iterable[GridPoint], start_of: Callable[[GridPoint], GridPoint | None]
-) -> None:
+def refuse_missing_starts(grid_points: Iterable[GridPoint], start_of: Callable[[GridPoint], GridPoint | None]) -> None:
     """Check that every network from which a training starts is in the grid.
 
     Args:

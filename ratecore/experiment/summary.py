@@ -363,4 +363,6 @@ def _by_product(experiment: Experiment, table: pd.DataFrame, stage: Stage) -> di
 def _axes_of(product: Product, stage: Stage) -> list[str]:
     """The columns that figures of a stage are drawn against: not those that only change other stages."""
     shown = {a.column for a in product.axes if a.path[0] not in AFTER_TRAINING or a.path[0] in stage.settings}
+    if product.name:  # other products have the panels of N and taus
+        return [a.column for a in product.axes if len(a.values) > 1 and a.column in shown - {"task"}] or ["N"]
     return [column for column in swept_columns(product) if column in shown]

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ratecore.settings.analysis import Analyses, AnalysisSettings, of_spikes
 from ratecore.settings.base import Settings, SettingsError, TaskName, shown
+from ratecore.settings.claims import ClaimSettings, check_names
 from ratecore.settings.elsewhere import checked_names
 from ratecore.settings.grid import LONGEST_NAME, NAMES, checked_grid
 from ratecore.settings.hints import look_in
@@ -19,7 +20,6 @@ from ratecore.settings.spiking import ConversionSettings, SpikingSettings
 from ratecore.settings.task_values import TaskValue, task_values
 from ratecore.settings.training import MOST, EvaluationSettings, TrainingSettings
 from ratecore.settings.unit_sets import UnitSets
-
 
 Product = dict[str, Annotated[list[Any], Field(min_length=1)] | str]  # axis: values
 
@@ -98,6 +98,9 @@ class ExperimentSettings(Settings):
     )
     tracking: TrackingSettings = TrackingSettings()
     figures: FigureSettings = FigureSettings()
+    claims: dict[str, ClaimSettings] = Field(
+        {}, description="claims of a publication about these networks, by their ids, each with the rule that judges it"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -111,6 +114,11 @@ class ExperimentSettings(Settings):
             message = f" = {shown(list(self.analyses))}: {are} of spiking networks, which convert = False leaves out"
             raise SettingsError([(("analyses",), message)])
         return self
+
+    @field_validator("claims")
+    @classmethod
+    def _check_claims(cls, given: dict[str, ClaimSettings]) -> dict[str, ClaimSettings]:
+        return check_names(given)
 
     @field_validator("results")
     @classmethod

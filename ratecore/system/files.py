@@ -41,7 +41,7 @@ def write_atomic(path: AnyPath, data: bytes, keep: AnyPath | None = None) -> str
         if keep is not None and path.exists():
             os.replace(path, keep)
         os.replace(temporary, path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -61,7 +61,7 @@ def write_new(path: AnyPath, data: bytes) -> str:
     path = Path(path)
     with _written_beside(path, data) as temporary:
         os.link(temporary, path)  # unlike a rename, fails when the name is taken
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -377,7 +377,12 @@ def _synced_beside(path: Path, data: bytes, stack: contextlib.ExitStack) -> Path
     return temporary
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names of a folder's files to the disk.
+
+    Args:
+        folder: to sync.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -162,7 +162,7 @@ MISTAKES = [
     ("grid: {N: 10-20}", "grid.N = '10-20': it must be a list of values (only seed can be a range)"),
     ("grid: {N: [10, '20']}", "network.N = '20': Input should be a valid integer (write 20, without quotes)"),
     ("grid: {N: [10, ~]}", "network.N = None: Input should be a valid integer"),
-    ("grid: [{N: [10]}, {gain: [1]}]", "it must be a mapping of axis: list of values (without the dashes"),
+    ("grid: [{N: [10]}, [gain, 1]]", "it must be a mapping of axis: list of values, or a list of such mappings"),
     ("grid: {taus: [4..20]}", "network.taus = '4..20': give one time constant, or a minimum and a maximum as [4, 20]"),
     ("grid: {taus: [4-20]}", "(write a list, as [4, 20])"),
     ("conversion: {scaling_factors: 20..30}", "(write a list, as [20, 30])"),

@@ -47,12 +47,30 @@ def test_networks_are_converted_for_every_value_of_an_axis(tmp_path, python):
         assert names == {"scaling", "raster", "spiking_outputs", "firing_rates", "units", "components"}
     assert checkout.planned() == {}
     before = checkout.written()
-    checkout.configure(**{**SPIKING, "grid": {"refractory": [2, 20, 5], "seed": [0, 1]}})
+    # A list of products: the same points, of which one is in both, and another with an axis that they have not.
+    first = {"name": "first", "refractory": [2, 20], "seed": [0, 1]}
+    second = {"name": "second", "refractory": [2], "tau_rise": [2, 0], "seed": [0, 1]}
+    checkout.configure(**{**SPIKING, "grid": [first, second]})
     planned = checkout.planned()
-    assert planned["convert"] == 1 and "train" not in planned and "evaluate" not in planned
-    checkout.snakemake()
-    assert checkout.written() == before and len(checkout.rows()) == 6
-    assert runs_in_mlflow(checkout).keys() == runs.keys()
+    assert planned["convert"] == 3 and "train" not in planned and "evaluate" not in planned
+    printed = checkout.snakemake().stderr
+    assert "first: 2 networks (1 grid point x 2 seeds)" in printed
+    assert "second: 2 networks (1 grid point x 2 seeds), all of them shared with products above" in printed
+    assert checkout.written() == before and runs_in_mlflow(checkout).keys() == runs.keys()
+    found = checkout.rows()
+    assert [(r["refractory"], r["tau_rise"], r["seed"], r["grids"]) for r in found] == [
+        ("2", "2", "0", "first second"), ("2", "2", "1", "first second"),
+        ("20", "2", "0", "first"), ("20", "2", "1", "first"), ("2", "0", "0", "second"), ("2", "0", "1", "second"),
+    ]  # fmt: skip
+    for row, same in zip(found, rows, strict=False):  # conversions that were there were not done again
+        assert {key: row[key] for key in ("lambda", "spiking_accuracy", "accuracy")} == {
+            key: same[key] for key in ("lambda", "spiking_accuracy", "accuracy")
+        }
+        ends = Record(checkout.results / row["folder"] / "record.jsonl").newest("end")
+        assert ends[f"convert refractory~{row['refractory']}/tau_rise~2"]["taken_from"] == (
+            f"convert refractory~{row['refractory']}"
+        )
+    assert checkout.planned() == {}
 
 
 def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path, python):

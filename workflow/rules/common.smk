@@ -6,6 +6,7 @@ import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace, validate
 
+from ratecore.experiment import claims_files
 from ratecore.settings.base import SettingsError
 from ratecore.experiment.costs import analysis_memory, training_memory
 from ratecore.system.devices import device_pool
@@ -101,6 +102,8 @@ GRID_POINT = {
 BLOCK = {
     stage: f"{grid_point}/seeds~{{seeds}}" for stage, grid_point in GRID_POINT.items()
 }
+
+
 wildcard_constraints:
     **{axis.column: "[^/]+" for axis in experiment.axes},
     seeds="[0-9a-f+-]+",

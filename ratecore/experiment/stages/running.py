@@ -14,9 +14,11 @@ from ratecore.experiment.progress import saved_at, say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages import table
 from ratecore.experiment.stages.table import STAGES, TRAIN, function_of, row_of
+from ratecore.experiment.stages.taken import add_to_export, finished_elsewhere
 from ratecore.settings.experiment import ExperimentSettings
 from ratecore.settings.run import AFTER_TRAINING, NOT_OF_THE_NETWORK, TESTED
-from ratecore.system.files import remove_leftovers, write_atomic
+from ratecore.system.files import remove_leftovers, sha256_of, write_atomic
+from ratecore.system.links import link_or_copy
 from ratecore.system.processes import side_by_side
 from ratecore.tracking.provenance import provenance
 
@@ -149,13 +151,31 @@ def locked_outcome(stage: str, run: Run, log: TextIO) -> Iterator[Event | None]:
     settled = outcome is not None and not _has_old_figures(stage, run, outcome)
     with contextlib.nullcontext() if settled else run.locked(log):
         if not settled:  # another process may have done it in the meantime
-            outcome = _outcome_so_far(stage, run)
+            outcome = _outcome_so_far(stage, run) or _taken(stage, run, log)
             if outcome and _has_old_figures(stage, run, outcome):
                 outcome = _redraw(stage, run, outcome, log)
         if outcome:
             say(f"{run.name(stage)}: {stage} is already done", log)
             _forget_checkpoints(stage, run)
         yield outcome
+
+
+def _taken(stage: str, run: Run, log: TextIO) -> Event | None:
+    """The outcome of a stage that takes its results from another variant of the network, if it can."""
+    found = finished_elsewhere(stage, run)
+    if found is None:
+        return None
+    say(f"{run.name(stage)}: {stage} takes the results of '{found.step}', which has the same settings", log)
+    with recording(stage, run, log) as end:
+        files: dict[str, str] = {}
+        for name, (source, sha256) in found.files.items():
+            path = run.folder_of(stage) / name
+            link_or_copy(source, path)
+            files |= record_file(run, stage, path, sha256)
+        if (added := add_to_export(stage, run)) is not None:
+            files |= record_file(run, stage, added, sha256_of(added))
+        end |= {**found.fields, "files": files, "taken_from": found.step}
+    return end
 
 
 def _outcome_so_far(stage: str, run: Run) -> Event | None:
