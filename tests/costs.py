@@ -67,7 +67,8 @@ class Costs:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node):
-        self.processes.append(node.workeroutput["cpu"])
+        if hasattr(node, "workeroutput"):  # it has not crashed
+            self.processes.append(node.workeroutput["cpu"])
 
     def pytest_terminal_summary(self, terminalreporter):
         files, counts = Counter(), Counter()
@@ -75,7 +76,7 @@ class Costs:
             files[name.partition("::")[0]] += seconds
             counts[name.partition("::")[0]] += 1
         # Workers that have ended are children of this process.
-        everything, tests = max(self.processes), sum(files.values())
+        everything, tests = max(self.processes, default=0.0), sum(files.values())
         terminalreporter.section("CPU seconds")
         terminalreporter.line(f"{everything:8.1f}  all, of which imports and collection {everything - tests:.1f}")
         for name, seconds in files.most_common(SHOWN):
