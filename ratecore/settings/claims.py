@@ -15,7 +15,7 @@ Kind = Literal["mean", "share", "range", "equal", "greater", "differ", "trend", 
 Direction = Literal["rising", "falling", "highest", "lowest"]
 TRAINED, GAP = "trained", "gap"
 GAP_OF = ("accuracy", "spiking_accuracy")  # columns whose difference it is
-SHARE = re.compile(r"share of (?P<column>\w+) (?P<sign>>=|<=|>|<) (?P<threshold>-?\d+\.?\d*)")
+SHARE = re.compile(r"share of (?P<column>\w+) (?P<sign>>=|<=|>|<) (?P<threshold>-?(\d+\.?\d*|\.\d+))")
 # What each kind needs, and what it can have, besides what every claim has.
 NEEDS: dict[str, tuple[str, ...]] = {
     "mean": ("published", "margin"),

@@ -212,7 +212,7 @@ def test_measures_of_networks():
 
     assert numbers("accuracy") == [100, 90, 50] and numbers("gap") == pytest.approx([5, 20])
     assert numbers("trained") == [100, 100, 0] and numbers("share of spiking_accuracy >= 0.95") == [100, 0, 0]
-    assert numbers("share of accuracy < 0.9") == [0, 0, 100]
+    assert numbers("share of accuracy < 0.9") == [0, 0, 100] == numbers("share of  accuracy < .9")
     only = panel.model_copy(update={"networks": "trained"})
     assert numbers("accuracy", only) == [100, 90]
     assert networks_of(cells, rows, only).left_out == {"not trained": 1, "not done": 1}

@@ -39,6 +39,7 @@ def test_each_kind_can_be_written():
         ("n_trials", ("n_trials",), None, 0, False, (-float("inf"), float("inf"))),
         ("share of  n_trials < 2000", ("n_trials",), "<", 2000, True, (0, 1)),
         ("share of loss >= -0.5", ("loss",), ">=", -0.5, True, (0, 1)),
+        ("share of accuracy >= .95", ("accuracy",), ">=", 0.95, True, (0, 1)),
     ],
 )
 def test_measures(text, columns, sign, threshold, is_share, bounds):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ratecore.experiment.panels.cells import Cells
-from ratecore.experiment.panels.columns import GAP, TRAINED, axis_of, in_order, listed, measure_of, same_value
+from ratecore.experiment.panels.columns import axis_of, in_order, listed, measure_of, same_value
 from ratecore.settings.base import Problem, SettingsError, did_you_mean, shown
+from ratecore.settings.claims import GAP, TRAINED
 from ratecore.settings.panels import (
     ByAxisSettings,
     ByEvidenceSettings,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ from ratecore.experiment.axes import axis_path, format_value
 from ratecore.experiment.stages.table import stages_of
 from ratecore.figures.rate import axis_label
 from ratecore.settings.base import SettingsError, did_you_mean, shown
+from ratecore.settings.claims import GAP, TRAINED
+from ratecore.settings.claims import measure_of as read_measure
 from ratecore.settings.experiment import ExperimentSettings
 
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from ratecore.experiment.grid import Experiment
 
 STEP_MS = 5
-SEED, STATUS, TRAINED, GAP = "seed", "status", "trained", "gap"
-SHARE = re.compile(r"share of (?P<column>\w+) (?P<sign>>=|<=|>|<) (?P<threshold>-?\d+\.?\d*)")
+SEED, STATUS = "seed", "status"
 SIGNS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
 # Keys of a setting: its name in words, and the unit of its values
 WORDS: dict[tuple[str, ...], tuple[str, str]] = {
@@ -122,9 +122,8 @@ def measure_of(name: str, settings: ExperimentSettings) -> Measure:
     Source: none
     """
     known = numbers_of(settings)
-    found = SHARE.fullmatch(name)
-    column = found["column"] if found else name
-    if column not in known or (found and column == TRAINED):
+    column, sign, threshold = _read(name)
+    if column not in known or (sign and column == TRAINED):
         hint = did_you_mean(column, known)
         extra = "spiking networks are left out (convert: false); " if "spiking" in name and not settings.convert else ""
         raise ValueError(
@@ -132,14 +131,22 @@ def measure_of(name: str, settings: ExperimentSettings) -> Measure:
         )
     plain = column.replace("_", " ")
     label, words, told, factor = NUMBERS.get(column, (plain, plain, plain, 1.0))
-    if not found:
+    if sign is None:
         return Measure(name, column, label, words, told, factor)
-    threshold = float(found["threshold"])
     unit = " %" if factor == 100 else ""
     what = {"accuracy": "rate accuracy", "spiking_accuracy": "spiking accuracy"}.get(column, words)
-    limit = f"{what} {SIGNS[found['sign']]} {threshold * factor:g}{unit}"
+    limit = f"{what} {SIGNS[sign]} {threshold * factor:g}{unit}"
     told = f"share of networks with {limit}"
-    return Measure(name, column, "networks (%)", limit, told, 100.0, found["sign"], threshold)
+    return Measure(name, column, "networks (%)", limit, told, 100.0, sign, threshold)
+
+
+def _read(name: str) -> tuple[str, str | None, float]:
+    """The column of a measure, and the limit if it is a share; text that is none is taken for a column."""
+    try:
+        read = read_measure(name)
+    except ValueError:
+        return name, None, 0.0
+    return GAP if name == GAP else read.columns[0], read.sign, read.threshold
 
 
 def axis_of(name: str, experiment: Experiment) -> Axis:

@@ -13,9 +13,10 @@ from ratecore.experiment.axes import Axis
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.opened import Opened
 from ratecore.experiment.panels.cells import Cells, rows_of
-from ratecore.experiment.panels.columns import GAP, TRAINED, Measure, in_order, same_value
+from ratecore.experiment.panels.columns import Measure, in_order, same_value
 from ratecore.experiment.runs import Run
 from ratecore.experiment.summary import FINISHED, partial_summary, read_summary
+from ratecore.settings.claims import GAP, TRAINED
 from ratecore.settings.panels import PanelSettings
 
 if TYPE_CHECKING:

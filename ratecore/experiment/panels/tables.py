@@ -10,7 +10,6 @@ import numpy as np
 
 from ratecore.experiment.panels.captions import counted_at, with_published
 from ratecore.experiment.panels.columns import (
-    TRAINED,
     Measure,
     axis_of,
     measure_of,
@@ -19,6 +18,7 @@ from ratecore.experiment.panels.columns import (
     words_of_value,
 )
 from ratecore.experiment.panels.networks import Networks
+from ratecore.settings.claims import TRAINED
 from ratecore.settings.panels import ByAxisSettings, GroupsSettings, PublishedValue
 
 if TYPE_CHECKING:
