@@ -254,8 +254,8 @@ def _as_panel(name: Any, values: Any) -> PanelSettings:
     kind, allowed = values.get("kind"), ", ".join(KINDS)
     if kind is None:
         raise SettingsError([(("kind",), f": it is required and missing; allowed: {allowed}")])
-    if kind not in KINDS:
-        hint = did_you_mean(kind, KINDS)
+    if not isinstance(kind, str) or kind not in KINDS:
+        hint = did_you_mean(str(kind), KINDS)
         raise SettingsError([(("kind",), f" = {shown(kind)}: there is no such panel{hint}; allowed: {allowed}")])
     return KINDS[kind](**values)
 

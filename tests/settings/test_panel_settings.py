@@ -21,6 +21,7 @@ def settings(**panels):
             {**AXIS, "kind": "by_axes"},
             r"panels.a.kind = 'by_axes': there is no such panel \(did you mean 'by_axis'\?\)",
         ),
+        ({**AXIS, "kind": ["by_axis"]}, r"panels.a.kind = \['by_axis'\]: there is no such panel"),
         ({"title": "t"}, "panels.a.kind: it is required and missing; allowed: by_axis, groups"),
         ({"kind": "groups", "title": "t", "by": "N"}, "panels.a.measure: it is required and missing"),
         ({**AXIS, "measuress": []}, r"unknown setting 'panels.a.measuress' \(did you mean 'measures'\?\)"),
