@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,7 @@ class _Finder:
         if claim.kind == "differ" and len(groups) != 2:
             raise SettingsError(f"kind: differ compares two groups; there are {len(groups)}")
         self._refuse_variants(groups)
+        self._refuse_shared(groups)
         paired, columns = self._pairs(groups)
         return ClaimedNetworks(self.name, claim, tuple(groups), paired, columns)
 
@@ -168,7 +170,7 @@ class _Finder:
             return tuple(seeds)
         if column in (*self.results, *TEXTS):
             return tuple(wanted) if isinstance(wanted, list) else (wanted,)
-        known = [*self.axes, "seed", *TEXTS, *self.results]
+        known = list(dict.fromkeys([*self.axes, "seed", *TEXTS, *self.results]))
         raise ValueError(f": there is no column '{column}'{did_you_mean(column, known)}; columns: {_listed(known)}")
 
     def _group(self, k: int, given: dict[str, Any], where: dict[str, tuple[Any, ...]],
@@ -236,6 +238,16 @@ class _Finder:
                       f"{', '.join(differ)}; choose one value of each in where, or name it in over")]
                 )  # fmt: skip
 
+    def _refuse_shared(self, groups: Sequence[Group]) -> None:
+        """Raise SettingsError for two groups that have networks in common, which would be compared with themselves."""
+        for a, b in itertools.combinations(groups, 2):
+            columns = a.where.keys() & b.where.keys()
+            apart = any(not any(value in b.where[c] for value in a.where[c]) for c in columns)
+            of_results = any(c in (*self.results, *TEXTS) for c in {*a.where, *b.where})  # known when they are done
+            if not apart and not of_results and set(a.points) & set(b.points):
+                names = " and ".join(f"'{group.name or 'all'}'" for group in (a, b))
+                raise SettingsError([(("groups",), f": {names} have networks in common; make them exclude each other")])
+
     def _pairs(self, groups: Sequence[Group]) -> tuple[bool, tuple[str, ...]]:
         """Whether groups are compared network by network, and the columns in which pairs agree."""
         if len(groups) < 2:
@@ -245,7 +257,8 @@ class _Finder:
                   and group.where.get(column) != groups[0].where.get(column)}  # fmt: skip
         columns = tuple(column for column in self.axes if column not in differ)
         keys = [[point.path_in(columns) for point in points] for points in chosen]
-        can = all(len(set(k)) == len(k) and set(k) == set(keys[0]) for k in keys)
+        same = all(len(set(k)) == len(k) and set(k) == set(keys[0]) for k in keys)
+        can = same and differ <= set(self.axes)  # groups by seed or by a result have no seed, or network, in common
         if self.claim.paired is not None:
             if self.claim.paired and not can:
                 raise SettingsError(

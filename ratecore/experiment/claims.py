@@ -163,7 +163,7 @@ def _sample(found: ClaimedNetworks, group: Group, table: pd.DataFrame, axes: set
     """The values of a group of networks."""
     claim, rows = found.claim, table
     if claim.grid is not None:
-        rows = rows[[claim.grid in str(names).split() for names in rows[GRIDS]]]
+        rows = rows[np.array([claim.grid in str(names).split() for names in rows[GRIDS]], bool)]
     later = {}
     for column, wanted in group.where.items():
         if column in axes or column == "seed":
@@ -173,7 +173,7 @@ def _sample(found: ClaimedNetworks, group: Group, table: pd.DataFrame, axes: set
     done = rows[rows["status"].isin(FINISHED)]
     n_rows, undone = len(rows), len(rows) - len(done)
     for column, wanted in later.items():
-        done = done[[_same(value, wanted) for value in done[column]]]
+        done = done[np.array([_same(value, wanted) for value in done[column]], bool)]
     trained = _as_numbers(done[TRAINED]) == 1
     if claim.only_trained:
         done, trained = done[trained], trained[trained]

@@ -197,6 +197,12 @@ NAMES = [
     ({**ORDER, "where": {}, "groups": [{"taus": 4, **AT_2}, {"taus": [4, 10], "refractory": [0, 2]}]},
      "the networks with taus = 4_10, refractory = 0 or 2 have several rows of each network"),
     ({**ORDER, "groups": [{"taus": 4}, {"taus": [[4, 10], [4, 20]]}], "paired": True}, "claims.c.paired = True"),
+    ({**ORDER, "groups": [{"seed": "0..9"}, {"seed": "10..19"}], "paired": True, "where": {"taus": 4, **AT_2}},
+     "claims.c.paired = True: apart from seed, the groups are not of the same"),
+    ({**ORDER, "groups": [{"taus": 4}, {"taus": [4, [4, 10]]}]}, "claims.c.groups: 'taus = 4' and 'taus = 4 or 4_10' "
+     "have networks in common"),
+    ({**ORDER, "where": {"taus": 4, **AT_2}, "groups": [{"seed": "0..9"}, {"seed": "9..19"}]},
+     "claims.c.groups: 'seed = 0 or 1 or 2"),
 ]  # fmt: skip
 
 
@@ -244,6 +250,30 @@ def test_a_claim_is_about_the_networks_of_its_product():
         experiment({"c": {**one, "grid": "tau"}}, grid=grid)
     with pytest.raises(SettingsError, match="claims.c.where.taus = 4: no grid point has it; values: 4_10"):
         experiment({"c": {**one, "grid": "refractory", "where": {"taus": 4}}}, grid=grid)
+
+
+def test_groups_by_seed_or_by_a_result_are_independent_networks():
+    one = {"says": "s", "kind": "greater", "measure": "spiking_accuracy", "where": {"taus": 4, **AT_2}}
+    claims = {
+        "seeds": {**one, "groups": [{"seed": "10..19"}, {"seed": "0..9"}]},
+        "results": {**one, "groups": [{"n_trials": 2000}, {"n_trials": 1502}]},
+    }
+    exp = experiment(claims)
+    table = table_of(
+        exp, n_trials=lambda v, s, r: 2000 if s > 9 else 1502, spiking_accuracy=lambda v, s, r: 0.5 + 0.01 * s
+    )
+    judged = judge_claims(exp, table)
+    assert list(judged["n"]) == [10, 10] and list(judged["outcome"]) == ["reproduced"] * 2
+    assert list(judged["ours"]) == pytest.approx([0.1, 0.1])
+
+
+def test_results_that_no_network_has_are_too_few_seeds():
+    where = {"taus": 4, **AT_2, "n_trials": 7, "status": "trained", "trained": True}
+    exp = experiment({"c": {**MEAN, "says": "s", "where": where, "published": {"value": 0.9}}})
+    table = table_of(exp)
+    for rows in (table, table.assign(status="waiting")):
+        (row,) = judge_claims(exp, rows).to_dict("records")
+        assert row["outcome"] == "too few seeds" and "network" in row["reason"]
 
 
 def test_claims_change_no_identity_and_no_grid():
