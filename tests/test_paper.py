@@ -40,7 +40,9 @@ def test_a_figure_is_a_complete_configuration_with_its_panel(path):
 def test_a_figure_with_noise_differs_from_that_of_the_text_in_the_noise_alone(path):
     text, code = read(path.with_name(f"{path.stem.removesuffix('_noise')}.yaml")), read(path)
     assert (text.pop("spiking"), code.pop("spiking")) == ({"noise_sd": 0}, {"noise_sd": 0.1})
-    claims = [{id_.replace("_noise-", "-"): claim for id_, claim in each.pop("claims", {}).items()} for each in (text, code)]
+    claims = [
+        {id_.replace("_noise-", "-"): claim for id_, claim in each.pop("claims", {}).items()} for each in (text, code)
+    ]
     # Whether networks are trained does not depend on the noise of the spiking network: those claims are judged once.
     assert claims[1] == {id_: claim for id_, claim in claims[0].items() if claim["measure"] != "trained"}
     panels = [list(each.pop("panels").values()) for each in (text, code)]
