@@ -93,7 +93,8 @@ grid:
   `<name>_<number>` of `summary.csv`; all are in the record and in MLflow, and the arrays in `analysis.npz`.
   `settings` has a default for each setting, and a value must have the type of its default. `of` says what the
   analysis looks at: `activity` (the default), `weights` or `spikes`, and so after which stage it runs and which
-  settings do it again. `seconds` is the time that it takes for a network.
+  settings do it again: with `weights` neither `task` nor `activity` can be read, and spikes only with `spikes`.
+  `seconds` is the time that it takes for a network.
 - **`draw(networks)`**, if there is one, returns a matplotlib figure of the arrays of a grid point's networks by their
   label: `figures/.../<name>_own.png` and a place in the report.
 - **Random numbers**: `random`, `np.random` and torch have the same state each time. Take a generator of your own for

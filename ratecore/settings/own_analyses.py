@@ -72,6 +72,7 @@ class OwnAnalysis:
         title: what it asks, a few words.
         numbers: name: description of each number.
         seconds: time that it takes for a network, s.
+        of: 'activity', 'weights' or 'spikes': what it looks at.
         file: that registered it.
         code: SHA-256 of the file and of those in its folder that it imports.
     """
@@ -83,6 +84,7 @@ class OwnAnalysis:
     title: str
     numbers: Mapping[str, str]
     seconds: float
+    of: str = "activity"
     file: str = field(default="", init=False)
     code: str = field(default="", init=False)
 
@@ -114,7 +116,8 @@ def register_analysis(
         draw: `draw(networks)`, which returns a matplotlib figure of the arrays of one or several networks, by their
             label and their name; none without it.
         of: 'activity', 'weights' or 'spikes': what it looks at, and so whether settings of the evaluation, of none, or
-            of the conversion do it again.
+            of both do it again. Nothing else of the material can be read: of the weights alone no task and no
+            activity, and spikes only with 'spikes'.
         title: what it asks, a few words.
         seconds: time that it takes for a network, s, by which jobs ask for time.
 
@@ -141,7 +144,8 @@ def register_analysis(
         raise ValueError(f"{start}'{both[0]}' is a number and a setting; columns need two names")
     if not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
         raise ValueError(f"{start}seconds = {shown(seconds)}; it must be a time above 0")
-    OWN[name] = OwnAnalysis(name, analyse, draw, model, title or f"analysis of {name}", dict(numbers), float(seconds))
+    title = title or f"analysis of {name}"
+    OWN[name] = OwnAnalysis(name, analyse, draw, model, title, dict(numbers), float(seconds), of)
 
 
 def _check_function(what: str, function: Any, arguments: tuple[str, ...]) -> None:

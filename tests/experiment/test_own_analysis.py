@@ -146,6 +146,27 @@ def test_what_fails_is_one_line_and_the_others_are_done(tmp_path):
         assert "spectrum/radius" in end["numbers"] and end["status"] == "done"
 
 
+def test_only_what_its_identity_covers_can_be_read(tmp_path):
+    e = experiment(written(tmp_path, "pass"), analyses=["spectrum"], analysis={}, grid={"seed": [0]})
+    done(e, "train", "evaluate", "export")
+    next(tmp_path.glob("file*.py")).unlink()
+    for of, name, needed in [
+        ("weights", "activity", "of='activity' or of='spikes', not 'weights'"),
+        ("weights", "tested_net", "of='activity' or of='spikes', not 'weights'"),
+        ("weights", "task", "of='activity' or of='spikes', not 'weights'"),
+        ("activity", "spikes", "of='spikes', not 'activity'"),
+        ("activity", "scaling_factor", "of='spikes', not 'activity'"),
+        ("weights", "net", None),
+        ("activity", "task", None),
+    ]:
+        path = written(tmp_path, f"material.{name}\nreturn {{'n': 1}}", of=of)
+        (end,) = done(experiment(path, analyses=["mine"], analysis={}, grid={"seed": [0]}), "analyse")
+        path.unlink()
+        assert end["errors"] == ({} if needed is None else {"mine": end["errors"]["mine"]}), (of, name)
+        assert needed is None or f"line 5: ValueError: material.{name} needs" in end["errors"]["mine"]
+        assert needed is None or end["errors"]["mine"].endswith(needed)
+
+
 def test_a_text_says_why_a_network_is_left_out(tmp_path):
     e = experiment(written(tmp_path, "return 'not this one'"), analyses=["mine"], analysis={}, grid={"seed": [0]})
     (end,) = done(e, "train", "evaluate", "export", "analyse")

@@ -26,8 +26,35 @@ if TYPE_CHECKING:
     from ratecore.experiment.analyses.material import Material
 
 
+# What of a Material depends on more than the trained network, and which `of` an analysis needs to look at it: only then
+# are the settings that it depends on part of the identity.
+DEPENDS_ON = {
+    **dict.fromkeys(("activity", "tested_net", "task"), ("activity", "spikes")),
+    **dict.fromkeys(("spikes", "scaling_factor", "not_converted"), ("spikes",)),
+}
+
+
 class OwnAnalysisError(ValueError):
     """What is wrong with an analysis of a user, in one line."""
+
+
+class Limited:
+    """A Material with what an analysis has registered to look at.
+
+    Args:
+        material: of the network.
+        of: 'activity', 'weights' or 'spikes'.
+    """
+
+    def __init__(self, material: Material, of: str) -> None:
+        self._material, self._of = material, of
+
+    def __getattr__(self, name: str) -> Any:
+        allowed = DEPENDS_ON.get(name, (self._of,))
+        if self._of not in allowed:
+            words = " or ".join(f"of='{of}'" for of in allowed)
+            raise ValueError(f"material.{name} needs an analysis that is registered with {words}, not '{self._of}'")
+        return getattr(self._material, name)
 
 
 def analysed(own: OwnAnalysis, material: Material, settings: OwnSettings) -> AnalysisResult:
@@ -47,7 +74,7 @@ def analysed(own: OwnAnalysis, material: Material, settings: OwnSettings) -> Ana
     Source: none
     """
     with _one_line(own, own.analyse), isolated(0):
-        returned = own.analyse(material, settings)
+        returned = own.analyse(Limited(material, own.of), settings)
     return _checked(own, returned)
 
 
