@@ -115,7 +115,7 @@ class ByAxisSettings(PanelSettings):
     @model_validator(mode="before")
     @classmethod
     def _lists(cls, values: Any) -> Any:
-        return _tuples(values, "limits")
+        return _pairs(values, "limits")
 
 
 class GroupsSettings(PanelSettings):
@@ -139,7 +139,7 @@ class GroupsSettings(PanelSettings):
     @model_validator(mode="before")
     @classmethod
     def _lists(cls, values: Any) -> Any:
-        return _tuples(values, "limits")
+        return _pairs(values, "limits")
 
 
 class ExampleOutputsSettings(PanelSettings):
@@ -211,11 +211,15 @@ KINDS: dict[str, type[PanelSettings]] = {
 }
 
 
-def _tuples(values: Any, *keys: str) -> Any:
-    """Lists under some keys as tuples."""
+def _pairs(values: Any, *keys: str) -> Any:
+    """Lists under some keys as tuples of two. Raises SettingsError for other lengths."""
     if not isinstance(values, dict):
         return values
-    return values | {key: tuple(values[key]) for key in keys if isinstance(values.get(key), list)}
+    pairs = {key: tuple(values[key]) for key in keys if isinstance(values.get(key), list)}
+    for key, pair in pairs.items():
+        if len(pair) != 2:
+            raise SettingsError.for_key(key, values[key], "it must be two numbers, [lower, upper]")
+    return values | pairs
 
 
 def as_panels(given: Any) -> Any:

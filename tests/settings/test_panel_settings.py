@@ -32,6 +32,8 @@ def settings(**panels):
         ({**AXIS, "published": [{"low": 0.4, "high": 0.3}]}, r"published\[0\].low = 0.4: it must be below high = 0.3"),
         ({**AXIS, "published": [{"low": 0, "high": 1, "sd": 1}]}, r"published\[0\]: sd is that of a value"),
         ({"kind": "example_outputs", "title": "t", "scaling": ["nne"]}, r"scaling\[0\] = 'nne'.*did you mean 'none'"),
+        ({**AXIS, "limits": []}, r"panels.a.limits = \[\]: it must be two numbers, \[lower, upper\]"),
+        ({**AXIS, "limits": [0, 1, 2]}, r"panels.a.limits = \[0, 1, 2\]: it must be two numbers"),
         (3, "panels.a = 3: it must be a mapping of settings: kind, title"),
     ],
 )
