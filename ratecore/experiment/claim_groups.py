@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ratecore.experiment.points import GridPoint
 
 MOST_SHOWN = 20  # values or columns that an error lists
+SEED = "seed"
 TEXTS = ("device", "status")  # columns of results that are no numbers
 SAME_NETWORKS = "have several rows of each network"
 
@@ -163,14 +164,14 @@ class _Finder:
     def _values(self, column: str, wanted: Any, points: Sequence[GridPoint]) -> tuple[Any, ...]:
         if column in self.axes:
             return _texts(column, wanted, _known(column, points))
-        if column == "seed":
+        if column == SEED:
             seeds = parse_seeds(wanted) if isinstance(wanted, str | list) else [wanted]
             if unknown := [seed for seed in seeds if seed not in self.experiment.seeds]:
                 raise ValueError(f" = {shown(wanted)}: no network has the seed {shown(unknown[0])}")
             return tuple(seeds)
         if column in (*self.results, *TEXTS):
             return tuple(wanted) if isinstance(wanted, list) else (wanted,)
-        known = list(dict.fromkeys([*self.axes, "seed", *TEXTS, *self.results]))
+        known = list(dict.fromkeys([*self.axes, SEED, *TEXTS, *self.results]))
         raise ValueError(f": there is no column '{column}'{did_you_mean(column, known)}; columns: {_listed(known)}")
 
     def _group(self, k: int, given: dict[str, Any], where: dict[str, tuple[Any, ...]],
@@ -277,7 +278,14 @@ def _known(column: str, points: Sequence[GridPoint]) -> list[str]:
 
 
 def _meant(points: Sequence[GridPoint], where: dict[str, tuple[Any, ...]]) -> list[GridPoint]:
-    return [p for p in points if all(p.values[c] in values for c, values in where.items() if c in p.values)]
+    """The points with all of these values, and with a network of one of the seeds."""
+    seeds = where.get(SEED)
+    return [
+        p
+        for p in points
+        if all(p.values[c] in values for c, values in where.items() if c in p.values)
+        and (seeds is None or not set(seeds).isdisjoint(p.seeds))
+    ]
 
 
 def _texts(column: str, wanted: Any, known: list[str]) -> tuple[str, ...]:

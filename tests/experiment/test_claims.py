@@ -248,6 +248,8 @@ def test_a_claim_is_about_the_networks_of_its_product():
     assert judged["ours"]["taus"] == pytest.approx(0.9045) and judged["grid"]["taus"] == "taus"
     with pytest.raises(SettingsError, match="claims.c.grid = 'tau': the grid has no such product .did you mean 'taus'"):
         experiment({"c": {**one, "grid": "tau"}}, grid=grid)
+    with pytest.raises(SettingsError, match="claims.c.where = .*: no grid point has all of these values"):
+        experiment({"c": {**one, "where": {"taus": 4, "seed": "10..19"}}}, grid=grid)  # of another product
     with pytest.raises(SettingsError, match="claims.c.where.taus = 4: no grid point has it; values: 4_10"):
         experiment({"c": {**one, "grid": "refractory", "where": {"taus": 4}}}, grid=grid)
 
