@@ -219,7 +219,9 @@ def _loading_error(path: Path, error: BaseException, key: str) -> SettingsError:
         return SettingsError(f"{start}line {error.lineno}: {type(error).__name__}: {error.msg}: {line}")
     message = f"{type(error).__name__}: {error}"
     if isinstance(error, SystemExit):
-        message = f"it ends the program while it is loaded, by SystemExit({error.code!r}); such a file must not"
+        message = (
+            f"it ends the program while it is loaded, by SystemExit({error.code!r}); a {key.replace('_', ' ')} must not"
+        )
     return SettingsError(Lines(start + message + user_frames(error)))
 
 
