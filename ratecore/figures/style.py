@@ -83,7 +83,8 @@ def png(figure: Figure) -> bytes:
         warnings.simplefilter("default")
         figure.dpi = DPI
         try:  # by the canvas: `savefig` draws the whole figure twice, the first time for the layout alone
-            FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None}, pil_kwargs=QUICKLY)
+            print_png: Any = FigureCanvasAgg(figure).print_png  # it has no types
+            print_png(buffer, metadata={"Software": None}, pil_kwargs=QUICKLY)
         finally:
             figure.dpi = dpi
             figure.set_canvas(canvas)

@@ -37,9 +37,7 @@ class FixedPointsSettings(OneAnalysis):
     """Fixed and slow points of the noiseless dynamics."""
 
     n_trials: int = Field(50, ge=1, le=MOST_TRIALS, description="trials whose activity gives inputs and starts")
-    n_starts: int = Field(
-        40, ge=3, le=1_000_000, description="states of activity that each input's search starts from"
-    )
+    n_starts: int = Field(40, ge=3, le=1_000_000, description="states of activity that each input's search starts from")
     n_random: int = Field(10, ge=0, le=1_000_000, description="random states from which it starts besides")
     input: Literal["response", "stimulus", "zero"] = Field(
         "response",

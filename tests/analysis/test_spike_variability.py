@@ -62,7 +62,8 @@ def test_pooled_windows_count_by_their_spikes():
     counts[:, :, 0] = 0
     counts[:10, 4] = np.nan  # two trials of a are left there
     parts = [counts[:12, :4], counts[12:32, :4], counts[12:32, 4:]]
-    variances, means = (sum(of(own).sum(0) for own in parts) for of in (lambda x: x.var(0, ddof=1), lambda x: x.mean(0)))
+    variances = sum(own.var(0, ddof=1).sum(0) for own in parts)
+    means = sum(own.mean(0).sum(0) for own in parts)
     found = sv.pooled_fano(counts, conditions)
     assert np.isnan(found[0])
     np.testing.assert_allclose(found[1:], variances[1:] / means[1:])

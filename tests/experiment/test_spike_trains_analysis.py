@@ -114,7 +114,8 @@ def test_windows_before_and_within_the_stimulus(poisson):
         windows = [[start, start + 100] for start in starts]
         counts = spike_counts(*train, windows, 60, N_EXC + N_INH)
         each = [counts[alike == condition] for condition in np.unique(alike)]
-        variances, means = (sum(of(own).sum(0) for own in each) for of in (lambda x: x.var(0, ddof=1), lambda x: x.mean(0)))
+        variances = sum(own.var(0, ddof=1).sum(0) for own in each)
+        means = sum(own.mean(0).sum(0) for own in each)
         expected = np.median(variances[means > 0] / means[means > 0])
         assert poisson.numbers[name] == pytest.approx(expected)
 

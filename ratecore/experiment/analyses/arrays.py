@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,6 @@ def arrays_of(path: str | Path) -> dict[str, Arrays]:
             for name in file.files:
                 analysis, _, key = name.partition("/")
                 found.setdefault(analysis, {})[key] = file[name]
-    except (ValueError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: not a readable file of analyses: {error}") from error
     return dict(found)
