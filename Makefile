@@ -4,6 +4,8 @@ BIN := .venv/bin
 CORES ?= all
 PORT ?= 5000
 RESULTS ?= results
+SEEDS ?= 5
+FIGURES ?= $(wildcard config/paper/*.yaml)
 OUTSIDE := $(PATH)
 # Checked first, because pip would download for a minute before it fails on package versions.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -28,6 +30,13 @@ install: .venv/installed
 
 demo: install
 	$(BIN)/snakemake --cores $(CORES)
+
+# The paper: trains, converts, draws and judges all figures of config/paper with SEEDS networks at each grid point;
+# FIGURES='config/paper/fig1c.yaml config/paper/fig2e.yaml' are some of them. Networks that are there are not repeated.
+paper: install
+	@mkdir -p "$(RESULTS)"
+	$(BIN)/ratecore combine $(FIGURES) --seeds 0..$$(($(SEEDS) - 1)) -o "$(RESULTS)/paper.yaml"
+	$(BIN)/snakemake --cores $(CORES) --configfile "$(RESULTS)/paper.yaml" --config results="$(RESULTS)"
 
 # Works with spaces in RESULTS and with a `random.py` in this folder.
 ui: install

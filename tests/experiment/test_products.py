@@ -213,7 +213,7 @@ def test_figures_of_the_grid_have_a_row_for_each_product(tmp_path):
 @pytest.mark.parametrize(
     ("wanted", "rows"),
     [("a", [0, 2]), (["a", "b"], [0, 1, 2]), ("b", [1, 2]), (lambda column: column == "a b", [2])],
-    ids=str,
+    ids=["one", "two", "another", "function"],
 )
 def test_rows_are_chosen_by_product(wanted, rows):
     table = pd.DataFrame({"grids": ["a", "b", "a b", "c"]})
@@ -315,7 +315,7 @@ def test_idle_axes_are_named_with_their_product():
         ([ABSENT, 3, 4], "float64"), ([True, ABSENT, False], "boolean"), (["a", ABSENT, "b"], "category"),
         ([(4.0, 20.0), None, ABSENT], "category"), ([ABSENT, ABSENT], "category"),
     ],
-    ids=str,
+    ids=["numbers", "booleans", "words", "pairs", "none"],
 )  # fmt: skip
 def test_a_setting_that_a_row_does_not_have_is_missing(values, dtype):
     column = pd.Series(typed_column(values))

@@ -33,7 +33,7 @@ def receiving(settings):
     (["few", "inhibitory"], lambda few, inh: few | inh),
     ("few.exc", lambda few, inh: few & ~inh),
     (["few.inh", "a"], lambda few, inh: (few & inh) | (np.arange(N) < 12)),
-], ids=str)  # fmt: skip
+], ids=["set", "indices", "set and type", "part of a set", "part and area"])  # fmt: skip
 def test_they_receive_the_inputs(units, truth):
     found, inh = receiving(run(input_units=units, areas=AREAS))
     np.testing.assert_array_equal(found, truth(np.isin(np.arange(N), [1, 4, 7]), inh))
