@@ -62,9 +62,11 @@ def discriminants(
         Hastie, Tibshirani & Friedman 2009, sections 4.3 and 4.3.1; Friedman 1989 (JASA 84:165).
     """
     n, N = rates.shape
-    mean, sd = rates.mean(0), rates.std(0)
+    mean = rates.mean(0)
+    centred, keep = rates - mean, 1 - shrinkage
+    sd = np.sqrt(np.einsum("bn,bn->n", centred, centred) / n)
     scale = np.where(sd > 0, sd, 1.0)
-    X, keep = (rates - mean) / scale, 1 - shrinkage
+    X = centred / scale
     of_class = (labels[:, None] == np.arange(K)[:, None]).astype(float)  # (S, K, n)
     counts = of_class.sum(2, keepdims=True)
     averaging = of_class / counts

@@ -265,9 +265,12 @@ def _cross_validated(
         of_penalties = inverses(gram(kept, own, means + mean, noise), PENALTIES, total)
         for part in marginalise(means, *marginalisations).values():
             target, in_basis = part.reshape(test.shape), reduced(part, means)
+            size = float(np.square(target).sum())
             for i, inverse in enumerate(of_penalties):
                 D, F = reduced_rank(in_basis, inverse, n)
-                losses[i] += np.square(target - (test @ D.T) @ F).sum() / total / repeats
+                read = test @ D.T  # |target - read F|^2, as the rows of F are orthonormal
+                missed = size - 2 * np.einsum("sk,sk->", target @ F.T, read) + np.square(read).sum()
+                losses[i] += missed / total / repeats
     return np.column_stack([PENALTIES, losses])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Complex, Float, Int, Shaped
 from numpy.typing import ArrayLike
 
 from ratecore.analysis.rate_equations import LARGEST_RATE, STEP_MS, RateEquations
@@ -33,6 +33,7 @@ class FixedPoints:
         n_reached: number of starts that ended at the point (K,).
         n_lost: number of starts that ended nowhere: neither at rest nor slow.
         output: readout of each point (K, n_out), unitless.
+        multipliers: of the map of a step at each point (K, N), unitless, the largest first; on the flat side of a kink.
     """
 
     x: Float[np.ndarray, "K N"]
@@ -44,6 +45,7 @@ class FixedPoints:
     n_reached: Int[np.ndarray, " K"]
     n_lost: int
     output: Float[np.ndarray, "K n_out"]
+    multipliers: Complex[np.ndarray, "K N"]
 
     def __len__(self) -> int:
         return len(self.x)
@@ -139,18 +141,19 @@ def find_fixed_points(
     points = np.concatenate([where for where, _ in kept])
     x = ends.x[points]
     kinds = [_classified(equations, state, marginal_ms, AT_KINK * tolerance) for state in x]
-    kind = np.array([name for name, _, _ in kinds], dtype="<U8")
+    kind = np.array([name for name, _, _, _ in kinds], dtype="<U8")
     kind[len(kept[0][0]) :] = "slow"
     return FixedPoints(
         x,
         value,
         ends.speed[points],
         kind,
-        np.array([n for _, n, _ in kinds], dtype=int),
-        np.array([slowest for _, _, slowest in kinds], dtype=float),
+        np.array([n for _, n, _, _ in kinds], dtype=int),
+        np.array([slowest for _, _, slowest, _ in kinds], dtype=float),
         np.concatenate([n for _, n in kept]).astype(int),
         int((~fixed & ~slow).sum()),
         equations.readout(x),
+        np.array([multipliers for _, _, _, multipliers in kinds], complex).reshape(-1, equations.N),
     )
 
 
@@ -264,18 +267,19 @@ def _merged(
 
 def _classified(
     equations: RateEquations, x: Float[np.ndarray, " N"], marginal_ms: float, within: float
-) -> tuple[str, int, float]:
-    """Kind of a fixed point, number of growing directions and time constant of the slowest mode, in ms."""
-    growth, *others = (_growth(equations, state) for state in _sides(equations, x, within))
+) -> tuple[str, int, float, Complex[np.ndarray, " N"]]:
+    """Kind of a fixed point, number of growing directions, time constant of the slowest mode in ms, and multipliers."""
+    multipliers, *rest = (_multipliers(equations, state) for state in _sides(equations, x, within))
+    growth, *others = map(_growth, (multipliers, *rest))
     n_unstable = int((growth > 1 / marginal_ms).sum())
     slowest = growth[np.argmin(np.abs(growth))]
     slowest_ms = float(np.inf if slowest == 0 else -1 / slowest)
     if any((other > 1 / marginal_ms).sum() != n_unstable for other in others):
-        return "kink", n_unstable, slowest_ms
+        return "kink", n_unstable, slowest_ms, multipliers
     if abs(slowest_ms) > marginal_ms:
-        return "marginal", n_unstable, slowest_ms
+        return "marginal", n_unstable, slowest_ms, multipliers
     kind = "stable" if n_unstable == 0 else "unstable" if n_unstable == equations.N else "saddle"
-    return kind, n_unstable, slowest_ms
+    return kind, n_unstable, slowest_ms, multipliers
 
 
 def _sides(equations: RateEquations, x: Float[np.ndarray, " N"], within: float) -> tuple[Float[np.ndarray, " N"], ...]:
@@ -284,11 +288,17 @@ def _sides(equations: RateEquations, x: Float[np.ndarray, " N"], within: float) 
     return (x,) if np.array_equal(flat, steep) else (flat, steep)
 
 
-def _growth(equations: RateEquations, x: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-    """Growth rate of each mode of the map, ln|mu| / 5 ms, in 1/ms; other units than the core decay on their own."""
+def _multipliers(equations: RateEquations, x: Float[np.ndarray, " N"]) -> Complex[np.ndarray, " N"]:
+    """Eigenvalues of the map, the largest first; other units than the core decay on their own."""
     core = equations.reaching()
     J = equations.jacobian(x)
     eigenvalues = np.concatenate([np.linalg.eigvals(J[np.ix_(core, core)]), -1 / equations.tau[~core]])
-    sizes = np.abs(1 + STEP_MS * eigenvalues)
-    growth: Float[np.ndarray, " N"] = np.log(np.maximum(sizes, np.finfo(float).tiny)) / STEP_MS
+    multipliers = (1 + STEP_MS * eigenvalues).astype(complex)
+    found: Complex[np.ndarray, " N"] = multipliers[np.argsort(-np.abs(multipliers), kind="stable")]
+    return found
+
+
+def _growth(multipliers: Complex[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """Growth rate of each mode of the map, ln|mu| / 5 ms, in 1/ms."""
+    growth: Float[np.ndarray, " N"] = np.log(np.maximum(np.abs(multipliers), np.finfo(float).tiny)) / STEP_MS
     return growth

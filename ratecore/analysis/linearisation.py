@@ -210,25 +210,6 @@ def linearise(net: RateNetwork | RateEquations, x: ArrayLike) -> Linearisation:
     return Linearisation(state, J, eigenvalues, 1 + STEP_MS * eigenvalues, right, left, slope, inputs, w_out * slope)
 
 
-def multipliers_at(net: RateNetwork | RateEquations, x: ArrayLike) -> Complex[np.ndarray, " N"]:
-    """Compute the multipliers of `linearise` without the modes that belong to them, in a fraction of the time.
-
-    Args:
-        net: the network or its equations.
-        x: the state (N,), unitless.
-
-    Returns:
-        mu (N,), unitless, the largest first.
-
-    Source:
-        docs/model.md 1.1, equation 1.
-    """
-    equations = RateEquations.of(net)
-    multipliers = 1 + STEP_MS * np.linalg.eigvals(equations.jacobian(np.asarray(x, float))).astype(complex)
-    found: Complex[np.ndarray, " N"] = multipliers[np.argsort(-np.abs(multipliers), kind="stable")]
-    return found
-
-
 def _inverse(right: Complex[np.ndarray, "N N"]) -> Complex[np.ndarray, "N N"]:
     """The inverse of the eigenvectors; the pseudo-inverse where they are almost linearly dependent."""
     try:

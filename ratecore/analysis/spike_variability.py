@@ -80,6 +80,38 @@ def fano_factor(
     return found[0] if alone else found
 
 
+def pooled_fano(
+    counts: ArrayLike, conditions: Labels | None = None, least_trials: int = LEAST_TRIALS
+) -> Float[np.ndarray, " N"]:
+    """One Fano factor of each unit: the sum of its variances in all windows and conditions over that of its means.
+
+    Each window counts by its spikes. The mean of `fano_factor` over windows depends on the number of trials where units
+    fire rarely: a window with a single spike in all trials of a condition has a Fano factor of 1, whatever the unit
+    does, and one without spikes has none, so that more trials bring more windows close to 1.
+
+    Args:
+        counts: spikes of each unit (B, N), or (B, K, N) in K windows; NaN in windows after the end of a trial.
+        conditions: of each trial (B,); one condition when None.
+        least_trials: trials below which a condition does not count in a window, at least 2.
+
+    Returns:
+        (N,), unitless; NaN for a unit without spikes.
+
+    Raises:
+        ValueError: counts have another shape or are negative, or `least_trials` is below 2.
+
+    Source:
+        Fano 1947 (Physical Review 72:26), with pooled variances within conditions.
+    """
+    values, _ = _counts(counts)
+    _least(least_trials, 1)
+    sums = np.zeros((2, values.shape[2]))
+    for mean, variance, _ in _by_condition(values, conditions, least_trials, 1):
+        sums += np.nansum(variance, 0), np.nansum(mean, 0)
+    found: Float[np.ndarray, " N"] = sums[0] / np.where(sums[1] > 0, sums[1], np.nan)
+    return found
+
+
 def mean_matched_fano(
     counts: ArrayLike,
     conditions: Labels | None = None,
@@ -282,8 +314,10 @@ def _drop(
     """A random choice of points, as many in each bin as all windows have."""
     order = rng.permutation(len(bins))
     order = order[bins[order] >= 0]
-    kept = [order[bins[order] == q][:size] for q, size in enumerate(common) if size]
-    return np.concatenate(kept)
+    order = order[np.argsort(bins[order], kind="stable")]
+    own = bins[order]
+    kept: Int[np.ndarray, " R"] = order[np.arange(len(own)) - np.searchsorted(own, own) < common[own]]
+    return kept
 
 
 def _slope(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from ratecore.analysis.decay import Timescales, fit_timescale, fit_timescales
-from ratecore.analysis.trials import STEP_MS, activity_of, categories, labels_of, mean_there
+from ratecore.analysis.trials import STEP_MS, activity_of, categories, checked_activity, labels_of, mean_there
 
 __all__ = [
     "IntrinsicTimescales",
@@ -82,7 +82,7 @@ def intrinsic_timescales(
     Source:
         Murray et al. 2014 (Nature Neuroscience 17:1661), Fig. 1 and Methods.
     """
-    values = activity_of(activity)
+    values = checked_activity(activity)
     lags = _lags_of(values.shape[1], step_ms, max_lag_ms)
     acf = autocorrelation(values, len(lags) - 1, conditions, method)
     mean_acf = mean_there(acf, 1)
@@ -139,7 +139,7 @@ def autocorrelation(
         across: Murray et al. 2014 (Nature Neuroscience 17:1661), Methods; within and its bias: Marriott & Pope 1954
         (Biometrika 41:390), Zeraati et al. 2022 (Nature Computational Science 2:193).
     """
-    values = activity_of(activity)
+    values = checked_activity(activity)
     B, T, N = values.shape
     if method not in METHODS:
         raise ValueError(f"method = {method!r}; it must be one of {', '.join(METHODS)}")
@@ -154,7 +154,7 @@ def autocorrelation(
     complete, found = not np.isnan(values).any(), np.full((most + 1, N), np.nan)
     for first in range(0, N, UNITS_AT_ONCE):
         units = slice(first, first + UNITS_AT_ONCE)
-        own = np.ascontiguousarray(np.moveaxis(values[:, :, units], 2, 0))  # (n, B, T)
+        own = np.ascontiguousarray(np.moveaxis(values[:, :, units], 2, 0), np.float64)  # (n, B, T)
         small = NO_VARIANCE * np.max(np.abs(own), (1, 2), initial=0.0, where=~np.isnan(own))
         residuals = np.concatenate([own[:, rows] - _mean_trial(own[:, rows], alone=B == 1) for rows in trials], 1)
         if method == "across" and complete:

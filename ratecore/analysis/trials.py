@@ -30,12 +30,25 @@ def activity_of(activity: ArrayLike, name: str = "activity") -> Float[np.ndarray
 
     Source: none
     """
-    values: Float[np.ndarray, "B T N"] = np.asarray(_checked(activity, name), np.float64)
+    values: Float[np.ndarray, "B T N"] = np.asarray(checked_activity(activity, name), np.float64)
     return values
 
 
-def _checked(activity: ArrayLike, name: str) -> NDArray[Any]:
-    """The activity in the type in which it was given. Raises ValueError."""
+def checked_activity(activity: ArrayLike, name: str = "activity") -> Shaped[np.ndarray, "B T N"]:
+    """Check the activity of a population, and leave its type as it is: float32 takes half of the memory of float64.
+
+    Args:
+        activity: as for `activity_of`, (B, T, N), unitless.
+        name: of the argument, for messages.
+
+    Returns:
+        the activity (B, T, N), unitless.
+
+    Raises:
+        ValueError: it has another shape, is empty or infinite.
+
+    Source: none
+    """
     given = np.asarray(activity)
     if given.ndim != 3 or 0 in given.shape or given.dtype.kind not in "fiub":
         raise ValueError(
@@ -123,7 +136,7 @@ def binned(activity: ArrayLike, bin_ms: float, step_ms: float = STEP_MS) -> Floa
 
     Source: none
     """
-    given = _checked(activity, "activity")
+    given = checked_activity(activity, "activity")
     B, T, N = given.shape
     width = _steps_of_bin(T, bin_ms, step_ms)
     if width == 1:

@@ -116,15 +116,15 @@ def analysis_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str,
         name: figure; for an analysis without results a page that says why.
     """
     from ratecore import figures
+    from ratecore.experiment.analyses.arrays import arrays_of
     from ratecore.experiment.stages.analyse import figures_of
-    from ratecore.formats import load_analysis
 
     networks: dict[str, dict[str, Arrays]] = {}
     reasons: dict[str, str] = {}
     for run in (Run.at(experiment, grid_point, seed) for seed in grid_point.seeds):
         end = run.outcome(ANALYSE, verify=False) or {}
         if "files" in end:
-            for name, arrays in load_analysis(run.file("analysis")).items():
+            for name, arrays in arrays_of(run.file("analysis")).items():
                 networks.setdefault(name, {})[f"seed {run.settings.seed}"] = arrays
             reasons |= end.get("left_out", {}) | end.get("errors", {})
     made = figures_of(networks)

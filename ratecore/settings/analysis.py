@@ -37,10 +37,8 @@ class FixedPointsSettings(OneAnalysis):
     """Fixed and slow points of the noiseless dynamics."""
 
     n_trials: int = Field(50, ge=1, le=MOST_TRIALS, description="trials whose activity gives inputs and starts")
-    n_starts: int = Field(
-        100, ge=3, le=1_000_000, description="states of activity that each input's search starts from"
-    )
-    n_random: int = Field(20, ge=0, le=1_000_000, description="random states from which it starts besides")
+    n_starts: int = Field(40, ge=3, le=1_000_000, description="states of activity that each input's search starts from")
+    n_random: int = Field(10, ge=0, le=1_000_000, description="random states from which it starts besides")
     input: Literal["response", "stimulus", "zero"] = Field(
         "response",
         description="input that is held constant: a condition's mean in the response window, or during the last "
@@ -175,7 +173,7 @@ class TimescalesSettings(FitSettings, PopulationSettings):
 class BalanceSettings(OneAnalysis):
     """Excitatory and inhibitory currents, and how far they balance each other."""
 
-    n_trials: int = Field(50, ge=1, le=MOST_TRIALS, description="trials of the evaluation")
+    n_trials: int = Field(25, ge=1, le=MOST_TRIALS, description="trials of the evaluation")
     window: Literal["trial", "stimulus", "response"] = Field(
         "trial", description="part of the trial that counts; `stimulus` is from the first to the end of the last"
     )
@@ -205,14 +203,14 @@ class SpikeTrainsSettings(OneAnalysis):
 
     depends_on = SPIKES
 
-    n_trials: int = Field(100, ge=2, le=MOST_TRIALS, description="trials of the conversion")
+    n_trials: int = Field(50, ge=2, le=MOST_TRIALS, description="trials of the conversion")
     window_ms: float = Field(100.0, gt=0, description="length of the windows in which spikes are counted, ms")
     step_ms: float = Field(25.0, gt=0, description="from one window of the Fano factor to the next, ms")
     start_ms: float = Field(
         100.0, ge=0, description="start of the time that counts, ms; units that start close to threshold fire before it"
     )
     least_trials: int = Field(5, ge=2, description="trials that a condition needs for the Fano factor and correlations")
-    least_intervals: int = Field(10, ge=2, description="intervals that a unit needs for CV, CV2 and LV")
+    least_intervals: int = Field(5, ge=2, description="intervals that a unit needs for CV, CV2 and LV")
 
 
 class SpikeTimescalesSettings(FitSettings):
@@ -220,7 +218,7 @@ class SpikeTimescalesSettings(FitSettings):
 
     depends_on = SPIKES
 
-    n_trials: int = Field(100, ge=2, le=MOST_TRIALS, description="trials of the conversion")
+    n_trials: int = Field(50, ge=2, le=MOST_TRIALS, description="trials of the conversion")
     bin_ms: float = Field(25.0, ge=1, description="length of a time bin in which spikes are counted, ms")
     correct_only: bool = Field(False, description="whether only correct trials count")
 
@@ -230,7 +228,7 @@ class SpikeBalanceSettings(BalanceSettings):
 
     depends_on = SPIKES
 
-    n_trials: int = Field(50, ge=1, le=MOST_TRIALS, description="trials of the conversion")
+    n_trials: int = Field(25, ge=1, le=MOST_TRIALS, description="trials of the conversion")
 
 
 class AnalysisSettings(Settings):

@@ -54,6 +54,32 @@ def test_conditions_are_apart_and_rates_may_differ_between_them():
     np.testing.assert_allclose(sv.fano_factor(counts, conditions), np.mean(each, 0))
 
 
+def test_pooled_windows_count_by_their_spikes():
+    """The sum of variances over that of means, in all windows and conditions that have enough trials."""
+    rng = np.random.default_rng(4)
+    conditions = np.array(["a"] * 12 + ["b"] * 20 + ["c"] * 4)  # too few trials of c
+    counts = rng.poisson(3.0, (36, 5, 7)).astype(float) * rng.integers(0, 3, (5, 7))
+    counts[:, :, 0] = 0
+    counts[:10, 4] = np.nan  # two trials of a are left there
+    parts = [counts[:12, :4], counts[12:32, :4], counts[12:32, 4:]]
+    variances = sum(own.var(0, ddof=1).sum(0) for own in parts)
+    means = sum(own.mean(0).sum(0) for own in parts)
+    found = sv.pooled_fano(counts, conditions)
+    assert np.isnan(found[0])
+    np.testing.assert_allclose(found[1:], variances[1:] / means[1:])
+    assert within_error(sv.pooled_fano(rng.poisson(0.3, (20, 9, 2000))), 1)
+    with pytest.raises(ValueError, match="least_trials = 1"):
+        sv.pooled_fano(counts, least_trials=1)
+
+
+@pytest.mark.parametrize("trials", [10, 40, 160])
+def test_pooled_windows_with_rare_spikes_do_not_depend_on_the_number_of_trials(trials):
+    """40 windows with Poisson counts of 0.02, and one with always 2 spikes: variances and means of 0.8 and 2.8."""
+    rng = np.random.default_rng(5)
+    counts = np.concatenate([rng.poisson(0.02, (trials, 40, 1500)), np.full((trials, 1, 1500), 2)], 1)
+    assert sv.pooled_fano(counts).mean() == pytest.approx(0.8 / 2.8, rel=0.03)
+
+
 def test_few_trials_and_spikes_and_the_end_of_trials():
     counts = np.ones((8, 3, 4))
     counts[::2] = 3

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from ratecore.analysis.spike_trains import spike_counts
 from ratecore.experiment.analyses.table import ANALYSES
 from ratecore.experiment.stages.table import function_of
 from ratecore.settings.analysis import AnalysisSettings
@@ -106,10 +107,17 @@ def test_poisson_units_have_their_rates_and_a_fano_factor_of_1(poisson):
 
 def test_windows_before_and_within_the_stimulus(poisson):
     """It is on from 250 to 375 ms; windows have 100 ms."""
-    times, fano = poisson.arrays["times"], poisson.arrays["fano"][:, poisson.arrays["rate"].any(0)]
-    for name, first, last in (("fano_before", 150, 200), ("fano_stimulus", 300, 325)):
-        chosen = fano[(times >= first) & (times <= last)]
-        assert poisson.numbers[name] == pytest.approx(np.median(chosen.mean(0)))
+    given = Planted(RunSettings(task="go-nogo"))
+    drawn = given.spikes(60)
+    train, alike = (drawn.times, drawn.units, drawn.trials), np.array(drawn.condition)
+    for name, starts in (("fano_before", (100, 125, 150)), ("fano_stimulus", (250, 275))):
+        windows = [[start, start + 100] for start in starts]
+        counts = spike_counts(*train, windows, 60, N_EXC + N_INH)
+        each = [counts[alike == condition] for condition in np.unique(alike)]
+        variances = sum(own.var(0, ddof=1).sum(0) for own in each)
+        means = sum(own.mean(0).sum(0) for own in each)
+        expected = np.median(variances[means > 0] / means[means > 0])
+        assert poisson.numbers[name] == pytest.approx(expected)
 
 
 def test_rates_that_differ_between_trials_add_to_the_fano_factor():

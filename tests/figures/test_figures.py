@@ -381,9 +381,9 @@ def test_a_warning_about_a_figure_never_breaks_a_stage(monkeypatch):
 
     def slow(*args, **options):
         warnings.warn('Creating legend with loc="best" can be slow', UserWarning, stacklevel=1)
-        return type(figure).savefig(figure, *args, **options)
+        return type(figure).draw(figure, *args, **options)
 
-    monkeypatch.setattr(figure, "savefig", slow)
+    monkeypatch.setattr(figure, "draw", slow)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("error")  # as python -W error
         assert figures.png(figure).startswith(b"\x89PNG")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ratecore.analysis.dpca import DemixedComponents
 
 LEAST = 3  # trials of each combination of the variables: one is left out by the cross-validation
-REPEATS = 5  # of the cross-validation, which is most of the time
+REPEATS = 3  # of the cross-validation, which is most of the time; with 5, two of 12 networks have the next penalty
 PANELS = 4  # components in the figure
 
 

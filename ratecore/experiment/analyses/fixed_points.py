@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ratecore.rate.results import Activity
     from ratecore.tasks.base import AbstractTask
 
-N_PLACES = 6  # points of each line at which the dynamics are linearised
+N_PLACES = 4  # points of each line at which the dynamics are linearised
 MOST_NETWORKS, MOST_INPUTS = 3, 4  # in a figure
 
 
@@ -138,15 +138,12 @@ def _numbers(found: list[_Found]) -> dict[str, float]:
 
 
 def _arrays(equations: RateEquations, activity: Activity, found: list[_Found]) -> dict[str, Any]:
-    from ratecore.analysis.linearisation import multipliers_at
-
     means, names = _means(activity)
     mean, components = _plane(means)
     n_in = equations.w_in.shape[1]
     points = np.concatenate([one.points.x for one in found])
     slow = np.concatenate([one.slow.x for one in found])
     selection = [np.full(n_in, np.nan) if one.line is None else one.line.selection.mean(0) for one in found]
-    multipliers = [multipliers_at(equations, x) for x in points]
     return {
         "u": np.array([one.held.u for one in found]),
         "conditions": np.array([", ".join(one.held.conditions) for one in found]),
@@ -158,7 +155,7 @@ def _arrays(equations: RateEquations, activity: Activity, found: list[_Found]) -
         "points_slowest_ms": np.concatenate([one.points.slowest_ms for one in found]),
         "points_reached": np.concatenate([one.points.n_reached for one in found]),
         "points_output": np.concatenate([one.points.output for one in found]),
-        "multipliers": np.array(multipliers, complex).reshape(-1, equations.N),
+        "multipliers": np.concatenate([one.points.multipliers for one in found]),
         "slow_place": (slow - mean) @ components.T,
         "slow_input": np.concatenate([np.full(len(one.slow.x), k) for k, one in enumerate(found)]),
         "slow_speed": np.concatenate([one.slow.speed for one in found]),

@@ -10,13 +10,13 @@ from jaxtyping import Bool, Float
 from ratecore.experiment.analyses.balance_measures import arrays_of, balance_figures, measured, numbers_of, window_steps
 from ratecore.experiment.analyses.material import Material
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
-from ratecore.experiment.analyses.spiking import Converted, converted, stimuli_of
 from ratecore.settings.analysis import SpikeBalanceSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ratecore.analysis.currents import Currents
+    from ratecore.experiment.analyses.spiking import Converted
 
 RATE_STEP_MS = 5.0
 
@@ -41,6 +41,7 @@ def analyse(material: Material, settings: SpikeBalanceSettings) -> AnalysisResul
 
     from ratecore.analysis.currents import units_by_type
     from ratecore.analysis.synaptic import synaptic_currents
+    from ratecore.experiment.analyses.spiking import converted  # not for figures: it imports PyTorch
 
     if material.not_converted:
         return AnalysisResult(skipped=f"there are no spikes: {material.not_converted}")
@@ -104,6 +105,7 @@ def external_currents(own: Converted, seed: int, n_trials: int, T: int, bin_ms: 
     Source:
         docs/model.md 5.2, equation 8.
     """
+    from ratecore.experiment.analyses.spiking import stimuli_of
     from ratecore.spiking.lif import Simulator
 
     simulator, s = Simulator(own.model, own.settings), own.settings

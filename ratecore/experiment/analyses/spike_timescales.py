@@ -9,7 +9,6 @@ from jaxtyping import Float, Int
 
 from ratecore.experiment.analyses.material import Material
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
-from ratecore.experiment.analyses.spiking import converted, stimuli_of
 from ratecore.experiment.analyses.timescales import fits_figure, fitted, median_of, no_window, result_of, windows_of
 from ratecore.settings.analysis import SpikeTimescalesSettings
 
@@ -37,6 +36,8 @@ def analyse(material: Material, settings: SpikeTimescalesSettings) -> AnalysisRe
     Source:
         Murray et al. 2014 (Nature Neuroscience 17:1661); `ratecore.analysis.timescales`.
     """
+    from ratecore.experiment.analyses.spiking import converted, stimuli_of  # not for figures: it imports PyTorch
+
     if material.not_converted:
         return AnalysisResult(skipped=f"there are no spikes: {material.not_converted}")
     drawn, own = material.spikes(settings.n_trials), converted(material.settings, material.result)

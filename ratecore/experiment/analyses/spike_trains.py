@@ -62,6 +62,7 @@ def _counted(
         count_correlations,
         fano_factor,
         mean_matched_fano,
+        pooled_fano,
         population_synchrony,
     )
     from ratecore.analysis.trials import mean_there
@@ -80,9 +81,10 @@ def _counted(
         within |= (windows[:, 0] >= on) & (windows[:, 1] <= off)
     before = windows[:, 1] <= (stimulus[:, 0].min() if len(stimulus) else -np.inf)
     numbers = {
-        "fano": _median(mean_there(fano, 0)),
-        "fano_before": _median(mean_there(fano[before], 0)) if before.any() else float("nan"),
-        "fano_stimulus": _median(mean_there(fano[within], 0)) if within.any() else float("nan"),
+        **{
+            name: _median(pooled_fano(counts[:, some], drawn.condition, least)) if some.any() else float("nan")
+            for name, some in {"fano": np.ones_like(within), "fano_before": before, "fano_stimulus": within}.items()
+        },
         "fano_matched": _mean(matched),
         "correlation": _mean(correlations.ravel()),
         "synchrony": population_synchrony(apart, drawn.condition),
