@@ -222,10 +222,11 @@ time hardly depends on how long a network was trained. The defaults are what the
   CV2 then differ by less than 0.05. The Fano factors of a network depend less on the number of trials than a mean
   over windows did ([docs/spike_trains.md](spike_trains.md)).
 - `balance` and `spike_balance` take 25 trials. With 50, correlations of six mante networks differ by 0.02 at most,
-  inhibitory currents by 5 %, excitatory ones, which are small, by 13 %, and the lags, which a tenth of the units have, by
-  up to 7 ms.
-- `fixed_points` searches from 40 states and 10 random ones. In all twelve networks, 100 and 20 found as many fixed points
-  of each kind. Time constants along lines of slow points (`line_ms`) differ by up to a third. A network of many fixed points needs more: `n_starts` is a setting.
+  inhibitory currents by 5 %, excitatory ones, which are small, by 13 %, and the lags, which a tenth of the units
+  have, by up to 7 ms.
+- `fixed_points` searches from 40 states and 10 random ones. In all twelve networks, 100 and 20 found as many fixed
+  points of each kind. Time constants along lines of slow points (`line_ms`) differ by up to a third. A network of many
+  fixed points needs more: `n_starts` is a setting.
 - The penalty of `dpca` is chosen from three choices of the trials left out. With five, two of the twelve networks have
   the next penalty.
 """
