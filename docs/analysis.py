@@ -188,8 +188,8 @@ def _anchor(title: str) -> str:
 
 
 TIME = """Processor time of `python benchmarks/analyses.py`: twelve networks of 200 units (go-nogo and mante, six seeds
-each, default settings, weights kept every 200 trials), on one of two busy cores (AMD EPYC, family 25, model 17,
-2.6 GHz), with compiled loops in their cache. The ratio says more than the seconds, and both vary by a tenth.
+each, default settings, weights kept every 200 trials), on one of two busy cores (`lscpu`: AMD EPYC, family
+25, model 17), with compiled loops in their cache. The ratio says more than the seconds, and both vary by a tenth.
 
 | step | go-nogo | mante | both | a network |
 |---|---|---|---|---|
@@ -220,12 +220,14 @@ time hardly depends on how long a network was trained. The defaults are what the
 
 - `spike_trains` and `spike_timescales` take 50 trials, which is half of the simulation that 100 trials took. Firing
   rates differ by 1 to 2 %. `least_intervals` is 5, as the 10 of 100 trials, so that the same units count; LV and
-  CV2 then differ by less than 0.05. The Fano factors of a network no longer depend on the number of trials where spikes
-  are rare ([docs/spike_trains.md](spike_trains.md)).
+  CV2 then differ by less than 0.05. The Fano factors of a network depend less on the number of trials than a mean
+  over windows did ([docs/spike_trains.md](spike_trains.md)).
 - `balance` and `spike_balance` take 25 trials. With 50, correlations of six mante networks differ by 0.02 at most,
-  inhibitory currents by 4 % and excitatory ones, which are small, by 13 %.
-- `fixed_points` searches from 40 states and 10 random ones. In these networks, 100 and 20 found the same fixed points
-  for mante. A network of many fixed points needs more: `n_starts` is a setting.
+  inhibitory currents by 5 %, excitatory ones, which are small, by 13 %, and the lags, which a tenth of the units
+  have, by up to 7 ms.
+- `fixed_points` searches from 40 states and 10 random ones. In all twelve networks, 100 and 20 found as many fixed
+  points of each kind. Time constants along lines of slow points (`line_ms`) differ by up to a third. A network of many
+  fixed points needs more: `n_starts` is a setting.
 - The penalty of `dpca` is chosen from three choices of the trials left out. With five, two of the twelve networks have
   the next penalty.
 """

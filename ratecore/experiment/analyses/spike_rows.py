@@ -22,8 +22,8 @@ SPIKE_ROWS = (
         "spike_trains",
         title="variability of the spike trains of the converted networks",
         numbers={
-            "fano": "median over units of the Fano factor, variances over means, each the sum over all windows; 1 for Poisson "
-            "processes, unitless",
+            "fano": "median over units of the Fano factor, the sum of variances in all windows over that of means; 1 "
+            "for Poisson processes, unitless",
             "fano_before": "the same in windows before the first stimulus",
             "fano_stimulus": "the same in windows within a stimulus",
             "fano_matched": "mean-matched Fano factor of all units, mean over windows, unitless",
