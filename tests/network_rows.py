@@ -19,6 +19,7 @@ ROWS = {
     "mask_file": {"mask_file": str(FOLDER / "mask.npy"), "P_rec": 0.8},
     "input_units": {"input_units": ("exc", "inh")},
     "input_area": {"areas": {"b": 5, "a": 7}, "input_units": ("a.exc",), "P_rec": 0.5, "som_N": 1},
+    "named_units": {"input_units": ("few",), "named_units": {"few": (1, 4, 7)}},
     "output_units": {"output_units": ("exc",)},
     "output_area": {"areas": {"b": 5, "a": 7}, "output_units": ("a",), "P_rec": 0.5},
     "readout_dale": {"readout_dale": True},

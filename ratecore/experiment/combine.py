@@ -29,7 +29,7 @@ TASKS = (("task_settings",), *((section, "task_settings") for section in TESTED)
 
 
 @dataclass
-class Part:
+class _Part:
     """One of the configurations.
 
     Attributes:
@@ -47,7 +47,7 @@ class Part:
     renamed: dict[str, str]
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Part:
+    def read(cls, path: str | os.PathLike[str]) -> _Part:
         """Read and check a configuration.
 
         Args:
@@ -158,7 +158,7 @@ def combine(
     Raises:
         SettingsError: a file that cannot be used, a setting that differs and cannot be an axis, or a name used twice.
     """
-    parts = [Part.read(path) for path in files]
+    parts = [_Part.read(path) for path in files]
     problems: list[Problem] = _names_twice(parts)
     combined: dict[str, Any] = {"experiment": experiment}
     if experiment is None:
@@ -200,7 +200,7 @@ def _product(name: str, axes: dict[str, Any], seeds: str | Sequence[int] | None)
     return {NAME: name, **{axis: values for axis, values in axes.items() if axis != "seed"}, "seed": seeds}
 
 
-def _names_twice(parts: Iterable[Part]) -> list[Problem]:
+def _names_twice(parts: Iterable[_Part]) -> list[Problem]:
     files: dict[str, list[str]] = {}
     for part in parts:
         for name in part.products:
@@ -218,7 +218,7 @@ def _differ(key: str, values: dict[str, Any], why: str) -> Problem:
     return ((), f"{key} is {found}; {why}")
 
 
-def _same(parts: Sequence[Part], key: str, problems: list[Problem], hint: str = "") -> Any:
+def _same(parts: Sequence[_Part], key: str, problems: list[Problem], hint: str = "") -> Any:
     """A setting that must be the same in all files, as it is written; None where none has it."""
     if any(part.value((key,)) != parts[0].value((key,)) for part in parts):
         values = {part.path: shown(part.raw((key,)) if part.gives((key,)) else part.value((key,))) for part in parts}
@@ -226,7 +226,7 @@ def _same(parts: Sequence[Part], key: str, problems: list[Problem], hint: str = 
     return next((part.raw((key,)) for part in parts if part.gives((key,))), None)
 
 
-def _of_the_work(parts: Sequence[Part], key: str, problems: list[Problem]) -> Any:
+def _of_the_work(parts: Sequence[_Part], key: str, problems: list[Problem]) -> Any:
     """A setting that files may leave out, but that may not have two values; None where none has it."""
     given = [part for part in parts if part.gives((key,))]
     if any(part.value((key,)) != given[0].value((key,)) for part in given):
@@ -235,7 +235,7 @@ def _of_the_work(parts: Sequence[Part], key: str, problems: list[Problem]) -> An
     return given[0].raw((key,)) if given else None
 
 
-def _settle(parts: Sequence[Part], keys: Keys, combined: dict[str, Any]) -> None:
+def _settle(parts: Sequence[_Part], keys: Keys, combined: dict[str, Any]) -> None:
     """Keep a setting that is the same for all products, or make it an axis of those that do not have the default."""
     using = [part for part in parts if part.without(keys)]
     given = [part for part in using if part.gives(keys)]
@@ -264,13 +264,15 @@ def _put(combined: dict[str, Any], keys: Keys, value: Any) -> None:
     section[keys[-1]] = copy.deepcopy(value)
 
 
-def _settle_task_settings(parts: Sequence[Part], keys: Keys, combined: dict[str, Any], problems: list[Problem]) -> None:
+def _settle_task_settings(
+    parts: Sequence[_Part], keys: Keys, combined: dict[str, Any], problems: list[Problem]
+) -> None:
     """Keep settings of a task that all files which use it have in common, and make the others axes."""
     if all(part.value(keys) == parts[0].value(keys) for part in parts):
         if parts[0].value(keys):
             _put(combined, keys, parts[0].raw(keys))
         return
-    users: dict[str, list[tuple[Part, str]]] = {}  # task: products that have it
+    users: dict[str, list[tuple[_Part, str]]] = {}  # task: products that have it
     for part in parts:
         for product, tasks in part.tasks.items():
             for task in tasks:
@@ -296,9 +298,9 @@ def _given(settings: dict[str, Any], key: str) -> str:
     return shown(settings[key]) if key in settings else "nothing"
 
 
-def _join(parts: Sequence[Part], section: str, combined: dict[str, Any], problems: list[Problem]) -> None:
+def _join(parts: Sequence[_Part], section: str, combined: dict[str, Any], problems: list[Problem]) -> None:
     """Join what files have by name in a section; the same name must have the same value."""
-    files: dict[str, Part] = {}
+    files: dict[str, _Part] = {}
     for part in parts:
         for name in part.given.get(section) or {}:
             first = files.setdefault(name, part)
@@ -308,7 +310,7 @@ def _join(parts: Sequence[Part], section: str, combined: dict[str, Any], problem
             combined.setdefault(section, {})[name] = copy.deepcopy(first.raw((section, name)))
 
 
-def _merge(parts: Sequence[Part], section: str, combined: dict[str, Any], problems: list[Problem]) -> None:
+def _merge(parts: Sequence[_Part], section: str, combined: dict[str, Any], problems: list[Problem]) -> None:
     """Join the entries of a section; each gets the product of its file."""
     files: dict[str, str] = {}
     for part in parts:
@@ -327,7 +329,7 @@ def _merge(parts: Sequence[Part], section: str, combined: dict[str, Any], proble
             combined.setdefault(section, {})[name] = {**entry, "grid": part.renamed.get(product, product)}
 
 
-def _check_columns(parts: Sequence[Part], whole: Experiment) -> None:
+def _check_columns(parts: Sequence[_Part], whole: Experiment) -> None:
     """Check that columns which entries of a file name have the same names in the combined table."""
     problems: list[Problem] = []
     new = {axis.path: axis.column for axis in whole.axes}

@@ -123,6 +123,8 @@ def as_taus(taus: Any) -> tuple[float, ...]:
 
     Returns:
         one time constant, or the smallest and the largest, in steps.
+
+    Source: none
     """
     return tuple(float(t) for t in (taus if isinstance(taus, list | tuple) else (taus,)))
 

@@ -85,13 +85,13 @@ def load_analysis_file(path: AnyPath) -> None:
 
 def _load(path: AnyPath, key: str) -> Path:
     """Load a file once in a process; `key` is the setting that names it."""
-    path = _resolve(path, key)
+    given, path = path, _resolve(path, key)
     known = _loaded.get(path)
     if known is not None:
         _warn_if_changed(path, known, key)
         return path
     if not path.is_file():
-        raise SettingsError(f"{key} = {shown(str(path))}: there is no such file")
+        raise SettingsError(f"{key} = {shown(str(given))}: there is no such file")
     try:
         changed, code = path.stat().st_mtime_ns, path.read_bytes()
     except OSError as error:
@@ -219,9 +219,7 @@ def _loading_error(path: Path, error: BaseException, key: str) -> SettingsError:
         return SettingsError(f"{start}line {error.lineno}: {type(error).__name__}: {error.msg}: {line}")
     message = f"{type(error).__name__}: {error}"
     if isinstance(error, SystemExit):
-        message = (
-            f"it ends the program while it is loaded, by SystemExit({error.code!r}); a {key.replace('_', ' ')} must not"
-        )
+        message = f"it ends the program while it is loaded, by SystemExit({error.code!r}); {key} must not"
     return SettingsError(Lines(start + message + user_frames(error)))
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from ratecore.cli import main
-from ratecore.experiment.combine import MERGED, Part, _check_columns, _merge, as_text, combine
+from ratecore.experiment.combine import MERGED, _check_columns, _merge, _Part, as_text, combine
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.plan import find_cautions
 from ratecore.settings.base import SettingsError
@@ -80,7 +80,9 @@ def test_the_figures_of_the_paper_share_networks(tmp_path):
     single = [Experiment.from_yaml(path) for path in PAPER]
     config = combine(PAPER, experiment="paper", seeds="0..1")
     e = Experiment.from_config(config)
-    assert [product.name for product in e.products] == [path.stem for path in PAPER] and e.seeds == (0, 1)
+    names = [p.name for one, path in zip(single, PAPER, strict=True) for p in one.products if one.is_list]
+    names += [path.stem for one, path in zip(single, PAPER, strict=True) if not one.is_list]
+    assert sorted(product.name for product in e.products) == sorted(names) and e.seeds == (0, 1)
     expected = {p.identity(seed, "training") for one in single for p in one.grid_points for seed in (0, 1)}
     assert set(e.run_names()) == expected and e.n_networks == len(expected)
     assert e.n_networks < sum(2 * len(one.grid_points_of("train")) for one in single)
@@ -122,7 +124,6 @@ def test_seeds_of_all_products(write):
 
 
 WRONG = [
-    ({"convert": False}, {}, "convert is False in {0}, True in {1}; it cannot be an axis and must be the same in all"),
     ({"experiment": "other"}, {}, "experiment is 'other' in {0}, 'paper' in {1}; .*; choose one with --experiment"),
     ({"analyses": ["fixed_points"]}, {}, r"analyses is \['fixed_points'\] in {0}, \(\) in {1}; it cannot be an axis"),
     ({"seeds_per_job": 3}, {"seeds_per_job": 4}, "seeds_per_job is 3 in {0}, 4 in {1}; the files that set it must agr"),
@@ -144,9 +145,17 @@ def test_what_cannot_be_combined_is_one_clear_error(write, first, second, messag
     assert len(error.value.lines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "converts"), [(False, True, True), (True, False, True), (False, False, False)]
+)
+def test_networks_are_converted_if_one_file_converts_them(write, first, second, converts):
+    files = [write(name, {"grid": {"N": [n]}, "convert": on}) for name, n, on in (("a", 10, first), ("b", 20, second))]
+    assert combined(files).settings.convert is converts
+
+
 def part(write, name, config, **entries):
     """A file with entries, whatever sections this version knows."""
-    read = Part.read(write(name, config))
+    read = _Part.read(write(name, config))
     read.given |= entries
     return read
 

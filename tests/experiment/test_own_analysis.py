@@ -42,8 +42,13 @@ CONFIG = {
 def fresh(monkeypatch):
     """What a process knows that has loaded no file."""
     monkeypatch.setattr(files, "_loaded", {})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
     table.row_of.cache_clear()
     yield
+    for name in set(sys.modules) - before:
+        if name == "mine" or name.startswith("ratecore_analysis_file_"):
+            del sys.modules[name]
     OWN.clear()
     table.row_of.cache_clear()
 

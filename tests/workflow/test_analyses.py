@@ -87,6 +87,7 @@ def test_nothing_is_done_twice_and_it_can_be_done_again_alone(checkout, done):
         "plot_analyses": 2,
         "summarize": 1,
         "plot_grid": 1,
+        "draw_panel": 1,
         "all": 1,
     }
 

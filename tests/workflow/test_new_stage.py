@@ -147,7 +147,9 @@ def test_its_numbers_are_in_mlflow(checkout, done):
 
 def test_nothing_is_done_twice_and_it_can_be_done_again_alone(checkout, done):
     assert checkout.planned() == {}
-    assert checkout.planned("--forcerun", "inspect") == {"inspect": 2, "summarize": 1, "plot_grid": 1, "all": 1}
+    assert checkout.planned("--forcerun", "inspect") == {
+        "inspect": 2, "summarize": 1, "plot_grid": 1, "draw_panel": 1, "all": 1,
+    }  # fmt: skip
 
 
 def test_changed_settings_redo_it_with_what_it_depends_on(checkout, done):

@@ -79,8 +79,7 @@ def measured(
     Returns:
         by name, measures of each unit (..., N), and mean courses of the currents onto units of each type (C, G, T).
 
-    Source:
-        `ratecore.analysis.balance`.
+    Source: none
     """
     units = np.arange(len(next(iter(groups.values()))))
     parts = []

@@ -69,7 +69,8 @@ def counts_in(drawn: SpikeTrials, windows: Int[np.ndarray, "B 2"], bin_ms: float
         bin_ms: length of a bin, ms.
 
     Returns:
-        (B, K, N), numbers of spikes in the bins that the longest window fills; NaN after the end of shorter ones.
+        (B, K, N), numbers of spikes (unitless) in the bins that the longest window fills; NaN after the end of shorter
+        ones.
 
     Source: none
     """

@@ -80,7 +80,7 @@ def fitted(
     """Fit the decays of autocorrelations, as the settings say.
 
     Args:
-        bins: (B, T, N), rates or numbers of spikes.
+        bins: (B, T, N), rates or numbers of spikes, unitless.
         bin_ms: length of a bin, ms.
         conditions: of the trials (B,).
         settings: of the analysis.
@@ -89,8 +89,7 @@ def fitted(
     Returns:
         autocorrelations and fits, and the interval of the population's timescale, ms; NaN without draws.
 
-    Source:
-        `ratecore.analysis.timescales`.
+    Source: none
     """
     from ratecore.analysis.timescales import bootstrap_interval, intrinsic_timescales
 
@@ -232,10 +231,10 @@ def median_of(values: NDArray[np.float64]) -> float:
     """The median.
 
     Args:
-        values: any number of them.
+        values: (n,), ms or unitless.
 
     Returns:
-        their median, in their units; NaN of none.
+        their median, ms or unitless; NaN of none.
 
     Source: none
     """

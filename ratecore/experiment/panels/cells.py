@@ -87,6 +87,8 @@ class Cells:
 
         Raises:
             ValueError: no axis or setting of this name, or a value that no row has.
+
+        Source: none
         """
         values = self._named(name)
         return _having(values, wanted)
@@ -110,6 +112,8 @@ class Cells:
 
         Raises:
             ValueError: a column or value that there is not.
+
+        Source: none
         """
         keep = np.ones(len(self.points), bool)
         if panel.grid is not None:

@@ -186,8 +186,8 @@ def thresholds_of(task: AbstractTask, lowest: float) -> tuple[float, ...]:
         lowest: output that is drawn, unitless.
 
     Returns:
-        the output of a correct answer, its negative where outputs are negative, and what a quiet one must stay below;
-        none for a task that names none.
+        the output of a correct answer, its negative where outputs are negative, and what a quiet one must stay below
+        (unitless); none for a task that names none.
 
     Source:
         docs/model.md 2.

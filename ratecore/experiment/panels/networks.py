@@ -91,6 +91,8 @@ class Networks:
 
         Returns:
             (n,), in the unit of the vertical axis; of a share 0 or `measure.factor`.
+
+        Source: none
         """
         values = self.column(measure)
         return np.asarray(values[~np.isnan(values)])
@@ -102,8 +104,10 @@ class Networks:
             measure: of networks.
 
         Returns:
-            of each row (n,), as in `numbers`; NaN where a network has none. A network without the number, such as one
-            that was not converted, does not reach a threshold.
+            of each row (n,), in the unit of the vertical axis; NaN where a network has none. A network without the
+            number, such as one that was not converted, does not reach a threshold.
+
+        Source: none
         """
         if measure.column == TRAINED:
             return np.array(self.table["status"] == "trained", float) * measure.factor

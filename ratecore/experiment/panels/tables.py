@@ -213,7 +213,7 @@ def mark_of(one: PublishedValue, values: Sequence[Any], factor: float) -> Mark |
     Args:
         one: as the panel has it.
         values: of the axis.
-        factor: from its unit to that of the vertical axis.
+        factor: from its unit to that of the vertical axis, unitless.
 
     Returns:
         the value; None where the axis does not have its position, since no network is there.
