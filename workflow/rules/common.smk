@@ -244,3 +244,22 @@ def figures_of(stage, category):
         )
         for name in ROWS[stage].point_figures.names
     }
+
+
+PANELS = experiment.settings.panels
+
+
+def panel_labels(wildcards):
+    """Returns the words of a panel in the report, without braces, in which Snakemake would look for wildcards."""
+    panel, braces = PANELS[wildcards.panel], str.maketrans("{}", "()")
+    words = {"title": panel.title, "beside": panel.source or ""}
+    return {
+        "panel": wildcards.panel,
+        **{name: text.translate(braces) for name, text in words.items()},
+    }
+
+
+def drawn_panels(wildcards):
+    """Returns the files of all panels."""
+    kinds = ("pdf", "png", "rst")
+    return [f"{ROOT}/figures/panels/{name}.{kind}" for name in PANELS for kind in kinds]

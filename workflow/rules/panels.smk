@@ -1,17 +1,4 @@
 # Figures in the terms of a paper, each from the complete table and the networks that it shows.
-PANELS = experiment.settings.panels
-
-
-def panel_labels(wildcards):
-    """Returns the words of a panel in the report, without braces, in which Snakemake would look for wildcards."""
-    panel, braces = PANELS[wildcards.panel], str.maketrans("{}", "()")
-    words = {"title": panel.title, "beside": panel.source or ""}
-    return {
-        "panel": wildcards.panel,
-        **{name: text.translate(braces) for name, text in words.items()},
-    }
-
-
 if PANELS:
 
     rule draw_panel:
@@ -47,9 +34,3 @@ if PANELS:
             caption=lambda wildcards, output: Path(output.caption),
         script:
             "../../scripts/draw_panel.py"
-
-
-def drawn_panels(wildcards):
-    """Returns the files of all panels."""
-    kinds = ("pdf", "png", "rst")
-    return [f"{ROOT}/figures/panels/{name}.{kind}" for name in PANELS for kind in kinds]
