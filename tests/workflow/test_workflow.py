@@ -215,7 +215,7 @@ main(sys.argv[1:])
 def test_report(done):
     done.snakemake("--report", "report.html")
     html = (done.folder / "report.html").read_text()
-    of_panels = ("Panels", "Loss of {{ small }} networks", "n = 2 networks at each position", ">--only<")
+    of_panels = ("Panels", "Loss of {{ small }} networks", "networks at each position", ">--only<")
     for words in (
         "Synaptic decay time constants of all units",
         "Number of trials until",
