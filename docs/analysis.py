@@ -188,32 +188,32 @@ def _anchor(title: str) -> str:
 
 
 TIME = """Processor time of `python benchmarks/analyses.py`: twelve networks of 200 units (go-nogo and mante, six seeds
-each, default settings, weights kept every 200 trials), on one of two busy cores (`lscpu`: AMD EPYC, family
-25, model 17), with compiled loops in their cache. The ratio says more than the seconds, and both vary by a tenth.
+each, default settings, weights kept every 200 trials), on one of two quiet cores (`lscpu`: AMD EPYC),
+with compiled loops in their cache. The ratio says more than the seconds, and both vary by a tenth.
 
 | step | go-nogo | mante | both | a network |
 |---|---|---|---|---|
-| training | 12.9 s | 30.9 s | 43.8 s | 3.65 s |
+| training | 10.8 s | 26.2 s | 37.1 s | 3.09 s |
 | `spectrum` | 0.2 s | 0.2 s | 0.3 s | 0.03 s |
-| `fixed_points` | 1.4 s | 2.5 s | 3.9 s | 0.32 s |
+| `fixed_points` | 1.2 s | 2.3 s | 3.5 s | 0.29 s |
 | `dimensionality` | 0.1 s | 0.2 s | 0.3 s | 0.02 s |
 | `tdr` | 0.1 s | 0.3 s | 0.4 s | 0.03 s |
-| `dpca` | 0.4 s | 1.6 s | 2.0 s | 0.17 s |
-| `decoding` | 0.4 s | 2.7 s | 3.1 s | 0.26 s |
+| `dpca` | 0.3 s | 1.5 s | 1.9 s | 0.16 s |
+| `decoding` | 0.3 s | 2.5 s | 2.8 s | 0.23 s |
 | `selectivity` | 0.0 s | 0.1 s | 0.1 s | 0.01 s |
-| `timescales` | 0.5 s | 1.6 s | 2.1 s | 0.18 s |
-| `balance` | 0.6 s | 1.4 s | 2.0 s | 0.17 s |
-| `learning` | 0.5 s | 0.5 s | 1.1 s | 0.09 s |
-| `spike_trains` | 0.5 s | 1.3 s | 1.8 s | 0.15 s |
+| `timescales` | 0.4 s | 1.3 s | 1.8 s | 0.15 s |
+| `balance` | 0.5 s | 1.3 s | 1.8 s | 0.15 s |
+| `learning` | 0.5 s | 0.5 s | 1.0 s | 0.08 s |
+| `spike_trains` | 0.4 s | 1.3 s | 1.7 s | 0.14 s |
 | `spike_timescales` | 0.2 s | 0.3 s | 0.5 s | 0.04 s |
-| `spike_balance` | 0.7 s | 1.5 s | 2.2 s | 0.18 s |
-| trials that analyses share | 0.8 s | 1.3 s | 2.1 s | 0.17 s |
-| spiking trials | 1.9 s | 4.4 s | 6.4 s | 0.53 s |
-| start of the process, reading and writing files | 3.1 s | 3.1 s | 6.2 s | 0.52 s |
-| all analyses | 11.3 s | 23.1 s | 34.4 s | 2.86 s |
-| their figures | 4.8 s | 5.4 s | 10.3 s | 0.86 s |
-| analyses and figures | 16.1 s | 28.5 s | 44.6 s | 3.72 s |
-| share of the training | 1.25 | 0.92 | 1.02 | |
+| `spike_balance` | 0.6 s | 1.5 s | 2.0 s | 0.17 s |
+| trials that analyses share | 0.8 s | 1.3 s | 2.1 s | 0.18 s |
+| spiking trials | 1.8 s | 4.3 s | 6.1 s | 0.51 s |
+| start of the process, reading and writing files | 2.5 s | 2.7 s | 5.2 s | 0.43 s |
+| all analyses | 9.9 s | 21.5 s | 31.4 s | 2.62 s |
+| their figures | 4.1 s | 4.9 s | 9.0 s | 0.75 s |
+| analyses and figures | 14.0 s | 26.4 s | 40.4 s | 3.37 s |
+| share of the training | 1.29 | 1.01 | 1.09 | |
 
 All analyses with their figures take about as long as the training of such small and quickly trained networks. Their
 time hardly depends on how long a network was trained. The defaults are what the numbers of a network need:
