@@ -13,12 +13,12 @@ from ratecore.settings.base import SettingsError, did_you_mean, shown
 from ratecore.settings.claims import GAP, TRAINED
 from ratecore.settings.claims import measure_of as read_measure
 from ratecore.settings.experiment import ExperimentSettings
+from ratecore.settings.spiking import RATE_STEP
 
 if TYPE_CHECKING:
     from ratecore.experiment.axes import Axis
     from ratecore.experiment.grid import Experiment
 
-STEP_MS = 5
 SEED, STATUS = "seed", "status"
 SIGNS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
 # Keys of a setting: its name in words, and the unit of its values
@@ -232,7 +232,7 @@ def words_of_value(axis: Axis, value: Any, names: dict[str, str], unit: bool = T
     _, of_unit = WORDS.get(axis.path, ("", ""))
     after = f" {of_unit}" if unit and of_unit else ""
     if axis.path == ("network", "taus"):
-        ends = [f"{STEP_MS * tau:g}" for tau in (value if isinstance(value, tuple | list) else (value,))]
+        ends = [f"{RATE_STEP * tau:g}" for tau in (value if isinstance(value, tuple | list) else (value,))]
         return "–".join(ends) + after
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "default"}[value]

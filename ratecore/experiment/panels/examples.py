@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from ratecore.experiment.converted import Source as Converted
 from ratecore.experiment.panels.networks import Networks
-from ratecore.experiment.panels.tables import NOTHING
+from ratecore.experiment.panels.tables import say_why
 from ratecore.experiment.panels.trials import NOT_CONVERTED, groups_of
 from ratecore.settings.panels import ExampleOutputsSettings
 
@@ -84,11 +84,10 @@ def draw_examples(source: Source, panel: ExampleOutputsSettings) -> tuple[Figure
     options = {"height_ratios": (1.2, 1)} if rows == 2 else {}
     figure, axes = figures.print_figure(panel.width, height, rows, max(1, len(found)), panel.title, **options)
     if not found:
-        why = NOTHING if panel.network == "rate" or not any(len(own) for _, own in groups) else NOT_CONVERTED
         for ax in axes.flat:
             ax.set_axis_off()
-        figures.say_instead(axes[-1, 0], why)
-        return figure, [why]
+        trained = panel.network == "spiking" and any(len(own) for _, own in groups)
+        return figure, [say_why(axes[-1, 0], trained, NOT_CONVERTED)]
     for ax, example in zip(axes[-1], found, strict=True):
         _outputs(ax, example)
     for ax, example in zip(axes[0], found, strict=True):

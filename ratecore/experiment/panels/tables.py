@@ -22,6 +22,7 @@ from ratecore.settings.claims import TRAINED
 from ratecore.settings.panels import ByAxisSettings, GroupsSettings, PublishedValue
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ratecore.experiment.axes import Axis
@@ -81,11 +82,30 @@ def draw_by_axis(source: Source, panel: ByAxisSettings) -> tuple[Figure, list[st
     if len(handles) > 1 or all_marks:
         figures.legend_below(axes[-1, 0], list(handles.values()), 2 if panel.columns == 1 else 4)
     if not drawn:
-        why = NOTHING if not len(source.networks(panel)) else NO_NUMBERS
-        figures.say_instead(axes[0, 0], why)
+        why = say_why(axes[0, 0], len(source.networks(panel)) > 0, NO_NUMBERS)
         return figure, [why, _left_out(source, panel)]
     sentences = [_what(panel, measures, axis), _counts(counts), _left_out(source, panel)]
     return figure, [*sentences, with_published(panel, all_marks)]
+
+
+def say_why(ax: Axes, trained: bool, otherwise: str) -> str:
+    """Say in words, in place of a panel, why it shows nothing.
+
+    Args:
+        ax: axes of the panel.
+        trained: whether it has networks.
+        otherwise: what is missing if it has.
+
+    Returns:
+        the words.
+
+    Source: none
+    """
+    from ratecore import figures
+
+    why = otherwise if trained else NOTHING
+    figures.say_instead(ax, why)
+    return why
 
 
 def _counts(counts: dict[str, dict[str, str]]) -> str:
@@ -294,9 +314,7 @@ def draw_groups(source: Source, panel: GroupsSettings) -> tuple[Figure, list[str
     ax = axes[0, 0]
     values = {words_of_value(axis, value, panel.names, unit=False): own.numbers(measure) for value, own in groups}
     if not any(len(own) for own in values.values()):
-        why = NOTHING if not len(networks) else NO_NUMBERS
-        figures.say_instead(ax, why)
-        return figure, [why]
+        return figure, [say_why(ax, len(networks) > 0, NO_NUMBERS)]
     outcomes, told = _tests(panel, [own for _, own in groups], measure, list(values))
     marks = [mark_of(one, [value for value, _ in groups], measure.factor) for one in panel.published]
     known = [mark for mark in marks if mark is not None]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ratecore.experiment.panels.columns import axis_of, measure_of, words_of_value
-from ratecore.experiment.panels.tables import NO_NUMBERS, NOTHING
+from ratecore.experiment.panels.tables import NO_NUMBERS, say_why
 from ratecore.settings.panels import (
     ByEvidenceSettings,
     DistributionSettings,
@@ -69,9 +69,7 @@ def draw_by_evidence(source: Source, panel: ByEvidenceSettings) -> tuple[Figure,
     ax = axes[0, 0]
     curves = [c for i, (name, runs) in enumerate(groups) for kind in kinds for c in _curves(panel, name, runs, kind, i)]
     if not curves:
-        why = NOTHING if not any(runs for _, runs in groups) else "No network of this panel has graded trials."
-        figures.say_instead(ax, why)
-        return figure, [why]
+        return figure, [say_why(ax, any(runs for _, runs in groups), "No network of this panel has graded trials.")]
     figures.by_evidence(ax, curves)
     label = next(run for _, runs in groups for run in runs).settings.create_task().evidence_label
     ax.set_xlabel(f"{label}, cued modality" if len({c.label.rpartition(", ")[2] for c in curves}) > 1 else label)
@@ -141,9 +139,7 @@ def draw_lambda_curves(source: Source, panel: LambdaCurvesSettings) -> tuple[Fig
         best[name] = [float(s["lambda"]) for s in found]
         raced |= any(min(s["n_trials"]) < max(s["n_trials"]) for s in found)
     if not any(searches.values()):
-        why = NOTHING if not any(len(own) for _, own in groups) else NOT_CONVERTED
-        figures.say_instead(axes[0, 0], why)
-        return figure, [why]
+        return figure, [say_why(axes[0, 0], any(len(own) for _, own in groups), NOT_CONVERTED)]
     figures.lambda_curves(axes[0, 0], searches, best)
     figures.legend_below(axes[0, 0], columns=2 if panel.columns == 1 else 4)
     told = "; ".join(f"{name}: n = {len(own)}" for name, own in searches.items())
@@ -173,9 +169,7 @@ def draw_distribution(source: Source, panel: DistributionSettings) -> tuple[Figu
     groups = groups_of(source, panel, panel.by)
     values = {name: _values(source, panel, own) for name, own in groups}
     if not any(len(own) for own in values.values()):
-        why = NOTHING if not any(len(own) for _, own in groups) else NO_NUMBERS
-        figures.say_instead(axes[0, 0], why)
-        return figure, [why]
+        return figure, [say_why(axes[0, 0], any(len(own) for _, own in groups), NO_NUMBERS)]
     labels = {"taus": "synaptic decay time constant after training (ms)", "weights": "effective weight, without zeros"}
     label = labels.get(panel.of) or measure_of(panel.of, source.experiment.settings).alone
     of = {"taus": "units", "weights": "synapses"}.get(panel.of, "networks")
