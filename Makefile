@@ -5,13 +5,14 @@ CORES ?= all
 PORT ?= 5000
 RESULTS ?= results
 SEEDS ?= 5
+NOTEBOOKS ?= on
 FIGURES ?= $(wildcard config/paper/*.yaml)
 OUTSIDE := $(PATH)
 # Checked first, because pip would download for a minute before it fails on package versions.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo ui test costs coverage paper-test cluster-test faults cases lint schema bench
+.PHONY: install demo ui test costs coverage paper-test cluster-test faults cases lint schema bench docs
 
 install: .venv/installed
 
@@ -86,6 +87,13 @@ bench: install
 	$(BIN)/python benchmarks/block.py
 	$(BIN)/python benchmarks/spiking.py
 	$(BIN)/python benchmarks/mirror.py
+
+# The documentation site, build/docs/index.html: any warning, such as a link that leads nowhere, is an error.
+# NOTEBOOKS=off does not execute the tutorials.
+docs: install
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
+	NOTEBOOKS=$(NOTEBOOKS) $(BIN)/python -m sphinx --builder html --quiet --fail-on-warning --doctree-dir build/doctrees docs build/docs
+	@echo "build/docs/index.html"
 
 schema: install
 	$(BIN)/ratecore schema > workflow/schemas/config.schema.yaml

@@ -36,13 +36,13 @@ def locked() -> dict[str, str]:
 
 def test_the_lock_file_has_a_version_that_fits_of_all_that_is_asked_for():
     versions = locked()
-    for name, one in requirements("workflow", "postgres", "bench", "dev").items():
+    for name, one in requirements("workflow", "postgres", "bench", "docs", "dev").items():
         assert one.specifier.contains(versions[name]), f"{one}: {versions[name]} is locked"
 
 
 def test_the_lock_file_has_whatever_these_bring_with_them():
     # What is not locked is another version tomorrow.
-    waiting, versions = list(requirements("workflow", "postgres", "bench", "dev").values()), locked()
+    waiting, versions = list(requirements("workflow", "postgres", "bench", "docs", "dev").values()), locked()
     seen = {"setuptools"}  # which a virtual environment has of its own
     while waiting:
         one = waiting.pop()
@@ -53,7 +53,7 @@ def test_the_lock_file_has_whatever_these_bring_with_them():
         try:
             brought = distribution(name).requires or []
         except PackageNotFoundError:
-            continue  # jax, without the benchmarks
+            continue  # without the benchmarks, or the site
         assert name in versions
         waiting += [Requirement(text) for text in brought]
     assert {"torch", "sqlalchemy", "pulp"} < seen  # down to what is asked for by others alone
