@@ -1,5 +1,6 @@
 """How the documentation site is built: `make docs`. The pages are the Markdown files of this folder; docs/_ext adds
-the API, the settings, the commands and the gallery, all from the code."""
+the API, the settings, the commands and the gallery, all from the code.
+"""
 
 import os
 import sys

@@ -21,7 +21,10 @@ from sphinx.util import logging
 import ratecore
 
 log = logging.getLogger(__name__)
-OUTSIDE = {"np", "numpy", "torch", "pd", "pandas", "xr", "xarray", "typing", "collections", "matplotlib", "argparse", "jaxtyping", "os", "ndarray", "Tensor", "pathlib", "nap"}  # fmt: skip
+OUTSIDE = {
+    "np", "numpy", "torch", "pd", "pandas", "xr", "xarray", "typing", "collections",
+    "matplotlib", "argparse", "jaxtyping", "os", "pathlib", "nap", "ndarray", "Tensor",
+}  # fmt: skip
 INDEX = """# Python API
 
 What can be imported, and only that: names that are not on these pages may change. `Float["B T"]` is an array of floats
@@ -127,7 +130,7 @@ def resolve(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
     text = str(node["reftarget"])
     short = text.rpartition(".")[2]
     name = public.by_short_name().get(short)
-    if name and (text == short or text == name):
+    if name and text in (short, name):
         page = public.described()[name]
         uri = app.builder.get_relative_uri(node["refdoc"], f"reference/api/{page}")
         return nodes.reference("", "", contnode, internal=True, refuri=f"{uri}#{name}", reftitle=name)

@@ -45,7 +45,7 @@ def _help(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
 
 def option(name: str, action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     """One argument of a command, as Markdown."""
-    values = parser._get_formatter()._format_args(action, (action.metavar or action.dest.upper()) if isinstance(action.metavar or action.dest, str) else action.dest)  # fmt: skip
+    values = parser._get_formatter()._format_args(action, action.dest.upper())
     if action.choices is not None and action.metavar is None:
         values = "{" + ",".join(map(str, action.choices)) + "}"
     shown = ", ".join(action.option_strings)

@@ -51,9 +51,9 @@ def _names(module: str) -> dict[str, Any]:
         return names
     for node in ast.walk(ast.parse(inspect.getsource(sys.modules[module]))):
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("ratecore"):
-            own = importlib.import_module(str(node.module))
+            own = vars(importlib.import_module(str(node.module)))
             names |= {
-                alias.asname or alias.name: getattr(own, alias.name) for alias in node.names if alias.name not in names
+                alias.asname or alias.name: own.get(alias.name) for alias in node.names if alias.name not in names
             }
     return names
 

@@ -24,6 +24,7 @@ TITLES = {
     "lesion": "Lesions",
     "own_analysis": "An analysis of your own",
     "psychometric": "Psychometric curves",
+    "rate_and_spikes": "Rates and spikes",
     "spectrum": "Eigenvalues",
     "spike_trains": "Variability of spikes",
     "spikes": "Spikes",
@@ -68,7 +69,8 @@ def _card(script: Path) -> str:
     image = (
         f":img-top: ../images/gallery/{picture.name}\n:img-alt: {TITLES[script.stem]}\n" if picture.is_file() else ""
     )
-    return f":::{{grid-item-card}} {TITLES[script.stem]}\n:link: {script.stem}\n:link-type: doc\n{image}\n{described(script)}\n:::\n"
+    head = f":::{{grid-item-card}} {TITLES[script.stem]}\n:link: {script.stem}\n:link-type: doc\n"
+    return f"{head}{image}\n{described(script)}\n:::\n"
 
 
 def index() -> str:

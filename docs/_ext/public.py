@@ -40,7 +40,8 @@ FURTHER = {
     "ratecore.rate.network": ["RateNetwork"],
     "ratecore.tasks.examples": ["conditions_of", "examples_of"],
     "ratecore.tasks.variables": ["variables_of"],
-    "ratecore.formats": ["load_mat", "load_task", "load_pth", "load_analysis", "load_comparison", "load_scores", "load_weights"],
+    "ratecore.formats": ["load_mat", "load_task", "load_pth", "load_analysis", "load_comparison", "load_scores",
+                         "load_weights"],
     "ratecore.eg_optimizer": ["ExponentiatedGradient"],
     "ratecore.spiking.lambda_grid_search": ["parse_range"],
     "ratecore.spiking.results": ["SpikeTrials"],
@@ -100,7 +101,7 @@ def _rate_page() -> list[Page]:
         Page("ratecore", "ratecore", "`import ratecore as rate`: settings, training, simulation and scores.",
              {"Work on networks": [*rest, "ratecore.train", "ratecore.load_network"], "Settings": settings}),
         Page("existing", "Names of the existing packages", "Names that `rate` has and ratecore keeps; "
-             "[migrating](../../migrating.md) compares them one by one. `ratecore.rate` has the same names as `ratecore`.",
+             "[migrating](../../migrating.md) compares them one by one. `ratecore.rate` has the same names.",
              {"Names": [name for name in existing if name not in ("ratecore.train", "ratecore.load_network")]
               + _of("ratecore.eg_optimizer", FURTHER["ratecore.eg_optimizer"])}),
     ]  # fmt: skip
@@ -109,7 +110,7 @@ def _rate_page() -> list[Page]:
 @cache
 def pages() -> tuple[Page, ...]:
     """All pages of the API reference."""
-    tasks = [name for name in _of("ratecore.tasks")]
+    tasks = _of("ratecore.tasks")
     spiking = _of("ratecore.spiking")
     ours = [name for name in spiking if ".compat." not in home(name) and "companion" not in home(name)]
     found = [
@@ -126,7 +127,7 @@ def pages() -> tuple[Page, ...]:
                   name for module in ("ratecore.rate.network", "ratecore.rate.activity", "ratecore.rate.testing",
                                       "ratecore.rate.results") for name in _of(module, FURTHER[module])],
               "Spiking trials": _of("ratecore.spiking.results", FURTHER["ratecore.spiking.results"])}),
-        Page("formats", "ratecore.formats", "Reading the files of networks; [Files](../../files.md) lists what is in them.",
+        Page("formats", "ratecore.formats", "Files of networks; [Files](../../files.md) lists what is in them.",
              {"Functions": _of("ratecore.formats", FURTHER["ratecore.formats"])}),
         Page("spiking", "ratecore.spiking", sentence(importlib.import_module("ratecore.spiking")),
              {"Convert, simulate, explore": ours,
