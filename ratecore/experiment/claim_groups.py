@@ -276,7 +276,8 @@ class _Finder:
         for a, b in itertools.combinations(groups, 2):
             columns = a.where.keys() & b.where.keys()
             apart = any(not any(value in b.where[c] for value in a.where[c]) for c in columns)
-            of_results = any(c in (*self.results, *self.texts) for c in {*a.where, *b.where})  # known when they are done
+            later = {*self.results, *self.texts}  # columns that are known when the networks are done
+            of_results = not later.isdisjoint({*a.where, *b.where})
             if not apart and not of_results and set(a.points) & set(b.points):
                 names = " and ".join(f"'{group.name or 'all'}'" for group in (a, b))
                 raise SettingsError([(("groups",), f": {names} have networks in common; make them exclude each other")])
