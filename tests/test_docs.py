@@ -143,3 +143,130 @@ def test_configurations_are_accepted(block, folder):
         config = {"grid": {"task": ["go-nogo"], "N": [10, 200], "taus": [4, [4, 10]], "seed": "0..9"}} | config
     experiment = Experiment.from_config({"experiment": "page", "results": str(folder / "results")} | config)
     assert len(experiment.grid_points) >= 1
+
+
+# How pages are made from the code: docs/_ext, without Sphinx
+
+
+def test_every_setting_that_a_user_can_give_is_in_the_reference():
+    import settings_page
+
+    from ratecore.settings.experiment import ExperimentSettings
+
+    schema, keys = ExperimentSettings.model_json_schema(), set()
+
+    def walk(node, path):
+        if "$ref" in node:
+            walk(schema["$defs"][node["$ref"].rpartition("/")[2]], path)
+        for one in [*node.get("anyOf", ()), *node.get("oneOf", ())]:
+            walk(one, path)
+        if isinstance(node.get("items"), dict):
+            walk(node["items"], f"{path}[]")
+        if isinstance(node.get("additionalProperties"), dict):
+            walk(node["additionalProperties"], f"{path}.NAME")
+        for name, inner in node.get("properties", {}).items():
+            keys.add(f"{path}.{name}".lstrip("."))
+            walk(inner, f"{path}.{name}".lstrip("."))
+
+    walk(schema, "")
+    text = settings_page.text()
+    listed = re.findall(r"^:::\{setting\} (\S+)$", text, re.M)
+    assert len(listed) == len(set(listed))
+    assert keys == set(listed) | {section.path for section in settings_page.sections() if section.path in keys}
+    assert "{setting} training.n_trials\ndefault `6000` · whole number ≥ 1" in text
+    assert "{setting} spiking.refractory\n" in text and "in ms" in text
+
+
+def test_every_option_of_a_command_is_in_the_reference(capsys):
+    import commands_page
+
+    text = commands_page.text()
+    for command in ratecore.cli.arguments.COMMANDS:
+        with pytest.raises(SystemExit):
+            ratecore.cli.parser().parse_args([command, "--help"])
+        for option in re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.M):
+            assert f"{{command-option}} ratecore {command} | {option}" in text or command == "task"
+    assert "ratecore task show | --set" in text and "python -m ratecore.main | --apply_dale" in text
+
+
+def test_every_public_name_is_on_a_page_and_has_a_docstring():
+    import inspect
+    from importlib import import_module
+
+    import public
+
+    objects = {id(public.target(name)) for name in public.described()}
+    for module in ("ratecore", "ratecore.spiking", "ratecore.tasks", "ratecore.figures", "ratecore.rate"):
+        for name in import_module(module).__all__:
+            thing = getattr(import_module(module), name)
+            assert id(thing) in objects or name.isupper(), f"{module}.{name}"
+            assert inspect.getdoc(thing), f"{module}.{name}"
+
+
+def test_what_pages_and_examples_import_is_public():
+    import public
+
+    text = "\n".join(b.text for b in all_blocks("python") if b.page != "docs/migrating.md")
+    text += "\n".join(path.read_text() for path in (DOCS / "examples").glob("*.py"))
+    text = re.sub(r"  # .*", "", text)
+    objects = {id(public.target(name)) for name in public.described()}
+    for module, names in re.findall(r"^from (ratecore\.\S+) import (.+)$", text, re.M):
+        for name in names.split(", "):
+            thing = public.target(f"{module}.{name}")
+            assert id(thing) in objects or name.isupper() or module == "ratecore.figures.by_axis", f"{module}.{name}"
+
+
+def example(x, w=(1, 2), *others):
+    """Adds `x` to everything.
+
+    It is a*b.
+
+    Args:
+        x: of shape (T,).
+        w: weights,
+            in two lines.
+        *others: more.
+
+    Returns:
+        The sum: a number.
+
+    Raises:
+        ValueError: `x` is empty.
+
+    Source: none
+    """
+
+
+def test_docstrings_are_converted():
+    import inspect
+
+    import docstrings
+
+    lines = docstrings.converted(inspect.getdoc(example).splitlines())
+    assert lines == [
+        "Adds ``x`` to everything.", "", r"It is a\*b.", "",
+        "", ":Parameters:", "    * **x** -- of shape (T,).", "    * **w** -- weights, in two lines.",
+        r"    * **\*others** -- more.", "", ":Returns: The sum: a number.",
+        "", ":Raises:", "    * ``ValueError`` -- ``x`` is empty.", "",
+    ]  # fmt: skip
+    assert (
+        docstrings.readable('dict[str, Float[np.ndarray, "B *out T"]] | None') == 'dict[str, Float["B *out T"]] | None'
+    )
+    assert ":doc:`docs/model.md </model>` 3" in docstrings.escaped("docs/model.md 3")
+    assert docstrings.escaped("see `open_results`") == "see :py:obj:`open_results <ratecore.open_results>`"
+
+
+def test_links_between_files_become_links_between_pages():
+    import links
+
+    readme, page = ROOT / "config/README.md", DOCS / "reference/configuration.md"
+    for before, after in {
+        "[x](../docs/tasks.md#mante)": "[x](../tasks.md#mante)",
+        "[`a`](../README.md)": "[`a`](../index.md)",
+        "[x](examples/areas.yaml)": "[x](../../config/examples/areas.yaml)",
+        "[x](../docs/examples/spikes.py)": "[x](../gallery/spikes.md)",
+        "[x](../SECURITY.md)": "x (`SECURITY.md`)",
+        "[x](https://a.b/c.md) [y](#here) [z](gone.md)": "[x](https://a.b/c.md) [y](#here) [z](gone.md)",
+        "```\n[x](../docs/tasks.md)\n```": "```\n[x](../docs/tasks.md)\n```",
+    }.items():
+        assert links.relinked(before, readme, page) == after

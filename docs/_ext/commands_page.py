@@ -35,12 +35,15 @@ def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
 
 def _plain(text: str) -> str:
     """Text of a help message as Markdown: options and names in capitals are code."""
-    text = re.sub(r"(?<![`\w-])(--[a-z][\w-]*)", r"`\1`", text)
-    return text.replace("*", "\\*").replace("<", "\\<").replace("[", "\\[")
+    parts = re.split(r"(`[^`]*`)", text)
+    for k in range(0, len(parts), 2):
+        parts[k] = re.sub(r"([*<\[])", r"\\\1", re.sub(r"(?<![\w-])(--[a-z][\w-]*)", r"`\1`", parts[k]))
+    return "".join(parts)
 
 
 def _help(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
-    return _plain(" ".join(parser._get_formatter()._expand_help(action).split())) if action.help else ""
+    text = " ".join(parser._get_formatter()._expand_help(action).split()) if action.help else ""
+    return _plain(text[:1].upper() + text[1:])
 
 
 def option(name: str, action: argparse.Action, parser: argparse.ArgumentParser) -> str:
@@ -51,7 +54,7 @@ def option(name: str, action: argparse.Action, parser: argparse.ArgumentParser) 
     shown = ", ".join(action.option_strings)
     title = f"{shown} {values}".strip() if shown else str(action.metavar or action.dest)
     facts = " **required**" if action.required and action.option_strings else ""
-    return f":::{{command-option}} {name} {title}\n{_help(action, parser)}{facts}\n:::\n"
+    return f":::{{command-option}} {name} | {title}\n{_help(action, parser)}{facts}\n:::\n"
 
 
 def section(name: str, parser: argparse.ArgumentParser) -> str:

@@ -14,12 +14,14 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import public
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
-from sphinx.application import Sphinx
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Source")
 TITLES = {"Args": "Parameters", "Attributes": "Attributes"}
@@ -101,7 +103,8 @@ def escaped(line: str) -> str:
     parts = re.split(r"(`+[^`]+`+)", line)
     for k, part in enumerate(parts):
         if not part.startswith("`"):
-            parts[k] = re.sub(r"([*|\\]|_(?=\W|$))", r"\\\1", part)
+            plain = re.sub(r"([*|\\]|_(?=\W|$))", r"\\\1", part)
+            parts[k] = re.sub(r"\bdocs/(\w+)\.md\b", r":doc:`docs/\1.md </\1>`", plain)
             continue
         text = part.strip("`")
         short = re.sub(r"^(ratecore|rate)\.", "", text).partition("(")[0]

@@ -47,7 +47,7 @@ def described(script: Path) -> str:
     """The first paragraph of a script's docstring, without how it is called."""
     doc = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").partition("\n\n")[0]
     words = " ".join(doc.split())
-    for end in (f" {script.name}", f": `python {script.name}", f": {script.name}"):
+    for end in (f": `python {script.name}", f": {script.name}", f" {script.name}"):
         words = words.partition(end)[0]
     return words.rstrip(".:") + ("." if not words.endswith("?") else "")
 

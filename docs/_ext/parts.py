@@ -6,8 +6,8 @@ relative to files of the repository; those to files that are pages elsewhere on 
 
 from __future__ import annotations
 
-import os
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,12 @@ import api
 import commands_page
 import gallery
 import settings_page
+from links import REPOSITORY, relinked
+from sphinx.addnodes import desc_name, desc_signature
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-REPOSITORY = Path(__file__).parents[2]
 LARGEST = 2_000_000  # bytes of a page
-# Files outside docs/ that are pages of the site.
-PAGES = {
-    "config/README.md": "reference/configuration.md",
-    "CHANGELOG.md": "changelog.md",
-    "CONTRIBUTING.md": "contributing.md",
-    "README.md": "index.md",
-}
-LINK = re.compile(r"(?<!\\)\[((?:`[^`]*`|[^\]`])*)\]\(([^)\s:#]+)((?:#[^)\s]*)?)\)")
 GENERATED: dict[str, Callable[[], str]] = {
     "settings": settings_page.text,
     "commands": commands_page.text,
@@ -38,36 +31,6 @@ GENERATED: dict[str, Callable[[], str]] = {
 def included(name: str) -> str:
     """A file of the repository, without its title."""
     return (REPOSITORY / name).read_text(encoding="utf-8").partition("\n")[2]
-
-
-def relinked(text: str, of: Path, page: Path) -> str:
-    """A text with the links of the file that it is from turned to pages of the site.
-
-    Args:
-        text: Markdown.
-        of: file that the links are relative to.
-        page: page of docs/ that shows it.
-
-    Returns:
-        The Markdown with links relative to the page.
-    """
-
-    def turned(match: re.Match[str]) -> str:
-        text, target, anchor = match.groups()
-        path = Path(os.path.normpath(of.parent / target))
-        if not path.is_relative_to(REPOSITORY) or not path.exists():
-            return match[0]  # the build reports it
-        name = path.relative_to(REPOSITORY).as_posix()
-        if name in PAGES:
-            path = REPOSITORY / "docs" / PAGES[name]
-        elif path.suffix == ".py" and path.parent == REPOSITORY / "docs/examples":
-            path = REPOSITORY / "docs/gallery" / f"{path.stem}.md"
-        elif path.is_dir() or (path.suffix == ".md" and not path.is_relative_to(REPOSITORY / "docs")):
-            return f"{text} (`{name}`)" if name not in text else f"`{name}`"  # on GitHub alone
-        return f"[{text}]({os.path.relpath(path, page.parent)}{anchor})"
-
-    parts = re.split(r"(^```.*?^```$|^~~~.*?^~~~$)", text, flags=re.M | re.S)
-    return "".join(part if k % 2 else LINK.sub(turned, part) for k, part in enumerate(parts))
 
 
 def read(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -82,6 +45,13 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
     for name in re.findall(r"^<!-- generated: (.*) -->$", text, re.M):
         text = text.replace(f"<!-- generated: {name} -->", GENERATED[name]())
     source[0] = text
+
+
+def option_node(env: Any, signature: str, node: desc_signature) -> str:
+    """Shows `ratecore train | --task TASK` without the command, whose section it is in, and returns the whole."""
+    command, _, shown = signature.partition(" | ")
+    node += desc_name(shown, shown)
+    return f"{command} {shown}"
 
 
 def check_sizes(app: Sphinx, exception: Exception | None) -> None:
@@ -99,11 +69,12 @@ def check_sizes(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the handlers, and add the kinds of things that are not Python: settings and options of commands."""
     app.add_object_type("setting", "setting", "%s (setting)")
-    app.add_object_type("command-option", "command-option", "%s (option)")
+    app.add_object_type("command-option", "command-option", "%s (option)", parse_node=option_node)
     app.connect("builder-inited", lambda app: api.write_pages(Path(app.srcdir) / "gallery", gallery.texts()))
     app.connect("source-read", read)
     app.connect("build-finished", check_sizes)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": zlib.crc32(code)}
 
 
 __all__ = ["api", "setup"]
