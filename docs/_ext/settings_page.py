@@ -170,6 +170,7 @@ def text() -> str:
         own = list(entries(section))
         if own or section.models[0].__doc__:
             docs = [" ".join((model.__doc__ or "").partition("\n\n")[0].split()) for model in section.models]
+            docs = [re.sub(r"\bdocs/(\w+)\.md", r"[docs/\1.md](../\1.md)", text) for text in docs]
             words = (
                 docs[:1]
                 if len(docs) == 1
