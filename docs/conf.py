@@ -27,6 +27,7 @@ extensions = [
     "api",
 ]
 exclude_patterns = ["_ext", "examples", "README.md"]
+highlight_language = "none"  # of blocks that do not say what they are, such as output
 nitpicky = True
 show_warning_types = True
 add_module_names = False

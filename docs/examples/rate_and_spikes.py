@@ -25,8 +25,7 @@ for row, (top, bottom) in zip(converted.index, axes.T, strict=True):
     top.set_title(f"{TITLES.get(task.name, task.name)}, N = {net.N}")
     top.legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
     top.set_ylim(top=1.6)
-    spikes = exp.spikes(task=task.name, trials=1)
-    found = spikes.arrays(row)  # the first trial of the conversion
+    found = exp.spikes(task=task.name, trials=1).arrays(row)  # the first trial of the conversion
     inhibitory = np.array(found.unit_type) != "E"
     place = np.argsort(np.argsort(inhibitory, kind="stable"))
     for kind, chosen, color in (("E", ~inhibitory, figures.COLORS[0]), ("I", inhibitory, figures.COLORS[1])):
