@@ -117,7 +117,7 @@ GIVEN = {
     "docs/start_grid.md": {"instead": {"results/sizes": "results/demo"}},
     "docs/start_network.md": {"instead": {"seed=1)": 'seed=1, network={"N": 20}, training={"n_trials": 100})'}},
     "docs/testing.md": {"instead": {'{"delay": 100}': '{"stim_on": 20}'}},
-    "docs/timescales.md": {"instead": {"20:250": "5:80", "range(100)": "range(40)"}},
+    "docs/timescales.md": {"instead": {"20:250": "5:50", "range(100)": "range(15)"}},
 }
 ELSEWHERE = {  # and what is run by other tests, or needs what only its reader has
     "config/README.md": "a method: tests/tasks has whole trials",

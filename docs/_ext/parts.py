@@ -6,6 +6,7 @@ relative to files of the repository; those to files that are pages elsewhere on 
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from collections.abc import Callable
@@ -33,10 +34,21 @@ def included(name: str) -> str:
     return (REPOSITORY / name).read_text(encoding="utf-8").partition("\n")[2]
 
 
+def notebook(text: str, page: Path) -> str:
+    """A notebook with the links of its cells turned, and as one of IPython, so that `!command` is coloured."""
+    content = json.loads(text)
+    for cell in content["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = relinked("".join(cell["source"]), page, page)
+    content["metadata"].setdefault("language_info", {"name": "python"})["pygments_lexer"] = "ipython3"
+    return json.dumps(content)
+
+
 def read(app: Sphinx, docname: str, source: list[str]) -> None:
     """Handler of `source-read`."""
     page = Path(app.env.doc2path(docname))
-    if page.suffix != ".md":
+    if page.suffix == ".ipynb":
+        source[0] = notebook(source[0], page)
         return
     text = relinked(source[0], page, page)
     for name in re.findall(r"^<!-- included: (.*) -->$", text, re.M):
