@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -197,9 +198,13 @@ def intervals(times: ArrayLike, units: ArrayLike, trials: ArrayLike) -> Interval
     """
     given = np.asarray(units)
     found = _spikes(times, units, trials, int(given.max(initial=0)) + 1 if given.dtype.kind in "iu" else 0)
-    order = np.lexsort((found.times, found.trials, found.units))
+    trains = found.units * (int(found.trials.max(initial=0)) + 1) + found.trials
+    small = trains.max(initial=0) <= np.iinfo(np.uint16).max  # which are sorted fastest
+    order = np.argsort(trains.astype(np.uint16) if small else trains, kind="stable")
+    if ((np.diff(found.times[order]) < 0) & (np.diff(trains[order]) == 0)).any():  # not in order in each train
+        order = np.lexsort((found.times, trains))
     t, unit, trial = found.times[order], found.units[order], found.trials[order]
-    same: Bool[np.ndarray, " S"] = (np.diff(unit) == 0) & (np.diff(trial) == 0)
+    same: Bool[np.ndarray, " S"] = np.diff(trains[order]) == 0
     before = np.concatenate([[False], same[:-1]])[: len(same)]
     if (twice := same & (np.diff(t) <= 0)).any():
         k = int(np.flatnonzero(twice)[0])
@@ -232,7 +237,10 @@ def interval_cv(
         Softky & Koch 1993 (Journal of Neuroscience 13:334).
     """
     _least(least)
-    found = _of_units(times, units, trials, n_units)
+    return _cv(_of_units(times, units, trials, n_units), n_units, least)
+
+
+def _cv(found: Intervals, n_units: int, least: int) -> Float[np.ndarray, " N"]:
     mean = _mean_by_unit(found.lengths, found.units, n_units, least)
     squares = np.square(found.lengths - mean[found.units])
     n = np.bincount(found.units, minlength=n_units)
@@ -265,7 +273,11 @@ def cv2(
         Holt, Softky, Koch & Douglas 1996 (Journal of Neurophysiology 75:1806).
     """
     _least(least)
-    a, b, unit = _pairs(_of_units(times, units, trials, n_units))
+    return _cv2(_of_units(times, units, trials, n_units), n_units, least)
+
+
+def _cv2(found: Intervals, n_units: int, least: int) -> Float[np.ndarray, " N"]:
+    a, b, unit = _pairs(found)
     return _mean_by_unit(2 * np.abs(b - a) / (a + b), unit, n_units, least)
 
 
@@ -304,7 +316,11 @@ def local_variation(
     _least(least)
     if not 0 <= refractory_ms < np.inf:
         raise ValueError(f"refractory_ms = {refractory_ms:g}; it must be 0 or above")
-    a, b, unit = _pairs(_of_units(times, units, trials, n_units))
+    return _lv(_of_units(times, units, trials, n_units), n_units, least, refractory_ms)
+
+
+def _lv(found: Intervals, n_units: int, least: int, refractory_ms: float = 0.0) -> Float[np.ndarray, " N"]:
+    a, b, unit = _pairs(found)
     terms = 3 * np.square((b - a) / (a + b)) * (1 + 4 * refractory_ms / (a + b))
     return _mean_by_unit(terms, unit, n_units, least)
 
@@ -329,15 +345,59 @@ def interval_counts(
 
     Source: none
     """
+    return _histogram(_of_units(times, units, trials, n_units), n_units, _edges(edges_ms))
+
+
+def _edges(edges_ms: ArrayLike) -> Float[np.ndarray, " K1"]:
     edges = np.asarray(edges_ms, np.float64)
     if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise ValueError(f"edges_ms: shape {edges.shape}; they must be at least two ascending numbers, in ms")
-    found = _of_units(times, units, trials, n_units)
+    return edges
+
+
+def _histogram(found: Intervals, n_units: int, edges: Float[np.ndarray, " K1"]) -> Int[np.ndarray, "N K"]:
     place = np.searchsorted(edges, found.lengths, side="right") - 1
     K = len(edges) - 1
     inside = (place >= 0) & (place < K)
     flat = found.units[inside] * K + place[inside]
     return np.bincount(flat, minlength=n_units * K).reshape(n_units, K)
+
+
+class IntervalMeasures(NamedTuple):
+    """What `interval_measures` returns: cv, cv2 and lv (N,), unitless, and counts (N, K), as the functions of one."""
+
+    cv: Float[np.ndarray, " N"]
+    cv2: Float[np.ndarray, " N"]
+    lv: Float[np.ndarray, " N"]
+    counts: Int[np.ndarray, "N K"]
+
+
+def interval_measures(
+    times: ArrayLike, units: ArrayLike, trials: ArrayLike, n_units: int, edges_ms: ArrayLike, least: int = LEAST_INTERVALS
+) -> IntervalMeasures:
+    """`interval_cv`, `cv2`, `local_variation` and `interval_counts` of the same spikes, whose intervals are found once.
+
+    Args:
+        times: of each spike (S,), ms from the start of its trial.
+        units: of each spike (S,), from 0.
+        trials: of each spike (S,), from 0.
+        n_units: N.
+        edges_ms: of the K bins of the histogram (K + 1,), ascending, ms.
+        least: number of intervals, or of pairs, below which a measure is NaN, at least 2.
+
+    Returns:
+        the measures.
+
+    Raises:
+        ValueError: arrays do not fit together, or edges do not ascend.
+
+    Source:
+        as of these functions.
+    """
+    _least(least)
+    edges, found = _edges(edges_ms), _of_units(times, units, trials, n_units)
+    counts = _histogram(found, n_units, edges)
+    return IntervalMeasures(_cv(found, n_units, least), _cv2(found, n_units, least), _lv(found, n_units, least), counts)
 
 
 def _least(least: int) -> None:
