@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from ratecore.rate.parameters import numbers, time_constants
+from ratecore.rate.parameters import time_constants
 from ratecore.settings.network import ACTIVATIONS
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:
     from ratecore.rate.network import RateNetwork
@@ -114,7 +115,10 @@ class RateEquations:
         """
         if self.activation == "clipped_relu":
             return np.clip(x, 0.0, 20.0)
-        return expit(x) if self.activation == "sigmoid" else np.minimum(np.logaddexp(0.0, x), 20.0)
+        if self.activation == "softplus":
+            return np.minimum(np.logaddexp(0.0, x), 20.0)
+        share: Float[np.ndarray, "*K N"] = expit(x)
+        return share
 
     def slope(self, x: Float[np.ndarray, "*K N"]) -> Float[np.ndarray, "*K N"]:
         """Compute phi'(x), the gain of each unit; at a kink of phi, that of the flat side, 0.

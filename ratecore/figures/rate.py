@@ -22,14 +22,14 @@ from ratecore.figures.style import (
     mark_windows,
     new_figure,
 )
-from ratecore.rate.parameters import numbers
-from ratecore.rate.saved import SavedNetwork
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:  # importing them takes longer than drawing
     import pandas as pd
 
     from ratecore.rate.network import RateNetwork
     from ratecore.rate.results import Evaluation, TrainingResult
+    from ratecore.rate.saved import SavedNetwork
     from ratecore.settings.run import RunSettings
     from ratecore.settings.training import TrainingSettings
 
@@ -58,7 +58,9 @@ def run_figures(settings: RunSettings, result: TrainingResult, evaluation: Evalu
     return figures | graded_figures(evaluation.psychometric, evaluation.chronometric, task.evidence_label)
 
 
-def taus_before_and_after(result: TrainingResult | SavedNetwork) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+def taus_before_and_after(
+    result: TrainingResult | SavedNetwork,
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
     """Compute the synaptic decay time constants before and after training.
 
     Args:
@@ -70,8 +72,10 @@ def taus_before_and_after(result: TrainingResult | SavedNetwork) -> tuple[Float[
     Source:
         docs/model.md 1.4, equation 5.
     """
-    net: Any = result if isinstance(result, SavedNetwork) else result.net
-    before, after = (net.time_constants(taus_gaus=parameters) for parameters in (result.initial["taus_gaus"], net.taus_gaus))
+    net: Any = getattr(result, "net", result)
+    before, after = (
+        net.time_constants(taus_gaus=parameters) for parameters in (result.initial["taus_gaus"], net.taus_gaus)
+    )
     return numbers(before) * STEP_MS, numbers(after) * STEP_MS
 
 

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ratecore.figures.style import COLORS, axes_or_new, color_of, new_figure
-from ratecore.rate.parameters import numbers
-from ratecore.rate.saved import SavedNetwork
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:  # importing them takes longer than drawing
     from ratecore.rate.results import TrainingResult
+    from ratecore.rate.saved import SavedNetwork
 
 
 def eigenvalues_before_and_after(
@@ -32,8 +32,9 @@ def eigenvalues_before_and_after(
     Source:
         docs/model.md 1.2, equation 4.
     """
-    net: Any = result if isinstance(result, SavedNetwork) else result.net
-    first = result.initial["w"] if isinstance(result, SavedNetwork) else result.initial["w"].to(net.w)
+    net: Any = getattr(result, "net", result)
+    first = result.initial["w"]
+    first = first if isinstance(first, np.ndarray) else first.to(net.w)
     matrices = (numbers(W).astype(np.float64) for W in (net.effective_weights(first), net.effective_weights()))
     before, after = (np.linalg.eigvals(W).astype(complex) for W in matrices)
     return before, after

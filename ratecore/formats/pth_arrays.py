@@ -59,7 +59,9 @@ class _Unpickler(pickle.Unpickler):
             return _tensor
         if module == "torch" and name in _TYPES:
             return np.dtype(_TYPES[name])
-        raise pickle.UnpicklingError(f"it holds more than tensors and plain values ({module}.{name}), which could run code")
+        raise pickle.UnpicklingError(
+            f"it holds more than tensors and plain values ({module}.{name}), which could run code"
+        )
 
     def persistent_load(self, pid: Any) -> NDArray[Any]:
         """The numbers of a tensor.
@@ -77,7 +79,7 @@ class _Unpickler(pickle.Unpickler):
         """
         kind, dtype, name, _, n = pid
         if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise pickle.UnpicklingError(f"it holds {str(kind):.60}")
+            raise pickle.UnpicklingError(f"it holds {kind!s:.60}")
         numbers = np.frombuffer(self._archive.read(f"{self._folder}/data/{name}"), dtype)
         if numbers.size != n:
             raise pickle.UnpicklingError(f"{n} numbers of which the file has {numbers.size}")
@@ -93,7 +95,11 @@ class _Plain(OrderedDict[Any, Any]):
 
 def _tensor(numbers: NDArray[Any], first: int, shape: Any, strides: Any, *rest: object) -> NDArray[Any]:
     """A tensor as an array of its own. Raises UnpicklingError unless its numbers are there, each once."""
-    if len(shape) != len(strides) or min((*shape, *strides, first), default=0) < 0 or not isinstance(numbers, np.ndarray):
+    if (
+        len(shape) != len(strides)
+        or min((*shape, *strides, first), default=0) < 0
+        or not isinstance(numbers, np.ndarray)
+    ):
         raise pickle.UnpicklingError(f"a tensor of shape {shape}")
     last = first + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     if math.prod(shape) > numbers.size or (math.prod(shape) and last >= numbers.size):
@@ -151,7 +157,9 @@ def saved_network(path: StrPath) -> SavedNetwork:
         _check(settings, arrays | more | types)
         trained, n_trials = content["trained"], content["trial"]
         if not isinstance(trained, bool) or not isinstance(n_trials, int):
-            raise ValueError(f"'trained' is {trained!r}, 'trial' is {n_trials!r}; they must be true or false, and whole")
+            raise ValueError(
+                f"'trained' is {trained!r}, 'trial' is {n_trials!r}; they must be true or false, and whole"
+            )
     except Exception as error:  # a file of another kind raises errors of many kinds
         raise FormatError(f"{path}: {first_line(error)}") from error
     return SavedNetwork(settings, **arrays, **types, **more, initial=initial, trained=trained, n_trials=n_trials)

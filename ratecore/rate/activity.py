@@ -163,11 +163,12 @@ def _independent(net: RateNetwork | SavedNetwork, batch: int) -> bool:
     return trials_are_independent(net, batch)
 
 
-def _activity(
-    task: AbstractTask, net: RateNetwork | SavedNetwork, loss_fn: str, drawn: Any, batch: int
-) -> Activity:
+def _activity(task: AbstractTask, net: RateNetwork | SavedNetwork, loss_fn: str, drawn: Any, batch: int) -> Activity:
     """The activity in drawn trials."""
     trials, x0, noise = drawn
+    x: Any  # arrays, or tensors
+    r: Any
+    o: Any
     if isinstance(net, SavedNetwork):
         x, r, o = saved_trials.states(net, trials.u, x0, noise)
         with in_turn(task):

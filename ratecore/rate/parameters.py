@@ -21,20 +21,6 @@ if TYPE_CHECKING:  # those who have tensors have imported torch
 Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
 
-def numbers(values: np.ndarray | torch.Tensor) -> NDArray[Any]:
-    """The numbers of a parameter.
-
-    Args:
-        values: an array, or a tensor on any device; any shape, unitless.
-
-    Returns:
-        the array, or that of the tensor, the shape of `values`, unitless.
-
-    Source: none
-    """
-    return values if isinstance(values, np.ndarray) else values.detach().cpu().numpy()
-
-
 def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return phi of docs/model.md 1.
 

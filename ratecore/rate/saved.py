@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from llvmlite.binding import get_host_cpu_features
 
 from ratecore.rate.parameters import connection_signs, effective_weights, rectified, time_constants
 from ratecore.settings.network import NetworkSettings
@@ -129,33 +132,57 @@ _TAYLOR = [
 ]
 
 
-def sigmoid(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """The logistic function in single precision, to the bit as torch computes it, so that a network is the same in both.
+def sigmoid(x: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """The logistic function in single precision, to the bit as torch computes it.
 
     torch's vectors call the exponential function of SLEEF, which has fused products and sums. In double precision,
-    products of two such numbers are exact, and so is all but one rounding in 2^29 of the sum.
+    products of two such numbers are exact, and so is all but one rounding in 2^29 of the sum. What is left after pairs
+    of vectors is computed number by number. On processors whose vectors are not known here, torch itself is asked.
 
     Args:
-        x: any shape, float32, unitless.
+        x: (N,), float32, unitless.
 
     Returns:
-        the shape of `x`, float32, in [0, 1], unitless.
+        (N,), float32, in [0, 1], unitless.
 
     Source:
         Shibata & Petrogalli 2020 (IEEE Transactions on Parallel and Distributed Systems 31:1316), SLEEF; `expf` with
         an error of 1.0 ULP.
     """
+    if not (width := _vector_of_torch()):
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(x)).sigmoid().numpy()
+    from scipy.special import expit
+
+    whole = len(x) - len(x) % (2 * width)
+    return np.concatenate([_in_vectors(x[:whole]), expit(x[whole:])])
+
+
+@cache
+def _vector_of_torch() -> int:
+    """Numbers in a vector of torch's kernels on this processor, as torch chooses them; 0 where that is not known."""
+    has, wanted = get_host_cpu_features(), os.environ.get("ATEN_CPU_CAPABILITY")  # torch's own variable
+    if wanted not in (None, "avx512", "avx2") or not (has.get("avx2") and has.get("fma")):
+        return 0
+    wide = all(has.get(f"avx512{part}") for part in ("f", "vl", "bw", "dq"))
+    return 16 if wide and wanted != "avx2" else 8
+
+
+def _in_vectors(x: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     one = np.float32(1)
 
     def fused(a: Any, b: Any, c: Any) -> Any:
         return (np.float64(a) * np.float64(b) + np.float64(c)).astype(np.float32)
 
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        whole = np.rint(-x * _LOG2E)
-        rest = fused(whole, -_LN2_LOW, fused(whole, -_LN2_HIGH, -x))
+        power_of_2 = np.rint(-x * _LOG2E)
+        rest = fused(power_of_2, -_LN2_LOW, fused(power_of_2, -_LN2_HIGH, -x))
         series = np.full_like(x, 0.000198527617612853646)
         for coefficient in _TAYLOR:
             series = fused(series, rest, coefficient)
-        power = np.ldexp(one + fused(rest * rest, series, rest), np.clip(whole, -200, 200).astype(np.int32))
-        found: Float[np.ndarray, "*shape"] = one / (one + power)
+        mantissa = one + fused(rest * rest, series, rest)
+        found: Float[np.ndarray, " N"] = one / (
+            one + np.ldexp(mantissa, np.clip(power_of_2, -200, 200).astype(np.int32))
+        )
     return found

@@ -35,7 +35,7 @@ def side_by_side(net: SavedNetwork, fewest: int) -> bool:
 
 
 def draw_trials(
-    task: AbstractTask, net: SavedNetwork, generators: list[np.random.Generator]
+    task: AbstractTask, net: SavedNetwork, generators: list[np.random.Generator], trials: Any = None
 ) -> tuple[Trials, Float[np.ndarray, "B N"], Float[np.ndarray, "B T-1 N"]]:
     """Draw trials and their noise, each from its own generator.
 
@@ -43,6 +43,7 @@ def draw_trials(
         task: draws the trials.
         net: gives N, the type of the numbers and the standard deviations of the noise.
         generators: B of them, see `ratecore.system.streams`.
+        trials: Trials drawn already from the same generators; drawn here when None.
 
     Returns:
         Trials, x0 (B, N) and noise (B, T-1, N); unitless.
@@ -54,7 +55,7 @@ def draw_trials(
         docs/model.md 1 and 2.
     """
     exact, s = net.w.dtype.type, net.settings
-    trials, u, z = drawn_arrays(task, generators, exact)
+    trials, u, z = drawn_arrays(task, generators, exact, trials)
     steps = getattr(trials, "steps", None)
     x0, noise = drawn_states(generators, u.shape[2], net.N, steps, s.noise_sd, s.x0_sd)
     if s.input_noise_sd:
@@ -89,8 +90,60 @@ def states(
     from ratecore.rate.dynamics.live import LiveMatrix  # compiled on first use
     from ratecore.rate.dynamics.side_by_side import states_over
 
-    first = x0 if net.x0_mean is None else x0 + net.x0_mean
-    return states_over(LiveMatrix.of(net.effective_weights()), net, u, first, noise)
+    return states_over(LiveMatrix.of(net.effective_weights()), net, u, _first(net, x0), noise)
+
+
+def _first(net: SavedNetwork, x0: Float[np.ndarray, "B N"]) -> Float[np.ndarray, "B N"]:
+    return x0 if net.x0_mean is None else x0 + net.x0_mean
+
+
+def alone_takes(net: SavedNetwork) -> bool:
+    """Tell whether `states_alone` simulates a network, as `ratecore.run` would for single trials.
+
+    Args:
+        net: the network.
+
+    Returns:
+        False where matrix products are faster, or time constants are too short.
+    """
+    if net.activation not in ACTIVATIONS:
+        return False
+    from ratecore.rate.dynamics import alone  # compiled on first use
+
+    return alone.takes(net)
+
+
+def states_alone(
+    net: SavedNetwork,
+    u: Float[np.ndarray, "B n_in T"],
+    x0: Float[np.ndarray, "B N"],
+    noise: Float[np.ndarray, "B T-1 N"],
+) -> tuple[Float[np.ndarray, "B T N"], Float[np.ndarray, "B *out T"]]:
+    """Compute r and o of few trials of a network that `alone_takes`.
+
+    Args:
+        net: the network.
+        u: stimuli (B, n_in, T), unitless.
+        x0: synaptic currents at the first step (B, N), unitless.
+        noise: (B, T-1, N), unitless.
+
+    Returns:
+        r (B, T, N), and o (B, T), or (B, n_out, T) of several outputs; unitless.
+
+    Raises:
+        ValueError: the trials hold NaN or infinity.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    from ratecore.rate.dynamics.alone import simulated_arrays
+
+    arrays = [np.ascontiguousarray(array) for array in (u, _first(net, x0), noise)]
+    found = simulated_arrays(net, arrays)
+    if found is None:
+        raise ValueError("the stimulus, the first state or the noise holds NaN or infinity")
+    o, _, r = found
+    return r, o
 
 
 def scores_of(task: AbstractTask, trials: Any, o: Float[np.ndarray, "B *out T"]) -> Scores:

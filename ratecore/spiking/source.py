@@ -15,11 +15,12 @@ from ratecore.formats.conform import conform
 from ratecore.formats.containers import Content
 from ratecore.formats.errors import say_once
 from ratecore.formats.task_settings import SavedTask
-from ratecore.rate.parameters import connection_signs, effective_weights, numbers, time_constants
+from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
 from ratecore.rate.saved import SavedNetwork
 from ratecore.rate.stimulation import Stimulation
 from ratecore.rate.synapses import Sets, Types, mask_of
 from ratecore.settings.spiking import RATE_STEP
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:
     from ratecore.rate.network import RateNetwork

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from ratecore.experiment.analyses.balance_measures import arrays_of, balance_figures, measured, numbers_of, window_steps
 from ratecore.experiment.analyses.material import Material
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
-from ratecore.rate.parameters import numbers
 from ratecore.settings.analysis import BalanceSettings
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

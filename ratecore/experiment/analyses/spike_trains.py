@@ -111,7 +111,11 @@ def _between_spikes(
     n = np.bincount(train[1], minlength=N)
     rates = n / (np.maximum(drawn.duration - settings.start_ms, 0).sum() / 1000)
     measures = interval_measures(*train, N, EDGES_MS, least)
-    arrays, cv, histogram = {name: getattr(measures, name) for name in ("cv", "cv2", "lv")}, measures.cv, measures.counts
+    arrays, cv, histogram = (
+        {name: getattr(measures, name) for name in ("cv", "cv2", "lv")},
+        measures.cv,
+        measures.counts,
+    )
     numbers = {
         **{name: _median(values) for name, values in arrays.items()},
         "cv_exc": _median(cv[~inh]),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ratecore.experiment.analyses.material import Material
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
-from ratecore.rate.parameters import numbers
 from ratecore.settings.analysis import FitSettings, TimescalesSettings
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

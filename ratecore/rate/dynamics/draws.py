@@ -1,4 +1,4 @@
-"""The random numbers of trials besides those of the task, as arrays: first state, noise of the units and of the inputs."""
+"""The random numbers of trials besides those of the task, as arrays: first states, noise of units and of inputs."""
 
 from __future__ import annotations
 

@@ -50,6 +50,7 @@ __all__ = [
     "with_input_noise",
 ]
 
+
 def outputs(
     net: RateNetwork,
     stim: Float[torch.Tensor, "B n_in T"] | ArrayLike,

@@ -91,7 +91,11 @@ def _simulated(
         return array_of(name, value, shape, dtype, finite=False)
 
     alpha = 1 / array("tau", net.time_constants(), N)
-    w_in, w_out, b_out = array("w_in", net.w_in, N, n_in), array("w_out", net.w_out, n_out, N), array("b_out", net.b_out, n_out)
+    w_in, w_out, b_out = (
+        array("w_in", net.w_in, N, n_in),
+        array("w_out", net.w_out, n_out, N),
+        array("b_out", net.b_out, n_out),
+    )
     stimuli = array("u", u, ("B", 0), n_in, STEPS)
     B, _, T = stimuli.shape
     first_x, eta = array("x0", x0, B, N), array("noise", noise, B, T - 1, N)
