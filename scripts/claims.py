@@ -6,5 +6,5 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.scripts import logging_to
 
 with logging_to(snakemake.log[0]):  # noqa: F821
-    experiment = Experiment.from_config(snakemake.config)  # noqa: F821
+    experiment = Experiment.from_config(snakemake.config, checked=True)  # noqa: F821
     write_claims(judge_claims(experiment, read_table(experiment)), experiment.settings, experiment.root)

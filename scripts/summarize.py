@@ -8,7 +8,7 @@ from ratecore.tracking.mlflow.follow import Follower
 from ratecore.tracking.mlflow.uri import tracking_uri
 
 with logging_to(snakemake.log[0]):  # noqa: F821
-    experiment = Experiment.from_config(snakemake.config)  # noqa: F821
+    experiment = Experiment.from_config(snakemake.config, checked=True)  # noqa: F821
     settings = experiment.settings
     uri = tracking_uri(settings.tracking.uri, settings.results)
     Follower(uri, settings.experiment, settings.results, all_runs=True, runs=experiment.run_names).start().stop()

@@ -38,6 +38,7 @@ SHAPES_CHECKED = [
     "ratecore.analysis.rank_tests",
     "ratecore.analysis.selectivity",
     "ratecore.analysis.spectrum",
+    "ratecore.analysis.spike_intervals",
     "ratecore.analysis.spike_trains",
     "ratecore.analysis.spike_variability",
     "ratecore.analysis.synaptic",

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from numpy.typing import ArrayLike
 
-from ratecore.analysis.cross_correlation import cross_correlation, peak_lags
+from ratecore.analysis.cross_correlation import correlation, cross_correlation, peak_lags
 from ratecore.analysis.currents import Currents, weights_of
 from ratecore.analysis.trials import STEP_MS, categories, labels_of, mean_there
 
@@ -99,7 +99,7 @@ def noise_correlation(given: Currents, conditions: Sequence[Any] | Shaped[np.nda
         of each unit (N,), unitless, in [-1, 1], as `Balance.correlation`; NaN where no condition has two trials.
 
     Raises:
-        ValueError: there is not one condition for each trial, or trials are shorter than four steps.
+        ValueError: there is not one condition for each trial.
 
     Source:
         Okun & Lampl 2008 (Nature Neuroscience 11:535).
@@ -109,12 +109,11 @@ def noise_correlation(given: Currents, conditions: Sequence[Any] | Shaped[np.nda
     for k in range(of_trials.max() + 1):
         same = of_trials == k
         if same.sum() > 1:
-            for rest, whole in ((E, given.excitatory), (inhibition, -given.inhibitory)):
-                rest[same] = whole[same] - mean_there(whole[same], 0)
+            for rest, whole in ((E, given.excitatory[same]), (inhibition, -given.inhibitory[same])):
+                rest[same] = whole - mean_there(whole, 0)
     if np.isnan(E).all():
         return np.full(given.excitatory.shape[2], np.nan)
-    correlation = cross_correlation(E, inhibition, 1.0, 1.0)[1]
-    return np.array(correlation[1])
+    return correlation(E, inhibition)
 
 
 def weight_balance(W: ArrayLike) -> Float[np.ndarray, " N"]:

@@ -46,23 +46,55 @@ def cross_correlation(
             f"max_lag_ms = {max_lag_ms:g}; it must be from {step_ms:g} (one step) to {(longest - 3) * step_ms:g}, as "
             f"the activity lasts {longest * step_ms:g} ms"
         )
-    correlation = np.full((2 * most + 1, first.shape[2]), np.nan)
+    lags = np.arange(-most, most + 1)
+    return lags * step_ms, _at_lags(first, second, steps, lags)
+
+
+def correlation(a: Float[np.ndarray, "B T N"], b: Float[np.ndarray, "B T N"]) -> Float[np.ndarray, " N"]:
+    """Correlate two signals of each unit at the same times, as `cross_correlation` at a lag of 0.
+
+    Args:
+        a: (B, T, N) over trials, time and units, in any units of currents; NaN after the end of shorter trials.
+        b: the same of the other signal (B, T, N), in any units of currents.
+
+    Returns:
+        (N,), unitless, in [-1, 1]; NaN where a signal does not change.
+
+    Source:
+        Okun & Lampl 2008 (Nature Neuroscience 11:535).
+    """
+    steps = (~np.isnan(a.sum(2) + b.sum(2))).sum(1)
+    found: Float[np.ndarray, " N"] = _at_lags(a, b, steps, np.zeros(1, int))[0]
+    return found
+
+
+def _at_lags(
+    first: Float[np.ndarray, "B T N"],
+    second: Float[np.ndarray, "B T N"],
+    steps: Int[np.ndarray, " B"],
+    lags: Int[np.ndarray, " L"],
+) -> Float[np.ndarray, "L N"]:
+    """The correlation at some lags, in steps."""
+    correlation = np.full((len(lags), first.shape[2]), np.nan)
     for start in range(0, first.shape[2], UNITS_AT_ONCE):
         units = slice(start, start + UNITS_AT_ONCE)
         own = [np.ascontiguousarray(np.moveaxis(signal[:, :, units], 2, 0)) for signal in (first, second)]
-        correlation[:, units] = _of_units(own[0], own[1], steps, most)
-    return np.arange(-most, most + 1) * step_ms, correlation
+        correlation[:, units] = _of_units(own[0], own[1], steps, lags)
+    return correlation
 
 
 def _of_units(
-    a: Float[np.ndarray, "n B T"], b: Float[np.ndarray, "n B T"], steps: Int[np.ndarray, " B"], most: int
+    a: Float[np.ndarray, "n B T"],
+    b: Float[np.ndarray, "n B T"],
+    steps: Int[np.ndarray, " B"],
+    lags: Int[np.ndarray, " L"],
 ) -> Float[np.ndarray, "L n"]:
     """The correlation of some units, whose arrays fit into the processor's cache."""
-    sums = np.zeros((3, 2 * most + 1, len(a)))  # products, and squares of each
+    sums = np.zeros((3, len(lags), len(a)))  # products, and squares of each
     for length in np.unique(steps[steps >= 2]):
         same = steps == length
         alike = [signal if same.all() else signal[:, same] for signal in (a, b)]
-        sums += _sums(alike[0][..., :length], alike[1][..., :length], most)
+        sums += _sums(alike[0][..., :length], alike[1][..., :length], lags)
     whole = [np.nansum(np.square(signal), (1, 2)) for signal in (a, b)]
     changes = np.logical_and.reduce([own > CONSTANT * square for own, square in zip(sums[1:], whole, strict=True)])
     found = np.full(sums.shape[1:], np.nan)
@@ -70,13 +102,15 @@ def _of_units(
     return np.clip(found, -1, 1)
 
 
-def _sums(a: Float[np.ndarray, "n B T"], b: Float[np.ndarray, "n B T"], most: int) -> Float[np.ndarray, "3 L n"]:
+def _sums(
+    a: Float[np.ndarray, "n B T"], b: Float[np.ndarray, "n B T"], lags: Int[np.ndarray, " L"]
+) -> Float[np.ndarray, "3 L n"]:
     """Sums of products and squares at each lag, about the means of the overlapping parts of each trial."""
     T = a.shape[2]
     a, b = a - a.mean(2, keepdims=True), b - b.mean(2, keepdims=True)
     squares = [np.einsum("nbt,nbt->n", signal, signal) for signal in (a, b)]
-    sums = np.zeros((3, 2 * most + 1, len(a)))
-    for k, lag in enumerate(range(-most, most + 1)):
+    sums = np.zeros((3, len(lags), len(a)))
+    for k, lag in enumerate(lags.tolist()):
         n = T - abs(lag)
         if n < 2:
             continue

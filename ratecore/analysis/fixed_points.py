@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Complex, Float, Int, Shaped
@@ -10,7 +11,9 @@ from numpy.typing import ArrayLike
 
 from ratecore.analysis.rate_equations import LARGEST_RATE, STEP_MS, RateEquations
 from ratecore.analysis.slow_search import Ends, slowest_states
-from ratecore.rate.network import RateNetwork
+
+if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
 
 KINDS = ("stable", "saddle", "unstable", "marginal", "kink", "slow")
 SLOW = 0.01  # |dx/dt| of a slow point, 1/ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -10,7 +11,9 @@ from numpy.typing import ArrayLike
 from scipy.linalg import solve_discrete_lyapunov
 
 from ratecore.analysis.rate_equations import STEP_MS, RateEquations
-from ratecore.rate.network import RateNetwork
+
+if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
 
 MOST_DEPENDENT = 1e12  # condition number of eigenvectors that are inverted
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ratecore.analysis.linearisation import cosines, linearise
 from ratecore.analysis.rate_equations import RateEquations
-from ratecore.rate.network import RateNetwork
+
+if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
 
 FEWEST = 3  # points through which a line is more than a definition
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from ratecore.rate.network import RateNetwork
-from ratecore.rate.parameters import activation_function, time_constants
+from ratecore.rate.parameters import time_constants
 from ratecore.settings.network import ACTIVATIONS
+from ratecore.system.arrays import numbers
+
+if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
+    from ratecore.rate.saved import SavedNetwork
 
 STEP_MS = 5.0  # of the rate network's time step
 LARGEST_RATE = {"sigmoid": 1.0, "clipped_relu": 20.0, "softplus": 20.0}
@@ -71,7 +74,7 @@ class RateEquations:
             raise ValueError(f"tau = {self.tau.min():g}; each time constant must be above 0 ms")
 
     @classmethod
-    def of(cls, net: RateNetwork | RateEquations) -> RateEquations:
+    def of(cls, net: RateNetwork | SavedNetwork | RateEquations) -> RateEquations:
         """Take the equation from a network.
 
         Args:
@@ -86,8 +89,8 @@ class RateEquations:
         if isinstance(net, RateEquations):
             return net
 
-        def array(values: torch.Tensor) -> Any:
-            return values.detach().cpu().double().numpy()
+        def array(values: Any) -> Any:
+            return numbers(values).astype(np.float64)
 
         tau = STEP_MS * np.asarray(time_constants(array(net.taus_gaus)[:, 0], net.taus.tolist()))
         W, w_in, w_out, b_out = map(array, (net.effective_weights(), net.w_in, net.w_out, net.b_out))
@@ -110,7 +113,12 @@ class RateEquations:
         Source:
             docs/model.md 1.5.
         """
-        return activation_function(self.activation)(torch.as_tensor(x)).numpy()
+        if self.activation == "clipped_relu":
+            return np.clip(x, 0.0, 20.0)
+        if self.activation == "softplus":
+            return np.minimum(np.logaddexp(0.0, x), 20.0)
+        share: Float[np.ndarray, "*K N"] = expit(x)
+        return share
 
     def slope(self, x: Float[np.ndarray, "*K N"]) -> Float[np.ndarray, "*K N"]:
         """Compute phi'(x), the gain of each unit; at a kink of phi, that of the flat side, 0.

@@ -163,11 +163,14 @@ def mean_matched_fano(
     common = occupancy[some].min(0) if some.any() else np.zeros(occupancy.shape[1], np.int64)
     rng = np.random.default_rng(seed)
     fano, unmatched, matched_mean = np.full((3, K), np.nan)
+    weights = n / np.square(mean + SMALLEST_MEAN)  # of a weighted regression through the origin
+    products = weights * mean * variance, weights * mean * mean
     for k in np.flatnonzero(some):
-        unmatched[k] = _slope(mean[k], variance[k], n[k], bins[k] >= 0)
+        over, under = (part[k] for part in products)
+        unmatched[k] = over[bins[k] >= 0].sum() / under[bins[k] >= 0].sum()
         if common.sum():
             chosen = [_drop(bins[k], common, rng) for _ in range(draws)]
-            fano[k] = np.mean([_slope(mean[k], variance[k], n[k], own) for own in chosen])
+            fano[k] = np.mean([over[own].sum() / under[own].sum() for own in chosen])
             matched_mean[k] = np.mean([mean[k][own].mean() for own in chosen])
     fewest = occupancy[some].sum(1).min() if some.any() else 0
     return MatchedFano(fano, unmatched, matched_mean, float(common.sum() / fewest) if fewest else 0.0)
@@ -313,17 +316,12 @@ def _drop(
 ) -> Int[np.ndarray, " R"]:
     """A random choice of points, as many in each bin as all windows have."""
     order = rng.permutation(len(bins))
-    order = order[bins[order] >= 0]
-    order = order[np.argsort(bins[order], kind="stable")]
-    own = bins[order]
-    kept: Int[np.ndarray, " R"] = order[np.arange(len(own)) - np.searchsorted(own, own) < common[own]]
+    mixed = bins[order]
+    there = mixed >= 0
+    order, mixed = order[there], mixed[there]
+    small = len(common) <= np.iinfo(np.uint16).max  # which are sorted fastest
+    sorting = np.argsort(mixed.astype(np.uint16) if small else mixed, kind="stable")
+    order, own = order[sorting], mixed[sorting]
+    first = np.cumsum(np.bincount(own, minlength=len(common))) - np.bincount(own, minlength=len(common))
+    kept: Int[np.ndarray, " R"] = order[np.arange(len(own)) - first[own] < common[own]]
     return kept
-
-
-def _slope(
-    mean: Float[np.ndarray, " P"], variance: Float[np.ndarray, " P"], n: Float[np.ndarray, " P"], chosen: NDArray[Any]
-) -> float:
-    """Weighted regression through the origin."""
-    m, v = mean[chosen], variance[chosen]
-    weights = n[chosen] / np.square(m + SMALLEST_MEAN)
-    return float((weights * m * v).sum() / (weights * m * m).sum())

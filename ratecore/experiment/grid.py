@@ -45,13 +45,14 @@ class Experiment:
 
     Args:
         settings: of the experiment.
+        checked: whether its panels are known to be right, as in the jobs of a workflow that has begun.
 
     Raises:
         SettingsError: with every problem of the grid: unknown or empty axes, values out of range, grid points that are
             the same run.
     """
 
-    def __init__(self, settings: ExperimentSettings):
+    def __init__(self, settings: ExperimentSettings, *, checked: bool = False):
         self.settings = settings
         if problems := find_grid_problems(settings.grid):
             raise SettingsError(problems)
@@ -66,7 +67,7 @@ class Experiment:
             self.axes = self._axes_of_points()
         refuse_missing_starts(self.grid_points, self.start_of)
         claimed_networks(self)  # raises SettingsError for claims about networks that are not there
-        if settings.panels:
+        if settings.panels and not checked:
             from ratecore.experiment.panels.checks import check_panels  # with matplotlib, which takes a second
 
             check_panels(self)
@@ -77,11 +78,12 @@ class Experiment:
         return isinstance(self.settings.grid, list)
 
     @classmethod
-    def from_config(cls, config: Any) -> Experiment:
+    def from_config(cls, config: Any, *, checked: bool = False) -> Experiment:
         """Create it from the mapping in `config/config.yaml`.
 
         Args:
             config: the mapping.
+            checked: as of `Experiment`.
 
         Returns:
             the experiment.
@@ -96,7 +98,7 @@ class Experiment:
             settings = ExperimentSettings(**config)
         except SettingsError as error:  # also report the problems of the grid
             raise SettingsError(error.problems + find_grid_problems(config.get("grid"))) from None
-        return cls(settings)
+        return cls(settings, checked=checked)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> Experiment:

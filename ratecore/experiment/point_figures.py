@@ -53,7 +53,8 @@ def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Fi
     import numpy as np
 
     from ratecore import figures
-    from ratecore.formats import load_scores, result_from_pth
+    from ratecore.formats.npz import load_scores
+    from ratecore.formats.pth_arrays import saved_network
 
     runs = [Run.at(experiment, grid_point, seed) for seed in grid_point.seeds]
     settings, title = grid_point.settings, grid_point.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
@@ -68,16 +69,16 @@ def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Fi
     for run in scored:
         for name, row in load_scores(run.evaluation).by_condition().items():
             pooled.setdefault(name, []).append(row["output_mean"])
-        result = result_from_pth(run.network)
-        first = first or result
-        for values, new in zip((before, after), figures.taus_before_and_after(result), strict=True):
+        net = saved_network(run.network)
+        first = first or net
+        for values, new in zip((before, after), figures.taus_before_and_after(net), strict=True):
             values.append(new)
     if first is None:
         return made
     outputs = {name: figures.mean_and_sd(means) for name, means in sorted(pooled.items())}
     made["outputs"] = figures.outputs_by_condition(outputs, task.stimulus_windows, task.response_steps, title)
     made["taus"] = figures.tau_distribution(np.concatenate(before), np.concatenate(after), settings.network.taus)
-    made["weights"] = figures.weight_matrix(first.net)
+    made["weights"] = figures.weight_matrix(first)
     made["spectrum"] = figures.spectrum(*figures.eigenvalues_before_and_after(first))
     return made
 
@@ -93,7 +94,7 @@ def spiking_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, 
         name: figure; none if no network was trained.
     """
     from ratecore import figures
-    from ratecore.formats import load_comparison
+    from ratecore.formats.npz import load_comparison
 
     runs = [Run.at(experiment, grid_point, seed) for seed in grid_point.seeds]
     stage = WRITTEN_BY["conversion"].name

@@ -314,7 +314,8 @@ def _is_as_written(file: Path, sha256: str) -> bool:
         return True
     if file.suffix != ".mat":
         return False
-    from ratecore.formats import FormatError, load_mat, sha256_without_additions
+    from ratecore.formats.errors import FormatError
+    from ratecore.formats.mat import load_mat, sha256_without_additions
 
     try:
         load_mat(file, ())  # an unreadable addition would block the next one

@@ -106,7 +106,7 @@ def draw_point(snakemake: Any) -> None:
     with logging_to(snakemake.log[0]):
         from ratecore.experiment.point_figures import write_figures
 
-        experiment = Experiment.from_config(snakemake.config)
+        experiment = Experiment.from_config(snakemake.config, checked=True)
         figures = STAGES[snakemake.params.stage].point_figures
         if figures is None:
             raise ValueError(f"{snakemake.params.stage} has no figures of grid points")
@@ -121,7 +121,7 @@ def do_block(snakemake: Any) -> None:
         snakemake: the job, as Snakemake gives it to scripts.
     """
     with logging_to(snakemake.log[0]):
-        experiment = Experiment.from_config(snakemake.config)
+        experiment = Experiment.from_config(snakemake.config, checked=True)
         grid_point = experiment.grid_point_of(snakemake.wildcards)
         runs = [Run.at(experiment, grid_point, seed) for seed in experiment.blocks[snakemake.wildcards.seeds]]
         outcomes = do_stage(snakemake.params.stage, runs, experiment.settings, snakemake.threads)

@@ -22,12 +22,14 @@ from ratecore.figures.style import (
     mark_windows,
     new_figure,
 )
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:  # importing them takes longer than drawing
     import pandas as pd
 
     from ratecore.rate.network import RateNetwork
     from ratecore.rate.results import Evaluation, TrainingResult
+    from ratecore.rate.saved import SavedNetwork
     from ratecore.settings.run import RunSettings
     from ratecore.settings.training import TrainingSettings
 
@@ -56,11 +58,13 @@ def run_figures(settings: RunSettings, result: TrainingResult, evaluation: Evalu
     return figures | graded_figures(evaluation.psychometric, evaluation.chronometric, task.evidence_label)
 
 
-def taus_before_and_after(result: TrainingResult) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+def taus_before_and_after(
+    result: TrainingResult | SavedNetwork,
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
     """Compute the synaptic decay time constants before and after training.
 
     Args:
-        result: of the training.
+        result: of the training, or its network as arrays.
 
     Returns:
         before and after, (N,) each, ms.
@@ -68,13 +72,11 @@ def taus_before_and_after(result: TrainingResult) -> tuple[Float[np.ndarray, " N
     Source:
         docs/model.md 1.4, equation 5.
     """
-    import torch
-
-    with torch.no_grad():
-        net = result.net
-        before = net.time_constants(taus_gaus=result.initial["taus_gaus"])
-        after = net.time_constants(taus_gaus=net.taus_gaus)
-        return before.cpu().numpy() * STEP_MS, after.cpu().numpy() * STEP_MS
+    net: Any = getattr(result, "net", result)
+    before, after = (
+        net.time_constants(taus_gaus=parameters) for parameters in (result.initial["taus_gaus"], net.taus_gaus)
+    )
+    return numbers(before) * STEP_MS, numbers(after) * STEP_MS
 
 
 def training_curve(losses: Sequence[float], tests: Sequence[Mapping[str, Any]], training: TrainingSettings) -> Figure:
@@ -170,7 +172,7 @@ def tau_distribution(
     return figure
 
 
-def weight_matrix(net: RateNetwork) -> Figure:
+def weight_matrix(net: RateNetwork | SavedNetwork) -> Figure:
     """Draw the effective weights W, excitatory units first, and their distribution.
 
     Args:
@@ -182,8 +184,8 @@ def weight_matrix(net: RateNetwork) -> Figure:
     Source:
         docs/model.md 1.2, equation 4.
     """
-    W = net.effective_weights().detach().cpu().double().numpy()
-    order = np.argsort(net.inh.cpu().numpy(), kind="stable")
+    W = numbers(net.effective_weights()).astype(np.float64)
+    order = np.argsort(numbers(net.inh), kind="stable")
     n_exc = int(net.exc.sum())
     figure, (left, right) = new_figure(8, 3.2, columns=2, width_ratios=(1.2, 1))
     live = W[W != 0]

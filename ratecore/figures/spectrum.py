@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Complex
@@ -11,18 +11,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ratecore.figures.style import COLORS, axes_or_new, color_of, new_figure
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:  # importing them takes longer than drawing
     from ratecore.rate.results import TrainingResult
+    from ratecore.rate.saved import SavedNetwork
 
 
 def eigenvalues_before_and_after(
-    result: TrainingResult,
+    result: TrainingResult | SavedNetwork,
 ) -> tuple[Complex[np.ndarray, " N"], Complex[np.ndarray, " N"]]:
     """Compute the eigenvalues of the effective weights before and after training.
 
     Args:
-        result: of the training.
+        result: of the training, or its network as arrays.
 
     Returns:
         before and after, (N,) each, unitless.
@@ -30,12 +32,11 @@ def eigenvalues_before_and_after(
     Source:
         docs/model.md 1.2, equation 4.
     """
-    import torch
-
-    with torch.no_grad():
-        net = result.net
-        matrices = net.effective_weights(result.initial["w"].to(net.w)), net.effective_weights()
-        before, after = (np.linalg.eigvals(W.double().cpu().numpy()).astype(complex) for W in matrices)
+    net: Any = getattr(result, "net", result)
+    first = result.initial["w"]
+    first = first if isinstance(first, np.ndarray) else first.to(net.w)
+    matrices = (numbers(W).astype(np.float64) for W in (net.effective_weights(first), net.effective_weights()))
+    before, after = (np.linalg.eigvals(W).astype(complex) for W in matrices)
     return before, after
 
 

@@ -7,39 +7,42 @@ are compared before a number is used: a flipped bit is an error and never anothe
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ratecore.formats.containers import StrPath
 from ratecore.formats.errors import DamagedError, FormatError
-from ratecore.formats.mat import (
-    add_to_mat,
-    load_mat,
-    sha256_without_additions,
-)
-from ratecore.formats.npz import (
-    analysis_bytes,
-    comparison_bytes,
-    evaluation_bytes,
-    load_analysis,
-    load_comparison,
-    load_scores,
-)
-from ratecore.formats.pth import (
-    CHECKPOINT_FORMAT,
-    PTH_FORMAT,
-    checkpoint_bytes,
-    load_pth,
-    pth_bytes,
-    result_from_checkpoint,
-    result_from_pth,
-    save_pth,
-    training_params,
-)
-from ratecore.formats.reading import NetworkFile, load_network, load_task, read_network
-from ratecore.formats.starting import start_of
-from ratecore.formats.task_settings import SavedTask
-from ratecore.formats.weights import load_weights
 from ratecore.settings.base import path_part
-from ratecore.settings.run import RunSettings
+
+if TYPE_CHECKING:  # some of them import PyTorch, which takes longer than most jobs: they are imported when first used
+    from ratecore.formats.mat import (
+        add_to_mat,
+        load_mat,
+        sha256_without_additions,
+    )
+    from ratecore.formats.npz import (
+        analysis_bytes,
+        comparison_bytes,
+        evaluation_bytes,
+        load_analysis,
+        load_comparison,
+        load_scores,
+    )
+    from ratecore.formats.pth import (
+        CHECKPOINT_FORMAT,
+        PTH_FORMAT,
+        checkpoint_bytes,
+        load_pth,
+        pth_bytes,
+        result_from_checkpoint,
+        result_from_pth,
+        save_pth,
+        training_params,
+    )
+    from ratecore.formats.reading import NetworkFile, load_network, load_task, read_network
+    from ratecore.formats.starting import start_of
+    from ratecore.formats.task_settings import SavedTask
+    from ratecore.formats.weights import load_weights
+    from ratecore.settings.run import RunSettings
 
 __all__ = [
     "CHECKPOINT_FORMAT",
@@ -71,6 +74,14 @@ __all__ = [
     "start_of",
     "training_params",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from ratecore.formats import mat, npz, pth, reading, starting, weights
+
+    return next(getattr(home, name) for home in (mat, npz, pth, reading, starting, weights) if hasattr(home, name))
 
 
 def export_stem(output_dir: StrPath, settings: RunSettings) -> Path:

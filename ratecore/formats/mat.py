@@ -7,10 +7,9 @@ import io
 import json
 import os
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
@@ -20,12 +19,15 @@ from ratecore.formats.hdf5 import read_hdf5, with_variables_hdf5
 from ratecore.formats.matlab import check_seal, is_hdf5, read_mat, sealed_length, sealed_mat
 from ratecore.formats.matlab_writing import with_variables
 from ratecore.formats.task_settings import task_variables
-from ratecore.rate import network
-from ratecore.rate.penalties import places_of_units
 from ratecore.rate.results import Scores, TrainingResult
 from ratecore.settings.run import RunSettings
 from ratecore.system.files import write_atomic
 from ratecore.tasks import AbstractTask
+
+if TYPE_CHECKING:  # PyTorch takes longer to import than most jobs
+    import torch
+
+    from ratecore.rate import network
 
 
 def arrays_of(net: network.RateNetwork) -> dict[str, torch.Tensor]:
@@ -76,6 +78,8 @@ def packed_mat(
         docs/model.md 4.
     """
     import scipy.io
+
+    from ratecore.rate.penalties import places_of_units
 
     content = _trained(result) | _evaluated(scores) | _described(settings, task)
     if settings.training.penalties.distance:
@@ -231,6 +235,10 @@ def network_from_arrays(
     Returns:
         the network.
     """
+    import torch
+
+    from ratecore.rate import network
+
     parts = {key: torch.from_numpy(np.ascontiguousarray(v)) for key, v in arrays.items() if isinstance(v, np.ndarray)}
     net: network.RateNetwork = network.RateNetwork.from_arrays(arrays["settings"], parts, device, dtype)
     return net

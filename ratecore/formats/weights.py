@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ratecore.formats.containers import StrPath, read_npz
 from ratecore.formats.errors import FormatError, bytes_of, first_line
-from ratecore.rate.network import RateNetwork
+
+if TYPE_CHECKING:
+    import torch
+
+    from ratecore.rate.network import RateNetwork
 
 _CHANGED = ("w", "w_out", "b_out", "taus_gaus")
 _FIXED = ("w_in", "m", "som_m", "inh", "exc")

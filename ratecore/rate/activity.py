@@ -6,22 +6,24 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from ratecore.rate.dynamics import states, trials_are_independent
-from ratecore.rate.evaluation import CHUNK, draw_trials, join_scores, one_thread, scores_of, trials_are_checked
-from ratecore.rate.network import RateNetwork
+from ratecore.rate import saved_trials
 from ratecore.rate.results import Activity, Scores
+from ratecore.rate.saved import SavedNetwork
+from ratecore.rate.trials import CHUNK, join_scores, trials_are_checked
 from ratecore.system.streams import STREAMS, stream
 from ratecore.tasks.base import AbstractTask
+
+if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
 
 
 def trial_activity(
     task: AbstractTask,
-    net: RateNetwork,
+    net: RateNetwork | SavedNetwork,
     seed: int,
     numbers: Sequence[int],
     *,
@@ -37,7 +39,8 @@ def trial_activity(
 
     Args:
         task: draws and scores the trials.
-        net: the network.
+        net: the network. A SavedNetwork has the same activity, to the bit, without PyTorch; but its losses are NaN, and
+            `takes_arrays` says which trials it can do.
         seed: of the run.
         numbers: of the trials, from 0, in any order. Trials beyond those of the evaluation continue its stream.
         stream_name: name of the random stream, as in `ratecore.system.streams`.
@@ -58,7 +61,9 @@ def trial_activity(
     if stream_name not in STREAMS:
         raise ValueError(f"stream_name = {stream_name!r}; allowed: {', '.join(STREAMS)}")
     by_number = sorted(wanted)
-    with one_thread():
+    if not isinstance(net, SavedNetwork):
+        from ratecore.rate.evaluation import one_thread
+    with nullcontext() if isinstance(net, SavedNetwork) else one_thread():
         parts = (
             _part(task, net, loss_fn, batch, chosen, lambda k: stream(seed, stream_name, k))
             for batch, chosen in _batches(by_number, n_trials)
@@ -68,6 +73,21 @@ def trial_activity(
         return activity
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
     return _taken(activity, np.argsort(order).tolist())
+
+
+def takes_arrays(net: SavedNetwork, numbers: Sequence[int], n_trials: int | None = None) -> bool:
+    """Tell whether `trial_activity` can do trials of a saved network.
+
+    Args:
+        net: the network.
+        numbers: as there.
+        n_trials: as there.
+
+    Returns:
+        False where compiled loops do not run the trials side by side.
+    """
+    fewest = min((len(batch) for batch, _ in _batches(sorted(_checked_numbers(numbers)), n_trials)), default=0)
+    return saved_trials.side_by_side(net, fewest)
 
 
 _ARRAYS = ("x", "r", "o", "u", "z", "steps")
@@ -111,15 +131,15 @@ def in_turn(task: AbstractTask) -> AbstractContextManager[Any]:
 
 
 def _part(
-    task: AbstractTask, net: RateNetwork, loss_fn: str, batch: range, chosen: list[int], generator: Any
+    task: AbstractTask, net: RateNetwork | SavedNetwork, loss_fn: str, batch: range, chosen: list[int], generator: Any
 ) -> Activity:
     """The activity in some trials of a batch."""
 
     def drawn(numbers: Iterable[int]) -> Any:
         with in_turn(task):
-            return draw_trials(task, net, [generator(k) for k in numbers])
+            return _draw(task, net, [generator(k) for k in numbers])
 
-    if chosen != list(batch) and trials_are_checked(task) and trials_are_independent(net, len(batch)):
+    if chosen != list(batch) and trials_are_checked(task) and _independent(net, len(batch)):
         found = drawn(chosen)
         if found[0].trials is None:  # trials of different lengths have weights that depend on the batch
             return _activity(task, net, loss_fn, found, len(batch))
@@ -127,17 +147,45 @@ def _part(
     return activity if chosen == list(batch) else _taken(activity, [k - batch.start for k in chosen])
 
 
-def _activity(task: AbstractTask, net: RateNetwork, loss_fn: str, drawn: Any, batch: int) -> Activity:
+def _draw(task: AbstractTask, net: RateNetwork | SavedNetwork, generators: list[np.random.Generator]) -> Any:
+    if isinstance(net, SavedNetwork):
+        return saved_trials.draw_trials(task, net, generators)
+    from ratecore.rate.evaluation import draw_trials
+
+    return draw_trials(task, net, generators)
+
+
+def _independent(net: RateNetwork | SavedNetwork, batch: int) -> bool:
+    if isinstance(net, SavedNetwork):
+        return True
+    from ratecore.rate.dynamics.engines import trials_are_independent
+
+    return trials_are_independent(net, batch)
+
+
+def _activity(task: AbstractTask, net: RateNetwork | SavedNetwork, loss_fn: str, drawn: Any, batch: int) -> Activity:
     """The activity in drawn trials."""
     trials, x0, noise = drawn
-    x, r, o = states(net, trials.u, x0, noise, batch)
-    with in_turn(task):
-        scores = scores_of(task, trials, o, loss_fn)
+    x: Any  # arrays, or tensors
+    r: Any
+    o: Any
+    if isinstance(net, SavedNetwork):
+        x, r, o = saved_trials.states(net, trials.u, x0, noise)
+        with in_turn(task):
+            scores = saved_trials.scores_of(task, trials, o)
+    else:
+        from ratecore.rate.dynamics.engines import states
+        from ratecore.rate.evaluation import scores_of
+
+        x, r, o = states(net, trials.u, x0, noise, batch)
+        with in_turn(task):
+            scores = scores_of(task, trials, o, loss_fn)
     drawn_trials = trials.trials
     steps = np.full(len(x), x.shape[1]) if drawn_trials is None else np.array([trial.T for trial in drawn_trials])
 
-    def whole(tensor: torch.Tensor, axis: int = -1) -> np.ndarray:
-        return _until(tensor.detach().cpu().numpy(), steps, task.T, axis)
+    def whole(values: Any, axis: int = -1) -> np.ndarray:
+        array = values if isinstance(values, np.ndarray) else values.detach().cpu().numpy()
+        return _until(array, steps, task.T, axis)
 
     return Activity(whole(x, 1), whole(r, 1), whole(o), whole(trials.u), whole(trials.z), scores, steps)
 

@@ -14,17 +14,27 @@ from ratecore.rate.dynamics import noise_of_units, noise_settings, outputs, tria
 from ratecore.rate.losses import loss_for, trial_losses
 from ratecore.rate.network import RateNetwork
 from ratecore.rate.results import Evaluation, Scores
+from ratecore.rate.trials import CHUNK, drawn_arrays, join_scores, scores_of_outputs, trials_are_checked
 from ratecore.settings.training import EvaluationSettings
-from ratecore.system.arrays import arrays_of_trials
 from ratecore.system.streams import stream
 from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.checks import ready_to_score
 from ratecore.tasks.decisions import Curves, draw_graded, graded_points, times_of
-from ratecore.tasks.trials import Trial, Trials, score
+from ratecore.tasks.trials import Trials
 from ratecore.tasks.values import describe
-from ratecore.tasks.whole_trials import check_weights
 
-CHUNK = 100  # trials run at once, so that memory does not grow with their number
+__all__ = [
+    "CHUNK",
+    "draw_trials",
+    "evaluate",
+    "graded_curves",
+    "join_scores",
+    "one_thread",
+    "psychometric_curve",
+    "score_trials",
+    "scores_of",
+    "trials_are_checked",
+]
 
 
 @contextlib.contextmanager
@@ -65,13 +75,7 @@ def draw_trials(
     """
     w = net.w
     exact = np.float64 if w.dtype == torch.float64 else np.float32
-    if trials is None and trials_are_checked(task):
-        trials = task.generate_batch(generators)
-        arrays = trials.u.astype(exact, copy=False), trials.z.astype(exact, copy=False)
-    else:
-        trials = task.generate_batch(generators) if trials is None else trials
-        arrays = arrays_of_trials(task, trials, len(generators), exact)
-        check_weights(task, trials)
+    trials, *arrays = drawn_arrays(task, generators, exact, trials)
     u, z = (torch.from_numpy(v) for v in arrays)
     if w.dtype != u.dtype or w.device != u.device:
         u, z = u.to(w.device, w.dtype), z.to(w.device, w.dtype)
@@ -86,24 +90,6 @@ def draw_trials(
     u = with_input_noise(u, generators, s.input_noise_sd, steps)
     batch = Trials(u, z, trials.labels, trials.conditions, weight, steps, drawn)  # type: ignore[arg-type]  # tensors
     return batch, x0, noise
-
-
-def trials_are_checked(task: AbstractTask) -> bool:
-    """Tell whether a task's batches come from `ratecore.tasks.trials.collect`, which has checked all of their numbers.
-
-    Args:
-        task: draws the trials.
-
-    Returns:
-        False for a task that makes its own batches.
-    """
-    kind, own = type(task), vars(task)
-    return (  # written out, since it is asked at every update
-        getattr(kind, "generate_batch", None) is AbstractTask.generate_batch
-        and getattr(kind, "collect", None) is AbstractTask.collect
-        and "generate_batch" not in own
-        and "collect" not in own
-    )
 
 
 def score_trials(
@@ -144,44 +130,8 @@ def scores_of(task: AbstractTask, trials: Any, o: Float[torch.Tensor, "B *out T"
     Source:
         docs/model.md 2 and 3.
     """
-    weight, drawn = trials.weight, trials.trials
-    losses = trial_losses(o[..., 1:], trials.z, loss_for(task, loss_fn), weight, task.n_outputs).double().cpu().numpy()
-    rows = o.double().cpu().numpy()
-    if drawn is None:
-        correct = np.array([score(task, row, label) for row, label in zip(rows, trials.labels, strict=True)])
-    else:
-        correct = np.array([score(task, row[..., : trial.T], trial) for row, trial in zip(rows, drawn, strict=True)])
-        rows = _to_length(rows, drawn, task.T)
-    return Scores(losses, correct, rows, trials.labels, np.array(trials.conditions), drawn)
-
-
-def _to_length(rows: Float[np.ndarray, "B *out _"], drawn: list[Trial], T: int) -> Float[np.ndarray, "B *out T"]:
-    """Outputs over T steps, NaN after the end of shorter trials."""
-    if rows.shape[-1] == T and all(trial.T == T for trial in drawn):
-        return rows
-    to_length = np.full((*rows.shape[:-1], T), np.nan)
-    for row, given, trial in zip(to_length, rows, drawn, strict=True):
-        row[..., : trial.T] = given[..., : trial.T]
-    return to_length
-
-
-def join_scores(parts: list[Scores]) -> Scores:
-    """Join the scores of several groups of trials.
-
-    Args:
-        parts: the groups, in order.
-
-    Returns:
-        scores of all trials.
-    """
-    return Scores(
-        np.concatenate([p.losses for p in parts]),
-        np.concatenate([p.correct for p in parts]),
-        np.concatenate([p.outputs for p in parts]),
-        [label for p in parts for label in p.labels],
-        np.concatenate([p.conditions for p in parts]),
-        None if parts[0].trials is None else [trial for p in parts for trial in p.trials or ()],
-    )
+    losses = trial_losses(o[..., 1:], trials.z, loss_for(task, loss_fn), trials.weight, task.n_outputs)
+    return scores_of_outputs(task, trials, o.double().cpu().numpy(), losses.double().cpu().numpy())
 
 
 def _chunks(n: int) -> Iterator[range]:

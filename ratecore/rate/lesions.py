@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 
 from ratecore.compat.aliases import accepts
 from ratecore.rate.stimulation import Stimulation
+
+if TYPE_CHECKING:
+    import torch
 
 
 def check_lesion(fraction: float, scale: float = 0.0) -> None:
@@ -62,6 +66,8 @@ class Lesions:
         return self.effective_weights() != 0
 
     def _lesion(self, candidates: torch.Tensor, fraction: float, scale: float, rng: np.random.Generator) -> int:
+        import torch
+
         index = torch.nonzero(candidates).cpu().numpy()
         post, pre = index[rng.permutation(len(index))[: round(fraction * len(index))]].T
         with torch.no_grad():

@@ -7,17 +7,18 @@ differentiable. The compiled loops of `ratecore.rate.dynamics.training_kernels` 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import nn
 
 from ratecore.settings.network import ACTIVATIONS
 
-Array = TypeVar("Array", np.ndarray, torch.Tensor)
+if TYPE_CHECKING:  # those who have tensors have imported torch
+    import torch
+
+Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
 
 def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -35,12 +36,14 @@ def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     Source:
         docs/model.md 1.
     """
+    import torch
+
     if name == "sigmoid":
         return torch.sigmoid
     if name == "clipped_relu":
         return lambda x: x.clamp(0.0, 20.0)
     if name == "softplus":
-        return lambda x: nn.functional.softplus(x).clamp(max=20.0)
+        return lambda x: torch.nn.functional.softplus(x).clamp(max=20.0)
     raise ValueError(f"unknown activation '{name}'; allowed: {', '.join(ACTIVATIONS)}")
 
 
@@ -56,7 +59,7 @@ def rectified(w: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     Source:
         docs/model.md 1.
     """
-    weights: Array = torch.relu(w) if isinstance(w, torch.Tensor) else np.maximum(w, 0)
+    weights: Array = np.maximum(w, 0) if isinstance(w, np.ndarray) else w.relu()
     return weights
 
 
@@ -114,8 +117,8 @@ def time_constants(taus_gaus: Float[Array, "*shape"], taus: Sequence[float]) -> 
         docs/model.md 1; Kim et al. 2019, Eq. 5.
     """
     low, *high = taus
-    if isinstance(taus_gaus, torch.Tensor):
-        return torch.sigmoid(taus_gaus) * (high[0] - low) + low if high else taus_gaus.new_full(taus_gaus.shape, low)
+    if not isinstance(taus_gaus, np.ndarray):
+        return taus_gaus.sigmoid() * (high[0] - low) + low if high else taus_gaus.new_full(taus_gaus.shape, low)
     if not high:
         return np.full(taus_gaus.shape, low)
     with np.errstate(over="ignore"):  # far below 0 the share is 0

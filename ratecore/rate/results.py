@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from ratecore.rate.network import RateNetwork
 from ratecore.tasks.base import AbstractTask
 from ratecore.tasks.decisions import Curves, decision_output
 from ratecore.tasks.trials import Trial, response_of
+
+if TYPE_CHECKING:  # without PyTorch
+    from ratecore.rate.network import RateNetwork
 
 
 @dataclass

@@ -122,7 +122,7 @@ def register_analysis(
         seconds: time that it takes for a network, s, by which jobs ask for time.
 
     Raises:
-        ValueError: names the argument and what is allowed.
+        ValueError: names the argument and what is allowed; or another function of the file has this name.
     """
     start = f"register_analysis({name!r}, ...): "
     if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -144,8 +144,18 @@ def register_analysis(
         raise ValueError(f"{start}'{both[0]}' is a number and a setting; columns need two names")
     if not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
         raise ValueError(f"{start}seconds = {shown(seconds)}; it must be a time above 0")
+    before = OWN.get(name)
+    if before and not before.file and not _is_same(before.analyse, analyse):  # of this file; another one replaces it
+        known = getattr(before.analyse, "__qualname__", shown(before.analyse))
+        raise ValueError(f"{start}{known} is registered by this name already; take another one")
     title = title or f"analysis of {name}"
     OWN[name] = OwnAnalysis(name, analyse, draw, model, title, dict(numbers), float(seconds), of)
+
+
+def _is_same(a: Callable[..., Any], b: Callable[..., Any]) -> bool:
+    """Whether two functions are the same one, which may have been changed in a notebook meanwhile."""
+    names = [(f.__module__, getattr(f, "__qualname__", None)) for f in (a, b)]
+    return a is b or (names[0] == names[1] and "<lambda>" not in str(names[0][1]))
 
 
 def _check_function(what: str, function: Any, arguments: tuple[str, ...]) -> None:

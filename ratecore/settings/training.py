@@ -247,3 +247,8 @@ class EvaluationSettings(ElsewhereSettings):
         None, ge=0, description="SD of the noise that is added to each unit at every step; by default the network's"
     )
     perturbation: RatePerturbationSettings = RatePerturbationSettings()
+
+    @property
+    def keeps_the_network(self) -> bool:
+        """Whether the trained network is tested as it is."""
+        return self.noise_sd is None and self.input_gain == 1 and self.perturbation.changes_nothing

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from ratecore.rate.dynamics import run
-from ratecore.rate.evaluation import draw_trials, one_thread
-from ratecore.rate.network import RateNetwork
+from ratecore.rate import saved_trials
+from ratecore.rate.saved import SavedNetwork
 from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking import kernels
 from ratecore.spiking.lif import Simulator, Trial
@@ -24,6 +23,9 @@ from ratecore.system.streams import stream
 from ratecore.tasks import AbstractTask
 from ratecore.tasks.checks import check_task
 from ratecore.tasks.trials import Trials, draw_stimulus, response_of, with_type
+
+if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
 
 N_COMPONENTS = 3
 SEARCHED = 50  # further trials of each type that may be drawn to find a missing condition
@@ -75,7 +77,7 @@ class Pair:
     membrane potentials and the noise of the spiking network.
 
     Args:
-        net: the rate network.
+        net: the rate network; as arrays if `saved_trials.alone_takes` it.
         task: of the trials.
         settings: of the spiking simulation.
         scaling_factor: lambda, unitless.
@@ -85,7 +87,7 @@ class Pair:
 
     def __init__(
         self,
-        net: RateNetwork,
+        net: RateNetwork | SavedNetwork,
         task: AbstractTask,
         settings: SpikingSettings,
         scaling_factor: float,
@@ -161,10 +163,19 @@ class Pair:
     ) -> tuple[Float[np.ndarray, "*out T"], Float[np.ndarray, "T N"], Float[np.ndarray, "n_in T"]]:
         """Output and activity of the rate network, and its stimulus with the noise of the inputs."""
         net = self.net
-        trials, x0, noise = draw_trials(self.task, net, [rng], trials)
-        with torch.no_grad():
-            _, r, o = run(net, trials.u, x0=x0, noise=noise)
-        return o[0].double().cpu().numpy(), r[0].double().cpu().numpy(), trials.u[0].double().cpu().numpy()
+        if isinstance(net, SavedNetwork):
+            trials, x0, noise = saved_trials.draw_trials(self.task, net, [rng], trials)
+            r, o = saved_trials.states_alone(net, trials.u, x0, noise)
+            return o[0].astype(np.float64), r[0].astype(np.float64), trials.u[0].astype(np.float64)
+        import torch
+
+        from ratecore.rate.dynamics.engines import run
+        from ratecore.rate.evaluation import draw_trials, one_thread
+
+        drawn, first, added = draw_trials(self.task, net, [rng], trials)
+        with torch.no_grad(), one_thread():
+            _, rates, output = run(net, drawn.u, x0=first, noise=added)
+        return output[0].double().cpu().numpy(), rates[0].double().cpu().numpy(), drawn.u[0].double().cpu().numpy()
 
     def _to_length(self, value: Float[np.ndarray, ...], axis: int) -> Float[np.ndarray, ...]:
         """NaN after the end of a trial that is shorter than others; `axis` is that of time."""
@@ -191,7 +202,7 @@ def _mean_of_rows(rows: Float[np.ndarray, "_ N"]) -> Float[np.ndarray, " N"]:
 
 
 def compare(
-    net: RateNetwork,
+    net: RateNetwork | SavedNetwork,
     task: AbstractTask,
     settings: SpikingSettings | None,
     scaling_factor: float,
@@ -205,7 +216,7 @@ def compare(
     One trial is in memory at a time. A condition that is missing among the trials asked for gets one more trial.
 
     Args:
-        net: the rate network.
+        net: the rate network; as arrays if `saved_trials.alone_takes` it.
         task: of the trials.
         settings: of the spiking simulation.
         scaling_factor: lambda, unitless.
@@ -236,9 +247,8 @@ def compare(
     if trials_per_type < 1:
         raise ValueError(f"trials_per_type = {trials_per_type}; it must be at least 1")
     pair = Pair(net, task, settings or SpikingSettings(), scaling_factor, seed, model)
-    with one_thread():
-        for k in pair.numbers(trials_per_type):
-            pair.run(k)
+    for k in pair.numbers(trials_per_type):
+        pair.run(k)
     return _comparison(pair, task, model)
 
 

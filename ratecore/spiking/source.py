@@ -6,21 +6,24 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ratecore.formats import SavedTask, read_network
 from ratecore.formats.conform import conform
 from ratecore.formats.containers import Content
 from ratecore.formats.errors import say_once
-from ratecore.formats.pth import result_of_content
-from ratecore.rate.network import RateNetwork
+from ratecore.formats.task_settings import SavedTask
 from ratecore.rate.parameters import connection_signs, effective_weights, time_constants
+from ratecore.rate.saved import SavedNetwork
 from ratecore.rate.stimulation import Stimulation
 from ratecore.rate.synapses import Sets, Types, mask_of
 from ratecore.settings.spiking import RATE_STEP
+from ratecore.system.arrays import numbers
+
+if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
 
 
 @dataclass(frozen=True)
@@ -143,13 +146,19 @@ def rate_model(model: Any) -> RateModel:
     """
     if isinstance(model, RateModel):
         return model
-    if isinstance(model, RateNetwork):
-        return model_of(model)
+    if isinstance(model, SavedNetwork):
+        return model_of(model, model.initial)
     if isinstance(model, dict):
         notes: list[str] = []
         found = _of_arrays(conform(model, notes, "not a rate network"))
         say_once("the model", notes)
         return found
+    from ratecore.formats.pth import result_of_content  # with PyTorch, as all networks that are not of a SavedNetwork
+    from ratecore.formats.reading import read_network
+    from ratecore.rate.network import RateNetwork
+
+    if isinstance(model, RateNetwork):
+        return model_of(model)
     if not isinstance(model, str | Path):
         raise TypeError(f"model is a {type(model).__name__}; it must be a path, a dict or a network")
     file = read_network(model)
@@ -159,7 +168,7 @@ def rate_model(model: Any) -> RateModel:
     return replace(model_of(result.net, result.initial), task=file.task)
 
 
-def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
+def model_of(net: RateNetwork | SavedNetwork, initial: Content | None = None) -> RateModel:
     """Take the parts of a rate network that a spiking network takes over.
 
     Args:
@@ -171,13 +180,13 @@ def model_of(net: RateNetwork, initial: Content | None = None) -> RateModel:
     """
     s = net.settings
     names = ("w", "w_in", "w_out", "b_out", "m", "som_m", "inh", "exc", "taus_gaus")
-    content: Content = {name: getattr(net, name).detach().cpu().numpy() for name in names}
+    content: Content = {name: numbers(getattr(net, name)) for name in names}
     content |= {"taus": np.array(s.taus), "activation": np.array([s.activation]), "apply_dale": s.apply_dale}
     newer = {name: getattr(net, name) for name in ("conn_m", "x0_mean")}
-    content |= {name: value.detach().cpu().numpy() for name, value in newer.items() if value is not None}
+    content |= {name: numbers(value) for name, value in newer.items() if value is not None}
     content |= {"network_settings": np.array([json.dumps(s.newer_values())])}
     if initial is not None:
-        content |= {"w0": initial["w"].cpu().numpy(), "taus_gaus0": initial["taus_gaus"].cpu().numpy()}
+        content |= {"w0": numbers(initial["w"]), "taus_gaus0": numbers(initial["taus_gaus"])}
     return replace(_of_arrays(conform(content, [], "not a rate network")), task=getattr(net, "saved_task", None))
 
 

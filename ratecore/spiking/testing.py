@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ratecore.rate.network import RateNetwork
-from ratecore.rate.tuning import unit_sets_of
 from ratecore.settings.run import RunSettings
 from ratecore.settings.spiking import SpikingSettings
 from ratecore.spiking.source import RateModel
 from ratecore.tasks import AbstractTask
+
+if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
 
 
 def tested(
@@ -40,6 +42,8 @@ def tested(
     if model.sets is None and (settings.network.areas or settings.sets_used_in(*sections)):
         if net is None:
             raise ValueError("net is None; it must be the rate network, in which the sets of units are found")
+        from ratecore.rate.tuning import unit_sets_of  # with PyTorch
+
         model = replace(model, sets=unit_sets_of(settings, net, sections))
     return task, changed(model, chosen.input_gain, elsewhere=bool(chosen.task_settings)), settings.spiking
 

@@ -195,6 +195,20 @@ def is_finite(value: NDArray[Any] | torch.Tensor) -> bool:
     return bool(np.count_nonzero(np.isfinite(value)) == value.size)
 
 
+def numbers(values: NDArray[Any] | torch.Tensor) -> NDArray[Any]:
+    """The numbers of a parameter of a network, which is a tensor in PyTorch and an array elsewhere.
+
+    Args:
+        values: an array, or a tensor on any device; any shape, unitless.
+
+    Returns:
+        the array, or that of the tensor, the shape of `values`, unitless.
+
+    Source: none
+    """
+    return values if isinstance(values, np.ndarray) else values.detach().cpu().numpy()
+
+
 def arrays_of_trials(
     task: _TaskShape, trials: _TrialArrays, n: int, dtype: type[np.floating[Any]] = np.float64
 ) -> tuple[Float[np.ndarray, "n n_in T"], Float[np.ndarray, "n *out T"]]:

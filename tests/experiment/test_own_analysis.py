@@ -189,6 +189,7 @@ REGISTERED = {
     "both": ("'mine', mine, settings={'n': 1}", "'n' is a number and a setting; columns need two names"),
     "of": ("'mine', mine, of='brains'", "of = 'brains'; it must be one of activity, weights, spikes"),
     "seconds": ("'mine', mine, seconds=0", "seconds = 0; it must be a time above 0"),
+    "twice": ("'mine', lambda a, b: 0", "register_analysis('mine', ...): mine is registered by this name already"),
 }
 
 
@@ -196,11 +197,17 @@ REGISTERED = {
 def test_bad_registrations_are_refused_before_any_work(tmp_path, case):
     arguments, message = REGISTERED[case]
     path = tmp_path / "mine.py"
-    text = f"import ratecore as rate\ndef mine(a, b): pass\nrate.register_analysis({arguments}, numbers={{'n': 'x'}})\n"
+    first = "rate.register_analysis('mine', mine, numbers={'n': 'x'})\n" if case == "twice" else ""
+    last = f"rate.register_analysis({arguments}, numbers={{'n': 'x'}})\n"
+    text = f"import ratecore as rate\ndef mine(a, b): pass\n{first}{last}"
     path.write_text(text)
     with pytest.raises(SettingsError) as error:
         experiment(path)
-    assert message in str(error.value) and "analysis_file = " in str(error.value) and "line 3" in str(error.value)
+    assert (
+        message in str(error.value)
+        and "analysis_file = " in str(error.value)
+        and f"line {4 if first else 3}" in str(error.value)
+    )
     assert not OWN
 
 

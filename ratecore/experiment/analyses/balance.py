@@ -11,6 +11,7 @@ from ratecore.experiment.analyses.balance_measures import arrays_of, balance_fig
 from ratecore.experiment.analyses.material import Material
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
 from ratecore.settings.analysis import BalanceSettings
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ratecore.analysis.currents import Currents
     from ratecore.rate.network import RateNetwork
     from ratecore.rate.results import Activity
+    from ratecore.rate.saved import SavedNetwork
 
 STEP_MS = 5.0
 
@@ -40,7 +42,7 @@ def analyse(material: Material, settings: BalanceSettings) -> AnalysisResult:
     """
     from ratecore.analysis.currents import mean_currents_by_area, units_by_type
 
-    net, drawn = material.tested_net, material.activity(settings.n_trials)
+    net, drawn = material.tested, material.activity(settings.n_trials)
     inh = material.inhibitory if net.settings.apply_dale else None
     W = weights_of(net)
     groups = units_by_type(inh, len(W))
@@ -65,7 +67,7 @@ def analyse(material: Material, settings: BalanceSettings) -> AnalysisResult:
     return AnalysisResult(numbers_of({**found, "weights": arrays["weights"]}, groups), arrays)
 
 
-def weights_of(net: RateNetwork) -> Float[np.ndarray, "N N"]:
+def weights_of(net: RateNetwork | SavedNetwork) -> Float[np.ndarray, "N N"]:
     """The effective weights of a network.
 
     Args:
@@ -77,12 +79,12 @@ def weights_of(net: RateNetwork) -> Float[np.ndarray, "N N"]:
     Source:
         docs/model.md 1.2, equation 4.
     """
-    W: Float[np.ndarray, "N N"] = net.effective_weights().detach().double().cpu().numpy()
+    W: Float[np.ndarray, "N N"] = numbers(net.effective_weights()).astype(np.float64)
     return W
 
 
 def currents_of(
-    net: RateNetwork,
+    net: RateNetwork | SavedNetwork,
     drawn: Activity,
     inhibitory: Bool[np.ndarray, " N"] | None,
     onto: Bool[np.ndarray, " N"] | None = None,
@@ -106,7 +108,7 @@ def currents_of(
     T = drawn.r.shape[1]
     stimulation: Any = getattr(net, "stimulation", None)
     added = None if stimulation is None else stimulation.on(T)[:, None] * stimulation.current
-    w_in = net.w_in.detach().double().cpu().numpy()
+    w_in = numbers(net.w_in).astype(np.float64)
     return currents(drawn.r, weights_of(net), inhibitory, u=drawn.u, w_in=w_in, added=added, onto=onto)
 
 

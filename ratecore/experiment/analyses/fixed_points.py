@@ -54,7 +54,7 @@ def analyse(material: Material, settings: FixedPointsSettings) -> AnalysisResult
     """
     from ratecore.analysis.rate_equations import RateEquations
 
-    equations = RateEquations.of(material.tested_net)
+    equations = RateEquations.of(material.tested)
     activity = material.activity(settings.n_trials)
     held = _held(material.task, activity, settings.input, settings.n_inputs)
     found = [_found(equations, activity, one, settings, (material.settings.seed, k)) for k, one in enumerate(held)]

@@ -97,8 +97,8 @@ def keep_part(run: Run, name: str, identity: str, done: Done) -> None:
 
 
 def _part(run: Run, name: str, identity: str) -> Done | None:
-    from ratecore.formats import FormatError
     from ratecore.formats.analysis_parts import load_part
+    from ratecore.formats.errors import FormatError
 
     try:
         arrays, values = load_part(run.folder_of(ANALYSE) / PART.format(name))
@@ -111,7 +111,7 @@ def _part(run: Run, name: str, identity: str) -> Done | None:
 
 def _of_stage(run: Run, end: Mapping[str, Any], names: list[str]) -> dict[str, Done]:
     """Some analyses of a call that ended; none if its file is not as it was written."""
-    from ratecore.formats import load_analysis
+    from ratecore.formats.npz import load_analysis
 
     arrays: dict[str, dict[str, Any]] = {}
     for path, sha256 in end.get("files", {}).items():

@@ -15,10 +15,12 @@ from ratecore.experiment.analyses.table import SPIKES
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import function_of
 from ratecore.settings.analysis import settings_of
+from ratecore.settings.own_analyses import OWN
 
 if TYPE_CHECKING:
     from ratecore.rate.network import RateNetwork
     from ratecore.rate.results import Activity, TrainingResult
+    from ratecore.rate.saved import SavedNetwork
     from ratecore.spiking.results import SpikeTrials
     from ratecore.tasks.base import AbstractTask
 
@@ -27,6 +29,9 @@ Made = TypeVar("Made")
 
 class Material:
     """A trained network for its analyses. Everything is read or drawn when it is first asked for.
+
+    What does not need PyTorch does not import it, since that takes longer than most analyses: `saved`, `weights`, and,
+    unless the settings change the network or the user has own analyses, `activity` and `spikes`.
 
     Attributes:
         settings: of the run.
@@ -50,10 +55,17 @@ class Material:
 
         return result_from_pth(self._run.network)
 
+    @cached_property
+    def saved(self) -> SavedNetwork:
+        """The trained network as arrays."""
+        from ratecore.formats.pth_arrays import saved_network
+
+        return saved_network(self._run.network)
+
     @property
     def trained(self) -> bool:
         """Whether training met its criterion."""
-        return self.result.trained
+        return self.saved.trained
 
     @property
     def net(self) -> RateNetwork:
@@ -66,20 +78,21 @@ class Material:
         return self.result.initial
 
     @cached_property
-    def _tested(self) -> tuple[AbstractTask, RateNetwork]:
-        from ratecore.rate.testing import tested
-
-        return tested(self.settings, self.net)
-
-    @property
     def task(self) -> AbstractTask:
         """The task as the evaluation tests it."""
-        return self._tested[0]
+        return self.settings.tested_task("evaluation")
 
-    @property
+    @cached_property
     def tested_net(self) -> RateNetwork:
         """The network as the evaluation tests it; the same as `net` unless that changes it."""
-        return self._tested[1]
+        from ratecore.rate.testing import tested
+
+        return tested(self.settings, self.net)[1]
+
+    @property
+    def tested(self) -> RateNetwork | SavedNetwork:
+        """The network as the evaluation tests it; as arrays unless the settings change it."""
+        return self.saved if self.settings.evaluation.keeps_the_network else self.tested_net
 
     def activity(self, n_trials: int) -> Activity:
         """What the network does in the first trials of its evaluation, and in those that would follow them.
@@ -91,24 +104,33 @@ class Material:
             n_trials: number of trials.
 
         Returns:
-            the activity. Its arrays are shared: nothing may change them.
+            the activity. Its arrays are shared: nothing may change them. The losses of trials that are drawn without
+            PyTorch are NaN: only analyses of users, for which they are there, could want them.
 
         Source:
             docs/model.md 1 and 2.
         """
         if self._drawn is None or len(self._drawn.steps) < n_trials:
-            from ratecore.rate.activity import trial_activity
+            from ratecore.rate.activity import takes_arrays, trial_activity
 
             s = self.settings
+            chosen = range(max(n_trials, self._most_trials("evaluation")))
+            net = self.tested
+            if not self._without_torch or (net is self.saved and not takes_arrays(net, chosen, s.evaluation.n_trials)):
+                net = self.tested_net
             self._drawn = trial_activity(
                 self.task,
-                self.tested_net,
+                net,
                 s.seed,
-                range(max(n_trials, self._most_trials("evaluation"))),
+                chosen,
                 loss_fn=s.training.last.loss_fn,
                 n_trials=s.evaluation.n_trials,
             )
         return first_trials(self._drawn, n_trials)
+
+    @property
+    def _without_torch(self) -> bool:
+        return not OWN.keys() & set(self._analyses)
 
     def _most_trials(self, section: str) -> int:
         """The largest number of trials that an analysis of activity ('evaluation') or spikes ('conversion') takes."""
@@ -179,14 +201,21 @@ class Material:
         spikes_of, first_spikes = map(function_of, SPIKES)  # no import, which would make it code of every analysis
         if self._spikes is None or len(self._spikes.numbers) < n_trials:
             most = max(n_trials, self._most_trials("conversion"))
-            self._spikes = spikes_of(self.settings, self.result, self.scaling_factor, most)
+            self._spikes = spikes_of(self.settings, self.converted_from, self.scaling_factor, most)
         found: SpikeTrials = first_spikes(self._spikes, n_trials)
         return found
+
+    @property
+    def converted_from(self) -> TrainingResult | SavedNetwork:
+        """The network that was converted; as arrays unless sets of its units are found by their activity or areas."""
+        s = self.settings
+        in_torch = bool(s.network.areas or s.sets_used_in("spiking", "conversion"))
+        return self.result if in_torch else self.saved
 
     @cached_property
     def inhibitory(self) -> Bool[np.ndarray, " N"]:
         """Which units are inhibitory (N,)."""
-        found: Bool[np.ndarray, " N"] = self.net.inh.detach().cpu().numpy().astype(bool).reshape(-1)
+        found: Bool[np.ndarray, " N"] = self.saved.inh
         return found
 
     @cached_property
@@ -197,15 +226,10 @@ class Material:
     @cached_property
     def initial_weights(self) -> Float[np.ndarray, "N N"]:
         """The effective weights before training (N, N), unitless, row = receiving unit."""
-        return self._effective(self.initial["w"])
+        return self._effective(self.saved.initial["w"])
 
-    def _effective(self, w: Any) -> Float[np.ndarray, "N N"]:
-        import torch
-
-        with torch.no_grad():
-            given = None if w is None else w.to(self.net.w)
-            W: Float[np.ndarray, "N N"] = self.net.effective_weights(given).double().cpu().numpy()
-        return W
+    def _effective(self, w: Float[np.ndarray, "N N"] | None) -> Float[np.ndarray, "N N"]:
+        return self.saved.effective_weights(w).astype(np.float64)
 
 
 def first_trials(activity: Activity, n: int) -> Activity:

@@ -41,11 +41,11 @@ def analyse(material: Material, settings: SpikeBalanceSettings) -> AnalysisResul
 
     from ratecore.analysis.currents import units_by_type
     from ratecore.analysis.synaptic import synaptic_currents
-    from ratecore.experiment.analyses.spiking import converted  # not for figures: it imports PyTorch
+    from ratecore.experiment.analyses.spiking import converted  # not for figures: it imports compiled loops
 
     if material.not_converted:
         return AnalysisResult(skipped=f"there are no spikes: {material.not_converted}")
-    drawn, own = material.spikes(settings.n_trials), converted(material.settings, material.result)
+    drawn, own = material.spikes(settings.n_trials), converted(material.settings, material.converted_from)
     W = own.model.weights(own.settings.use_initial_weights) / drawn.scaling_factor
     dale = material.settings.network.apply_dale
     inh = np.array(drawn.unit_type) != "E" if dale else None

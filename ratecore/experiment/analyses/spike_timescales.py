@@ -36,11 +36,11 @@ def analyse(material: Material, settings: SpikeTimescalesSettings) -> AnalysisRe
     Source:
         Murray et al. 2014 (Nature Neuroscience 17:1661); `ratecore.analysis.timescales`.
     """
-    from ratecore.experiment.analyses.spiking import converted, stimuli_of  # not for figures: it imports PyTorch
+    from ratecore.experiment.analyses.spiking import converted, stimuli_of  # not for figures: it imports compiled loops
 
     if material.not_converted:
         return AnalysisResult(skipped=f"there are no spikes: {material.not_converted}")
-    drawn, own = material.spikes(settings.n_trials), converted(material.settings, material.result)
+    drawn, own = material.spikes(settings.n_trials), converted(material.settings, material.converted_from)
     trials = [trial for _, trial in stimuli_of(own, material.settings.seed, len(drawn.numbers))]
     steps = np.rint(drawn.duration / STEP_MS).astype(np.int64)
     windows = windows_of(own.task, None if None in trials else trials, steps, settings)

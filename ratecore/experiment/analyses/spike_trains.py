@@ -103,15 +103,19 @@ def _between_spikes(
     drawn: SpikeTrials, settings: SpikeTrainsSettings, inh: Bool[np.ndarray, " N"]
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """What follows from the spikes of whole trials: rates and intervals."""
-    from ratecore.analysis.spike_trains import cv2, interval_counts, interval_cv, local_variation
+    from ratecore.analysis.spike_trains import interval_measures
 
     late = drawn.times > settings.start_ms
     train = drawn.times[late], drawn.units[late], drawn.trials[late]
     N, least = len(inh), settings.least_intervals
     n = np.bincount(train[1], minlength=N)
     rates = n / (np.maximum(drawn.duration - settings.start_ms, 0).sum() / 1000)
-    cv = interval_cv(*train, N, least)
-    arrays = {"cv": cv, "cv2": cv2(*train, N, least), "lv": local_variation(*train, N, least)}
+    measures = interval_measures(*train, N, EDGES_MS, least)
+    arrays, cv, histogram = (
+        {name: getattr(measures, name) for name in ("cv", "cv2", "lv")},
+        measures.cv,
+        measures.counts,
+    )
     numbers = {
         **{name: _median(values) for name, values in arrays.items()},
         "cv_exc": _median(cv[~inh]),
@@ -120,7 +124,6 @@ def _between_spikes(
         "rate_inh": float(rates[inh].mean()) if inh.any() else float("nan"),
         "silent": float((n == 0).mean()),
     }
-    histogram = interval_counts(*train, N, EDGES_MS)
     arrays["interval_edges"] = EDGES_MS
     arrays["intervals"] = np.array([histogram[~inh].sum(0), histogram[inh].sum(0)])
     return numbers, arrays

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from ratecore.rate.saved import SavedNetwork
 from ratecore.spiking.activity import trial_spikes
 from ratecore.spiking.conversion import scored_network
 from ratecore.spiking.scoring import TrialsOfTask
@@ -39,12 +40,12 @@ class Converted:
     settings: SpikingSettings
 
 
-def converted(settings: RunSettings, result: TrainingResult) -> Converted:
+def converted(settings: RunSettings, result: TrainingResult | SavedNetwork) -> Converted:
     """Make the network that a conversion scores again.
 
     Args:
         settings: of the run.
-        result: of its training.
+        result: of its training, or its network as arrays, see `Material.converted_from`.
 
     Returns:
         the network with its task.
@@ -52,12 +53,15 @@ def converted(settings: RunSettings, result: TrainingResult) -> Converted:
     Source:
         docs/model.md 5.
     """
-    s = settings
-    task, model, spiking = tested(s, model_of(result.net, result.initial), result.net)
+    s, net = settings, None if isinstance(result, SavedNetwork) else result.net
+    model = model_of(result if isinstance(result, SavedNetwork) else result.net, result.initial)
+    task, model, spiking = tested(s, model, net)
     return Converted(task, scored_network(model, s.conversion, s.seed, spiking.use_initial_weights), spiking)
 
 
-def spikes_of(settings: RunSettings, result: TrainingResult, scaling_factor: float, n_trials: int) -> SpikeTrials:
+def spikes_of(
+    settings: RunSettings, result: TrainingResult | SavedNetwork, scaling_factor: float, n_trials: int
+) -> SpikeTrials:
     """Simulate the first trials of a conversion again, with the network as it was scored.
 
     Args:

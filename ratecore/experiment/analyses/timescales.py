@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ratecore.experiment.analyses.material import Material
 from ratecore.experiment.analyses.results import AnalysisResult, Networks
 from ratecore.settings.analysis import FitSettings, TimescalesSettings
+from ratecore.system.arrays import numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,7 +55,7 @@ def analyse(material: Material, settings: TimescalesSettings) -> AnalysisResult:
     values = values if kept.all() else values[kept]
     bins, bin_ms = binned(values, settings.bin_ms), float(max(1, round(settings.bin_ms / STEP_MS)) * STEP_MS)
     found, interval = fitted(bins, bin_ms, np.asarray(drawn.scores.conditions)[kept], settings, material.settings.seed)
-    synaptic = material.tested_net.time_constants().detach().cpu().numpy().astype(np.float64) * STEP_MS
+    synaptic = numbers(material.tested.time_constants()).astype(np.float64) * STEP_MS
     return result_of(found, synaptic, material.inhibitory, windows[kept], interval)
 
 

@@ -12,6 +12,8 @@ from ratecore.experiment.stages.running import record_file, write_figures, write
 from ratecore.system.files import read_sealed_json, sealed_json, sha256_of, write_atomic
 
 if TYPE_CHECKING:
+    from ratecore.rate.network import RateNetwork
+    from ratecore.rate.saved import SavedNetwork
     from ratecore.spiking.results import Comparison, SearchSummary
     from ratecore.spiking.scoring import Outcomes
 
@@ -34,28 +36,29 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
     from ratecore.analysis.psychometrics import fit_numbers
     from ratecore.formats.mat import add_to_mat
     from ratecore.formats.npz import comparison_bytes
-    from ratecore.formats.pth import result_from_pth
-    from ratecore.rate.testing import changed
+    from ratecore.formats.pth_arrays import saved_network
     from ratecore.spiking.comparison import compare
     from ratecore.spiking.conversion import convert
     from ratecore.spiking.graded import graded_curves
     from ratecore.spiking.source import model_of
     from ratecore.spiking.testing import tested
 
-    s, result = run.settings, result_from_pth(run.network)
-    if not result.trained:
-        return _skipped(run, f"the network was not trained within {result.n_trials:,} trials", log)
-    if reason := result.net.settings.not_convertible:
+    s, saved_net = run.settings, saved_network(run.network)
+    if not saved_net.trained:
+        return _skipped(run, f"the network was not trained within {saved_net.n_trials:,} trials", log)
+    if reason := saved_net.settings.not_convertible:
         return _skipped(run, reason, log)
     mat = _exported(run)
-    task, model, spiking = tested(s, model_of(result.net, result.initial), result.net)
+    net, shown = _rate_networks(run, saved_net)
+    task, model, spiking = tested(s, model_of(saved_net, saved_net.initial), net)
     saved = SavedTrials(run, log)
     found, scored = convert(
         model, task, s.conversion, spiking, seed=s.seed, threads=threads, earlier=saved.load(), on_round=saved.save
     )
     summary = found.summary()
-    net = changed(result.net, input_gain=s.conversion.input_gain)
-    comparison = compare(net, task, spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown, model=scored)
+    comparison = compare(
+        shown, task, spiking, found.opt_scaling_factor, s.seed, s.conversion.trials_shown, model=scored
+    )
     curves = None
     if s.conversion.psychometric_trials and task.evidence_levels:
         curves = graded_curves(
@@ -77,6 +80,24 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
         log,
     )
     return _end(summary) | rows | ({"numbers": fits} if fits else {}) | {"files": files}
+
+
+def _rate_networks(run: Run, saved: SavedNetwork) -> tuple[RateNetwork | None, RateNetwork | SavedNetwork]:
+    """The network in which sets of units are found, if there are some, and the one whose trials are shown.
+
+    PyTorch is imported where settings or the network need it: it takes longer than a short conversion.
+    """
+    from ratecore.rate.saved_trials import alone_takes
+
+    s, gain = run.settings, run.settings.conversion.input_gain
+    with_sets = bool(s.network.areas or s.sets_used_in("spiking", "conversion"))
+    if gain == 1 and not with_sets and alone_takes(saved):
+        return None, saved
+    from ratecore.formats.pth import result_from_pth
+    from ratecore.rate.testing import changed
+
+    net = result_from_pth(run.network).net
+    return net, changed(net, input_gain=gain)
 
 
 def redraw_run(run: Run) -> dict[str, str]:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 from ratecore.rate.dynamics import alone_kernels as loops
 from ratecore.rate.dynamics.kernels import CODES
 from ratecore.rate.dynamics.packed import lanes_of
 from ratecore.rate.dynamics.packing import FRESH, LEAST_UNITS, MOST_LIVE, packed_entries
-from ratecore.rate.network import RateNetwork, compiled_loops_take
+from ratecore.rate.saved import SavedNetwork
+from ratecore.system.arrays import numbers
+
+if TYPE_CHECKING:  # without PyTorch for networks as arrays
+    import torch
+
+    from ratecore.rate.network import RateNetwork
 
 
 class _Prepared:
@@ -27,10 +33,27 @@ class _Prepared:
     def __init__(self) -> None:
         self._layout: list[Any] = []
         self._bounds: tuple[float, ...] = ()
+        self.arrays: list[Any] = []
         self.usable = False
 
-    def look_at(self, net: RateNetwork) -> bool:
+    def look_at(self, net: RateNetwork | SavedNetwork) -> bool:
         """Takes over the arrays of a network that are not those of the call before; tells whether loops take them."""
+        return self._look_at_arrays(net) if isinstance(net, SavedNetwork) else self._look_at_tensors(net)
+
+    def _look_at_arrays(self, net: SavedNetwork) -> bool:
+        """As `look_at`, of a network that does not change."""
+        if net.conn_m is None and not self.usable:
+            arrays = (net.w, net.w_out, net.b_out, net.taus_gaus, net.w_in, net.m, net.som_m)
+            self.usable = net.w.dtype in (np.float32, np.float64) and lanes_of(net.w.dtype) > 0
+            if self.usable:
+                self.arrays = [np.ascontiguousarray(array, net.w.dtype) for array in arrays]
+                self.find_taus(net)
+                self.find_connections(net)
+        return self.usable and not self._dense
+
+    def _look_at_tensors(self, net: RateNetwork) -> bool:
+        from ratecore.rate.network import compiled_loops_take
+
         parameters, buffers = net._parameters, net._buffers
         if buffers.get("conn_m") is not None:  # a mask of a kind that the loops do not know
             return False
@@ -60,18 +83,18 @@ class _Prepared:
                 self.find_connections(net)
         return self.usable and not self._dense
 
-    def find_taus(self, net: RateNetwork) -> None:
+    def find_taus(self, net: RateNetwork | SavedNetwork) -> None:
         """Computes the time constants."""
-        tau = net.time_constants().detach()
+        tau = numbers(net.time_constants())
         N, dtype = net.N, self.arrays[0].dtype
-        self.known_taus, self.shortest = net.taus_gaus.detach().numpy().copy(), float(tau.min())
+        self.known_taus, self.shortest = numbers(net.taus_gaus).copy(), float(tau.min())
         self.n_out, self.dtype, self.nothing = net.n_out, dtype, (np.empty((0, 0, 0), dtype),) * 3
         self.alpha = np.zeros(-(-N // loops.WIDTH) * loops.WIDTH, dtype)
-        self.alpha[:N] = (1 / tau).numpy()
+        self.alpha[:N] = 1 / tau
 
-    def find_connections(self, net: RateNetwork) -> None:
+    def find_connections(self, net: RateNetwork | SavedNetwork) -> None:
         """Packs the live connections, where that pays."""
-        live, N, n = net.effective_weights().detach().numpy() != 0, net.N, self.alpha.size
+        live, N, n = numbers(net.effective_weights()) != 0, net.N, self.alpha.size
         count = int(np.count_nonzero(live))
         self._dense = N >= LEAST_UNITS and count > MOST_LIVE * N * N
         padded = np.zeros((n, n), bool)
@@ -83,13 +106,13 @@ class _Prepared:
 
 class _PerThread(threading.local):
     def __init__(self) -> None:
-        self.of: weakref.WeakKeyDictionary[RateNetwork, _Prepared] = weakref.WeakKeyDictionary()
+        self.of: weakref.WeakKeyDictionary[Any, _Prepared] = weakref.WeakKeyDictionary()
 
 
 _prepared = _PerThread()
 
 
-def takes(net: RateNetwork) -> bool:
+def takes(net: RateNetwork | SavedNetwork) -> bool:
     """Tell whether `simulated` can run a standard network.
 
     Args:
@@ -102,7 +125,7 @@ def takes(net: RateNetwork) -> bool:
     return known.look_at(net) and known.shortest >= 1
 
 
-def _known(net: RateNetwork) -> _Prepared:
+def _known(net: RateNetwork | SavedNetwork) -> _Prepared:
     known = _prepared.of.get(net)
     if known is None:
         known = _prepared.of[net] = _Prepared()
@@ -138,13 +161,45 @@ def simulated(
     Source:
         docs/model.md 1.1, equations 1 to 3.
     """
-    known = _known(net)
-    if not known.look_at(net):
+    if not _known(net).look_at(net):
         return None
-    (B, _, T), N, n_out, dtype = stim.shape, net.N, known.n_out, known.dtype
     arrays = [
         (v if v.is_contiguous() and not v.requires_grad else v.detach().contiguous()).numpy() for v in (stim, x0, noise)
     ]
+    found = _simulated(net, net.apply_dale, arrays, (finite, activation, kept, first))
+    if found is None:
+        return None
+    from torch import from_numpy
+
+    return tuple([from_numpy(array) for array in found])
+
+
+def simulated_arrays(net: SavedNetwork, arrays: list[NDArray[Any]]) -> tuple[NDArray[Any], ...] | None:
+    """As `simulated`, of a network and trials that are arrays, from the first step on.
+
+    Args:
+        net: the network.
+        arrays: stimuli (B, n_in, T), first states (B, N) and noise (B, T-1, N), unitless, contiguous and in the
+            network's precision.
+
+    Returns:
+        o (B, T) or (B, n_out, T), x and r (B, T, N), unitless; None when these loops take the network not, or the
+        trials contain NaN or infinity.
+
+    Source:
+        docs/model.md 1.1, equations 1 to 3.
+    """
+    if not _known(net).look_at(net):
+        return None
+    return _simulated(net, net.settings.apply_dale, arrays, (True, net.activation, "xr", 0))
+
+
+def _simulated(
+    net: RateNetwork | SavedNetwork, dale: bool, arrays: list[NDArray[Any]], options: tuple[bool, str, str, int]
+) -> tuple[NDArray[Any], ...] | None:
+    """`simulated` of a network that has been looked at; `options` are its last arguments."""
+    known, (finite, activation, kept, first) = _known(net), options
+    (B, _, T), N, n_out, dtype = arrays[0].shape, net.N, known.n_out, known.dtype
     o = np.empty((B, T - first) if n_out == 1 else (B, n_out, T - first), dtype)
     states = [np.empty((B, T - (name == "h"), N), dtype) for name in kept]
     results = *states, *known.nothing[len(kept) :], o.reshape(-1)
@@ -153,7 +208,7 @@ def simulated(
             return None
         done = loops.simulate(  # type: ignore[call-arg]  # the fields of tuples, which type checkers cannot follow
             *known.arrays,
-            net.apply_dale,
+            dale,
             CODES[activation],
             known.known_taus,
             known.alpha,
@@ -164,7 +219,7 @@ def simulated(
             first,
         )
         if done == loops.DONE:
-            return torch.from_numpy(o), *[torch.from_numpy(state) for state in states]
+            return o, *states
         if done == loops.OTHER_TAUS:
             known.find_taus(net)
         elif done == loops.OTHER_CONNECTIONS:

@@ -5,10 +5,9 @@ With Dale's law few connections are live (20 % before training, about 5 % after)
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from llvmlite import ir
 from numba import types
@@ -18,6 +17,9 @@ from numpy.typing import ArrayLike
 
 from ratecore.system.arrays import array_of
 from ratecore.system.compilation import BOUNDS_CHECKED, compiled
+
+if TYPE_CHECKING:
+    import torch
 
 LANES = 16  # trials at once; a row of them is one cache line in float32
 _AT_ONCE = 4  # sums side by side, since one sum alone would wait for each of its additions
@@ -178,8 +180,8 @@ class LiveMatrix:
         )
 
     @classmethod
-    def of(cls, W: Float[torch.Tensor, "N N"]) -> LiveMatrix:
-        """List the nonzero entries of a tensor.
+    def of(cls, W: Float[torch.Tensor, "N N"] | Float[np.ndarray, "N N"]) -> LiveMatrix:
+        """List the nonzero entries of a tensor or array.
 
         Args:
             W: (N, N), unitless, on the CPU.
@@ -189,7 +191,7 @@ class LiveMatrix:
 
         Source: none
         """
-        array = W.detach().numpy()
+        array = W if isinstance(W, np.ndarray) else W.detach().numpy()
         return cls(len(array), array.dtype).take(array)
 
     def take(self, W: ArrayLike) -> LiveMatrix:

@@ -9,22 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ratecore.settings.network import NOISE_SD, X0_SD, NetworkSettings
+from ratecore.rate.dynamics.draws import drawn_input_noise, drawn_states, noise_settings
+from ratecore.settings.network import NOISE_SD, X0_SD
 
-_DEFAULTS = NetworkSettings()
-
-
-def noise_settings(net: torch.nn.Module) -> NetworkSettings:
-    """The settings that say how much noise a network has.
-
-    Args:
-        net: the network.
-
-    Returns:
-        its own, or the defaults for a user's network that has none.
-    """
-    own = getattr(net, "settings", None)
-    return own if isinstance(own, NetworkSettings) else _DEFAULTS
+__all__ = ["draw_noise", "noise_of_units", "noise_settings", "stimulated", "trial_noise", "with_input_noise"]
 
 
 def trial_noise(
@@ -56,17 +44,7 @@ def trial_noise(
     Source:
         docs/model.md 1.1.
     """
-    from ratecore.system.noise import normal  # compiled on first use
-
-    B = len(generators)
-    x0, noise = np.empty((B, N), np.float32), np.empty((B, T - 1, N), np.float32)
-    for b, rng in enumerate(generators):
-        normal(rng, x0_sd, x0[b])
-        if steps is None:
-            normal(rng, noise_sd, noise[b])
-        else:
-            normal(rng, noise_sd, noise[b, : steps[b] - 1])
-            noise[b, steps[b] - 1 :] = 0
+    x0, noise = drawn_states(generators, T, N, steps, noise_sd, x0_sd)
     drawn = torch.from_numpy(x0), torch.from_numpy(noise)
     if dtype == torch.float32 and torch.device(device).type == "cpu":
         return drawn
@@ -128,14 +106,8 @@ def with_input_noise(
     """
     if not sd:
         return u
-    from ratecore.system.noise import normal  # compiled on first use
-
     B, n_in, T = u.shape
-    added = np.zeros((B, n_in, T), np.float32)
-    for b, rng in enumerate(generators):
-        length = T if steps is None else steps[b]
-        added[b, :, :length] = normal(rng, sd, np.empty((n_in, length), np.float32))
-    return u + torch.from_numpy(added).to(u)
+    return u + torch.from_numpy(drawn_input_noise((B, n_in, T), generators, sd, steps)).to(u)
 
 
 def noise_of_units(net: torch.nn.Module, noise_sd: float) -> tuple[float, Float[np.ndarray, " N"] | None]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from ratecore.rate.dynamics.kernels import CODES, Units
 from ratecore.rate.dynamics.lanes import Kept, Trials, forward, states_of
 from ratecore.rate.dynamics.live import LANES, LiveMatrix
-from ratecore.rate.network import RateNetwork
 from ratecore.system.arrays import STEPS, array_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from ratecore.rate.network import RateNetwork
+    from ratecore.rate.saved import SavedNetwork
 
 
 def outputs_over(
     live: LiveMatrix,
-    net: RateNetwork,
+    net: RateNetwork | SavedNetwork,
     u: Float[torch.Tensor, "B n_in T"] | ArrayLike,
     x0: Float[torch.Tensor, "B N"] | ArrayLike,
     noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike,
@@ -29,7 +33,7 @@ def outputs_over(
 
     Args:
         live: effective weights of the network.
-        net: the network, on the CPU.
+        net: the network, on the CPU, or as arrays.
         u: stimuli (B, n_in, T), unitless.
         x0: synaptic currents at the first step (B, N), unitless.
         noise: (B, T-1, N), unitless.
@@ -49,7 +53,7 @@ def outputs_over(
 
 def states_over(
     live: LiveMatrix,
-    net: RateNetwork,
+    net: RateNetwork | SavedNetwork,
     u: Float[torch.Tensor, "B n_in T"] | ArrayLike,
     x0: Float[torch.Tensor, "B N"] | ArrayLike,
     noise: Float[torch.Tensor, "B T-1 N"] | ArrayLike,
@@ -60,7 +64,7 @@ def states_over(
 
     Args:
         live: effective weights of the network.
-        net: the network, on the CPU.
+        net: the network, on the CPU, or as arrays.
         u: stimuli (B, n_in, T), unitless.
         x0: synaptic currents at the first step (B, N), unitless.
         noise: (B, T-1, N), unitless.
@@ -78,7 +82,7 @@ def states_over(
 
 
 def _simulated(
-    live: LiveMatrix, net: RateNetwork, u: object, x0: object, noise: object, keep: bool
+    live: LiveMatrix, net: RateNetwork | SavedNetwork, u: object, x0: object, noise: object, keep: bool
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """x and r of the trials, both empty without `keep`, and their outputs."""
     N, n_in, n_out, dtype = len(live.start) - 1, net.w_in.shape[1], net.n_out, live.value.dtype
@@ -86,11 +90,11 @@ def _simulated(
     def array(name: str, value: object, *shape: int | tuple[str, int]) -> NDArray[Any]:
         return array_of(name, value, shape, dtype, finite=False)
 
-    alpha = 1 / array("tau", net.time_constants().detach(), N)
+    alpha = 1 / array("tau", net.time_constants(), N)
     w_in, w_out, b_out = (
-        array("w_in", net.w_in.detach(), N, n_in),
-        array("w_out", net.w_out.detach(), n_out, N),
-        array("b_out", net.b_out.detach(), n_out),
+        array("w_in", net.w_in, N, n_in),
+        array("w_out", net.w_out, n_out, N),
+        array("b_out", net.b_out, n_out),
     )
     stimuli = array("u", u, ("B", 0), n_in, STEPS)
     B, _, T = stimuli.shape
