@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 from ratecore.experiment.analyses.table import chosen
+from ratecore.experiment.stages.table import STAGES, function_of
 from ratecore.settings.analysis import settings_of
 from ratecore.settings.run import RunSettings
 from ratecore.tasks.decisions import graded_points
 
 BASE_MB = 700  # Python with torch, Numba's kernels and figures: 390 MiB measured
 MARGIN = 2.0  # over the measured times, for older and busier machines
+BASE_MINUTES = 5  # that every job requests, whatever it does
 
 
 def training_memory(settings: RunSettings, threads: int = 1) -> int:
@@ -67,10 +69,10 @@ def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> 
     """
     training = settings.training
     if training.network_from is not None:
-        return 5
+        return BASE_MINUTES
     stages = [training.in_stage(k) for k in range(max(len(training.stages), 1))]
     trials = sum(stage.n_trials * (1 + stage.eval_tr / stage.eval_freq / 3) for stage in stages)
-    return math.ceil(5 + MARGIN * math.ceil(networks / threads) * trials * trial_seconds(settings) / 60)
+    return math.ceil(BASE_MINUTES + MARGIN * math.ceil(networks / threads) * trials * trial_seconds(settings) / 60)
 
 
 def trial_seconds(settings: RunSettings, steps: int | None = None) -> float:
@@ -101,7 +103,7 @@ def scoring_minutes(settings: RunSettings, networks: int) -> int:
         minutes.
     """
     trials = settings.evaluation.n_trials * trial_seconds(settings, settings.tested_task("evaluation").T) / 3
-    return math.ceil(5 + MARGIN * networks * (3 + 3e-5 * settings.network.N**2 + trials) / 60)
+    return math.ceil(BASE_MINUTES + MARGIN * networks * (3 + 3e-5 * settings.network.N**2 + trials) / 60)
 
 
 def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
@@ -124,7 +126,7 @@ def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -
     graded = len(graded_points(task, c.evidence_levels)) * c.psychometric_trials
     trials = values * c.n_trials + c.fresh_trials + 10 * c.trials_shown + graded
     seconds = 10 + (1.5e-9 + 3e-12 * N) * trials * steps * N / threads
-    return math.ceil(5 + MARGIN * networks * seconds / 60)
+    return math.ceil(BASE_MINUTES + MARGIN * networks * seconds / 60)
 
 
 def analysis_minutes(settings: RunSettings, networks: int) -> int:
@@ -141,4 +143,21 @@ def analysis_minutes(settings: RunSettings, networks: int) -> int:
     """
     seconds = sum(analysis.seconds for analysis in chosen(settings.analyses))
     units = max(1.0, settings.network.N / 200) ** 2
-    return math.ceil(5 + MARGIN * networks * (3 + seconds * units) / 60)
+    return math.ceil(BASE_MINUTES + MARGIN * networks * (3 + seconds * units) / 60)
+
+
+def expected_seconds(stage: str, settings: RunSettings, networks: int, threads: int = 1) -> float:
+    """The time of a job without the margin that it requests: the time of all trials, if it trains.
+
+    Args:
+        stage: of the job.
+        settings: of a run.
+        networks: number of networks.
+        threads: that the job may use.
+
+    Returns:
+        s.
+    """
+    row = STAGES[stage]
+    minutes = function_of(row.minutes)(settings, networks, *([threads] if row.threads else []))
+    return float(60 * max(minutes - BASE_MINUTES, 0) / MARGIN)

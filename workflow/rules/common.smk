@@ -31,6 +31,7 @@ from ratecore.experiment.stages.table import (
     stages_of,
 )
 from ratecore.experiment.summary import grid_figures
+from ratecore.experiment.terminal import shown
 from ratecore.system.surroundings import settle_workflow
 from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 
@@ -69,6 +70,7 @@ launch, is_new = Launch.for_experiment(
 )
 if workflow.is_main_process and is_new:  # once, not in the log of every job
     print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
+    shown.watch(experiment)
     launch.restore_copied_times()
 
 
