@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ratecore.experiment.axes import MISSING, Axis
+from ratecore.experiment.axes import MISSING, Axis, format_value
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.networks_from import FileNetwork, not_told
 from ratecore.experiment.points import GridPoint
@@ -71,6 +71,7 @@ def plan(experiment: Experiment) -> list[str]:
         return [head, *_products(experiment), *_not_told(experiment)]
     (product,) = experiment.products
     line = f"{name}: {_sentence(product, experiment.n_networks)}{_variants(experiment)}"
+    line += f": {later}" if (later := _later(product)) else ""
     return [line, *_not_told(experiment)]
 
 
@@ -104,14 +105,14 @@ def _variants(experiment: Experiment) -> str:
 
 
 def _sentence(product: Product, networks: int) -> str:
-    """'2 tasks (xor, mante) x 10 seeds (0..9) = 20 networks of 200 units, 20 to 100 ms'."""
+    """'2 tasks (xor, mante) x 10 seeds (0..9) = 20 networks: 200 units, time constants 20 to 100 ms'."""
     axes = [axis for axis in product.multiplied if axis.path[0] not in AFTER_TRAINING]
     swept = [axis for axis in axes if len(axis.values) > 1]
     factors = [_factor(axis) for axis in swept]
     if len(product.seeds) > 1:
         factors.append(f"{len(product.seeds):,} seeds ({_seeds(product.seeds)})")
     given = [axis for axis in product.axes if axis not in swept and axis.path[0] not in AFTER_TRAINING]
-    rest = [_given(axis) for axis in given if len(axis.values) == 1]
+    rest = [_given(axis) for axis in given]
     rest += [f"seed {product.seeds[0]}"] if len(product.seeds) == 1 else []
     size = math.prod(len(axis.values) for axis in swept) * len(product.seeds)
     count = _count(networks, "network")
@@ -120,8 +121,13 @@ def _sentence(product: Product, networks: int) -> str:
         return f"{count}{of_it}"
     combined = " x ".join(factors)
     known = f"{combined} = {count}" if size == networks else f"{combined}, which are {count}"
-    later = [_factor(axis) for axis in product.multiplied if axis.path[0] in AFTER_TRAINING and len(axis.values) > 1]
-    return known + of_it + (f"; after training {' x '.join(later)}" if later else "")
+    return known + of_it
+
+
+def _later(product: Product) -> str:
+    """What is combined after training: '2 refractory periods (0, 2.5 ms) x 2 spike thresholds (-50, -45 mV)'."""
+    later = (axis for axis in product.multiplied if axis.path[0] in AFTER_TRAINING and len(axis.values) > 1)
+    return " x ".join(map(_factor, later))
 
 
 def _factor(axis: Axis) -> str:
@@ -133,6 +139,8 @@ def _factor(axis: Axis) -> str:
         noun = "fixed time constants" if all(fixed) else "choices of time constants"
         noun = noun if any(fixed) else "ranges of time constants"
         return f"{n:,} {noun} ({_some(values)})"
+    if axis.path == FILES:  # whose names are long
+        return f"{_count(n, 'file')} ({values[0]}{' ...' if n > 1 else ''})"
     unit = _unit(axis.path)
     if unit and all(value.endswith(f" {unit}") for value in values):  # each unit once
         values = [value.removesuffix(f" {unit}") for value in values]
@@ -141,12 +149,16 @@ def _factor(axis: Axis) -> str:
 
 
 def _given(axis: Axis) -> str:
-    """An axis with one value: 'go-nogo', '200 units', '20 to 100 ms', 'gain 1.5'."""
-    value = _value(axis.path, axis.values[0])
+    """An axis that is not combined: 'go-nogo', '200 units', 'time constants 20 to 100 ms', 'gain = 1.5'.
+
+    Networks of files can have several values: 'go-nogo or xor'.
+    """
+    value = _some([_value(axis.path, value) for value in axis.values]).replace(", ", " or ")
     if axis.path in (("task",), ("network", "N")):
         return value
     if axis.path == ("network", "taus"):
-        return f"time constant{'s' * (len(as_taus(axis.values[0])) > 1)} {value}"
+        several = len(axis.values) > 1 or len(as_taus(axis.values[0])) > 1
+        return f"time constant{'s' * several} {value}"
     return f"{axis.column} = {value}"
 
 
@@ -194,6 +206,7 @@ def _products(experiment: Experiment) -> Iterator[str]:
             left_out += networks - shared
             continue
         line = f"  {product.name}: {_sentence(product, networks)}"
+        line += f"; then with {later}" if (later := _later(product)) else ""
         if shared:
             line += f"; {'all' if shared == networks else f'{shared:,}'} of them shared with products above"
         yield line
@@ -228,10 +241,12 @@ def _value(path: tuple[str, ...], value: Any) -> str:
         return taus_in_ms(value)
     if isinstance(value, NetworkFromSettings | FileNetwork):
         return Path(value.file).name
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     text = str(value) if isinstance(value, str) else "default" if value is None else shown(value)
-    if "task_settings" in path and path[-1] in DURATIONS and isinstance(value, int | float):
+    text = format_value(value) if is_number else text
+    if "task_settings" in path and path[-1] in DURATIONS and is_number:
         return f"{value * RATE_STEP:g} ms"
-    unit = _unit(path) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    unit = _unit(path) if is_number else ""
     return f"{text} {unit}".rstrip()
 
 

@@ -54,8 +54,8 @@ def test_networks_are_converted_for_every_value_of_an_axis(tmp_path, python):
     planned = checkout.planned()
     assert planned["convert"] == 3 and "train" not in planned and "evaluate" not in planned
     printed = checkout.snakemake().stderr
-    assert "first: 2 networks (1 grid point x 2 seeds)" in printed
-    assert "second: 2 networks (1 grid point x 2 seeds), all of them shared with products above" in printed
+    assert "first: 2 seeds (0, 1) = 2 networks: go-nogo, 12 units" in printed
+    assert "then with 2 synaptic rise times (2, 0 ms); all of them shared with products above" in printed
     assert checkout.written() == before and runs_in_mlflow(checkout).keys() == runs.keys()
     found = checkout.rows()
     assert [(r["refractory"], r["tau_rise"], r["seed"], r["grids"]) for r in found] == [

@@ -18,10 +18,11 @@ from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import STAGES, TRAIN
 from ratecore.experiment.terminal.pace import Pace
 from ratecore.experiment.terminal.progress import Progress, tail_of, training_of
-from ratecore.experiment.terminal.words import counted, doing
+from ratecore.experiment.terminal.words import OTHERS, counted, doing
 
 Network = tuple[str, str, int]  # root of the results, path of the grid point, seed
 START = 4.0  # s in which a job starts Python and reads its input
+COUNTED = (*STAGES, "figures")  # kinds of jobs that are counted each
 MOST_SIZES = 5_000  # jobs whose durations are estimated one by one; the others are taken to last as long as these
 _OUTPUT = re.compile(r"jobs/(?P<stage>\w+)/(?P<path>.+)/seeds~(?P<seeds>[0-9a-f+-]+)\.json$")
 
@@ -82,7 +83,7 @@ class Status:
         trained: networks that met the criterion, of those that were trained in this call.
         ended: networks whose training ended in this call.
         failed: jobs that failed.
-        kinds: kind of job: (done, all), of this call.
+        kinds: kind of job: (done, all), of this call; those that are not of COUNTED together.
         rows: what is under way.
         seconds: since the first job was planned.
         left: s that the rest takes; None if nothing is known of it.
@@ -137,6 +138,11 @@ class Board:
             experiment: of the grid.
         """
         self._experiments[experiment.root.as_posix()] = experiment
+
+    @property
+    def roots(self) -> list[str]:
+        """Folders of the results."""
+        return list(self._experiments)
 
     @property
     def networks(self) -> int:
@@ -229,7 +235,10 @@ class Board:
             sizes = {pace: size / 1000 for pace, size in waiting.items() if size > 0}
             under_way = [(job.pace, job.size, now - (job.started or now)) for job in running]
             left = self.pace.left(sizes, under_way, min(self.at_once, len(under_way) + len(sizes)))
-        kinds = {kind: (counts.done, counts.planned) for kind, counts in self._kinds.items()}
+        kinds: dict[str, tuple[int, int]] = {}
+        for kind in sorted(self._kinds, key=lambda kind: COUNTED.index(kind) if kind in COUNTED else len(COUNTED)):
+            done, planned = kinds.get(name := kind if kind in COUNTED else OTHERS, (0, 0))
+            kinds[name] = done + self._kinds[kind].done, planned + self._kinds[kind].planned
         rows = [row for job in running for row in _rows(job, now)]
         seconds = now - (now if self.begun is None else self.begun)
         done = self.networks - len(self._pending)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -32,9 +33,11 @@ PROSE = re.compile(
 STOPPED = ("Terminating processes on user request", "Will exit after finishing", "Cancelling snakemake")
 NOTHING = "Nothing to be done"
 LOG = re.compile(r"Complete log\(s\): (?P<paths>.+)")
-PLACE = re.compile(r"(?P<head>\w+ in (file|rule) .*):\n(?P<rest>.+)", re.DOTALL)
-# Errors that repeat what is said about a failed job.
-REPEATED = re.compile(r"At least one job did not complete|.*CalledProcessError|.*SpawnedJobError", re.DOTALL)
+PLACE = re.compile(r"(?P<head>\w+ in (file|rule) [^\n]*):\n(?P<rest>.+)", re.DOTALL)
+# What repeats that a job failed, after the reason.
+REPEATED = re.compile(r"(WorkflowError:\s+)?At least one job did not complete|Exiting because a job execution failed")
+# What comes before the message that names the job.
+BEFORE = re.compile(r".*\b(CalledProcessError|SpawnedJobError)\b", re.DOTALL)
 
 
 class Display:
@@ -56,6 +59,7 @@ class Display:
         self._active = self._stopped = False
         self._planned: list[tuple[str, str]] = []  # of a dry run
         self._reasons: Counter[str] = Counter()
+        self._held: list[str] = []  # errors that are said unless the failure of a job explains them
         self._events: dict[str, Callable[[logging.LogRecord], None]] = {
             "job_info": self._job_info,
             "job_finished": lambda record: self.board.finish(record.__dict__["job_id"]),
@@ -84,7 +88,7 @@ class Display:
                 return  # another grid of the same workflow
             self.board.plan(outputs)
             if not self._quiet:
-                self.front.say(self._plan())
+                self.front.say(self._plan(), wrap=True)
             self._active = True
 
     def see(self, record: logging.LogRecord) -> None:
@@ -95,6 +99,7 @@ class Display:
         """
         with self._lock:
             if (settled := record.__dict__.get(SETTLED)) is not None:
+                self._say_held()
                 settled.set()
                 return
             event = record.__dict__.get("event")
@@ -119,12 +124,14 @@ class Display:
         """Say what is left to say at the end of a dry run."""
         with self._lock:
             self.stop()
+            self._say_held()
             if self.dry and self._planned:
                 self.board.plan(self._planned)
-                self.front.say(f"{self._plan()} Nothing was done (--dry-run).")
+                self.front.say(f"{self._plan()} Nothing was done (--dry-run).", wrap=True)
+                self.front.say(f"Results go to {', '.join(self.board.roots)}.")
                 if self._reasons:
                     reasons = "; ".join(f"{reason} ({n:,})" for reason, n in self._reasons.most_common(4))
-                    self.front.say(f"Why: {reasons}.")
+                    self.front.say(f"Why: {reasons}.", wrap=True)
                 self.front.say("`--logger-ratecore-show snakemake` lists every job.")
                 self._planned = []
 
@@ -146,6 +153,7 @@ class Display:
                 self._reasons[reason[:1].lower() + reason[1:]] += 1
 
     def _job_error(self, record: logging.LogRecord) -> None:
+        self._held = []
         if self._stopped:
             return  # every job ends with an error then
         job, why = self.board.fail(record.__dict__["jobid"], record.__dict__["rule_name"], record.__dict__["log"])
@@ -162,7 +170,15 @@ class Display:
             return
         if (found := PLACE.match(text)) is not None:  # the cause first
             text = f"{found['rest'].rstrip()}\n({found['head']})"
-        self.front.say(text, "red")
+        if BEFORE.match(text):
+            self._held.append(text)
+        else:
+            self.front.say(text, "red")
+
+    def _say_held(self) -> None:
+        for text in self._held:
+            self.front.say(text, "red")
+        self._held = []
 
     def _message(self, record: logging.LogRecord) -> None:
         text = str(record.msg or "")
@@ -177,9 +193,9 @@ class Display:
         elif self._quiet:
             return
         elif (found := LOG.match(text)) is not None:
-            took = f"{duration(self.board.status().seconds)}. " if self.board.begun is not None else ""
-            self.front.say(f"{took}Snakemake's log: {found['paths']}")
+            took = f"{duration(self.board.status().seconds)} in all. " if self.board.begun is not None else ""
+            self.front.say(f"{took}Snakemake's log: {os.path.relpath(found['paths'])}")
         elif text.startswith(NOTHING):
-            self.front.say(f"Nothing to do: {counted(self.board.networks, 'network')} done.")
+            self.front.say(f"Nothing to do: all of {counted(self.board.networks, 'network')} are done.")
         elif record.levelno >= logging.INFO and text.strip() and not PROSE.match(text):
             self.front.say(text)

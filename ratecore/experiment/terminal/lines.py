@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from typing import TextIO
 
 from ratecore.experiment.terminal.board import Row, Status
@@ -57,13 +59,17 @@ class Lines:
         self._next: float | None = None
         self._said = ""
 
-    def say(self, text: str, style: str = "") -> None:
+    def say(self, text: str, style: str = "", wrap: bool = False) -> None:
         """Write something at once.
 
         Args:
             text: to write.
             style: ignored; a log has no colours.
+            wrap: whether lines on a terminal end between words.
         """
+        if wrap and self._stream.isatty():
+            width = max(40, shutil.get_terminal_size().columns)
+            text = textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         print(text, file=self._stream, flush=True)
 
     def tick(self, status: Status) -> None:
@@ -77,7 +83,7 @@ class Lines:
         if status.seconds < self._next:
             return
         rows = sorted(status.rows, key=lambda row: row.progress is None)
-        named = "; ".join(f"{row.doing} {row.who}: {numbers_of(row)}" for row in rows[:MOST_NAMED])
+        named = "; ".join(f"{row.doing} {row.who}".rstrip() + f": {numbers_of(row)}" for row in rows[:MOST_NAMED])
         more = f"; {len(rows) - MOST_NAMED:,} more" if len(rows) > MOST_NAMED else ""
         text = state_of(status) + (f". {named}{more}" if named else "")
         self._wait = min(self._wait * GROWTH, LAST)

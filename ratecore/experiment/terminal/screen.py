@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import TYPE_CHECKING, TextIO
 
-from ratecore.experiment.terminal.board import Status
+from ratecore.experiment.terminal.board import Row, Status
 from ratecore.experiment.terminal.words import about, counted, doing, duration
 
 if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
+    from rich.console import Group, RenderableType
     from rich.text import Text
 
 MOST_ROWS = 12  # of what is under way
-NARROW = 72  # columns below which the loss and the limit of trials are left out
+NARROW, NARROWEST = 72, 56  # columns below which loss and limit of trials, and the accuracy, are left out
+GAP = 2  # columns between columns
 
 
 class Screen:
@@ -31,13 +32,17 @@ class Screen:
         self.console = Console(file=stream, force_terminal=True, no_color=None if colour else True, highlight=False)
         self._live: object = None
 
-    def say(self, text: str, style: str = "") -> None:
+    def say(self, text: str, style: str = "", wrap: bool = False) -> None:
         """Write something above the display.
 
         Args:
             text: to write.
             style: of rich, such as 'red'.
+            wrap: whether lines end between words; otherwise the terminal breaks them, and paths can be copied.
         """
+        if wrap:
+            width = max(40, self.console.width)
+            text = textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         self.console.print(text, style=style or None, markup=False, soft_wrap=True)
 
     def tick(self, status: Status) -> None:
@@ -88,20 +93,20 @@ def picture(status: Status, width: int = 100, height: int = 40) -> Group:
     return Group(Text(), _head(status, width), _counts(status), _table(status, width, max(1, height - 10)))
 
 
-def _head(status: Status, width: int) -> Table:
+def _head(status: Status, width: int) -> RenderableType:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    head = Table.grid(padding=(0, 2), expand=False)
     words = Text.assemble((f"{status.done:,}", "bold"), f" of {counted(status.networks, 'network')} done")
     time = duration(status.seconds) + ("" if status.left is None else f", {about(status.left)} left")
-    room = width - len(words) - len(time) - 6
-    done, jobs = (sum(counts) for counts in zip(*status.kinds.values(), strict=True)) if status.kinds else (0, 1)
-    if room >= 8:
-        head.add_row(words, ProgressBar(total=max(jobs, 1), completed=done, width=min(room, 36)), time)
-    else:
-        head.add_row(words, time)
+    room = width - len(words) - len(time) - 2 * GAP
+    if room < 8:
+        return Text("\n").join([words, Text(time)])
+    done, jobs = (sum(counts) for counts in zip(*status.kinds.values(), strict=True)) if status.kinds else (0, 0)
+    head = Table.grid(padding=(0, GAP))
+    bar = ProgressBar(jobs, done, min(room - GAP, 36), complete_style="green", finished_style="green")
+    head.add_row(words, bar, time)
     return head
 
 
@@ -118,24 +123,35 @@ def _counts(status: Status) -> Text:
     return text
 
 
-def _table(status: Status, width: int, most: int) -> Table:
-    from rich.table import Table
+def _table(status: Status, width: int, most: int) -> Text:
+    """What is under way, in columns. Where the terminal is narrow, names of networks are cut and not numbers."""
+    from rich.text import Text
 
-    table = Table.grid(padding=(0, 2), expand=False)
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=None)
-    for _ in range(3):
-        table.add_column(no_wrap=True)
     shown = status.rows[: min(most, MOST_ROWS)]
-    for row in shown:
-        progress = row.progress
-        if progress is None or progress.trial is None:
-            table.add_row(row.doing, row.who, duration(row.seconds), "", "")
-            continue
-        trial = f"trial {progress.trial:,}" + (f" of {row.most:,}" if width >= NARROW else "")
-        loss = f"loss {progress.loss:.3g}" if progress.loss is not None and width >= NARROW else ""
-        accuracy = "" if progress.accuracy is None else f"accuracy {progress.accuracy:.2f}"
-        table.add_row(row.doing, row.who, trial, loss, accuracy)
+    cells = [[row.doing, row.who, *_numbers(row, width)] for row in shown]
+    columns = max(map(len, cells), default=0)
+    sizes = [max((len(row[k]) for row in cells if k < len(row)), default=0) for k in range(columns)]
+    if columns:
+        rest = width - sum(sizes) + sizes[1] - GAP * (columns - 1)
+        sizes[1] = max(min(sizes[1], rest), 6)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for row in cells:
+        words = [cell if len(cell) <= size else f"{cell[: size - 1]}…" for cell, size in zip(row, sizes, strict=False)]
+        padded = [word.ljust(size + GAP) for word, size in zip(words, sizes, strict=False)]
+        text.append(padded[0], "cyan").append("".join(padded[1:]).rstrip() + "\n")
     if len(status.rows) > len(shown):
-        table.add_row("", f"... and {len(status.rows) - len(shown):,} more", "", "", "")
-    return table
+        text.append(f"... and {len(status.rows) - len(shown):,} more")
+    return text
+
+
+def _numbers(row: Row, width: int) -> list[str]:
+    progress = row.progress
+    if progress is None or progress.trial is None:
+        return [duration(row.seconds)]
+    is_wide = width >= NARROW
+    numbers = [f"trial {progress.trial:,}" + (f" of {row.most:,}" if is_wide else "")]
+    if progress.loss is not None and is_wide:
+        numbers.append(f"loss {progress.loss:.3g}")
+    if progress.accuracy is not None and width >= NARROWEST:
+        numbers.append(f"accuracy {progress.accuracy:.2f}")
+    return numbers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +40,19 @@ def current() -> Display | None:
     return _display
 
 
-def watch(experiment: Experiment) -> None:
+def watch(experiment: Experiment, announcement: str) -> None:
     """Show the networks of a grid.
 
     Args:
         experiment: of the grid.
+        announcement: its plan and cautions, which are printed.
     """
     if _display is not None:
         _display.watch(experiment)
+        for line in filter(None, announcement.split("\n")):
+            _display.front.say(line, "yellow" if line.startswith("WARNING") else "", wrap=True)
+    elif announcement:
+        print(announcement, file=sys.stderr)
 
 
 def begin(workflow: Any) -> None:

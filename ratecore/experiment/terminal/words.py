@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+OTHERS = "others"  # kinds of which there is one job, or which are not ratecore's
 DOING = {  # by the stage, or by what a rule makes
     "train": "training",
     "evaluate": "scoring",
@@ -15,6 +15,8 @@ DOING = {  # by the stage, or by what a rule makes
     "summarize": "writing the table",
     "claims": "judging claims",
     "init_tracking": "preparing MLflow",
+    "draw_panel": "drawing panels",
+    OTHERS: "others",
 }
 
 
@@ -79,7 +81,7 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def listed(counts: Mapping[str, Any]) -> str:
+def listed(counts: Mapping[str, int]) -> str:
     """Counts in a row.
 
     Args:
