@@ -85,6 +85,10 @@ def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path, pyth
     log = "results/small/logs/train/task~go-nogo/N~14/taus~4_20/seeds~0.log"
     assert broken.returncode != 0 and "1 of 2 networks is done: 1 not trained; 1 broke." in printed
     assert "go-nogo N=14 seed=0: train: IsADirectoryError" in printed and f"log: {log}" in printed
+    # The display says so at once, and neither Snakemake nor the job repeats it.
+    assert broken.stderr.count("FAILED go-nogo, 14 units, seed 0: training: IsADirectoryError") == 1
+    assert broken.stderr.count("IsADirectoryError") == 1 and "CalledProcessError" not in printed
+    assert broken.stderr.splitlines()[-1].endswith(".snakemake.log") and "At least one job" not in printed
     assert [row["status"] for row in checkout.rows()] == ["not trained", "broke"]
     assert (checkout.results / "figures/accuracy.png").is_file()
     index = list(csv.DictReader((checkout.results / "models/index.csv").read_text().splitlines()))

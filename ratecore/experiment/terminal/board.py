@@ -157,7 +157,7 @@ class Board:
         """
         self.begun = self._now()
         for rule, output in outputs:
-            if rule == "all":
+            if not output:  # the rule that asks for everything
                 continue
             job = self._job(rule, output)
             for network in job.networks:
@@ -175,7 +175,7 @@ class Board:
             output: its first output.
             log: its log; '' without one.
         """
-        if rule == "all":
+        if not output:
             return
         job = replace(self._job(rule, output, with_runs=True), log=log, started=self._now())
         self._jobs[number] = job
@@ -261,7 +261,7 @@ class Board:
                 continue
             inside = output[len(root) + 1 :]
             if (found := _OUTPUT.match(inside)) is None or found["stage"] not in STAGES:
-                return Job(*["figures" if inside.startswith("figures/") else rule.rpartition("_rule_")[2]] * 2)
+                return Job(*["figures" if inside.startswith("figures/") else rule] * 2)
             stage = found["stage"]
             point = experiment.grid_points_of(stage)[found["path"]]
             seeds = experiment.blocks[found["seeds"]]

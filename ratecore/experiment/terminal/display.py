@@ -146,7 +146,7 @@ class Display:
         output = next(iter(job["output"]), "")
         if not self.dry:
             self.board.announce(job["jobid"], job["rule_name"], output, next(iter(job["log"]), ""))
-        elif job["rule_name"] != "all":
+        elif output:
             self._planned.append((job["rule_name"], output))
             reason = str(job["reason"]).partition(":")[0].strip()
             if reason and not reason.startswith("Input files updated by another job"):
@@ -196,6 +196,6 @@ class Display:
             took = f"{duration(self.board.status().seconds)} in all. " if self.board.begun is not None else ""
             self.front.say(f"{took}Snakemake's log: {os.path.relpath(found['paths'])}")
         elif text.startswith(NOTHING):
-            self.front.say(f"Nothing to do: all of {counted(self.board.networks, 'network')} are done.")
+            self.front.say(f"{NOTHING}: {counted(self.board.networks, 'network')} done.")
         elif record.levelno >= logging.INFO and text.strip() and not PROSE.match(text):
             self.front.say(text)
