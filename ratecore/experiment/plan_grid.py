@@ -17,8 +17,8 @@ from ratecore.experiment.run_values import value_on
 from ratecore.experiment.stages.table import TRAIN, stages_of
 from ratecore.settings.base import shown
 from ratecore.settings.hints import DURATIONS
-from ratecore.settings.network_from import NetworkFromSettings
 from ratecore.settings.network_from import PATH as FILES
+from ratecore.settings.network_from import NetworkFromSettings
 from ratecore.settings.run import AFTER_TRAINING
 from ratecore.settings.spiking import RATE_STEP
 

@@ -261,7 +261,8 @@ class Board:
                 continue
             inside = output[len(root) + 1 :]
             if (found := _OUTPUT.match(inside)) is None or found["stage"] not in STAGES:
-                return Job(*["figures" if inside.startswith("figures/") else rule] * 2)
+                kind = "figures" if inside.startswith("figures/") else rule
+                return Job(kind, kind)
             stage = found["stage"]
             point = experiment.grid_points_of(stage)[found["path"]]
             seeds = experiment.blocks[found["seeds"]]

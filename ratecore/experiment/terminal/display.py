@@ -25,7 +25,8 @@ EVERY = 1.0  # s between two looks at the records
 # Messages of Snakemake that say nothing to a person who waits for networks. Everything else that it says is shown.
 PROSE = re.compile(
     r"host: |Building DAG|Using shell|Provided (cores|remote|resources)|Rules claiming|Select jobs|Execute \d+ jobs"
-    r"|Assuming unrestricted|Conda environments|Singularity|Group jobs|Elapsed time|Job stats|Would remove|Removing temp"
+    r"|Assuming unrestricted|Conda environments|Singularity|Group jobs|Elapsed time|Job stats|Would remove"
+    r"|Removing temp"
     r"|Shell command|Workflow has started|All jobs have ended|Touching output|Resuming incomplete|Waiting at most"
     r"|This was a dry-run|Reasons:|\s*\(check individual jobs|Some jobs were triggered|If you prefer|Rules with "
     r"|\d+ jobs have |Storing output|Deactivating|Activating|The run involves"

@@ -45,7 +45,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         self._stream: TextIO = sys.stdout if self.common_settings.stdout else sys.stderr
         self._own: logging.Handler | None = None  # Snakemake's, once it is needed
-        self._display: "Display | None" = None
+        self._display: Display | None = None
         self._ended = threading.Event()
         if not self._shows_snakemake():
             try:
@@ -116,7 +116,9 @@ class LogHandler(LogHandlerBase):
             with contextlib.suppress(Exception):
                 display.front.stop()
         reason = f"{type(error).__name__}: {error}"
-        print(f"The display of the grid broke, and Snakemake's messages follow. {reason}", file=self._stream, flush=True)
+        print(
+            f"The display of the grid broke, and Snakemake's messages follow. {reason}", file=self._stream, flush=True
+        )
 
     def _forget(self) -> None:
         shown: Any = sys.modules.get("ratecore.experiment.terminal.shown")

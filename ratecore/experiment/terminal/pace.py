@@ -58,7 +58,9 @@ class Pace:
         known = sum(self._sizes[name] for name in names)
         return size * sum(self._seconds[name] for name in names) / known if known else size
 
-    def left(self, waiting: Mapping[str, float], under_way: list[tuple[str, float, float]], at_once: int) -> float | None:
+    def left(
+        self, waiting: Mapping[str, float], under_way: list[tuple[str, float, float]], at_once: int
+    ) -> float | None:
         """How long all jobs take that have not finished.
 
         Args:

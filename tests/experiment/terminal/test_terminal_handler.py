@@ -154,7 +154,7 @@ def test_the_closing_words_wait_for_all_messages(monkeypatch):
     shown.show_on(display)
     try:
         for number in range(100):
-            logger.info(f"sentence {number}")  # noqa: G004
+            logger.info(f"sentence {number}")
         listener.start()
         shown.settle()
         assert out.getvalue().count("sentence") == 100
