@@ -81,6 +81,8 @@ def training_seconds(settings: RunSettings, networks: int, threads: int = 1) -> 
 
     Returns:
         s; 0 for networks that are not trained here.
+
+    Source: none
     """
     training = settings.training
     if training.network_from is not None:
@@ -129,6 +131,8 @@ def scoring_seconds(settings: RunSettings, networks: int) -> float:
 
     Returns:
         s.
+
+    Source: none
     """
     trials = settings.evaluation.n_trials * trial_seconds(settings, settings.tested_task("evaluation").T) / 3
     return networks * (3 + 3e-5 * settings.network.N**2 + trials)
@@ -161,6 +165,8 @@ def conversion_seconds(settings: RunSettings, networks: int, threads: int = 1) -
 
     Returns:
         s.
+
+    Source: none
     """
     N, c, task = settings.network.N, settings.conversion, settings.tested_task("conversion")
     steps = task.T * settings.spiking.steps_per_column
@@ -194,6 +200,8 @@ def analysis_seconds(settings: RunSettings, networks: int) -> float:
 
     Returns:
         s.
+
+    Source: none
     """
     seconds = sum(analysis.seconds for analysis in chosen(settings.analyses))
     units = max(1.0, settings.network.N / 200) ** 2
@@ -216,6 +224,8 @@ def expected_seconds(stage: str, settings: RunSettings, networks: int, threads: 
 
     Returns:
         s.
+
+    Source: none
     """
     row = STAGES[stage]
     given = (settings, networks, *([threads] if row.threads else []))

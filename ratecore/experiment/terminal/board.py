@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from ratecore.experiment.closing import last_line
@@ -63,7 +64,7 @@ class Row:
         who: the network or networks.
         progress: of a training; None for other jobs.
         most: trials after which the training stops.
-        seconds: since the job began.
+        seconds: s since the job began.
     """
 
     doing: str
@@ -85,7 +86,7 @@ class Status:
         failed: jobs that failed.
         kinds: kind of job: (done, all), of this call; those that are not of COUNTED together.
         rows: what is under way.
-        seconds: since the first job was planned.
+        seconds: s since the jobs were planned.
         left: s that the rest takes; None if nothing is known of it.
     """
 
@@ -120,6 +121,7 @@ class Board:
         self._now = now
         self._experiments: dict[str, Experiment] = {}
         self._pending: dict[Network, int] = {}  # jobs of each network that are planned and not done
+        self._shares: dict[Network, Counter[str]] = {}  # ms that the jobs of each take, by their kind
         self._jobs: dict[int, Job] = {}  # that are under way
         self._kinds: dict[str, _Counts] = {}
         self._sizes: dict[tuple[str, str, str, int], tuple[float, str]] = {}
@@ -162,6 +164,7 @@ class Board:
             job = self._job(rule, output)
             for network in job.networks:
                 self._pending[network] = self._pending.get(network, 0) + 1
+                self._shares.setdefault(network, Counter())[job.kind] += round(1000 * job.size / len(job.networks))
             counts = self._kinds.setdefault(job.kind, _Counts())
             counts.planned += 1
             counts.waiting[job.pace] += round(1000 * job.size)
@@ -198,6 +201,7 @@ class Board:
             self._pending[network] = left
             if left <= 0:
                 del self._pending[network]
+                self._shares.pop(network, None)
         self._kinds.setdefault(job.kind, _Counts()).done += 1
         if job.started is not None:
             self.pace.note(job.pace, job.size, self._now() - job.started)
@@ -217,6 +221,9 @@ class Board:
         job = self._jobs.pop(number, None) or Job(rule, rule)
         job.log = job.log or (logs[0] if logs else "")
         self.failed.append(job)
+        for network in job.networks:  # what needs this job is not done in this call
+            for kind in _after(job.kind) & self._shares.get(network, Counter()).keys():
+                self._kinds[kind].waiting[kind] -= self._shares[network].pop(kind)
         return job, reasons(job)
 
     def status(self) -> Status:
@@ -286,6 +293,15 @@ class Board:
             threads = experiment.settings.threads_per_job
             self._sizes[key] = START + expected_seconds(stage, point.settings, n, threads), pace
         return self._sizes[key]
+
+
+@cache
+def _after(stage: str) -> frozenset[str]:
+    """The stages that need a stage, or one that needs it."""
+    found = {stage}
+    for name, row in STAGES.items():  # in their order
+        found |= {name} if found & set(row.needs) else set()
+    return frozenset(found - {stage})
 
 
 def _rows(job: Job, now: float) -> list[Row]:

@@ -35,6 +35,7 @@ STOPPED = ("Terminating processes on user request", "Will exit after finishing",
 NOTHING = "Nothing to be done"
 LOG = re.compile(r"Complete log\(s\): (?P<paths>.+)")
 PLACE = re.compile(r"(?P<head>\w+ in (file|rule) [^\n]*):\n(?P<rest>.+)", re.DOTALL)
+FRAME = re.compile(r"^ +File \"[^\n]*\", line \d+, in [^\n]*$\n?", re.MULTILINE)  # of the Snakefile
 # What repeats that a job failed, after the reason.
 REPEATED = re.compile(r"(WorkflowError:\s+)?At least one job did not complete|Exiting because a job execution failed")
 # What comes before the message that names the job.
@@ -170,7 +171,7 @@ class Display:
         if self._stopped or (self.board.failed and REPEATED.match(text)):
             return
         if (found := PLACE.match(text)) is not None:  # the cause first
-            text = f"{found['rest'].rstrip()}\n({found['head']})"
+            text = f"{FRAME.sub('', found['rest']).rstrip()}\n({found['head']})"
         if BEFORE.match(text):
             self._held.append(text)
         else:

@@ -142,20 +142,25 @@ class LogHandler(LogHandlerBase):
 
     @property
     def writes_to_stream(self) -> bool:
+        """Whether it takes the place of Snakemake's messages on the terminal."""
         return True
 
     @property
     def writes_to_file(self) -> bool:
+        """Whether it writes a log file."""
         return False
 
     @property
     def has_filter(self) -> bool:
+        """Whether it chooses the messages itself."""
         return True
 
     @property
     def has_formatter(self) -> bool:
+        """Whether it formats the messages itself."""
         return True
 
     @property
     def needs_rulegraph(self) -> bool:
+        """Whether it needs the graph of rules."""
         return False

@@ -50,6 +50,8 @@ class Pace:
 
         Returns:
             s; of a kind of which none has finished, its size and what other kinds took in comparison.
+
+        Source: none
         """
         stage = kind.partition(" ")[0]
         alike = [kind] if self.knows(kind) else [name for name in self._sizes if name.partition(" ")[0] == stage]
@@ -71,6 +73,8 @@ class Pace:
         Returns:
             s; None as long as networks are to be trained and none was, so that nothing is known of the trials that
             they need.
+
+        Source: none
         """
         kinds = [*waiting, *(kind for kind, _, _ in under_way)]
         trains = any(kind.startswith(TRAIN) for kind in kinds)

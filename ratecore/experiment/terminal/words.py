@@ -36,7 +36,7 @@ def duration(seconds: float) -> str:
     """A duration that has passed.
 
     Args:
-        seconds: of it.
+        seconds: its length, s.
 
     Returns:
         '12 s', '3 min 40 s', '2 h 5 min' or '3 d 4 h'.
@@ -53,7 +53,7 @@ def about(seconds: float) -> str:
     """A duration that is estimated, with one or two digits.
 
     Args:
-        seconds: of it.
+        seconds: its length, s.
 
     Returns:
         'about 40 s', 'about 3 min', 'about 2.5 h' or 'about 3 d'.

@@ -1,4 +1,4 @@
-"""Messages as Snakemake 9 hands them to a logger plugin: their events, levels and fields were noted from a real call."""
+"""Messages as Snakemake 9 hands them to a logger plugin: with the events, levels and fields of a real call."""
 
 import logging
 

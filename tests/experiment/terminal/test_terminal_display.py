@@ -140,6 +140,20 @@ def test_the_time_left_is_said_once_a_network_was_trained(tmp_path):
     assert w.display.board.status().left == pytest.approx(100 * sum(size[k] for k in (1, 2, 3)) / size[0] - 20)
 
 
+def test_what_a_failed_network_still_needed_is_not_waited_for(tmp_path):
+    w = Workflow(tmp_path)
+    w.begin(0, 4, 8, 1, 5, 9)
+    w.start(0)
+    w.clock += 10
+    w.finish(0)
+    before = w.display.board.status().left
+    w.start(1)
+    w.display.see(job_error(1, "train"))
+    sizes = {number: w.display.board._job(*w.jobs[number]).size for number in (0, 1, 5, 9)}
+    lost = 10 * sizes[1] / sizes[0] + sizes[5] + sizes[9]
+    assert w.display.board.status().left == pytest.approx(before - lost, abs=0.01)
+
+
 def test_lines_are_few_and_say_what_is_under_way(tmp_path, monkeypatch):
     w = Workflow(tmp_path)
     w.begin()
@@ -200,6 +214,7 @@ def test_many_failures_are_counted(tmp_path):
 def test_errors_of_the_workflow_are_complete_and_begin_with_the_cause(tmp_path):
     w = Workflow(tmp_path)
     text = 'WorkflowError in file "workflow/rules/common.smk", line 58:\nThe configuration cannot be used:\n  N = -1'
+    text += '\n  File "workflow/rules/common.smk", line 53, in <module>'
     w.display.see(message(text, "error", logging.ERROR, exception="WorkflowError"))
     assert w.printed == (
         'The configuration cannot be used:\n  N = -1\n(WorkflowError in file "workflow/rules/common.smk", line 58)\n'
@@ -252,8 +267,8 @@ def test_a_dry_run_counts_jobs_and_reasons(tmp_path):
         w.display.see(job_info(number, *w.jobs[number], reason=reason))
     w.display.end()
     assert w.printed.splitlines() == [
-        "0 of 2,000 networks done; 3,001 jobs to do: training 1,000, scoring 1,000, exporting 1,000, drawing figures 1. "
-        "Nothing was done (--dry-run).",
+        "0 of 2,000 networks done; 3,001 jobs to do: training 1,000, scoring 1,000, exporting 1,000, drawing figures "
+        "1. Nothing was done (--dry-run).",
         f"Results go to {w.root}.",
         "Why: missing output files (2,997); params have changed since last execution (4).",
         "`--logger-ratecore-show snakemake` lists every job.",

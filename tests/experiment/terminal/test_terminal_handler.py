@@ -70,7 +70,8 @@ def test_snakemake_finds_it_by_the_name_of_its_package():
 
 @pytest.mark.parametrize(("is_terminal", "show", "changes", "term", "front"), [
     (True, "auto", {}, "xterm", Screen), (False, "auto", {}, "xterm", Lines), (True, "lines", {}, "xterm", Lines),
-    (False, "screen", {}, "xterm", Screen), (True, "auto", {}, "dumb", Lines), (True, "auto", {"dryrun": True}, "xterm", Lines),
+    (False, "screen", {}, "xterm", Screen), (True, "auto", {}, "dumb", Lines),
+    (True, "auto", {"dryrun": True}, "xterm", Lines),
     (True, "snakemake", {}, "xterm", None), (True, "auto", {"verbose": True}, "xterm", None),
     (False, "lines", {"printshellcmds": True}, "xterm", None), (False, "auto", {"debug_dag": True}, "xterm", None),
 ])  # fmt: skip
