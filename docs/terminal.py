@@ -2,8 +2,9 @@
 
     python docs/terminal.py docs/images/terminal.svg -- snakemake --cores 2
 
-The command runs on a pseudo-terminal of 100 columns. What it takes is shown in half a minute, with the real times in the
-pictures. `--at SECONDS` writes the one picture of that moment, and `--from FILE` uses a recording that `--keep FILE` kept.
+The command runs on a pseudo-terminal of 100 columns. What it takes is shown in half a minute, with the real times in
+the pictures. `--at SECONDS` writes the one picture of that moment, `--keep FILE` keeps the recording and `--from FILE`
+uses it again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import pty
 import select
 import subprocess
+import sys
 import termios
 import time
 from html import escape
@@ -155,15 +157,16 @@ def main() -> None:
     """Record a command, or read a recording, and write the SVG."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("svg", type=Path)
-    parser.add_argument("command", nargs="*")
     parser.add_argument("--at", type=float, help="s since the start: one picture of that moment")
     parser.add_argument("--keep", type=Path, help="file for the recording")
     parser.add_argument("--from", dest="kept", type=Path, help="recording to use")
-    given = parser.parse_args()
+    words = sys.argv[1:]
+    split = words.index("--") if "--" in words else len(words)
+    given, command = parser.parse_args(words[:split]), words[split + 1 :]
     if given.kept:
         recording: Recording = [(t, text) for t, text in json.loads(given.kept.read_text())]
-    elif given.command:
-        recording = record(given.command)
+    elif command:
+        recording = record(command)
     else:
         parser.error("name a command after --, or a recording with --from")
     if given.keep:

@@ -1,7 +1,6 @@
 """docs/terminal.py: what a terminal shows, as an SVG."""
 
 import json
-import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -41,13 +40,9 @@ def test_pictures_follow_one_another_and_the_last_stays(tmp_path):
         visible = animate.get("values").split(";")
         assert len(times) == len(visible) and times[0] == 0 and times == sorted(times)
         begin = times[visible.index("visible")]
-        spans.append(
-            (begin, next((t for t, v in zip(times, visible, strict=True) if t > begin and v == "hidden"), 1.0))
-        )
+        ends = [t for t, v in zip(times, visible, strict=True) if t > begin and v == "hidden"]
+        spans.append((begin, min(ends, default=1.0)))
     assert spans[0][0] == 0 and spans[-1][1] == 1
     assert [end for _, end in spans[:-1]] == [begin for begin, _ in spans[1:]]  # always exactly one
-    assert (
-        re.findall(r'<g visibility="hidden">', (tmp_path / "x.svg").read_text())
-        and "visibility" not in groups[-1].attrib
-    )
+    assert [group.get("visibility") for group in groups] == ["hidden", "hidden", None]  # as without animation
     assert words(drawn(tmp_path, "--from", tmp_path / "kept", "--at", 30)) == ["b"]
