@@ -58,6 +58,11 @@ class LogHandler(LogHandlerBase):
         common = self.common_settings
         return self._mode() == "snakemake" or bool(common.verbose or common.debug_dag or common.printshellcmds)
 
+    def _is_quiet(self) -> bool:
+        """Whether the user wants to see no progress: `--quiet` alone, or with 'all' or 'progress'."""
+        chosen = {str(getattr(one, "name", one)).lower() for one in self.common_settings.quiet or ()}
+        return bool(chosen & {"all", "progress"})
+
     def _mode(self) -> str:
         return getattr(self.settings, "show", None) or "auto"
 
@@ -71,7 +76,7 @@ class LogHandler(LogHandlerBase):
         is_terminal = self._stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
         on_screen = not common.dryrun and (mode == "screen" or (mode == "auto" and is_terminal))
         front = Screen(self._stream, not common.nocolor) if on_screen else Lines(self._stream)
-        self._display = Display(front, dry=bool(common.dryrun), quiet=bool(common.quiet))
+        self._display = Display(front, dry=bool(common.dryrun), quiet=self._is_quiet())
         shown.show_on(self._display)
         threading.Thread(target=self._look, args=(EVERY,), daemon=True, name="ratecore display").start()
 

@@ -90,7 +90,7 @@ def picture(status: Status, width: int = 100, height: int = 40) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    return Group(Text(), _head(status, width), _counts(status), _table(status, width, max(1, height - 10)))
+    return Group(Text(), _head(status, width), _counts(status), _table(status, width, max(1, height - 11)))
 
 
 def _head(status: Status, width: int) -> RenderableType:
@@ -117,7 +117,7 @@ def _counts(status: Status) -> Text:
     for kind, (done, planned) in status.kinds.items():
         text.append(f"{' · ' if text else ''}{doing(kind)} {done:,}/{planned:,}")
     if status.ended:
-        text.append(f"\n{status.trained:,} of {status.ended:,} trained so far met the criterion")
+        text.append(f"\n{status.trained:,} of {status.ended:,} networks trained so far met the criterion")
     if status.failed:
         text.append(f"\n{counted(status.failed, 'job')} failed", style="bold red")
     return text

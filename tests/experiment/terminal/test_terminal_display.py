@@ -293,7 +293,7 @@ def test_the_display_fits_the_terminal(width, height):
     assert max(map(len, lines)) <= width and len(lines) < height
     text = " ".join(" ".join(lines).split())
     assert "40 of 1,200 networks done" in text and "about 1.5 h left" in text and "1 job failed" in text
-    assert "5 of 6 trained so far met the criterion" in text and "more" in text
+    assert "5 of 6 networks trained so far met the criterion" in text and "more" in text
     assert ("loss 3.1" in text) == (width >= 80)
 
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from messages_of_snakemake import job_info, message
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
 
@@ -132,10 +133,13 @@ def test_a_display_that_cannot_begin_is_replaced(made, monkeypatch):
 
 
 def test_quiet_shows_errors_alone(made):
-    handler = made(quiet={"all"})
+    handler = made(quiet={Quietness.ALL})
     handler.emit(message("Unlocked working directory."))
     handler.emit(message("WorkflowError:\nno space", "error", logging.ERROR))
     assert handler.out.getvalue() == "WorkflowError:\nno space\n"
+    handler = made(quiet={Quietness.HOST})
+    handler.emit(message("Unlocked working directory."))
+    assert handler.out.getvalue() == "Unlocked working directory.\n"
 
 
 def test_the_closing_words_wait_for_all_messages(monkeypatch):
