@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ratecore.experiment.analyses.table import chosen
+from ratecore.experiment.stages.table import STAGES, function_of
 from ratecore.settings.analysis import settings_of
 from ratecore.settings.run import RunSettings
 from ratecore.tasks.decisions import graded_points
 
 BASE_MB = 700  # Python with torch, Numba's kernels and figures: 390 MiB measured
 MARGIN = 2.0  # over the measured times, for older and busier machines
+BASE_MINUTES = 5  # that every job requests, whatever it does
 
 
 def training_memory(settings: RunSettings, threads: int = 1) -> int:
@@ -65,12 +68,28 @@ def training_minutes(settings: RunSettings, networks: int, threads: int = 1) -> 
     Returns:
         minutes.
     """
+    return _requested(training_seconds(settings, networks, threads))
+
+
+def training_seconds(settings: RunSettings, networks: int, threads: int = 1) -> float:
+    """The measured time of a job that trains each network for all of its trials, as `training_minutes` requests it.
+
+    Args:
+        settings: of a run.
+        networks: number of networks.
+        threads: networks that train in parallel.
+
+    Returns:
+        s; 0 for networks that are not trained here.
+
+    Source: none
+    """
     training = settings.training
     if training.network_from is not None:
-        return 5
+        return 0.0
     stages = [training.in_stage(k) for k in range(max(len(training.stages), 1))]
     trials = sum(stage.n_trials * (1 + stage.eval_tr / stage.eval_freq / 3) for stage in stages)
-    return math.ceil(5 + MARGIN * math.ceil(networks / threads) * trials * trial_seconds(settings) / 60)
+    return math.ceil(networks / threads) * trials * trial_seconds(settings)
 
 
 def trial_seconds(settings: RunSettings, steps: int | None = None) -> float:
@@ -100,8 +119,23 @@ def scoring_minutes(settings: RunSettings, networks: int) -> int:
     Returns:
         minutes.
     """
+    return _requested(scoring_seconds(settings, networks))
+
+
+def scoring_seconds(settings: RunSettings, networks: int) -> float:
+    """The measured time of a job that scores and plots, or exports, networks.
+
+    Args:
+        settings: of a run.
+        networks: number of networks.
+
+    Returns:
+        s.
+
+    Source: none
+    """
     trials = settings.evaluation.n_trials * trial_seconds(settings, settings.tested_task("evaluation").T) / 3
-    return math.ceil(5 + MARGIN * networks * (3 + 3e-5 * settings.network.N**2 + trials) / 60)
+    return networks * (3 + 3e-5 * settings.network.N**2 + trials)
 
 
 def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -> int:
@@ -118,13 +152,28 @@ def conversion_minutes(settings: RunSettings, networks: int, threads: int = 1) -
     Returns:
         minutes.
     """
+    return _requested(conversion_seconds(settings, networks, threads))
+
+
+def conversion_seconds(settings: RunSettings, networks: int, threads: int = 1) -> float:
+    """The measured time of a job that converts networks.
+
+    Args:
+        settings: of a run.
+        networks: number of networks.
+        threads: processes that share the trials.
+
+    Returns:
+        s.
+
+    Source: none
+    """
     N, c, task = settings.network.N, settings.conversion, settings.tested_task("conversion")
     steps = task.T * settings.spiking.steps_per_column
     values = len(c.values_for(settings.network.activation)) + 2 * c.refine
     graded = len(graded_points(task, c.evidence_levels)) * c.psychometric_trials
     trials = values * c.n_trials + c.fresh_trials + 10 * c.trials_shown + graded
-    seconds = 10 + (1.5e-9 + 3e-12 * N) * trials * steps * N / threads
-    return math.ceil(5 + MARGIN * networks * seconds / 60)
+    return networks * (10 + (1.5e-9 + 3e-12 * N) * trials * steps * N / threads)
 
 
 def analysis_minutes(settings: RunSettings, networks: int) -> int:
@@ -139,6 +188,56 @@ def analysis_minutes(settings: RunSettings, networks: int) -> int:
     Returns:
         minutes.
     """
+    return _requested(analysis_seconds(settings, networks))
+
+
+def analysis_seconds(settings: RunSettings, networks: int) -> float:
+    """The measured time of a job that analyses networks.
+
+    Args:
+        settings: of a run.
+        networks: number of networks.
+
+    Returns:
+        s.
+
+    Source: none
+    """
     seconds = sum(analysis.seconds for analysis in chosen(settings.analyses))
     units = max(1.0, settings.network.N / 200) ** 2
-    return math.ceil(5 + MARGIN * networks * (3 + seconds * units) / 60)
+    return networks * (3 + seconds * units)
+
+
+def _requested(seconds: float) -> int:
+    """The minutes that a job requests."""
+    return math.ceil(BASE_MINUTES + MARGIN * seconds / 60)
+
+
+def expected_seconds(stage: str, settings: RunSettings, networks: int, threads: int = 1) -> float:
+    """The time of a job without the margin that it requests: the time of all trials, if it trains.
+
+    Args:
+        stage: of the job.
+        settings: of a run.
+        networks: number of networks.
+        threads: that the job may use.
+
+    Returns:
+        s.
+
+    Source: none
+    """
+    row = STAGES[stage]
+    given = (settings, networks, *([threads] if row.threads else []))
+    minutes = function_of(row.minutes)
+    if (seconds := _SECONDS.get(minutes)) is not None:
+        return float(seconds(*given))
+    return float(60 * max(minutes(*given) - BASE_MINUTES, 0) / MARGIN)
+
+
+_SECONDS: dict[Callable[..., int], Callable[..., float]] = {  # what the functions of the table estimate, in seconds
+    training_minutes: training_seconds,
+    scoring_minutes: scoring_seconds,
+    conversion_minutes: conversion_seconds,
+    analysis_minutes: analysis_seconds,
+}

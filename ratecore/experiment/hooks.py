@@ -24,6 +24,7 @@ from ratecore.experiment.jobs import (
 from ratecore.experiment.launch import StopFilter, cannot_run, hide_errors_after_stop, same_snakemake, shell, ui_command
 from ratecore.experiment.networks_from import keep as keep_files
 from ratecore.experiment.stages.table import stages_of
+from ratecore.experiment.terminal import shown
 from ratecore.system.devices import device_pool
 from ratecore.system.files import network_file_system
 from ratecore.tracking.mlflow.follow import Follower
@@ -159,19 +160,23 @@ class Launch:
         for folder in note_deaths(self.root):
             print(f"{folder}: its process was killed; training resumes from the last checkpoint")
         self.follower.start()
+        shown.begin(self.workflow)
 
     def succeed(self) -> None:
         """Finish after all jobs are done."""
         self.follower.stop()
+        shown.settle()
         print(self.closing.success() + mirror_message(self.closing.root))
 
     def fail(self) -> None:
         """Finish after jobs failed or Snakemake was stopped."""
         if self._stop_filter.stopped:
+            shown.settle()
             print(self.closing.interrupted(), flush=True)
             self._stop_following()
         else:
             self.follower.stop()  # first, so that the table lists the MLflow runs
+            shown.settle()
             print(self.closing.failure(self._failed_jobs()) + mirror_message(self.closing.root))
 
     def _refuse_what_cannot_run(self) -> None:

@@ -20,6 +20,7 @@ from ratecore.settings.training import TrainingSettings
 from ratecore.tasks.multi import SUM
 
 SLOW = 20  # steps; published networks have a smallest time constant of 4 to 10, and 20 ms is a common one
+LONG = 200  # steps, which are a second, the largest time constant of the paper
 
 
 def announcement(experiment: Experiment, quiet: bool = False) -> str:
@@ -101,14 +102,15 @@ def _taus_of_product_in_ms(product: Product) -> Iterator[str]:
             f"{low * RATE_STEP:g} ms or {high * RATE_STEP:g} ms; time constants trained from "
             f"{taus_in_ms((low, high))} are [[{low:g}, {high:g}]]"
         )
-    if min(min(t) for t in taus) >= SLOW:
-        text = ", ".join(taus_in_ms(value) for value in given[:MOST_SHOWN])
-        first = ", ".join(f"{t / RATE_STEP:g}" for t in taus[0])
-        ms = " to ".join(f"{t:g}" for t in taus[0])
+    slow = taus if min(min(t) for t in taus) >= SLOW else []
+    if suspects := slow or [t for t in taus if max(t) > LONG and min(t) >= 2 * RATE_STEP]:
+        text = ", ".join(map(taus_in_ms, suspects[:MOST_SHOWN]))
+        first = ", ".join(f"{t / RATE_STEP:g}" for t in suspects[0])
+        ms = " to ".join(f"{t:g}" for t in suspects[0])
         where = product.key if len(taus) > 1 else "network"
         yield (
             f"{where}.taus is in steps of {RATE_STEP:g} ms, which makes {text}; if ms were meant, "
-            f"{ms} ms {'is' if len(taus[0]) == 1 else 'are'} [{first}]"
+            f"{ms} ms {'is' if len(suspects[0]) == 1 else 'are'} [{first}]"
         )
 
 

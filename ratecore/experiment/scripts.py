@@ -18,6 +18,7 @@ from ratecore.experiment.progress import saved_at, say
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.running import StageError, do_stage
 from ratecore.experiment.stages.table import STAGES, function_of
+from ratecore.experiment.terminal.shown import failures_are_shown
 
 
 def open_log(path: str | os.PathLike[str]) -> TextIO:
@@ -46,7 +47,9 @@ def open_log(path: str | os.PathLike[str]) -> TextIO:
 
 @contextmanager
 def logging_to(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Redirect standard output and error to the job's log, also for child processes. Errors go to both.
+    """Redirect standard output and error to the job's log, also for child processes.
+
+    Errors go to both, unless the display of the grid shows them.
 
     A job that was stopped (Ctrl-C, a scheduler's SIGTERM) reports this in one line, and a job whose runs broke has
     already reported why. Neither adds a traceback.
@@ -81,6 +84,8 @@ def logging_to(path: str | os.PathLike[str]) -> Iterator[None]:
                 raise SystemExit(code) from None
             with suppress(OSError):
                 traceback.print_exc()
+            if failures_are_shown():
+                raise SystemExit(1) from None
             raise
         finally:
             with suppress(OSError):  # the log may be on a full disk; the error still goes to standard error
@@ -90,7 +95,8 @@ def logging_to(path: str | os.PathLike[str]) -> Iterator[None]:
                 os.dup2(saved, number)
                 os.close(saved)
     if broke is not None:
-        say(broke, sys.stderr)
+        if not failures_are_shown():
+            say(broke, sys.stderr)
         raise SystemExit(1)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.plan import announcement, find_cautions, plan
+from ratecore.experiment.plan_grid import network_words
 from ratecore.settings.reading import load_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -27,23 +28,48 @@ def test_the_plan_counts_networks_and_gives_units():
         "seed": "3..12",
     }
     assert plan(experiment(grid)) == [
-        "test: 80 networks (8 grid points x 10 seeds), each scored or converted in 4 ways",
-        "  task        go-nogo, mante",
-        "  N           200",
-        "  taus        20 to 100 ms, 20 ms fixed",
-        "  refractory  0 ms, 2.5 ms",
-        "  threshold   default, -45 mV",
-        "  stim_on     50 steps (250 ms), 60 steps (300 ms)",
-        "  apply_dale  True",
-        "  seed        3..12",
+        "test: 2 tasks (go-nogo, mante) x 2 choices of time constants (20 to 100 ms, 20 ms) x 2 values of stim_on "
+        "(250 ms, 300 ms) x 10 seeds (3..12) = 80 networks: 200 units, apply_dale = True, each scored or converted in "
+        "4 ways: 2 refractory periods (0, 2.5 ms) x 2 spike thresholds (default, -45 mV)"
     ]
-    assert plan(experiment())[0] == "test: 1 network (1 grid point x 1 seed)"
+    assert plan(experiment()) == ["test: 1 network: go-nogo, 200 units, time constants 20 to 100 ms, seed 0"]
 
 
-def test_long_axes_are_cut():
-    lines = plan(experiment({"N": list(range(10, 1010, 10)), "seed": list(range(0, 5000, 7))}))
-    assert lines[2] == "  N     10, 20, 30, 40, 50, 60, 70, 80, ... (100 values)"
-    assert lines[-1] == "  seed  0, 7, 14, 21, 28, 35, 42, 49, ... (715 seeds)"
+@pytest.mark.parametrize(
+    ("grid", "part"),
+    [
+        ({"taus": [[4, 30], [4, 40]]}, "2 ranges of time constants (20 to 150 ms, 20 to 200 ms) = 2 networks"),
+        ({"taus": [4, 7]}, "2 fixed time constants (20 ms, 35 ms) = 2 networks: go-nogo"),
+        ({"taus": [7]}, "1 network: go-nogo, 200 units, time constant 35 ms, seed 0"),
+        ({"gain": [1, 1.5, 2], "P_inh": [0.2, 0.3]}, "3 gains (1, 1.5, 2) x 2 shares of inhibitory units (0.2, 0.3) ="),
+        ({"N": range(10, 1010, 10)}, "100 network sizes (10, 20, 30, 40 ... 1000 units) = 100 networks"),
+        ({"seed": list(range(0, 5000, 7))}, "715 seeds (0, 7, 14, 21 ... 4998) = 715 networks"),
+        ({"schedule_factor": [0.1, 0.2]}, "2 values of schedule_factor (0.1, 0.2) = 2 networks"),
+    ],
+    ids=str,
+)
+def test_axes_have_plain_names_and_long_ones_are_cut(grid, part):
+    (line,) = plan(experiment({name: list(values) for name, values in grid.items()}))
+    assert part in line and len(line) < 200
+
+
+def test_a_list_of_products_has_a_line_for_each_of_the_first():
+    products = [{"name": f"p{k}", "N": [10, 20], "gain": [1, 1 + k], "seed": "0..2"} for k in range(1, 10)]
+    lines = plan(experiment(products))
+    assert lines[0] == "test: 60 networks of 9 products"
+    assert lines[1] == (
+        "  p1: 2 network sizes (10, 20 units) x 2 gains (1, 2) x 3 seeds (0..2) = 12 networks: go-nogo, time constants "
+        "20 to 100 ms"
+    )
+    assert lines[2].endswith("; 6 of them shared with products above") and len(lines) == 8
+    assert lines[-1] == "  ... and 3 more products with 18 other networks"
+
+
+def test_a_network_under_way_is_named_by_what_the_grid_sweeps():
+    e = experiment({"taus": [[4, 30], 4], "N": [100], "gain": [1, 2], "seed": [0, 1, 2]})
+    point = next(point for point in e.grid_points if point.values["taus"] == "4_30" and point.values["gain"] == "2")
+    assert network_words(e, point, [1]) == "go-nogo, 20 to 150 ms, gain 2, seed 1"
+    assert network_words(e, point, [0, 1, 2]) == "go-nogo, 20 to 150 ms, gain 2, seeds 0..2"
 
 
 @pytest.mark.parametrize(("taus", "printed"), [
@@ -52,7 +78,8 @@ def test_long_axes_are_cut():
     ([20, 100], "time constants trained from 100 to 500 ms are [[20, 100]]"),
     ([[20, 100]], "network.taus is in steps of 5 ms, which makes 100 to 500 ms; if ms were meant, 20 to 100 ms are [4"),
     ([[20, 100], [20, 50]], "grid.taus is in steps of 5 ms, which makes 100 to 500 ms, 100 to 250 ms; if ms"),
-    ([50], "network.taus is in steps of 5 ms, which makes 250 ms fixed; if ms were meant, 50 ms is [10]"),
+    ([[4, 10], [10, 300]], "grid.taus is in steps of 5 ms, which makes 50 to 1500 ms; if ms were meant, 10 to 300 ms"),
+    ([50], "network.taus is in steps of 5 ms, which makes 250 ms; if ms were meant, 50 ms is [10]"),
 ])  # fmt: skip
 def test_time_constants_that_look_like_a_slip_are_pointed_out(taus, printed):
     assert any(printed in sentence for sentence in find_cautions(experiment({"taus": taus})))

@@ -61,7 +61,7 @@ class Checkout:
 
     def planned(self, *arguments) -> dict[str, int]:
         """Jobs of each rule that a dry run plans."""
-        out = self.snakemake("--dry-run", *arguments)
+        out = self.snakemake("--dry-run", "--logger-ratecore-show", "snakemake", *arguments)
         stats = (out.stdout + out.stderr).rpartition("Job stats:")[2]
         return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", stats, re.M) if rule != "total"}
 

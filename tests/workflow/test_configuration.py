@@ -48,14 +48,14 @@ def test_the_command_line_counts_as_yaml_and_the_plan_is_reported_once(python, f
     )
     done = dry_run(python, folder, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "small: 8 networks (4 grid points x 2 seeds)\n" in done.stderr and "networks (" not in done.stdout
-    assert "  taus  20 ms fixed, 100 ms fixed\n" in done.stderr and "  N     10, 20\n" in done.stderr
-    assert done.stderr.count("WARNING: grid.taus = [4, 20] asks for") == 1
-    assert "WARNING: network.N has no effect" in done.stderr
-    assert f"{folder}/res/small/summary.csv" in done.stdout
+    combined = "2 network sizes (10, 20 units) x 2 fixed time constants (20 ms, 100 ms) x 2 seeds (0, 1) = 8 networks"
+    assert done.stdout.count(combined) == 1 and "0 of 8 networks done; " in done.stdout
+    assert done.stdout.count("WARNING: grid.taus = [4, 20] asks for") == 1
+    assert "WARNING: network.N has no effect" in done.stdout
+    assert f"Results go to {folder}/res/small." in done.stdout
     # A job's own process reads the same and says nothing of it.
     job = dry_run(python, folder, *arguments, "--mode", "subprocess")
-    assert job.returncode == 0 and "networks (" not in job.stdout + job.stderr, job.stdout + job.stderr
+    assert job.returncode == 0 and "networks" not in job.stdout + job.stderr, job.stdout + job.stderr
 
 
 @pytest.mark.parametrize("how", ["default", "one", "two"])

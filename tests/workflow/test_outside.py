@@ -123,7 +123,7 @@ def test_a_wheel_trains_a_grid_in_an_empty_folder_and_shows_it(installed, tmp_pa
     printed = run(["ratecore.cli", "init"], tmp_path, installed)
     assert printed.splitlines()[-2:] == ["  snakemake --cores 2", "  ratecore ui"]
     planned = run(["snakemake", "--cores", "2", "--dry-run"], tmp_path, installed)
-    assert "demo: 12 networks" in planned and "workflow/profiles/default" in planned
+    assert "= 12 networks: 200 units" in planned and "workflow/profiles/default" in planned
     (tmp_path / "config/config.yaml").write_text(yaml.safe_dump({**GRID, "convert": False}))
     printed = run(["snakemake", "--cores", "2"], tmp_path, installed)
     check_grid(tmp_path / "results", installed, convert=False)

@@ -49,6 +49,14 @@ def test_summary_has_one_row_per_network(done):
     assert len({row["mat"] for row in rows}) == 4
     printed = done.output.stdout + done.output.stderr
     assert "4 networks: 4 not trained." in printed and "results/small/summary.csv" in printed
+    # What Snakemake says is in its log; there are lines for a person, whose number grows with the time alone.
+    lines = done.output.stderr.splitlines()
+    assert lines[1].startswith(
+        "small: 2 tasks (go-nogo, mante) x 2 seeds (0, 1) = 4 networks: 12 units, time constants 20 to 100 ms"
+    )
+    assert any(line.startswith("0 of 4 networks done; ") and "training 2, scoring 2" in line for line in lines)
+    log = Path(done.folder, lines[-1].partition("Snakemake's log: ")[2]).read_text()
+    assert "rule train:" in log and len(printed) < 4000 < len(log)
 
 
 def test_mlflow_has_one_run_per_network_through_all_stages(done):

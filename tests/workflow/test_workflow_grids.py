@@ -54,8 +54,8 @@ def test_networks_are_converted_for_every_value_of_an_axis(tmp_path, python):
     planned = checkout.planned()
     assert planned["convert"] == 3 and "train" not in planned and "evaluate" not in planned
     printed = checkout.snakemake().stderr
-    assert "first: 2 networks (1 grid point x 2 seeds)" in printed
-    assert "second: 2 networks (1 grid point x 2 seeds), all of them shared with products above" in printed
+    assert "first: 2 seeds (0, 1) = 2 networks: go-nogo, 12 units" in printed
+    assert "then with 2 synaptic rise times (2, 0 ms); all of them shared with products above" in printed
     assert checkout.written() == before and runs_in_mlflow(checkout).keys() == runs.keys()
     found = checkout.rows()
     assert [(r["refractory"], r["tau_rise"], r["seed"], r["grids"]) for r in found] == [
@@ -85,6 +85,10 @@ def test_a_broken_block_leaves_a_table_and_the_next_grid_keeps_it(tmp_path, pyth
     log = "results/small/logs/train/task~go-nogo/N~14/taus~4_20/seeds~0.log"
     assert broken.returncode != 0 and "1 of 2 networks is done: 1 not trained; 1 broke." in printed
     assert "go-nogo N=14 seed=0: train: IsADirectoryError" in printed and f"log: {log}" in printed
+    # The display says so at once, and neither Snakemake nor the job repeats it.
+    assert broken.stderr.count("FAILED go-nogo, 14 units, seed 0: training: IsADirectoryError") == 1
+    assert broken.stderr.count("IsADirectoryError") == 1 and "CalledProcessError" not in printed
+    assert broken.stderr.splitlines()[-1].endswith(".snakemake.log") and "At least one job" not in printed
     assert [row["status"] for row in checkout.rows()] == ["not trained", "broke"]
     assert (checkout.results / "figures/accuracy.png").is_file()
     index = list(csv.DictReader((checkout.results / "models/index.csv").read_text().splitlines()))

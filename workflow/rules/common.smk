@@ -1,6 +1,5 @@
 # What all rules need: the experiment described by the configuration, and the paths of its files.
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,6 +30,7 @@ from ratecore.experiment.stages.table import (
     stages_of,
 )
 from ratecore.experiment.summary import grid_figures
+from ratecore.experiment.terminal import shown
 from ratecore.system.surroundings import settle_workflow
 from ratecore.tracking.mlflow.uri import stored_uri, tracking_uri
 
@@ -68,7 +68,7 @@ launch, is_new = Launch.for_experiment(
     workflow, experiment, config, uri, workflow.modifier.modify_rulename(TRAIN)
 )
 if workflow.is_main_process and is_new:  # once, not in the log of every job
-    print(announcement(experiment, workflow.output_settings.quiet), file=sys.stderr)
+    shown.watch(experiment, announcement(experiment, workflow.output_settings.quiet))
     launch.restore_copied_times()
 
 
