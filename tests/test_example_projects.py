@@ -21,7 +21,14 @@ from ratecore.experiment.summary import summarize, write_summary
 ROOT = Path(__file__).parents[1]
 NAMES = [path.parent.name for path in sorted((ROOT / "examples").glob("*/README.md"))]
 # Trials that take a second, and a criterion that all networks meet.
-QUICKLY = {"n_trials": 300, "min_trials": 300, "eval_freq": 100, "eval_tr": 20, "loss_threshold": 1e6, "accuracy_threshold": 0}
+QUICKLY = {
+    "n_trials": 300,
+    "min_trials": 300,
+    "eval_freq": 100,
+    "eval_tr": 20,
+    "loss_threshold": 1e6,
+    "accuracy_threshold": 0,
+}
 
 
 def copy_of(name, folder):

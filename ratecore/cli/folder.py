@@ -1,4 +1,4 @@
-"""`ratecore init` and `ratecore schema`: what a folder outside the repository needs for a grid, empty or of an example."""
+"""`ratecore init` and `ratecore schema`: what a folder outside the repository needs for a grid, or for an example."""
 
 from __future__ import annotations
 
