@@ -91,22 +91,6 @@ def judge_all(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome.REPRODUCED if found == {Outcome.REPRODUCED} else Outcome.TOO_FEW
 
 
-def widened(confidence: float, n: int) -> float:
-    """The confidence of each of several intervals that together have a confidence (Bonferroni).
-
-    Args:
-        confidence: of all, in (0, 1).
-        n: number of intervals.
-
-    Returns:
-        that of each, in (0, 1).
-
-    Source:
-        Dunn 1961, Journal of the American Statistical Association 56:52.
-    """
-    return 1 - (1 - confidence) / n
-
-
 def factor_within(e: Estimate, low: float, high: float) -> float:
     """By which factor the networks must grow until `judge_within` decides, if the estimate and the SD stay.
 

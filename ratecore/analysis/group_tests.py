@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.analysis.rank_tests import rank_sum
+from ratecore.analysis.rank_tests import rank_sum, signed_rank
 
 
 def trend_test(groups: Sequence[Float[np.ndarray, " _"]], paired: bool = False) -> tuple[str, float]:
@@ -84,7 +84,7 @@ def _p(name: str, groups: Sequence[Float[np.ndarray, " _"]]) -> float:
         more, less = int(np.sum(a > b)), int(np.sum(a < b))
         return float(stats.binomtest(more, more + less).pvalue)
     if name == "signed-rank":
-        return float(stats.wilcoxon(a, b, zero_method="zsplit").pvalue)
+        return signed_rank(a, b)
     return rank_sum(a, b)
 
 

@@ -76,9 +76,25 @@ def mean_interval(
         return _clipped(Estimate(mean, mean - half, mean + half, n), bounds)
     if not all(map(math.isfinite, bounds)):
         raise TooFewError(f"all {n} values are {mean:g}, so that their SD is unknown; give least_sd")
-    differs = 1 - ((1 - confidence) / 2) ** (1 / n)
+    differs = unseen(n, confidence)
     low, high = mean - differs * (mean - bounds[0]), mean + differs * (bounds[1] - mean)
     return Estimate(mean, low, high, n, power=1.0)
+
+
+def unseen(n: int, confidence: float = 0.95) -> float:
+    """How probable at most something is that none of n networks has.
+
+    Args:
+        n: number of networks.
+        confidence: of the interval, in (0, 1).
+
+    Returns:
+        the upper limit of the probability, in [0, 1].
+
+    Source:
+        Clopper & Pearson 1934, Biometrika 26:404, for 0 of n.
+    """
+    return 1 - ((1 - confidence) / 2) ** (1 / n)
 
 
 def mean_difference(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.analysis.intervals import LEAST, Estimate, TooFewError
+from ratecore.analysis.intervals import LEAST, Estimate, TooFewError, unseen
 
 REPEATS, AT_ONCE = 2000, 100  # samples of the bootstrap, and of them in memory
 
@@ -22,7 +22,8 @@ def trend(
     straight lines nor normal values, and ties, such as networks that stop at the same test, count as neither.
 
     Networks are resampled within their group (of pairs: the same ones in all groups); the interval is that of
-    percentiles.
+    percentiles. If all networks have the same value, resampling leaves 0 only: the interval is then what n equal values
+    leave open, the probability that at least one network of a pair has another value (`intervals.unseen`).
 
     Args:
         groups: (n,) values of each group, in the order of the groups, in units of the measure.
@@ -42,6 +43,9 @@ def trend(
     sizes = [len(values) for values in groups]
     if min(sizes) < LEAST:
         raise TooFewError(f"a group has {min(sizes)} networks with a value; the bootstrap needs {LEAST} in each")
+    if np.ptp(np.concatenate(groups)) == 0:
+        left = 1 - (1 - unseen(min(sizes), confidence)) ** 2
+        return Estimate(0.0, -left, left, min(sizes), power=1.0)
     pairs = (sum(sizes) ** 2 - sum(n * n for n in sizes)) / 2
     rng, found = np.random.default_rng(seed), list[Float[np.ndarray, " repeats"]]()
     for _ in range(0, REPEATS, AT_ONCE):

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ratecore.experiment.axes import MISSING, format_value
+from ratecore.experiment.networks_from import PUBLISHED
 from ratecore.experiment.seeds import parse_seeds
 from ratecore.experiment.stages.table import TRAIN, stages_of
 from ratecore.settings.base import Problem, SettingsError, did_you_mean, shown, task_name
 from ratecore.settings.claims import TRAINED, ClaimSettings
+from ratecore.system.intervals import widened
+from ratecore.system.published import published_half_width
 
 if TYPE_CHECKING:
     from ratecore.experiment.grid import Experiment
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 20  # values or columns that an error lists
 SEED = "seed"
-TEXTS = ("device", "status")  # columns of results that are no numbers
+TEXTS, ORIGIN = ("device", "status"), "origin"  # columns of results that are no numbers; the last one with files
 SAME_NETWORKS = "have several rows of each network"
 
 
@@ -101,7 +104,10 @@ class _Finder:
         self.experiment, self.name, self.claim = experiment, name, claim
         self.axes = [axis.column for axis in experiment.axes]
         stages = stages_of(experiment.settings).values()
-        self.results = [TRAINED, *(column for stage in stages for column in stage.columns)]
+        self.graded = [column for stage in stages for column in stage.columns_if_any]
+        self.texts = (*TEXTS, *((ORIGIN,) if experiment.files else ()))
+        of_files = PUBLISHED if experiment.files else ()
+        self.results = [TRAINED, *(column for stage in stages for column in stage.columns), *self.graded, *of_files]
 
     def find(self) -> ClaimedNetworks:
         claim = self.claim
@@ -121,11 +127,12 @@ class _Finder:
             raise SettingsError(f"kind: differ compares two groups; there are {len(groups)}")
         self._refuse_variants(groups)
         self._refuse_shared(groups)
+        self._check_margin(len(groups))
         paired, columns = self._pairs(groups)
         return ClaimedNetworks(self.name, claim, tuple(groups), paired, columns)
 
     def _check_measure(self) -> None:
-        known = [column for column in self.results if column not in TEXTS]
+        known = [column for column in self.results if column not in self.texts]
         for column in self.claim.read_measure.columns:
             if column not in known:
                 hint = did_you_mean(column, known)
@@ -133,6 +140,19 @@ class _Finder:
                     [(("measure",), f" = '{self.claim.measure}': these results have no number '{column}'{hint}; "
                       f"they have {_listed(known)}")]
                 )  # fmt: skip
+            if column in self.graded:
+                self._check_graded(column)
+
+    def _check_graded(self, column: str) -> None:
+        """Raise SettingsError for the fit of a psychometric function that no network has."""
+        section = "conversion" if column.startswith("spiking_") else "evaluation"
+        for point in self._of_grid():
+            if getattr(point.settings, section).psychometric_trials and point.settings.create_task().evidence_levels:
+                return
+        raise SettingsError(
+            [(("measure",), f" = '{self.claim.measure}': no network has it; it needs a task with graded evidence and "
+              f"{section}.psychometric_trials above 0 (docs/testing.md)")]
+        )  # fmt: skip
 
     def _of_grid(self) -> list[GridPoint]:
         """The points of the product that is meant."""
@@ -169,9 +189,9 @@ class _Finder:
             if unknown := [seed for seed in seeds if seed not in self.experiment.seeds]:
                 raise ValueError(f" = {shown(wanted)}: no network has the seed {shown(unknown[0])}")
             return tuple(seeds)
-        if column in (*self.results, *TEXTS):
+        if column in (*self.results, *self.texts):
             return tuple(wanted) if isinstance(wanted, list) else (wanted,)
-        known = list(dict.fromkeys([*self.axes, SEED, *TEXTS, *self.results]))
+        known = list(dict.fromkeys([*self.axes, SEED, *self.texts, *self.results]))
         raise ValueError(f": there is no column '{column}'{did_you_mean(column, known)}; columns: {_listed(known)}")
 
     def _group(self, k: int, given: dict[str, Any], where: dict[str, tuple[Any, ...]],
@@ -226,6 +246,18 @@ class _Finder:
                 raise SettingsError([(("over",), message)]) from None
         return sorted(texts, key=lambda text: numbers[text])
 
+    def _check_margin(self, n: int) -> None:
+        """Raise SettingsError for a margin that the intervals of several groups, which are wider, never come within."""
+        claim, p = self.claim, self.claim.published
+        if n < 2 or claim.kind not in ("mean", "share") or claim.margin is None or p.value is None:
+            return
+        left = published_half_width(p.value, p.sd, p.n, widened(claim.confidence, n))
+        if claim.margin <= left:
+            raise SettingsError(
+                [(("margin",), f" = {claim.margin:g}: it must be above {left:.3g}, the half of the interval of the "
+                  f"published number alone, which is wider for {n} values of {claim.over} together")]
+            )  # fmt: skip
+
     def _refuse_variants(self, groups: Iterable[Group]) -> None:
         """Raise SettingsError for a group that has a network more than once, which would count it as several."""
         of_training = self.experiment.columns(TRAIN)
@@ -244,7 +276,8 @@ class _Finder:
         for a, b in itertools.combinations(groups, 2):
             columns = a.where.keys() & b.where.keys()
             apart = any(not any(value in b.where[c] for value in a.where[c]) for c in columns)
-            of_results = any(c in (*self.results, *TEXTS) for c in {*a.where, *b.where})  # known when they are done
+            later = {*self.results, *self.texts}  # columns that are known when the networks are done
+            of_results = not later.isdisjoint({*a.where, *b.where})
             if not apart and not of_results and set(a.points) & set(b.points):
                 names = " and ".join(f"'{group.name or 'all'}'" for group in (a, b))
                 raise SettingsError([(("groups",), f": {names} have networks in common; make them exclude each other")])

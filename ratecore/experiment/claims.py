@@ -33,6 +33,7 @@ from ratecore.experiment.grid import Experiment
 from ratecore.experiment.products import GRIDS
 from ratecore.experiment.summary import FINISHED
 from ratecore.settings.claims import TRAINED, ClaimSettings, Measure
+from ratecore.system.intervals import widened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,12 +132,12 @@ def _parts_of(experiment: Experiment, found: ClaimedNetworks, table: pd.DataFram
     samples = [_sample(found, group, table, axes) for group in found.groups]
     kind = found.claim.kind
     if kind in ("mean", "share", "range"):
-        confidence = rule.widened(found.claim.confidence, len(samples))
+        confidence = widened(found.claim.confidence, len(samples))
         return [_of_one(found.claim, sample, confidence) for sample in samples]
     if kind == "trend":
         return [_of_trend(found, samples)]
     pairs = _compared(kind, len(samples))
-    confidence = rule.widened(found.claim.confidence, len(pairs))
+    confidence = widened(found.claim.confidence, len(pairs))
     parts = [_of_two(found, samples[i], samples[j], confidence) for i, j in pairs]
     return _tested_together(found, samples, parts) if kind == "equal" and len(samples) > 2 else parts
 
@@ -173,7 +174,8 @@ def _sample(found: ClaimedNetworks, group: Group, table: pd.DataFrame, axes: set
     done = rows[rows["status"].isin(FINISHED)]
     n_rows, undone = len(rows), len(rows) - len(done)
     for column, wanted in later.items():
-        done = done[np.array([_same(value, wanted) for value in done[column]], bool)]
+        values: list[Any] = done[column].tolist() if column in done else [None] * len(done)
+        done = done[np.array([_same(value, wanted) for value in values], bool)]
     trained = _as_numbers(done[TRAINED]) == 1
     if claim.only_trained:
         done, trained = done[trained], trained[trained]
@@ -197,7 +199,10 @@ def _as_numbers(column: pd.Series[Any]) -> Float[np.ndarray, " n"]:
 
 def _measured(measure: Measure, rows: pd.DataFrame, trained: Any) -> Float[np.ndarray, " n"]:
     """The measure of each network; NaN where it has none."""
-    columns = [_as_numbers(rows[column]) for column in measure.columns]
+    # A table without the fits of psychometric functions has none of any network.
+    columns = [
+        _as_numbers(rows[column]) if column in rows else np.full(len(rows), math.nan) for column in measure.columns
+    ]
     values = columns[0] if len(columns) == 1 else columns[0] - columns[1]
     if measure.sign is None:
         return values

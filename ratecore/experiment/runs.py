@@ -40,6 +40,7 @@ class Run:
             list, `grids` (the products that train it).
         variants: stage: path of the variant (`refractory~2`), for stages that have variants in this grid.
         grid_point: number of the first grid point that trains this network.
+        draws: whether its stages draw figures of their own (`figures.networks`).
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Run:
     labels: dict[str, str] = field(default_factory=dict)
     variants: dict[str, str] = field(default_factory=dict)
     grid_point: int = 0
+    draws: bool = True
 
     @classmethod
     def at(cls, experiment: Experiment, grid_point: GridPoint, seed: int) -> Run:
@@ -72,7 +74,8 @@ class Run:
         if experiment.is_list:
             labels[GRIDS] = " ".join(network.grids(seed))
         variants = {stage: path for stage in STAGES if (path := experiment.variant(grid_point, stage))}
-        return cls(experiment.folder(settings), experiment.root, settings, labels, variants, network.number)
+        draws = experiment.settings.figures.networks
+        return cls(experiment.folder(settings), experiment.root, settings, labels, variants, network.number, draws)
 
     def step(self, stage: str) -> str:
         """The stage as the record names it.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Columns of summary.csv where readers expect them; those of other stages follow in the order of the stages.
 FIRST_COLUMNS = ("n_trials", "accuracy", "loss", "seconds", "device")
 FINISHED = ("trained", "not trained", "failed")  # statuses of networks that have gone through all stages
+AXES_OF_ALL = ("N", "taus")  # columns that the table of every grid has
 INDEX = ["file", "grid_point", "seed", "status", "folder"]  # columns of models/index.csv
 
 
@@ -328,11 +329,11 @@ def read_summary(experiment: Experiment) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.read_csv(experiment.root / "summary.csv", dtype=dict.fromkeys(swept_columns(experiment), str))
+    return pd.read_csv(experiment.root / "summary.csv", dtype=dict.fromkeys([*AXES_OF_ALL, *swept_columns(experiment)], str))
 
 
 def swept_columns(grid: Experiment | Product) -> list[str]:
-    """The columns that figures of the grid are drawn against: N, taus, and all other swept axes.
+    """The columns that figures of the grid are drawn against: the swept axes but the task, or N without any.
 
     Args:
         grid: the whole grid, or one of its products.
@@ -341,7 +342,7 @@ def swept_columns(grid: Experiment | Product) -> list[str]:
         their names.
     """
     axes = [axis for axis in grid.axes if axis.path not in (("task",), FILES)]
-    return [axis.column for axis in axes if axis.column in ("N", "taus") or len(axis.values) > 1]
+    return [axis.column for axis in axes if len(axis.values) > 1] or ["N"]
 
 
 def grid_pages(experiment: Experiment, table: pd.DataFrame) -> dict[str, Figure]:
@@ -369,20 +370,22 @@ def grid_pages(experiment: Experiment, table: pd.DataFrame) -> dict[str, Figure]
 
 
 def _by_product(experiment: Experiment, table: pd.DataFrame, stage: Stage) -> dict[str, tuple[pd.DataFrame, list[str]]]:
-    """The rows of each product of the grid that has any, and the columns that figures of a stage are drawn against."""
+    """The rows of each product of the grid that has any, and the columns that figures of a stage are drawn against.
+
+    A network has one row, however many variants of a later stage it has.
+    """
     found = {}
+    once = [*experiment.columns(stage.name), "seed"]
     for product in experiment.products:
         rows = table
         if product.name:
             rows = table[[product.name in str(names).split() for names in table[GRIDS]]]
         if not product.name or len(rows):
-            found[product.name] = (rows, _axes_of(product, stage))
+            found[product.name] = (rows.drop_duplicates(once), _axes_of(product, stage))
     return found
 
 
 def _axes_of(product: Product, stage: Stage) -> list[str]:
     """The columns that figures of a stage are drawn against: not those that only change other stages."""
     shown = {a.column for a in product.axes if a.path[0] not in AFTER_TRAINING or a.path[0] in stage.settings}
-    if product.name:  # other products have the panels of N and taus
-        return [a.column for a in product.axes if len(a.values) > 1 and a.column in shown - {"task"}] or ["N"]
-    return [column for column in swept_columns(product) if column in shown]
+    return [column for column in swept_columns(product) if column in shown] or ["N"]

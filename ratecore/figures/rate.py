@@ -188,14 +188,16 @@ def weight_matrix(net: RateNetwork) -> Figure:
     figure, (left, right) = new_figure(8, 3.2, columns=2, width_ratios=(1.2, 1))
     live = W[W != 0]
     limit = float(np.quantile(np.abs(live), 0.98)) if live.size else 1.0
-    image = left.imshow(W[np.ix_(order, order)], cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    # Blue for excitation and red for inhibition, as types of units have their colours in all figures.
+    image = left.imshow(W[np.ix_(order, order)], cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
     if 0 < n_exc < len(W):
         left.axvline(n_exc - 0.5, color="k", lw=0.6)
         left.axhline(n_exc - 0.5, color="k", lw=0.6)
-    left.set(xlabel="presynaptic unit (E, then I)", ylabel="postsynaptic unit")
+    types = " (E, then I)" if 0 < n_exc < len(W) else ""
+    left.set(xlabel=f"presynaptic unit{types}", ylabel="postsynaptic unit")
     figure.colorbar(image, ax=left, label="effective weight", shrink=0.8)
     bins = np.linspace(-limit, limit, 41)
-    for sign, color, name in ((1, COLORS[1], "positive"), (-1, COLORS[0], "negative")):
+    for sign, color, name in ((1, COLORS[0], "positive"), (-1, COLORS[1], "negative")):
         chosen = live[np.sign(live) == sign]
         right.hist(np.clip(chosen, -limit, limit), bins, color=color, alpha=0.8, label=f"{name}: {len(chosen)}")
     right.set(xlabel="effective weight (ends clipped)", ylabel="connections", yscale="log")
@@ -233,6 +235,7 @@ def loss_curves(
     return figure
 
 
+MOST_PRODUCTS = 12  # rows of panels that can still be looked at
 DURATIONS = ("T", "stim_on", "stim_dur", "delay", "delay_jitter", "response_delay", "response_dur")
 AXIS_NAMES = {"N": "N (units)", "taus": "taus (steps of 5 ms)", "refractory": "refractory period (ms)"}
 
@@ -287,7 +290,7 @@ def against_axes_of_products(
     label: str,
     limits: tuple[float | None, float | None] | None = None,
 ) -> Figure:
-    """Draw a score as `against_axes`, with a row of panels for each product of the grid.
+    """Draw a score as `against_axes`, with a row of panels for each product of the grid, the first twelve of many.
 
     Args:
         products: name of the product: the rows of its networks, and its axes.
@@ -300,10 +303,13 @@ def against_axes_of_products(
 
     Source: none
     """
-    most = max(len(columns) for _, columns in products.values())
-    options = {"rows": len(products), "columns": most, "sharey": True, "squeeze": False}
-    figure, axes = new_figure(1.5 + 3 * most, 3.2 * len(products), **options)
-    for row, (name, (table, columns)) in zip(axes, products.items(), strict=True):
+    drawn = dict(list(products.items())[:MOST_PRODUCTS])
+    most = max(len(columns) for _, columns in drawn.values())
+    options = {"rows": len(drawn), "columns": most, "sharey": True, "squeeze": False}
+    figure, axes = new_figure(1.5 + 3 * most, 3.2 * len(drawn), **options)
+    if len(drawn) < len(products):
+        figure.suptitle(f"The first {len(drawn)} of {len(products)} products of the grid", fontsize=9)
+    for row, (name, (table, columns)) in zip(axes, drawn.items(), strict=True):
         _against_axes(list(row[: len(columns)]), table, value, columns)
         row[0].set_ylabel(label)
         row[0].set_title(name, loc="left")

@@ -43,8 +43,13 @@ class TrackingSettings(Settings):
 
 
 class FigureSettings(Settings):
-    """Figures of the report."""
+    """Figures of the networks and of the report."""
 
+    networks: bool = Field(
+        True,
+        description="whether every evaluated and every converted network gets figures of its own, in its folder and "
+        "in MLflow; they can be switched on later",
+    )
     grid_points: int = Field(
         50, ge=0, le=MOST, description="number of grid points with figures of their own, the first of the grid"
     )

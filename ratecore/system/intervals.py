@@ -24,3 +24,19 @@ def wilson_interval(n_correct: int, n: int, confidence: float = 0.95) -> tuple[f
     p, z2 = n_correct / n, z * z / n
     centre, half = p + z2 / 2, z * math.sqrt(p * (1 - p) / n + z2 / (4 * n))
     return max(0.0, (centre - half) / (1 + z2)), min(1.0, (centre + half) / (1 + z2))
+
+
+def widened(confidence: float, n: int) -> float:
+    """The confidence of each of several intervals that together have a confidence (Bonferroni).
+
+    Args:
+        confidence: of all, in (0, 1).
+        n: number of intervals.
+
+    Returns:
+        that of each, in (0, 1).
+
+    Source:
+        Dunn 1961, Journal of the American Statistical Association 56:52.
+    """
+    return 1 - (1 - confidence) / n

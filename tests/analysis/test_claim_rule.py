@@ -8,6 +8,7 @@ import pytest
 from ratecore.analysis import claims as rule
 from ratecore.analysis.claims import Outcome
 from ratecore.analysis.intervals import Estimate, mean_difference, mean_interval, share_interval
+from ratecore.system.intervals import widened
 
 YES, NO, FEW = Outcome.REPRODUCED, Outcome.NOT_REPRODUCED, Outcome.TOO_FEW
 
@@ -45,7 +46,7 @@ def test_several_parts_are_reproduced_together_or_not():
     assert rule.judge_all([YES, YES]) is YES
     assert rule.judge_all([YES, FEW]) is FEW
     assert rule.judge_all([YES, FEW, NO]) is NO
-    assert rule.widened(0.95, 5) == pytest.approx(0.99)
+    assert widened(0.95, 5) == pytest.approx(0.99)
 
 
 # (true difference in units of the margin, outcome that would be wrong, largest share of it)

@@ -23,6 +23,16 @@ def test_the_value_is_somers_d_of_scipy():
     assert trend([np.full(5, 1502.0)] * 3).value == 0  # all tied
 
 
+@pytest.mark.parametrize("n", [5, 20, 100])
+def test_equal_values_leave_open_what_another_network_could_change(n):
+    found = trend([np.full(n, 1502.0), np.full(n, 1502.0)])
+    assert found.value == 0 and found.low == -found.high
+    # Networks with another value, upwards in the later group and downwards in the earlier one, are in neither sample
+    # with probability 2.5 % in each: D is then the probability that a pair has one of them.
+    p = 1 - 0.025 ** (1 / n)
+    assert (1 - p) ** n == pytest.approx(0.025) and found.high == pytest.approx(p * (1 - p) * 2 + p * p)
+
+
 def test_with_two_groups_it_is_the_mann_whitney_statistic():
     a, b, _ = groups_of(np.random.default_rng(3), 0.7)
     u = stats.mannwhitneyu(b, a).statistic

@@ -203,12 +203,18 @@ NAMES = [
      "have networks in common"),
     ({**ORDER, "where": {"taus": 4, **AT_2}, "groups": [{"seed": "0..9"}, {"seed": "9..19"}]},
      "claims.c.groups: 'seed = 0 or 1 or 2"),
+    ({**MEAN, "measure": "psychometric_threshold"}, "claims.c.measure = 'psychometric_threshold': no network has it; "
+     "it needs a task with graded evidence and evaluation.psychometric_trials above 0"),
+    ({**MEAN, "where": {"origin": "original"}}, "claims.c.where.origin: there is no column 'origin'"),
+    # Half of the interval of the published mean is 0.0393 for one value, and 0.0482 for each of three.
+    ({**OVER, "kind": "mean", "margin": 0.04, "published": {"value": 0.9, "sd": 0.198, "n": 100}},
+     "claims.c.margin = 0.04: it must be above 0.0482"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("claim", "expected"), NAMES)
 def test_networks_that_are_not_in_the_grid_are_one_clear_error(claim, expected):
-    claim = {"says": "s", **claim} | ({"published": {"value": 0.9}} if claim["kind"] == "mean" else {})
+    claim = {"says": "s", **({"published": {"value": 0.9}} if claim["kind"] == "mean" else {}), **claim}
     with pytest.raises(SettingsError) as error:
         experiment({"c": claim})
     assert any(expected in line for line in error.value.lines()), error.value.lines()

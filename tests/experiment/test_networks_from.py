@@ -14,6 +14,7 @@ import yaml
 
 import ratecore as rate
 from ratecore.experiment import adopting
+from ratecore.experiment.claims import judge_claims
 from ratecore.experiment.combine import combine
 from ratecore.experiment.configurations import keep_configuration
 from ratecore.experiment.grid import Experiment
@@ -167,8 +168,13 @@ def test_the_table_tells_origin_file_and_what_was_published(tmp_path):
     for name in (ONE_TAU, XOR):
         shutil.copyfile(ORIGINAL / name, tmp_path / name)
     given = config(tmp_path / "results", str(tmp_path), training={"loss_threshold": 6, "accuracy_threshold": 0.5})
-    experiment = work_on(given)
+    claim = {"says": "s", "kind": "range", "measure": "published_accuracy", "published": {"low": 0.6}}
+    claims = {"theirs": {**claim, "where": {"origin": "original"}}, "ours": {**claim, "where": {"origin": "trained"}}}
+    experiment = work_on(given | {"claims": claims})
     table = summarize(experiment)
+    judged = judge_claims(experiment, table).set_index("id")
+    assert judged["ours"]["theirs"] == pytest.approx((0.75 + 0.51) / 2) and judged["n"]["theirs"] == 2  # as trained
+    assert judged["reason"]["ours"] == "no network is trained"  # none from here
     assert list(table["origin"]) == ["original"] * 3
     assert [Path(file).name for file in table["file"]] == [ONE_TAU, TWO_TAUS, XOR]
     assert list(table["status"]) == ["trained", "trained", "not trained"]  # the last: loss 10, accuracy 0

@@ -312,8 +312,8 @@ def test_a_grid_trains_once_and_tests_each_perturbation(tmp_path):
     assert table["spiking_accuracy"][1] == expected.accuracy
     np.testing.assert_allclose(table["mean_rate_exc"][1], np.mean(expected.rate_exc))
     pages = grid_pages(e, table)
-    labels = {name: [axis.get_xlabel() for axis in pages[name].axes][2:] for name in pages}  # after N and taus
-    assert labels["trained"] == [] and labels["accuracy"] == ["lesion fraction in evaluation"]
+    labels = {name: [axis.get_xlabel() for axis in pages[name].axes] for name in pages}
+    assert labels["trained"] == ["N (units)"] and labels["accuracy"] == ["lesion fraction in evaluation"]
     assert labels["spiking_accuracy"] == ["scale synapses I-E in conversion"]
 
 

@@ -210,6 +210,26 @@ def test_figures_of_the_grid_have_a_row_for_each_product(tmp_path):
     assert [axis.get_xlabel() for axis in converted.axes][-1] == "refractory period (ms)"
 
 
+def test_a_network_is_one_point_however_many_variants_of_its_conversion_there_are(tmp_path):
+    e = experiment({"refractory": [0, 2, 4], "taus": [4, [4, 20]], "seed": [0, 1]}, results=str(tmp_path))
+    table, _ = partial_summary(e)
+    table = table.assign(status="trained", trained=True, n_trials=1500, accuracy=0.5, spiking_accuracy=0.9)
+    pages = grid_pages(e, table)
+    points = {
+        name: [[len(line.get_xdata()) for line in axis.lines if line.get_marker() == "o"] for axis in page.axes]
+        for name, page in pages.items()
+    }
+    assert points["trained"] == points["accuracy"] == [[4]]  # against taus: two networks at each value
+    assert points["spiking_accuracy"] == [[12], [12]]  # and against the refractory period
+
+
+def test_hundreds_of_products_are_a_figure_that_can_be_drawn(tmp_path):
+    e = experiment([{"name": f"p{k}", "N": [10 + k]} for k in range(200)], results=str(tmp_path))
+    table, _ = partial_summary(e)
+    page = grid_pages(e, table.assign(status="trained", trained=True, n_trials=1500, accuracy=0.5))["accuracy"]
+    assert len(page.axes) == 12 and page.get_suptitle() == "The first 12 of 200 products of the grid"
+
+
 @pytest.mark.parametrize(
     ("wanted", "rows"),
     [("a", [0, 2]), (["a", "b"], [0, 1, 2]), ("b", [1, 2]), (lambda column: column == "a b", [2])],

@@ -369,7 +369,7 @@ def test_figures_of_another_version_are_drawn_again_and_nothing_else_is_done(exp
     monkeypatch.setattr(table, "figures_hash", lambda: "another")
     log = io.StringIO()
     (after,) = do("evaluate", runs, log)
-    assert "redrawing the figures of evaluate" in log.getvalue() and after["figures_hash"] == "another"
+    assert "drawing the figures of evaluate" in log.getvalue() and after["figures_hash"] == "another"
     changed = {"time", "figures_hash"}
     assert {k: v for k, v in after.items() if k not in changed} == {k: v for k, v in before.items() if k not in changed}
     assert {path.name: path.read_bytes() for path in (run.folder / "figures").glob("*.png")} == figures
@@ -378,6 +378,23 @@ def test_figures_of_another_version_are_drawn_again_and_nothing_else_is_done(exp
     for stage in ("train", "evaluate", "export"):
         do(stage, runs)
     assert len(run.record.events()) == events
+
+
+def test_figures_of_networks_can_be_switched_off_and_on_again(tmp_path, monkeypatch):
+    def first_run(**figures):
+        return runs_of(Experiment.from_config({**CONFIG, "results": str(tmp_path), "figures": figures}))[0]
+
+    run = first_run(networks=False)
+    before = [do(stage, [run])[0] for stage in ("train", "evaluate")][1]
+    assert not list(run.folder.rglob("*.png")) and "figures_hash" not in before
+    with monkeypatch.context() as patch:
+        patch.setattr(table, "figures_hash", lambda: "another")  # what is not drawn is not redrawn
+        assert do("evaluate", [run]) == [before]
+    monkeypatch.setattr("ratecore.rate.evaluation.evaluate", None)
+    (after,) = do("evaluate", [first_run()])
+    assert len(list((run.folder / "figures").glob("*.png"))) == 4 and after["figures_hash"] == table.figures_hash()
+    assert before["files"].items() <= after["files"].items() and after["accuracy"] == before["accuracy"]
+    assert do("evaluate", [first_run(networks=False)]) == [after]  # figures that are there stay
 
 
 def test_figures_that_cannot_be_drawn_again_break_the_stage_and_lose_nothing(experiment, monkeypatch):

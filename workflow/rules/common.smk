@@ -115,14 +115,19 @@ wildcard_constraints:
 
 
 def identities(stage):
-    """Returns an input function that gives the identities of a block's runs. If they change, the job runs again."""
+    """Returns an input function that gives the identities of a block's runs. If they change, the job runs again.
+
+    As it does when figures of networks are switched on, which then draws them.
+    """
+    omits = bool(STAGES[stage].redraw) and not experiment.settings.figures.networks
 
     def of_block(wildcards):
         grid_point = experiment.grid_point_of(wildcards)
-        return [
+        known = [
             grid_point.identity(seed, *STAGES[stage].settings)
             for seed in experiment.blocks[wildcards.seeds]
         ]
+        return known + ["without figures"] * omits
 
     return of_block
 

@@ -67,7 +67,7 @@ def convert_run(run: Run, threads: int = 1, log: TextIO | None = None) -> dict[s
         rows = {"psychometric": curves.psychometric, "chronometric": curves.chronometric}
     files = write_file(run, STAGE, run.conversion, sealed_json({**summary, **rows}, indent=2))
     files |= write_file(run, STAGE, run.comparison, comparison_bytes(comparison, curves))
-    files |= _draw(run, summary, comparison, rows)
+    files |= _draw(run, summary, comparison, rows) if run.draws else {}
     add_to_mat(mat, found.for_mat())
     files |= record_file(run, STAGE, mat, sha256_of(mat))
     share = found.n_trials.sum() / (len(found.n_trials) * s.conversion.n_trials)

@@ -38,7 +38,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     summary = _known(evaluation.summary())
     files = write_file(run, STAGE, run.evaluation, evaluation_bytes(evaluation))
     files |= write_file(run, STAGE, run.scores, json.dumps(summary, indent=2).encode())
-    files |= _draw(run, result, evaluation)
+    files |= _draw(run, result, evaluation) if run.draws else {}
     fits = fit_numbers(evaluation.psychometric)
     return {
         **({"numbers": fits} if fits else {}),

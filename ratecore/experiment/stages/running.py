@@ -184,14 +184,14 @@ def _outcome_so_far(stage: str, run: Run) -> Event | None:
 
 
 def _has_old_figures(stage: str, run: Run, outcome: Event) -> bool:
-    """Whether a completed stage has figures drawn by another version of the code."""
-    drawn = STAGES[stage].redraw and outcome["stage"] == run.step(stage) and "skipped" not in outcome
+    """Whether a completed stage lacks figures, or has those drawn by another version of the code."""
+    drawn = run.draws and STAGES[stage].redraw and outcome["stage"] == run.step(stage) and "skipped" not in outcome
     return bool(drawn) and outcome["status"] == "done" and outcome.get("figures_hash") != table.figures_hash()
 
 
 def _redraw(stage: str, run: Run, outcome: Event, log: TextIO) -> Event:
     """Redraw a run's figures from its files. Returns the stage's new `end`, with the same numbers."""
-    say(f"{run.name(stage)}: redrawing the figures of {stage}, because their code has changed", log)
+    say(f"{run.name(stage)}: drawing the figures of {stage}, which are missing or of another version of the code", log)
     redraw = STAGES[stage].redraw
     assert redraw is not None  # see `_has_old_figures`
     run.note_open()
@@ -257,7 +257,7 @@ def recording(stage: str, run: Run, log: TextIO) -> Iterator[Event]:
     run.note_open()
     run.record.append("start", run.step(stage), **start)
     end: Event = {"identity": run.identity(stage), "code_hash": run.code_hash(stage)}
-    if STAGES[stage].redraw:
+    if STAGES[stage].redraw and run.draws:
         end["figures_hash"] = table.figures_hash()
     try:
         end |= {"reads": run.reads(stage), "status": "done"}
