@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import PATIENCE
 
-from ratecore.cli import main
+from ratecore.cli import command_parser, main
 from ratecore.cli.folder import contents, examples
 from ratecore.experiment.configurations import keep_configuration
 from ratecore.experiment.grid import Experiment
@@ -37,6 +37,7 @@ def copy_of(name, folder):
 
 
 def test_there_are_the_examples():
+    assert all(name in command_parser("init").format_help() for name in NAMES)
     assert set(NAMES) == {"delayed-match", "constraints", "psychometrics"} == set(examples())
 
 
@@ -55,7 +56,8 @@ def test_its_folder_has_what_it_needs(name, tmp_path, capsys):
         assert Path(file).name in readme or file.startswith(("config/", "README")), f"README.md does not mention {file}"
     title = readme.splitlines()[0].removeprefix("# ")
     assert main(["init", "--list"]) == 0
-    assert f"{name}\n  {title}\n" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[lines.index(name) + 1] == f"  {title}" and lines[lines.index(name) + 2].endswith("?")
 
 
 def test_mistakes_are_one_sentence_and_write_nothing(tmp_path, capsys):

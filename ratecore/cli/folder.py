@@ -111,9 +111,8 @@ def list_command() -> int:
     """Prints the name of each example, with what it is and its question."""
     for name, path in examples().items():
         text = (path / "README.md").read_text()
-        question = re.search(r"\*\*(.+?)\*\*", text, re.DOTALL)
-        print(f"{name}\n  {text.splitlines()[0].removeprefix('# ')}")
-        print(*([] if question is None else [f"  {' '.join(question[1].split()).capitalize()}"]), sep="\n")
+        title, question = text.splitlines()[0].removeprefix("# "), text.split("**")[1]
+        print(f"{name}\n  {title}\n  {question[0].upper()}{' '.join(question[1:].split())}")
     print("`ratecore init --example NAME FOLDER` copies one.")
     return 0
 
