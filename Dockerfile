@@ -11,6 +11,7 @@ COPY ratecore ratecore
 COPY workflow workflow
 COPY scripts scripts
 COPY config config
+COPY examples examples
 RUN pip install --no-cache-dir --constraint constraints.txt ".[workflow]"
 # With any --user, there is no home folder and no user name in the container.
 ENV HOME=/tmp LOGNAME=ratecore NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib PYTHONUNBUFFERED=1

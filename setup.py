@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-REPOSITORY = ("workflow", "scripts", "config")  # folders that Snakemake reads, which are no Python packages
+REPOSITORY = ("workflow", "scripts", "config", "examples")  # folders of the repository that are no Python packages
 
 
 class BuildWithWorkflow(build_py):

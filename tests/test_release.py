@@ -135,7 +135,7 @@ def source(tmp_path_factory) -> Path:
     return copy
 
 
-SHIPPED = ("workflow", "scripts", "config")  # what `ratecore init` and modules of other workflows use
+SHIPPED = ("workflow", "scripts", "config", "examples")  # what `ratecore init` and modules of other workflows use
 
 
 def built(kind: str, folder: Path, into: str) -> Path:

@@ -15,9 +15,9 @@ from ratecore.cli.arguments import command_parser, parser, unknown_argument, unk
 def _run(args: argparse.Namespace) -> int:
     """Runs a parsed command. Returns its exit status."""
     if args.command == "init":
-        from ratecore.cli.folder import init_command
+        from ratecore.cli.folder import init_command, list_command
 
-        return init_command(args.folder)
+        return list_command() if args.list else init_command(args.folder, args.example)
     if args.command in ("train", "evaluate", "convert"):
         from ratecore.cli import networks
 

@@ -99,7 +99,8 @@ def _init(commands: _Commands) -> None:
         "make a folder for a grid",
         "Writes what `snakemake --cores 2` needs to train a grid: config/config.yaml (the demo, to be edited),\n"
         "config/README.md (every key of it), workflow/Snakefile (uses the installed ratecore, whatever its\n"
-        "version), profiles for workstations and SLURM, README.md and .gitignore. No file is overwritten.",
+        "version), profiles for workstations and SLURM, README.md and .gitignore. With --example the configuration\n"
+        "is that of a complete small project, with its task, its README.md and a notebook. No file is overwritten.",
         "ratecore init my-grid && cd my-grid && snakemake --cores 2",
     )
     p.add_argument(
@@ -109,6 +110,8 @@ def _init(commands: _Commands) -> None:
         metavar="FOLDER",
         help="created if it does not exist (default: the current folder)",
     )
+    p.add_argument("--example", metavar="NAME", help="delayed-match, constraints or psychometrics, see --list")
+    p.add_argument("--list", action="store_true", help="print the examples, each with its question, and write nothing")
 
 
 def _train(commands: _Commands) -> None:

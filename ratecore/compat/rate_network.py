@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 from ratecore import formats
 from ratecore.compat.config import RNNConfig
 from ratecore.compat.network_names import NetworkNames
+from ratecore.experiment.progress import ProgressBar
 from ratecore.formats.containers import StrPath
 from ratecore.formats.starting import start_of
 from ratecore.rate import training
@@ -376,6 +378,8 @@ def train(
     device: torch.device | str = "cpu",
     on_test: Callable[[TrainingResult], None] | None = None,
     checkpoints: Any = None,
+    *,
+    progress: bool = False,
 ) -> TrainingResult:
     """Train one network; arguments, result and errors are those of `ratecore.rate.training.train`.
 
@@ -384,6 +388,7 @@ def train(
         device: torch device.
         on_test: called with the result so far after every test.
         checkpoints: a `ratecore.experiment.checkpoints.Checkpoints`: where training continues from and is saved to.
+        progress: whether a bar shows loss, accuracy and the remaining time: on the terminal, or in a notebook.
 
     Returns:
         the result; its network is an FR_RNN_dale.
@@ -403,5 +408,12 @@ def train(
         result.net = FR_RNN_dale.from_network(result.net)
         return result
 
-    tested = None if on_test is None else lambda result: on_test(named(result))
-    return named(training.train(settings, device, tested, checkpoints, start=start_of(settings, device)))
+    with ProgressBar(settings) if progress else nullcontext() as bar:
+
+        def tested(result: TrainingResult) -> None:
+            if bar is not None:
+                bar.update(result)
+            if on_test is not None:
+                on_test(named(result))
+
+        return named(training.train(settings, device, tested, checkpoints, start=start_of(settings, device)))

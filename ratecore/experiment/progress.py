@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Self, TextIO
+import warnings
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from ratecore.settings.run import RunSettings
 
@@ -37,17 +38,23 @@ def saved_at(error: BaseException) -> str:
     return "" if trial is None else f", saved at trial {trial:,}"
 
 
+def _tqdm() -> Any:
+    """The class of progress bars that fits where Python runs: on a terminal, in Jupyter, or in Jupyter as text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a notebook without ipywidgets gets the bar as text, which is no fault
+        from tqdm.auto import tqdm
+    return tqdm
+
+
 class ProgressBar:
-    """A live line with loss, accuracy and the longest remaining time.
+    """A live line with loss, accuracy and the longest remaining time; in Jupyter a bar, if ipywidgets is installed.
 
     Args:
         settings: of the run.
     """
 
     def __init__(self, settings: RunSettings) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(
+        self._bar = _tqdm()(
             total=settings.training.most_trials, unit="trial", desc=f"{settings.task} seed {settings.seed}"
         )
 

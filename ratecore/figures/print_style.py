@@ -17,6 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from ratecore.figures.style import PictureFigure
+
 MM = 1 / 25.4  # inches
 SMALLEST = 6.0  # pt
 SIZE, TITLE_SIZE = 7.0, 8.0  # pt
@@ -66,7 +68,7 @@ def print_figure(
     Source: none
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(width * MM, height * MM), layout="constrained")
+        figure = PictureFigure(figsize=(width * MM, height * MM), layout="constrained")
         FigureCanvasAgg(figure)
         engine: Any = figure.get_layout_engine()
         engine.set(w_pad=1.2 * MM, h_pad=1.2 * MM, hspace=0.04, wspace=0.04)

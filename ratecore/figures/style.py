@@ -28,6 +28,13 @@ Window = tuple[int, int] | Int[np.ndarray, " 2"]
 Windows = Iterable[tuple[int, int]] | Int[np.ndarray, "K 2"]
 
 
+class PictureFigure(Figure):
+    """A figure that notebooks show as a picture, whether or not pyplot has been imported there."""
+
+    def _repr_png_(self) -> bytes:  # the name that IPython looks for
+        return png(self)
+
+
 def new_figure(
     width: float = 5.0, height: float = 3.2, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[Figure, Any]:
@@ -46,7 +53,7 @@ def new_figure(
     Source: none
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = PictureFigure(figsize=(width, height), layout="constrained")
         return figure, figure.subplots(rows, columns, **options)
 
 

@@ -153,7 +153,10 @@ def _units(content: Content, N: int, notes: list[str]) -> dict[str, _Array]:
                 f"{name} and has {signs[k]:+g} in m ({wrong.size} of {N} units)"
             )
     elif inh is None:
-        raise ValueError("it has no m, inh or exc: the types of its units are not known")
+        raise ValueError(
+            "it has no m, inh or exc: the types of its units are not known. Add inh (N, 1), which is 1 for inhibitory "
+            "units, and only 0 in a network without Dale's law"
+        )
     else:
         notes.append("it has no m: the signs are those of inh and exc")
     signs = np.where(inh == 1, -1.0, 1.0)

@@ -197,7 +197,7 @@ class NetworkSettings(Settings):
     @model_validator(mode="after")
     def _check_structure(self) -> Self:
         areas = self.areas or {}
-        with _naming("areas", self.areas):
+        with _naming("areas", {name: int(size) if size.is_integer() else size for name, size in areas.items()}):
             self.area_sizes()
         with _naming("area_density", self.area_density):
             self._check_density()

@@ -1,4 +1,4 @@
-"""What comes with the package besides its code: the Snakemake workflow and the demo's configuration."""
+"""What comes with the package besides its code: the Snakemake workflow, the demo's configuration and the examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def shipped(path: str) -> Path:
     """A file or folder of the repository that the package brings along.
 
     Args:
-        path: in the repository: `workflow/...`, `scripts/...` or `config/...`.
+        path: in the repository: `workflow/...`, `scripts/...`, `config/...` or `examples/...`.
 
     Returns:
         where it is on this machine.

@@ -154,7 +154,7 @@ REFUSED = {
     "no_taus": (without("taus"), "it has no taus"),
     "no_taus_gaus": (without("taus_gaus"), r"it has no taus_gaus, which a network with taus = \[4.0, 20.0\] needs"),
     "no_w_in": (without("w_in"), "it has no w_in"),
-    "no_types": (without("m", "inh", "exc"), "it has no m, inh or exc"),
+    "no_types": (without("m", "inh", "exc"), r"it has no m, inh or exc: the types .* are not known\. Add inh \(N, 1\)"),
     "b_out_of_another_number": (
         variant(w_out=np.ones((2, N)), b_out=np.zeros(3)),
         r"b_out has shape \(1, 3\); it must be \(2, 1\)",
