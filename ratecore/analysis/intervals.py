@@ -94,7 +94,7 @@ def unseen(n: int, confidence: float = 0.95) -> float:
     Source:
         Clopper & Pearson 1934, Biometrika 26:404, for 0 of n.
     """
-    return 1 - ((1 - confidence) / 2) ** (1 / n)
+    return float(1 - ((1 - confidence) / 2) ** (1 / n))
 
 
 def mean_difference(

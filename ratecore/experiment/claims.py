@@ -174,8 +174,8 @@ def _sample(found: ClaimedNetworks, group: Group, table: pd.DataFrame, axes: set
     done = rows[rows["status"].isin(FINISHED)]
     n_rows, undone = len(rows), len(rows) - len(done)
     for column, wanted in later.items():
-        values: list[Any] = done[column].tolist() if column in done else [None] * len(done)
-        done = done[np.array([_same(value, wanted) for value in values], bool)]
+        given: list[Any] = done[column].tolist() if column in done else [None] * len(done)
+        done = done[np.array([_same(value, wanted) for value in given], bool)]
     trained = _as_numbers(done[TRAINED]) == 1
     if claim.only_trained:
         done, trained = done[trained], trained[trained]
