@@ -73,6 +73,8 @@ def test_it_says_what_one_learns_and_ends_in_what_is_next(path):
     assert re.match(r"# \S", first)
     for part in ("**You will learn**", "**Time:**", "Needed: `pip install"):
         assert part in first
+    # The build of the site, as others, sets MPLBACKEND, and figures would not be shown.
+    assert sources(path, "code")[0].startswith("%matplotlib inline\n")
     assert last.startswith("## What next") and last.count("\n- ") >= 2
 
 
