@@ -40,6 +40,12 @@ def imports(source: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+def anchors(page: Path) -> set[str]:
+    """Names of the headings of a page, as GitHub and the site have them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 def test_there_is_a_tutorial_for_each_row_of_the_index():
     index = (ROOT / "docs/tutorials/index.md").read_text()
     rows = re.findall(r"^\| \[.+?\]\((\w+)\.ipynb\) \|", index, re.M)
@@ -67,6 +73,8 @@ def test_it_says_what_one_learns_and_ends_in_what_is_next(path):
     assert re.match(r"# \S", first)
     for part in ("**You will learn**", "**Time:**", "Needed: `pip install"):
         assert part in first
+    # The build of the site, as others, sets MPLBACKEND, and figures would not be shown.
+    assert sources(path, "code")[0].startswith("%matplotlib inline\n")
     assert last.startswith("## What next") and last.count("\n- ") >= 2
 
 
@@ -90,5 +98,7 @@ def test_it_uses_the_public_interface(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.parent.name + "/" + path.stem)
 def test_its_links_lead_somewhere(path):
     for source in sources(path, "markdown"):
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", source):
-            assert (path.parent / target).resolve().is_file(), target
+        for target, anchor in re.findall(r"\]\(([^)#\s]+)(?:#([^)]*))?\)", source):
+            page = path.parent / target
+            assert page.resolve().is_file(), target
+            assert not anchor or anchor in anchors(page), f"{target}#{anchor}"
