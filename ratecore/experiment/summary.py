@@ -329,7 +329,9 @@ def read_summary(experiment: Experiment) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.read_csv(experiment.root / "summary.csv", dtype=dict.fromkeys([*AXES_OF_ALL, *swept_columns(experiment)], str))
+    return pd.read_csv(
+        experiment.root / "summary.csv", dtype=dict.fromkeys([*AXES_OF_ALL, *swept_columns(experiment)], str)
+    )
 
 
 def swept_columns(grid: Experiment | Product) -> list[str]:
