@@ -113,12 +113,8 @@ class RateEquations:
         Source:
             docs/model.md 1.5.
         """
-        if self.activation == "clipped_relu":
-            return np.clip(x, 0.0, 20.0)
-        if self.activation == "softplus":
-            return np.minimum(np.logaddexp(0.0, x), 20.0)
-        share: Float[np.ndarray, "*K N"] = expit(x)
-        return share
+        r: Float[np.ndarray, "*K N"] = expit(x) if self.activation == "sigmoid" else np.clip(x, 0.0, 20.0)
+        return np.minimum(np.logaddexp(0.0, x), 20.0) if self.activation == "softplus" else r
 
     def slope(self, x: Float[np.ndarray, "*K N"]) -> Float[np.ndarray, "*K N"]:
         """Compute phi'(x), the gain of each unit; at a kink of phi, that of the flat side, 0.

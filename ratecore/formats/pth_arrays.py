@@ -23,6 +23,7 @@ from ratecore.settings.network import NetworkSettings
 
 PTH_FORMAT = "ratecore-1"
 _TYPES = {
+    "HalfStorage": "<f2",
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
     "LongStorage": "<i8",
@@ -122,17 +123,21 @@ def content_of(path: StrPath) -> Content:
     """
     data = bytes_of(path)
     try:
-        archive = checked_zip(data, packed=False)
-        (pickled,) = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
-        folder = pickled.partition("/")[0]
-        if f"{folder}/byteorder" in archive.namelist() and archive.read(f"{folder}/byteorder") != b"little":
-            raise ValueError("its numbers are not little-endian")
-        content: Any = _Unpickler(archive, folder).load()
+        content = _unpickled(data)
     except Exception as error:  # damaged files raise errors of many kinds
         raise FormatError(f"{path}: not a readable .pth file: {first_line(error)}") from error
     if not isinstance(content, dict) or content.get("format") != PTH_FORMAT:
         raise FormatError(f"{path}: not a network saved by ratecore (its 'format' is not '{PTH_FORMAT}')")
     return content
+
+
+def _unpickled(data: bytes) -> Any:
+    archive = checked_zip(data, packed=False)
+    (pickled,) = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
+    folder = pickled.partition("/")[0]
+    if f"{folder}/byteorder" in archive.namelist() and archive.read(f"{folder}/byteorder") != b"little":
+        raise ValueError("its numbers are not little-endian")
+    return _Unpickler(archive, folder).load()
 
 
 def saved_network(path: StrPath) -> SavedNetwork:
@@ -149,19 +154,21 @@ def saved_network(path: StrPath) -> SavedNetwork:
     """
     content = content_of(path)
     try:
-        state, initial = content["model_state_dict"], content["initial_state_dict"]
-        settings = NetworkSettings(**state["_extra_state"])
-        arrays = {name: state[name] for name in _ARRAYS}
-        more = {name: state[name] for name in ("conn_m", "x0_mean") if state.get(name) is not None}
-        types = {name: state[name].astype(bool) for name in ("inh", "exc")}
-        _check(settings, arrays | more | types)
-        trained, n_trials = content["trained"], content["trial"]
-        if not isinstance(trained, bool) or not isinstance(n_trials, int):
-            raise ValueError(
-                f"'trained' is {trained!r}, 'trial' is {n_trials!r}; they must be true or false, and whole"
-            )
+        return _network(content)
     except Exception as error:  # a file of another kind raises errors of many kinds
         raise FormatError(f"{path}: {first_line(error)}") from error
+
+
+def _network(content: Content) -> SavedNetwork:
+    state, initial = content["model_state_dict"], content["initial_state_dict"]
+    settings = NetworkSettings(**state["_extra_state"])
+    arrays = {name: state[name] for name in _ARRAYS}
+    more = {name: state[name] for name in ("conn_m", "x0_mean") if state.get(name) is not None}
+    types = {name: state[name].astype(bool) for name in ("inh", "exc")}
+    _check(settings, arrays | more | types)
+    trained, n_trials = content["trained"], content["trial"]
+    if not isinstance(trained, bool) or not isinstance(n_trials, int):
+        raise ValueError(f"'trained' is {trained!r}, 'trial' is {n_trials!r}; they must be true or false, and whole")
     return SavedNetwork(settings, **arrays, **types, **more, initial=initial, trained=trained, n_trials=n_trials)
 
 

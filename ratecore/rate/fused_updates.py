@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ratecore.rate.adam import BETAS, EPS, corrections
 from ratecore.rate.constraints import Constraints
-from ratecore.rate.dynamics import LANES_PAY
+from ratecore.rate.dynamics.limits import LANES_PAY
 from ratecore.rate.fused_optimizer import FusedOptimizer
 from ratecore.rate.losses import chosen_loss
 from ratecore.rate.network import RateNetwork, compiled_loops_take

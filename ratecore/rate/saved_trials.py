@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ratecore.rate.dynamics import DENSE, FEW
 from ratecore.rate.dynamics.draws import drawn_input_noise, drawn_states
+from ratecore.rate.dynamics.limits import DENSE, FEW
 from ratecore.rate.results import Scores
 from ratecore.rate.saved import SavedNetwork
 from ratecore.rate.trials import drawn_arrays, scores_of_outputs

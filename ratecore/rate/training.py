@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ratecore.rate.dynamics import LANES_PAY
+from ratecore.rate.dynamics.limits import LANES_PAY
 from ratecore.rate.evaluation import draw_trials, one_thread, score_trials
 from ratecore.rate.losses import TaskLoss
 from ratecore.rate.network import RateNetwork

@@ -40,10 +40,6 @@ __all__ = [
     "with_input_noise",
 ]
 
-LANES_PAY = 6  # from this number of trials on, running them side by side is faster than one by one
-FEW = 8  # from this number of trials on, one matrix product per step for all of them is faster without gradients
-DENSE = 0.5  # above this fraction of live connections, dense matrix products are faster in large networks
-
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:

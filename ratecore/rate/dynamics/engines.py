@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ratecore.rate.dynamics import DENSE, FEW, LANES_PAY
 from ratecore.rate.dynamics.arguments import (
     as_batch,
     check_arguments,
@@ -19,6 +18,7 @@ from ratecore.rate.dynamics.arguments import (
     checked_trials,
     is_one_trial,
 )
+from ratecore.rate.dynamics.limits import DENSE, FEW, LANES_PAY
 from ratecore.rate.dynamics.noise import (
     draw_noise,
     noise_of_units,
