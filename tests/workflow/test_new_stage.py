@@ -115,7 +115,7 @@ def means(checkout) -> dict[tuple[str, str], float]:
 
 
 def test_the_plan_has_its_word_for_variants(broken):
-    assert "small: 2 networks (1 grid point x 2 seeds), each scored or inspected in 2 ways" in broken
+    assert ", each scored or inspected in 2 ways: 2 values of evaluation_n_trials (4, 6)\n" in broken
 
 
 def test_what_broke_in_it_is_counted_and_named(broken):
