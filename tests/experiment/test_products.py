@@ -131,8 +131,8 @@ def test_the_plan_has_a_line_for_each_product():
     assert plan(experiment()) == [
         "test: 12 networks of 4 products, each scored or converted in up to 2 ways",
         "  sizes: 2 network sizes (10, 50 units) x 3 seeds (0..2) = 6 networks: go-nogo, time constants 20 to 100 ms",
-        "  taus: 2 choices of time constants (20 to 100 ms, 50 ms) x 3 seeds (0, 1, 7) = 6 networks: go-nogo, 50 units; "
-        "2 of them shared with products above",
+        "  taus: 2 choices of time constants (20 to 100 ms, 50 ms) x 3 seeds (0, 1, 7) = 6 networks: go-nogo, "
+        "50 units; 2 of them shared with products above",
         "  gaps: 2 values of delay (50 ms, 100 ms) = 2 networks: xor, 200 units, time constants 20 to 100 ms, seed 1",
         "  refractory: 3 seeds (1, 0, 7) = 3 networks: go-nogo, 50 units, time constants 20 to 100 ms; then with "
         "2 refractory periods (2, 5 ms); all of them shared with products above",
