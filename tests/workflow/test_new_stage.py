@@ -1,6 +1,7 @@
 """A stage is one row, one file and one rule: a sixth one is added to a copy, and everything else knows of it."""
 
 import json
+import os
 import shutil
 import sqlite3
 
@@ -84,6 +85,8 @@ def checkout(tmp_path_factory, python):
     (package / "experiment/stages/inspect.py").write_text(FILE)
     (checkout.folder / "workflow/rules/inspect.smk").write_text(RULE)
     checkout.configure(**CONFIG)
+    # Before the repository, which is on the path where it is installed in place; Snakemake finds its plugin there.
+    checkout.environment = {"PYTHONPATH": os.pathsep.join([str(checkout.folder), str(ROOT)])}
     return checkout
 
 
