@@ -226,7 +226,7 @@ def test_the_trained_and_the_tested_delay_are_two_axes():
     tasks = last.create_task(), last.tested_task("evaluation"), last.tested_task("conversion")
     assert [task.settings["delay"] for task in tasks] == [10, 15, 20]
     text = announcement(e)
-    assert "evaluation_delay     5 steps (25 ms), 10 steps (50 ms), 15 steps (75 ms)" in text and "WARNING" not in text
+    assert "3 values of evaluation_delay (25 ms, 50 ms, 75 ms)" in text and "WARNING" not in text
 
 
 def test_settings_of_one_of_several_tasks_in_the_grid():

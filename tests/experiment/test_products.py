@@ -127,31 +127,15 @@ def test_trainings_start_from_networks_of_other_products():
         experiment([{"name": "first", "task_settings.delay": [20], "seed": [0]}, start], **sizes)
 
 
-def test_the_plan_has_a_paragraph_for_each_product():
+def test_the_plan_has_a_line_for_each_product():
     assert plan(experiment()) == [
-        "test: 12 networks (5 grid points), each scored or converted in up to 2 ways",
-        "sizes: 6 networks (2 grid points x 3 seeds)",
-        "  task  go-nogo",
-        "  N     10, 50",
-        "  taus  20 to 100 ms",
-        "  seed  0..2",
-        "taus: 6 networks (2 grid points x 3 seeds), 2 of them shared with products above",
-        "  task  go-nogo",
-        "  N     50",
-        "  taus  20 to 100 ms, 50 ms fixed",
-        "  seed  0, 1, 7",
-        "gaps: 2 networks (2 grid points x 1 seed)",
-        "  task   xor",
-        "  N      200",
-        "  taus   20 to 100 ms",
-        "  delay  10 steps (50 ms), 20 steps (100 ms)",
-        "  seed   1",
-        "refractory: 3 networks (1 grid point x 3 seeds), all of them shared with products above",
-        "  task        go-nogo",
-        "  N           50",
-        "  taus        20 to 100 ms",
-        "  refractory  2 ms, 5 ms",
-        "  seed        1, 0, 7",
+        "test: 12 networks of 4 products, each scored or converted in up to 2 ways",
+        "  sizes: 2 network sizes (10, 50 units) x 3 seeds (0..2) = 6 networks: go-nogo, time constants 20 to 100 ms",
+        "  taus: 2 choices of time constants (20 to 100 ms, 50 ms) x 3 seeds (0, 1, 7) = 6 networks: go-nogo, "
+        "50 units; 2 of them shared with products above",
+        "  gaps: 2 values of delay (50 ms, 100 ms) = 2 networks: xor, 200 units, time constants 20 to 100 ms, seed 1",
+        "  refractory: 3 seeds (1, 0, 7) = 3 networks: go-nogo, 50 units, time constants 20 to 100 ms; then with "
+        "2 refractory periods (2, 5 ms); all of them shared with products above",
     ]
 
 

@@ -34,6 +34,7 @@ class Checkout:
 
     def __init__(self, folder, python):
         self.folder, self.python = Path(folder), python
+        self.environment: dict[str, str] = {}  # more variables of its programs
         for name in ("workflow", "scripts", "config"):
             shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
@@ -46,7 +47,7 @@ class Checkout:
 
     def snakemake(self, *arguments, check=True, rendered=False):
         env = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
-        env |= {} if rendered else NOT_RENDERED
+        env |= self.environment | ({} if rendered else NOT_RENDERED)
         done = subprocess.run(
             [self.python, "-m", "snakemake", "--cores", "2", "--resources", "gpu=2", *arguments],
             cwd=self.folder,

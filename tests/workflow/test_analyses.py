@@ -29,7 +29,8 @@ def done(checkout):
 
 
 def test_each_variant_has_its_numbers(checkout, done):
-    assert "small: 2 networks (1 grid point x 2 seeds), each scored or analysed in 2 ways" in done
+    assert "small: 2 seeds (0, 1) = 2 networks: go-nogo, 12 units" in done
+    assert ", each scored or analysed in 2 ways: 2 values of spectrum_margin (0.1, 0.5)\n" in done
     rows = checkout.rows()
     assert [(row["spectrum_margin"], row["seed"]) for row in rows] == [
         ("0.1", "0"),

@@ -209,7 +209,7 @@ def test_a_module_with_a_prefix_leaves_one_complete_results_folder(tmp_path, pyt
     # Our words and theirs: neither handlers stand in the way of the others.
     assert printed.count("2 networks: ") == 1 and "sub/results/small/summary.csv" in printed
     assert printed.index("theirs: start") < printed.index("theirs: success") and "theirs: error" not in printed
-    assert printed.count("small: 2 networks (") == 1
+    assert printed.count("small: 2 seeds (0, 1) = 2 networks: ") == 1
     run(["snakemake", "--report", "report.html"], tmp_path, env, python=python)
     html = (tmp_path / "report.html").read_text()
     for words in ("Synaptic decay time constants of", "Number of trials until training", "Grid points", "small"):

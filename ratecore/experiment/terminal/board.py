@@ -24,6 +24,7 @@ from ratecore.experiment.terminal.words import OTHERS, counted, doing
 Network = tuple[str, str, int]  # root of the results, path of the grid point, seed
 START = 4.0  # s in which a job starts Python and reads its input
 COUNTED = (*STAGES, "figures")  # kinds of jobs that are counted each
+MOST_READ = 20  # jobs whose networks' records are read at once; on a cluster hundreds are under way
 MOST_SIZES = 5_000  # jobs whose durations are estimated one by one; the others are taken to last as long as these
 _OUTPUT = re.compile(r"jobs/(?P<stage>\w+)/(?P<path>.+)/seeds~(?P<seeds>[0-9a-f+-]+)\.json$")
 
@@ -85,7 +86,8 @@ class Status:
         ended: networks whose training ended in this call.
         failed: jobs that failed.
         kinds: kind of job: (done, all), of this call; those that are not of COUNTED together.
-        rows: what is under way.
+        rows: what is under way, of the first jobs.
+        others: jobs under way that have no row.
         seconds: s since the jobs were planned.
         left: s that the rest takes; None if nothing is known of it.
     """
@@ -97,6 +99,7 @@ class Status:
     failed: int
     kinds: dict[str, tuple[int, int]]
     rows: list[Row]
+    others: int
     seconds: float
     left: float | None
 
@@ -120,6 +123,7 @@ class Board:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._experiments: dict[str, Experiment] = {}
+        self.networks = 0  # of all grids
         self._pending: dict[Network, int] = {}  # jobs of each network that are planned and not done
         self._shares: dict[Network, Counter[str]] = {}  # ms that the jobs of each take, by their kind
         self._jobs: dict[int, Job] = {}  # that are under way
@@ -140,6 +144,7 @@ class Board:
             experiment: of the grid.
         """
         self._experiments[experiment.root.as_posix()] = experiment
+        self.networks = sum(one.n_networks for one in self._experiments.values())
 
     @property
     def roots(self) -> list[str]:
@@ -147,9 +152,9 @@ class Board:
         return list(self._experiments)
 
     @property
-    def networks(self) -> int:
-        """Networks of all grids."""
-        return sum(experiment.n_networks for experiment in self._experiments.values())
+    def seconds(self) -> float:
+        """Time since the jobs were planned, in s."""
+        return 0.0 if self.begun is None else self._now() - self.begun
 
     def plan(self, outputs: Iterable[tuple[str, str]]) -> None:
         """Know the jobs that are to be done.
@@ -246,12 +251,12 @@ class Board:
         for kind in sorted(self._kinds, key=lambda kind: COUNTED.index(kind) if kind in COUNTED else len(COUNTED)):
             done, planned = kinds.get(name := kind if kind in COUNTED else OTHERS, (0, 0))
             kinds[name] = done + self._kinds[kind].done, planned + self._kinds[kind].planned
-        rows = [row for job in running for row in _rows(job, now)]
-        seconds = now - (now if self.begun is None else self.begun)
+        shown = sorted(running, key=lambda job: job.kind != TRAIN)[:MOST_READ]
+        rows = [row for job in shown for row in _rows(job, now)]
+        others = len(running) - len(shown)
         done = self.networks - len(self._pending)
-        return Status(
-            self.networks, done, len(self._trained), len(self._ended), len(self.failed), kinds, rows, seconds, left
-        )
+        ended = len(self._trained), len(self._ended), len(self.failed)
+        return Status(self.networks, done, *ended, kinds, rows, others, self.seconds, left)
 
     def _see_trained(self, job: Job) -> None:
         if job.kind != TRAIN:

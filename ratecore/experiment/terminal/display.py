@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ratecore.experiment.terminal.screen import Screen
 
 MOST_FAILURES = 20  # jobs whose failure is shown at once; all are in the closing words and the log
+SHARE = 20  # how much longer than a look the time to the next one is, where records are on a slow file system
 EVERY = 1.0  # s between two looks at the records
 # Messages of Snakemake that say nothing to a person who waits for networks. Everything else that it says is shown.
 PROSE = re.compile(
@@ -56,7 +57,7 @@ class Display:
         self, front: Screen | Lines, dry: bool = False, quiet: bool = False, now: Callable[[], float] = time.time
     ) -> None:
         self.front, self.dry, self._quiet = front, dry, quiet
-        self.board = Board(now)
+        self.board, self._now, self._next = Board(now), now, 0.0
         self._lock = threading.RLock()
         self._active = self._stopped = False
         self._planned: list[tuple[str, str]] = []  # of a dry run
@@ -113,8 +114,11 @@ class Display:
     def tick(self) -> None:
         """Show how far the networks are."""
         with self._lock:
-            if self._active and not self._quiet:
-                self.front.tick(self.board.status())
+            begun = self._now()
+            if not self._active or self._quiet or begun < self._next or not self.front.is_due(self.board.seconds):
+                return
+            self.front.tick(self.board.status())
+            self._next = self._now() + SHARE * (self._now() - begun)
 
     def stop(self) -> None:
         """Remove the display from the terminal; errors are still said."""
@@ -195,7 +199,7 @@ class Display:
         elif self._quiet:
             return
         elif (found := LOG.match(text)) is not None:
-            took = f"{duration(self.board.status().seconds)} in all. " if self.board.begun is not None else ""
+            took = f"{duration(self.board.seconds)} in all. " if self.board.begun is not None else ""
             self.front.say(f"{took}Snakemake's log: {os.path.relpath(found['paths'])}")
         elif text.startswith(NOTHING):
             self.front.say(f"{NOTHING}: {counted(self.board.networks, 'network')} done.")

@@ -100,7 +100,8 @@ class LogHandler(LogHandlerBase):
                 return
         except Exception as error:
             self._fall_back(error)
-        self._snakemakes().handle(record)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads it any longer; the log file has everything
+            self._snakemakes().handle(record)
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -120,10 +121,9 @@ class LogHandler(LogHandlerBase):
         if display is not None:
             with contextlib.suppress(Exception):
                 display.front.stop()
-        reason = f"{type(error).__name__}: {error}"
-        print(
-            f"The display of the grid broke, and Snakemake's messages follow. {reason}", file=self._stream, flush=True
-        )
+        text = f"The display of the grid broke, and Snakemake's messages follow. {type(error).__name__}: {error}"
+        with contextlib.suppress(OSError, ValueError):  # the terminal may have been closed
+            print(text, file=self._stream, flush=True)
 
     def _forget(self) -> None:
         shown: Any = sys.modules.get("ratecore.experiment.terminal.shown")

@@ -56,7 +56,7 @@ class Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._wait = stream, FIRST
-        self._next: float | None = None
+        self._next = FIRST
         self._said = ""
 
     def say(self, text: str, style: str = "", wrap: bool = False) -> None:
@@ -72,19 +72,27 @@ class Lines:
             text = textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         print(text, file=self._stream, flush=True)
 
+    def is_due(self, seconds: float) -> bool:
+        """Whether it is time for a line.
+
+        Args:
+            seconds: s since the jobs were planned.
+
+        Returns:
+            True if it is.
+        """
+        return seconds >= self._next
+
     def tick(self, status: Status) -> None:
-        """Write where the workflow is, if it is time.
+        """Write where the workflow is, if that has changed.
 
         Args:
             status: of the workflow.
         """
-        if self._next is None:
-            self._next = status.seconds + self._wait
-        if status.seconds < self._next:
-            return
         rows = sorted(status.rows, key=lambda row: row.progress is None)
         named = "; ".join(f"{row.doing} {row.who}".rstrip() + f": {numbers_of(row)}" for row in rows[:MOST_NAMED])
-        more = f"; {len(rows) - MOST_NAMED:,} more" if len(rows) > MOST_NAMED else ""
+        left_out = status.others + max(0, len(rows) - MOST_NAMED)
+        more = f"; {left_out:,} more" if left_out else ""
         text = state_of(status) + (f". {named}{more}" if named else "")
         self._wait = min(self._wait * GROWTH, LAST)
         self._next = status.seconds + self._wait

@@ -45,6 +45,17 @@ class Screen:
             text = textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         self.console.print(text, style=style or None, markup=False, soft_wrap=True)
 
+    def is_due(self, seconds: float) -> bool:
+        """Whether it is time to draw, which it always is.
+
+        Args:
+            seconds: s since the jobs were planned.
+
+        Returns:
+            True.
+        """
+        return True
+
     def tick(self, status: Status) -> None:
         """Draw where the workflow is.
 
@@ -139,8 +150,8 @@ def _table(status: Status, width: int, most: int) -> Text:
         words = [cell if len(cell) <= size else f"{cell[: size - 1]}…" for cell, size in zip(row, sizes, strict=False)]
         padded = [word.ljust(size + GAP) for word, size in zip(words, sizes, strict=False)]
         text.append(padded[0], "cyan").append("".join(padded[1:]).rstrip() + "\n")
-    if len(status.rows) > len(shown):
-        text.append(f"... and {len(status.rows) - len(shown):,} more")
+    if left_out := status.others + len(status.rows) - len(shown):
+        text.append(f"... and {left_out:,} more")
     return text
 
 

@@ -285,7 +285,7 @@ ROWS = [
 @pytest.mark.parametrize("height", [12, 24, 50])
 def test_the_display_fits_the_terminal(width, height):
     kinds = {"train": (6, 120), "evaluate": (5, 120), "export": (4, 120), "convert": (3, 120), "figures": (0, 9)}
-    status = Status(1200, 40, 5, 6, 1, kinds, [*ROWS, Row("converting", "xor", None, 0, 12.0)], 4000.0, 5400.0)
+    status = Status(1200, 40, 5, 6, 1, kinds, [*ROWS, Row("converting", "xor", None, 0, 12.0)], 7, 4000.0, 5400.0)
     out = io.StringIO()
     console = Console(file=out, width=width, height=height, force_terminal=False)
     console.print(picture(status, width, height))
@@ -294,10 +294,43 @@ def test_the_display_fits_the_terminal(width, height):
     text = " ".join(" ".join(lines).split())
     assert "40 of 1,200 networks done" in text and "about 1.5 h left" in text and "1 job failed" in text
     assert "5 of 6 networks trained so far met the criterion" in text and "more" in text
+    assert f"and {31 - text.count('trial ') + 7} more" in text
     assert ("loss 3.1" in text) == (width >= 80)
 
 
 def test_the_display_without_anything_planned_is_empty_but_whole():
     out = io.StringIO()
-    Console(file=out, width=80).print(picture(Status(0, 0, 0, 0, 0, {}, [], 0.0, None)))
+    Console(file=out, width=80).print(picture(Status(0, 0, 0, 0, 0, {}, [], 0, 0.0, None)))
     assert "0 of 0 networks done" in out.getvalue()
+
+
+def test_of_hundreds_of_jobs_a_few_records_are_read(tmp_path, monkeypatch):
+    w = Workflow(tmp_path, grid={"N": list(range(10, 130)), "seed": [0]})
+    w.begin()
+    for number in range(120):
+        w.start(number)
+    read = []
+    monkeypatch.setattr("ratecore.experiment.terminal.progress.tail_of", lambda path: read.append(path) or [])
+    status = w.display.board.status()
+    assert len(read) == len(status.rows) == 20 and status.others == 100
+    w.clock += 20
+    w.display.tick()
+    assert w.printed.splitlines()[-1].endswith("; 118 more")
+
+
+def test_a_slow_look_at_the_records_is_repeated_seldom(tmp_path, monkeypatch):
+    w = Workflow(tmp_path)
+    w.begin()
+    looks = []
+
+    def slow():
+        w.clock += 3
+        looks.append(w.clock)
+
+    monkeypatch.setattr(w.display.front, "is_due", lambda seconds: True)
+    monkeypatch.setattr(w.display.front, "tick", lambda status: slow())
+    start = w.clock
+    while w.clock < start + 300:
+        w.display.tick()
+        w.clock += 1
+    assert 4 <= len(looks) <= 6

@@ -175,3 +175,16 @@ def test_importing_the_plugin_is_quick():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+class Gone(io.StringIO):
+    """A pipe that nobody reads any longer."""
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_terminal_that_was_closed_stops_nothing(made):
+    handler = made(Gone())
+    handler.emit(message("Unlocked working directory.", None, logging.WARNING))
+    assert shown.current() is None
