@@ -110,8 +110,8 @@ def _head(run: dict[str, Any], claims: pd.DataFrame) -> str:
         f"`make paper` at commit {run['commit'][:10]} on {run['machine']}: {run['networks']:,} trained networks, "
         f"{run['rows']:,} with their conversions, up to {run['seeds']} at each grid point, in {run['took']} and "
         f"{sum(hours.values()):.1f} core-hours ({stages}).\n\n"
-        f"{counted_outcomes(claims)}. In brackets is the 95 % confidence interval; shares and accuracies are in [0, 1]."
-        " Pictures of two kinds of spiking networks stand side by side: without noise on the membrane, as in equation 3 "
+        f"{counted_outcomes(claims)}. In brackets is the 95 % confidence interval; accuracies are in [0, 1]. "
+        "Pictures of two kinds of spiking networks stand side by side: without noise on the membrane, as in equation 3 "
         "and Table S1, and with the noise of the released code. All numbers: [paper_claims.csv](paper_claims.csv)."
     )
 
