@@ -1,4 +1,4 @@
-"""The README as followed by a new user, in order, in a copy of the checkout, and what the pages it leads to say first."""
+"""The README as followed by a new user, in order, in a copy of the checkout, and code of the pages it leads to."""
 
 import csv
 import os
@@ -101,7 +101,11 @@ def test_the_grid_of_the_readme(checkout):
 
 
 def test_a_sweep_after_training_trains_each_network_once(checkout):
-    config = {"experiment": "sweep", "seeds_per_job": 5, **yaml.safe_load(block("yaml", "refractory:", "docs/spiking.md"))}
+    config = {
+        "experiment": "sweep",
+        "seeds_per_job": 5,
+        **yaml.safe_load(block("yaml", "refractory:", "docs/spiking.md")),
+    }
     (checkout / "sweep.yaml").write_text(yaml.safe_dump(config))
     printed = run(checkout, ["bash", "-c", "source .venv/bin/activate && snakemake -n --configfile sweep.yaml"])
     assert "jobs to do: training 2," in printed and "converting 8," in printed
@@ -158,7 +162,8 @@ def test_command_line(checkout):
 
 
 @pytest.mark.parametrize(
-    ("part", "page"), [("set_gpu", "docs/migrating.md"), ("refractory_sweep", "docs/spiking.md"), ("open_results", README)]
+    ("part", "page"),
+    [("set_gpu", "docs/migrating.md"), ("refractory_sweep", "docs/spiking.md"), ("open_results", README)],
 )
 def test_python(checkout, part, page):
     run(checkout, [sys.executable, "-c", block("python", part, page)])
