@@ -95,6 +95,29 @@ def network_words(experiment: Experiment, point: GridPoint, seeds: Sequence[int]
     return ", ".join([*parts, f"seed{'s' * (len(seeds) > 1)} {_seeds(tuple(seeds))}"])
 
 
+def point_words(experiment: Experiment, point: GridPoint, stage: str) -> str:
+    """A grid point in words, for titles: 'mante, N = 200, time constants 20 to 150 ms, gain 0.5'.
+
+    Args:
+        experiment: of the grid.
+        point: to name.
+        stage: whose figures are titled; axes of later stages are left out.
+
+    Returns:
+        the task, size, time constants and the values of all other axes that the grid sweeps.
+    """
+    net = point.settings.network
+    constants = f"time constant{'s' * (len(as_taus(net.taus)) > 1)}"
+    parts = [point.settings.task, f"N = {net.N}", f"{constants} {taus_in_ms(net.taus)}"]
+    for axis in experiment.axes:
+        swept = len(axis.values) > 1 and axis.column in experiment.columns(stage)
+        if swept and axis.path not in (("task",), ("network", "N"), ("network", "taus")):
+            if point.values[axis.column] != MISSING:
+                words = WORDS.get(axis.path, axis.column.replace("_", " "))
+                parts.append(f"{words} {_value(axis.path, value_on(axis, point.settings))}")
+    return ", ".join(parts)
+
+
 def _variants(experiment: Experiment) -> str:
     """', each scored or converted in 4 ways'; nothing if every network is used once."""
     points = experiment.grid_points_of(TRAIN).values()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ratecore.experiment.analyses.results import Arrays
 from ratecore.experiment.analyses.table import chosen
 from ratecore.experiment.grid import Experiment
+from ratecore.experiment.plan_grid import point_words
 from ratecore.experiment.points import GridPoint
 from ratecore.experiment.runs import Run
 from ratecore.experiment.stages.table import ANALYSE, TRAIN, WRITTEN_BY
@@ -57,7 +58,8 @@ def point_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Fi
     from ratecore.formats.pth_arrays import saved_network
 
     runs = [Run.at(experiment, grid_point, seed) for seed in grid_point.seeds]
-    settings, title = grid_point.settings, grid_point.path_in(experiment.columns(WRITTEN_BY["evaluation"].name))
+    settings = grid_point.settings
+    title = point_words(experiment, grid_point, WRITTEN_BY["evaluation"].name)
     curves = {f"seed {run.settings.seed}": loss_curve(run) for run in runs}
     made = {"loss_curves": figures.loss_curves(curves, settings.training.last.loss_threshold, title)}
     scored = [run for run in runs if run.evaluation.is_file()]
@@ -103,7 +105,7 @@ def spiking_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, 
         f"seed {run.settings.seed}": cast("SearchSummary", read_sealed_json(run.conversion)) for run in converted
     }
     comparisons = [load_comparison(run.comparison) for run in converted]
-    return figures.grid_point_figures(searches, comparisons, grid_point.path)
+    return figures.grid_point_figures(searches, comparisons, point_words(experiment, grid_point, stage))
 
 
 def analysis_figures(experiment: Experiment, grid_point: GridPoint) -> dict[str, Figure]:

@@ -239,7 +239,12 @@ def loss_curves(
 
 MOST_PRODUCTS = 12  # rows of panels that can still be looked at
 DURATIONS = ("T", "stim_on", "stim_dur", "delay", "delay_jitter", "response_delay", "response_dur")
-AXIS_NAMES = {"N": "N (units)", "taus": "taus (steps of 5 ms)", "refractory": "refractory period (ms)"}
+AXIS_NAMES = {
+    "N": "N (units)",
+    "taus": "synaptic time constants (ms)",
+    "refractory": "refractory period (ms)",
+    "noise_sd": "membrane noise (mV)",
+}
 
 
 def axis_label(column: str) -> str:
@@ -249,19 +254,43 @@ def axis_label(column: str) -> str:
         column: of the axis in the table.
 
     Returns:
-        its name in words, with its unit; 'delay in evaluation (steps of 5 ms)' where a network is tested elsewhere,
+        its name in words, with its unit; 'delay in evaluation (ms)' where a network is tested elsewhere,
         'scale synapses I-E in conversion' where it is perturbed.
 
     Source: none
     """
     if column in AXIS_NAMES:
         return AXIS_NAMES[column]
+    name, section = _tested(column)
+    words = f"{name.removeprefix('perturbation_')} in {section}" if section else column
+    words = re.sub(r"(?<=scale_synapses_)([EI])_([EI])\b", r"\1-\2", words)
+    return words.replace("_", " ") + (" (ms)" if name in DURATIONS else "")
+
+
+def axis_value(column: str, value: str) -> str:
+    """A value of an axis of the grid for its tick, in the unit of `axis_label`.
+
+    Args:
+        column: of the axis in the table.
+        value: as the table has it; time constants and durations of tasks in steps of 5 ms.
+
+    Returns:
+        '20 to 100' for the time constants '4_20', '250' for a delay of '50'; other values as they are.
+
+    Source: none
+    """
+    if column != "taus" and _tested(column)[0] not in DURATIONS:
+        return value
+    try:
+        return " to ".join(f"{float(part) * STEP_MS:g}" for part in value.split("_"))
+    except ValueError:  # a word, such as that of a setting that a task lacks
+        return value
+
+
+def _tested(column: str) -> tuple[str, str]:
+    """The setting of a column, and the section in which it is tested elsewhere, or ''."""
     section, _, rest = column.partition("_")
-    tested = rest if section in ("evaluation", "conversion") and rest else ""
-    name = f"{tested.removeprefix('perturbation_')} in {section}" if tested else column
-    name = re.sub(r"(?<=scale_synapses_)([EI])_([EI])\b", r"\1-\2", name)
-    unit = f" (steps of {STEP_MS} ms)" if (tested or column) in DURATIONS else ""
-    return name.replace("_", " ") + unit
+    return (rest, section) if section in ("evaluation", "conversion") and rest else (column, "")
 
 
 def against_axes(
@@ -334,8 +363,9 @@ def _against_axes(axes: Sequence[Axes], table: pd.DataFrame, value: str, columns
             axis.plot(x, rows[value], "o", ms=4, alpha=0.5, color=color_of(i), mew=0)
             means = rows[value].astype(float).groupby(x).mean()
             axis.plot(means.index, means.values, "-_", ms=12, lw=1, color=color_of(i), label=task)
-        crowded = sum(len(tick) for tick in ticks) > 30
-        axis.set_xticks(range(len(ticks)), ticks, rotation=45 if crowded else 0, ha="right" if crowded else "center")
+        shown = [axis_value(column, tick) for tick in ticks]
+        crowded = sum(len(tick) for tick in shown) > 30
+        axis.set_xticks(range(len(ticks)), shown, rotation=45 if crowded else 0, ha="right" if crowded else "center")
         axis.set_xlim(-0.5, len(ticks) - 0.5)
         axis.set_xlabel(axis_label(column))
     legend(axes[-1])

@@ -189,7 +189,7 @@ def test_figures_of_the_grid_have_a_row_for_each_product(tmp_path):
         p["name"] for p in PAPER
     ]
     labels = [axis.get_xlabel() for axis in made.axes if axis.axison]
-    assert labels == ["N (units)", "taus (steps of 5 ms)", "delay (steps of 5 ms)", "N (units)"]
+    assert labels == ["N (units)", "synaptic time constants (ms)", "delay (ms)", "N (units)"]
     converted = grid_pages(e, table)["spiking_accuracy"]
     assert [axis.get_xlabel() for axis in converted.axes][-1] == "refractory period (ms)"
 

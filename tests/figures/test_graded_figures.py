@@ -72,9 +72,18 @@ def test_few_levels_and_no_times_are_drawn_too():
 
 
 def test_axes_of_tests_elsewhere_say_so():
-    from ratecore.figures.rate import axis_label
+    from ratecore.figures.rate import axis_label, axis_value
 
-    assert axis_label("evaluation_delay") == "delay in evaluation (steps of 5 ms)"
+    assert axis_label("evaluation_delay") == "delay in evaluation (ms)"
     assert axis_label("conversion_input_gain") == "input gain in conversion"
-    assert axis_label("delay") == "delay (steps of 5 ms)" and axis_label("P_rec") == "P rec"
-    assert axis_label("N") == "N (units)"
+    assert axis_label("delay") == "delay (ms)" and axis_label("P_rec") == "P rec"
+    assert axis_label("N") == "N (units)" and axis_label("taus") == "synaptic time constants (ms)"
+    values = [
+        ("taus", "4_20"),
+        ("taus", "4"),
+        ("delay", "50"),
+        ("evaluation_delay", "10"),
+        ("delay", "-"),
+        ("N", "250"),
+    ]
+    assert [axis_value(*value) for value in values] == ["20 to 100", "20", "250", "50", "-", "250"]
