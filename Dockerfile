@@ -8,6 +8,7 @@ RUN apt-get update \
 WORKDIR /opt/ratecore
 COPY constraints.txt pyproject.toml setup.py README.md LICENSE ./
 COPY ratecore ratecore
+COPY snakemake_logger_plugin_ratecore snakemake_logger_plugin_ratecore
 COPY workflow workflow
 COPY scripts scripts
 COPY config config

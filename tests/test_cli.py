@@ -4,7 +4,6 @@ import http.server
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import scipy.io
 import yaml
 
 import ratecore
-from ratecore.cli import command_parser, main, parser
+from ratecore.cli import command_parser, main
 from ratecore.cli.arguments import COMMANDS
 from ratecore.cli.folder import contents
 from ratecore.cli.mirror import store_of
@@ -62,16 +61,6 @@ def test_the_example_of_each_command_can_be_parsed(name):
     words = parser.epilog.splitlines()[-1].split("&&")[0].partition(" > ")[0].split()
     assert words[:2] == ["ratecore", name]
     parser.parse_args(words[2:])
-
-
-def test_the_commands_in_the_documentation_can_be_parsed():
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    lines = [line.strip() for page in pages for line in page.read_text().splitlines()]
-    command = rf"ratecore ({'|'.join(COMMANDS)})( [^`]*)?"
-    commands = [shlex.split(line)[1:] for line in lines if re.fullmatch(command, line)]
-    assert {words[0] for words in commands} >= {"init", "train", "evaluate", "convert", "replay", "ui"}
-    for words in commands:
-        parser().parse_args(words)
 
 
 @pytest.mark.parametrize(

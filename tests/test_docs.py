@@ -240,20 +240,18 @@ def example(x, w=(1, 2), *others):
 def test_docstrings_are_converted():
     import inspect
 
-    import docstrings
+    import markup
 
-    lines = docstrings.converted(inspect.getdoc(example).splitlines())
+    lines = markup.converted(inspect.getdoc(example).splitlines())
     assert lines == [
         "Adds ``x`` to everything.", "", r"It is a\*b.", "",
         "", ":Parameters:", "    * **x** -- of shape (T,).", "    * **w** -- weights, in two lines.",
         r"    * **\*others** -- more.", "", ":Returns: The sum: a number.",
         "", ":Raises:", "    * ``ValueError`` -- ``x`` is empty.", "",
     ]  # fmt: skip
-    assert (
-        docstrings.readable('dict[str, Float[np.ndarray, "B *out T"]] | None') == 'dict[str, Float["B *out T"]] | None'
-    )
-    assert ":doc:`docs/model.md </model>` 3" in docstrings.escaped("docs/model.md 3")
-    assert docstrings.escaped("see `open_results`") == "see :py:obj:`open_results <ratecore.open_results>`"
+    assert markup.readable('dict[str, Float[np.ndarray, "B *out T"]] | None') == 'dict[str, Float["B *out T"]] | None'
+    assert ":doc:`docs/model.md </model>` 3" in markup.escaped("docs/model.md 3")
+    assert markup.escaped("see `open_results`") == "see :py:obj:`open_results <ratecore.open_results>`"
 
 
 def test_links_between_files_become_links_between_pages():

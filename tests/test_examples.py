@@ -113,7 +113,7 @@ GIVEN = {
             "network=12": "network=good.index[0]",
         }
     },
-    "docs/spike_trains.md": {"instead": {"trials=100": "trials=12"}},
+    "docs/spike_trains.md": {"instead": {"trials=50": "trials=12"}},
     "docs/start_grid.md": {"instead": {"results/sizes": "results/demo"}},
     "docs/start_network.md": {"instead": {"seed=1)": 'seed=1, network={"N": 20}, training={"n_trials": 100})'}},
     "docs/testing.md": {"instead": {'{"delay": 100}': '{"stim_on": 20}'}},

@@ -16,9 +16,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# What conda calls otherwise, and what Snakemake brings when it makes the environments of rules.
+# What conda calls otherwise, and what only the program needs that starts jobs.
 OF_CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-SNAKEMAKES_OWN = {"snakemake", "snakemake-executor-plugin-slurm"}
+SNAKEMAKES_OWN = {"snakemake", "snakemake-executor-plugin-slurm", "rich"}
 
 
 def requirements(*extras) -> dict[str, Requirement]:
@@ -95,9 +95,11 @@ def test_a_recipe_copies_and_installs_what_is_there(recipe):
         PROJECT["readme"],
         "LICENSE",
         "ratecore",
+        "snakemake_logger_plugin_ratecore",
         "workflow",
         "scripts",
         "config",
+        "examples",
     }
     assert commands == ['pip install --no-cache-dir --constraint constraints.txt ".[workflow]"']
 

@@ -24,7 +24,7 @@ BORN = time.time() - time.process_time()  # start of the process, without the ti
 TIMED = {
     "numba.core.dispatcher": {"Dispatcher.compile": "compilation"},  # includes reading the cache on disk
     "ratecore.tasks.base": {"AbstractTask.generate_batch": "stimuli/tasks"},
-    "ratecore.rate.dynamics": {"trial_noise": "noise"},
+    "ratecore.rate.dynamics.noise": {"trial_noise": "noise"},
     "ratecore.rate.training": {
         "initial_network": "other/initial networks",
         "Training.draw": "stimuli/streams and tensors",

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import docstrings
+import markup
 import public
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -52,7 +52,7 @@ def _directive(name: str) -> list[str]:
     module, _, last = name.rpartition(".")
     lines = ["```{eval-rst}", f".. py:currentmodule:: {module}", "", f".. {kind(thing)}:: {module}.{last}"]
     if inspect.isclass(thing):
-        hidden = "model_post_init, newer_values" if issubclass(thing, docstrings.BaseModel) else ""
+        hidden = "model_post_init, newer_values" if issubclass(thing, markup.BaseModel) else ""
         lines += ["   :members:", "   :member-order: bysource", *([f"   :exclude-members: {hidden}"] if hidden else [])]
     return [*lines, "```", ""]
 
@@ -153,8 +153,8 @@ def check(app: Sphinx, env: Any) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the handlers."""
     app.connect("builder-inited", lambda app: write_pages(Path(app.srcdir) / "reference/api", texts()))
-    app.connect("autodoc-process-docstring", docstrings.process_docstring)
-    app.connect("autodoc-process-signature", docstrings.process_signature)
+    app.connect("autodoc-process-docstring", markup.process_docstring)
+    app.connect("autodoc-process-signature", markup.process_signature)
     app.connect("missing-reference", resolve)
     app.connect("env-check-consistency", check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -23,5 +23,9 @@ class Untrained:
         net = RateNetwork(self.settings.network, self.settings.create_task().n_inputs, rng=5)
         return SimpleNamespace(net=net, initial=dict(net.state_dict()))
 
+    @property
+    def converted_from(self):
+        return self.result
+
     def spikes(self, n_trials):
         return spikes_of(self.settings, self.result, LAMBDA, n_trials)

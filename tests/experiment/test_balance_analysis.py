@@ -36,6 +36,8 @@ class Untrained:
     def tested_net(self):
         return self.parts[1]
 
+    tested = tested_net
+
     @property
     def inhibitory(self):
         return self.tested_net.inh.numpy()

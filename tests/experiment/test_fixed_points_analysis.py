@@ -39,7 +39,7 @@ def two_units():
 
 def material_of(net, task, seed=3):
     return SimpleNamespace(
-        tested_net=net,
+        tested=net,
         task=task,
         settings=SimpleNamespace(seed=seed),
         activity=lambda n: trial_activity(task, net, seed, range(n)),

@@ -29,7 +29,7 @@ class Planted:
     inhibitory = np.arange(len(TAUS)) >= 4
 
     @property
-    def tested_net(self):
+    def tested(self):
         return SimpleNamespace(time_constants=lambda: torch.tensor(TAUS / 5))
 
     def activity(self, n_trials):

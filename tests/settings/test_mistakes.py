@@ -185,7 +185,7 @@ MISTAKES = [
     ("network: {N:200}", "unknown setting 'network.N:200' (did you mean 'N'? a colon needs a space after it)"),
     ("network:\n  - N: 200\n  - gain: 1", "it must be a mapping of settings (without the dashes in front of them)"),
     ("tracking: http://localhost:5000", "it must be a mapping of settings, as tracking: {uri: ...}"),
-    ("figures: ~", "figures = None: it must be a mapping of settings (grid_points) indented below figures:"),
+    ("figures: ~", "figures = None: it must be a mapping of settings (networks, grid_points) indented below figures:"),
     ("network:\n\tN: 200", "line 3: found character '\\t' that cannot start any token (indent with spaces"),
     ("network:\n  N: 200\n gain: 2", "line 4: expected <block end>"),
     ("network: {N: 200", "(is a bracket closed, and is there a comma between values?)"),

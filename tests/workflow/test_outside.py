@@ -156,7 +156,7 @@ def test_a_configfile_takes_the_place_of_the_configuration_of_init(tmp_path, pyt
     (tmp_path / "other.yaml").write_text(yaml.safe_dump({**GRID, "experiment": "other"}))
     printed = run(["snakemake", "--dry-run", "--configfile", "other.yaml", "--config", "grid={N: [10, 12], seed: [0]}",
                 "training={learning_rate: 1e-3}"], tmp_path, env, python=python)  # fmt: skip
-    assert "other: 2 networks" in printed and "go-nogo, xor" not in printed
+    assert re.search("^other: .* = 2 networks", printed, re.M) and "go-nogo, xor" not in printed
     (tmp_path / "config/config.yaml").write_text("experiment: a\nnetwork: {N: 10}\nnetwork: {gain: 1}\n")
     printed = run(["snakemake", "--dry-run"], tmp_path, env, status=1, python=python)
     assert "network: it is given twice, in lines 2 and 3; give it once" in printed
@@ -207,7 +207,7 @@ def test_a_module_with_a_prefix_leaves_one_complete_results_folder(tmp_path, pyt
     assert {path.name for path in (tmp_path / "sub").iterdir()} == {"results"}
     check_grid(tmp_path / "sub/results", env, python=python)
     # Our words and theirs: neither handlers stand in the way of the others.
-    assert printed.count("2 networks: ") == 1 and "sub/results/small/summary.csv" in printed
+    assert len(re.findall("^2 networks: ", printed, re.M)) == 1 and "sub/results/small/summary.csv" in printed
     assert printed.index("theirs: start") < printed.index("theirs: success") and "theirs: error" not in printed
     assert printed.count("small: 2 seeds (0, 1) = 2 networks: ") == 1
     run(["snakemake", "--report", "report.html"], tmp_path, env, python=python)
@@ -272,7 +272,7 @@ def test_a_module_from_github_with_a_prefix_is_complete(hosted, tmp_path, python
     printed = run(["snakemake", "--cores", "2"], tmp_path, hosted, python=python)
     check_grid(tmp_path / "sub/results", hosted, convert=False, python=python)
     assert {path.name for path in tmp_path.iterdir()} == {".snakemake", "Snakefile", "grid.yaml", "sub"}
-    assert printed.count("2 networks: ") == 1 and "theirs: success" in printed
+    assert len(re.findall("^2 networks: ", printed, re.M)) == 1 and "theirs: success" in printed
     run(["snakemake", "--report", "report.html"], tmp_path, hosted, python=python)
     assert "Number of trials until training" in (tmp_path / "report.html").read_text()
 
