@@ -40,7 +40,7 @@ myst_heading_anchors = 4  # as on GitHub, so that links to headings work there a
 
 # Notebooks are executed, each with a limit of two minutes; `make docs NOTEBOOKS=off` shows them as they are.
 nb_execution_mode = "off" if os.environ.get("NOTEBOOKS") == "off" else "cache"
-nb_execution_timeout = 120
+nb_execution_timeout = 600  # s of a cell, on a busy machine; on a quiet one a notebook takes a minute or two
 nb_execution_raise_on_error = True
 nb_execution_cache_path = str(DOCS.parent / "build/notebooks")
 nb_merge_streams = True
