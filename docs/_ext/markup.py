@@ -39,6 +39,8 @@ def _annotation(given: Any, names: Mapping[str, Any]) -> Any:
     """An annotation for the page; names of described objects in full, so that they become links."""
     if given is inspect.Parameter.empty:
         return given
+    if isinstance(given, ForwardRef):  # as in the signature of a NamedTuple
+        given = given.__forward_arg__
     text = readable(given if isinstance(given, str) else inspect.formatannotation(given))
     parts = re.split(r"""("[^"]*"|'[^']*'|[\w.]+)""", text)
     described = [public.by_identity().get(id(names[part])) if part in names else None for part in parts]
