@@ -47,10 +47,16 @@ def take(results: Path, took: str) -> None:
         picture = Image.open(path).convert("RGB")
         picture.thumbnail((WIDTH, 10 * WIDTH))
         picture.quantize(COLOURS).save(IMAGES / path.name, optimize=True)
-        captions[path.stem] = path.with_suffix(".rst").read_text().strip()
+        captions[path.stem] = caption(path.with_suffix(".rst").read_text())
     claims = pd.read_csv(results / "claims.csv")
     claims.to_csv(CLAIMS, index=False)
     RUN.write_text(json.dumps({**about(results), "took": took, "captions": captions}, indent=1) + "\n")
+
+
+def caption(text: str) -> str:
+    """The caption of a panel without its title, which is the heading, and without what only its folder needs."""
+    said = [part for part in text.strip().split("\n\n")[1:] if not part.startswith("Draw it again")]
+    return re.sub(r" Shown are networks with product [\w-]+\.", "", "\n\n".join(said))
 
 
 def about(results: Path) -> dict[str, Any]:
@@ -68,7 +74,7 @@ def about(results: Path) -> dict[str, Any]:
         "networks": int(table["folder"].map(lambda f: str(f).split("/")[-1]).nunique()),
         "seeds": int(table["seed"].nunique()),
         "core_hours": {stage: round(found / 3600, 2) for stage, found in sorted(seconds.items())},
-        "commit": _provenance(results / table["folder"].iloc[-1])["git_commit"],
+        "commits": sorted({_provenance(results / folder)["git_commit"][:10] for folder in table["folder"]}),
         "machine": _machine(),
     }
 
@@ -107,9 +113,9 @@ def _head(run: dict[str, Any], claims: pd.DataFrame) -> str:
     hours = run["core_hours"]
     stages = ", ".join(f"{stage} {found:.1f}" for stage, found in hours.items() if found >= 0.05)
     return (
-        f"`make paper` at commit {run['commit'][:10]} on {run['machine']}: {run['networks']:,} trained networks, "
-        f"{run['rows']:,} with their conversions, up to {run['seeds']} at each grid point, in {run['took']} and "
-        f"{sum(hours.values()):.1f} core-hours ({stages}).\n\n"
+        f"`make paper` at {', '.join(run['commits'])} on {run['machine']}: {run['networks']:,} trained networks, "
+        f"{run['rows']:,} with their conversions, up to {run['seeds']} at each grid point, in {run['took']}: at "
+        f"least {sum(hours.values()):.1f} core-hours ({stages}).\n\n"
         f"{counted_outcomes(claims)}. In brackets is the 95 % confidence interval; accuracies are in [0, 1]. "
         "Pictures of two kinds of spiking networks stand side by side: without noise on the membrane, as in equation 3 "
         "and Table S1, and with the noise of the released code. All numbers: [paper_claims.csv](paper_claims.csv)."
