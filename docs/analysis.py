@@ -193,32 +193,27 @@ with compiled loops in their cache. The ratio says more than the seconds, and bo
 
 | step | go-nogo | mante | both | a network |
 |---|---|---|---|---|
-| training | 10.8 s | 26.2 s | 37.1 s | 3.09 s |
-| `spectrum` | 0.2 s | 0.2 s | 0.3 s | 0.03 s |
-| `fixed_points` | 1.2 s | 2.3 s | 3.5 s | 0.29 s |
+| training | 10.5 s | 25.7 s | 36.3 s | 3.02 s |
+| `spectrum` | 0.2 s | 0.1 s | 0.3 s | 0.03 s |
+| `fixed_points` | 1.2 s | 2.2 s | 3.4 s | 0.28 s |
 | `dimensionality` | 0.1 s | 0.2 s | 0.3 s | 0.02 s |
 | `tdr` | 0.1 s | 0.3 s | 0.4 s | 0.03 s |
-| `dpca` | 0.3 s | 1.5 s | 1.9 s | 0.16 s |
-| `decoding` | 0.3 s | 2.5 s | 2.8 s | 0.23 s |
-| `selectivity` | 0.0 s | 0.1 s | 0.1 s | 0.01 s |
-| `timescales` | 0.4 s | 1.3 s | 1.8 s | 0.15 s |
-| `balance` | 0.5 s | 1.3 s | 1.8 s | 0.15 s |
+| `dpca` | 0.3 s | 1.4 s | 1.8 s | 0.15 s |
+| `decoding` | 0.3 s | 2.4 s | 2.7 s | 0.22 s |
+| `selectivity` | 0.0 s | 0.0 s | 0.1 s | 0.01 s |
+| `timescales` | 0.4 s | 1.6 s | 2.0 s | 0.17 s |
+| `balance` | 0.5 s | 1.2 s | 1.7 s | 0.14 s |
 | `learning` | 0.5 s | 0.5 s | 1.0 s | 0.08 s |
-| `spike_trains` | 0.4 s | 1.3 s | 1.7 s | 0.14 s |
-| `spike_timescales` | 0.2 s | 0.3 s | 0.5 s | 0.04 s |
-| `spike_balance` | 0.6 s | 1.5 s | 2.0 s | 0.17 s |
-| trials that analyses share | 0.8 s | 1.3 s | 2.1 s | 0.18 s |
-| spiking trials | 1.8 s | 4.3 s | 6.1 s | 0.51 s |
-| start of the process, reading and writing files | 2.5 s | 2.7 s | 5.2 s | 0.43 s |
-| all analyses | 9.9 s | 21.5 s | 31.4 s | 2.62 s |
-| their figures | 4.1 s | 4.9 s | 9.0 s | 0.75 s |
-| analyses and figures | 14.0 s | 26.4 s | 40.4 s | 3.37 s |
-| share of the training | 1.29 | 1.01 | 1.09 | |
-
-The table is from before three changes, which were measured in turns with the version before: analyses and figures do
-not import PyTorch (1.2 s of CPU time for each of the two jobs), the intervals of spikes are found once (`spike_trains`
-1.7 s before, 1.1 s after), and PNG files are packed without filters (0.3 and 0.14 s for the figures of a grid point).
-By arithmetic, this leaves 28 s of analyses and 8.6 s of figures, 0.99 of the training.
+| `spike_trains` | 0.2 s | 0.8 s | 1.0 s | 0.09 s |
+| `spike_timescales` | 0.2 s | 0.3 s | 0.4 s | 0.04 s |
+| `spike_balance` | 0.5 s | 1.2 s | 1.7 s | 0.15 s |
+| trials that analyses share | 0.6 s | 1.0 s | 1.6 s | 0.14 s |
+| spiking trials | 1.8 s | 4.2 s | 6.0 s | 0.50 s |
+| start of the process, reading and writing files | 1.0 s | 1.1 s | 2.1 s | 0.17 s |
+| all analyses | 7.9 s | 18.6 s | 26.5 s | 2.21 s |
+| their figures | 3.8 s | 4.5 s | 8.3 s | 0.69 s |
+| analyses and figures | 11.6 s | 23.1 s | 34.8 s | 2.90 s |
+| share of the training | 1.10 | 0.90 | 0.96 | |
 
 All analyses with their figures take about as long as the training of such small and quickly trained networks. Their
 time hardly depends on how long a network was trained. The defaults are what the numbers of a network need:
