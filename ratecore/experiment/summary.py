@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ratecore.experiment.axes import FIRST_AXES
 from ratecore.experiment.grid import Experiment
 from ratecore.experiment.networks_from import PUBLISHED, TRAINED
 from ratecore.experiment.points import GridPoint
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 # Columns of summary.csv where readers expect them; those of other stages follow in the order of the stages.
 FIRST_COLUMNS = ("n_trials", "accuracy", "loss", "seconds", "device")
 FINISHED = ("trained", "not trained", "failed")  # statuses of networks that have gone through all stages
-AXES_OF_ALL = ("N", "taus")  # columns that the table of every grid has
 INDEX = ["file", "grid_point", "seed", "status", "folder"]  # columns of models/index.csv
 
 
@@ -329,7 +329,7 @@ def read_summary(experiment: Experiment) -> pd.DataFrame:
     """
     import pandas as pd
 
-    texts = [*AXES_OF_ALL, *swept_columns(experiment)]
+    texts = [*FIRST_AXES, *swept_columns(experiment)]
     return pd.read_csv(experiment.root / "summary.csv", dtype=dict.fromkeys(texts, str))
 
 

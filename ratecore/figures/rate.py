@@ -243,15 +243,15 @@ AXIS_NAMES = {
     "N": "N (units)",
     "taus": "synaptic time constants (ms)",
     "refractory": "refractory period (ms)",
-    "noise_sd": "membrane noise (mV)",
 }
 
 
-def axis_label(column: str) -> str:
+def axis_label(column: str, in_steps: bool = False) -> str:
     """The label of an axis of the grid.
 
     Args:
         column: of the axis in the table.
+        in_steps: whether durations of tasks are shown as the table has them, not as `axis_value` gives them.
 
     Returns:
         its name in words, with its unit; 'delay in evaluation (ms)' where a network is tested elsewhere,
@@ -264,7 +264,8 @@ def axis_label(column: str) -> str:
     name, section = _tested(column)
     words = f"{name.removeprefix('perturbation_')} in {section}" if section else column
     words = re.sub(r"(?<=scale_synapses_)([EI])_([EI])\b", r"\1-\2", words)
-    return words.replace("_", " ") + (" (ms)" if name in DURATIONS else "")
+    unit = f"steps of {STEP_MS} ms" if in_steps else "ms"
+    return words.replace("_", " ") + (f" ({unit})" if name in DURATIONS else "")
 
 
 def axis_value(column: str, value: str) -> str:

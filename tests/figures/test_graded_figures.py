@@ -77,6 +77,7 @@ def test_axes_of_tests_elsewhere_say_so():
     assert axis_label("evaluation_delay") == "delay in evaluation (ms)"
     assert axis_label("conversion_input_gain") == "input gain in conversion"
     assert axis_label("delay") == "delay (ms)" and axis_label("P_rec") == "P rec"
+    assert axis_label("delay", in_steps=True) == "delay (steps of 5 ms)"
     assert axis_label("N") == "N (units)" and axis_label("taus") == "synaptic time constants (ms)"
     values = [
         ("taus", "4_20"),

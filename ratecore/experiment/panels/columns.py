@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratecore.experiment.axes import axis_path, format_value
 from ratecore.experiment.stages.table import stages_of
-from ratecore.figures.rate import axis_label, axis_value
+from ratecore.figures.rate import axis_label
 from ratecore.settings.base import SettingsError, did_you_mean, shown
 from ratecore.settings.claims import GAP, TRAINED
 from ratecore.settings.claims import measure_of as read_measure
@@ -206,9 +206,7 @@ def words_of_axis(axis: Axis) -> str:
         'synaptic decay time constants (ms)'.
     """
     if axis.path not in WORDS:
-        label = axis_label(axis.column)  # panels have durations of tasks as numbers, in steps
-        in_steps = axis_value(axis.column, "1") != "1"
-        return label.replace("(ms)", f"(steps of {RATE_STEP} ms)") if in_steps else label
+        return axis_label(axis.column, in_steps=True)
     words, unit = WORDS[axis.path]
     return f"{words} ({unit})" if unit else words
 
